@@ -1,0 +1,361 @@
+//! The lines of the input `files`: patterns on paths in the workspace.
+//!
+//! `*`, `?`, `[..]` and `**` are those of the crate glob; `{a,b}` is ours, since glob knows no braces. A line is made
+//! relative to the workspace when it is read, so that nothing that leaves the workspace gets any further.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use glob::{MatchOptions, Pattern};
+
+use crate::advice::Advise;
+
+/// How many patterns the braces of one line may stand for.
+const MOST_ALTERNATIVES: usize = 1_000;
+
+/// One line of the input `files`.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// The line as it was typed, without the blanks at its ends.
+    pub text: String,
+    /// Whether the line begins with `!` and takes files away.
+    pub takes_away: bool,
+    /// The line taken as the path of one file, relative to the workspace.
+    pub literal: PathBuf,
+    /// Whether the line has no wildcard, so that it can name one path only.
+    pub names_one_path: bool,
+    /// The patterns that the line's braces stand for.
+    alternatives: Vec<Alternative>,
+}
+
+/// A pattern without braces, relative to the workspace.
+#[derive(Clone, Debug)]
+struct Alternative {
+    /// The folder in front of the first wildcard.
+    folder: PathBuf,
+    /// One pattern a component, the folder's included.
+    components: Vec<Pattern>,
+    whole: Pattern,
+}
+
+/// Where a pattern has to be looked for.
+#[derive(Clone, Debug)]
+pub(super) struct Search<'a> {
+    pub(super) folder: &'a Path,
+    /// How many components deep a match can lie below the folder; `None` where there is no limit.
+    pub(super) depth: Option<usize>,
+}
+
+/// A line that is no pattern, or that leads where nothing may be published from.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadLine {
+    /// Nothing but `!` or a path of no components.
+    #[error("names nothing")]
+    Empty,
+    /// `..`, in whatever place.
+    #[error("has `..` in it: nothing outside the workspace is published")]
+    Parent,
+    /// An absolute path to somewhere else.
+    #[error("is an absolute path outside the workspace")]
+    Outside,
+    /// A path with `.git` in it.
+    #[error("leads into .git, where checkout leaves its token")]
+    Git,
+    /// A brace that is not closed, or not opened.
+    #[error("has a brace without its partner")]
+    Brace,
+    /// Braces that stand for too many patterns.
+    #[error("stands for more than {MOST_ALTERNATIVES} patterns")]
+    TooMany,
+    /// What glob says of a pattern.
+    #[error("is no pattern: {0}")]
+    Pattern(&'static str),
+}
+
+impl Advise for BadLine {
+    fn advice(&self) -> Option<String> {
+        Some(match self {
+            Self::Empty => "Give a pattern or a path, or take the line out".to_owned(),
+            Self::Parent => "Write the path relative to the workspace, or set `working-directory`".to_owned(),
+            Self::Outside => {
+                "Write the path relative to the workspace, without `${{ github.workspace }}`: that is the \
+                              host's path, and a container has the workspace elsewhere"
+                    .to_owned()
+            }
+            Self::Git => "Take the line out, and copy what you want to publish to a folder of its own".to_owned(),
+            Self::Brace => "Close the brace, or write `[{]` and `[}]` for the characters".to_owned(),
+            Self::TooMany => "Use a wildcard, or several lines".to_owned(),
+            Self::Pattern(_) => {
+                "Write `**` as a component of its own, close each `[`, and write `[*]`, `[?]`, `[[]` for \
+                                 the characters"
+                    .to_owned()
+            }
+        })
+    }
+}
+
+impl Line {
+    /// Reads a line. `workspace` and `base` are real paths, `base` in `workspace`; `given_workspace` is what the
+    /// runner calls the workspace, as it may stand in the line.
+    pub fn parse(text: &str, workspace: &Path, given_workspace: &Path, base: &Path) -> Result<Self, BadLine> {
+        let (takes_away, path) = match text.strip_prefix('!') {
+            Some(rest) => (true, rest.trim()),
+            None => (false, text),
+        };
+        let (path, base) = if path.starts_with('/') {
+            let inside = [given_workspace, workspace].iter().find_map(|root| Path::new(path).strip_prefix(root).ok());
+            (inside.and_then(Path::to_str).ok_or(BadLine::Outside)?, Path::new(""))
+        } else {
+            (path, base.strip_prefix(workspace).unwrap_or(Path::new("")))
+        };
+        let literal = base.join(components(path)?.join("/"));
+        if literal.as_os_str().is_empty() {
+            return Err(BadLine::Empty);
+        }
+        let alternatives: Vec<Alternative> =
+            expand_braces(path)?.iter().map(|path| Alternative::parse(path, base)).collect::<Result<_, _>>()?;
+        let in_git = |alternative: &Alternative| alternative.components.iter().any(|c| is_git(OsStr::new(c.as_str())));
+        if !takes_away && (literal.iter().any(is_git) || alternatives.iter().any(in_git)) {
+            return Err(BadLine::Git);
+        }
+        let names_one_path = !path.contains(['*', '?', '[', '{']);
+        Ok(Self { text: text.to_owned(), takes_away, literal, names_one_path, alternatives })
+    }
+
+    /// Whether a path, relative to the workspace, is one that the line stands for.
+    pub(super) fn matches(&self, path: &Path, include_hidden: bool) -> bool {
+        self.literal == path || {
+            // What is not UTF-8 cannot be published, but has to be found to be named.
+            let text = path.to_string_lossy();
+            self.alternatives.iter().any(|a| a.whole.matches_with(&text, options(include_hidden)))
+        }
+    }
+
+    /// Whether files that the line stands for can lie in a folder, given relative to the workspace.
+    pub(super) fn may_lie_in(&self, folder: &Path, include_hidden: bool) -> bool {
+        self.alternatives.iter().any(|a| a.may_lie_in(folder, include_hidden))
+    }
+
+    /// Where to look for what the line stands for.
+    pub(super) fn searches(&self) -> impl Iterator<Item = Search<'_>> {
+        self.alternatives.iter().map(|alternative| Search {
+            folder: &alternative.folder,
+            depth: (!alternative.components.iter().any(is_recursive))
+                .then(|| alternative.components.len() - alternative.folder.iter().count()),
+        })
+    }
+}
+
+impl Alternative {
+    fn parse(path: &str, base: &Path) -> Result<Self, BadLine> {
+        let own = components(path)?;
+        if own.is_empty() {
+            return Err(BadLine::Empty);
+        }
+        let plain = own.iter().take(own.len() - 1).take_while(|c| !c.contains(['*', '?', '[']));
+        let folder = base.join(plain.copied().collect::<PathBuf>());
+        let texts: Vec<String> = base
+            .iter()
+            .map(|component| Pattern::escape(&component.to_string_lossy()))
+            .chain(own.iter().map(|component| (*component).to_owned()))
+            .collect();
+        let pattern = |text: &str| Pattern::new(text).map_err(|error| BadLine::Pattern(error.msg));
+        let components = texts.iter().map(|text| pattern(text)).collect::<Result<_, _>>()?;
+        Ok(Self { folder, components, whole: pattern(&texts.join("/"))? })
+    }
+
+    fn may_lie_in(&self, folder: &Path, include_hidden: bool) -> bool {
+        let mut patterns = self.components.iter();
+        for name in folder {
+            let name = name.to_string_lossy();
+            match patterns.next() {
+                None => return false,
+                Some(pattern) if is_recursive(pattern) => {
+                    let names_hidden = |p: &Pattern| p.as_str().starts_with('.');
+                    return include_hidden || !name.starts_with('.') || patterns.any(names_hidden);
+                }
+                Some(pattern) if !pattern.matches_with(&name, options(include_hidden)) => return false,
+                Some(_) => {}
+            }
+        }
+        patterns.next().is_some()
+    }
+}
+
+fn is_recursive(pattern: &Pattern) -> bool {
+    pattern.as_str() == "**"
+}
+
+/// Wildcards never match a `/`, and a leading dot only where that is wanted.
+fn options(include_hidden: bool) -> MatchOptions {
+    MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: !include_hidden }
+}
+
+/// Whether a path component is git's own folder, or the file that stands for it in a submodule. Disks that do not
+/// regard case would open it by other spellings too.
+#[must_use]
+pub fn is_git(component: &OsStr) -> bool {
+    component.eq_ignore_ascii_case(".git")
+}
+
+/// The components of a path; `.` and doubled slashes are nothing.
+fn components(path: &str) -> Result<Vec<&str>, BadLine> {
+    let components: Vec<&str> = path.split('/').filter(|c| !matches!(*c, "" | ".")).collect();
+    if components.contains(&"..") { Err(BadLine::Parent) } else { Ok(components) }
+}
+
+/// What `{a,b}` stands for. Braces nest; in a character class such as `[{]` they are characters.
+fn expand_braces(text: &str) -> Result<Vec<String>, BadLine> {
+    let mut done = Vec::new();
+    let mut open = vec![text.to_owned()];
+    while let Some(text) = open.pop() {
+        match first_group(&text)? {
+            None => done.push(text),
+            Some((before, parts, after)) => {
+                open.extend(parts.iter().rev().map(|part| format!("{before}{part}{after}")));
+            }
+        }
+        if done.len() + open.len() > MOST_ALTERNATIVES {
+            return Err(BadLine::TooMany);
+        }
+    }
+    Ok(done)
+}
+
+/// Braces in a text: what stands before them, their parts, and what stands behind them.
+type Group<'a> = (&'a str, Vec<&'a str>, &'a str);
+
+/// The first outermost braces of a text, where it has any.
+fn first_group(text: &str) -> Result<Option<Group<'_>>, BadLine> {
+    let mut depth = 0_usize;
+    let mut start = 0;
+    let mut part = 0;
+    let mut parts = Vec::new();
+    let mut skip_to = 0;
+    for (at, character) in text.char_indices() {
+        if at < skip_to {
+            continue;
+        }
+        match character {
+            '[' => skip_to = end_of_class(text, at),
+            '{' => {
+                depth += 1;
+                if depth == 1 {
+                    (start, part) = (at, at + 1);
+                }
+            }
+            ',' if depth == 1 => {
+                parts.push(&text[part..at]);
+                part = at + 1;
+            }
+            '}' if depth == 0 => return Err(BadLine::Brace),
+            '}' => {
+                depth -= 1;
+                if depth == 0 {
+                    parts.push(&text[part..at]);
+                    return Ok(Some((&text[..start], parts, &text[at + 1..])));
+                }
+            }
+            _ => {}
+        }
+    }
+    if depth == 0 { Ok(None) } else { Err(BadLine::Brace) }
+}
+
+/// Where the character class that begins at `start` ends: behind its `]`, which may be its first character; at `start`
+/// where it has none.
+fn end_of_class(text: &str, start: usize) -> usize {
+    let mut rest = text[start + 1..].char_indices().peekable();
+    if rest.peek().is_some_and(|&(_, c)| c == '!') {
+        rest.next();
+    }
+    rest.next();
+    rest.find(|&(_, c)| c == ']').map_or(start, |(at, _)| start + 1 + at + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(text: &str) -> Line {
+        Line::parse(text, Path::new("/w"), Path::new("/github/workspace"), Path::new("/w/build")).expect(text)
+    }
+
+    fn error(text: &str) -> BadLine {
+        Line::parse(text, Path::new("/w"), Path::new("/github/workspace"), Path::new("/w/build")).expect_err(text)
+    }
+
+    fn finds(text: &str, path: &str) -> bool {
+        line(text).matches(Path::new(path), false)
+    }
+
+    #[test]
+    fn a_line_is_relative_to_the_base() {
+        assert!(finds("dist/*.txt", "build/dist/a.txt"));
+        assert!(!finds("dist/*.txt", "dist/a.txt"));
+        assert!(finds("./dist//a.txt", "build/dist/a.txt"));
+        assert!(finds("/github/workspace/dist/*", "dist/a.txt"));
+        assert!(finds("/w/dist/*", "dist/a.txt"));
+    }
+
+    #[test]
+    fn wildcards_stay_in_their_component_and_recursion_does_not() {
+        assert!(!finds("*", "build/dist/a.txt"));
+        assert!(finds("**/*.txt", "build/dist/deep/a.txt"));
+        assert!(finds("**/*.txt", "build/a.txt"));
+        assert!(finds("dist/**", "build/dist/deep/a.txt"));
+    }
+
+    #[test]
+    fn a_leading_dot_is_matched_by_a_literal_dot_alone() {
+        assert!(!finds("*", "build/.env"));
+        assert!(!finds("**/*", "build/.cache/a"));
+        assert!(finds(".*", "build/.env"));
+        assert!(line("*").matches(Path::new("build/.env"), true));
+    }
+
+    #[test]
+    fn braces_are_alternatives_and_classes_are_characters() {
+        for path in ["build/a.x", "build/b.x", "build/b.y"] {
+            assert!(finds("{a,b}.{x,y}", path), "{path}");
+        }
+        assert!(finds("{a,b{1,2}}/c", "build/b2/c"));
+        assert!(finds("a[{]b[}]", "build/a{b}"));
+        assert!(finds("a[*]b", "build/a*b"));
+        assert!(!finds("a[*]b", "build/axb"));
+        assert!(finds("a[]{]b", "build/a{b"));
+        assert!(finds("{a,}b", "build/b"));
+    }
+
+    #[test]
+    fn what_is_no_pattern_or_leads_outside_is_refused() {
+        for text in ["../x", "a/../b", "{..,a}/x", "!../x"] {
+            assert_eq!(error(text), BadLine::Parent, "{text}");
+        }
+        for text in ["/etc/passwd", "/github/workspacex/a", "/wx"] {
+            assert_eq!(error(text), BadLine::Outside, "{text}");
+        }
+        for text in [".git/config", "a/.GIT/*", "{.git,a}/config"] {
+            assert_eq!(error(text), BadLine::Git, "{text}");
+        }
+        for text in ["{a", "a}", "{a,{b}", "a}{b"] {
+            assert_eq!(error(text), BadLine::Brace, "{text}");
+        }
+        assert_eq!(error("!"), BadLine::Empty);
+        assert_eq!(error(&"{0,1,2,3,4,5,6,7,8,9}".repeat(4)), BadLine::TooMany);
+        assert!(matches!(error("a**"), BadLine::Pattern(_)));
+        assert!(matches!(error("a["), BadLine::Pattern(_)));
+    }
+
+    #[test]
+    fn only_folders_that_can_hold_a_match_are_entered() {
+        let enters = |text: &str, folder: &str| line(text).may_lie_in(Path::new(folder), false);
+        assert!(enters("dist/*/x", "build/dist"));
+        assert!(enters("dist/*/x", "build/dist/a"));
+        assert!(!enters("dist/*/x", "build/dist/a/b"));
+        assert!(!enters("dist/*/x", "build/other"));
+        assert!(enters("**/x", "build/a/b/c"));
+        assert!(!enters("**/x", "build/.cache"));
+        assert!(enters("**/.cache/x", "build/.cache"));
+    }
+}

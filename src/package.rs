@@ -1,0 +1,338 @@
+//! The registry's naming rules and its URLs.
+//!
+//! The rules are those of Gitea 1.22 and later and Forgejo 7 and later, as recorded; names are unique there without
+//! regard to case. Everything that is put into a URL goes through [`Target`].
+
+use std::fmt;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use url::Url;
+
+use crate::untrusted::Untrusted;
+
+/// The longest name or version, in characters: servers on PostgreSQL answer 500 to a longer one (recorded).
+const LONGEST: usize = 255;
+
+/// What may stand in a path segment as it is; the server unescapes each segment once.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'+');
+
+/// A name that the registry would refuse.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what} `{name}` {why}")]
+pub struct BadName {
+    /// What the name was for: `owner`, `package name`, `version` or `file name`.
+    pub what: &'static str,
+    /// The name as it was given.
+    pub name: Untrusted,
+    /// What is wrong with it, with what is allowed.
+    pub why: String,
+}
+
+macro_rules! name_type {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $check:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Takes a name that follows the registry's rule; otherwise says what is wrong with it.
+            pub fn parse(name: &str) -> Result<Self, BadName> {
+                let check: fn(&str) -> Result<(), String> = $check;
+                check(name).and_then(|()| length(name)).map(|()| Self(name.to_owned())).map_err(|why| BadName {
+                    what: $what,
+                    name: Untrusted::new(name),
+                    why,
+                })
+            }
+
+            /// The name as it is, for URLs, outputs and comparisons; people are shown its `Display`.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&Untrusted::new(&self.0), f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({:?})", stringify!($name), self.0)
+            }
+        }
+    };
+}
+
+name_type! {
+    /// The user or organisation that owns a package.
+    Owner, "owner", |name| {
+        if name.is_empty() {
+            return Err("is empty: the name of a user or organisation is expected".to_owned());
+        }
+        only(name, |c| c.is_ascii_alphanumeric() || "-_.".contains(c), "letters, digits and `-_.`")?;
+        not_dots(name)
+    }
+}
+
+name_type! {
+    /// The name of a package.
+    PackageName, "package name", |name| {
+        let allowed = "letters, digits and `-_+.`";
+        if name.is_empty() {
+            return Err(format!("is empty: {allowed} are allowed"));
+        }
+        if name.contains('/') {
+            return Err(format!("has a `/`: give the name alone, without its owner ({allowed} are allowed)"));
+        }
+        only(name, |c| c.is_ascii_alphanumeric() || "-_+.".contains(c), allowed)?;
+        if name.len() == 1 && !name.chars().all(|c| c.is_ascii_alphanumeric()) {
+            return Err("is a single character, which must be a letter or a digit".to_owned());
+        }
+        not_dots(name)
+    }
+}
+
+name_type! {
+    /// A version of a package: any text without a blank at either end.
+    Version, "version", |name| {
+        if name.is_empty() {
+            return Err("is empty: any text without a blank at either end is allowed".to_owned());
+        }
+        if name.trim() != name {
+            return Err("has a blank at an end: the registry refuses that".to_owned());
+        }
+        if name.chars().any(char::is_control) {
+            return Err("has a control character: it could not be typed or shown".to_owned());
+        }
+        not_dots(name)
+    }
+}
+
+name_type! {
+    /// The name of a file on the registry.
+    FileName, "file name", |name| {
+        let allowed = "letters, digits, inner blanks and `-_+=:;.()[]{}~!@#$%^&`";
+        only(name, |c| c.is_ascii_alphanumeric() || " -_+=:;.()[]{}~!@#$%^&".contains(c), allowed)?;
+        if name.trim() != name {
+            return Err(format!("has a blank at an end: {allowed} are allowed"));
+        }
+        if name.is_empty() {
+            return Err(format!("is empty: {allowed} are allowed"));
+        }
+        not_dots(name)
+    }
+}
+
+impl FileName {
+    /// What is equal for names that the registry takes for one: it does not regard case.
+    #[must_use]
+    pub fn folded(&self) -> String {
+        self.0.to_lowercase()
+    }
+}
+
+fn only(name: &str, allowed: impl Fn(char) -> bool, words: &str) -> Result<(), String> {
+    match name.chars().find(|&c| !allowed(c)) {
+        None => Ok(()),
+        Some(c) => Err(format!("has the character `{}`: {words} are allowed", Untrusted::new(&c.to_string()))),
+    }
+}
+
+/// Clients and proxies take `.` and `..` for folders and would ask for another path.
+fn not_dots(name: &str) -> Result<(), String> {
+    if name == "." || name == ".." { Err("would change the path of the URL".to_owned()) } else { Ok(()) }
+}
+
+fn length(name: &str) -> Result<(), String> {
+    match name.chars().count() {
+        count if count > LONGEST => Err(format!("has {count} characters: {LONGEST} are allowed")),
+        _ => Ok(()),
+    }
+}
+
+/// The base URL of a forge, perhaps with a sub-path: `https://host/git`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ServerUrl(Url);
+
+impl ServerUrl {
+    /// Takes a URL that [`crate::inputs`] has found to be `http` or `https`, with a host, without credentials, query
+    /// and fragment.
+    pub(crate) fn new(url: Url) -> Self {
+        Self(url)
+    }
+
+    /// Whether the connection is encrypted.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+
+    /// The host, as it stands in the URL.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.0.host_str().unwrap_or_default()
+    }
+
+    /// A URL below this one; each segment is percent-encoded, so that none can become two.
+    #[must_use]
+    pub fn join<'a>(&self, segments: impl IntoIterator<Item = &'a str>) -> Url {
+        let mut path = self.0.path().trim_end_matches('/').to_owned();
+        for segment in segments {
+            path.push('/');
+            path.extend(utf8_percent_encode(segment, SEGMENT));
+        }
+        let mut url = self.0.clone();
+        url.set_path(&path);
+        url
+    }
+}
+
+impl fmt::Display for ServerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_str().trim_end_matches('/'))
+    }
+}
+
+impl fmt::Debug for ServerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ServerUrl({self})")
+    }
+}
+
+/// A version of a package of an owner on a forge: what one run publishes to.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The forge.
+    pub server: ServerUrl,
+    /// Whose package it is.
+    pub owner: Owner,
+    /// The package.
+    pub package: PackageName,
+    /// Its version.
+    pub version: Version,
+}
+
+impl Target {
+    /// Where a file is uploaded to and downloaded from.
+    #[must_use]
+    pub fn file_url(&self, file: &FileName) -> Url {
+        self.raw_file_url(file.as_str())
+    }
+
+    /// Where the registry is asked for the right to write: a file name that no server accepts.
+    #[must_use]
+    pub fn question_url(&self) -> Url {
+        self.raw_file_url("*")
+    }
+
+    /// The list of the version's files.
+    #[must_use]
+    pub fn files_url(&self) -> Url {
+        self.server.join([
+            "api",
+            "v1",
+            "packages",
+            self.owner.as_str(),
+            "generic",
+            self.package.as_str(),
+            self.version.as_str(),
+            "files",
+        ])
+    }
+
+    /// What the API knows of the version.
+    #[must_use]
+    pub fn version_url(&self) -> Url {
+        self.server.join([
+            "api",
+            "v1",
+            "packages",
+            self.owner.as_str(),
+            "generic",
+            self.package.as_str(),
+            self.version.as_str(),
+        ])
+    }
+
+    /// The page of the version, as Gitea and Forgejo lay it out, for when the API does not say.
+    #[must_use]
+    pub fn page_url(&self) -> Url {
+        self.server.join([
+            self.owner.as_str(),
+            "-",
+            "packages",
+            "generic",
+            self.package.as_str(),
+            self.version.as_str(),
+        ])
+    }
+
+    fn raw_file_url(&self, file: &str) -> Url {
+        self.server.join([
+            "api",
+            "packages",
+            self.owner.as_str(),
+            "generic",
+            self.package.as_str(),
+            self.version.as_str(),
+            file,
+        ])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(server: &str, version: &str) -> Target {
+        Target {
+            server: ServerUrl::new(Url::parse(server).expect("a URL")),
+            owner: Owner::parse("acme").expect("an owner"),
+            package: PackageName::parse("widget").expect("a package"),
+            version: Version::parse(version).expect("a version"),
+        }
+    }
+
+    #[test]
+    fn names_follow_the_rules_that_servers_were_seen_to_apply() {
+        for name in ["a", "7", "ab", "a.b", ".hidden", "-x", "_x", "+x", &"a".repeat(255)] {
+            assert!(PackageName::parse(name).is_ok(), "{name}");
+        }
+        for name in ["", "-", "_", ".", "+", "..", "a b", "a@b", "a~b", "a/b", "é", &"a".repeat(256)] {
+            assert!(PackageName::parse(name).is_err(), "{name}");
+        }
+        for name in ["-", "a b", "a+b", "a=b", "a:b", "a;b", "a()", "a[]", "a{}", "a~", "a!", "a@b", "a#b", "a$b"] {
+            assert!(FileName::parse(name).is_ok(), "{name}");
+        }
+        for name in ["", ".", "..", " a", "a ", "a,b", "a'b", "a\"b", "a*b", "a?b", "a<b", "a|b", "a\\b", "a`b", "a/b"]
+        {
+            assert!(FileName::parse(name).is_err(), "{name}");
+        }
+        for name in ["é", "名", "a\tb", "a\nb", &"a".repeat(256)] {
+            assert!(FileName::parse(name).is_err(), "{name}");
+        }
+        for version in
+            ["v1.0.0", "1.0.0+build.1", "feature/x", "a b", "é", "~", "v1:2", "%", "a?b", "-", &"é".repeat(255)]
+        {
+            assert!(Version::parse(version).is_ok(), "{version}");
+        }
+        for version in ["", " a", "a ", "\t", "a\u{1b}b", ".", "..", &"a".repeat(256)] {
+            assert!(Version::parse(version).is_err(), "{version}");
+        }
+    }
+
+    #[test]
+    fn every_segment_is_encoded_and_a_sub_path_is_kept() {
+        let target = target("https://host/git/", "feature/x+1 %41");
+        let file = FileName::parse("a b#[1]%2F~.txt").expect("a name");
+        assert_eq!(
+            target.file_url(&file).as_str(),
+            "https://host/git/api/packages/acme/generic/widget/feature%2Fx+1%20%2541/a%20b%23%5B1%5D%252F~.txt"
+        );
+        assert!(target.question_url().as_str().ends_with("/%2A"));
+        assert_eq!(target.server.to_string(), "https://host/git");
+    }
+}

@@ -1,0 +1,81 @@
+//! The body of an upload: a file, read and hashed on a thread of its own while it is sent.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::Stream;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::checksum::{Hasher, Sha256};
+use crate::files::{FileError, LocalFile};
+
+/// How many chunks wait to be sent.
+const AHEAD: usize = 2;
+
+/// How far an upload has come.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Progress(Arc<AtomicU64>);
+
+impl Progress {
+    /// The bytes that were handed to the connection.
+    pub(super) fn bytes(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The bytes of a file as they are sent. It ends in an error, before the last chunk, where the file is not what was
+/// checked: the server stores nothing of an upload that breaks off (recorded).
+pub(super) struct FileBody {
+    chunks: mpsc::Receiver<Result<Bytes, BrokenOff>>,
+    progress: Progress,
+}
+
+/// What became of the file that was sent.
+pub(super) type Outcome = oneshot::Receiver<Result<Sha256, FileError>>;
+
+/// Ends a body whose file cannot be read to its end; why is told through the [`Outcome`].
+#[derive(Debug, thiserror::Error)]
+#[error("the file could not be read to its end")]
+pub(super) struct BrokenOff;
+
+impl FileBody {
+    /// Begins to read a file.
+    pub(super) fn new(file: LocalFile) -> (Self, Progress, Outcome) {
+        let (sender, chunks) = mpsc::channel(AHEAD);
+        let (done, outcome) = oneshot::channel();
+        let progress = Progress::default();
+        tokio::task::spawn_blocking(move || {
+            let mut hasher = Hasher::default();
+            let taken = file.read(|chunk| {
+                hasher.update(&chunk);
+                sender.blocking_send(Ok(chunk)).is_ok()
+            });
+            // Who no longer listens has ended the upload and asks for nothing; the outcome goes first, so that it is
+            // there for whoever sees the end of the stream.
+            match taken {
+                Ok(true) => drop(done.send(Ok(hasher.finish()))),
+                Ok(false) => {}
+                Err(error) => {
+                    drop(done.send(Err(error)));
+                    drop(sender.blocking_send(Err(BrokenOff)));
+                }
+            }
+        });
+        (Self { chunks, progress: progress.clone() }, progress, outcome)
+    }
+}
+
+impl Stream for FileBody {
+    type Item = Result<Bytes, BrokenOff>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let next = self.chunks.poll_recv(context);
+        if let Poll::Ready(Some(Ok(chunk))) = &next {
+            self.progress.0.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+        }
+        next
+    }
+}

@@ -1,0 +1,208 @@
+//! What can go wrong between us and the registry.
+
+use std::error::Error as _;
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use url::Url;
+
+use super::refusal::Refusal;
+use crate::advice::Advise;
+use crate::files::FileError;
+use crate::package::FileName;
+use crate::untrusted::Untrusted;
+
+/// What the registry was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// The list of the version's files.
+    Files,
+    /// The right to write.
+    Right,
+    /// To store a file.
+    Upload(FileName),
+    /// The version itself, for its page.
+    Version,
+}
+
+impl fmt::Display for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Files => f.write_str("the registry does not say which files the version has"),
+            Self::Right => f.write_str("the registry does not let us publish"),
+            Self::Upload(name) => write!(f, "`{name}` is not published"),
+            Self::Version => f.write_str("the registry does not say where the version's page is"),
+        }
+    }
+}
+
+/// A request that did not end as hoped.
+#[derive(Debug, thiserror::Error)]
+#[error("{asked}: {method} {url}")]
+pub struct RegistryError {
+    /// What was asked for.
+    pub asked: Asked,
+    method: reqwest::Method,
+    url: Url,
+    /// Why it was not had.
+    #[source]
+    pub cause: Cause,
+    advice: String,
+}
+
+/// Why a request did not end as hoped.
+#[derive(Debug, thiserror::Error)]
+pub enum Cause {
+    /// An answer that says no.
+    #[error("{}", answer_in_words(*.status, .words))]
+    Refused {
+        /// What the answer means.
+        refusal: Refusal,
+        /// Its status.
+        status: StatusCode,
+        /// The server's words.
+        words: Untrusted,
+    },
+    /// An answer of the right status that is not what it should be.
+    #[error("the answer is not what the registry's API gives: {0}")]
+    Garbled(Untrusted),
+    /// No answer.
+    #[error(transparent)]
+    Transport(#[from] Transport),
+    /// The file could not be read to its end, so the upload was broken off.
+    #[error(transparent)]
+    File(FileError),
+}
+
+fn answer_in_words(status: StatusCode, words: &Untrusted) -> String {
+    match words.to_string() {
+        words if words.is_empty() => status.to_string(),
+        words => format!("{status}: {words}"),
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Transport {
+    /// The host's name has no address.
+    #[error("the name of the host cannot be resolved: {0}")]
+    Resolve(Untrusted),
+    /// Nobody accepts the connection.
+    #[error("no connection to the server: {0}")]
+    Connect(Untrusted),
+    /// The server does not prove who it is.
+    #[error("no trusted connection to the server: {0}")]
+    Tls(Untrusted),
+    /// The connection broke.
+    #[error("the connection broke: {0}")]
+    Broken(Untrusted),
+    /// Nothing moved for so long.
+    #[error("nothing was heard of the server for {} s", .0.as_secs())]
+    Silent(Duration),
+}
+
+impl Transport {
+    /// Tells the kinds of failure apart by what lies at their root.
+    pub(super) fn of(error: &reqwest::Error) -> Self {
+        let mut chain = Vec::new();
+        let mut tls = false;
+        let mut resolve = false;
+        let mut source = error.source();
+        while let Some(inner) = source {
+            // An io::Error that wraps another error does not list it as its source.
+            let wrapped = inner.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+            tls |= inner.is::<rustls::Error>()
+                || wrapped.is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>);
+            let text = inner.to_string();
+            resolve |= text == "dns error";
+            chain.push(text);
+            source = inner.source();
+        }
+        let reason = Untrusted::new(chain.last().map_or("no reason given", String::as_str));
+        match error {
+            _ if tls => Self::Tls(reason),
+            _ if resolve => Self::Resolve(reason),
+            error if error.is_connect() => Self::Connect(reason),
+            _ => Self::Broken(reason),
+        }
+    }
+
+    /// Whether not even a connection was had, so that nothing can have been stored.
+    fn is_before_the_request(&self) -> bool {
+        matches!(self, Self::Resolve(_) | Self::Connect(_) | Self::Tls(_))
+    }
+
+    fn advice(&self, host: &str) -> String {
+        match self {
+            Self::Resolve(_) => format!("Check the host {host} in `server-url`, and that the runner's DNS knows it"),
+            Self::Connect(_) => format!("Check host and port in `server-url`, and that the runner can reach {host}"),
+            Self::Tls(_) => format!("Check `server-url` and the certificate of {host}"),
+            Self::Broken(_) | Self::Silent(_) => {
+                "Run the step again: what is there already stays as it is; if it breaks again, look at the reverse \
+                 proxy's limits on time and size"
+                    .to_owned()
+            }
+        }
+    }
+}
+
+impl RegistryError {
+    pub(super) fn new(
+        asked: Asked,
+        method: reqwest::Method,
+        url: Url,
+        cause: Cause,
+        refusal_advice: impl FnOnce(&Refusal) -> String,
+    ) -> Self {
+        let advice = match &cause {
+            Cause::Refused { refusal, .. } => refusal_advice(refusal),
+            Cause::Garbled(_) => {
+                "Check that `server-url` is a Gitea or Forgejo server, and that nothing in front of it \
+                                  changes answers"
+                    .to_owned()
+            }
+            Cause::Transport(transport) => transport.advice(url.host_str().unwrap_or_default()),
+            Cause::File(error) => error.advice().unwrap_or_default(),
+        };
+        Self { asked, method, url, cause, advice }
+    }
+
+    /// Whether every other file of this run would meet the same, so that there is no use in going on.
+    #[must_use]
+    pub fn meets_every_file(&self) -> bool {
+        match &self.cause {
+            Cause::Refused { refusal, .. } => refusal.meets_every_file(),
+            Cause::Transport(transport) => transport.is_before_the_request(),
+            Cause::Garbled(_) | Cause::File(_) => false,
+        }
+    }
+
+    /// Whether the file may have been stored all the same: the answer was lost, or the server stumbled over it.
+    #[must_use]
+    pub fn leaves_doubt(&self) -> bool {
+        match &self.cause {
+            Cause::Refused { refusal, .. } => matches!(refusal, Refusal::ServerFault | Refusal::Exists),
+            Cause::Transport(transport) => !transport.is_before_the_request(),
+            Cause::Garbled(_) => true,
+            Cause::File(_) => false,
+        }
+    }
+
+    /// Whether a wrong token may hide behind this: the body broke off, or a proxy answered for the server.
+    #[must_use]
+    pub(crate) fn may_hide_a_refusal(&self) -> bool {
+        match &self.cause {
+            Cause::Refused { status, .. } => *status == StatusCode::BAD_GATEWAY,
+            Cause::Transport(transport) => matches!(transport, Transport::Broken(_)),
+            Cause::Garbled(_) | Cause::File(_) => false,
+        }
+    }
+}
+
+impl Advise for RegistryError {
+    fn advice(&self) -> Option<String> {
+        Some(self.advice.clone())
+    }
+}

@@ -1,0 +1,333 @@
+//! The HTTP client: requests, and what the answers mean.
+//!
+//! No redirect is followed and nothing that was written is sent again: a token must not reach another host, and a file
+//! must not be stored twice.
+
+mod answer;
+mod body;
+mod error;
+mod refusal;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde::Deserialize;
+use url::Url;
+
+use self::answer::{Answer, Broken, read_up_to};
+use self::body::{FileBody, Progress};
+pub use self::error::{Asked, Cause, RegistryError, Transport};
+pub use self::refusal::Refusal;
+use crate::checksum::Sha256;
+use crate::package::{FileName, Target};
+use crate::plan::NamedFile;
+use crate::secret::{Credentials, Redactor};
+use crate::untrusted::Untrusted;
+
+/// How long to wait, and for what.
+#[derive(Clone, Debug)]
+pub struct Timings {
+    /// For a connection.
+    pub connect: Duration,
+    /// For the next byte while an upload or an answer is under way.
+    pub silence: Duration,
+    /// For the answer to an upload after its last byte: object storage is slow.
+    pub answer: Duration,
+    /// How long a connection may idle and still be used again.
+    pub idle: Duration,
+}
+
+impl Default for Timings {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            silence: Duration::from_mins(1),
+            answer: Duration::from_mins(5),
+            idle: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Why there can be no client.
+#[derive(Debug, thiserror::Error)]
+#[error("the HTTP client cannot be set up")]
+pub struct SetupError(#[from] reqwest::Error);
+
+/// One version of a package on a forge, as one user meets it.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    http: reqwest::Client,
+    target: Target,
+    credentials: Credentials,
+    redactor: Redactor,
+    timings: Timings,
+}
+
+/// The files that a version has; none where it does not exist.
+#[derive(Clone, Debug, Default)]
+pub struct Listing {
+    by_folded_name: HashMap<String, RegistryFile>,
+    /// Whether the version exists.
+    pub version_exists: bool,
+}
+
+/// A file as the registry lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegistryFile {
+    /// The name as it was first spelled; text from outside.
+    pub name: String,
+    /// The length in bytes.
+    pub size: u64,
+    /// The registry's word on what it received.
+    pub sha256: Sha256,
+}
+
+impl RegistryFile {
+    /// Whether this is the content of that size and hash.
+    #[must_use]
+    pub fn holds(&self, size: u64, sha256: Sha256) -> bool {
+        self.size == size && self.sha256 == sha256
+    }
+}
+
+impl Listing {
+    fn new(files: Vec<FileRow>) -> Result<Self, String> {
+        let mut by_folded_name = HashMap::new();
+        for row in files {
+            let sha256 = row.sha256.parse().map_err(|_| format!("no SHA-256 for {}", row.name))?;
+            let file = RegistryFile { name: row.name, size: row.size, sha256 };
+            by_folded_name.insert(file.name.to_lowercase(), file);
+        }
+        Ok(Self { by_folded_name, version_exists: true })
+    }
+
+    /// The file that the registry takes for the one of that name: it does not regard case.
+    #[must_use]
+    pub fn find(&self, name: &FileName) -> Option<&RegistryFile> {
+        self.by_folded_name.get(&name.folded())
+    }
+}
+
+/// A row of the list. The length is `size` on Gitea 1.24 and later and `Size` on older Gitea and on Forgejo up to 15.
+#[derive(Deserialize)]
+struct FileRow {
+    name: String,
+    #[serde(alias = "Size")]
+    size: u64,
+    sha256: String,
+}
+
+/// What we read of a version.
+#[derive(Deserialize)]
+struct VersionRow {
+    html_url: String,
+}
+
+impl Registry {
+    /// The list of a version is 341 bytes a file; this is room for 190,000.
+    const LONGEST_LIST: usize = 64 * 1024 * 1024;
+
+    /// Sets up the client. The roots of trust are the system's.
+    pub fn new(target: Target, credentials: Credentials, timings: Timings) -> Result<Self, SetupError> {
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls())
+            .user_agent(concat!("generic-packages/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .retry(reqwest::retry::never())
+            .connect_timeout(timings.connect)
+            .pool_idle_timeout(timings.idle)
+            .build()?;
+        let redactor = credentials.redactor();
+        Ok(Self { http, target, credentials, redactor, timings })
+    }
+
+    /// Which files the version has.
+    pub async fn files(&self) -> Result<Listing, RegistryError> {
+        let url = self.target.files_url();
+        let asked = Asked::Files;
+        let response = match self.get(&asked, &url).await {
+            Ok(response) => response,
+            // Nothing there yet. Unknown owners have other words.
+            Err(error) if is_absent(&error) => return Ok(Listing::default()),
+            Err(error) => return Err(error),
+        };
+        let rows = self.json::<Vec<FileRow>>(&asked, &url, response).await?;
+        Listing::new(rows).map_err(|what| self.error(&asked, Method::GET, &url, Cause::Garbled(self.harmless(&what))))
+    }
+
+    /// The page of the version, as the API gives it.
+    pub async fn version_page(&self) -> Result<Url, RegistryError> {
+        let url = self.target.version_url();
+        let asked = Asked::Version;
+        let response = self.get(&asked, &url).await?;
+        let row: VersionRow = self.json(&asked, &url, response).await?;
+        match Url::parse(&row.html_url) {
+            Ok(page) if matches!(page.scheme(), "http" | "https") => Ok(page),
+            _ => {
+                let what = format!("html_url is {}", row.html_url);
+                Err(self.error(&asked, Method::GET, &url, Cause::Garbled(self.harmless(&what))))
+            }
+        }
+    }
+
+    /// Asks for the right to write without storing anything: an empty file of a name that no server accepts. Where
+    /// the name is what the server complains of, token, scope, owner and rights are good (recorded on Gitea 1.22 to
+    /// 1.26 and Forgejo 7 to 15).
+    pub async fn ask_right(&self) -> Result<(), RegistryError> {
+        let url = self.target.question_url();
+        let asked = Asked::Right;
+        let request = self.request(Method::PUT, &url).header(CONTENT_LENGTH, 0).timeout(self.timings.silence);
+        match self.send(&asked, Method::PUT, &url, request, StatusCode::CREATED).await {
+            // No server was seen to store it; one that does has granted the right.
+            Ok(_) | Err(RegistryError { cause: Cause::Refused { refusal: Refusal::Name, .. }, .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sends a file, once. Returns the hash of what was sent; only a 201 is a success.
+    pub async fn upload(&self, file: &NamedFile) -> Result<Sha256, RegistryError> {
+        let url = self.target.file_url(&file.name);
+        let asked = Asked::Upload(file.name.clone());
+        let (body, progress, mut outcome) = FileBody::new(file.local.clone());
+        let request = self
+            .request(Method::PUT, &url)
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))
+            .header(CONTENT_LENGTH, file.local.size)
+            .body(reqwest::Body::wrap_stream(body));
+        let sent = async {
+            match self.send(&asked, Method::PUT, &url, request, StatusCode::CREATED).await {
+                Ok(_) => match (&mut outcome).await {
+                    Ok(Ok(sha256)) => Ok(sha256),
+                    Ok(Err(error)) => Err(self.error(&asked, Method::PUT, &url, Cause::File(error))),
+                    // An answer before the whole file was taken: it cannot be about all of it.
+                    Err(_) => {
+                        let early = Cause::Garbled(Untrusted::new("201 Created before the whole file was sent"));
+                        Err(self.error(&asked, Method::PUT, &url, early))
+                    }
+                },
+                // Where the file itself is at fault, that is why the upload broke off.
+                Err(error) => Err(match outcome.try_recv() {
+                    Ok(Err(fault)) => self.error(&asked, Method::PUT, &url, Cause::File(fault)),
+                    _ => error,
+                }),
+            }
+        };
+        tokio::select! {
+            result = sent => result,
+            silent = self.silence(&progress, file.local.size) => {
+                Err(self.error(&asked, Method::PUT, &url, Cause::Transport(Transport::Silent(silent))))
+            }
+        }
+    }
+
+    /// Ends when nothing has moved for as long as is allowed, and says how long that was. There is no limit on how
+    /// long a whole upload takes.
+    async fn silence(&self, progress: &Progress, size: u64) -> Duration {
+        let mut seen = progress.bytes();
+        loop {
+            let allowed = if seen < size { self.timings.silence } else { self.timings.answer };
+            tokio::time::sleep(allowed).await;
+            match progress.bytes() {
+                now if now == seen => return allowed,
+                now => seen = now,
+            }
+        }
+    }
+
+    async fn get(&self, asked: &Asked, url: &Url) -> Result<Response, RegistryError> {
+        let request = self.request(Method::GET, url).timeout(self.timings.silence);
+        self.send(asked, Method::GET, url, request, StatusCode::OK).await
+    }
+
+    fn request(&self, method: Method, url: &Url) -> RequestBuilder {
+        // Basic is all that Forgejo's documentation allows for packages; it marks its header as sensitive.
+        self.http
+            .request(method, url.clone())
+            .basic_auth(&self.credentials.username, Some(self.credentials.token.expose()))
+    }
+
+    /// Sends a request and takes one status for success.
+    async fn send(
+        &self,
+        asked: &Asked,
+        method: Method,
+        url: &Url,
+        request: RequestBuilder,
+        good: StatusCode,
+    ) -> Result<Response, RegistryError> {
+        let cause = match request.send().await {
+            Ok(response) if response.status() == good => return Ok(response),
+            Ok(response) => {
+                let answer = Answer::read(response, &self.redactor).await;
+                Cause::Refused {
+                    refusal: Refusal::of(asked, &answer),
+                    status: answer.status,
+                    words: Untrusted::new(&answer.words),
+                }
+            }
+            Err(error) if error.is_timeout() && !error.is_connect() => {
+                Cause::Transport(Transport::Silent(self.timings.silence))
+            }
+            Err(error) => Cause::Transport(Transport::of(&error)),
+        };
+        Err(self.error(asked, method, url, cause))
+    }
+
+    /// Reads a JSON answer; a page in HTML is told apart from JSON that is broken.
+    async fn json<T: for<'a> Deserialize<'a>>(
+        &self,
+        asked: &Asked,
+        url: &Url,
+        response: Response,
+    ) -> Result<T, RegistryError> {
+        let status = response.status();
+        let is_html =
+            response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+        let cause = if is_html {
+            let answer = Answer::read(response, &self.redactor).await;
+            Cause::Refused { refusal: Refusal::of(asked, &answer), status, words: Untrusted::new(&answer.words) }
+        } else {
+            match read_up_to(response, Self::LONGEST_LIST).await {
+                Ok(body) => match serde_json::from_slice(&body) {
+                    Ok(value) => return Ok(value),
+                    Err(error) => Cause::Garbled(self.harmless(&error.to_string())),
+                },
+                Err(Broken { reason: Some(error), .. }) => Cause::Transport(Transport::of(&error)),
+                Err(Broken { reason: None, .. }) => Cause::Garbled(Untrusted::new("it is longer than 64 MiB")),
+            }
+        };
+        Err(self.error(asked, Method::GET, url, cause))
+    }
+
+    fn harmless(&self, text: &str) -> Untrusted {
+        Untrusted::new(&self.redactor.redact(text))
+    }
+
+    fn error(&self, asked: &Asked, method: Method, url: &Url, cause: Cause) -> RegistryError {
+        RegistryError::new(asked.clone(), method, url.clone(), cause, |refusal| {
+            refusal.advice(&self.target, &self.credentials.username)
+        })
+    }
+}
+
+/// Whether the answer to the list call means that the version has no files yet.
+fn is_absent(error: &RegistryError) -> bool {
+    matches!(&error.cause, Cause::Refused { status: StatusCode::NOT_FOUND, words, .. }
+        if words.to_string().contains("package does not exist"))
+}
+
+/// TLS with the system's roots, where there are any: without them every certificate is refused, which says more than
+/// a client that cannot be built.
+fn tls() -> rustls::ClientConfig {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("ring supports the default protocol versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth()
+}

@@ -1,0 +1,140 @@
+//! Which runner started us, and what it tells a step through the environment.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+/// All that the program reads of its surroundings, taken once by `main`.
+///
+/// It holds secrets, so it has no `Debug`.
+pub struct Environment {
+    variables: Vec<(OsString, OsString)>,
+    directory: PathBuf,
+}
+
+impl Environment {
+    /// Takes the environment's variables, as they are, and the working directory.
+    pub fn new(variables: impl IntoIterator<Item = (OsString, OsString)>, directory: impl Into<PathBuf>) -> Self {
+        Self { variables: variables.into_iter().collect(), directory: directory.into() }
+    }
+
+    /// The variables in the order in which the system gave them.
+    pub fn variables(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        self.variables.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+    }
+
+    /// The working directory.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The variables that are valid UTF-8 and not empty; empty means not set.
+    fn texts(&self) -> impl Iterator<Item = (String, String)> {
+        self.variables()
+            .filter_map(|(name, value)| Some((name.to_str()?.to_owned(), value.to_str()?.to_owned())))
+            .filter(|(_, value)| !value.is_empty())
+    }
+}
+
+/// The kinds of runner, told apart by the variables that each sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Forgejo's runner; it sets `GITEA_ACTIONS` too.
+    Forgejo,
+    /// Gitea's `act_runner`.
+    Gitea,
+    /// GitHub's runner.
+    GitHub,
+    /// nektos/act on somebody's own machine.
+    Act,
+    /// No runner: started by hand.
+    None,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Forgejo => "Forgejo Actions",
+            Self::Gitea => "Gitea Actions",
+            Self::GitHub => "GitHub Actions",
+            Self::Act => "act",
+            Self::None => "no runner",
+        })
+    }
+}
+
+/// The variables of a runner that we read. Everything but the paths is text from outside.
+#[derive(Clone, Debug, Default, Deserialize)]
+struct Variables {
+    forgejo_actions: Option<String>,
+    gitea_actions: Option<String>,
+    github_actions: Option<String>,
+    act: Option<String>,
+    github_workspace: Option<PathBuf>,
+    github_output: Option<PathBuf>,
+    github_server_url: Option<String>,
+    github_repository: Option<String>,
+    github_repository_owner: Option<String>,
+    github_ref: Option<String>,
+    github_actor: Option<String>,
+}
+
+/// The runner of this step, as the environment describes it. A variable that is empty counts as not set.
+#[derive(Clone, Debug)]
+pub struct Runner {
+    /// Which runner it is.
+    pub kind: Kind,
+    /// `GITHUB_WORKSPACE`, or the working directory where that is not set.
+    pub workspace: PathBuf,
+    /// `GITHUB_OUTPUT`: the file that takes the step's outputs.
+    pub output: Option<PathBuf>,
+    /// `GITHUB_SERVER_URL`: the forge that runs the workflow.
+    pub server_url: Option<String>,
+    /// The owner of the workflow's repository.
+    pub owner: Option<String>,
+    /// The name of the workflow's repository, without its owner.
+    pub repository: Option<String>,
+    /// `GITHUB_REF`: a tag where it begins with `refs/tags/`, also for releases and manual runs on a tag.
+    pub git_ref: Option<String>,
+    /// `GITHUB_ACTOR`: the user who started the workflow.
+    pub actor: Option<String>,
+}
+
+impl Runner {
+    /// Reads the variables that runners set.
+    #[must_use]
+    pub fn detect(environment: &Environment) -> Self {
+        // Every field is optional text, so nothing in here can be of the wrong form.
+        let variables: Variables = envy::from_iter(environment.texts()).unwrap_or_default();
+        let kind = match &variables {
+            v if v.forgejo_actions.is_some() => Kind::Forgejo,
+            v if v.gitea_actions.is_some() => Kind::Gitea,
+            v if v.act.is_some() => Kind::Act,
+            v if v.github_actions.is_some() => Kind::GitHub,
+            _ => Kind::None,
+        };
+        let (owner, repository) = match variables.github_repository.as_deref().and_then(|name| name.split_once('/')) {
+            Some((owner, name)) => (Some(owner.to_owned()), Some(name.to_owned())),
+            None => (None, variables.github_repository),
+        };
+        Self {
+            kind,
+            workspace: variables.github_workspace.unwrap_or_else(|| environment.directory().to_owned()),
+            output: variables.github_output,
+            server_url: variables.github_server_url,
+            owner: variables.github_repository_owner.or(owner),
+            repository,
+            git_ref: variables.github_ref,
+            actor: variables.github_actor,
+        }
+    }
+
+    /// Whether somebody reads our log for workflow commands; nobody does where the program was started by hand.
+    #[must_use]
+    pub fn reads_commands(&self) -> bool {
+        self.kind != Kind::None
+    }
+}

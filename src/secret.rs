@@ -1,0 +1,143 @@
+//! Secrets: a type from their first byte, and what takes them out of text from outside.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+
+/// A token or a password. It has no `Display` and no `Serialize`, and its `Debug` shows nothing of it.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Takes over a text that nobody may see.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself, for the request that needs it and for nothing else.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(***)")
+    }
+}
+
+/// User name and token, as Basic authentication sends them (RFC 7617). The registry looks at the token alone,
+/// whatever the user name (recorded on Gitea 1.22 to 1.26 and Forgejo 7 to 15).
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    /// The user name: no colon, may be empty.
+    pub username: String,
+    /// The personal access token.
+    pub token: Secret,
+}
+
+impl Credentials {
+    /// The value behind `Basic ` in the Authorization header.
+    #[must_use]
+    pub fn basic(&self) -> Secret {
+        Secret::new(STANDARD.encode(format!("{}:{}", self.username, self.token.expose())))
+    }
+
+    /// What takes these credentials out of a text, in every form in which they may come back.
+    #[must_use]
+    pub fn redactor(&self) -> Redactor {
+        let token = self.token.expose();
+        let pair = format!("{}:{token}", self.username);
+        let mut forms = vec![token.to_owned()];
+        for encoded in [token, pair.as_str()] {
+            forms.push(utf8_percent_encode(encoded, NON_ALPHANUMERIC).to_string());
+            for engine in [&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD] {
+                forms.push(engine.encode(encoded));
+            }
+        }
+        Redactor::new(forms)
+    }
+}
+
+/// Replaces every known form of a secret by `***`. Some servers send back in their errors what was presented to
+/// them (Forgejo 15 does, for a token that it does not know).
+#[derive(Clone, Default)]
+pub struct Redactor {
+    /// Longest first, so that no form leaves the rest of a longer one behind.
+    forms: Vec<String>,
+}
+
+impl Redactor {
+    /// A form shorter than this is no secret that anybody could keep, and replacing it would garble every text.
+    const SHORTEST: usize = 6;
+
+    fn new(mut forms: Vec<String>) -> Self {
+        forms.retain(|form| form.len() >= Self::SHORTEST);
+        forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
+        forms.dedup();
+        Self { forms }
+    }
+
+    /// The text without any form of the secret.
+    #[must_use]
+    pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let mut clean = Cow::Borrowed(text);
+        for form in &self.forms {
+            if clean.contains(form.as_str()) {
+                clean = Cow::Owned(clean.replace(form.as_str(), "***"));
+            }
+        }
+        clean
+    }
+
+    /// Whether the text holds any form of the secret.
+    #[must_use]
+    pub fn finds(&self, text: &str) -> bool {
+        self.forms.iter().any(|form| text.contains(form.as_str()))
+    }
+}
+
+impl fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Redactor({} forms)", self.forms.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn credentials() -> Credentials {
+        Credentials { username: "alice".to_owned(), token: Secret::new("s3cret/t0ken+x") }
+    }
+
+    #[test]
+    fn debug_shows_nothing_of_a_secret() {
+        let shown = format!("{:?} {:?}", credentials(), credentials().redactor());
+        assert!(!shown.contains("s3cret"), "{shown}");
+        assert!(shown.contains("***"));
+    }
+
+    #[test]
+    fn every_form_of_the_token_is_taken_out() {
+        let redactor = credentials().redactor();
+        for echo in [
+            "sha: s3cret/t0ken+x]",
+            "?token=s3cret%2Ft0ken%2Bx",
+            "Basic YWxpY2U6czNjcmV0L3Qwa2VuK3g=",
+            "YWxpY2U6czNjcmV0L3Qwa2VuK3g",
+            "czNjcmV0L3Qwa2VuK3g=",
+        ] {
+            assert!(redactor.finds(echo), "{echo}");
+            assert!(!redactor.finds(&redactor.redact(echo)), "{echo}");
+            assert!(redactor.redact(echo).contains("***"), "{echo}");
+        }
+        assert_eq!(redactor.redact("nothing here"), "nothing here");
+    }
+}

@@ -1,0 +1,109 @@
+//! Text from servers and file names on its way to people: the only way into log, summary and outputs.
+//!
+//! A runner reads our log and acts on some of its lines: `::command::` at the beginning of a line (GitHub, act,
+//! Gitea and Forgejo; older Gitea and Forgejo runners obey even `::set-env`), and `##[command]` anywhere in it
+//! (GitHub). Terminals act on control characters, and readers are misled by marks that turn the direction of text.
+
+use std::fmt::{self, Write as _};
+use std::path::Path;
+
+/// A text from outside, made harmless: one line, no control or direction characters, no workflow command, of a
+/// length that people read. What was taken out stays visible as an escape such as `\n` or `\u{1b}`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Untrusted(String);
+
+impl Untrusted {
+    /// The longest text shown, in characters; a name on the registry has 255 at most.
+    const LONGEST: usize = 600;
+
+    /// Makes a text harmless.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        let mut clean = String::with_capacity(text.len());
+        if text.trim_start().starts_with("::") {
+            clean.push('\\');
+        }
+        for (count, character) in text.chars().enumerate() {
+            if count == Self::LONGEST {
+                clean.push('…');
+                break;
+            }
+            match character {
+                '\n' => clean.push_str("\\n"),
+                '\r' => clean.push_str("\\r"),
+                '\t' => clean.push_str("\\t"),
+                '[' if clean.ends_with("##") => clean.push_str("\\["),
+                _ if misleads(character) => {
+                    // Writing to a String cannot fail.
+                    let _ = write!(clean, "{}", character.escape_unicode());
+                }
+                _ => clean.push(character),
+            }
+        }
+        Self(clean)
+    }
+
+    /// Makes a path harmless; bytes that are not UTF-8 show as `�`.
+    #[must_use]
+    pub fn path(path: &Path) -> Self {
+        Self::new(&path.to_string_lossy())
+    }
+}
+
+/// Characters that change how a text is shown rather than what it says: control characters, marks of direction,
+/// line and paragraph separators, joiners and tags that cannot be seen.
+fn misleads(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+impl fmt::Display for Untrusted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for Untrusted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Untrusted({:?})", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str) -> String {
+        Untrusted::new(text).to_string()
+    }
+
+    #[test]
+    fn control_and_direction_characters_become_visible() {
+        assert_eq!(shown("a\nb\r\tc"), "a\\nb\\r\\tc");
+        assert_eq!(shown("\u{1b}[31mred"), "\\u{1b}[31mred");
+        assert_eq!(shown("gpj\u{202e}.exe"), "gpj\\u{202e}.exe");
+        assert_eq!(shown("\u{85}\u{9b}"), "\\u{85}\\u{9b}");
+    }
+
+    #[test]
+    fn no_workflow_command_survives() {
+        assert_eq!(shown("::set-env name=A::b"), "\\::set-env name=A::b");
+        assert_eq!(shown("  ::debug::x"), "\\  ::debug::x");
+        assert_eq!(shown("x ##[add-path]y"), "x ##\\[add-path]y");
+        assert_eq!(shown("###[x]"), "###\\[x]");
+    }
+
+    #[test]
+    fn a_long_text_is_cut_where_people_stop_reading() {
+        let long = shown(&"é".repeat(100_000));
+        assert_eq!(long.chars().count(), Untrusted::LONGEST + 1);
+        assert!(long.ends_with('…'));
+    }
+
+    #[test]
+    fn plain_text_stays_as_it_is() {
+        assert_eq!(shown("app_1.0~rc1 [x] {y} é 名 a::b"), "app_1.0~rc1 [x] {y} é 名 a::b");
+    }
+}

@@ -1,0 +1,264 @@
+//! Users, organisations, tokens, and who may do what.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest as _, Sha256};
+
+use crate::hex::hex;
+use crate::persona::Persona;
+
+/// What somebody may do with the packages of an owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Access {
+    None,
+    Read,
+    Write,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Visibility {
+    Public,
+    Limited,
+    Private,
+}
+
+/// A user or an organisation.
+#[derive(Debug)]
+pub(crate) struct Account {
+    pub(crate) id: u64,
+    pub(crate) name: String,
+    former_names: Vec<String>,
+    pub(crate) visibility: Visibility,
+    pub(crate) is_admin: bool,
+    /// Only users have one.
+    password: Option<String>,
+    /// Members of the teams of an organisation.
+    teams: Vec<(u64, Access)>,
+}
+
+impl Account {
+    pub(crate) fn is_organisation(&self) -> bool {
+        self.password.is_none()
+    }
+}
+
+/// The scope of a token, as the servers print it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scope(pub(crate) &'static str);
+
+impl Scope {
+    pub(crate) fn allows(self, required: &str) -> bool {
+        let write_instead = required.replace("read:", "write:");
+        self.0.split(',').any(|part| part == "all" || part == required || part == write_instead)
+    }
+
+    pub(crate) fn is_public_only(self) -> bool {
+        self.0.split(',').any(|part| part == "public-only")
+    }
+}
+
+struct Token {
+    name: &'static str,
+    user: u64,
+    scope: Scope,
+    value: String,
+    revoked: bool,
+}
+
+/// Who asks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caller {
+    pub(crate) user: u64,
+    /// None for a password, which may do everything.
+    pub(crate) scope: Option<Scope>,
+}
+
+/// Why somebody could not be signed in; the text for `/api/v1`.
+pub(crate) struct Refused(pub(crate) String);
+
+pub(crate) struct Accounts {
+    all: Vec<Account>,
+    tokens: Vec<Token>,
+    repositories: Vec<(u64, &'static str)>,
+}
+
+/// Names, users and scopes of the tokens of the recordings.
+const TOKENS: [(&str, &str, &str); 9] = [
+    ("alice_write", "alice", "write:package"),
+    ("alice_read", "alice", "read:package"),
+    ("alice_none", "alice", "read:misc"),
+    ("alice_publiconly", "alice", "public-only,write:package"),
+    ("alice_all", "alice", "all"),
+    ("bob_write", "bob", "write:package"),
+    ("carol_write", "carol", "write:package"),
+    ("dave_write", "dave", "write:package"),
+    ("root_all", "root1", "all"),
+];
+
+/// Users in the order of their ids: alice is 2 in the recordings.
+const USERS: [&str; 5] = ["root1", "alice", "bob", "carol", "dave"];
+
+impl Accounts {
+    /// The accounts the recordings start with. Secrets look real, and differ from persona to persona.
+    pub(crate) fn as_recorded(persona: Persona) -> Self {
+        let secret = |name: &str| {
+            let digest = Sha256::digest(format!("{} {name}", persona.name()));
+            hex(&digest[..20])
+        };
+        let mut accounts: Vec<Account> = Vec::new();
+        for name in USERS {
+            accounts.push(Account {
+                id: accounts.len() as u64 + 1,
+                name: name.to_owned(),
+                former_names: Vec::new(),
+                visibility: Visibility::Public,
+                is_admin: name == "root1",
+                password: Some(format!("Pw-{}", &secret(&format!("{name}_password"))[..20])),
+                teams: Vec::new(),
+            });
+        }
+        let id_of = |name: &str| USERS.iter().position(|user| *user == name).map_or(0, |index| index as u64 + 1);
+        let (alice, carol) = (id_of("alice"), id_of("carol"));
+        let organisations = [
+            ("acme", Visibility::Public, vec![(alice, Access::Write), (carol, Access::Read)]),
+            ("secretorg", Visibility::Private, vec![(alice, Access::Write)]),
+            ("limitedorg", Visibility::Limited, vec![(alice, Access::Write)]),
+        ];
+        for (name, visibility, teams) in organisations {
+            accounts.push(Account {
+                id: accounts.len() as u64 + 1,
+                name: name.to_owned(),
+                former_names: Vec::new(),
+                visibility,
+                is_admin: false,
+                password: None,
+                teams,
+            });
+        }
+        let tokens = TOKENS
+            .into_iter()
+            .map(|(name, user, scope)| Token {
+                name,
+                user: id_of(user),
+                scope: Scope(scope),
+                value: secret(name),
+                revoked: false,
+            })
+            .collect();
+        Self { all: accounts, tokens, repositories: vec![(alice, "widget"), (alice, "gadget")] }
+    }
+
+    /// Names and values of the tokens, then the passwords.
+    pub(crate) fn secrets(&self) -> Vec<(String, String)> {
+        let tokens = self.tokens.iter().map(|token| (token.name.to_owned(), token.value.clone()));
+        let passwords = self.all.iter().zip(USERS).filter_map(|(account, name)| {
+            account.password.as_ref().map(|password| (format!("{name}_password"), password.clone()))
+        });
+        tokens.chain(passwords).collect()
+    }
+
+    pub(crate) fn revoke(&mut self, name: &str) {
+        let token = self.tokens.iter_mut().find(|token| token.name == name);
+        token.unwrap_or_else(|| panic!("no token is named {name}")).revoked = true;
+    }
+
+    /// Gives an account another name; the old one redirects from then on. False without such an account.
+    pub(crate) fn rename(&mut self, from: &str, to: &str) -> bool {
+        let Some(account) = self.all.iter_mut().find(|account| account.name.eq_ignore_ascii_case(from)) else {
+            return false;
+        };
+        account.former_names.push(std::mem::replace(&mut account.name, to.to_owned()));
+        true
+    }
+
+    pub(crate) fn get(&self, id: u64) -> &Account {
+        self.all.iter().find(|account| account.id == id).expect("ids are only handed out, never taken back")
+    }
+
+    pub(crate) fn named(&self, name: &str) -> Option<&Account> {
+        self.all.iter().find(|account| account.name.eq_ignore_ascii_case(name))
+    }
+
+    pub(crate) fn formerly_named(&self, name: &str) -> Option<&Account> {
+        let had_name = |account: &&Account| account.former_names.iter().any(|old| old.eq_ignore_ascii_case(name));
+        self.all.iter().find(had_name)
+    }
+
+    pub(crate) fn repository(&self, owner: u64, name: &str) -> Option<&'static str> {
+        self.repositories.iter().find(|(id, own)| *id == owner && own.eq_ignore_ascii_case(name)).map(|(_, own)| *own)
+    }
+
+    /// What the caller may do with the packages of the owner, leaving scopes aside.
+    pub(crate) fn access(&self, caller: Option<Caller>, owner: &Account) -> Access {
+        let Some(caller) = caller else {
+            return if owner.visibility == Visibility::Public { Access::Read } else { Access::None };
+        };
+        if owner.id == caller.user || self.get(caller.user).is_admin {
+            return Access::Write;
+        }
+        let by_team = owner.teams.iter().filter(|(user, _)| *user == caller.user).map(|(_, access)| *access).max();
+        let by_visibility = if owner.visibility == Visibility::Private { Access::None } else { Access::Read };
+        by_team.unwrap_or(Access::None).max(by_visibility)
+    }
+
+    fn by_token(&self, value: &str) -> Option<Caller> {
+        let token = self.tokens.iter().find(|token| token.value == value && !token.revoked)?;
+        Some(Caller { user: token.user, scope: Some(token.scope) })
+    }
+
+    /// Who an Authorization header, or a token of the query, belongs to. Nobody asks when neither is there.
+    pub(crate) fn sign_in(
+        &self,
+        persona: Persona,
+        authorization: Option<&str>,
+        query_token: Option<&str>,
+        is_api: bool,
+    ) -> Result<Option<Caller>, Refused> {
+        let Some(authorization) = authorization else {
+            return match query_token {
+                None => Ok(None),
+                Some(token) => self.by_token(token).map(Some).ok_or_else(|| refuse_token(persona, token)),
+            };
+        };
+        let (scheme, value) = authorization.split_once(' ').unwrap_or((authorization, ""));
+        match scheme.to_ascii_lowercase().as_str() {
+            "basic" => self.sign_in_basic(persona, value).map(Some),
+            "token" | "bearer" => self.by_token(value).map(Some).ok_or_else(|| refuse_token(persona, value)),
+            // Other kinds of packages have schemes of their own, so that /api/packages refuses what it can't read
+            // (auth-unknown-scheme); /api/v1 sees nobody.
+            _ if is_api => Ok(None),
+            _ => Err(Refused(String::new())),
+        }
+    }
+
+    /// The token may be the password, whatever the user, or the user's name alone (auth-basic-token-as-username).
+    /// Garbage that is not base64 counts as an empty name and password (auth-garbage).
+    fn sign_in_basic(&self, persona: Persona, encoded: &str) -> Result<Caller, Refused> {
+        let decoded = STANDARD.decode(encoded).unwrap_or_default();
+        let decoded = String::from_utf8_lossy(&decoded);
+        let (user, password) = decoded.split_once(':').unwrap_or_default();
+        let token = if password.is_empty() || password == "x-oauth-basic" { user } else { password };
+        if let Some(caller) = self.by_token(token) {
+            return Ok(caller);
+        }
+        let account = self.named(user);
+        if let Some(account) = account.filter(|account| account.password.as_deref() == Some(password)) {
+            return Ok(Caller { user: account.id, scope: None });
+        }
+        Err(Refused(match account {
+            _ if persona.hides_what_was_wrong() => "invalid username, password or token".to_owned(),
+            Some(account) => format!("user's password is invalid [uid: {}, name: {}]", account.id, account.name),
+            None => format!("user does not exist [uid: 0, name: {user}]"),
+        }))
+    }
+}
+
+fn refuse_token(persona: Persona, token: &str) -> Refused {
+    Refused(if persona.echoes_tokens() {
+        format!("access token does not exist [sha: {token}]")
+    } else if persona.hides_what_was_wrong() {
+        "invalid username, password or token".to_owned()
+    } else {
+        "user does not exist [uid: 0, name: ]".to_owned()
+    })
+}

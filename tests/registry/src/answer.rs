@@ -1,0 +1,206 @@
+//! Answers, before they are written.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use serde::Serialize;
+
+use crate::blob::Blob;
+use crate::persona::NO_STORE;
+
+/// An answer that a fault script gives in place of the registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// Headers beside `Date` and `Content-Length`. One that is named here replaces the one the registry would set.
+    pub headers: Vec<(String, String)>,
+    /// The body, sent as it is.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// An answer without a body.
+    #[must_use]
+    pub fn empty(status: u16) -> Self {
+        Self { status, headers: Vec::new(), body: Vec::new() }
+    }
+
+    /// An HTML page, as reverse proxies answer.
+    #[must_use]
+    pub fn html(status: u16, body: impl Into<Vec<u8>>) -> Self {
+        Self::of_type(status, "text/html", body)
+    }
+
+    /// Plain text, as the servers answer under `/api/packages`.
+    #[must_use]
+    pub fn text(status: u16, body: impl Into<Vec<u8>>) -> Self {
+        Self::of_type(status, "text/plain;charset=utf-8", body)
+    }
+
+    /// JSON, as the servers answer under `/api/v1`.
+    #[must_use]
+    pub fn json(status: u16, body: impl Into<Vec<u8>>) -> Self {
+        Self::of_type(status, "application/json;charset=utf-8", body)
+    }
+
+    fn of_type(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        Self { body: body.into(), ..Self::empty(status) }.header("Content-Type", content_type)
+    }
+
+    /// The same, with this body.
+    #[must_use]
+    pub fn with_body(self, body: impl Into<Vec<u8>>) -> Self {
+        Self { body: body.into(), ..self }
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+}
+
+/// The body of a reply.
+#[derive(Debug)]
+pub(crate) enum Body {
+    Bytes(Vec<u8>),
+    File(Arc<Blob>, Range<u64>),
+}
+
+/// An answer of the registry.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Body,
+    /// Sent in chunks when it is long, as Go does with a body whose length it was not told.
+    may_be_chunked: bool,
+}
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Self {
+        let Answer { status, headers, body } = answer;
+        Self { status, headers, body: Body::Bytes(body), may_be_chunked: false }
+    }
+}
+
+/// What Go holds back to find out the length by itself.
+const HELD_BACK: usize = 2048;
+
+impl Reply {
+    pub(crate) fn empty(status: u16) -> Self {
+        Answer::empty(status).into()
+    }
+
+    /// Plain text written by a handler, without the blank in its type that Go's own errors have.
+    pub(crate) fn text(status: u16, body: &str) -> Self {
+        Answer::text(status, body).into()
+    }
+
+    /// Plain text of Go's `http.Error`.
+    pub(crate) fn go_error(status: u16, body: &str) -> Self {
+        Answer::of_type(status, "text/plain; charset=utf-8", body).into()
+    }
+
+    /// A page of Go's `http.Redirect`.
+    pub(crate) fn page(status: u16, body: String) -> Self {
+        Answer::of_type(status, "text/html; charset=utf-8", body).into()
+    }
+
+    /// The router knows no such path.
+    pub(crate) fn no_route() -> Self {
+        Self::go_error(404, "404 page not found\n")
+    }
+
+    /// The router knows the path, but not with this method. Real servers give one of the methods, in no fixed order.
+    pub(crate) fn wrong_method(allowed: &str) -> Self {
+        Self::empty(405).header("Allow", allowed)
+    }
+
+    pub(crate) fn json(status: u16, body: &impl Serialize) -> Self {
+        let body = serde_json::to_vec(body).expect("these structures can be written");
+        Self { may_be_chunked: true, ..Answer::json(status, body).into() }
+    }
+
+    pub(crate) fn file(status: u16, blob: Arc<Blob>, range: Range<u64>) -> Self {
+        Self { body: Body::File(blob, range), ..Self::empty(status) }
+    }
+
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// What all of `/api/v1` carries.
+    pub(crate) fn uncached(self) -> Self {
+        self.header("Cache-Control", NO_STORE)
+    }
+
+    fn length(&self) -> u64 {
+        match &self.body {
+            Body::Bytes(bytes) => bytes.len() as u64,
+            Body::File(_, range) => range.end - range.start,
+        }
+    }
+
+    pub(crate) fn is_chunked(&self) -> bool {
+        self.may_be_chunked && matches!(&self.body, Body::Bytes(bytes) if bytes.len() > HELD_BACK)
+    }
+
+    /// The bytes up to the body.
+    pub(crate) fn head(&self, close: bool) -> Vec<u8> {
+        let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
+        for (name, value) in &self.headers {
+            let _ = write!(head, "{name}: {value}\r\n");
+        }
+        let has = |name: &str| self.headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name));
+        if !has("Date") {
+            let _ = write!(head, "Date: {}\r\n", httpdate::fmt_http_date(SystemTime::now()));
+        }
+        let has_length = has("Content-Length") || has("Transfer-Encoding");
+        if self.is_chunked() && !has_length {
+            head.push_str("Transfer-Encoding: chunked\r\n");
+        } else if !has_length && self.status != 204 && self.status != 304 {
+            let _ = write!(head, "Content-Length: {}\r\n", self.length());
+        }
+        if close && !has("Connection") {
+            head.push_str("Connection: close\r\n");
+        }
+        head.push_str("\r\n");
+        head.into_bytes()
+    }
+}
+
+fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        201 => "Created",
+        204 => "No Content",
+        206 => "Partial Content",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        304 => "Not Modified",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        409 => "Conflict",
+        413 => "Request Entity Too Large",
+        416 => "Requested Range Not Satisfiable",
+        429 => "Too Many Requests",
+        500 => "Internal Server Error",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        _ => "Unknown",
+    }
+}

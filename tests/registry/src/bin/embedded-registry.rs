@@ -1,0 +1,47 @@
+//! Runs the registry by hand, for containers and for people.
+#![expect(clippy::print_stdout, reason = "the addresses and tokens it prints are what it is for")]
+
+use std::process::ExitCode;
+use std::thread;
+
+use embedded_registry::{Options, Persona, Registry};
+
+const USAGE: &str = "usage: embedded-registry [--persona NAME] [--address ADDRESS] [--port PORT] [--sub-path /PATH] [--size-limit BYTES]";
+
+fn main() -> ExitCode {
+    let options = match parse(std::env::args().skip(1)) {
+        Ok(options) => options,
+        Err(problem) => {
+            println!("{problem}\n{USAGE}\npersonas:");
+            for persona in Persona::all() {
+                println!("  {}", persona.name());
+            }
+            return ExitCode::FAILURE;
+        }
+    };
+    let registry = Registry::start_with(options);
+    println!("{} answers at {}", registry.persona().name(), registry.url());
+    for (name, secret) in registry.world().secrets() {
+        println!("  {name:18} {secret}");
+    }
+    loop {
+        thread::park();
+    }
+}
+
+fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
+    let mut options = Options::default();
+    while let Some(name) = arguments.next() {
+        let value = arguments.next().ok_or_else(|| format!("{name} needs a value, or is not known"))?;
+        let wrong = || format!("{name} can't be {value}");
+        match name.as_str() {
+            "--persona" => options.persona = Persona::named(&value).ok_or_else(wrong)?,
+            "--address" => options.address = value.parse().map_err(|_| wrong())?,
+            "--port" => options.port = value.parse().map_err(|_| wrong())?,
+            "--size-limit" => options.size_limit = Some(value.parse().map_err(|_| wrong())?),
+            "--sub-path" if value.starts_with('/') => value.trim_end_matches('/').clone_into(&mut options.path_prefix),
+            _ => return Err(wrong()),
+        }
+    }
+    Ok(options)
+}

@@ -1,0 +1,249 @@
+//! A generic package registry in a process of one's own.
+//!
+//! It speaks HTTP on the loopback interface, keeps what it is given until it is dropped, and answers as one of nine
+//! recorded servers does, its [`Persona`]: the recordings in `recordings/` are its truth, and `tests/replay.rs` holds it
+//! to them. Beyond that it can be told to go wrong: a [`Fault`] resets a connection in the middle of an upload, answers
+//! in a proxy's place, or changes the world while a request runs.
+//!
+//! ```
+//! use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
+//!
+//! let registry = Registry::start(Persona::Forgejo15);
+//! registry.seed("alice", "tool", "1.0", "a.txt", b"hello\n");
+//! registry.script(Fault::once(Match::list(), Point::Head, Action::Answer(Answer::html(502, "<h1>Bad Gateway</h1>"))));
+//! // ... run the program under test against registry.url() with registry.token("alice_write") ...
+//! assert_eq!(registry.files("alice", "tool", "1.0")[0].size, 6);
+//! assert!(registry.requests().is_empty());
+//! ```
+//!
+//! # Who is there
+//! The users root1 (an administrator), alice, bob, carol and dave; the organisations acme (public), secretorg (private) and
+//! limitedorg (for signed-in users). alice is an owner of all three, carol reads in a team of acme. alice has the
+//! repositories widget and gadget. [`Registry::token`] knows these names: `alice_write`, `bob_write`, `carol_write` and
+//! `dave_write` (scope write:package), `alice_read` (read:package), `alice_none` (read:misc), `alice_publiconly` (public-only
+//! and write:package), `alice_all` and `root_all` (everything), and each user's password, such as `alice_password`.
+//!
+//! # Layout
+//! `server` takes a request through its course, with the faults at its points; `http` reads requests and `answer` shapes
+//! what is written; `packages` and `api` are the two families of paths; `accounts`, `store` and `blob` hold what there
+//! is, behind the lock of `world`; `persona` is where servers differ.
+
+mod accounts;
+mod answer;
+mod api;
+mod blob;
+mod fault;
+mod guard;
+mod hex;
+mod http;
+mod json;
+mod log;
+mod names;
+mod packages;
+mod persona;
+mod server;
+mod store;
+mod time;
+mod world;
+
+use std::net::{IpAddr, Ipv4Addr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::SystemTime;
+
+use tokio::sync::oneshot;
+
+pub use answer::Answer;
+pub use fault::{Action, Call, Fault, Hook, Match, Point};
+pub use log::{Request, max_in_flight};
+pub use persona::Persona;
+pub use world::World;
+
+use server::Shared;
+
+/// How a registry is set up.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The server it answers as.
+    pub persona: Persona,
+    /// The largest file it takes, in bytes; the recordings were made with 8 MiB.
+    pub size_limit: Option<u64>,
+    /// The sub-path that everything lives under, such as `/git`; empty for none. No slash at its end.
+    pub path_prefix: String,
+    /// The address it listens on.
+    pub address: IpAddr,
+    /// The port; 0 for any free one.
+    pub port: u16,
+    /// A clock that stands still, for tests in which the order of versions must not depend on when a second ends.
+    pub clock: Option<SystemTime>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            persona: Persona::default(),
+            size_limit: None,
+            path_prefix: String::new(),
+            address: Ipv4Addr::LOCALHOST.into(),
+            port: 0,
+            clock: None,
+        }
+    }
+}
+
+/// A file of a version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredFile {
+    /// Its name, as it was first spelled.
+    pub name: String,
+    /// Its length in bytes.
+    pub size: u64,
+    /// The SHA-256 of its bytes, in lower-case hexadecimal.
+    pub sha256: String,
+}
+
+/// A running registry. It stops when it is dropped.
+pub struct Registry {
+    shared: Arc<Shared>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Registry {
+    /// Starts a registry with no size limit on any free port.
+    ///
+    /// # Panics
+    /// As [`Registry::start_with`].
+    #[must_use]
+    pub fn start(persona: Persona) -> Self {
+        Self::start_with(Options { persona, ..Options::default() })
+    }
+
+    /// Starts a registry.
+    ///
+    /// # Panics
+    /// If the port is taken or threads can't be had.
+    #[must_use]
+    pub fn start_with(options: Options) -> Self {
+        let listener = TcpListener::bind((options.address, options.port)).expect("the port is free");
+        listener.set_nonblocking(true).expect("sockets can be made non-blocking");
+        let address = listener.local_addr().expect("a bound socket has an address");
+        let base = format!("http://{address}{}", options.path_prefix);
+        let (log, faults) = (log::Log::default(), fault::Faults::default());
+        let shared = Arc::new(Shared { base, world: World::new(&options), log, faults, options });
+        let (stop, stopped) = oneshot::channel();
+        let served = Arc::clone(&shared);
+        let thread = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build();
+            runtime.expect("a runtime can be built").block_on(server::serve(listener, served, stopped));
+        });
+        Self { shared, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// The address of the server with its sub-path, without a slash at its end.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.shared.base.clone()
+    }
+
+    /// What it answers as.
+    #[must_use]
+    pub fn persona(&self) -> Persona {
+        self.shared.options.persona
+    }
+
+    /// What it holds; hooks are given the same.
+    #[must_use]
+    pub fn world(&self) -> &World {
+        &self.shared.world
+    }
+
+    /// The value of a token, such as `alice_write`, or a password, such as `alice_password`.
+    ///
+    /// # Panics
+    /// If there is no token of that name.
+    #[must_use]
+    pub fn token(&self, name: &str) -> String {
+        self.world().token(name)
+    }
+
+    /// Stores a file as if it had been uploaded earlier.
+    ///
+    /// # Panics
+    /// If there is no such owner, or the file is there already.
+    pub fn seed(&self, owner: &str, package: &str, version: &str, file: &str, bytes: &[u8]) {
+        self.world().seed(owner, package, version, file, bytes);
+    }
+
+    /// The files of a version in the order of their upload; none if there is no such version.
+    #[must_use]
+    pub fn files(&self, owner: &str, package: &str, version: &str) -> Vec<StoredFile> {
+        self.world().files(owner, package, version)
+    }
+
+    /// The bytes of a file, if it is there.
+    #[must_use]
+    pub fn read(&self, owner: &str, package: &str, version: &str, file: &str) -> Option<Vec<u8>> {
+        self.world().read(owner, package, version, file)
+    }
+
+    /// Where the bytes of a file lie, to compare large ones. They go with the file and with the registry.
+    #[must_use]
+    pub fn path_of(&self, owner: &str, package: &str, version: &str, file: &str) -> Option<PathBuf> {
+        self.world().path_of(owner, package, version, file)
+    }
+
+    /// Every request so far, in the order in which their heads were read.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Request> {
+        self.shared.log.all()
+    }
+
+    /// The largest number of uploads that ran at the same time.
+    #[must_use]
+    pub fn max_uploads_in_flight(&self) -> usize {
+        max_in_flight(self.requests().iter().filter(|request| request.method == "PUT"))
+    }
+
+    /// Starts the list of requests anew.
+    pub fn forget_requests(&self) {
+        self.shared.log.forget();
+    }
+
+    /// Makes a token worthless.
+    ///
+    /// # Panics
+    /// If there is no token of that name.
+    pub fn revoke(&self, token_name: &str) {
+        self.world().revoke(token_name);
+    }
+
+    /// Renames a user or an organisation; requests under the old name are redirected from then on.
+    ///
+    /// # Panics
+    /// If nobody has the old name.
+    pub fn rename_user(&self, from: &str, to: &str) {
+        self.world().rename_user(from, to);
+    }
+
+    /// Lets something go wrong from now on.
+    pub fn script(&self, fault: Fault) {
+        self.shared.faults.add(fault);
+    }
+
+    /// Lets nothing go wrong any more.
+    pub fn clear_script(&self) {
+        self.shared.faults.clear();
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        self.stop.take();
+        if let Some(thread) = self.thread.take() {
+            // A panic in there was printed already.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! `/api/packages`: files go in and out here. Answers are plain text.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::accounts::{Access, Account, Caller, Visibility};
+use crate::answer::Reply;
+use crate::blob::Blob;
+use crate::http::Head;
+use crate::names;
+use crate::persona::NO_STORE;
+use crate::server::Shared;
+use crate::store::{Duplicate, File, Place};
+use crate::world::State;
+
+/// An upload that may read its body.
+pub(crate) struct Upload {
+    pub(crate) place: Place,
+    creator: u64,
+}
+
+/// Whether a PUT of a file gets as far as its body: everything here is answered without a byte of it.
+pub(crate) fn check_upload(shared: &Shared, head: &Head, segments: &[String]) -> Result<Upload, Reply> {
+    let state = shared.world.state();
+    let caller = sign_in(shared, &state, head)?;
+    let owner = owner(shared, &state, head, &segments[2], Reply::text(404, "Not found.\n"))?;
+    demand(shared, &state, caller, owner, Access::Write)?;
+    let (package, version, file) = (&segments[4], &segments[5], &segments[6]);
+    if let Some(refusal) = names::refuse(package, version, file) {
+        return Err(Reply::text(400, refusal));
+    }
+    let place = Place { owner: owner.id, package: package.clone(), version: version.clone(), file: file.clone() };
+    // Nobody without a name may write.
+    Ok(Upload { place, creator: caller.map_or(0, |caller| caller.user) })
+}
+
+/// Stores an upload whose body is there, or says why not: quotas, sizes and conflicts come this late.
+pub(crate) fn store(shared: &Shared, upload: &Upload, blob: Blob) -> Reply {
+    let place = &upload.place;
+    if shared.options.size_limit.is_some_and(|limit| blob.size > limit) {
+        return Reply::text(403, "maximum allowed package type size exceeded");
+    }
+    let too_long = |limit| [&place.package, &place.version, &place.file].iter().any(|n| n.chars().count() > limit);
+    if shared.options.persona.column_limit().is_some_and(too_long) {
+        return internal_error(shared);
+    }
+    let now = shared.world.now();
+    match shared.world.state().packages.add(place, upload.creator, Arc::new(blob), now) {
+        Ok(()) => Reply::empty(201),
+        Err(Duplicate) => Reply::text(409, "package file already exists"),
+    }
+}
+
+pub(crate) fn internal_error(shared: &Shared) -> Reply {
+    Reply::text(500, shared.options.persona.internal_error())
+}
+
+/// Everything but the upload.
+pub(crate) fn answer(shared: &Shared, head: &Head, segments: &[String]) -> Reply {
+    answer_or_refuse(shared, head, segments).unwrap_or_else(|refusal| refusal)
+}
+
+fn answer_or_refuse(shared: &Shared, head: &Head, segments: &[String]) -> Result<Reply, Reply> {
+    let mut state = shared.world.state();
+    let caller = sign_in(shared, &state, head)?;
+    let [_, _, owner_name, kind, package, version, rest @ ..] = segments else { return Err(Reply::no_route()) };
+    if kind != "generic" || rest.len() > 1 {
+        return Err(Reply::no_route());
+    }
+    let file = rest.first();
+    let access = match (head.method.as_str(), file) {
+        ("GET", Some(_)) => Access::Read,
+        ("HEAD", Some(_)) if shared.options.persona.has_head() => Access::Read,
+        ("DELETE", _) => Access::Write,
+        _ => return Err(Reply::wrong_method("DELETE")),
+    };
+    let owner = owner(shared, &state, head, owner_name, Reply::text(404, "Not found.\n"))?;
+    demand(shared, &state, caller, owner, access)?;
+    let owner = owner.id;
+    let unknown = || Reply::text(404, "package does not exist");
+    let Some((_, found)) = state.packages.version(owner, package, version) else { return Err(unknown()) };
+    let Some(name) = file else {
+        state.packages.delete_version(owner, package, version);
+        return Ok(Reply::empty(204));
+    };
+    let file = found.file(name).ok_or_else(|| Reply::text(404, "package file does not exist"))?;
+    if access == Access::Read {
+        return Ok(download(shared, head, file));
+    }
+    let place = Place { owner, package: package.clone(), version: version.clone(), file: file.name.clone() };
+    state.packages.delete_file(&place);
+    Ok(Reply::empty(204))
+}
+
+/// Who asks. Wrong credentials are refused even where none would do (`get-bad-token-public`).
+fn sign_in(shared: &Shared, state: &State, head: &Head) -> Result<Option<Caller>, Reply> {
+    let persona = shared.options.persona;
+    let token = head.query_value("token");
+    let caller = state.accounts.sign_in(persona, head.header("Authorization"), token.as_deref(), false);
+    caller.map_err(|_| Reply::go_error(401, persona.bad_credentials()))
+}
+
+/// The owner in the path; a former name redirects (`renamed-owner-put`), with a page for those who read (`renamed-owner-get`).
+pub(crate) fn owner<'a>(
+    shared: &Shared,
+    state: &'a State,
+    head: &Head,
+    name: &str,
+    unknown: Reply,
+) -> Result<&'a Account, Reply> {
+    if let Some(account) = state.accounts.named(name) {
+        return Ok(account);
+    }
+    let Some(renamed) = state.accounts.formerly_named(name) else { return Err(unknown) };
+    // The first place where the name stands, as the servers do it, though it need not be the owner's.
+    let prefix = &shared.options.path_prefix;
+    let path = head.path().strip_prefix(prefix.as_str()).unwrap_or_default().replacen(name, &renamed.name, 1);
+    let query = head.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let location = format!("{prefix}{path}{query}");
+    let reply = if matches!(head.method.as_str(), "GET" | "HEAD") {
+        let page = format!("<a href=\"{location}\">Temporary Redirect</a>.\n\n");
+        Reply::page(307, page)
+    } else {
+        Reply::empty(307)
+    };
+    Err(reply.header("Location", &location))
+}
+
+/// Whether the caller may do this: first what his token is for, then what he may do himself (`auth-scope-*`, `owner-*`).
+fn demand(
+    shared: &Shared,
+    state: &State,
+    caller: Option<Caller>,
+    owner: &Account,
+    access: Access,
+) -> Result<(), Reply> {
+    let refusal =
+        || Reply::go_error(401, "reqPackageAccess\n").header("WWW-Authenticate", "Basic realm=\"Gitea Package API\"");
+    if let Some(scope) = caller.and_then(|caller| caller.scope) {
+        let required = if access == Access::Read { "read:package" } else { "write:package" };
+        if !scope.allows(required) {
+            return Err(refusal());
+        }
+        let is_private = owner.visibility == Visibility::Private;
+        if shared.options.persona.minds_public_only() && scope.is_public_only() && is_private {
+            return Err(Reply::go_error(403, "reqToken\n"));
+        }
+    }
+    if state.accounts.access(caller, owner) < access { Err(refusal()) } else { Ok(()) }
+}
+
+fn download(shared: &Shared, head: &Head, file: &File) -> Reply {
+    let persona = shared.options.persona;
+    let modified = httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(file.created));
+    let size = file.blob.size;
+    // Any If-Range but the very date asks for the whole (get-if-range-date); there are no ETags.
+    let range = head.header("Range").filter(|_| head.header("If-Range").is_none_or(|date| date == modified));
+    let disposition = persona.content_disposition(&file.name);
+    let whole = |status, range| {
+        Reply::file(status, Arc::clone(&file.blob), range)
+            .header("Accept-Ranges", "bytes")
+            .header("Cache-Control", persona.download_cache_control())
+            .header("Content-Disposition", &disposition)
+            .header("Content-Type", "application/octet-stream")
+            .header("Last-Modified", &modified)
+    };
+    match range.and_then(|range| parse_range(range, size)) {
+        None => whole(200, 0..size),
+        Some(Ok(range)) => {
+            let content_range = format!("bytes {}-{}/{size}", range.start, range.end - 1);
+            whole(206, range).header("Content-Range", &content_range)
+        }
+        Some(Err(())) => {
+            let reply = Reply::go_error(416, "invalid range: failed to overlap\n")
+                .header("Content-Disposition", &disposition)
+                .header("Content-Range", &format!("bytes */{size}"));
+            if persona.range_error_keeps_headers() {
+                reply.header("Cache-Control", persona.download_cache_control()).header("Last-Modified", &modified)
+            } else {
+                reply
+            }
+        }
+    }
+}
+
+/// One range of bytes. Several at once, and what is not understood, count as none.
+fn parse_range(range: &str, size: u64) -> Option<Result<Range<u64>, ()>> {
+    let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;
+    if first.is_empty() {
+        let length: u64 = last.trim().parse().ok()?;
+        return Some(if length == 0 || size == 0 { Err(()) } else { Ok(size.saturating_sub(length)..size) });
+    }
+    let first: u64 = first.trim().parse().ok()?;
+    let end = if last.is_empty() { size } else { last.trim().parse::<u64>().ok()?.saturating_add(1).min(size) };
+    Some(if first >= size || end <= first { Err(()) } else { Ok(first..end) })
+}
+
+/// A path that belongs neither to packages nor to the API.
+pub(crate) fn not_found() -> Reply {
+    Reply::text(404, "Not found.\n").header("Cache-Control", NO_STORE)
+}

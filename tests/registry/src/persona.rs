@@ -1,0 +1,238 @@
+//! The recorded servers, and where they differ.
+//!
+//! Everything in here is a difference that the recordings show; what is the same on all servers is written where it is
+//! answered. Each function names the recorded case it was learned from.
+
+use percent_encoding::utf8_percent_encode;
+
+use crate::names::PATH_SEGMENT;
+
+/// One of the recorded servers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Persona {
+    /// Gitea 1.22.6 on `SQLite`.
+    Gitea1_22,
+    /// Gitea 1.22.6 on `PostgreSQL`.
+    Gitea1_22Postgres,
+    /// Gitea 1.24.7 on `SQLite`.
+    Gitea1_24,
+    /// Gitea 1.24.7 on `PostgreSQL`.
+    Gitea1_24Postgres,
+    /// Gitea 1.26.3 on `SQLite`.
+    #[default]
+    Gitea1_26,
+    /// Gitea 1.26.3 on `PostgreSQL`.
+    Gitea1_26Postgres,
+    /// Forgejo 7.0.16 on `SQLite`.
+    Forgejo7,
+    /// Forgejo 11.0.15 on `SQLite`.
+    Forgejo11,
+    /// Forgejo 15.0.3 on `SQLite`.
+    Forgejo15,
+}
+
+use Persona::{
+    Forgejo7, Forgejo11, Forgejo15, Gitea1_22, Gitea1_22Postgres, Gitea1_24, Gitea1_24Postgres, Gitea1_26,
+    Gitea1_26Postgres,
+};
+
+impl Persona {
+    /// Every persona, oldest Gitea first.
+    #[must_use]
+    pub fn all() -> [Self; 9] {
+        [
+            Gitea1_22,
+            Gitea1_22Postgres,
+            Gitea1_24,
+            Gitea1_24Postgres,
+            Gitea1_26,
+            Gitea1_26Postgres,
+            Forgejo7,
+            Forgejo11,
+            Forgejo15,
+        ]
+    }
+
+    /// The name of its recording, for example `gitea-1.26.3-postgres`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Gitea1_22 => "gitea-1.22.6",
+            Gitea1_22Postgres => "gitea-1.22.6-postgres",
+            Gitea1_24 => "gitea-1.24.7",
+            Gitea1_24Postgres => "gitea-1.24.7-postgres",
+            Gitea1_26 => "gitea-1.26.3",
+            Gitea1_26Postgres => "gitea-1.26.3-postgres",
+            Forgejo7 => "forgejo-7.0.16",
+            Forgejo11 => "forgejo-11.0.15",
+            Forgejo15 => "forgejo-15.0.3",
+        }
+    }
+
+    /// The persona of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::all().into_iter().find(|persona| persona.name() == name)
+    }
+
+    /// Whether it is a Forgejo.
+    #[must_use]
+    pub fn is_forgejo(self) -> bool {
+        matches!(self, Forgejo7 | Forgejo11 | Forgejo15)
+    }
+
+    fn is_gitea_1_26(self) -> bool {
+        matches!(self, Gitea1_26 | Gitea1_26Postgres)
+    }
+
+    fn is_gitea_1_24_or_later(self) -> bool {
+        matches!(self, Gitea1_24 | Gitea1_24Postgres) || self.is_gitea_1_26()
+    }
+
+    /// What `/api/v1/version` says (`version-api-anonymous`).
+    #[must_use]
+    pub fn version(self) -> &'static str {
+        match self {
+            Gitea1_22 | Gitea1_22Postgres => "1.22.6",
+            Gitea1_24 | Gitea1_24Postgres => "1.24.7",
+            Gitea1_26 | Gitea1_26Postgres => "1.26.3",
+            Forgejo7 => "7.0.16+gitea-1.21.11",
+            Forgejo11 => "11.0.15+gitea-1.22.0",
+            Forgejo15 => "15.0.3+gitea-1.22.0",
+        }
+    }
+
+    /// Content type and body of `/api/forgejo/v1/version`, where there is one (`forgejo-version-api`).
+    pub(crate) fn forgejo_version(self) -> Option<(&'static str, String)> {
+        let body = format!("{{\"version\":\"{}\"}}", self.version());
+        match self {
+            Forgejo7 | Forgejo11 => Some(("text/plain; charset=utf-8", body + "\n")),
+            Forgejo15 => Some(("application/json; charset=utf-8", body)),
+            _ => None,
+        }
+    }
+
+    /// The body of a 401 to wrong credentials under `/api/packages` (`auth-basic-bad-token`).
+    pub(crate) fn bad_credentials(self) -> &'static str {
+        if self.is_gitea_1_26() { "Failed to authenticate user\n" } else { "authGroup.Verify\n" }
+    }
+
+    /// The body of a 500 (`put-content-type-application-x-www-form-urlencoded`).
+    pub(crate) fn internal_error(self) -> &'static str {
+        if self.is_gitea_1_26() { "internal server error" } else { "" }
+    }
+
+    /// Whether the length in the list of files is `Size`, else `size` (`api-files`).
+    pub(crate) fn writes_size_upper_case(self) -> bool {
+        !self.is_gitea_1_24_or_later()
+    }
+
+    /// What `/api/v1` says of an unknown version (`api-version-unknown`).
+    pub(crate) fn unknown_version(self) -> &'static str {
+        if self.is_gitea_1_24_or_later() {
+            "GetVersionByNameAndVersion: package does not exist"
+        } else {
+            "package does not exist"
+        }
+    }
+
+    /// What linking says of an unknown package (`link-unknown-package`).
+    pub(crate) fn unknown_package(self) -> &'static str {
+        if self.is_gitea_1_26() { "GetPackageByName: package does not exist" } else { "package does not exist" }
+    }
+
+    /// What asking for the newest version of an unknown package says (`api-latest-unknown`); 1.24.7 formats a nil error.
+    pub(crate) fn unknown_latest(self) -> &'static str {
+        if self.is_gitea_1_26() { "GetPackageByName: package does not exist" } else { "%!s(<nil>)" }
+    }
+
+    /// What `/api/v1` says to a token without the scope (`api-files-alice_none`).
+    pub(crate) fn missing_scope(self, required: &str, scope: &str) -> String {
+        let sentence = "token does not have at least one of required scope(s)";
+        if self.is_gitea_1_24_or_later() {
+            format!("{sentence}, required=[{required}], token scope={scope}")
+        } else {
+            format!("{sentence}: [{required}]")
+        }
+    }
+
+    /// The Content-Disposition of a download (`get`).
+    pub(crate) fn content_disposition(self, file: &str) -> String {
+        if self.is_gitea_1_26() {
+            // Go's mime.FormatMediaType quotes only what is no token.
+            let is_token = file.bytes().all(|byte| byte.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?=".contains(&byte));
+            if is_token { format!("attachment; filename={file}") } else { format!("attachment; filename=\"{file}\"") }
+        } else {
+            format!("attachment; filename=\"{file}\"; filename*=UTF-8''{}", utf8_percent_encode(file, PATH_SEGMENT))
+        }
+    }
+
+    /// The Cache-Control of a download (`get`).
+    pub(crate) fn download_cache_control(self) -> &'static str {
+        if self.is_gitea_1_24_or_later() { NO_STORE } else { "private, max-age=300" }
+    }
+
+    /// Whether a 416 keeps Cache-Control and Last-Modified; the Go that built 1.22.6 did not yet drop them
+    /// (`get-range-beyond`).
+    pub(crate) fn range_error_keeps_headers(self) -> bool {
+        matches!(self, Gitea1_22 | Gitea1_22Postgres)
+    }
+
+    /// Whether HEAD of a file is answered (`head`).
+    pub(crate) fn has_head(self) -> bool {
+        self.is_gitea_1_26()
+    }
+
+    /// Whether packages can be linked to repositories by the API (`link`).
+    pub(crate) fn has_links(self) -> bool {
+        self.is_gitea_1_24_or_later() || matches!(self, Forgejo11 | Forgejo15)
+    }
+
+    /// Whether the API knows a package without a version, and `-/latest` (`api-package`, `api-latest`).
+    pub(crate) fn has_package_calls(self) -> bool {
+        self.is_gitea_1_24_or_later()
+    }
+
+    /// Whether the API can delete a whole package (`delete-package-api`).
+    pub(crate) fn can_delete_package(self) -> bool {
+        self.is_gitea_1_26()
+    }
+
+    /// Whether a public-only token is kept out of private owners; Forgejo 7 stores (`owner-private-publiconly`).
+    pub(crate) fn minds_public_only(self) -> bool {
+        self != Forgejo7
+    }
+
+    /// Whether `/api/v1` shows public packages to everybody (`api-files-anonymous`).
+    pub(crate) fn api_is_public(self) -> bool {
+        self == Forgejo15
+    }
+
+    /// Whether a 401 of `/api/v1` repeats a token that it does not know (seen on Forgejo 15, not in its recording).
+    pub(crate) fn echoes_tokens(self) -> bool {
+        self == Forgejo15
+    }
+
+    /// Whether `/api/v1` keeps to itself which part of the credentials was wrong (`api-files-bad-token`).
+    pub(crate) fn hides_what_was_wrong(self) -> bool {
+        self.is_gitea_1_26()
+    }
+
+    /// Whether versions of the same second come newest first; elsewhere oldest first (`api-list`).
+    pub(crate) fn ties_newest_first(self) -> bool {
+        self.is_gitea_1_24_or_later() || self == Forgejo15
+    }
+
+    /// Whether lists of files are in the order of their names, else in that of their upload (`files-list-of-names`).
+    pub(crate) fn files_by_name(self) -> bool {
+        self.is_gitea_1_26()
+    }
+
+    /// How many characters a name may have before the database refuses it (`name:a*256`); `SQLite` takes all.
+    pub(crate) fn column_limit(self) -> Option<usize> {
+        matches!(self, Gitea1_22Postgres | Gitea1_24Postgres | Gitea1_26Postgres).then_some(255)
+    }
+}
+
+/// The Cache-Control of `/api/v1`, the same on all servers.
+pub(crate) const NO_STORE: &str = "max-age=0, private, must-revalidate, no-transform";

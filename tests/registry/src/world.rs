@@ -1,0 +1,147 @@
+//! What the registry holds, and the handle by which tests and hooks change it.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, SystemTime};
+
+use crate::accounts::Accounts;
+use crate::blob::Blob;
+use crate::guard::Guard as _;
+use crate::store::{File, Packages, Place};
+use crate::{Options, StoredFile};
+
+/// What stands behind one lock.
+pub(crate) struct State {
+    pub(crate) accounts: Accounts,
+    pub(crate) packages: Packages,
+}
+
+/// Accounts and packages of a registry. Everything in it may be changed while requests run.
+pub struct World {
+    state: Mutex<State>,
+    clock: Option<SystemTime>,
+}
+
+impl World {
+    pub(crate) fn new(options: &Options) -> Self {
+        let accounts = Accounts::as_recorded(options.persona);
+        Self { state: Mutex::new(State { accounts, packages: Packages::default() }), clock: options.clock }
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.guard()
+    }
+
+    /// Seconds since 1970 by the clock of the registry.
+    pub(crate) fn now(&self) -> u64 {
+        let now = self.clock.unwrap_or_else(SystemTime::now);
+        now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()
+    }
+
+    /// Tokens by name, and the users' passwords.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<(String, String)> {
+        self.state().accounts.secrets()
+    }
+
+    /// The value of a token, such as `alice_write`, or a password, such as `alice_password`.
+    ///
+    /// # Panics
+    /// If there is no token of that name.
+    #[must_use]
+    pub fn token(&self, name: &str) -> String {
+        let secrets = self.secrets();
+        let secret = secrets.into_iter().find(|(own, _)| own == name);
+        secret.unwrap_or_else(|| panic!("no token is named {name}")).1
+    }
+
+    /// Stores a file as if it had been uploaded earlier.
+    ///
+    /// # Panics
+    /// If there is no such owner, or the file is there already.
+    pub fn seed(&self, owner: &str, package: &str, version: &str, file: &str, bytes: &[u8]) {
+        let blob = Arc::new(Blob::of(bytes).expect("temporary files can be written"));
+        let now = self.now();
+        let mut state = self.state();
+        let place = state.place(owner, package, version, file);
+        let place = place.unwrap_or_else(|| panic!("nobody is named {owner}"));
+        let creator = if state.accounts.get(place.owner).is_organisation() {
+            state.accounts.named("alice").map_or(place.owner, |alice| alice.id)
+        } else {
+            place.owner
+        };
+        let added = state.packages.add(&place, creator, blob, now);
+        added.unwrap_or_else(|_| panic!("{owner}/{package}/{version}/{file} is there already"));
+    }
+
+    /// Deletes a file as if somebody had asked for it; the last one takes its version with it. False if it is not there.
+    pub fn delete(&self, owner: &str, package: &str, version: &str, file: &str) -> bool {
+        let mut state = self.state();
+        let place = state.place(owner, package, version, file);
+        place.is_some_and(|place| state.packages.delete_file(&place))
+    }
+
+    /// The files of a version in the order of their upload; none if there is no such version.
+    #[must_use]
+    pub fn files(&self, owner: &str, package: &str, version: &str) -> Vec<StoredFile> {
+        let state = self.state();
+        let owner = state.accounts.named(owner).map(|owner| owner.id);
+        let version = owner.and_then(|owner| state.packages.version(owner, package, version));
+        version.map(|(_, version)| version.files.iter().map(stored).collect()).unwrap_or_default()
+    }
+
+    /// The bytes of a file, if it is there.
+    #[must_use]
+    pub fn read(&self, owner: &str, package: &str, version: &str, file: &str) -> Option<Vec<u8>> {
+        self.blob(owner, package, version, file)?.read().ok()
+    }
+
+    /// Where the bytes of a file lie, to compare large ones. They go with the file.
+    #[must_use]
+    pub fn path_of(&self, owner: &str, package: &str, version: &str, file: &str) -> Option<PathBuf> {
+        Some(self.blob(owner, package, version, file)?.path().to_owned())
+    }
+
+    /// The full name of the repository that a package is linked to.
+    #[must_use]
+    pub fn link_of(&self, owner: &str, package: &str) -> Option<String> {
+        let state = self.state();
+        let owner = state.accounts.named(owner)?;
+        let repository = state.packages.package(owner.id, package)?.repository?;
+        Some(format!("{}/{repository}", owner.name))
+    }
+
+    fn blob(&self, owner: &str, package: &str, version: &str, file: &str) -> Option<Arc<Blob>> {
+        let state = self.state();
+        let owner = state.accounts.named(owner)?.id;
+        let (_, version) = state.packages.version(owner, package, version)?;
+        version.file(file).map(|file| Arc::clone(&file.blob))
+    }
+
+    /// Makes a token worthless.
+    ///
+    /// # Panics
+    /// If there is no token of that name.
+    pub fn revoke(&self, token_name: &str) {
+        self.state().accounts.revoke(token_name);
+    }
+
+    /// Renames a user or an organisation; requests under the old name are redirected from then on.
+    ///
+    /// # Panics
+    /// If nobody has the old name.
+    pub fn rename_user(&self, from: &str, to: &str) {
+        assert!(self.state().accounts.rename(from, to), "nobody is named {from}");
+    }
+}
+
+impl State {
+    pub(crate) fn place(&self, owner: &str, package: &str, version: &str, file: &str) -> Option<Place> {
+        let owner = self.accounts.named(owner)?.id;
+        Some(Place { owner, package: package.to_owned(), version: version.to_owned(), file: file.to_owned() })
+    }
+}
+
+fn stored(file: &File) -> StoredFile {
+    StoredFile { name: file.name.clone(), size: file.blob.size, sha256: file.blob.sha256.clone() }
+}

@@ -1,0 +1,231 @@
+//! What the recordings do not show: connections, bodies that are not wanted, and the handle of the tests.
+
+use std::sync::{Arc, Barrier};
+use std::thread;
+
+use crate::client::{Ask, Client, Got};
+use embedded_registry::{Action, Fault, Match, Options, Persona, Point, Registry};
+
+pub(crate) const FILE: &str = "/api/packages/alice/generic/tool/1.0/a.txt";
+pub(crate) const FILES: &str = "/api/v1/packages/alice/generic/tool/1.0/files";
+pub(crate) const LARGE: usize = 64 << 20;
+
+pub(crate) fn connect(registry: &Registry) -> Client {
+    Client::connect(&registry.url()).unwrap()
+}
+
+pub(crate) fn signed(registry: &Registry, ask: Ask) -> Ask {
+    ask.basic("alice", &registry.token("alice_write"))
+}
+
+pub(crate) fn ask(registry: &Registry, ask: Ask) -> Got {
+    connect(registry).ask(&signed(registry, ask)).unwrap()
+}
+
+/// Sends a large body until the server does not take it any more; how much went out.
+pub(crate) fn send_until_refused(client: &mut Client) -> usize {
+    let piece = vec![0; 1 << 20];
+    (0..LARGE / piece.len()).take_while(|_| client.write(&piece).is_ok()).count() * piece.len()
+}
+
+pub(crate) fn large_head(path: &str) -> Ask {
+    Ask::new("PUT", path).header("Content-Length", &LARGE.to_string())
+}
+
+#[test]
+fn a_bad_token_is_answered_before_a_large_body_is_read_and_the_connection_breaks() {
+    let registry = Registry::start(Persona::default());
+    let mut client = connect(&registry);
+    client.send_head(&large_head(FILE).basic("alice", "wrong")).unwrap();
+    assert!(send_until_refused(&mut client) < LARGE, "the whole body was taken");
+    let request = &registry.requests()[0];
+    assert_eq!((request.status, request.body_bytes), (Some(401), 0));
+}
+
+#[test]
+fn the_answer_to_a_large_body_can_be_read_by_a_client_that_stops_in_time() {
+    let registry = Registry::start(Persona::default());
+    let mut client = connect(&registry);
+    client.send_head(&large_head(FILE).basic("alice", "wrong")).unwrap();
+    let got = client.receive("PUT").unwrap();
+    assert_eq!((got.status, got.header("connection")), (401, Some("close")));
+    assert!(client.is_over());
+}
+
+#[test]
+fn a_small_body_that_is_not_wanted_is_swallowed_and_the_connection_stays() {
+    let registry = Registry::start(Persona::default());
+    let mut client = connect(&registry);
+    let refused = client.ask(&Ask::put(FILE, vec![0; 256 * 1024]).basic("alice", "wrong")).unwrap();
+    assert_eq!((refused.status, refused.header("connection")), (401, None));
+    let stored = client.ask(&signed(&registry, Ask::put(FILE, "hello\n"))).unwrap();
+    assert_eq!(stored.status, 201);
+}
+
+#[test]
+fn a_client_that_asks_first_gets_its_401_without_sending_a_byte() {
+    let registry = Registry::start(Persona::default());
+    let mut client = connect(&registry);
+    let head = large_head(FILE).header("Expect", "100-continue").basic("alice", "wrong");
+    client.send_head(&head).unwrap();
+    assert_eq!(client.receive("PUT").unwrap().status, 401);
+    assert!(client.is_over());
+    assert_eq!(registry.requests()[0].body_bytes, 0);
+}
+
+#[test]
+fn a_client_that_asks_first_is_told_to_go_on_and_meets_a_conflict_at_the_end() {
+    let registry = Registry::start(Persona::default());
+    for status in [201, 409] {
+        let mut client = connect(&registry);
+        let ask = signed(&registry, Ask::put(FILE, "hello\n").header("Expect", "100-continue"));
+        client.send_head(&ask).unwrap();
+        assert_eq!(client.receive("PUT").unwrap().status, 100);
+        client.write(b"hello\n").unwrap();
+        assert_eq!(client.receive("PUT").unwrap().status, status);
+    }
+    assert_eq!(registry.requests().iter().map(|request| request.body_bytes).collect::<Vec<_>>(), [6, 6]);
+}
+
+#[test]
+fn a_body_that_breaks_off_stores_nothing() {
+    let registry = Registry::start(Persona::default());
+    let length = Ask::new("PUT", FILE).header("Content-Length", "10");
+    let chunked = Ask::new("PUT", FILE).header("Transfer-Encoding", "chunked");
+    for (head, part) in [(length, "four"), (chunked, "4\r\nfour\r\n")] {
+        let mut client = connect(&registry);
+        client.send_head(&signed(&registry, head)).unwrap();
+        client.write(part.as_bytes()).unwrap();
+        client.stop_sending().unwrap();
+        assert!(client.is_over(), "an answer came");
+    }
+    assert_eq!(registry.files("alice", "tool", "1.0"), []);
+    for request in registry.requests() {
+        assert_eq!((request.body_bytes, request.status, request.finished.is_some()), (4, None, true));
+    }
+}
+
+#[test]
+fn a_size_limit_is_said_only_after_the_whole_body() {
+    let registry = Registry::start_with(Options { size_limit: Some(1 << 20), ..Options::default() });
+    let got = ask(&registry, Ask::put(FILE, vec![0; 3 << 20]));
+    assert_eq!((got.status, got.text().as_str()), (403, "maximum allowed package type size exceeded"));
+    assert_eq!(registry.requests()[0].body_bytes, 3 << 20);
+    assert_eq!(registry.files("alice", "tool", "1.0"), []);
+}
+
+#[test]
+fn a_large_body_arrives_as_it_was_sent() {
+    let registry = Registry::start(Persona::default());
+    let bytes: Vec<u8> = (0..5_000_000_u32).flat_map(u32::to_le_bytes).collect();
+    assert_eq!(ask(&registry, Ask { chunked: true, ..Ask::put(FILE, bytes.clone()) }).status, 201);
+    assert_eq!(registry.read("alice", "tool", "1.0", "a.txt").as_ref(), Some(&bytes));
+    let path = registry.path_of("alice", "tool", "1.0", "a.txt").unwrap();
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), 20_000_000);
+    assert_eq!(ask(&registry, Ask::new("GET", FILE)).body, bytes);
+    drop(registry);
+    assert!(!path.exists());
+}
+
+#[test]
+fn uploads_that_run_at_the_same_time_are_counted() {
+    let registry = Registry::start(Persona::default());
+    let together = Arc::new(Barrier::new(3));
+    let meet = Action::then(move |_| {
+        together.wait();
+    });
+    registry.script(Fault::always(Match::put(""), Point::BeforeStore, meet));
+    thread::scope(|scope| {
+        for name in ["a", "b", "c"] {
+            let path = format!("/api/packages/alice/generic/tool/1.0/{name}");
+            let registry = &registry;
+            scope.spawn(move || assert_eq!(ask(registry, Ask::put(&path, name)).status, 201));
+        }
+    });
+    assert_eq!(registry.max_uploads_in_flight(), 3);
+    registry.clear_script();
+    registry.forget_requests();
+    for name in ["d", "e", "f"] {
+        ask(&registry, Ask::put(&format!("/api/packages/alice/generic/tool/1.0/{name}"), name));
+        ask(&registry, Ask::new("GET", FILES));
+    }
+    assert_eq!(registry.max_uploads_in_flight(), 1);
+    assert_eq!(registry.requests().len(), 6);
+}
+
+#[test]
+fn everything_lives_under_the_sub_path() {
+    let registry = Registry::start_with(Options { path_prefix: "/git".to_owned(), ..Options::default() });
+    assert!(registry.url().ends_with("/git"));
+    assert_eq!(ask(&registry, Ask::put(&format!("/git{FILE}"), "x")).status, 201);
+    assert_eq!(ask(&registry, Ask::put(FILE, "x")).status, 404);
+    assert_eq!(ask(&registry, Ask::new("GET", &format!("/gitty{FILES}"))).status, 404);
+    let list = ask(&registry, Ask::new("GET", "/git/api/v1/packages/alice?q=too")).text();
+    assert!(list.contains(&format!("\"{}/alice/-/packages/generic/tool/1.0\"", registry.url())), "{list}");
+    registry.rename_user("alice", "alicia");
+    let moved = ask(&registry, Ask::put(&format!("/git{FILE}?x=1"), "x"));
+    let location = format!("/git{}?x=1", FILE.replace("alice", "alicia"));
+    assert_eq!((moved.status, moved.header("location")), (307, Some(location.as_str())));
+}
+
+#[test]
+fn long_lists_have_pages() {
+    let registry = Registry::start(Persona::default());
+    for version in 0..7 {
+        registry.seed("alice", "tool", &format!("{version}"), "a", b"a");
+    }
+    let got = ask(&registry, Ask::new("GET", "/api/v1/packages/alice?page=2&q=to%20o&limit=3"));
+    assert_eq!((got.text().as_str(), got.header("x-total-count")), ("[]", Some("0")));
+    let got = ask(&registry, Ask::new("GET", "/api/v1/packages/alice?page=2&q=OO&limit=3"));
+    assert_eq!(got.text().matches("\"version\"").count(), 3);
+    let page = |number: u32| format!("<{}/api/v1/packages/alice?limit=3&page={number}&q=OO>", registry.url());
+    let [first, third] = [page(1), page(3)];
+    let links = format!("{third}; rel=\"next\",{third}; rel=\"last\",{first}; rel=\"first\",{first}; rel=\"prev\"");
+    assert_eq!(got.header("link"), Some(links.as_str()));
+}
+
+#[test]
+fn a_revoked_token_is_worth_nothing_and_forgejo_15_repeats_an_unknown_one() {
+    let registry = Registry::start(Persona::Forgejo15);
+    registry.revoke("alice_write");
+    assert_eq!(ask(&registry, Ask::put(FILE, "x")).status, 401);
+    let secret = registry.token("alice_write");
+    let bearer = Ask::new("GET", FILES).header("Authorization", &format!("Bearer {secret}"));
+    let got = connect(&registry).ask(&bearer).unwrap();
+    assert!(got.status == 401 && got.text().contains(&secret), "{}", got.text());
+}
+
+#[test]
+fn secrets_look_real_and_differ() {
+    let mut secrets: Vec<String> = Vec::new();
+    for persona in Persona::all() {
+        let registry = Registry::start(persona);
+        assert_eq!(Persona::named(persona.name()), Some(persona));
+        secrets.extend(registry.world().secrets().into_iter().map(|(_, secret)| secret));
+        let token = registry.token("alice_write");
+        assert!(token.len() == 40 && token.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    }
+    let count = secrets.len();
+    secrets.sort();
+    secrets.dedup();
+    assert_eq!(secrets.len(), count);
+}
+
+#[test]
+fn what_is_no_request_is_refused() {
+    let registry = Registry::start(Persona::default());
+    for nonsense in ["HELLO\r\n\r\n", "GET /%zz HTTP/1.1\r\n\r\n", "PUT / HTTP/1.1\r\nContent-Length: some\r\n\r\n"] {
+        let mut client = connect(&registry);
+        client.write(nonsense.as_bytes()).unwrap();
+        assert_eq!(client.receive("GET").unwrap().status, 400);
+    }
+}
+
+#[test]
+fn a_dropped_registry_ends_its_connections() {
+    let registry = Registry::start(Persona::default());
+    let mut client = connect(&registry);
+    assert_eq!(client.ask(&signed(&registry, Ask::put(FILE, "hello\n"))).unwrap().status, 201);
+    drop(registry);
+    assert!(client.is_over());
+}

@@ -1,0 +1,216 @@
+//! Each point and each action of the scripts.
+
+use std::io;
+
+use crate::behaviour::{FILE, FILES, LARGE, ask, connect, large_head, send_until_refused, signed};
+use crate::client::Ask;
+use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
+
+fn scripted(on: Match, at: Point, action: Action) -> Registry {
+    let registry = Registry::start(Persona::default());
+    registry.script(Fault::once(on, at, action));
+    registry
+}
+
+fn names(registry: &Registry) -> Vec<String> {
+    registry.files("alice", "tool", "1.0").into_iter().map(|file| file.name).collect()
+}
+
+/// Asks on a connection of its own, where the connection must break.
+fn broken(registry: &Registry, ask: Ask) -> io::ErrorKind {
+    let error = connect(registry).ask(&signed(registry, ask)).expect_err("the connection broke").kind();
+    let last = registry.requests().pop().unwrap();
+    assert_eq!((last.status, last.finished.is_some()), (None, true));
+    error
+}
+
+#[test]
+fn a_reset_before_anything_was_read() {
+    let registry = scripted(Match::list(), Point::Head, Action::Reset);
+    registry.seed("alice", "tool", "1.0", "a.txt", b"hello\n");
+    assert_eq!(broken(&registry, Ask::new("GET", FILES)), io::ErrorKind::ConnectionReset);
+    assert_eq!(ask(&registry, Ask::new("GET", FILES)).status, 200);
+}
+
+#[test]
+fn a_connection_closed_in_the_middle_of_a_body() {
+    let registry = scripted(Match::put("a.txt"), Point::RequestByte(5), Action::Close);
+    broken(&registry, Ask::put(FILE, "0123456789"));
+    assert_eq!(registry.requests()[0].body_bytes, 5);
+    assert_eq!(names(&registry), [""; 0]);
+    assert_eq!(ask(&registry, Ask::put(FILE, "0123456789")).status, 201);
+}
+
+#[test]
+fn a_point_beyond_the_body_is_not_reached() {
+    let registry = scripted(Match::put(""), Point::RequestByte(11), Action::Close);
+    assert_eq!(ask(&registry, Ask::put(FILE, "0123456789")).status, 201);
+}
+
+#[test]
+fn the_last_byte_of_a_body_is_a_point_too() {
+    let registry = scripted(Match::put(""), Point::RequestByte(10), Action::Reset);
+    assert_eq!(broken(&registry, Ask::put(FILE, "0123456789")), io::ErrorKind::ConnectionReset);
+    assert_eq!(names(&registry), [""; 0]);
+}
+
+#[test]
+fn an_upload_lost_before_it_was_stored() {
+    let registry = scripted(Match::put(""), Point::BeforeStore, Action::Close);
+    assert_eq!(broken(&registry, Ask::put(FILE, "hello\n")), io::ErrorKind::UnexpectedEof);
+    assert_eq!((names(&registry), registry.requests()[0].body_bytes), (vec![], 6));
+}
+
+#[test]
+fn an_upload_stored_whose_answer_is_lost() {
+    let registry = scripted(Match::put(""), Point::AfterStore, Action::Reset);
+    assert_eq!(broken(&registry, Ask::put(FILE, "hello\n")), io::ErrorKind::ConnectionReset);
+    assert_eq!(names(&registry), ["a.txt"]);
+}
+
+#[test]
+fn silence_until_the_client_gives_up() {
+    for at in [Point::Head, Point::RequestByte(3), Point::BeforeStore, Point::AfterStore, Point::AnswerByte(0)] {
+        let registry = scripted(Match::put(""), at, Action::Hang);
+        let mut client = connect(&registry);
+        client.send(&signed(&registry, Ask::put(FILE, "hello\n"))).unwrap();
+        client.stop_sending().unwrap();
+        if at == Point::AnswerByte(0) {
+            assert_eq!(
+                client.receive("PUT").unwrap().status,
+                201,
+                "the head of the answer comes before its first byte"
+            );
+        }
+        assert!(client.is_over(), "{at:?}: an answer came");
+        assert_eq!(registry.requests()[0].status, None, "{at:?}");
+    }
+}
+
+#[test]
+fn an_answer_of_a_proxy_in_place_of_the_registrys() {
+    let page = Answer::html(502, "<h1>Bad Gateway</h1>").header("Server", "nginx");
+    for (at, stored) in
+        [(Point::Head, false), (Point::RequestByte(2), false), (Point::BeforeStore, false), (Point::AfterStore, true)]
+    {
+        let registry = scripted(Match::put(""), at, Action::Answer(page.clone()));
+        let mut client = connect(&registry);
+        let got = client.ask(&signed(&registry, Ask::put(FILE, "hello\n"))).unwrap();
+        assert_eq!((got.status, got.text().as_str()), (502, "<h1>Bad Gateway</h1>"), "{at:?}");
+        assert_eq!((got.header("server"), got.header("content-type")), (Some("nginx"), Some("text/html")));
+        assert_eq!(names(&registry).len(), usize::from(stored), "{at:?}");
+        assert_eq!(registry.requests()[0].status, Some(502));
+        let again = client.ask(&signed(&registry, Ask::put(FILE, "hello\n"))).unwrap();
+        assert_eq!(again.status, if stored { 409 } else { 201 }, "{at:?}: the connection stays");
+    }
+}
+
+#[test]
+fn an_early_answer_of_a_proxy_breaks_a_large_body() {
+    for at in [Point::Head, Point::RequestByte(100_000)] {
+        let registry = scripted(Match::put(""), at, Action::Answer(Answer::html(413, "too large")));
+        let mut client = connect(&registry);
+        client.send_head(&signed(&registry, large_head(FILE))).unwrap();
+        assert!(send_until_refused(&mut client) < LARGE, "{at:?}: the whole body was taken");
+        let request = &registry.requests()[0];
+        assert_eq!(request.status, Some(413));
+        assert_eq!(Point::RequestByte(request.body_bytes) == at, at != Point::Head);
+    }
+}
+
+#[test]
+fn an_answer_cut_in_its_body() {
+    for (cut, action) in [(0, Action::Close), (10, Action::Close), (10, Action::Answer(Answer::empty(500)))] {
+        let registry = scripted(Match::list(), Point::AnswerByte(cut), action);
+        registry.seed("alice", "tool", "1.0", "a.txt", b"hello\n");
+        assert_eq!(broken(&registry, Ask::new("GET", FILES)), io::ErrorKind::UnexpectedEof);
+    }
+    let registry = scripted(Match::get(""), Point::AnswerByte(100_000), Action::Reset);
+    registry.seed("alice", "tool", "1.0", "a.txt", &vec![7; 200_000]);
+    broken(&registry, Ask::new("GET", FILE));
+    assert_eq!(ask(&registry, Ask::new("GET", FILE)).body.len(), 200_000);
+}
+
+#[test]
+fn an_answer_in_chunks_whose_end_is_missing() {
+    let registry = Registry::start(Persona::default());
+    for number in 0..9 {
+        registry.seed("alice", "tool", "1.0", &format!("{number}"), b"hello\n");
+    }
+    let whole = ask(&registry, Ask::new("GET", FILES));
+    assert_eq!(whole.header("transfer-encoding"), Some("chunked"));
+    for cut in [1, whole.body.len() as u64] {
+        registry.script(Fault::once(Match::list(), Point::AnswerByte(cut), Action::Close));
+        assert_eq!(broken(&registry, Ask::new("GET", FILES)), io::ErrorKind::UnexpectedEof);
+    }
+    assert_eq!(ask(&registry, Ask::new("GET", FILES)).body, whole.body);
+}
+
+#[test]
+fn a_store_that_keeps_other_bytes() {
+    for body in ["hello\n", ""] {
+        let registry = scripted(Match::put(""), Point::BeforeStore, Action::StoreOtherBytes);
+        assert_eq!(ask(&registry, Ask::put(FILE, body)).status, 201);
+        let stored = registry.read("alice", "tool", "1.0", "a.txt").unwrap();
+        assert_ne!(stored, body.as_bytes());
+        let list = ask(&registry, Ask::new("GET", FILES)).text();
+        assert!(list.contains(&registry.files("alice", "tool", "1.0")[0].sha256));
+        assert_eq!(ask(&registry, Ask::new("GET", FILE)).body, stored);
+    }
+}
+
+#[test]
+fn the_world_changes_while_an_upload_runs() {
+    let another_job = Action::then(|world| world.seed("alice", "tool", "1.0", "A.txt", b"of another job\n"));
+    let registry = scripted(Match::put("a.txt"), Point::BeforeStore, another_job);
+    assert_eq!(ask(&registry, Ask::put(FILE, "hello\n")).status, 409);
+    assert_eq!(registry.read("alice", "tool", "1.0", "a.txt").unwrap(), b"of another job\n");
+
+    let registry = scripted(Match::put(""), Point::RequestByte(3), Action::then(|world| world.revoke("alice_write")));
+    assert_eq!(ask(&registry, Ask::put(FILE, "hello\n")).status, 201, "a token is looked at once");
+    assert_eq!(ask(&registry, Ask::put(FILE, "hello\n")).status, 401);
+
+    let registry = scripted(Match::list(), Point::Head, Action::then(|world| world.rename_user("alice", "alicia")));
+    assert_eq!(ask(&registry, Ask::new("GET", FILES)).status, 307);
+
+    let registry = scripted(
+        Match::list(),
+        Point::AfterStore,
+        Action::then(|world| {
+            world.delete("alice", "tool", "1.0", "a.txt");
+        }),
+    );
+    registry.seed("alice", "tool", "1.0", "a.txt", b"hello\n");
+    assert_eq!(ask(&registry, Ask::new("GET", FILES)).status, 200);
+    assert_eq!(ask(&registry, Ask::new("GET", FILES)).status, 404);
+}
+
+#[test]
+fn faults_take_turns() {
+    let registry = Registry::start(Persona::default());
+    registry.seed("alice", "tool", "1.0", "a.txt", b"hello\n");
+    let answer = |status| Action::Answer(Answer::text(status, ""));
+    registry.script(Fault::once(Match::list(), Point::Head, answer(500)).skip(1).times(2));
+    registry.script(Fault::once(Match::any().containing("/files"), Point::Head, answer(503)).skip(1));
+    registry.script(Fault::once(Match::version(), Point::Head, answer(504)));
+    registry.script(Fault::always(Match::get(""), Point::AfterStore, answer(502)));
+    // The second fault counts the first request and, the two taken by the first fault left out, acts on the fourth.
+    let statuses: Vec<u16> = (0..5).map(|_| ask(&registry, Ask::new("GET", FILES)).status).collect();
+    assert_eq!(statuses, [200, 500, 500, 503, 200]);
+    let version = FILES.trim_end_matches("/files");
+    let statuses: Vec<u16> = (0..2).map(|_| ask(&registry, Ask::new("GET", version)).status).collect();
+    assert_eq!(statuses, [504, 200]);
+    let statuses: Vec<u16> = (0..3).map(|_| ask(&registry, Ask::new("GET", FILE)).status).collect();
+    assert_eq!(statuses, [502; 3]);
+    registry.clear_script();
+    assert_eq!(ask(&registry, Ask::new("GET", FILE)).status, 200);
+}
+
+#[test]
+fn faults_for_different_points_of_a_request_all_act() {
+    let registry = scripted(Match::put(""), Point::BeforeStore, Action::then(|world| world.revoke("alice_read")));
+    registry.script(Fault::once(Match::put(""), Point::AfterStore, Action::Answer(Answer::json(504, "{}"))));
+    assert_eq!(ask(&registry, Ask::put(FILE, "hello\n")).status, 504);
+    let ask = Ask::new("GET", FILE).basic("alice", &registry.token("alice_read"));
+    assert_eq!(connect(&registry).ask(&ask).unwrap().status, 401);
+}
