@@ -56,6 +56,15 @@ pub struct Inputs {
     pub credentials: Credentials,
     /// How many uploads may run at a time.
     pub concurrency: usize,
+}
+
+/// What was read of the environment.
+#[derive(Debug)]
+pub struct Reading {
+    /// The inputs, or all problems of all of them.
+    pub inputs: Result<Inputs, Vec<InputError>>,
+    /// What nobody may see, as far as it was given: the token, and what Basic authentication makes of it.
+    pub secrets: Vec<Secret>,
     /// What is worth a warning, though nothing is wrong.
     pub warnings: Vec<String>,
 }
@@ -86,8 +95,9 @@ impl Advise for InputError {
 }
 
 impl Inputs {
-    /// Reads every input and checks it; the error has all problems of all inputs.
-    pub fn read(environment: &Environment, runner: &Runner) -> Result<Self, Vec<InputError>> {
+    /// Reads every input and checks it.
+    #[must_use]
+    pub fn read(environment: &Environment, runner: &Runner) -> Reading {
         let mut reader = Reader { problems: Vec::new(), warnings: Vec::new() };
         let given = reader.collect(environment);
         // Every field is optional text, so nothing in here can be of the wrong form.
@@ -97,10 +107,10 @@ impl Inputs {
         if let Some(token) = &raw.token {
             reader.look_for_the_token(token, &given);
         }
-        match inputs {
-            Some(inputs) if reader.problems.is_empty() => Ok(Self { warnings: reader.warnings, ..inputs }),
-            _ => Err(reader.problems),
-        }
+        let mut secrets: Vec<Secret> = raw.token.iter().map(|token| Secret::new(token.expose().trim())).collect();
+        secrets.extend(inputs.iter().map(|inputs| inputs.credentials.basic()));
+        let inputs = inputs.filter(|_| reader.problems.is_empty()).ok_or(reader.problems);
+        Reading { inputs, secrets, warnings: reader.warnings }
     }
 }
 
@@ -186,7 +196,6 @@ impl Reader {
             target: Target { server: server?, owner: owner?, package: package?, version: version? },
             credentials: Credentials { username: username?, token: token? },
             concurrency: concurrency?,
-            warnings: Vec::new(),
         })
     }
 

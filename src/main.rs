@@ -32,9 +32,11 @@ fn run() -> anyhow::Result<ExitCode> {
     let environment = Environment::new(env::vars_os(), env::current_dir().unwrap_or_default());
     let runner = Runner::detect(&environment);
     let console = Console::new(io::stdout(), &runner);
-    let publication = match Inputs::read(&environment, &runner) {
+    let reading = Inputs::read(&environment, &runner);
+    console.mask(&reading.secrets);
+    reading.warnings.iter().for_each(|warning| console.warns(warning));
+    let publication = match reading.inputs {
         Ok(inputs) => {
-            console.mask(&inputs.credentials);
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let published = runtime.block_on(publish(&inputs, Timings::default(), &console));
             published.map_err(|errors| console.rejected(&errors)).ok()

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::error::Error as _;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures_util::StreamExt as _;
 use tokio::task::spawn_blocking;
@@ -140,7 +140,7 @@ pub async fn publish(inputs: &Inputs, timings: Timings, reporter: &dyn Reporter)
         files: files.len(),
         total_size: files.iter().map(|file| file.local.size).sum(),
     });
-    for warning in inputs.warnings.iter().chain(&selected.warnings) {
+    for warning in &selected.warnings {
         reporter.warns(warning);
     }
     if files.is_empty() {
@@ -221,7 +221,7 @@ impl<'a> Run<'a> {
                 Ok(Step::Unchanged(sha256)) => {
                     outcome.status = Status::Unchanged;
                     outcome.sha256 = Some(sha256);
-                    self.reporter.file_ends(outcome, Duration::ZERO);
+                    self.reporter.file_ends(outcome, None);
                 }
                 Ok(Step::Conflict(conflict)) => {
                     outcome.status = Status::Failed;
@@ -307,7 +307,7 @@ impl<'a> Run<'a> {
             Err(error) if error.leaves_doubt() => Status::Unknown,
             Err(_) => Status::Failed,
         };
-        self.reporter.file_ends(&Outcome { status, ..self.outcomes[index].clone() }, started.elapsed());
+        self.reporter.file_ends(&Outcome { status, ..self.outcomes[index].clone() }, Some(started.elapsed()));
         result
     }
 

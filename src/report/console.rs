@@ -12,7 +12,7 @@ use super::{Header, Outcome, Reporter, Status};
 use crate::advice::Advise;
 use crate::publish::Publication;
 use crate::runner::{Kind, Runner};
-use crate::secret::Credentials;
+use crate::secret::Secret;
 use crate::untrusted::Untrusted;
 
 /// Writes the log.
@@ -33,11 +33,12 @@ impl<W: Write + Send> Console<W> {
         let _: io::Result<()> = writeln!(out, "{text}").and_then(|()| out.flush());
     }
 
-    /// Asks the runner to hide the token. Started by hand, nobody would hide the line itself.
-    pub fn mask(&self, credentials: &Credentials) {
+    /// Asks the runner to hide secrets. Started by hand, nobody would hide these lines themselves.
+    pub fn mask(&self, secrets: &[Secret]) {
         if self.runner != Kind::None {
-            self.line(&format!("::add-mask::{}", escape(credentials.token.expose())));
-            self.line(&format!("::add-mask::{}", escape(credentials.basic().expose())));
+            for secret in secrets {
+                self.line(&format!("::add-mask::{}", escape(secret.expose())));
+            }
         }
     }
 
@@ -76,7 +77,7 @@ impl<W: Write + Send> Console<W> {
             return;
         };
         for outcome in publication.outcomes.iter().filter(|o| o.status == Status::NotAttempted) {
-            self.file_ends(outcome, Duration::ZERO);
+            self.file_ends(outcome, None);
         }
         for error in &publication.errors {
             self.error(error);
@@ -128,9 +129,9 @@ impl<W: Write + Send> Reporter for Console<W> {
         self.line(&format!("warning: {warning}"));
     }
 
-    fn file_ends(&self, outcome: &Outcome, took: Duration) {
+    fn file_ends(&self, outcome: &Outcome, took: Option<Duration>) {
         let Outcome { status, name, size, .. } = outcome;
-        let seconds = format!("{:.1} s", took.as_secs_f64());
+        let seconds = took.map(|took| format!("{:.1} s", took.as_secs_f64())).unwrap_or_default();
         self.line(&format!("  {:<13}  {:>10}  {seconds:>7}  {name}", status.word(), Bytes(*size)));
     }
 }

@@ -22,8 +22,8 @@ pub trait Reporter: Sync {
     fn begins(&self, header: &Header<'_>);
     /// Something is worth a look, though nothing has failed.
     fn warns(&self, warning: &str);
-    /// A file has come to its end, but for the last look at the registry.
-    fn file_ends(&self, outcome: &Outcome, took: Duration);
+    /// A file has come to its end, but for the last look at the registry. `took` is for those that were sent.
+    fn file_ends(&self, outcome: &Outcome, took: Option<Duration>);
 }
 
 /// What a run is about to do.

@@ -1,0 +1,184 @@
+//! A job: a workspace, a runner's environment, and the program started in it as a runner starts it.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use embedded_registry::Registry;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A step of a workflow of the repository alice/widget, run on the tag v1.0.0 by alice, with a good token.
+pub(crate) struct Job {
+    folder: TempDir,
+    variables: BTreeMap<OsString, OsString>,
+    /// What may not be seen anywhere.
+    secrets: Vec<String>,
+}
+
+/// What a run of the program left behind.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    /// The exit code; `None` where a signal ended it.
+    pub(crate) code: Option<i32>,
+    /// The log, without the `::add-mask::` lines.
+    pub(crate) log: String,
+    /// The outputs, as a runner reads them.
+    pub(crate) outputs: BTreeMap<String, String>,
+    /// The `::add-mask::` lines.
+    pub(crate) masks: Vec<String>,
+}
+
+impl Job {
+    pub(crate) fn new(registry: &Registry) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        fs::create_dir(folder.path().join("workspace")).expect("a workspace");
+        let mut job = Self { folder, variables: BTreeMap::new(), secrets: Vec::new() };
+        let workspace = job.workspace();
+        let output = job.folder.path().join("output");
+        job.variable("GITHUB_ACTIONS", "true");
+        job.variable("GITHUB_WORKSPACE", workspace);
+        job.variable("GITHUB_OUTPUT", output);
+        job.variable("GITHUB_REPOSITORY", "alice/widget");
+        job.variable("GITHUB_REPOSITORY_OWNER", "alice");
+        job.variable("GITHUB_REF", "refs/tags/v1.0.0");
+        job.variable("GITHUB_REF_NAME", "v1.0.0");
+        job.variable("GITHUB_ACTOR", "alice");
+        job.input("files", "dist/*");
+        job.against(registry);
+        job
+    }
+
+    /// Makes it a step of a workflow on that forge, with a good token.
+    pub(crate) fn against(&mut self, registry: &Registry) -> &mut Self {
+        self.variable("GITHUB_SERVER_URL", registry.url());
+        self.token(&registry.token("alice_write"))
+    }
+
+    /// The workspace's path, as the runner gives it.
+    pub(crate) fn workspace(&self) -> PathBuf {
+        self.folder.path().join("workspace")
+    }
+
+    /// Sets a variable of the environment.
+    pub(crate) fn variable(&mut self, name: &str, value: impl Into<OsString>) -> &mut Self {
+        self.variables.insert(name.into(), value.into());
+        self
+    }
+
+    /// Takes a variable out of the environment.
+    pub(crate) fn without(&mut self, name: &str) -> &mut Self {
+        self.variables.remove(OsStr::new(name));
+        self
+    }
+
+    /// Sets an input, as a runner hands it over.
+    pub(crate) fn input(&mut self, name: &str, value: impl Into<OsString>) -> &mut Self {
+        self.variable(&format!("INPUT_{}", name.to_uppercase()), value)
+    }
+
+    /// Sets the token, which no output may show from then on.
+    pub(crate) fn token(&mut self, token: &str) -> &mut Self {
+        self.secrets.push(token.trim().to_owned());
+        self.input("token", token)
+    }
+
+    /// Writes a file into the workspace.
+    pub(crate) fn file(&mut self, path: impl AsRef<Path>, content: impl AsRef<[u8]>) -> &mut Self {
+        let path = self.workspace().join(path);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("folders can be made");
+        fs::write(path, content).expect("a file can be written");
+        self
+    }
+
+    /// The environment of the step, and nothing else.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_generic-packages"));
+        command.arg("publish").env_clear().envs(&self.variables).current_dir(self.workspace()).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs the program to its end, and searches everything that it wrote for the secrets.
+    pub(crate) fn run(&self) -> Ran {
+        let output_file = self.folder.path().join("output");
+        drop(fs::remove_file(&output_file));
+        let ran = self.command().output().expect("the program starts");
+        let stdout = String::from_utf8(ran.stdout).expect("the log is UTF-8");
+        let stderr = String::from_utf8(ran.stderr).expect("standard error is UTF-8");
+        assert_eq!(stderr, "", "the log is all that is written");
+        let (masks, log): (Vec<&str>, Vec<&str>) = stdout.lines().partition(|line| line.starts_with("::add-mask::"));
+        let log = log.join("\n");
+        let outputs = fs::read_to_string(&output_file).unwrap_or_default();
+        for form in self.secret_forms() {
+            assert!(!log.contains(&form), "the log shows a secret:\n{log}");
+            assert!(!outputs.contains(&form), "the outputs show a secret:\n{outputs}");
+        }
+        Ran {
+            code: ran.status.code(),
+            log,
+            outputs: read_outputs(&outputs),
+            masks: masks.into_iter().map(str::to_owned).collect(),
+        }
+    }
+
+    /// Every form in which a secret could come out: as it is, percent-encoded, in base64 alone and behind a user name.
+    fn secret_forms(&self) -> Vec<String> {
+        let user = self.variables.get(OsStr::new("INPUT_USERNAME")).and_then(|name| name.to_str()).unwrap_or("alice");
+        let mut forms = Vec::new();
+        for secret in self.secrets.iter().filter(|secret| secret.len() >= 6) {
+            for text in [secret.clone(), format!("{user}:{secret}")] {
+                forms.push(utf8_percent_encode(&text, NON_ALPHANUMERIC).to_string());
+                for engine in [&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD] {
+                    forms.push(engine.encode(&text));
+                }
+            }
+            forms.push(secret.clone());
+        }
+        forms
+    }
+}
+
+impl Ran {
+    /// The output `files`, with its JSON read.
+    pub(crate) fn files(&self) -> Vec<Value> {
+        serde_json::from_str(&self.outputs["files"]).expect("the output `files` is a JSON array")
+    }
+
+    /// The status of each file, by its name.
+    pub(crate) fn statuses(&self) -> BTreeMap<String, String> {
+        let text = |value: &Value| value.as_str().expect("a text").to_owned();
+        self.files().iter().map(|file| (text(&file["name"]), text(&file["status"]))).collect()
+    }
+
+    /// Ends the test where the exit code is another one.
+    #[track_caller]
+    pub(crate) fn exits_with(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{}", self.log);
+        self
+    }
+
+    /// Ends the test where the log does not have that text.
+    #[track_caller]
+    pub(crate) fn says(self, text: &str) -> Self {
+        assert!(self.log.contains(text), "{text:?} is not in the log:\n{}", self.log);
+        self
+    }
+}
+
+/// Reads an output file as GitHub's runner does: `name<<delimiter`, the value, the delimiter.
+fn read_outputs(text: &str) -> BTreeMap<String, String> {
+    let mut outputs = BTreeMap::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        let (name, delimiter) = line.split_once("<<").expect("an entry begins with its name and delimiter");
+        let value: Vec<&str> = lines.by_ref().take_while(|line| *line != delimiter).collect();
+        let known = outputs.insert(name.to_owned(), value.join("\n"));
+        assert_eq!(known, None, "output `{name}` is written once");
+    }
+    outputs
+}

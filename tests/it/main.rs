@@ -1,0 +1,7 @@
+//! Runs the built program against the embedded registry over real sockets.
+//!
+//! The name of a test is what the program promises. Every run of the program is searched for the token, in every form
+//! in which it could come out (see [`harness::Job::run`]).
+
+mod harness;
+mod publishing;
