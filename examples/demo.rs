@@ -1,0 +1,101 @@
+//! The main job on the embedded registry, as a maintainer meets it: a release, its re-run, and a conflict.
+//!
+//! `cargo run --example demo` publishes real files through the program that the action runs: its own executable, a
+//! packed archive of this repository's sources, and a checksum file.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, ensure};
+use embedded_registry::{Persona, Registry};
+use generic_packages::checksum::Hasher;
+
+/// A step of a workflow: the program, with the environment that a runner would give it.
+struct Step {
+    program: PathBuf,
+    workspace: PathBuf,
+    registry: Registry,
+}
+
+fn main() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let workspace = folder.path().join("workspace");
+    fs::create_dir_all(workspace.join("dist"))?;
+    let step = Step { program: build()?, workspace, registry: Registry::start(Persona::Gitea1_26) };
+    say("A Gitea 1.26 answers at", &step.registry.url());
+
+    say("A release:", "the executable, the sources and their checksums go to version v1.0.0");
+    step.make_release()?;
+    ensure!(step.publish()? == 0, "the release failed");
+
+    say("The same step again:", "everything is there, so nothing is sent");
+    ensure!(step.publish()? == 0, "the re-run failed");
+
+    say("A rebuild:", "a file has other content now, so nothing is sent and the step fails");
+    fs::write(step.workspace.join("dist/SHA256SUMS"), "something else\n")?;
+    ensure!(step.publish()? == 1, "the conflict was not noticed");
+
+    say("What the registry has:", "");
+    show(&step.registry);
+    Ok(())
+}
+
+/// Builds the program that the action runs, and gives its path.
+fn build() -> anyhow::Result<PathBuf> {
+    let built = Command::new(env!("CARGO")).args(["build", "--quiet", "--bin", "generic-packages"]).status()?;
+    ensure!(built.success(), "the program cannot be built");
+    let example = std::env::current_exe()?;
+    let folder = example.parent().and_then(Path::parent).context("examples lie in a folder of the build")?;
+    Ok(folder.join("generic-packages"))
+}
+
+impl Step {
+    /// What a build would leave in `dist`.
+    fn make_release(&self) -> anyhow::Result<()> {
+        let dist = self.workspace.join("dist");
+        fs::copy(&self.program, dist.join("generic-packages"))?;
+        let packed = Command::new("tar")
+            .args(["-czf"])
+            .arg(dist.join("generic-packages-src.tar.gz"))
+            .args(["-C", env!("CARGO_MANIFEST_DIR"), "Cargo.toml", "Cargo.lock", "src", "tests", "README.md"])
+            .status()?;
+        ensure!(packed.success(), "the sources cannot be packed");
+        let mut sums = String::new();
+        for name in ["generic-packages", "generic-packages-src.tar.gz"] {
+            let mut hasher = Hasher::default();
+            hasher.update(&fs::read(dist.join(name))?);
+            sums += &format!("{}  {name}\n", hasher.finish());
+        }
+        fs::write(dist.join("SHA256SUMS"), sums)?;
+        Ok(())
+    }
+
+    /// Runs the step; its log goes to the terminal. Gives its exit code.
+    fn publish(&self) -> anyhow::Result<i32> {
+        let status = Command::new(&self.program)
+            .arg("publish")
+            .env_clear()
+            .envs([("GITHUB_ACTIONS", "true"), ("GITEA_ACTIONS", "true"), ("GITHUB_ACTOR", "alice")])
+            .envs([("GITHUB_REPOSITORY", "alice/widget"), ("GITHUB_REF", "refs/tags/v1.0.0")])
+            .env("GITHUB_SERVER_URL", self.registry.url())
+            .env("GITHUB_WORKSPACE", &self.workspace)
+            .env("GITHUB_OUTPUT", self.workspace.join("output"))
+            .env("INPUT_FILES", "dist/*")
+            .env("INPUT_TOKEN", self.registry.token("alice_write"))
+            .status()?;
+        status.code().context("a signal ended the step")
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "a demo speaks to the person who runs it")]
+fn say(heading: &str, text: &str) {
+    println!("\n=== {heading} {text}");
+}
+
+#[expect(clippy::print_stdout, reason = "a demo speaks to the person who runs it")]
+fn show(registry: &Registry) {
+    for file in registry.files("alice", "widget", "v1.0.0") {
+        println!("{}  {:>9}  {}", file.sha256, file.size, file.name);
+    }
+}
