@@ -3,6 +3,7 @@
 //! `cargo run --example demo` publishes real files through the program that the action runs: its own executable, a
 //! packed archive of this repository's sources, and a checksum file.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -65,7 +66,7 @@ impl Step {
         for name in ["generic-packages", "generic-packages-src.tar.gz"] {
             let mut hasher = Hasher::default();
             hasher.update(&fs::read(dist.join(name))?);
-            sums += &format!("{}  {name}\n", hasher.finish());
+            writeln!(sums, "{}  {name}", hasher.finish())?;
         }
         fs::write(dist.join("SHA256SUMS"), sums)?;
         Ok(())

@@ -7,4 +7,12 @@ use std::error::Error;
 pub trait Advise: Error {
     /// What to do, as an instruction without a full stop; `None` where the error says it all.
     fn advice(&self) -> Option<String>;
+
+    /// What failed, for where there is room for a few words only.
+    fn brief(&self) -> String {
+        self.to_string()
+    }
 }
+
+/// Any such error.
+pub type Problem = Box<dyn Advise + Send + Sync>;

@@ -14,7 +14,7 @@ use crate::advice::Advise;
 use crate::files::{IfNoneFound, Line, Selection, is_git};
 use crate::package::{BadName, Owner, PackageName, ServerUrl, Target, Version};
 use crate::runner::{Environment, Runner};
-use crate::secret::{Credentials, Secret};
+use crate::secret::{Credentials, Redactor, Secret};
 use crate::untrusted::Untrusted;
 
 macro_rules! raw_inputs {
@@ -194,7 +194,11 @@ impl Reader {
         Some(Inputs {
             selection: selection?,
             target: Target { server: server?, owner: owner?, package: package?, version: version? },
-            credentials: Credentials { username: username?, token: token? },
+            credentials: Credentials {
+                username: username?,
+                is_jobs_own: token.as_ref().is_some_and(|token| runner.is_jobs_own(token)),
+                token: token?,
+            },
             concurrency: concurrency?,
         })
     }
@@ -474,7 +478,7 @@ impl Reader {
 
     /// A token that was put into another input as well would end up in URLs, outputs or errors.
     fn look_for_the_token(&mut self, token: &Secret, given: &BTreeMap<&'static str, String>) {
-        let redactor = Credentials { username: String::new(), token: Secret::new(token.expose().trim()) }.redactor();
+        let redactor = Redactor::of_token(&Secret::new(token.expose().trim()));
         for (name, _) in given.iter().filter(|(name, value)| **name != "token" && redactor.finds(value)) {
             self.problems.retain(|problem| problem.input != *name);
             self.problem(name, None, "contains the token, which everybody would see", "Take the token out of it");

@@ -1,15 +1,16 @@
 //! The program: reads the environment once, chooses the command, and turns what comes of it into an exit code.
 
 use std::env;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use generic_packages::inputs::Inputs;
-use generic_packages::publish::{Publication, publish};
+use generic_packages::publish::publish;
 use generic_packages::registry::Timings;
-use generic_packages::report::{Console, Outputs, Reporter as _};
+use generic_packages::report::{self, Console, Ending, Reporter as _};
 use generic_packages::runner::{Environment, Runner};
+use indicatif::{MultiProgress, ProgressDrawTarget};
 
 const HELP: &str = include_str!("help.txt");
 
@@ -31,27 +32,24 @@ fn say(text: &str, code: u8) -> anyhow::Result<ExitCode> {
 fn run() -> anyhow::Result<ExitCode> {
     let environment = Environment::new(env::vars_os(), env::current_dir().unwrap_or_default());
     let runner = Runner::detect(&environment);
-    let console = Console::new(io::stdout(), &runner);
+    let terminal = io::stdout().is_terminal() && !runner.reads_commands();
+    let live = terminal.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stdout()));
+    let console = Console::new(io::stdout(), &runner, live);
     let reading = Inputs::read(&environment, &runner);
-    console.mask(&reading.secrets);
-    reading.warnings.iter().for_each(|warning| console.warns(warning));
-    let publication = match reading.inputs {
+    console.opens(&reading);
+    let ending = match reading.inputs {
         Ok(inputs) => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let published = runtime.block_on(publish(&inputs, Timings::default(), &console));
-            published.map_err(|errors| console.rejected(&errors)).ok()
+            match runtime.block_on(publish(&inputs, Timings::default(), &console)) {
+                Ok(publication) => Ending::Published(publication.into()),
+                Err(errors) => Ending::rejected(errors),
+            }
         }
-        Err(errors) => {
-            console.rejected(&errors);
-            None
-        }
+        Err(errors) => Ending::rejected(errors),
     };
-    let outputs = Outputs::of(publication.as_ref());
-    outputs.warnings.iter().for_each(|warning| console.warns(warning));
-    match &runner.output {
-        Some(path) => outputs.write(path).unwrap_or_else(|error| console.error(&error)),
-        None => console.without_outputs(),
+    for warning in report::hand_over(&ending, &runner) {
+        console.warns(&warning);
     }
-    console.ends(publication.as_ref());
-    Ok(publication.as_ref().map_or(2, Publication::exit_code).into())
+    console.closes(&ending);
+    Ok(ending.exit_code().into())
 }

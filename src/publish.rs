@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::error::Error as _;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -13,11 +14,11 @@ use crate::advice::Advise;
 use crate::checksum::Sha256;
 use crate::files::{self, FileError, LocalFile, SelectError};
 use crate::inputs::Inputs;
-use crate::package::{FileName, Version};
+use crate::package::{FileName, Target};
 use crate::plan::{self, Conflict, NamedFile, PlanError, Step};
-use crate::registry::{Listing, Registry, RegistryError, SetupError, Timings};
+use crate::registry::{Listing, Registry, RegistryError, Sent, SetupError, Timings};
 use crate::report::units::Bytes;
-use crate::report::{Header, Outcome, Reporter, Status};
+use crate::report::{Header, Outcome, Progress, Reporter, Status};
 
 /// A file over this size, in bytes, is not sent before the right to write is known: a server that refuses it closes
 /// the connection, and clients lose the answer.
@@ -97,13 +98,20 @@ impl Advise for PublishError {
             ),
         }
     }
+
+    fn brief(&self) -> String {
+        match self {
+            Self::Registry(error) => error.brief(),
+            other => other.to_string(),
+        }
+    }
 }
 
 /// What a run has done. `outcomes` has every file of the plan, in its order.
 #[derive(Debug)]
 pub struct Publication {
-    /// The version that was published to.
-    pub version: Version,
+    /// What was published to.
+    pub target: Target,
     /// What became of each file.
     pub outcomes: Vec<Outcome>,
     /// All that failed.
@@ -118,12 +126,6 @@ impl Publication {
     pub fn is_complete(&self) -> bool {
         self.errors.is_empty() && self.outcomes.iter().all(|outcome| outcome.status.is_published())
     }
-
-    /// What the step exits with: 0 where every file is on the registry, bit for bit, else 1.
-    #[must_use]
-    pub fn exit_code(&self) -> u8 {
-        u8::from(!self.is_complete())
-    }
 }
 
 /// Publishes files. An error means that nothing was sent, and holds everything that has to be put right first.
@@ -132,7 +134,7 @@ pub async fn publish(inputs: &Inputs, timings: Timings, reporter: &dyn Reporter)
     let selected = files::select(&inputs.selection).map_err(wrap)?;
     let named = plan::name_files(selected.files, &inputs.credentials.redactor());
     let files = named.map_err(|errors| errors.into_iter().map(Rejected::Plan).collect::<Vec<_>>())?;
-    let registry = Registry::new(inputs.target.clone(), inputs.credentials.clone(), timings)
+    let registry = Registry::new(inputs.target.clone(), inputs.credentials.clone(), timings, reporter)
         .map_err(|error| vec![Rejected::Setup(error)])?;
     reporter.begins(&Header {
         target: &inputs.target,
@@ -152,7 +154,7 @@ pub async fn publish(inputs: &Inputs, timings: Timings, reporter: &dyn Reporter)
 /// A run on its way. `outcomes` goes with `files`.
 struct Run<'a> {
     inputs: &'a Inputs,
-    registry: Registry,
+    registry: Registry<'a>,
     reporter: &'a dyn Reporter,
     files: Vec<NamedFile>,
     outcomes: Vec<Outcome>,
@@ -162,7 +164,7 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(inputs: &'a Inputs, registry: Registry, reporter: &'a dyn Reporter, files: Vec<NamedFile>) -> Self {
+    fn new(inputs: &'a Inputs, registry: Registry<'a>, reporter: &'a dyn Reporter, files: Vec<NamedFile>) -> Self {
         let outcomes = files
             .iter()
             .map(|file| Outcome {
@@ -185,8 +187,8 @@ impl<'a> Run<'a> {
             }
         };
         let page = if version_exists { Some(self.page().await) } else { None };
-        let version = self.inputs.target.version.clone();
-        Publication { version, outcomes: self.outcomes, errors: self.errors, page }
+        let target = self.inputs.target.clone();
+        Publication { target, outcomes: self.outcomes, errors: self.errors, page }
     }
 
     /// The whole way; returns whether the version exists at the end. An error is one that ended the run.
@@ -294,13 +296,13 @@ impl<'a> Run<'a> {
     async fn send(&self, index: usize) -> Result<Sha256, RegistryError> {
         let started = Instant::now();
         let file = &self.files[index];
-        let mut result = self.registry.upload(file).await;
+        let mut result = self.upload(file, started).await;
         if let Err(error) = &result
             && error.may_hide_a_refusal()
             && let Err(hidden) = self.registry.ask_right().await
             && hidden.meets_every_file()
         {
-            result = Err(hidden);
+            result = result.map_err(|error| hidden.about(error));
         }
         let status = match &result {
             Ok(_) => Status::Uploaded,
@@ -309,6 +311,26 @@ impl<'a> Run<'a> {
         };
         self.reporter.file_ends(&Outcome { status, ..self.outcomes[index].clone() }, Some(started.elapsed()));
         result
+    }
+
+    /// Uploads a file, and reports now and then how far it is.
+    async fn upload(&self, file: &NamedFile, started: Instant) -> Result<Sha256, RegistryError> {
+        let sent = Sent::default();
+        let upload = pin!(self.registry.upload(file, &sent));
+        let report = async {
+            let mut interval = tokio::time::interval(self.reporter.progress_interval());
+            interval.tick().await;
+            loop {
+                interval.tick().await;
+                let progress =
+                    Progress { name: &file.name, sent: sent.bytes(), size: file.local.size, took: started.elapsed() };
+                self.reporter.progresses(&progress);
+            }
+        };
+        tokio::select! {
+            result = upload => result,
+            () = report => unreachable!("the report goes on for as long as the upload does"),
+        }
     }
 
     fn record(&mut self, index: usize, result: Result<Sha256, RegistryError>) {

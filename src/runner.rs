@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::secret::Secret;
+
 /// All that the program reads of its surroundings, taken once by `main`.
 ///
 /// It holds secrets, so it has no `Debug`.
@@ -80,6 +82,11 @@ struct Variables {
     github_repository_owner: Option<String>,
     github_ref: Option<String>,
     github_actor: Option<String>,
+    github_step_summary: Option<PathBuf>,
+    github_token: Option<Secret>,
+    gitea_token: Option<Secret>,
+    forgejo_token: Option<Secret>,
+    runner_debug: Option<String>,
 }
 
 /// The runner of this step, as the environment describes it. A variable that is empty counts as not set.
@@ -101,6 +108,12 @@ pub struct Runner {
     pub git_ref: Option<String>,
     /// `GITHUB_ACTOR`: the user who started the workflow.
     pub actor: Option<String>,
+    /// `GITHUB_STEP_SUMMARY`: the file that takes the step's part of the job's summary, in Markdown.
+    pub summary: Option<PathBuf>,
+    /// Whether the person who started the workflow asked for debug messages.
+    pub debug: bool,
+    /// The tokens of the job, which cannot publish packages (seen on Forgejo 7, 11 and 15).
+    jobs_own: Vec<Secret>,
 }
 
 impl Runner {
@@ -129,7 +142,19 @@ impl Runner {
             repository,
             git_ref: variables.github_ref,
             actor: variables.github_actor,
+            summary: variables.github_step_summary,
+            debug: variables.runner_debug.is_some_and(|debug| debug == "1"),
+            jobs_own: [variables.github_token, variables.gitea_token, variables.forgejo_token]
+                .into_iter()
+                .flatten()
+                .collect(),
         }
+    }
+
+    /// Whether that is a token that the runner hands to every job.
+    #[must_use]
+    pub fn is_jobs_own(&self, token: &Secret) -> bool {
+        self.jobs_own.iter().any(|own| own.expose() == token.expose())
     }
 
     /// Whether somebody reads our log for workflow commands; nobody does where the program was started by hand.

@@ -40,6 +40,21 @@ pub struct Credentials {
     pub username: String,
     /// The personal access token.
     pub token: Secret,
+    /// Whether the token is the job's own, which runners hand to every job.
+    pub is_jobs_own: bool,
+}
+
+/// What a token looks like. A guess: it chooses the advice, and refuses nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenShape {
+    /// Nothing is odd about it.
+    Plain,
+    /// The job's own token.
+    JobsOwn,
+    /// `user:token`.
+    WithUser,
+    /// `user:token` in base64, as a widespread recipe for curl has it.
+    Encoded,
 }
 
 impl Credentials {
@@ -49,19 +64,28 @@ impl Credentials {
         Secret::new(STANDARD.encode(format!("{}:{}", self.username, self.token.expose())))
     }
 
+    /// What the token looks like.
+    #[must_use]
+    pub fn shape(&self) -> TokenShape {
+        let token = self.token.expose();
+        let decoded = STANDARD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        // GitHub's tokens for jobs begin with `ghs_`.
+        if self.is_jobs_own || token.starts_with("ghs_") {
+            TokenShape::JobsOwn
+        } else if token.contains(':') {
+            TokenShape::WithUser
+        } else if decoded.is_some_and(|text| text.contains(':') && text.trim_end().chars().all(|c| !c.is_control())) {
+            TokenShape::Encoded
+        } else {
+            TokenShape::Plain
+        }
+    }
+
     /// What takes these credentials out of a text, in every form in which they may come back.
     #[must_use]
     pub fn redactor(&self) -> Redactor {
         let token = self.token.expose();
-        let pair = format!("{}:{token}", self.username);
-        let mut forms = vec![token.to_owned()];
-        for encoded in [token, pair.as_str()] {
-            forms.push(utf8_percent_encode(encoded, NON_ALPHANUMERIC).to_string());
-            for engine in [&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD] {
-                forms.push(engine.encode(encoded));
-            }
-        }
-        Redactor::new(forms)
+        Redactor::of(&[token, &format!("{}:{token}", self.username)])
     }
 }
 
@@ -77,7 +101,20 @@ impl Redactor {
     /// A form shorter than this is no secret that anybody could keep, and replacing it would garble every text.
     const SHORTEST: usize = 6;
 
-    fn new(mut forms: Vec<String>) -> Self {
+    /// What takes a token out of a text, where nobody's name goes with it.
+    #[must_use]
+    pub fn of_token(token: &Secret) -> Self {
+        Self::of(&[token.expose()])
+    }
+
+    fn of(secrets: &[&str]) -> Self {
+        let mut forms = Vec::new();
+        for secret in secrets {
+            forms.push((*secret).to_owned());
+            forms.push(utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string());
+            forms
+                .extend([&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD].map(|engine| engine.encode(secret)));
+        }
         forms.retain(|form| form.len() >= Self::SHORTEST);
         forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
         forms.dedup();
@@ -113,8 +150,12 @@ impl fmt::Debug for Redactor {
 mod tests {
     use super::*;
 
+    fn credentials_of(token: &str) -> Credentials {
+        Credentials { username: "alice".to_owned(), token: Secret::new(token), is_jobs_own: false }
+    }
+
     fn credentials() -> Credentials {
-        Credentials { username: "alice".to_owned(), token: Secret::new("s3cret/t0ken+x") }
+        credentials_of("s3cret/t0ken+x")
     }
 
     #[test]
@@ -122,6 +163,16 @@ mod tests {
         let shown = format!("{:?} {:?}", credentials(), credentials().redactor());
         assert!(!shown.contains("s3cret"), "{shown}");
         assert!(shown.contains("***"));
+    }
+
+    #[test]
+    fn a_token_that_was_garbled_by_a_recipe_is_recognised() {
+        assert_eq!(credentials().shape(), TokenShape::Plain);
+        assert_eq!(credentials_of("1d76edb6938a8a4ca3ba92063bc25239761d3ad8").shape(), TokenShape::Plain);
+        assert_eq!(credentials_of("ghs_abc").shape(), TokenShape::JobsOwn);
+        assert_eq!(credentials_of("alice:1d76edb6").shape(), TokenShape::WithUser);
+        // `echo alice:1d76edb6 | base64`, with the newline that echo adds.
+        assert_eq!(credentials_of("YWxpY2U6MWQ3NmVkYjYK").shape(), TokenShape::Encoded);
     }
 
     #[test]

@@ -15,13 +15,14 @@ use crate::files::{FileError, LocalFile};
 /// How many chunks wait to be sent.
 const AHEAD: usize = 2;
 
-/// How far an upload has come.
+/// How far an upload has come: the bytes that were handed to the connection.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Progress(Arc<AtomicU64>);
+pub struct Sent(Arc<AtomicU64>);
 
-impl Progress {
-    /// The bytes that were handed to the connection.
-    pub(super) fn bytes(&self) -> u64 {
+impl Sent {
+    /// The number of bytes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -30,7 +31,7 @@ impl Progress {
 /// checked: the server stores nothing of an upload that breaks off (recorded).
 pub(super) struct FileBody {
     chunks: mpsc::Receiver<Result<Bytes, BrokenOff>>,
-    progress: Progress,
+    sent: Sent,
 }
 
 /// What became of the file that was sent.
@@ -43,10 +44,9 @@ pub(super) struct BrokenOff;
 
 impl FileBody {
     /// Begins to read a file.
-    pub(super) fn new(file: LocalFile) -> (Self, Progress, Outcome) {
+    pub(super) fn new(file: LocalFile, sent: Sent) -> (Self, Outcome) {
         let (sender, chunks) = mpsc::channel(AHEAD);
         let (done, outcome) = oneshot::channel();
-        let progress = Progress::default();
         tokio::task::spawn_blocking(move || {
             let mut hasher = Hasher::default();
             let taken = file.read(|chunk| {
@@ -64,7 +64,7 @@ impl FileBody {
                 }
             }
         });
-        (Self { chunks, progress: progress.clone() }, progress, outcome)
+        (Self { chunks, sent }, outcome)
     }
 }
 
@@ -74,7 +74,7 @@ impl Stream for FileBody {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let next = self.chunks.poll_recv(context);
         if let Poll::Ready(Some(Ok(chunk))) = &next {
-            self.progress.0.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+            self.sent.0.fetch_add(chunk.len() as u64, Ordering::Relaxed);
         }
         next
     }

@@ -169,6 +169,12 @@ impl RegistryError {
         Self { asked, method, url, cause, advice }
     }
 
+    /// The same cause, told about the file for which it was found out.
+    #[must_use]
+    pub(crate) fn about(self, upload: Self) -> Self {
+        Self { asked: upload.asked, method: upload.method, url: upload.url, ..self }
+    }
+
     /// Whether every other file of this run would meet the same, so that there is no use in going on.
     #[must_use]
     pub fn meets_every_file(&self) -> bool {
@@ -183,7 +189,9 @@ impl RegistryError {
     #[must_use]
     pub fn leaves_doubt(&self) -> bool {
         match &self.cause {
-            Cause::Refused { refusal, .. } => matches!(refusal, Refusal::ServerFault | Refusal::Exists),
+            Cause::Refused { refusal, .. } => {
+                matches!(refusal, Refusal::ServerFault | Refusal::ProxyFault | Refusal::Exists)
+            }
             Cause::Transport(transport) => !transport.is_before_the_request(),
             Cause::Garbled(_) => true,
             Cause::File(_) => false,
@@ -204,5 +212,9 @@ impl RegistryError {
 impl Advise for RegistryError {
     fn advice(&self) -> Option<String> {
         Some(self.advice.clone())
+    }
+
+    fn brief(&self) -> String {
+        self.asked.to_string()
     }
 }

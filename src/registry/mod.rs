@@ -10,7 +10,7 @@ mod refusal;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
@@ -18,12 +18,14 @@ use serde::Deserialize;
 use url::Url;
 
 use self::answer::{Answer, Broken, read_up_to};
-use self::body::{FileBody, Progress};
+use self::body::FileBody;
+pub use self::body::Sent;
 pub use self::error::{Asked, Cause, RegistryError, Transport};
 pub use self::refusal::Refusal;
 use crate::checksum::Sha256;
 use crate::package::{FileName, Target};
 use crate::plan::NamedFile;
+use crate::report::{Exchange, Reporter};
 use crate::secret::{Credentials, Redactor};
 use crate::untrusted::Untrusted;
 
@@ -57,13 +59,13 @@ impl Default for Timings {
 pub struct SetupError(#[from] reqwest::Error);
 
 /// One version of a package on a forge, as one user meets it.
-#[derive(Clone, Debug)]
-pub struct Registry {
+pub struct Registry<'a> {
     http: reqwest::Client,
     target: Target,
     credentials: Credentials,
     redactor: Redactor,
     timings: Timings,
+    reporter: &'a dyn Reporter,
 }
 
 /// The files that a version has; none where it does not exist.
@@ -126,12 +128,17 @@ struct VersionRow {
     html_url: String,
 }
 
-impl Registry {
+impl<'a> Registry<'a> {
     /// The list of a version is 341 bytes a file; this is room for 190,000.
     const LONGEST_LIST: usize = 64 * 1024 * 1024;
 
     /// Sets up the client. The roots of trust are the system's.
-    pub fn new(target: Target, credentials: Credentials, timings: Timings) -> Result<Self, SetupError> {
+    pub fn new(
+        target: Target,
+        credentials: Credentials,
+        timings: Timings,
+        reporter: &'a dyn Reporter,
+    ) -> Result<Self, SetupError> {
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls())
             .user_agent(concat!("generic-packages/", env!("CARGO_PKG_VERSION")))
@@ -142,7 +149,7 @@ impl Registry {
             .pool_idle_timeout(timings.idle)
             .build()?;
         let redactor = credentials.redactor();
-        Ok(Self { http, target, credentials, redactor, timings })
+        Ok(Self { http, target, credentials, redactor, timings, reporter })
     }
 
     /// Which files the version has.
@@ -188,17 +195,17 @@ impl Registry {
         }
     }
 
-    /// Sends a file, once. Returns the hash of what was sent; only a 201 is a success.
-    pub async fn upload(&self, file: &NamedFile) -> Result<Sha256, RegistryError> {
+    /// Sends a file, once. Returns the hash of what was sent; only a 201 is a success. `sent` tells how far it is.
+    pub async fn upload(&self, file: &NamedFile, sent: &Sent) -> Result<Sha256, RegistryError> {
         let url = self.target.file_url(&file.name);
         let asked = Asked::Upload(file.name.clone());
-        let (body, progress, mut outcome) = FileBody::new(file.local.clone());
+        let (body, mut outcome) = FileBody::new(file.local.clone(), sent.clone());
         let request = self
             .request(Method::PUT, &url)
             .header(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))
             .header(CONTENT_LENGTH, file.local.size)
             .body(reqwest::Body::wrap_stream(body));
-        let sent = async {
+        let answered = async {
             match self.send(&asked, Method::PUT, &url, request, StatusCode::CREATED).await {
                 Ok(_) => match (&mut outcome).await {
                     Ok(Ok(sha256)) => Ok(sha256),
@@ -217,8 +224,8 @@ impl Registry {
             }
         };
         tokio::select! {
-            result = sent => result,
-            silent = self.silence(&progress, file.local.size) => {
+            result = answered => result,
+            silent = self.silence(sent, file.local.size) => {
                 Err(self.error(&asked, Method::PUT, &url, Cause::Transport(Transport::Silent(silent))))
             }
         }
@@ -226,12 +233,12 @@ impl Registry {
 
     /// Ends when nothing has moved for as long as is allowed, and says how long that was. There is no limit on how
     /// long a whole upload takes.
-    async fn silence(&self, progress: &Progress, size: u64) -> Duration {
-        let mut seen = progress.bytes();
+    async fn silence(&self, sent: &Sent, size: u64) -> Duration {
+        let mut seen = sent.bytes();
         loop {
             let allowed = if seen < size { self.timings.silence } else { self.timings.answer };
             tokio::time::sleep(allowed).await;
-            match progress.bytes() {
+            match sent.bytes() {
                 now if now == seen => return allowed,
                 now => seen = now,
             }
@@ -259,12 +266,20 @@ impl Registry {
         request: RequestBuilder,
         good: StatusCode,
     ) -> Result<Response, RegistryError> {
-        let cause = match request.send().await {
+        let started = Instant::now();
+        let sent = request.send().await;
+        self.reporter.request_ends(&Exchange {
+            method: method.as_str(),
+            path: url.path(),
+            status: sent.as_ref().ok().map(|response| response.status().as_u16()),
+            took: started.elapsed(),
+        });
+        let cause = match sent {
             Ok(response) if response.status() == good => return Ok(response),
             Ok(response) => {
                 let answer = Answer::read(response, &self.redactor).await;
                 Cause::Refused {
-                    refusal: Refusal::of(asked, &answer),
+                    refusal: Refusal::of(asked, url, &self.target, &answer),
                     status: answer.status,
                     words: Untrusted::new(&answer.words),
                 }
@@ -278,7 +293,7 @@ impl Registry {
     }
 
     /// Reads a JSON answer; a page in HTML is told apart from JSON that is broken.
-    async fn json<T: for<'a> Deserialize<'a>>(
+    async fn json<T: serde::de::DeserializeOwned>(
         &self,
         asked: &Asked,
         url: &Url,
@@ -289,7 +304,11 @@ impl Registry {
             response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
         let cause = if is_html {
             let answer = Answer::read(response, &self.redactor).await;
-            Cause::Refused { refusal: Refusal::of(asked, &answer), status, words: Untrusted::new(&answer.words) }
+            Cause::Refused {
+                refusal: Refusal::of(asked, url, &self.target, &answer),
+                status,
+                words: Untrusted::new(&answer.words),
+            }
         } else {
             match read_up_to(response, Self::LONGEST_LIST).await {
                 Ok(body) => match serde_json::from_slice(&body) {
@@ -309,7 +328,7 @@ impl Registry {
 
     fn error(&self, asked: &Asked, method: Method, url: &Url, cause: Cause) -> RegistryError {
         RegistryError::new(asked.clone(), method, url.clone(), cause, |refusal| {
-            refusal.advice(&self.target, &self.credentials.username)
+            refusal.advice(&self.target, &self.credentials)
         })
     }
 }

@@ -1,13 +1,15 @@
 //! What an answer means: one table from status and words to a domain error, and its cure.
 //!
 //! The rows are the recorded answers of Gitea 1.22 to 1.26 and Forgejo 7 to 15, and of the reverse proxies in front of
-//! them; a row that holds for some versions only says so.
+//! them; a row that holds for some versions only says so. `docs/troubleshooting.md` has them all, as they are printed.
 
 use reqwest::StatusCode;
+use url::Url;
 
 use super::answer::Answer;
 use super::error::Asked;
 use crate::package::Target;
+use crate::secret::{Credentials, TokenShape};
 use crate::untrusted::Untrusted;
 
 /// Why the registry, or something in front of it, does not do what it was asked.
@@ -15,62 +17,63 @@ use crate::untrusted::Untrusted;
 pub enum Refusal {
     /// The token is wrong, expired or garbled.
     BadToken,
-    /// The token is good but lacks the scope.
+    /// The token is good but has no scope for packages.
     NoScope,
     /// The token lacks the scope write:package, or its user may not write packages of this owner.
     NoRight,
-    /// The owner is private, and the user is no member.
+    /// The owner is private, and the user is no member or the token is for public owners only.
     Private,
     /// No such user or organisation, or packages are disabled.
     NoOwner,
     /// The owner has another name now.
-    Renamed(Option<Untrusted>),
+    Renamed(Untrusted),
+    /// The same server by https.
+    HttpsOnly(Untrusted),
     /// A redirect to somewhere else.
     Redirect(Untrusted),
     /// A name that this server refuses.
     Name,
     /// A file larger than the server allows.
     SizeLimit,
-    /// The owner's or the server's limit on stored bytes.
+    /// The server's limit on the bytes that an owner may store.
     StorageQuota,
-    /// The server's limit on versions.
+    /// The server's limit on the versions that an owner may have.
     CountLimit,
+    /// The owner's quota (Forgejo 9 and later).
+    OwnerQuota,
     /// A reverse proxy's limit on the body of a request.
     ProxyBodyLimit,
-    /// Not the root of a forge, or a path that a proxy has changed.
+    /// A reverse proxy took `%2F` in the version for a `/`.
+    SlashInVersion,
+    /// Not the root of a forge.
     WrongPath,
     /// A method that this path does not know.
     WrongMethod,
     /// A file of that name is there.
     Exists,
-    /// An answer in HTML where the registry gives none: a login wall, a bot check, another web server.
-    NotTheRegistry,
+    /// A web page where the registry should answer: a login wall, a bot check, another web server.
+    WebPage,
     /// Too many requests, or a request that took too long to arrive.
     Later,
-    /// A fault of the server or of the proxy in front of it.
+    /// A fault of the proxy, or of the way between it and the server.
+    ProxyFault,
+    /// A fault of the server.
     ServerFault,
     /// Anything else.
     Unexpected,
 }
 
 impl Refusal {
-    /// Reads an answer that is not the one that was hoped for.
-    pub(super) fn of(asked: &Asked, answer: &Answer) -> Self {
-        let words = answer.words.as_str();
-        let has = |text: &str| words.contains(text);
+    /// Reads an answer that is not the one that was hoped for. `asked_url` is where it was asked.
+    pub(super) fn of(asked: &Asked, asked_url: &Url, target: &Target, answer: &Answer) -> Self {
+        let has = |text: &str| answer.words.contains(text);
         match answer.status {
-            StatusCode::OK if answer.is_html => Self::NotTheRegistry,
-            status if status.is_redirection() => match answer.location.as_deref() {
-                // 307 with another owner in the same path: the owner was renamed (all versions).
-                Some(place) if status == StatusCode::TEMPORARY_REDIRECT && is_path(place) => {
-                    Self::Renamed(new_owner(place))
-                }
-                Some(place) => Self::Redirect(Untrusted::new(place)),
-                None => Self::Unexpected,
-            },
+            StatusCode::OK => Self::WebPage,
+            status if status.is_redirection() => Self::of_redirect(asked_url, target, answer),
             StatusCode::BAD_REQUEST if has("invalid ") && !answer.is_html => Self::Name,
+            // The right's refusal names it; everything else at this status is about the token (all versions).
             StatusCode::UNAUTHORIZED if has("reqPackageAccess") => Self::NoRight,
-            StatusCode::UNAUTHORIZED if answer.is_html => Self::NotTheRegistry,
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if answer.is_html => Self::WebPage,
             StatusCode::UNAUTHORIZED => Self::BadToken,
             StatusCode::FORBIDDEN if has("package type size") => Self::SizeLimit,
             StatusCode::FORBIDDEN if has("storage quota") => Self::StorageQuota,
@@ -78,19 +81,42 @@ impl Refusal {
             StatusCode::FORBIDDEN if has("required scope") => Self::NoScope,
             StatusCode::FORBIDDEN if has("reqToken") || has("specific permission") => Self::Private,
             StatusCode::FORBIDDEN if has("Only signed in user") => Self::BadToken,
-            StatusCode::FORBIDDEN if answer.is_html => Self::NotTheRegistry,
             StatusCode::FORBIDDEN => Self::NoRight,
             // The API names the missing owner; the packages' own path has two words for everything.
             StatusCode::NOT_FOUND if has("user redirect does not exist") => Self::NoOwner,
             StatusCode::NOT_FOUND if has("Not found.") && !answer.is_html => Self::NoOwner,
+            StatusCode::NOT_FOUND if target.version.as_str().contains('/') => Self::SlashInVersion,
             StatusCode::NOT_FOUND => Self::WrongPath,
             StatusCode::METHOD_NOT_ALLOWED => Self::WrongMethod,
             StatusCode::CONFLICT if matches!(asked, Asked::Upload(_)) => Self::Exists,
-            StatusCode::PAYLOAD_TOO_LARGE if has("enforcePackagesQuota") => Self::StorageQuota,
+            // Forgejo 9 and later, before the body; a proxy answers the same status in HTML.
+            StatusCode::PAYLOAD_TOO_LARGE if has("enforcePackagesQuota") => Self::OwnerQuota,
             StatusCode::PAYLOAD_TOO_LARGE => Self::ProxyBodyLimit,
             StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => Self::Later,
+            StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => Self::ProxyFault,
             status if status.is_server_error() => Self::ServerFault,
             _ => Self::Unexpected,
+        }
+    }
+
+    fn of_redirect(asked_url: &Url, target: &Target, answer: &Answer) -> Self {
+        let Some(given) = &answer.location else { return Self::Unexpected };
+        let Ok(place) = asked_url.join(given) else { return Self::Redirect(Untrusted::new(given)) };
+        let same_host = place.host_str() == asked_url.host_str();
+        if same_host && asked_url.scheme() == "http" && place.scheme() == "https" {
+            // The base, where the rest of the path is as it was asked for.
+            let below = asked_url.as_str().strip_prefix(&target.server.to_string()).unwrap_or_default();
+            let base = place.as_str().strip_suffix(below).unwrap_or(place.as_str());
+            return Self::HttpsOnly(Untrusted::new(base));
+        }
+        // 307 to the same path with another owner (all versions).
+        match owner_in(place.path()) {
+            Some(owner)
+                if same_host && answer.status == StatusCode::TEMPORARY_REDIRECT && owner != target.owner.as_str() =>
+            {
+                Self::Renamed(Untrusted::new(owner))
+            }
+            _ => Self::Redirect(Untrusted::new(place.as_str())),
         }
     }
 
@@ -103,95 +129,121 @@ impl Refusal {
             | Self::Private
             | Self::NoOwner
             | Self::Renamed(_)
+            | Self::HttpsOnly(_)
             | Self::Redirect(_)
             | Self::StorageQuota
             | Self::CountLimit
+            | Self::OwnerQuota
+            | Self::SlashInVersion
             | Self::WrongPath
             | Self::WrongMethod
-            | Self::NotTheRegistry => true,
+            | Self::WebPage => true,
             Self::Name
             | Self::SizeLimit
             | Self::ProxyBodyLimit
             | Self::Exists
             | Self::Later
+            | Self::ProxyFault
             | Self::ServerFault
             | Self::Unexpected => false,
         }
     }
 
     /// The cure, as an instruction.
-    pub(super) fn advice(&self, target: &Target, username: &str) -> String {
-        let server = &target.server;
-        let owner = &target.owner;
+    pub(super) fn advice(&self, target: &Target, credentials: &Credentials) -> String {
+        let Target { server, owner, .. } = target;
         let tokens = format!("{server}/user/settings/applications");
-        let user = match username {
-            "" => "the token's user".to_owned(),
-            name => format!("the token's user (`username` is {})", Untrusted::new(name)),
-        };
+        let packages = format!("{server}/{}/-/packages", owner.as_str());
         match self {
+            Self::BadToken | Self::NoScope | Self::NoRight if credentials.shape() != TokenShape::Plain => {
+                garbled_token(credentials.shape(), &tokens)
+            }
             Self::BadToken => format!(
-                "Check `token`: it is wrong, expired or cut; make a personal access token with the scope write:package \
-                 at {tokens}, and give it alone, without user name and without base64"
+                "Make a new personal token with the scope write:package: this one is wrong or expired; {tokens}"
             ),
-            Self::NoScope => format!("Make a personal access token with the scope write:package at {tokens}"),
+            Self::NoScope => {
+                format!("Make a personal token with the scope write:package: this one has it not; {tokens}")
+            }
             Self::NoRight => format!(
-                "Give the token the scope write:package ({tokens}), and {user} the right to write packages of {owner}; \
-                 the job's own token cannot publish packages"
+                "Check that the token has the scope write:package ({tokens}), and that {} may write packages of {owner}",
+                user(credentials)
             ),
-            Self::Private => format!("Make {user} a member of {owner}, and do not limit the token to public owners"),
+            Self::Private => format!(
+                "Make {} a member of {owner}, which is private, and the token not one for public owners only",
+                user(credentials)
+            ),
             Self::NoOwner => {
-                format!("Check `owner`: {server} knows no user or organisation {owner}, or has packages disabled")
+                format!("Check `owner`: there is no user or organisation {owner}, or packages are disabled on {server}")
             }
-            Self::Renamed(Some(new)) => format!("Set `owner: {new}`: {owner} was renamed"),
-            Self::Renamed(None) => format!("Set `owner` to the new name of {owner}: it was renamed"),
-            Self::Redirect(place) => format!("Set `server-url` to where {server} leads: {place}"),
-            Self::Name => "Rename the file: older servers allow letters, digits and `._+-` only".to_owned(),
+            Self::Renamed(new) => format!("Set `owner: {new}`: that is the new name of {owner}"),
+            Self::HttpsOnly(base) => format!("Set `server-url: {base}`"),
+            Self::Redirect(place) => format!("Set `server-url` to the forge itself: {server} leads to {place}"),
+            Self::Name => {
+                "Rename the file: Gitea before 1.22 takes only letters, digits and `._+-` in names".to_owned()
+            }
             Self::SizeLimit => {
-                "Ask the forge's administrator to raise LIMIT_SIZE_GENERIC, or publish smaller files".to_owned()
+                "Make the file smaller, or have LIMIT_SIZE_GENERIC raised in the forge's configuration".to_owned()
             }
-            Self::StorageQuota => {
-                format!("Delete old versions of {owner}'s packages, or ask the administrator for a larger quota")
-            }
-            Self::CountLimit => format!(
-                "Delete old versions of {owner}'s packages, or ask the administrator to raise LIMIT_TOTAL_OWNER_COUNT"
+            Self::StorageQuota => format!(
+                "Delete old versions ({packages}), or have LIMIT_TOTAL_OWNER_SIZE raised in the forge's configuration"
             ),
-            Self::ProxyBodyLimit => {
-                "Raise the body limit of the reverse proxy in front of the forge (nginx: `client_max_body_size 0;`)"
-                    .to_owned()
+            Self::CountLimit => format!(
+                "Delete old versions ({packages}), or have LIMIT_TOTAL_OWNER_COUNT raised in the forge's configuration"
+            ),
+            Self::OwnerQuota => {
+                format!("Delete old versions ({packages}), or ask the forge's administrator for a larger quota")
             }
-            Self::WrongPath if target.version.as_str().contains('/') => format!(
-                "Use a version without `/`, or let the reverse proxy pass `%2F` as it is (nginx: no `/` at the end of \
-                 proxy_pass; Apache: AllowEncodedSlashes NoDecode and nocanon); otherwise check that {server} is the \
-                 forge's base URL"
+            Self::ProxyBodyLimit => "Raise the body limit of the reverse proxy in front of the forge; for nginx: \
+                                     `client_max_body_size 0;`"
+                .to_owned(),
+            Self::SlashInVersion => format!(
+                "Use a version without `/`, or let the reverse proxy pass `%2F` on (nginx: proxy_pass without a path; \
+                 Apache: AllowEncodedSlashes NoDecode and nocanon), or check that {server} is the forge's base URL"
             ),
             Self::WrongPath | Self::WrongMethod => {
-                format!(
-                    "Check `server-url`: {server} is not the base URL of a forge with packages; is its sub-path missing?"
-                )
+                format!("Check `server-url`: {server} is not the base URL of a forge; does it lack a sub-path?")
             }
-            Self::Exists => "Use a new version, or delete the file on the registry first".to_owned(),
-            Self::NotTheRegistry => format!(
-                "Check `server-url`: a web page answers at {server} where the registry should; let requests to \
-                 /api/ pass a login wall or a bot check"
+            Self::Exists => "Run the step again: another job has published this name meanwhile".to_owned(),
+            Self::WebPage => format!(
+                "Check `server-url`: a web page answers at {server}; a login wall or bot check has to let /api/ pass"
             ),
             Self::Later => "Run the step again later: the server asks for a pause".to_owned(),
-            Self::ServerFault => {
-                "Run the step again: what is there already stays as it is; if it fails again, the log \
-                                  of the forge has the reason"
-                    .to_owned()
-            }
+            Self::ProxyFault => "Run the step again: what is there stays as it is; if it stays so, look whether the \
+                                 forge runs behind its reverse proxy"
+                .to_owned(),
+            Self::ServerFault => "Run the step again: what is there stays as it is; if it stays so, look into the \
+                                  forge's log"
+                .to_owned(),
             Self::Unexpected => format!("Check that {server} is a Gitea or Forgejo server"),
         }
     }
 }
 
-fn is_path(place: &str) -> bool {
-    place.starts_with('/') && !place.starts_with("//")
+fn garbled_token(shape: TokenShape, tokens: &str) -> String {
+    match shape {
+        TokenShape::WithUser => {
+            "Give `token` alone: this one is `user:token`, and the user belongs in `username`".to_owned()
+        }
+        TokenShape::Encoded => {
+            "Give `token` as the forge showed it: this one is `user:token` in base64, which is encoded once more"
+                .to_owned()
+        }
+        TokenShape::JobsOwn | TokenShape::Plain => {
+            format!("Make a personal token with the scope write:package: the job's own token cannot publish; {tokens}")
+        }
+    }
 }
 
-/// The owner in `.../api/packages/OWNER/generic/...` or `.../api/v1/packages/OWNER/generic/...`.
-fn new_owner(path: &str) -> Option<Untrusted> {
+/// The user whom the refusal is about. The registry looks at the token alone, so this is whom the inputs name.
+fn user(credentials: &Credentials) -> String {
+    match credentials.username.as_str() {
+        "" => "the token's user".to_owned(),
+        name => Untrusted::new(name).to_string(),
+    }
+}
+
+/// The owner in `.../api/packages/OWNER/generic/...` and in `.../api/v1/packages/OWNER/generic/...`.
+fn owner_in(path: &str) -> Option<&str> {
     let (_, rest) = path.split_once("/packages/")?;
-    let (owner, _) = rest.split_once('/')?;
-    Some(Untrusted::new(owner))
+    Some(rest.split_once('/')?.0)
 }

@@ -1,106 +1,161 @@
-//! The log: plain lines that read well on a phone, then, for a runner, one short command.
+//! The log: plain lines that read well on a phone, then, for a runner, a few short commands.
 //!
-//! Gitea and Forgejo show workflow commands as they stand, so the plain lines carry everything, and no line of text
-//! begins with what others gave us.
+//! Gitea and Forgejo show workflow commands as they stand, so the plain lines carry everything, and no line begins with
+//! what others gave us.
 
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::units::{Bytes, files};
-use super::{Header, Outcome, Reporter, Status};
+use indicatif::MultiProgress;
+
+use super::live::Live;
+use super::units::{Bytes, Rate, Span, files};
+use super::{Ending, Exchange, Header, Outcome, Progress, Reporter, Status};
 use crate::advice::Advise;
-use crate::publish::Publication;
+use crate::inputs::Reading;
 use crate::runner::{Kind, Runner};
-use crate::secret::Secret;
 use crate::untrusted::Untrusted;
+
+/// No line is wider, in characters, but for names and URLs that are longer themselves.
+const WIDTH: usize = 100;
+
+/// A list of more files than this is folded, where the runner can.
+const LONG_LIST: usize = 20;
+
+/// How many warnings become annotations; GitHub shows ten a step.
+const MOST_ANNOTATIONS: usize = 10;
+
+/// How many characters of a message an annotation has.
+const LONGEST_ANNOTATION: usize = 300;
 
 /// Writes the log.
 pub struct Console<W> {
     out: Mutex<W>,
     runner: Kind,
+    debug: bool,
+    live: Option<Live>,
+    /// What was warned of, for the annotations at the end.
+    warnings: Mutex<Vec<String>>,
 }
 
 impl<W: Write + Send> Console<W> {
-    /// A log for that runner.
-    pub fn new(out: W, runner: &Runner) -> Self {
-        Self { out: Mutex::new(out), runner: runner.kind }
+    /// A log for that runner. Where it is a terminal, `live` draws the progress of uploads on it.
+    pub fn new(out: W, runner: &Runner, live: Option<MultiProgress>) -> Self {
+        Self {
+            out: Mutex::new(out),
+            runner: runner.kind,
+            debug: runner.debug && runner.reads_commands(),
+            live: live.map(Live::new),
+            warnings: Mutex::default(),
+        }
+    }
+
+    /// Before anything else: asks the runner to hide secrets. Started by hand, nobody would hide these lines themselves.
+    pub fn opens(&self, reading: &Reading) {
+        for secret in &reading.secrets {
+            self.command("add-mask", secret.expose());
+        }
+        for warning in &reading.warnings {
+            self.warns(warning);
+        }
+    }
+
+    /// The last lines of a run: what was not attempted, what failed, one sentence, and what the runner may show
+    /// beside the log.
+    pub fn closes(&self, ending: &Ending) {
+        let rest: Vec<&Outcome> = ending.outcomes().iter().filter(|o| o.status == Status::NotAttempted).collect();
+        let folded = rest.len() > LONG_LIST;
+        if folded {
+            self.command("group", &format!("{} not attempted", files(rest.len())));
+        }
+        for outcome in rest {
+            self.file_ends(outcome, None);
+        }
+        if folded {
+            self.command("endgroup", "");
+        }
+        let problems = ending.problems();
+        for problem in &problems {
+            self.problem(*problem);
+        }
+        match ending.page() {
+            Some(page) => self.paragraph("", &format!("{}; see {page}", ending.sentence())),
+            None => self.paragraph("", &ending.sentence()),
+        }
+        self.annotate(&problems, &ending.sentence());
+    }
+
+    /// What failed, why, and what to do.
+    fn problem(&self, problem: &dyn Advise) {
+        self.paragraph("error: ", &problem.to_string());
+        let mut source = problem.source();
+        while let Some(cause) = source {
+            self.paragraph("  caused by: ", &cause.to_string());
+            source = cause.source();
+        }
+        if let Some(advice) = problem.advice() {
+            self.paragraph("  hint: ", &advice);
+        }
+    }
+
+    fn annotate(&self, problems: &[&dyn Advise], sentence: &str) {
+        let warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        for warning in warnings.iter().take(MOST_ANNOTATIONS) {
+            self.command("warning title=generic-packages", &shortened(warning));
+        }
+        if let Some(first) = problems.first() {
+            let cause = first.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+            let more = match problems.len() - 1 {
+                0 => String::new(),
+                count => format!(" (and {count} more)"),
+            };
+            let text = shortened(&format!("{}{cause}{more}", first.brief()));
+            self.command("error title=generic-packages", &format!("{text}. {sentence}"));
+        }
+    }
+
+    /// A workflow command, where a runner reads them. The message's escapes are the runners'; a second `::` would cut
+    /// it on Gitea's and Forgejo's.
+    fn command(&self, command: &str, message: &str) {
+        if self.runner == Kind::None {
+            return;
+        }
+        let message = message.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+        // A mask has to be the secret to the letter.
+        let message = if command == "add-mask" { message } else { message.replace("::", ": :") };
+        self.line(&format!("::{command}::{message}"));
+    }
+
+    /// A text that is broken into lines, the second and those behind it indented.
+    fn paragraph(&self, prefix: &str, text: &str) {
+        const INDENT: &str = "         ";
+        let mut lines = Vec::new();
+        let mut line = prefix.to_owned();
+        for word in text.split(' ') {
+            let is_first = line.len() == prefix.len() && lines.is_empty() || line == INDENT;
+            if !is_first && line.chars().count() + 1 + word.chars().count() > WIDTH {
+                lines.push(std::mem::replace(&mut line, format!("{INDENT}{word}")));
+            } else {
+                if !is_first {
+                    line.push(' ');
+                }
+                line.push_str(word);
+            }
+        }
+        lines.push(line);
+        self.line(&lines.join("\n"));
     }
 
     /// A log that nobody reads any more is no reason to stop publishing, so a failure to write is dropped.
     fn line(&self, text: &str) {
-        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-        let _: io::Result<()> = writeln!(out, "{text}").and_then(|()| out.flush());
-    }
-
-    /// Asks the runner to hide secrets. Started by hand, nobody would hide these lines themselves.
-    pub fn mask(&self, secrets: &[Secret]) {
-        if self.runner != Kind::None {
-            for secret in secrets {
-                self.line(&format!("::add-mask::{}", escape(secret.expose())));
-            }
-        }
-    }
-
-    /// What failed, why, and what to do.
-    pub fn error(&self, error: &dyn Advise) {
-        self.line(&format!("error: {error}"));
-        let mut source = error.source();
-        while let Some(cause) = source {
-            self.line(&format!("  caused by: {cause}"));
-            source = cause.source();
-        }
-        if let Some(advice) = error.advice() {
-            self.line(&format!("  hint: {advice}"));
-        }
-    }
-
-    /// All that has to be put right before anything can be sent.
-    pub fn rejected<E: Advise>(&self, errors: &[E]) {
-        for error in errors {
-            self.error(error);
-        }
-    }
-
-    /// There is no file for the outputs: a runner that runs the step on its host has none in the container.
-    pub fn without_outputs(&self) {
-        if self.runner != Kind::None {
-            self.warns("GITHUB_OUTPUT is not set, so later steps get no outputs");
-        }
-    }
-
-    /// The last lines of a run; `None` is one that ended before its first request.
-    pub fn ends(&self, publication: Option<&Publication>) {
-        let Some(publication) = publication else {
-            self.line("Nothing was sent");
-            self.annotate("nothing was sent: see the errors in the log");
-            return;
+        let write = || {
+            let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+            let _: io::Result<()> = writeln!(out, "{text}").and_then(|()| out.flush());
         };
-        for outcome in publication.outcomes.iter().filter(|o| o.status == Status::NotAttempted) {
-            self.file_ends(outcome, None);
-        }
-        for error in &publication.errors {
-            self.error(error);
-        }
-        let all = publication.outcomes.len();
-        let published = publication.outcomes.iter().filter(|outcome| outcome.status.is_published()).count();
-        let counts = counts(&publication.outcomes);
-        if publication.is_complete() {
-            self.line(&format!("{} on the registry, verified by size and SHA-256: {counts}", files(all)));
-        } else {
-            self.line(&format!("{published} of {} on the registry: {counts}", files(all)));
-        }
-        if let Some(page) = &publication.page {
-            self.line(&format!("See {page}"));
-        }
-        if !publication.is_complete() {
-            self.annotate(&format!("{published} of {} on the registry ({counts}), see the log", files(all)));
-        }
-    }
-
-    fn annotate(&self, text: &str) {
-        if self.runner != Kind::None {
-            self.line(&format!("::error title=generic-packages::{}", escape(text)));
+        match &self.live {
+            Some(live) => live.above(write),
+            None => write(),
         }
     }
 }
@@ -108,46 +163,63 @@ impl<W: Write + Send> Console<W> {
 impl<W: Write + Send> Reporter for Console<W> {
     fn begins(&self, header: &Header<'_>) {
         let target = header.target;
-        self.line(&format!(
-            "generic-packages {}: {} ({}) to {}",
-            env!("CARGO_PKG_VERSION"),
-            files(header.files),
-            Bytes(header.total_size),
-            target.server
-        ));
         let user = match header.username {
             "" => "with a token".to_owned(),
             name => format!("as {}", Untrusted::new(name)),
         };
-        self.line(&format!(
-            "package {}/{}, version {}, {user}, on {}",
-            target.owner, target.package, target.version, self.runner
-        ));
+        let (version, count, size) = (env!("CARGO_PKG_VERSION"), files(header.files), Bytes(header.total_size));
+        self.line(&format!("generic-packages {version} on {}: {count}, {size}", self.runner));
+        self.line(&format!("  to {}, {user}", target.server));
+        self.line(&format!("  as package {}/{}, version {}", target.owner, target.package, target.version));
     }
 
     fn warns(&self, warning: &str) {
-        self.line(&format!("warning: {warning}"));
+        self.paragraph("warning: ", warning);
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning.to_owned());
+    }
+
+    fn progresses(&self, progress: &Progress<'_>) {
+        if let Some(live) = &self.live {
+            return live.progresses(progress);
+        }
+        let Progress { name, sent, size, took } = progress;
+        let percent = sent.saturating_mul(100).checked_div(*size).unwrap_or(100);
+        let rate = Rate::of(*sent, *took);
+        let left = rate.time_for(size - sent).map(|left| format!(", {} left", Span(left))).unwrap_or_default();
+        self.line(&format!(
+            "  {:<13}  {:>10}           {name}: {percent} % of {}, {rate}{left}",
+            "sending",
+            Bytes(*sent),
+            Bytes(*size)
+        ));
+    }
+
+    fn progress_interval(&self) -> Duration {
+        if self.live.is_some() { Live::INTERVAL } else { Duration::from_secs(10) }
     }
 
     fn file_ends(&self, outcome: &Outcome, took: Option<Duration>) {
         let Outcome { status, name, size, .. } = outcome;
-        let seconds = took.map(|took| format!("{:.1} s", took.as_secs_f64())).unwrap_or_default();
-        self.line(&format!("  {:<13}  {:>10}  {seconds:>7}  {name}", status.word(), Bytes(*size)));
+        if let Some(live) = &self.live {
+            live.ends(name);
+        }
+        let seconds = took.map(|took| Span(took).to_string()).unwrap_or_default();
+        self.line(&format!("  {:<13}  {:>10}  {seconds:>9}  {name}", status.word(), Bytes(*size)));
+    }
+
+    fn request_ends(&self, exchange: &Exchange<'_>) {
+        if self.debug {
+            let Exchange { method, path, status, took } = exchange;
+            let status = status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+            self.command("debug", &format!("{method} {path} {status} {} ms", took.as_millis()));
+        }
     }
 }
 
-/// The escapes of a workflow command's message.
-fn escape(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
-}
-
-/// How many files there are of each status: `2 uploaded, 1 failed`.
-fn counts(outcomes: &[Outcome]) -> String {
-    [Status::Uploaded, Status::Unchanged, Status::Failed, Status::Unknown, Status::NotAttempted]
-        .into_iter()
-        .map(|status| (outcomes.iter().filter(|outcome| outcome.status == status).count(), status))
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, status)| format!("{count} {}", status.word()))
-        .collect::<Vec<_>>()
-        .join(", ")
+/// A message of a length that fits beside a log.
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(LONGEST_ANNOTATION) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }

@@ -3,7 +3,9 @@
 //! The library reports through [`Reporter`]; only the binary knows where the log goes.
 
 mod console;
+mod live;
 mod output;
+mod summary;
 pub mod units;
 
 use std::time::Duration;
@@ -12,9 +14,13 @@ use serde::Serialize;
 use url::Url;
 
 pub use self::console::Console;
-pub use self::output::{NAMES as OUTPUT_NAMES, OutputError, Outputs};
+pub use self::output::NAMES as OUTPUT_NAMES;
+use self::output::Outputs;
+use crate::advice::{Advise, Problem};
 use crate::checksum::Sha256;
 use crate::package::{FileName, Target};
+use crate::publish::Publication;
+use crate::runner::Runner;
 
 /// Hears of a run as it goes on.
 pub trait Reporter: Sync {
@@ -22,8 +28,40 @@ pub trait Reporter: Sync {
     fn begins(&self, header: &Header<'_>);
     /// Something is worth a look, though nothing has failed.
     fn warns(&self, warning: &str);
+    /// An upload goes on. Heard of every [`Reporter::progress_interval`].
+    fn progresses(&self, progress: &Progress<'_>);
+    /// How often to hear of an upload that goes on.
+    fn progress_interval(&self) -> Duration;
     /// A file has come to its end, but for the last look at the registry. `took` is for those that were sent.
     fn file_ends(&self, outcome: &Outcome, took: Option<Duration>);
+    /// A request has had its answer, or has none to wait for.
+    fn request_ends(&self, exchange: &Exchange<'_>);
+}
+
+/// How far an upload is.
+#[derive(Debug)]
+pub struct Progress<'a> {
+    /// The file.
+    pub name: &'a FileName,
+    /// How many bytes were sent.
+    pub sent: u64,
+    /// How many there are.
+    pub size: u64,
+    /// Since it began.
+    pub took: Duration,
+}
+
+/// A request and its answer, without anything secret.
+#[derive(Debug)]
+pub struct Exchange<'a> {
+    /// The method.
+    pub method: &'a str,
+    /// The path, percent-encoded.
+    pub path: &'a str,
+    /// The status of the answer; `None` where there is none.
+    pub status: Option<u16>,
+    /// From the first byte of the request to the head of the answer.
+    pub took: Duration,
 }
 
 /// What a run is about to do.
@@ -56,6 +94,8 @@ pub enum Status {
 }
 
 impl Status {
+    const ALL: [Self; 5] = [Self::Uploaded, Self::Unchanged, Self::Failed, Self::Unknown, Self::NotAttempted];
+
     /// The word for it in log and outputs.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -88,4 +128,94 @@ pub struct Outcome {
     pub sha256: Option<Sha256>,
     /// What became of it.
     pub status: Status,
+}
+
+/// How a run ended.
+pub enum Ending {
+    /// Before its first request, with everything that has to be put right.
+    Rejected(Vec<Problem>),
+    /// After it.
+    Published(Box<Publication>),
+}
+
+impl Ending {
+    /// The end of a run that has problems of one kind.
+    #[must_use]
+    pub fn rejected(problems: Vec<impl Advise + Send + Sync + 'static>) -> Self {
+        Self::Rejected(problems.into_iter().map(|problem| Box::new(problem) as Problem).collect())
+    }
+
+    /// What the step exits with: 0 where every file is on the registry, bit for bit; 1 where something failed; 2 where
+    /// something has to be put right before anything can be sent.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Rejected(_) => 2,
+            Self::Published(publication) => u8::from(!publication.is_complete()),
+        }
+    }
+
+    /// What became of each file.
+    fn outcomes(&self) -> &[Outcome] {
+        match self {
+            Self::Rejected(_) => &[],
+            Self::Published(publication) => &publication.outcomes,
+        }
+    }
+
+    /// Everything that went wrong.
+    fn problems(&self) -> Vec<&dyn Advise> {
+        match self {
+            Self::Rejected(problems) => problems.iter().map(|problem| &**problem as &dyn Advise).collect(),
+            Self::Published(publication) => publication.errors.iter().map(|error| error as &dyn Advise).collect(),
+        }
+    }
+
+    /// The page of the version, where it has one.
+    fn page(&self) -> Option<&Url> {
+        match self {
+            Self::Rejected(_) => None,
+            Self::Published(publication) => publication.page.as_ref(),
+        }
+    }
+
+    /// One sentence: `2 of 3 files on the registry: 2 uploaded, 1 failed`.
+    fn sentence(&self) -> String {
+        let Self::Published(publication) = self else { return "Nothing was sent".to_owned() };
+        let outcomes = &publication.outcomes;
+        let published = outcomes.iter().filter(|outcome| outcome.status.is_published()).count();
+        let all = units::files(outcomes.len());
+        let counts = Status::ALL
+            .into_iter()
+            .map(|status| (outcomes.iter().filter(|outcome| outcome.status == status).count(), status))
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, status)| format!("{count} {}", status.word()))
+            .collect::<Vec<_>>()
+            .join(", ");
+        match (outcomes.len(), publication.is_complete()) {
+            (0, _) => "No file was published: there is none".to_owned(),
+            (_, true) => format!("{all} on the registry, verified by size and SHA-256: {counts}"),
+            (_, false) => format!("{published} of {all} on the registry: {counts}"),
+        }
+    }
+}
+
+/// Writes the outputs and the summary to where the runner wants them. What stands in the way is no failure of what
+/// was published: it is returned as warnings.
+#[must_use]
+pub fn hand_over(ending: &Ending, runner: &Runner) -> Vec<String> {
+    let (outputs, mut warnings) = Outputs::of(ending);
+    match &runner.output {
+        Some(path) => warnings.extend(outputs.write(path).err().map(|error| format!("the outputs are lost: {error}"))),
+        // A runner that runs the job on its host has no such file in the container.
+        None if runner.reads_commands() => {
+            warnings.push("GITHUB_OUTPUT is not set, so later steps get no outputs".to_owned());
+        }
+        None => {}
+    }
+    if let Some(path) = &runner.summary {
+        let written = summary::write(path, &summary::markdown(ending));
+        warnings.extend(written.err().map(|error| format!("the summary is lost: {error}")));
+    }
+    warnings
 }

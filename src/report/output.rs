@@ -7,10 +7,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{Outcome, Status};
-use crate::advice::Advise;
-use crate::publish::Publication;
-use crate::report::units;
+use super::units::Bytes;
+use super::{Ending, Outcome, Status};
 
 /// The names of the outputs, as `action.yml` declares them.
 pub const NAMES: &[&str] =
@@ -21,27 +19,8 @@ const LONGEST: usize = 100 * 1024;
 
 /// The outputs of a step. They say what is verified, also when the step fails.
 #[derive(Debug)]
-pub struct Outputs {
+pub(super) struct Outputs {
     values: Vec<(&'static str, String)>,
-    /// What had to be left out.
-    pub warnings: Vec<String>,
-}
-
-impl Advise for OutputError {
-    fn advice(&self) -> Option<String> {
-        Some("Look at the mounts of the step: GITHUB_OUTPUT must name a file that it can write".to_owned())
-    }
-}
-
-/// Outputs that could not be written.
-#[derive(Debug, thiserror::Error)]
-pub enum OutputError {
-    /// The system gave no random bytes for a delimiter.
-    #[error("no random delimiter for the outputs: {0}")]
-    Random(getrandom::Error),
-    /// The runner's file cannot be written.
-    #[error("the outputs cannot be written")]
-    Write(#[from] io::Error),
 }
 
 /// One object of the output `files`.
@@ -55,47 +34,46 @@ struct Row<'a> {
 }
 
 impl Outputs {
-    /// The outputs of a run that came as far as its first request, or of one that did not.
-    #[must_use]
-    pub fn of(publication: Option<&Publication>) -> Self {
-        let outcomes = publication.map_or(&[][..], |publication| &publication.outcomes);
+    /// The outputs of a run, and warnings about those that had to be left out.
+    pub(super) fn of(ending: &Ending) -> (Self, Vec<String>) {
+        let outcomes = ending.outcomes();
         let count = |statuses: &[Status]| outcomes.iter().filter(|o| statuses.contains(&o.status)).count().to_string();
         let published = || outcomes.iter().filter(|outcome| outcome.status.is_published());
-        let mut outputs = Self { values: Vec::new(), warnings: Vec::new() };
-        outputs.add("files", rows(outcomes), "[]");
-        outputs.add("urls", published().map(|outcome| outcome.url.as_str()).collect::<Vec<_>>().join("\n"), "");
-        outputs.add(
-            "package-url",
-            publication.and_then(|p| p.page.as_ref()).map(ToString::to_string).unwrap_or_default(),
-            "",
-        );
-        outputs.add("version", publication.map(|p| p.version.as_str().to_owned()).unwrap_or_default(), "");
-        outputs.add("uploaded", count(&[Status::Uploaded]), "");
-        outputs.add("unchanged", count(&[Status::Unchanged]), "");
-        outputs.add("failed", count(&[Status::Failed, Status::Unknown, Status::NotAttempted]), "");
-        outputs.add("total-size", published().map(|outcome| outcome.size).sum::<u64>().to_string(), "");
-        outputs
+        let version = match ending {
+            Ending::Published(publication) => publication.target.version.as_str(),
+            Ending::Rejected(_) => "",
+        };
+        let values = vec![
+            ("files", rows(outcomes)),
+            ("urls", published().map(|outcome| outcome.url.as_str()).collect::<Vec<_>>().join("\n")),
+            ("package-url", ending.page().map(ToString::to_string).unwrap_or_default()),
+            ("version", version.to_owned()),
+            ("uploaded", count(&[Status::Uploaded])),
+            ("unchanged", count(&[Status::Unchanged])),
+            ("failed", count(&[Status::Failed, Status::Unknown, Status::NotAttempted])),
+            ("total-size", published().map(|outcome| outcome.size).sum::<u64>().to_string()),
+        ];
+        let mut outputs = Self { values };
+        let warnings = outputs.leave_out_what_is_too_long();
+        (outputs, warnings)
     }
 
-    fn add(&mut self, name: &'static str, value: String, instead: &str) {
-        let value = if value.len() <= LONGEST {
-            value
-        } else {
-            let size = units::Bytes(value.len() as u64);
-            self.warnings.push(format!(
-                "output `{name}` is left empty: it would have {size}, and runners lose what is over {}",
-                units::Bytes(LONGEST as u64)
-            ));
-            instead.to_owned()
-        };
-        self.values.push((name, value));
+    /// Never cuts a value: half a list would be taken for the whole, and half a JSON text for none.
+    fn leave_out_what_is_too_long(&mut self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for (name, value) in self.values.iter_mut().filter(|(_, value)| value.len() > LONGEST) {
+            let (size, most) = (Bytes(value.len() as u64), Bytes(LONGEST as u64));
+            warnings.push(format!("output `{name}` is left empty: it would have {size}, and runners take {most}"));
+            *value = if *name == "files" { "[]".to_owned() } else { String::new() };
+        }
+        warnings
     }
 
     /// Appends the outputs to the runner's file: `name<<delimiter`, the value, the delimiter, without blank lines
     /// between them. The delimiter is random, so that no value can end its own entry.
-    pub fn write(&self, path: &Path) -> Result<(), OutputError> {
+    pub(super) fn write(&self, path: &Path) -> io::Result<()> {
         let mut random = [0; 16];
-        getrandom::fill(&mut random).map_err(OutputError::Random)?;
+        getrandom::fill(&mut random)?;
         let delimiter = random.iter().fold("ghadelimiter_".to_owned(), |mut text, byte| {
             // Writing to a String cannot fail.
             let _ = write!(text, "{byte:02x}");
@@ -106,8 +84,7 @@ impl Outputs {
             let _ = writeln!(text, "{name}<<{delimiter}\n{value}\n{delimiter}");
         }
         // At once, so that a step that is killed leaves all of it or nothing.
-        OpenOptions::new().append(true).create(true).open(path)?.write_all(text.as_bytes())?;
-        Ok(())
+        OpenOptions::new().append(true).create(true).open(path)?.write_all(text.as_bytes())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Numbers as people read them.
 
 use std::fmt;
+use std::time::Duration;
 
 /// A number of bytes; shown in binary units, as the forges show sizes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +42,45 @@ impl fmt::Display for ExactBytes {
     }
 }
 
+/// A time, to the tenth of a second where it is short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span(pub Duration);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        match seconds {
+            0..60 => f.pad(&format!("{:.1} s", self.0.as_secs_f64())),
+            60..3600 => f.pad(&format!("{} min {} s", seconds / 60, seconds % 60)),
+            _ => f.pad(&format!("{} h {} min", seconds / 3600, seconds % 3600 / 60)),
+        }
+    }
+}
+
+/// Bytes a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate(u64);
+
+impl Rate {
+    /// The rate at which so many bytes went in that time; a second at least, so that there is one.
+    #[must_use]
+    pub fn of(bytes: u64, time: Duration) -> Self {
+        Self(bytes / time.as_secs().max(1))
+    }
+
+    /// How long so many bytes take; `None` where nothing moves.
+    #[must_use]
+    pub fn time_for(self, bytes: u64) -> Option<Duration> {
+        bytes.checked_div(self.0).map(Duration::from_secs)
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/s", Bytes(self.0))
+    }
+}
+
 /// A count with its noun: `1 file`, `2 files`.
 #[must_use]
 pub fn files(count: usize) -> String {
@@ -64,5 +104,16 @@ mod tests {
         ] {
             assert_eq!(Bytes(count).to_string(), shown);
         }
+    }
+
+    #[test]
+    fn times_and_rates_are_shown_as_people_say_them() {
+        assert_eq!(Span(Duration::from_millis(1_250)).to_string(), "1.2 s");
+        assert_eq!(Span(Duration::from_secs(61)).to_string(), "1 min 1 s");
+        assert_eq!(Span(Duration::from_secs(3_700)).to_string(), "1 h 1 min");
+        let rate = Rate::of(3 << 20, Duration::from_secs(2));
+        assert_eq!(rate.to_string(), "1.5 MiB/s");
+        assert_eq!(rate.time_for(3 << 20), Some(Duration::from_secs(2)));
+        assert_eq!(Rate::of(0, Duration::ZERO).time_for(1), None);
     }
 }

@@ -1,0 +1,55 @@
+//! Progress on a terminal: a bar for each upload that goes on.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use super::Progress;
+use crate::package::FileName;
+
+/// The bars of the uploads that go on.
+pub(super) struct Live {
+    all: MultiProgress,
+    bars: Mutex<HashMap<FileName, ProgressBar>>,
+}
+
+impl Live {
+    /// How often a bar moves: often enough to look alive.
+    pub(super) const INTERVAL: Duration = Duration::from_millis(100);
+
+    /// Draws on that terminal.
+    pub(super) fn new(all: MultiProgress) -> Self {
+        Self { all, bars: Mutex::default() }
+    }
+
+    /// Moves the bar of an upload, which is made where there is none yet.
+    pub(super) fn progresses(&self, progress: &Progress<'_>) {
+        let mut bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner);
+        let bar = bars.entry(progress.name.clone()).or_insert_with(|| {
+            let style = ProgressStyle::with_template(
+                "  {bar:30} {percent:>3} %  {binary_bytes}/{binary_total_bytes}  {binary_bytes_per_sec}  {eta}  {msg}",
+            );
+            let bar = self.all.add(ProgressBar::new(progress.size));
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.set_message(progress.name.to_string());
+            bar
+        });
+        bar.set_position(progress.sent);
+    }
+
+    /// Takes the bar of an upload away.
+    pub(super) fn ends(&self, name: &FileName) {
+        let mut bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bar) = bars.remove(name) {
+            bar.finish_and_clear();
+            self.all.remove(&bar);
+        }
+    }
+
+    /// Writes something above the bars.
+    pub(super) fn above<T>(&self, write: impl FnOnce() -> T) -> T {
+        self.all.suspend(write)
+    }
+}

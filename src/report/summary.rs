@@ -1,0 +1,103 @@
+//! The step's part of the job's summary, in Markdown. GitHub shows it, and Gitea from 1.27; Forgejo does not, so the
+//! log has everything too.
+
+use std::fmt::Write as _;
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use super::units::{Bytes, files};
+use super::{Ending, Outcome};
+use crate::advice::Advise;
+
+/// GitHub drops a step's summary of more than 1 MiB as a whole; this leaves room for what follows the table.
+const LONGEST_TABLE: usize = 900 * 1024;
+
+/// How many errors are told in full; the log has them all.
+const MOST_PROBLEMS: usize = 20;
+
+/// Appends a step's part to the summary.
+pub(super) fn write(path: &Path, markdown: &str) -> io::Result<()> {
+    OpenOptions::new().append(true).create(true).open(path)?.write_all(markdown.as_bytes())
+}
+
+/// What became of the run: a sentence, a table, what failed.
+pub(super) fn markdown(ending: &Ending) -> String {
+    let mut text = String::from("### Generic package");
+    if let Ending::Published(publication) = ending {
+        let target = &publication.target;
+        let name = plain(&format!("{}/{} {}", target.owner, target.package, target.version));
+        // Writing to a String cannot fail, here and below.
+        let _ = match &publication.page {
+            Some(page) => write!(text, " [{name}](<{page}>)"),
+            None => write!(text, " {name}"),
+        };
+    }
+    let _ = writeln!(text, "\n\n{}\n", plain(&ending.sentence()));
+    table(&mut text, ending.outcomes());
+    problems(&mut text, &ending.problems());
+    text
+}
+
+fn table(text: &mut String, outcomes: &[Outcome]) {
+    if outcomes.is_empty() {
+        return;
+    }
+    text.push_str("| file | size | SHA-256 | status |\n|---|---:|---|---|\n");
+    for (count, outcome) in outcomes.iter().enumerate() {
+        if text.len() > LONGEST_TABLE {
+            let _ =
+                writeln!(text, "\nThe table ends here: {} more would make it too long.", files(outcomes.len() - count));
+            break;
+        }
+        let name = plain(&outcome.name.to_string());
+        let file = if outcome.status.is_published() { format!("[{name}](<{}>)", outcome.url) } else { name };
+        let sha256 = outcome.sha256.map(|digest| format!("`{digest}`")).unwrap_or_default();
+        let _ = writeln!(text, "| {file} | {} | {sha256} | {} |", Bytes(outcome.size), outcome.status.word());
+    }
+    text.push('\n');
+}
+
+fn problems(text: &mut String, problems: &[&dyn Advise]) {
+    for problem in problems.iter().take(MOST_PROBLEMS) {
+        let _ = write!(text, "- **{}**", plain(&problem.to_string()));
+        let mut source = problem.source();
+        while let Some(cause) = source {
+            let _ = write!(text, "<br>caused by: {}", plain(&cause.to_string()));
+            source = cause.source();
+        }
+        if let Some(advice) = problem.advice() {
+            let _ = write!(text, "<br>hint: {}", plain(&advice));
+        }
+        text.push('\n');
+    }
+    if problems.len() > MOST_PROBLEMS {
+        let _ = writeln!(text, "- and {} more: see the log", problems.len() - MOST_PROBLEMS);
+    }
+}
+
+/// A text in which nothing is Markdown or HTML: every ASCII punctuation character can be escaped by a backslash
+/// (`CommonMark` 2.4), and what begins HTML is written as an entity.
+fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len() * 2);
+    for character in text.chars() {
+        match character {
+            '<' => plain.push_str("&lt;"),
+            '>' => plain.push_str("&gt;"),
+            '&' => plain.push_str("&amp;"),
+            character if character.is_ascii_punctuation() => plain.extend(['\\', character]),
+            character => plain.push(character),
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_a_text_is_markdown_or_html() {
+        assert_eq!(plain("a|b](javascript:x)<img>&"), "a\\|b\\]\\(javascript\\:x\\)&lt;img&gt;&amp;");
+    }
+}
