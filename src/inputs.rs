@@ -356,6 +356,7 @@ impl Reader {
             lines: lines?,
             if_none_found: if_none_found?,
             include_hidden: include_hidden?,
+            sees_runner: !runner.reads_commands() || runner.output.as_deref().is_some_and(Path::exists),
         })
     }
 

@@ -4,6 +4,7 @@ mod local;
 mod pattern;
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 pub use self::local::{FileError, FileFault, LocalFile};
+use self::pattern::Matching;
 pub use self::pattern::{BadLine, Line, is_git};
 use crate::advice::Advise;
 use crate::untrusted::Untrusted;
@@ -39,6 +41,14 @@ pub struct Selection {
     pub if_none_found: IfNoneFound,
     /// Whether wildcards match names that begin with a dot.
     pub include_hidden: bool,
+    /// Whether the files of the runner can be seen from here; they cannot from a container on a host label.
+    pub sees_runner: bool,
+}
+
+impl Selection {
+    fn matching(&self) -> Matching {
+        Matching { include_hidden: self.include_hidden, ignore_case: false }
+    }
 }
 
 /// The files that a selection found, sorted by path, and what is worth a warning.
@@ -50,18 +60,78 @@ pub struct Selected {
     pub warnings: Vec<String>,
 }
 
+/// What comes closest to a line that finds nothing. The texts have been made harmless.
+#[derive(Debug)]
+pub enum Near {
+    /// Files that begin with a dot, or lie in a folder that does.
+    Hidden(String),
+    /// Folders.
+    Folders(String),
+    /// Files whose names differ by case.
+    OtherCase(String),
+    /// Nothing at all in the workspace.
+    EmptyWorkspace,
+    /// Nothing at all in the workspace, and no output file either.
+    NoMounts,
+    /// Other things, in the folder that was looked in.
+    There {
+        /// The folder relative to the workspace; empty for the workspace itself.
+        folder: PathBuf,
+        /// A few names of what lies there.
+        names: String,
+    },
+}
+
+impl fmt::Display for Near {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hidden(names) => write!(f, "only hidden files would, such as {names}"),
+            Self::Folders(names) => write!(f, "only folders do, such as {names}"),
+            Self::OtherCase(names) => write!(f, "only files of another case would, such as {names}"),
+            Self::EmptyWorkspace => f.write_str("the workspace is empty; no checkout or build in this job?"),
+            Self::NoMounts => f.write_str("the container sees neither the job's workspace nor GITHUB_OUTPUT"),
+            Self::There { folder, names } => {
+                let place = match folder.as_os_str() {
+                    name if name.is_empty() => "the workspace".to_owned(),
+                    _ => Untrusted::path(folder).to_string(),
+                };
+                match names.as_str() {
+                    "" => write!(f, "{place} is empty"),
+                    names => write!(f, "in {place} there are {names}"),
+                }
+            }
+        }
+    }
+}
+
+impl Near {
+    fn advice(&self) -> &'static str {
+        match self {
+            Self::Hidden(_) => "Set `include-hidden-files: true`, or write the dot in the pattern",
+            Self::Folders(_) => "Write `/*` behind it for the files in them, or `/**` for those below them too",
+            Self::OtherCase(_) => "Write the name in the case that it has",
+            Self::EmptyWorkspace => "Check the repository out, or build or download the files, in a step before",
+            Self::NoMounts => {
+                "Run the job on a label that is a container image: on a label of the host, container actions see \
+                 nothing of the job"
+            }
+            Self::There { .. } => {
+                "Correct the pattern, or build the file first; `if-no-files-found: warn` goes on without it"
+            }
+        }
+    }
+}
+
 /// Why files cannot be selected.
 #[derive(Debug, thiserror::Error)]
 pub enum SelectError {
     /// A line that found nothing.
-    #[error("no file matches `{line}` in {place}{near}", line = Untrusted::new(.line))]
+    #[error("no file matches `{line}`: {near}", line = Untrusted::new(.line))]
     NoneFound {
         /// The line as it was typed.
         line: String,
-        /// The folder that was looked in.
-        place: Untrusted,
-        /// What lies there, or what would have matched.
-        near: String,
+        /// What comes closest.
+        near: Near,
     },
     /// Lines that take away all that the others found.
     #[error("the lines that begin with `!` take away every file")]
@@ -83,10 +153,7 @@ pub enum SelectError {
 impl Advise for SelectError {
     fn advice(&self) -> Option<String> {
         match self {
-            Self::NoneFound { .. } => Some(
-                "Correct the pattern or build the file first; with `if-no-files-found: warn` the run goes on without it"
-                    .to_owned(),
-            ),
+            Self::NoneFound { near, .. } => Some(near.advice().to_owned()),
             Self::AllTakenAway => Some("Take one of these lines out".to_owned()),
             Self::Walk { .. } => {
                 Some("Give the step the right to read it, for example with `chmod -R a+rX` in a step before".to_owned())
@@ -104,7 +171,7 @@ pub fn select(selection: &Selection) -> Result<Selected, Vec<SelectError>> {
     for line in &selection.lines {
         if line.takes_away {
             let before = paths.len();
-            paths.retain(|path| !line.matches(path, selection.include_hidden));
+            paths.retain(|path| !line.matches(path, selection.matching()));
             if line.names_one_path && selection.workspace.join(&line.literal).is_dir() {
                 errors.push(FileError { path: line.literal.clone(), fault: FileFault::Folder }.into());
             } else if paths.len() == before && selection.if_none_found != IfNoneFound::Ignore {
@@ -143,34 +210,38 @@ pub fn select(selection: &Selection) -> Result<Selected, Vec<SelectError>> {
 fn find(selection: &Selection, line: &Line) -> Result<Vec<PathBuf>, SelectError> {
     // A line that names an existing file means that file, whatever its characters mean in a pattern.
     match fs::symlink_metadata(selection.workspace.join(&line.literal)) {
-        Ok(metadata) if line.names_one_path || !metadata.is_dir() => return Ok(vec![line.literal.clone()]),
-        _ if line.names_one_path => return Ok(Vec::new()),
-        _ => {}
+        Ok(metadata) if line.names_one_path || !metadata.is_dir() => Ok(vec![line.literal.clone()]),
+        _ if line.names_one_path => Ok(Vec::new()),
+        _ => Ok(walk(selection, line, selection.matching())?.files),
     }
-    let mut found = Vec::new();
-    for search in line.searches() {
+}
+
+/// What a walk through the workspace met that a line stands for.
+#[derive(Default)]
+struct Met {
+    files: Vec<PathBuf>,
+    folders: Vec<PathBuf>,
+}
+
+fn walk(selection: &Selection, line: &Line, matching: Matching) -> Result<Met, SelectError> {
+    let mut met = Met::default();
+    let inside = |path: &Path| path.strip_prefix(&selection.workspace).unwrap_or(path).to_owned();
+    for search in line.searches(matching) {
         let root = selection.workspace.join(search.folder);
         match root.canonicalize() {
             Ok(real) if !real.starts_with(&selection.workspace) => {
                 return Err(FileError { path: search.folder.to_owned(), fault: FileFault::Outside }.into());
             }
-            Ok(real) if !real.is_dir() => continue,
-            Err(_) => continue,
-            Ok(_) => {}
+            Ok(real) if real.is_dir() => {}
+            _ => continue,
         }
         // Links in the walk are not entered: they can lead into loops and out of the workspace.
         let mut walk = WalkDir::new(&root).min_depth(1).sort_by_file_name();
         if let Some(depth) = search.depth {
             walk = walk.max_depth(depth);
         }
-        let inside = |path: &Path| path.strip_prefix(&selection.workspace).unwrap_or(path).to_owned();
-        let entries = walk.into_iter().filter_entry(|entry| {
-            let hidden = selection.include_hidden;
-            entry.depth() == 0
-                || !is_git(entry.file_name())
-                    && (!entry.file_type().is_dir() || line.may_lie_in(&inside(entry.path()), hidden))
-        });
-        for entry in entries {
+        let mut entries = walk.into_iter();
+        while let Some(entry) = entries.next() {
             let entry = match entry {
                 Ok(entry) => entry,
                 // Files come and go while others build; what is gone matches nothing.
@@ -181,40 +252,66 @@ fn find(selection: &Selection, line: &Line) -> Result<Vec<PathBuf>, SelectError>
                 }
             };
             let path = inside(entry.path());
-            let folder = entry.file_type().is_dir() || entry.file_type().is_symlink() && entry.path().is_dir();
-            if !folder && line.matches(&path, selection.include_hidden) {
-                found.push(path);
+            let kind = entry.file_type();
+            if kind.is_dir() && (is_git(entry.file_name()) || !line.may_lie_in(&path, matching)) {
+                entries.skip_current_dir();
+            }
+            if !is_git(entry.file_name()) && line.matches(&path, matching) {
+                let is_folder = kind.is_dir() || kind.is_symlink() && entry.path().is_dir();
+                if is_folder { &mut met.folders } else { &mut met.files }.push(path);
             }
         }
     }
-    Ok(found)
+    Ok(met)
 }
 
-/// What to tell somebody whose line finds nothing: where was looked, and what lies there.
+/// What to tell somebody whose line finds nothing: what would have matched, or what lies where was looked.
 fn none_found(selection: &Selection, line: &Line) -> SelectError {
-    const SHOWN: usize = 5;
-    let mut folder = line.searches().next().map_or(Path::new(""), |search| search.folder);
+    let found = |near: Near| SelectError::NoneFound { line: line.text.clone(), near };
+    let strict = selection.matching();
+    // What cannot be walked is told by the lines that match something there.
+    let met = |matching| walk(selection, line, matching).unwrap_or_default();
+    let hidden = met(Matching { include_hidden: true, ..strict });
+    if !hidden.files.is_empty() {
+        return found(Near::Hidden(names(&hidden.files)));
+    }
+    if !hidden.folders.is_empty() {
+        return found(Near::Folders(names(&hidden.folders)));
+    }
+    let other_case = met(Matching { include_hidden: true, ignore_case: true });
+    if !other_case.files.is_empty() {
+        return found(Near::OtherCase(names(&other_case.files)));
+    }
+    let mut folder = line.searches(strict).next().map_or(Path::new(""), |search| search.folder);
     while !selection.workspace.join(folder).is_dir() {
         folder = folder.parent().unwrap_or(Path::new(""));
     }
-    let place = match folder {
-        folder if folder.as_os_str().is_empty() => Untrusted::new("the workspace"),
-        folder => Untrusted::new(&format!("{}/", folder.display())),
-    };
-    let mut names: Vec<String> = fs::read_dir(selection.workspace.join(folder))
-        .into_iter()
-        .flatten()
-        .flatten()
+    let entries = fs::read_dir(selection.workspace.join(folder)).into_iter().flatten().flatten();
+    let there: BTreeSet<PathBuf> = entries
         .map(|entry| {
-            let slash = if entry.path().is_dir() { "/" } else { "" };
-            format!("{}{slash}", Untrusted::new(&entry.file_name().to_string_lossy()))
+            let name = PathBuf::from(entry.file_name());
+            // Joined with nothing, a path ends in a slash.
+            if entry.path().is_dir() { name.join("") } else { name }
         })
         .collect();
-    names.sort_unstable();
-    let near = match names.len() {
-        0 => ", which is empty: has this job a checkout or a build?".to_owned(),
-        count if count > SHOWN => format!(", where {} and {} more lie", names[..SHOWN].join(", "), count - SHOWN),
-        _ => format!(", where {} lie", names.join(", ")),
-    };
-    SelectError::NoneFound { line: line.text.clone(), place, near }
+    let is_workspace = folder.as_os_str().is_empty();
+    found(match there.is_empty() && is_workspace {
+        true if !selection.sees_runner => Near::NoMounts,
+        true => Near::EmptyWorkspace,
+        false => Near::There { folder: folder.to_owned(), names: names(&there) },
+    })
+}
+
+/// How many names a message shows.
+const SHOWN: usize = 4;
+
+/// A few of some paths, made harmless.
+fn names<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> String {
+    let mut shown: Vec<String> = paths.into_iter().map(|path| Untrusted::path(path).to_string()).collect();
+    let more = shown.len().saturating_sub(SHOWN);
+    shown.truncate(SHOWN);
+    match more {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
 }

@@ -38,6 +38,26 @@ struct Alternative {
     whole: Pattern,
 }
 
+/// How freely names are matched.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Matching {
+    /// Whether wildcards match a leading dot.
+    pub(super) include_hidden: bool,
+    /// Whether upper and lower case are the same.
+    pub(super) ignore_case: bool,
+}
+
+impl Matching {
+    /// Wildcards never match a `/`.
+    fn options(self) -> MatchOptions {
+        MatchOptions {
+            case_sensitive: !self.ignore_case,
+            require_literal_separator: true,
+            require_literal_leading_dot: !self.include_hidden,
+        }
+    }
+}
+
 /// Where a pattern has to be looked for.
 #[derive(Clone, Debug)]
 pub(super) struct Search<'a> {
@@ -123,25 +143,26 @@ impl Line {
     }
 
     /// Whether a path, relative to the workspace, is one that the line stands for.
-    pub(super) fn matches(&self, path: &Path, include_hidden: bool) -> bool {
+    pub(super) fn matches(&self, path: &Path, matching: Matching) -> bool {
         self.literal == path || {
             // What is not UTF-8 cannot be published, but has to be found to be named.
             let text = path.to_string_lossy();
-            self.alternatives.iter().any(|a| a.whole.matches_with(&text, options(include_hidden)))
+            self.alternatives.iter().any(|a| a.whole.matches_with(&text, matching.options()))
         }
     }
 
     /// Whether files that the line stands for can lie in a folder, given relative to the workspace.
-    pub(super) fn may_lie_in(&self, folder: &Path, include_hidden: bool) -> bool {
-        self.alternatives.iter().any(|a| a.may_lie_in(folder, include_hidden))
+    pub(super) fn may_lie_in(&self, folder: &Path, matching: Matching) -> bool {
+        self.alternatives.iter().any(|a| a.may_lie_in(folder, matching))
     }
 
-    /// Where to look for what the line stands for.
-    pub(super) fn searches(&self) -> impl Iterator<Item = Search<'_>> {
-        self.alternatives.iter().map(|alternative| Search {
-            folder: &alternative.folder,
-            depth: (!alternative.components.iter().any(is_recursive))
-                .then(|| alternative.components.len() - alternative.folder.iter().count()),
+    /// Where to look for what the line stands for. Where case does not count, the folder's own name may differ too.
+    pub(super) fn searches(&self, matching: Matching) -> impl Iterator<Item = Search<'_>> {
+        self.alternatives.iter().map(move |alternative| {
+            let folder = if matching.ignore_case { Path::new("") } else { &alternative.folder };
+            let is_recursive = alternative.components.iter().any(is_recursive);
+            let depth = alternative.components.len() - folder.iter().count();
+            Search { folder, depth: (!is_recursive).then_some(depth) }
         })
     }
 }
@@ -164,7 +185,7 @@ impl Alternative {
         Ok(Self { folder, components, whole: pattern(&texts.join("/"))? })
     }
 
-    fn may_lie_in(&self, folder: &Path, include_hidden: bool) -> bool {
+    fn may_lie_in(&self, folder: &Path, matching: Matching) -> bool {
         let mut patterns = self.components.iter();
         for name in folder {
             let name = name.to_string_lossy();
@@ -172,9 +193,9 @@ impl Alternative {
                 None => return false,
                 Some(pattern) if is_recursive(pattern) => {
                     let names_hidden = |p: &Pattern| p.as_str().starts_with('.');
-                    return include_hidden || !name.starts_with('.') || patterns.any(names_hidden);
+                    return matching.include_hidden || !name.starts_with('.') || patterns.any(names_hidden);
                 }
-                Some(pattern) if !pattern.matches_with(&name, options(include_hidden)) => return false,
+                Some(pattern) if !pattern.matches_with(&name, matching.options()) => return false,
                 Some(_) => {}
             }
         }
@@ -184,11 +205,6 @@ impl Alternative {
 
 fn is_recursive(pattern: &Pattern) -> bool {
     pattern.as_str() == "**"
-}
-
-/// Wildcards never match a `/`, and a leading dot only where that is wanted.
-fn options(include_hidden: bool) -> MatchOptions {
-    MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: !include_hidden }
 }
 
 /// Whether a path component is git's own folder, or the file that stands for it in a submodule. Disks that do not
@@ -285,8 +301,10 @@ mod tests {
         Line::parse(text, Path::new("/w"), Path::new("/github/workspace"), Path::new("/w/build")).expect_err(text)
     }
 
+    const STRICT: Matching = Matching { include_hidden: false, ignore_case: false };
+
     fn finds(text: &str, path: &str) -> bool {
-        line(text).matches(Path::new(path), false)
+        line(text).matches(Path::new(path), STRICT)
     }
 
     #[test]
@@ -311,7 +329,7 @@ mod tests {
         assert!(!finds("*", "build/.env"));
         assert!(!finds("**/*", "build/.cache/a"));
         assert!(finds(".*", "build/.env"));
-        assert!(line("*").matches(Path::new("build/.env"), true));
+        assert!(line("*").matches(Path::new("build/.env"), Matching { include_hidden: true, ..STRICT }));
     }
 
     #[test]
@@ -349,7 +367,7 @@ mod tests {
 
     #[test]
     fn only_folders_that_can_hold_a_match_are_entered() {
-        let enters = |text: &str, folder: &str| line(text).may_lie_in(Path::new(folder), false);
+        let enters = |text: &str, folder: &str| line(text).may_lie_in(Path::new(folder), STRICT);
         assert!(enters("dist/*/x", "build/dist"));
         assert!(enters("dist/*/x", "build/dist/a"));
         assert!(!enters("dist/*/x", "build/dist/a/b"));

@@ -206,8 +206,13 @@ impl Ending {
 pub fn hand_over(ending: &Ending, runner: &Runner) -> Vec<String> {
     let (outputs, mut warnings) = Outputs::of(ending);
     match &runner.output {
-        Some(path) => warnings.extend(outputs.write(path).err().map(|error| format!("the outputs are lost: {error}"))),
-        // A runner that runs the job on its host has no such file in the container.
+        Some(path) => {
+            // A runner that runs the job on its host has no such file in the container.
+            if runner.reads_commands() && !path.exists() {
+                warnings.push("GITHUB_OUTPUT is not there, so later steps may get no outputs".to_owned());
+            }
+            warnings.extend(outputs.write(path).err().map(|error| format!("the outputs are lost: {error}")));
+        }
         None if runner.reads_commands() => {
             warnings.push("GITHUB_OUTPUT is not set, so later steps get no outputs".to_owned());
         }
