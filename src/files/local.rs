@@ -1,6 +1,7 @@
 //! One local file: checked once, and opened only if it still is what was checked.
 
 use std::ffi::OsStr;
+use std::fmt;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
@@ -46,14 +47,25 @@ impl Identity {
 }
 
 /// Why a file cannot be published.
-#[derive(Debug, thiserror::Error)]
-#[error("{path} {fault}", path = Untrusted::path(.path))]
+#[derive(Debug)]
 pub struct FileError {
     /// The path relative to the workspace.
     pub path: PathBuf,
     /// What is wrong with it.
-    #[source]
     pub fault: FileFault,
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", Untrusted::path(&self.path), self.fault)
+    }
+}
+
+impl std::error::Error for FileError {
+    /// The fault is part of what is said already; the system's reason is not.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.fault.source()
+    }
 }
 
 /// What can be wrong with a file.

@@ -1,6 +1,6 @@
 //! What can go wrong between us and the registry.
 
-use std::error::Error as _;
+use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 use std::time::Duration;
@@ -106,21 +106,11 @@ pub enum Transport {
 impl Transport {
     /// Tells the kinds of failure apart by what lies at their root.
     pub(super) fn of(error: &reqwest::Error) -> Self {
-        let mut chain = Vec::new();
-        let mut tls = false;
-        let mut resolve = false;
-        let mut source = error.source();
-        while let Some(inner) = source {
-            // An io::Error that wraps another error does not list it as its source.
-            let wrapped = inner.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-            tls |= inner.is::<rustls::Error>()
-                || wrapped.is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>);
-            let text = inner.to_string();
-            resolve |= text == "dns error";
-            chain.push(text);
-            source = inner.source();
-        }
-        let reason = Untrusted::new(chain.last().map_or("no reason given", String::as_str));
+        let chain: Vec<&dyn StdError> = std::iter::successors(error.source(), |error| cause_of(*error)).collect();
+        let reason = Untrusted::new(&chain.last().map_or_else(|| "no reason given".to_owned(), ToString::to_string));
+        let tls = chain.iter().any(|error| error.is::<rustls::Error>());
+        // hyper-util wraps what the resolver says in an error of a private type.
+        let resolve = chain.iter().any(|error| error.to_string() == "dns error");
         match error {
             _ if tls => Self::Tls(reason),
             _ if resolve => Self::Resolve(reason),
@@ -146,6 +136,12 @@ impl Transport {
             }
         }
     }
+}
+
+/// The cause of an error. An `io::Error` that wraps another error does not give it as its source, but that one's.
+fn cause_of<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+    let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    wrapped.map(|error| error as &(dyn StdError + 'static)).or_else(|| error.source())
 }
 
 impl RegistryError {

@@ -82,9 +82,12 @@ impl Refusal {
             StatusCode::FORBIDDEN if has("reqToken") || has("specific permission") => Self::Private,
             StatusCode::FORBIDDEN if has("Only signed in user") => Self::BadToken,
             StatusCode::FORBIDDEN => Self::NoRight,
-            // The API names the missing owner; the packages' own path has two words for everything.
+            // The API names the missing owner; below /api/packages the words are the same for all owners that are not
+            // to be had. Elsewhere they mean a path that does not exist.
             StatusCode::NOT_FOUND if has("user redirect does not exist") => Self::NoOwner,
-            StatusCode::NOT_FOUND if has("Not found.") && !answer.is_html => Self::NoOwner,
+            StatusCode::NOT_FOUND if has("Not found.") && matches!(asked, Asked::Upload(_) | Asked::Right) => {
+                Self::NoOwner
+            }
             StatusCode::NOT_FOUND if target.version.as_str().contains('/') => Self::SlashInVersion,
             StatusCode::NOT_FOUND => Self::WrongPath,
             StatusCode::METHOD_NOT_ALLOWED => Self::WrongMethod,

@@ -1,0 +1,328 @@
+//! `docs/troubleshooting.md` has every error as it is printed, no more and no less.
+//!
+//! Each case is a heading of that page; what the program prints in that case is the block below it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use embedded_registry::{Action, Answer, Fault, Match, Options, Persona, Point, Registry};
+use generic_packages::inputs::Inputs;
+use generic_packages::publish::publish;
+use generic_packages::registry::Timings;
+use generic_packages::report::{Console, Ending};
+use generic_packages::runner::{Environment, Runner};
+
+use crate::harness::{Job, Ran};
+
+/// The heading, and what leads to it.
+type Case = (&'static str, fn() -> String);
+
+const CASES: &[Case] = &[
+    ("The token is wrong or expired", || refused_token("0123456789abcdef0123456789abcdef01234567")),
+    ("The token is revoked during the run", || put_answers(Answer::text(401, "Failed to authenticate user"))),
+    ("The token is `user:token`", || refused_token("alice:0123456789abcdef0123456789abcdef01234567")),
+    ("The token is base64", || refused_token("YWxpY2U6MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWYwMTIzNDU2Nwo=")),
+    ("The token has no scope for packages", || with_token("alice_none")),
+    ("The token may read only, or the user has no right", || with_token("alice_read")),
+    ("The token is the job's own", jobs_own_token),
+    ("The owner is private", private_owner),
+    ("The token is for public owners only", || put_answers(Answer::text(403, "reqToken"))),
+    ("The server wants a sign-in", || {
+        list_answers(Answer::json(403, r#"{"message":"Only signed in user is allowed to call APIs."}"#))
+    }),
+    ("There is no such owner", unknown_owner),
+    ("Packages are disabled", || put_answers(Answer::text(404, "Not found."))),
+    ("The owner was renamed", renamed_owner),
+    ("The sub-path is missing", missing_sub_path),
+    ("A web page answers", || list_answers(Answer::html(200, "<html><title>Sign in</title></html>"))),
+    ("A bot check answers", || list_answers(Answer::html(403, "<html><title>Just a moment...</title></html>"))),
+    ("http instead of https", https_only),
+    ("The server leads elsewhere", || {
+        list_answers(Answer::text(301, "").header("Location", "https://elsewhere.example.com/api/v1/"))
+    }),
+    ("A path that takes no uploads", || put_answers(Answer::text(405, ""))),
+    ("A version with a slash behind a proxy", slash_in_version),
+    ("A name that the server refuses", || put_answers(Answer::text(400, "invalid filename"))),
+    ("The file is too large for the server", || {
+        put_answers(Answer::text(403, "maximum allowed package type size exceeded"))
+    }),
+    ("The owner stores too much", || put_answers(Answer::text(403, "maximum allowed package storage quota exceeded"))),
+    ("The owner has too many versions", || put_answers(Answer::text(403, "maximum allowed package count exceeded"))),
+    ("The owner's quota", || put_answers(Answer::text(413, "enforcePackagesQuota"))),
+    ("The proxy's body limit", || {
+        put_answers(Answer::html(413, "<html><title>413 Request Entity Too Large</title></html>"))
+    }),
+    ("Other content under the same name", conflict),
+    ("Other content under the same name, of the same size", conflict_of_one_size),
+    ("A fault of the server", || put_answers(Answer::text(500, "internal server error"))),
+    ("A fault of the proxy", || put_answers(Answer::html(502, "<html><title>502 Bad Gateway</title></html>"))),
+    ("The server asks for a pause", || put_answers(Answer::text(429, "Too Many Requests"))),
+    ("An answer that is none of the registry's", || put_answers(Answer::text(418, "I'm a teapot"))),
+    ("A list that is no list", || list_answers(Answer::json(200, r#"{"message":"not what you think"}"#))),
+    ("The connection breaks", || put_fails(Action::Reset)),
+    ("No connection", no_connection),
+    ("The host has no address", unknown_host),
+    ("No trusted connection", no_tls),
+    ("The registry lost a file", || put_answers(Answer::text(201, ""))),
+    ("The registry has other bytes than were sent", || put_fails(Action::StoreOtherBytes)),
+    ("Nothing is heard of the server", silent_server),
+    ("A file changes while it is published", changing_file),
+    ("Inputs are missing", || told_before(|job| job.without("INPUT_TOKEN").without("INPUT_FILES"))),
+    ("No version on a branch", || {
+        told_before(|job| job.without("INPUT_VERSION").variable("GITHUB_REF", "refs/heads/main"))
+    }),
+    ("The workflow's server is GitHub", || told_before(|job| job.variable("GITHUB_SERVER_URL", "https://github.com"))),
+    ("`server-url` is no URL", || told_before(|job| job.input("server-url", "git.example.com"))),
+    ("`server-url` has a password", || told_before(|job| job.input("server-url", "https://alice:pw@git.example.com"))),
+    ("A word that is not known", || told_before(|job| job.input("if-no-files-found", "wran"))),
+    ("A number out of range", || told_before(|job| job.input("concurrency", "99"))),
+    ("The token stands in another input", || {
+        told_before(|job| {
+            let token = "0123456789abcdef0123456789abcdef01234567";
+            job.token(token).input("username", token)
+        })
+    }),
+    ("No file matches", || told_before(|job| job.input("files", "dits/*.tar.gz"))),
+    ("Only hidden files match", || told_before(|job| job.file("out/.app", "").input("files", "out/*"))),
+    ("Only folders match", || told_before(|job| job.file("out/linux/app", "").input("files", "out/*"))),
+    ("Only another case matches", || told_before(|job| job.input("files", "Dist/*.tar.gz"))),
+    ("The workspace is empty", empty_workspace),
+    ("The job runs on a host label", host_label),
+    ("A folder is named", || told_before(|job| job.input("files", "dist"))),
+    ("Every file is taken away", || told_before(|job| job.input("files", "dist/*\n!dist/*"))),
+    ("A path with `..`", || told_before(|job| job.input("files", "../secret"))),
+    ("An absolute path outside the workspace", || told_before(|job| job.input("files", "/home/runner/work/dist/*"))),
+    ("A path into `.git`", || told_before(|job| job.input("files", ".git/config"))),
+    ("A brace without its partner", || told_before(|job| job.input("files", "dist/{app,lib"))),
+    ("A pattern that is none", || told_before(|job| job.input("files", "dist/**app"))),
+    ("A link out of the workspace", || told_before(|job| job.link("dist/environ", "/proc/self/environ"))),
+    ("A link to nothing", || told_before(|job| job.link("dist/latest", "app-2.tar.gz"))),
+    ("A name that the registry does not take", || told_before(|job| job.file("dist/caf\u{e9}.txt", ""))),
+    ("Two files of one name", || told_before(|job| job.file("out/app.tar.gz", "").input("files", "**/*.tar.gz"))),
+    ("Two names that differ by case", || told_before(|job| job.file("dist/APP.tar.gz", ""))),
+];
+
+/// What the program says before it sends anything.
+fn told_before(spoil: impl FnOnce(&mut Job) -> &mut Job) -> String {
+    let registry = Registry::start(Persona::default());
+    let ran = spoil(&mut job(&registry)).run().exits_with(2);
+    assert!(registry.requests().is_empty());
+    blocks(&ran.log, &registry.url())
+}
+
+fn empty_workspace() -> String {
+    told_before(|job| {
+        fs::remove_dir_all(job.workspace().join("dist")).expect("the folder can be removed");
+        job
+    })
+}
+
+fn host_label() -> String {
+    told_before(|job| {
+        fs::remove_dir_all(job.workspace().join("dist")).expect("the folder can be removed");
+        job.without("GITHUB_OUTPUT")
+    })
+}
+
+fn changing_file() -> String {
+    let registry = Registry::start(Persona::default());
+    let mut job = job(&registry);
+    let path = job.workspace().join("dist/app.tar.gz");
+    let write = Action::then(move |_| fs::write(&path, "other content").expect("the file can be written"));
+    registry.script(Fault::once(Match::list(), Point::Head, write));
+    told(&registry, &mut job)
+}
+
+/// The program waits a minute; the library is told to wait for less.
+fn silent_server() -> String {
+    let registry = Registry::start(Persona::default());
+    registry.script(Fault::always(Match::list(), Point::Head, Action::Hang));
+    let job = job(&registry);
+    let environment = Environment::new(job.environment(), job.workspace());
+    let runner = Runner::detect(&environment);
+    let mut log = Vec::new();
+    let console = Console::new(&mut log, &runner, None);
+    let inputs = Inputs::read(&environment, &runner).inputs.expect("good inputs");
+    let timings = Timings { silence: Duration::from_secs(1), ..Timings::default() };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let publication = runtime.block_on(publish(&inputs, timings, &console)).expect("nothing to put right before");
+    console.closes(&Ending::Published(publication.into()));
+    drop(console);
+    blocks(&String::from_utf8(log).expect("UTF-8"), &registry.url())
+}
+
+fn put_answers(answer: Answer) -> String {
+    put_fails(Action::Answer(answer))
+}
+
+fn put_fails(action: Action) -> String {
+    let registry = Registry::start(Persona::default());
+    registry.script(Fault::always(Match::put("/app.tar.gz"), Point::BeforeStore, action));
+    told(&registry, &mut job(&registry))
+}
+
+fn list_answers(answer: Answer) -> String {
+    let registry = Registry::start(Persona::default());
+    registry.script(Fault::always(Match::list(), Point::Head, Action::Answer(answer)));
+    told(&registry, &mut job(&registry))
+}
+
+fn refused_token(token: &str) -> String {
+    let registry = Registry::start(Persona::default());
+    told(&registry, job(&registry).token(token))
+}
+
+fn with_token(name: &str) -> String {
+    let registry = Registry::start(Persona::default());
+    told(&registry, job(&registry).token(&registry.token(name)))
+}
+
+fn jobs_own_token() -> String {
+    let registry = Registry::start(Persona::default());
+    let token = registry.token("alice_read");
+    told(&registry, job(&registry).token(&token).variable("GITEA_TOKEN", &token))
+}
+
+fn private_owner() -> String {
+    let registry = Registry::start(Persona::default());
+    registry.seed("secretorg", "widget", "1.2.0", "other", b"of a member");
+    let token = registry.token("bob_write");
+    told(&registry, job(&registry).input("owner", "secretorg").input("username", "bob").token(&token))
+}
+
+fn unknown_owner() -> String {
+    let registry = Registry::start(Persona::default());
+    told(&registry, job(&registry).input("owner", "alcie"))
+}
+
+fn renamed_owner() -> String {
+    let registry = Registry::start(Persona::default());
+    registry.rename_user("dave", "david");
+    told(&registry, job(&registry).input("owner", "dave").token(&registry.token("dave_write")))
+}
+
+fn missing_sub_path() -> String {
+    let registry = Registry::start_with(Options { path_prefix: "/git".to_owned(), ..Options::default() });
+    let root = registry.url().trim_end_matches("/git").to_owned();
+    let ran = job(&registry).input("server-url", &root).run().exits_with(1);
+    blocks(&ran.log, &root)
+}
+
+fn https_only() -> String {
+    let registry = Registry::start(Persona::default());
+    let place = registry.url().replace("http://", "https://") + "/api/v1/packages/acme/generic/widget/1.2.0/files";
+    registry.script(Fault::always(
+        Match::list(),
+        Point::Head,
+        Action::Answer(Answer::text(301, "").header("Location", &place)),
+    ));
+    let ran = job(&registry).run().exits_with(1);
+    let host = registry.url().replace("http://", "");
+    blocks(&ran.log.replace(&host, "git.example.com"), "https://git.example.com")
+}
+
+fn slash_in_version() -> String {
+    let registry = Registry::start(Persona::default());
+    let answer = Answer::text(404, "404 page not found");
+    registry.script(Fault::always(Match::list(), Point::Head, Action::Answer(answer)));
+    told(&registry, job(&registry).input("version", "feature/x"))
+}
+
+fn conflict() -> String {
+    let registry = Registry::start(Persona::default());
+    registry.seed("acme", "widget", "1.2.0", "app.tar.gz", b"the first build");
+    told(&registry, &mut job(&registry))
+}
+
+fn conflict_of_one_size() -> String {
+    let registry = Registry::start(Persona::default());
+    registry.seed("acme", "widget", "1.2.0", "app.tar.gz", b"an app.");
+    told(&registry, &mut job(&registry))
+}
+
+fn no_connection() -> String {
+    // A port that was free a moment ago, and that nobody else is given so soon.
+    let registry = Registry::start(Persona::default());
+    let (job, url) = (job(&registry), registry.url());
+    drop(registry);
+    let ran = job.run().exits_with(1);
+    blocks(&ran.log.replace(url.trim_start_matches("http://127.0.0.1"), ""), "http://127.0.0.1")
+}
+
+fn unknown_host() -> String {
+    let registry = Registry::start(Persona::default());
+    let ran = job(&registry).input("server-url", "https://git.example.invalid").run().exits_with(1);
+    blocks(&ran.log, "https://git.example.com")
+}
+
+fn no_tls() -> String {
+    let registry = Registry::start(Persona::default());
+    let url = registry.url().replace("http://", "https://");
+    let ran = job(&registry).input("server-url", &url).run().exits_with(1);
+    blocks(&ran.log, &url)
+}
+
+/// The step that the page talks of.
+fn job(registry: &Registry) -> Job {
+    let mut job = Job::new(registry);
+    job.file("dist/app.tar.gz", "content").input("owner", "acme").input("repo", "widget").input("version", "1.2.0");
+    job
+}
+
+/// What a failing run says of its errors.
+fn told(registry: &Registry, job: &mut Job) -> String {
+    let ran: Ran = job.run().exits_with(1);
+    blocks(&ran.log, &registry.url())
+}
+
+/// The errors in a log, each part of them on one line, with the page's server instead of the test's.
+fn blocks(log: &str, server: &str) -> String {
+    let host = |url: &str| url.split("//").last().unwrap_or_default().split(':').next().unwrap_or_default().to_owned();
+    let mut parts: Vec<String> = Vec::new();
+    let mut inside = false;
+    for line in log.lines() {
+        match line {
+            _ if ["error: ", "  caused by: ", "  hint: "].iter().any(|part| line.starts_with(part)) => {
+                inside = true;
+                parts.push(line.to_owned());
+            }
+            _ if inside && line.starts_with("         ") => {
+                let part = parts.last_mut().expect("a part goes before");
+                *part = format!("{part} {}", line.trim_start());
+            }
+            _ => inside = false,
+        }
+    }
+    let text = parts.join("\n").replace(server.trim_end_matches('/'), "https://git.example.com");
+    text.replace(&host(server), "git.example.com")
+}
+
+/// The blocks of the page, by their headings.
+fn page() -> BTreeMap<String, String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/troubleshooting.md");
+    let text = fs::read_to_string(path).expect("the page is there");
+    text.split("\n### ")
+        .skip(1)
+        .map(|section| {
+            let (heading, rest) = section.split_once('\n').expect("a heading ends");
+            let block = rest.split_once("```text\n").and_then(|(_, rest)| rest.split_once("\n```"));
+            (heading.to_owned(), block.map(|(block, _)| block.to_owned()).unwrap_or_default())
+        })
+        .collect()
+}
+
+#[test]
+fn the_page_has_every_error_as_it_is_printed() {
+    let mut page = page();
+    let mut wrong = Vec::new();
+    for (heading, case) in CASES {
+        let printed = case();
+        if page.remove(*heading).as_ref() != Some(&printed) {
+            wrong.push(format!("### {heading}\n\n```text\n{printed}\n```\n"));
+        }
+    }
+    assert!(wrong.is_empty(), "the page does not have these as they are printed:\n\n{}", wrong.join("\n"));
+    assert!(page.is_empty(), "nothing leads to these: {:?}", page.keys());
+}
