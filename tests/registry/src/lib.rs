@@ -50,7 +50,7 @@ use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::oneshot;
 
@@ -136,7 +136,10 @@ impl Registry {
         let served = Arc::clone(&shared);
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build();
-            runtime.expect("a runtime can be built").block_on(server::serve(listener, served, stopped));
+            let runtime = runtime.expect("a runtime can be built");
+            runtime.block_on(server::serve(listener, served, stopped));
+            // A hook that waits for what never comes must not hold up a test that failed.
+            runtime.shutdown_timeout(Duration::from_secs(2));
         });
         Self { shared, stop: Some(stop), thread: Some(thread) }
     }

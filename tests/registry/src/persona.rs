@@ -10,24 +10,24 @@ use crate::names::PATH_SEGMENT;
 /// One of the recorded servers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Persona {
-    /// Gitea 1.22.6 on `SQLite`.
+    /// Gitea 1.22.6 on SQLite.
     Gitea1_22,
-    /// Gitea 1.22.6 on `PostgreSQL`.
+    /// Gitea 1.22.6 on PostgreSQL.
     Gitea1_22Postgres,
-    /// Gitea 1.24.7 on `SQLite`.
+    /// Gitea 1.24.7 on SQLite.
     Gitea1_24,
-    /// Gitea 1.24.7 on `PostgreSQL`.
+    /// Gitea 1.24.7 on PostgreSQL.
     Gitea1_24Postgres,
-    /// Gitea 1.26.3 on `SQLite`.
+    /// Gitea 1.26.3 on SQLite.
     #[default]
     Gitea1_26,
-    /// Gitea 1.26.3 on `PostgreSQL`.
+    /// Gitea 1.26.3 on PostgreSQL.
     Gitea1_26Postgres,
-    /// Forgejo 7.0.16 on `SQLite`.
+    /// Forgejo 7.0.16 on SQLite.
     Forgejo7,
-    /// Forgejo 11.0.15 on `SQLite`.
+    /// Forgejo 11.0.15 on SQLite.
     Forgejo11,
-    /// Forgejo 15.0.3 on `SQLite`.
+    /// Forgejo 15.0.3 on SQLite.
     Forgejo15,
 }
 
@@ -228,7 +228,7 @@ impl Persona {
         self.is_gitea_1_26()
     }
 
-    /// How many characters a name may have before the database refuses it (`name:a*256`); `SQLite` takes all.
+    /// How many characters a name may have before the database refuses it (`name:a*256`); SQLite takes all.
     pub(crate) fn column_limit(self) -> Option<usize> {
         matches!(self, Gitea1_22Postgres | Gitea1_24Postgres | Gitea1_26Postgres).then_some(255)
     }

@@ -63,6 +63,15 @@ fn a_small_body_that_is_not_wanted_is_swallowed_and_the_connection_stays() {
 }
 
 #[test]
+fn a_client_that_wants_no_second_answer_gets_the_end() {
+    let registry = Registry::start(Persona::default());
+    let mut client = connect(&registry);
+    let got = client.ask(&Ask::new("GET", "/api/v1/version").header("Connection", "close")).unwrap();
+    assert_eq!((got.status, got.header("connection")), (200, Some("close")));
+    assert!(client.is_over());
+}
+
+#[test]
 fn a_client_that_asks_first_gets_its_401_without_sending_a_byte() {
     let registry = Registry::start(Persona::default());
     let mut client = connect(&registry);
@@ -130,22 +139,22 @@ fn a_large_body_arrives_as_it_was_sent() {
 #[test]
 fn uploads_that_run_at_the_same_time_are_counted() {
     let registry = Registry::start(Persona::default());
-    let together = Arc::new(Barrier::new(3));
+    let together = Arc::new(Barrier::new(6));
     let meet = Action::then(move |_| {
         together.wait();
     });
     registry.script(Fault::always(Match::put(""), Point::BeforeStore, meet));
     thread::scope(|scope| {
-        for name in ["a", "b", "c"] {
+        for name in ["a", "b", "c", "d", "e", "f"] {
             let path = format!("/api/packages/alice/generic/tool/1.0/{name}");
             let registry = &registry;
             scope.spawn(move || assert_eq!(ask(registry, Ask::put(&path, name)).status, 201));
         }
     });
-    assert_eq!(registry.max_uploads_in_flight(), 3);
+    assert_eq!(registry.max_uploads_in_flight(), 6);
     registry.clear_script();
     registry.forget_requests();
-    for name in ["d", "e", "f"] {
+    for name in ["g", "h", "i"] {
         ask(&registry, Ask::put(&format!("/api/packages/alice/generic/tool/1.0/{name}"), name));
         ask(&registry, Ask::new("GET", FILES));
     }
@@ -159,7 +168,7 @@ fn everything_lives_under_the_sub_path() {
     assert!(registry.url().ends_with("/git"));
     assert_eq!(ask(&registry, Ask::put(&format!("/git{FILE}"), "x")).status, 201);
     assert_eq!(ask(&registry, Ask::put(FILE, "x")).status, 404);
-    assert_eq!(ask(&registry, Ask::new("GET", &format!("/gitty{FILES}"))).status, 404);
+    assert_eq!(ask(&registry, Ask::new("GET", &format!("/git{}", FILES.trim_start_matches('/')))).status, 404);
     let list = ask(&registry, Ask::new("GET", "/git/api/v1/packages/alice?q=too")).text();
     assert!(list.contains(&format!("\"{}/alice/-/packages/generic/tool/1.0\"", registry.url())), "{list}");
     registry.rename_user("alice", "alicia");

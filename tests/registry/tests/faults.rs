@@ -74,6 +74,11 @@ fn silence_until_the_client_gives_up() {
         let registry = scripted(Match::put(""), at, Action::Hang);
         let mut client = connect(&registry);
         client.send(&signed(&registry, Ask::put(FILE, "hello\n"))).unwrap();
+        while registry.requests().is_empty() {
+            std::thread::yield_now();
+        }
+        assert_eq!(ask(&registry, Ask::new("GET", "/api/v1/version")).status, 200, "others are served");
+        assert_eq!(registry.requests()[0].finished, None, "{at:?}: it still runs");
         client.stop_sending().unwrap();
         if at == Point::AnswerByte(0) {
             assert_eq!(
@@ -143,7 +148,8 @@ fn an_answer_in_chunks_whose_end_is_missing() {
         registry.script(Fault::once(Match::list(), Point::AnswerByte(cut), Action::Close));
         assert_eq!(broken(&registry, Ask::new("GET", FILES)), io::ErrorKind::UnexpectedEof);
     }
-    assert_eq!(ask(&registry, Ask::new("GET", FILES)).body, whole.body);
+    registry.script(Fault::once(Match::list(), Point::AnswerByte(whole.body.len() as u64 + 1), Action::Close));
+    assert_eq!(ask(&registry, Ask::new("GET", FILES)).body, whole.body, "a point beyond the end is not reached");
 }
 
 #[test]

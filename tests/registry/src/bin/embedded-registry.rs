@@ -1,10 +1,11 @@
 //! Runs the registry by hand, for containers and for people.
 #![expect(clippy::print_stdout, reason = "the addresses and tokens it prints are what it is for")]
 
+use std::io;
 use std::process::ExitCode;
-use std::thread;
 
 use embedded_registry::{Options, Persona, Registry};
+use tokio::signal::unix::{SignalKind, signal};
 
 const USAGE: &str = "usage: embedded-registry [--persona NAME] [--address ADDRESS] [--port PORT] [--sub-path /PATH] [--size-limit BYTES]";
 
@@ -24,9 +25,25 @@ fn main() -> ExitCode {
     for (name, secret) in registry.world().secrets() {
         println!("  {name:18} {secret}");
     }
-    loop {
-        thread::park();
+    match wait_for_end() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            println!("can't wait for signals: {problem}");
+            ExitCode::FAILURE
+        }
     }
+}
+
+/// Waits for SIGINT or SIGTERM: killed at once, it would leave the uploads behind in the temporary directory.
+fn wait_for_end() -> io::Result<()> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        Ok(())
+    })
 }
 
 fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
