@@ -99,7 +99,7 @@ impl Advise for BadLine {
             Self::Parent => "Write the path relative to the workspace, or set `working-directory`".to_owned(),
             Self::Outside => {
                 "Write the path relative to the workspace, without `${{ github.workspace }}`: that is the \
-                              host's path, and a container has the workspace elsewhere"
+                              host's path, and GitHub rewrites it for a container in the first line only"
                     .to_owned()
             }
             Self::Git => "Take the line out, and copy what you want to publish to a folder of its own".to_owned(),

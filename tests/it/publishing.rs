@@ -1,5 +1,6 @@
 //! What a run publishes, what it asks for, and in which order.
 
+use std::fs::File;
 use std::process::Command;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -318,6 +319,30 @@ fn a_lost_answer_is_looked_up_on_the_registry() {
     job.file("dist/a", "1").file("dist/b", "22");
     let ran = job.run().exits_with(0).says("`b` had no good answer, but is on the registry bit for bit");
     assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["uploaded", "uploaded"]);
+}
+
+#[test]
+fn a_refusal_is_told_though_the_server_closes_in_the_middle_of_the_body() {
+    for _ in 0..50 {
+        let registry = Registry::start(Persona::default());
+        let mut job = Job::new(&registry);
+        job.file("dist/large", "");
+        let file = File::options().write(true).open(job.workspace().join("dist/large")).expect("the file is there");
+        file.set_len(200 << 20).expect("a sparse file");
+        // The token is good for the list and for the question, and revoked when the upload begins.
+        registry.script(Fault::once(put("large"), Point::Head, Action::then(|world| world.revoke("alice_write"))));
+        job.run().exits_with(1).says("`large` is not published").says("401 Unauthorized: Failed to authenticate user");
+    }
+}
+
+#[test]
+fn a_refusal_that_a_proxy_turns_into_a_502_is_told() {
+    let registry = Registry::start(Persona::default());
+    registry.script(Fault::once(Match::list(), Point::AfterStore, Action::then(|world| world.revoke("alice_write"))));
+    registry.script(Fault::once(put("a"), Point::Head, Action::Answer(Answer::html(502, "Bad Gateway"))));
+    let mut job = Job::new(&registry);
+    job.file("dist/a", "1");
+    job.run().exits_with(1).says("`a` is not published").says("401 Unauthorized: Failed to authenticate user");
 }
 
 #[test]
