@@ -323,14 +323,21 @@ fn a_lost_answer_is_looked_up_on_the_registry() {
 
 #[test]
 fn a_refusal_is_told_though_the_server_closes_in_the_middle_of_the_body() {
-    for _ in 0..50 {
+    let answer_and_close = || Action::Answer(Answer::text(401, "Failed to authenticate user"));
+    for round in 0..50 {
         let registry = Registry::start(Persona::default());
         let mut job = Job::new(&registry);
         job.file("dist/large", "");
         let file = File::options().write(true).open(job.workspace().join("dist/large")).expect("the file is there");
         file.set_len(200 << 20).expect("a sparse file");
-        // The token is good for the list and for the question, and revoked when the upload begins.
-        registry.script(Fault::once(put("large"), Point::Head, Action::then(|world| world.revoke("alice_write"))));
+        // The token is good for the list and for the question, and revoked while the upload runs. Then the server
+        // answers and closes at once, and the answer comes through, or is lost to a reset.
+        let (point, end) = match round % 2 {
+            0 => (Point::Head, answer_and_close()),
+            _ => (Point::RequestByte(1 << 20), Action::Reset),
+        };
+        registry.script(Fault::once(put("large"), point, Action::then(|world| world.revoke("alice_write"))));
+        registry.script(Fault::once(put("large"), point, end));
         job.run().exits_with(1).says("`large` is not published").says("401 Unauthorized: Failed to authenticate user");
     }
 }

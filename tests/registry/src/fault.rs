@@ -10,8 +10,8 @@ use crate::world::World;
 
 /// Something that goes wrong, or happens, during a request.
 ///
-/// Of several faults for the same point of a request the oldest that has turns left acts, and only its turns are used
-/// up; faults for different points do not know of each other.
+/// Of several faults for the same point of a request the oldest that has turns left acts, after the hooks that are
+/// older still, and only their turns are used up; faults for different points do not know of each other.
 #[derive(Clone, Debug)]
 pub struct Fault {
     /// Which requests it is about.
@@ -243,7 +243,7 @@ impl Faults {
     pub(crate) fn take(&self, head: &Head, call: Option<Call>) -> Vec<(Point, Action)> {
         let mut taken: Vec<(Point, Action)> = Vec::new();
         for fault in self.0.guard().iter_mut().filter(|fault| fault.times > 0 && fault.on.fits(head, call)) {
-            if taken.iter().any(|(point, _)| *point == fault.at) {
+            if taken.iter().any(|(point, action)| *point == fault.at && !matches!(action, Action::Then(_))) {
                 continue;
             }
             if fault.skip > 0 {

@@ -225,23 +225,22 @@ impl<'a> Exchange<'a> {
         Ok(!piece.is_empty())
     }
 
-    /// Lets the fault for this point act, if there is one.
+    /// Lets the faults for this point act, if there are any.
     async fn reach(&mut self, point: Point) -> Result<(), Stop> {
-        let Some(index) = self.faults.iter().position(|(at, _)| *at == point) else { return Ok(()) };
-        match self.faults.remove(index).1 {
-            Action::Reset => Err(Stop::End(End::Reset)),
-            Action::Close => Err(Stop::End(End::Close)),
-            Action::Answer(answer) => Err(Stop::Answer(answer)),
-            Action::StoreOtherBytes => Ok(()),
-            Action::Hang => {
-                self.connection.until_closed().await;
-                Err(Stop::End(End::Close))
-            }
-            Action::Then(hook) => {
-                tokio::task::block_in_place(|| hook(&self.shared.world));
-                Ok(())
+        while let Some(index) = self.faults.iter().position(|(at, _)| *at == point) {
+            match self.faults.remove(index).1 {
+                Action::Reset => return Err(Stop::End(End::Reset)),
+                Action::Close => return Err(Stop::End(End::Close)),
+                Action::Answer(answer) => return Err(Stop::Answer(answer)),
+                Action::StoreOtherBytes => {}
+                Action::Hang => {
+                    self.connection.until_closed().await;
+                    return Err(Stop::End(End::Close));
+                }
+                Action::Then(hook) => tokio::task::block_in_place(|| hook(&self.shared.world)),
             }
         }
+        Ok(())
     }
 
     /// Deals with a body that nobody wanted, as Go's server does; true if the connection can be used again.
