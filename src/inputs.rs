@@ -1,4 +1,4 @@
-//! The action's inputs: `INPUT_*` -> [`RawInputs`] (what was typed) -> [`Inputs`] (what it means).
+//! The action's inputs: `INPUT_*` -> `RawInputs` (what was typed) -> [`Inputs`] (what it means).
 //!
 //! Every rule about an input lives here, and nothing behind this module sees a raw string. All problems are found
 //! before anything is reported, so that one run names them all.

@@ -132,7 +132,7 @@ impl<W: Write + Send> Console<W> {
         const INDENT: &str = "         ";
         let mut lines = Vec::new();
         let mut line = prefix.to_owned();
-        for word in text.split(' ') {
+        for word in words(text) {
             let is_first = line.len() == prefix.len() && lines.is_empty() || line == INDENT;
             if !is_first && line.chars().count() + 1 + word.chars().count() > WIDTH {
                 lines.push(std::mem::replace(&mut line, format!("{INDENT}{word}")));
@@ -168,7 +168,11 @@ impl<W: Write + Send> Reporter for Console<W> {
             name => format!("as {}", Untrusted::new(name)),
         };
         let (version, count, size) = (env!("CARGO_PKG_VERSION"), files(header.files), Bytes(header.total_size));
-        self.line(&format!("generic-packages {version} on {}: {count}, {size}", self.runner));
+        let place = match self.runner {
+            Kind::None => "by hand".to_owned(),
+            runner => format!("on {runner}"),
+        };
+        self.line(&format!("generic-packages {version}, {place}: {count}, {size}"));
         self.line(&format!("  to {}, {user}", target.server));
         self.line(&format!("  as package {}/{}, version {}", target.owner, target.package, target.version));
     }
@@ -214,6 +218,15 @@ impl<W: Write + Send> Reporter for Console<W> {
             self.command("debug", &format!("{method} {path} {status} {} ms", took.as_millis()));
         }
     }
+}
+
+/// The words of a text; what stands between backticks is one.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let mut in_code = false;
+    text.split(move |character| {
+        in_code ^= character == '`';
+        character == ' ' && !in_code
+    })
 }
 
 /// A message of a length that fits beside a log.

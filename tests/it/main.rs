@@ -4,5 +4,6 @@
 //! in which it could come out (see [`harness::Job::run`]).
 
 mod harness;
+mod interface;
 mod publishing;
 mod troubleshooting;
