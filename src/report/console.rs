@@ -190,12 +190,8 @@ impl<W: Write + Send> Reporter for Console<W> {
         let percent = sent.saturating_mul(100).checked_div(*size).unwrap_or(100);
         let rate = Rate::of(*sent, *took);
         let left = rate.time_for(size - sent).map(|left| format!(", {} left", Span(left))).unwrap_or_default();
-        self.line(&format!(
-            "  {:<13}  {:>10}           {name}: {percent} % of {}, {rate}{left}",
-            "sending",
-            Bytes(*sent),
-            Bytes(*size)
-        ));
+        let (sent, size, took) = (Bytes(*sent), Bytes(*size), Span(*took));
+        self.line(&format!("  {:<13}  {sent:>10}  {took:>9}  {name}: {percent} % of {size}, {rate}{left}", "sending"));
     }
 
     fn progress_interval(&self) -> Duration {

@@ -31,6 +31,8 @@ pub(crate) struct Ran {
     pub(crate) log: String,
     /// The outputs, as a runner reads them.
     pub(crate) outputs: BTreeMap<String, String>,
+    /// The step's part of the job's summary.
+    pub(crate) summary: String,
     /// The `::add-mask::` lines.
     pub(crate) masks: Vec<String>,
 }
@@ -44,7 +46,9 @@ impl Job {
         let output = job.folder.path().join("output");
         job.variable("GITHUB_ACTIONS", "true");
         job.variable("GITHUB_WORKSPACE", workspace);
+        let summary = job.folder.path().join("summary");
         job.variable("GITHUB_OUTPUT", output);
+        job.variable("GITHUB_STEP_SUMMARY", summary);
         job.variable("GITHUB_REPOSITORY", "alice/widget");
         job.variable("GITHUB_REPOSITORY_OWNER", "alice");
         job.variable("GITHUB_REF", "refs/tags/v1.0.0");
@@ -120,7 +124,10 @@ impl Job {
     /// Runs the program to its end, and searches everything that it wrote for the secrets.
     pub(crate) fn run(&self) -> Ran {
         let output_file = self.folder.path().join("output");
-        fs::write(&output_file, "").expect("a runner makes the file");
+        let summary_file = self.folder.path().join("summary");
+        for file in [&output_file, &summary_file] {
+            fs::write(file, "").expect("a runner makes the file");
+        }
         let ran = self.command().output().expect("the program starts");
         let stdout = String::from_utf8(ran.stdout).expect("the log is UTF-8");
         let stderr = String::from_utf8(ran.stderr).expect("standard error is UTF-8");
@@ -128,14 +135,17 @@ impl Job {
         let (masks, log): (Vec<&str>, Vec<&str>) = stdout.lines().partition(|line| line.starts_with("::add-mask::"));
         let log = log.join("\n");
         let outputs = fs::read_to_string(&output_file).unwrap_or_default();
+        let summary = fs::read_to_string(&summary_file).unwrap_or_default();
         for form in self.secret_forms() {
             assert!(!log.contains(&form), "the log shows a secret:\n{log}");
             assert!(!outputs.contains(&form), "the outputs show a secret:\n{outputs}");
+            assert!(!summary.contains(&form), "the summary shows a secret:\n{summary}");
         }
         Ran {
             code: ran.status.code(),
             log,
             outputs: read_outputs(&outputs),
+            summary,
             masks: masks.into_iter().map(str::to_owned).collect(),
         }
     }

@@ -6,4 +6,5 @@
 mod harness;
 mod interface;
 mod publishing;
+mod reporting;
 mod troubleshooting;

@@ -1,0 +1,233 @@
+//! What a maintainer reads: the log as a whole, the annotations, the debug messages, the summary.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
+use generic_packages::inputs::Inputs;
+use generic_packages::package::FileName;
+use generic_packages::publish::publish;
+use generic_packages::registry::Timings;
+use generic_packages::report::{Console, Exchange, Header, Outcome, Progress, Reporter};
+use generic_packages::runner::{Environment, Runner};
+
+use crate::harness::{Job, Ran};
+
+/// A log without what differs from run to run: the registry's port and the seconds.
+fn stable(ran: &Ran, registry: &Registry) -> String {
+    let log = ran.log.replace(&registry.url(), "https://git.example.com");
+    let timeless = |line: &str| match line.split_once(" s  ") {
+        Some((head, name)) if line.starts_with("  uploaded") => {
+            format!("{}0.0 s  {name}", &head[..head.rfind(' ').map_or(0, |at| at + 1)])
+        }
+        _ => line.to_owned(),
+    };
+    log.lines().map(timeless).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_log_of_a_good_release_is_short_and_ends_with_the_link() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    job.file("dist/app.tar.gz", vec![0; 300_000]).file("dist/SHA256SUMS", "0000  app.tar.gz\n");
+    let ran = job.run().exits_with(0);
+    assert_eq!(
+        stable(&ran, &registry),
+        "\
+generic-packages 0.1.0, on GitHub Actions: 2 files, 292.9 KiB
+  to https://git.example.com, as alice
+  as package alice/widget, version v1.0.0
+  uploaded             17 B      0.0 s  SHA256SUMS
+  uploaded        292.9 KiB      0.0 s  app.tar.gz
+2 files on the registry, verified by size and SHA-256: 2 uploaded; see
+         https://git.example.com/alice/-/packages/generic/widget/v1.0.0"
+    );
+}
+
+#[test]
+fn the_log_of_a_wrong_token_ends_with_the_cause_and_the_cure() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    job.file("dist/app.tar.gz", "app").token("0123456789abcdef0123456789abcdef01234567");
+    let ran = job.run().exits_with(1);
+    assert_eq!(
+        stable(&ran, &registry),
+        "\
+generic-packages 0.1.0, on GitHub Actions: 1 file, 3 B
+  to https://git.example.com, as alice
+  as package alice/widget, version v1.0.0
+  not-attempted         3 B             app.tar.gz
+error: the registry does not say which files the version has: GET
+         https://git.example.com/api/v1/packages/alice/generic/widget/v1.0.0/files
+  caused by: 401 Unauthorized: invalid username, password or token
+  hint: Make a new personal token with the scope write:package: this one is wrong or expired;
+         https://git.example.com/user/settings/applications
+0 of 1 file on the registry: 1 not-attempted
+::error title=generic-packages::the registry does not say which files the version has: 401 Unauthorized: \
+invalid username, password or token. 0 of 1 file on the registry: 1 not-attempted"
+    );
+}
+
+#[test]
+fn the_log_of_a_typo_in_a_pattern_says_what_lies_there() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    job.file("dist/app.tar.gz", "app").file("README.md", "").input("files", "dits/*.tar.gz");
+    let ran = job.run().exits_with(2);
+    assert_eq!(
+        stable(&ran, &registry),
+        "\
+error: no file matches `dits/*.tar.gz`: in the workspace there are README.md, dist/
+  hint: Correct the pattern, or build the file first; `if-no-files-found: warn` goes on without it
+Nothing was sent
+::error title=generic-packages::no file matches `dits/*.tar.gz`: in the workspace there are README.md, dist/. \
+Nothing was sent"
+    );
+}
+
+#[test]
+fn nothing_is_wider_than_a_hundred_columns_but_names_and_urls() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    job.input("if-no-files-found", "wran").input("files", "../a\n/b\n{a\n.git/x").input("version", " ");
+    let ran = job.without("INPUT_TOKEN").without("GITHUB_ACTIONS").run().exits_with(2);
+    for line in ran.log.lines() {
+        let widest = line.split_whitespace().map(|word| word.chars().count()).max().unwrap_or_default();
+        assert!(line.chars().count() <= 100.max(widest + 9), "{line}");
+    }
+}
+
+#[test]
+fn annotations_come_last_and_warnings_have_one_too() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    job.file("dist/a", "1").input("files", "dist/*\nnone/*").input("if-no-files-found", "warn");
+    let lines = |ran: &Ran| ran.log.lines().map(str::to_owned).collect::<Vec<_>>();
+    let ran = job.run().exits_with(0);
+    let log = lines(&ran);
+    assert!(log.iter().any(|line| line.starts_with("warning: no file matches `none/*`")), "{log:?}");
+    assert!(log.last().is_some_and(|line| line.starts_with("::warning title=generic-packages::no file matches")));
+    registry.script(Fault::always(Match::list(), Point::Head, Action::Answer(Answer::text(500, "100% wrong\r::x"))));
+    let log = lines(&job.run().exits_with(1));
+    let commands: Vec<&String> = log.iter().skip_while(|line| !line.starts_with("::")).collect();
+    assert_eq!(commands.len(), 2, "{log:?}");
+    assert!(commands[1].starts_with("::error title=generic-packages::"), "{log:?}");
+    assert!(commands[1].contains("100%25 wrong\\r: :x"), "{log:?}");
+    // By hand nobody reads them.
+    assert!(!job.without("GITHUB_ACTIONS").run().exits_with(1).log.contains("::error"));
+}
+
+#[test]
+fn a_long_list_of_what_was_not_attempted_is_folded() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    for number in 0..21 {
+        job.file(format!("dist/{number}"), "1");
+    }
+    job.token("0123456789abcdef0123456789abcdef01234567");
+    job.run().exits_with(1).says("::group::21 files not attempted").says("::endgroup::");
+}
+
+#[test]
+fn with_runner_debug_each_request_is_told_without_its_headers() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    job.file("dist/a b", "1").variable("RUNNER_DEBUG", "1");
+    let ran = job.run().exits_with(0);
+    let debug: Vec<&str> = ran.log.lines().filter(|line| line.starts_with("::debug::")).collect();
+    assert_eq!(debug.len(), registry.requests().len());
+    // The runner takes `%25` for `%`.
+    assert!(debug[1].starts_with("::debug::PUT /api/packages/alice/generic/widget/v1.0.0/a%2520b 201 "), "{debug:?}");
+    assert!(!job.without("RUNNER_DEBUG").run().log.contains("::debug::"));
+}
+
+#[test]
+fn the_summary_has_a_table_with_links_and_what_failed() {
+    let registry = Registry::start(Persona::default());
+    registry.seed("alice", "widget", "v1.0.0", "b|c", b"other");
+    let mut job = Job::new(&registry);
+    job.file("dist/a", "hello\n").file("dist/{x}", "1");
+    let ran = job.run().exits_with(0);
+    let url = format!("{}/api/packages/alice/generic/widget/v1.0.0", registry.url());
+    let hash = "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03";
+    assert!(ran.summary.contains(&format!("| [a](<{url}/a>) | 6 B | `{hash}` | uploaded |")), "{}", ran.summary);
+    assert!(ran.summary.contains(&format!("| [\\{{x\\}}](<{url}/%7Bx%7D>) | 1 B |")), "{}", ran.summary);
+    assert!(ran.summary.contains("/alice/-/packages/generic/widget/v1.0.0>)"), "{}", ran.summary);
+    job.file("dist/a", "other");
+    let ran = job.run().exits_with(1);
+    assert!(ran.summary.contains("6 bytes there\\, 5 bytes here**<br>hint: Use a new version"), "{}", ran.summary);
+}
+
+#[test]
+fn a_summary_that_would_be_too_long_is_shortened_and_says_so() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    for number in 0..1_500 {
+        let name = format!("{number:0>250}");
+        registry.seed("alice", "widget", "v1.0.0", &name, b"1");
+        job.file(format!("dist/{name}"), "1");
+    }
+    let ran = job.run().exits_with(0);
+    assert!(ran.summary.len() < 1 << 20);
+    assert!(ran.summary.contains("more would make it too long"));
+}
+
+/// Hears of progress, and tells when it has.
+#[derive(Default)]
+struct Listener {
+    heard: Arc<(Mutex<bool>, Condvar)>,
+    wrong: AtomicUsize,
+}
+
+impl Reporter for Listener {
+    fn begins(&self, _: &Header<'_>) {}
+    fn warns(&self, _: &str) {}
+    fn file_ends(&self, _: &Outcome, _: Option<Duration>) {}
+    fn request_ends(&self, _: &Exchange<'_>) {}
+    fn progress_interval(&self) -> Duration {
+        Duration::from_millis(1)
+    }
+    fn progresses(&self, progress: &Progress<'_>) {
+        self.wrong.fetch_add(usize::from(progress.sent > progress.size), Ordering::Relaxed);
+        *self.heard.0.lock().expect("nobody panics") = true;
+        self.heard.1.notify_all();
+    }
+}
+
+#[test]
+fn an_upload_that_takes_long_is_heard_of_while_it_runs() {
+    let registry = Registry::start(Persona::default());
+    let listener = Listener::default();
+    let heard = Arc::clone(&listener.heard);
+    // The upload does not end before it was heard of; the time-out ends the test where that never happens.
+    let wait = Action::then(move |_| {
+        let guard = heard.0.lock().expect("nobody panics");
+        drop(heard.1.wait_timeout_while(guard, Duration::from_secs(20), |heard| !*heard));
+    });
+    registry.script(Fault::once(Match::put("/v1.0.0/a"), Point::BeforeStore, wait));
+    let mut job = Job::new(&registry);
+    job.file("dist/a", "1");
+    let environment = Environment::new(job.environment(), job.workspace());
+    let runner = Runner::detect(&environment);
+    let inputs = Inputs::read(&environment, &runner).inputs.expect("good inputs");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let publication = runtime.block_on(publish(&inputs, Timings::default(), &listener)).expect("nothing to put right");
+    assert!(publication.is_complete());
+    assert!(*listener.heard.0.lock().expect("nobody panics"), "no progress was reported");
+    assert_eq!(listener.wrong.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn progress_tells_bytes_percent_rate_and_time_left() {
+    let environment = Environment::new([], "/");
+    let mut log = Vec::new();
+    let console = Console::new(&mut log, &Runner::detect(&environment), None);
+    let name = FileName::parse("app.tar.gz").expect("a name");
+    console.progresses(&Progress { name: &name, sent: 30 << 20, size: 120 << 20, took: Duration::from_secs(10) });
+    drop(console);
+    assert_eq!(
+        String::from_utf8(log).expect("UTF-8"),
+        "  sending          30.0 MiB     10.0 s  app.tar.gz: 25 % of 120.0 MiB, 3.0 MiB/s, 30.0 s left\n"
+    );
+}
