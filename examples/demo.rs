@@ -44,8 +44,12 @@ fn main() -> anyhow::Result<()> {
 
 /// Builds the program that the action runs, and gives its path.
 fn build() -> anyhow::Result<PathBuf> {
-    let built = Command::new(env!("CARGO")).args(["build", "--quiet", "--bin", "generic-packages"]).status()?;
-    ensure!(built.success(), "the program cannot be built");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--bin", "generic-packages"]);
+    if !cfg!(debug_assertions) {
+        cargo.arg("--release");
+    }
+    ensure!(cargo.status()?.success(), "the program cannot be built");
     let example = std::env::current_exe()?;
     let folder = example.parent().and_then(Path::parent).context("examples lie in a folder of the build")?;
     Ok(folder.join("generic-packages"))

@@ -6,7 +6,7 @@
 //! 2. [`inputs`]: `INPUT_*` -> [`inputs::Inputs`], with [`secret`] and the names of [`package`];
 //! 3. [`files`]: patterns -> the local files;
 //! 4. [`publish`]: the use case, top to bottom, with
-//!    [`plan`] (pure: what to do with each file, or why not),
+//!    [`plan`] (pure: files and the [`listing`] -> what to do with each file, or why not),
 //!    [`registry`] (the HTTP client) and [`checksum`];
 //! 5. [`report`]: outcomes -> log, outputs and exit code; all text from outside goes through [`untrusted`].
 //!
@@ -16,6 +16,7 @@ pub mod advice;
 pub mod checksum;
 pub mod files;
 pub mod inputs;
+pub mod listing;
 pub mod package;
 pub mod plan;
 pub mod publish;

@@ -10,6 +10,7 @@ use generic_packages::publish::publish;
 use generic_packages::registry::Timings;
 use generic_packages::report::{self, Console, Ending, Reporter as _};
 use generic_packages::runner::{Environment, Runner};
+use generic_packages::untrusted::Untrusted;
 use indicatif::{MultiProgress, ProgressDrawTarget};
 
 const HELP: &str = include_str!("help.txt");
@@ -20,7 +21,8 @@ fn main() -> anyhow::Result<ExitCode> {
         ["publish"] => run(),
         ["--help" | "-h" | "help"] => say(HELP, 0),
         ["--version" | "-V"] => say(concat!("generic-packages ", env!("CARGO_PKG_VERSION"), "\n"), 0),
-        _ => say(HELP, 2),
+        [] => say(HELP, 2),
+        [unknown, ..] => say(&format!("error: unknown command `{}`\n\n{HELP}", Untrusted::new(unknown)), 2),
     }
 }
 
@@ -40,14 +42,14 @@ fn run() -> anyhow::Result<ExitCode> {
     let ending = match reading.inputs {
         Ok(inputs) => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            match runtime.block_on(publish(&inputs, Timings::default(), &console)) {
-                Ok(publication) => Ending::Published(publication.into()),
-                Err(errors) => Ending::rejected(errors),
-            }
+            let published = runtime.block_on(publish(&inputs, Timings::default(), &console));
+            // A thread that waits for a disk must not keep the program from its end.
+            runtime.shutdown_background();
+            published.map_or_else(Ending::rejected, |publication| Ending::Published(publication.into()))
         }
         Err(errors) => Ending::rejected(errors),
     };
-    for warning in report::hand_over(&ending, &runner) {
+    for warning in report::hand_over(&ending, &runner, &reading.redactor) {
         console.warns(&warning);
     }
     console.closes(&ending);

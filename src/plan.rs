@@ -6,8 +6,8 @@ use std::fmt;
 use crate::advice::Advise;
 use crate::checksum::Sha256;
 use crate::files::LocalFile;
+use crate::listing::{Listing, RegistryFile};
 use crate::package::{BadName, FileName};
-use crate::registry::{Listing, RegistryFile};
 use crate::report::units::Bytes;
 use crate::secret::Redactor;
 use crate::untrusted::Untrusted;
@@ -102,7 +102,7 @@ pub enum Step {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct Conflict {
     name: FileName,
-    /// The name as the registry spells it.
+    /// What the registry has, under its own spelling of the name.
     theirs: RegistryFile,
     size: u64,
     sha256: Option<Sha256>,
@@ -115,15 +115,11 @@ impl fmt::Display for Conflict {
             write!(f, "it is called `{}` there, ", Untrusted::new(&self.theirs.name))?;
         }
         match self.sha256 {
-            None => write!(f, "{} there, {} here", Bytes::exact(self.theirs.size), Bytes::exact(self.size)),
-            Some(ours) => {
-                write!(
-                    f,
-                    "{} in both places, SHA-256 {} there, {ours} here",
-                    Bytes::exact(self.size),
-                    self.theirs.sha256
-                )
+            Some(ours) if self.theirs.size == self.size => {
+                let size = Bytes::exact(self.size);
+                write!(f, "{size} in both places, SHA-256 {} there, {ours} here", self.theirs.sha256)
             }
+            _ => write!(f, "{} there, {} here", Bytes::exact(self.theirs.size), Bytes::exact(self.size)),
         }
     }
 }

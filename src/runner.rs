@@ -1,5 +1,6 @@
 //! Which runner started us, and what it tells a step through the environment.
 
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,10 @@ pub struct Environment {
 impl Environment {
     /// Takes the environment's variables, as they are, and the working directory.
     pub fn new(variables: impl IntoIterator<Item = (OsString, OsString)>, directory: impl Into<PathBuf>) -> Self {
-        Self { variables: variables.into_iter().collect(), directory: directory.into() }
+        // A name can stand there twice; the first is what other programs read.
+        let mut known = HashSet::new();
+        let variables = variables.into_iter().filter(|(name, _)| known.insert(name.clone())).collect();
+        Self { variables, directory: directory.into() }
     }
 
     /// The variables in the order in which the system gave them.
@@ -33,11 +37,20 @@ impl Environment {
         &self.directory
     }
 
-    /// The variables that are valid UTF-8 and not empty; empty means not set.
+    /// A variable as the system has it; empty means not set.
+    fn path(&self, name: &str) -> Option<PathBuf> {
+        let (_, value) = self.variables().find(|(known, value)| *known == name && !value.is_empty())?;
+        Some(value.into())
+    }
+
+    /// The variables that are text, of the names that runners use: envy does not regard case, and what a shell calls
+    /// `act` is no runner.
     fn texts(&self) -> impl Iterator<Item = (String, String)> {
-        self.variables()
-            .filter_map(|(name, value)| Some((name.to_str()?.to_owned(), value.to_str()?.to_owned())))
-            .filter(|(_, value)| !value.is_empty())
+        let is_runners = |name: &&str| !name.contains(|c: char| c.is_ascii_lowercase());
+        self.variables().filter_map(move |(name, value)| {
+            let name = name.to_str().filter(is_runners)?;
+            Some((name.to_owned(), value.to_str().filter(|value| !value.is_empty())?.to_owned()))
+        })
     }
 }
 
@@ -75,14 +88,11 @@ struct Variables {
     gitea_actions: Option<String>,
     github_actions: Option<String>,
     act: Option<String>,
-    github_workspace: Option<PathBuf>,
-    github_output: Option<PathBuf>,
     github_server_url: Option<String>,
     github_repository: Option<String>,
     github_repository_owner: Option<String>,
     github_ref: Option<String>,
     github_actor: Option<String>,
-    github_step_summary: Option<PathBuf>,
     github_token: Option<Secret>,
     gitea_token: Option<Secret>,
     forgejo_token: Option<Secret>,
@@ -118,14 +128,18 @@ pub struct Runner {
 
 impl Runner {
     /// Reads the variables that runners set.
+    ///
+    /// # Panics
+    /// Never: what is read is optional text, each name once.
     #[must_use]
     pub fn detect(environment: &Environment) -> Self {
-        // Every field is optional text, so nothing in here can be of the wrong form.
-        let variables: Variables = envy::from_iter(environment.texts()).unwrap_or_default();
+        let variables: Variables =
+            envy::from_iter(environment.texts()).expect("every field is optional text, and every name there once");
         let kind = match &variables {
             v if v.forgejo_actions.is_some() => Kind::Forgejo,
             v if v.gitea_actions.is_some() => Kind::Gitea,
-            v if v.act.is_some() => Kind::Act,
+            // act sets GITHUB_ACTIONS too.
+            v if v.github_actions.is_some() && v.act.is_some() => Kind::Act,
             v if v.github_actions.is_some() => Kind::GitHub,
             _ => Kind::None,
         };
@@ -135,14 +149,14 @@ impl Runner {
         };
         Self {
             kind,
-            workspace: variables.github_workspace.unwrap_or_else(|| environment.directory().to_owned()),
-            output: variables.github_output,
+            workspace: environment.path("GITHUB_WORKSPACE").unwrap_or_else(|| environment.directory().to_owned()),
+            output: environment.path("GITHUB_OUTPUT"),
             server_url: variables.github_server_url,
             owner: variables.github_repository_owner.or(owner),
             repository,
             git_ref: variables.github_ref,
             actor: variables.github_actor,
-            summary: variables.github_step_summary,
+            summary: environment.path("GITHUB_STEP_SUMMARY"),
             debug: variables.runner_debug.is_some_and(|debug| debug == "1"),
             jobs_own: [variables.github_token, variables.gitea_token, variables.forgejo_token]
                 .into_iter()

@@ -133,6 +133,23 @@ impl Redactor {
         clean
     }
 
+    /// The text without any form of the secret, and without what may be the beginning of one at its end: for a text
+    /// that was cut off.
+    #[must_use]
+    pub fn redact_cut(&self, text: &str) -> String {
+        let mut clean = self.redact(text).into_owned();
+        let begins = |length: usize| {
+            clean.is_char_boundary(clean.len() - length)
+                && self.forms.iter().any(|form| form.starts_with(&clean[clean.len() - length..]))
+        };
+        let longest = self.forms.first().map_or(0, String::len).min(clean.len());
+        if let Some(length) = (1..=longest).rev().find(|&length| begins(length)) {
+            clean.truncate(clean.len() - length);
+            clean.push_str("***");
+        }
+        clean
+    }
+
     /// Whether the text holds any form of the secret.
     #[must_use]
     pub fn finds(&self, text: &str) -> bool {
@@ -190,5 +207,13 @@ mod tests {
             assert!(redactor.redact(echo).contains("***"), "{echo}");
         }
         assert_eq!(redactor.redact("nothing here"), "nothing here");
+    }
+
+    #[test]
+    fn a_form_that_is_cut_off_is_taken_out_too() {
+        let redactor = credentials().redactor();
+        assert_eq!(redactor.redact_cut("sha: s3cret/t0ken+"), "sha: ***");
+        assert_eq!(redactor.redact_cut("a s3cret/t0ken+x b"), "a *** b");
+        assert_eq!(redactor.redact_cut("nothing here"), "nothing here");
     }
 }

@@ -16,15 +16,25 @@ impl Untrusted {
     /// The longest text shown, in characters; a name on the registry has 255 at most.
     const LONGEST: usize = 600;
 
-    /// Makes a text harmless.
+    /// Makes a text harmless, and cuts it where people stop reading.
     #[must_use]
     pub fn new(text: &str) -> Self {
+        Self::up_to(Self::LONGEST, text)
+    }
+
+    /// Makes a text harmless, however long it is. What is harmless already stays as it is.
+    #[must_use]
+    pub fn whole(text: &str) -> Self {
+        Self::up_to(usize::MAX, text)
+    }
+
+    fn up_to(longest: usize, text: &str) -> Self {
         let mut clean = String::with_capacity(text.len());
         if text.trim_start().starts_with("::") {
             clean.push('\\');
         }
         for (count, character) in text.chars().enumerate() {
-            if count == Self::LONGEST {
+            if count == longest {
                 clean.push('…');
                 break;
             }
@@ -93,6 +103,7 @@ mod tests {
         assert_eq!(shown("  ::debug::x"), "\\  ::debug::x");
         assert_eq!(shown("x ##[add-path]y"), "x ##\\[add-path]y");
         assert_eq!(shown("###[x]"), "###\\[x]");
+        assert_eq!(shown(&shown("::a ##[b]\n")), shown("::a ##[b]\n"));
     }
 
     #[test]

@@ -2,17 +2,18 @@
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use rustix::fs::{Mode, OFlags, openat};
+use rustix::io::Errno;
 
 use super::pattern::is_git;
 use crate::advice::Advise;
-use crate::checksum::{Hasher, Sha256};
 use crate::untrusted::Untrusted;
 
 /// How much is read at a time, in bytes: large enough that system calls do not count, small enough that dozens of
@@ -26,8 +27,10 @@ pub struct LocalFile {
     pub path: PathBuf,
     /// The length in bytes.
     pub size: u64,
-    /// The path without any links, to be opened.
-    real: PathBuf,
+    /// The workspace, without any links in its path.
+    workspace: PathBuf,
+    /// The path in the workspace without any links, to be opened.
+    within: PathBuf,
     identity: Identity,
 }
 
@@ -89,6 +92,12 @@ pub enum FileFault {
     /// A name that no URL could carry.
     #[error("has a name that is not valid UTF-8")]
     NotUtf8,
+    /// A file that was there when it was checked.
+    #[error("is no longer there")]
+    Gone,
+    /// A file that gives nothing.
+    #[error("could not be read on for {} s", .0.as_secs())]
+    Stalled(Duration),
     /// Another file, or other content, since it was checked.
     #[error("has changed while it was being published")]
     Changed,
@@ -96,6 +105,10 @@ pub enum FileFault {
     #[error("cannot be read")]
     System(#[source] io::Error),
 }
+
+/// What makes files and folders readable.
+pub(super) const READABLE: &str =
+    "Give the step the right to read it, for example with `chmod -R a+rX` in a step before";
 
 impl Advise for FileError {
     fn advice(&self) -> Option<String> {
@@ -111,13 +124,13 @@ impl Advise for FileError {
             FileFault::Outside => "Copy the file into the workspace".to_owned(),
             FileFault::Git => "Copy what you want to publish to a folder of its own".to_owned(),
             FileFault::NotUtf8 => "Rename the file; the registry takes ASCII names".to_owned(),
-            FileFault::Changed => {
+            FileFault::Gone | FileFault::Changed => {
                 "Let everything that writes the file end before this step, then run it again".to_owned()
             }
-            FileFault::System(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                "Give the step the right to read it, for example with `chmod -R a+rX` in a step before".to_owned()
+            FileFault::System(error) if error.kind() == io::ErrorKind::PermissionDenied => READABLE.to_owned(),
+            FileFault::Stalled(_) | FileFault::System(_) => {
+                "Look at the disk and the mounts of the runner, then run the step again".to_owned()
             }
-            FileFault::System(_) => "Look at the disk and the mounts of the runner, then run the step again".to_owned(),
         })
     }
 }
@@ -129,24 +142,13 @@ impl LocalFile {
     }
 
     fn find(workspace: &Path, path: &Path) -> Result<Self, FileFault> {
-        let typed = workspace.join(path);
         if path.to_str().is_none() {
             return Err(FileFault::NotUtf8);
         }
-        let real = match typed.canonicalize() {
-            Ok(real) => real,
-            Err(error) if error.kind() == io::ErrorKind::NotFound && typed.is_symlink() => {
-                return Err(FileFault::BrokenLink);
-            }
-            Err(error) => return Err(FileFault::System(error)),
-        };
-        let Ok(within) = real.strip_prefix(workspace) else { return Err(FileFault::Outside) };
-        if within.iter().any(is_git) {
-            return Err(FileFault::Git);
-        }
-        regular(&fs::metadata(&real).map_err(FileFault::System)?)?;
-        let (_, metadata) = open(&real)?;
-        Ok(Self { path: path.to_owned(), size: metadata.len(), real, identity: Identity::of(&metadata) })
+        let within = resolve(workspace, path)?;
+        let (_, metadata) = open(workspace, &within)?;
+        let identity = Identity::of(&metadata);
+        Ok(Self { path: path.to_owned(), size: metadata.len(), workspace: workspace.to_owned(), within, identity })
     }
 
     /// The file's own name, which is its name on the registry.
@@ -181,19 +183,10 @@ impl LocalFile {
         Ok(held.is_none_or(take))
     }
 
-    /// The hash of the content.
-    pub fn hash(&self) -> Result<Sha256, FileError> {
-        let mut hasher = Hasher::default();
-        self.read(|chunk| {
-            hasher.update(&chunk);
-            true
-        })?;
-        Ok(hasher.finish())
-    }
-
     /// Opens the file, if it still is what was checked.
     fn open(&self) -> Result<File, FileError> {
-        let opened = open(&self.real).and_then(|(file, metadata)| self.same(&metadata).map(|()| file));
+        let opened =
+            open(&self.workspace, &self.within).and_then(|(file, metadata)| self.same(&metadata).map(|()| file));
         opened.map_err(|fault| self.error(fault))
     }
 
@@ -201,11 +194,8 @@ impl LocalFile {
     /// its place.
     fn still_the_same(&self, file: &File) -> Result<(), FileFault> {
         self.same(&file.metadata().map_err(FileFault::System)?)?;
-        match fs::symlink_metadata(&self.real) {
-            Ok(metadata) => self.same(&metadata),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(FileFault::Changed),
-            Err(error) => Err(FileFault::System(error)),
-        }
+        let (_, named) = open(&self.workspace, &self.within)?;
+        self.same(&named)
     }
 
     fn same(&self, metadata: &Metadata) -> Result<(), FileFault> {
@@ -217,14 +207,35 @@ impl LocalFile {
     }
 }
 
-/// Opens a path for reading without following a link in its last component and without waiting for the other end of
-/// a FIFO that may have taken the file's place.
-fn open(path: &Path) -> Result<(File, Metadata), FileFault> {
-    let opened = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path);
-    let file = opened.map_err(|error| match error.raw_os_error() {
-        Some(libc::ELOOP) => FileFault::Changed,
+/// Where a path in the workspace leads: the path below the workspace without any links in it. Both are paths of folders
+/// or files that exist.
+pub(super) fn resolve(workspace: &Path, path: &Path) -> Result<PathBuf, FileFault> {
+    let typed = workspace.join(path);
+    let real = typed.canonicalize().map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound if typed.is_symlink() => FileFault::BrokenLink,
         _ => FileFault::System(error),
     })?;
+    let within = real.strip_prefix(workspace).map_err(|_| FileFault::Outside)?;
+    if within.iter().any(is_git) { Err(FileFault::Git) } else { Ok(within.to_owned()) }
+}
+
+/// Opens a path in the workspace for reading. No link is followed in any component, so that a folder that is swapped
+/// for one cannot lead elsewhere; and the other end of a FIFO that took the file's place is not waited for.
+fn open(workspace: &Path, within: &Path) -> Result<(File, Metadata), FileFault> {
+    const ENTER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+    const READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+    let fault = |error: Errno| match error {
+        Errno::NOENT => FileFault::Gone,
+        // What was a folder or a file is a link now, or the other way round.
+        Errno::LOOP | Errno::NOTDIR => FileFault::Changed,
+        error => FileFault::System(error.into()),
+    };
+    let mut folder = rustix::fs::open(workspace, ENTER, Mode::empty()).map_err(fault)?;
+    for component in within.parent().into_iter().flatten() {
+        folder = openat(&folder, component, ENTER, Mode::empty()).map_err(fault)?;
+    }
+    let name = within.file_name().ok_or(FileFault::Folder)?;
+    let file = File::from(openat(&folder, name, READ, Mode::empty()).map_err(fault)?);
     let metadata = file.metadata().map_err(FileFault::System)?;
     regular(&metadata)?;
     Ok((file, metadata))

@@ -136,6 +136,9 @@ pub enum SelectError {
     /// Lines that take away all that the others found.
     #[error("the lines that begin with `!` take away every file")]
     AllTakenAway,
+    /// A folder that a line with `!` names.
+    #[error("`!{path}` names a folder, and takes no file away", path = Untrusted::path(.0))]
+    TakesFolderAway(PathBuf),
     /// A folder that cannot be listed.
     #[error("folder {path} cannot be listed", path = Untrusted::path(.path))]
     Walk {
@@ -155,9 +158,8 @@ impl Advise for SelectError {
         match self {
             Self::NoneFound { near, .. } => Some(near.advice().to_owned()),
             Self::AllTakenAway => Some("Take one of these lines out".to_owned()),
-            Self::Walk { .. } => {
-                Some("Give the step the right to read it, for example with `chmod -R a+rX` in a step before".to_owned())
-            }
+            Self::TakesFolderAway(path) => Some(format!("Write `!{}/**` for the files in it", Untrusted::path(path))),
+            Self::Walk { .. } => Some(local::READABLE.to_owned()),
             Self::File(error) => error.advice(),
         }
     }
@@ -168,29 +170,32 @@ pub fn select(selection: &Selection) -> Result<Selected, Vec<SelectError>> {
     let mut paths = BTreeSet::<PathBuf>::new();
     let mut warnings = Vec::new();
     let mut errors = Vec::new();
+    let mut links = BTreeSet::<PathBuf>::new();
     for line in &selection.lines {
         if line.takes_away {
-            let before = paths.len();
-            paths.retain(|path| !line.matches(path, selection.matching()));
-            if line.names_one_path && selection.workspace.join(&line.literal).is_dir() {
-                errors.push(FileError { path: line.literal.clone(), fault: FileFault::Folder }.into());
-            } else if paths.len() == before && selection.if_none_found != IfNoneFound::Ignore {
-                warnings.push(format!("`{}` takes nothing away", Untrusted::new(&line.text)));
+            match take_away(selection, line, &mut paths) {
+                Ok(None) => {}
+                Ok(Some(warning)) => warnings.push(warning),
+                Err(error) => errors.push(error),
             }
             continue;
         }
         match find(selection, line) {
-            Ok(found) if found.is_empty() => {
-                let missing = none_found(selection, line);
-                match selection.if_none_found {
-                    IfNoneFound::Error => errors.push(missing),
-                    IfNoneFound::Warn => warnings.push(missing.to_string()),
-                    IfNoneFound::Ignore => {}
-                }
+            Ok(met) if met.files.is_empty() => match (none_found(selection, line), selection.if_none_found) {
+                (missing @ SelectError::NoneFound { .. }, IfNoneFound::Warn) => warnings.push(missing.to_string()),
+                (SelectError::NoneFound { .. }, IfNoneFound::Ignore) => {}
+                (error, _) => errors.push(error),
+            },
+            Ok(met) => {
+                paths.extend(met.files);
+                links.extend(met.links);
             }
-            Ok(found) => paths.extend(found),
             Err(error) => errors.push(error),
         }
+    }
+    if !links.is_empty() {
+        let links = names(&links);
+        warnings.push(format!("links to folders are not entered: {links}; a line such as `link/**` enters one"));
     }
     let any_found = !paths.is_empty();
     let mut files = Vec::new();
@@ -206,14 +211,40 @@ pub fn select(selection: &Selection) -> Result<Selected, Vec<SelectError>> {
     if errors.is_empty() { Ok(Selected { files, warnings }) } else { Err(errors) }
 }
 
-/// The paths that a line stands for, relative to the workspace; folders only where the line names one.
-fn find(selection: &Selection, line: &Line) -> Result<Vec<PathBuf>, SelectError> {
+/// Takes away what a line stands for; the same rule as for lines that add: an existing file's name means that file.
+fn take_away(selection: &Selection, line: &Line, paths: &mut BTreeSet<PathBuf>) -> Result<Option<String>, SelectError> {
+    let named = selection.workspace.join(&line.literal);
+    if line.names_one_path && named.is_dir() {
+        return Err(SelectError::TakesFolderAway(line.literal.clone()));
+    }
+    let before = paths.len();
+    if named.symlink_metadata().is_ok_and(|metadata| !metadata.is_dir()) {
+        paths.remove(&line.literal);
+    } else {
+        paths.retain(|path| !line.matches(path, selection.matching()));
+    }
+    let in_vain = paths.len() == before && selection.if_none_found != IfNoneFound::Ignore;
+    Ok(in_vain.then(|| format!("`{}` takes nothing away", Untrusted::new(&line.text))))
+}
+
+/// What a line stands for, relative to the workspace; folders only where the line names one.
+fn find(selection: &Selection, line: &Line) -> Result<Met, SelectError> {
     // A line that names an existing file means that file, whatever its characters mean in a pattern.
     match fs::symlink_metadata(selection.workspace.join(&line.literal)) {
-        Ok(metadata) if line.names_one_path || !metadata.is_dir() => Ok(vec![line.literal.clone()]),
-        _ if line.names_one_path => Ok(Vec::new()),
-        _ => Ok(walk(selection, line, selection.matching())?.files),
+        Ok(metadata) if line.names_one_path || !metadata.is_dir() => {
+            Ok(Met { files: vec![line.literal.clone()], ..Met::default() })
+        }
+        Err(error) if line.names_one_path && !is_absent(&error) => {
+            Err(FileError { path: line.literal.clone(), fault: FileFault::System(error) }.into())
+        }
+        _ if line.names_one_path => Ok(Met::default()),
+        _ => walk(selection, line, selection.matching()),
     }
+}
+
+/// Whether a path is just not there. That it cannot be looked at is another matter: files may lie there unseen.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// What a walk through the workspace met that a line stands for.
@@ -221,6 +252,9 @@ fn find(selection: &Selection, line: &Line) -> Result<Vec<PathBuf>, SelectError>
 struct Met {
     files: Vec<PathBuf>,
     folders: Vec<PathBuf>,
+    /// Links to folders in which more of it may lie. They are not entered: they can lead into loops and out of the
+    /// workspace.
+    links: Vec<PathBuf>,
 }
 
 fn walk(selection: &Selection, line: &Line, matching: Matching) -> Result<Met, SelectError> {
@@ -228,14 +262,12 @@ fn walk(selection: &Selection, line: &Line, matching: Matching) -> Result<Met, S
     let inside = |path: &Path| path.strip_prefix(&selection.workspace).unwrap_or(path).to_owned();
     for search in line.searches(matching) {
         let root = selection.workspace.join(search.folder);
-        match root.canonicalize() {
-            Ok(real) if !real.starts_with(&selection.workspace) => {
-                return Err(FileError { path: search.folder.to_owned(), fault: FileFault::Outside }.into());
-            }
-            Ok(real) if real.is_dir() => {}
-            _ => continue,
+        match local::resolve(&selection.workspace, search.folder) {
+            Ok(_) if root.is_dir() => {}
+            Ok(_) | Err(FileFault::BrokenLink) => continue,
+            Err(FileFault::System(error)) if is_absent(&error) => continue,
+            Err(fault) => return Err(FileError { path: search.folder.to_owned(), fault }.into()),
         }
-        // Links in the walk are not entered: they can lead into loops and out of the workspace.
         let mut walk = WalkDir::new(&root).min_depth(1).sort_by_file_name();
         if let Some(depth) = search.depth {
             walk = walk.max_depth(depth);
@@ -244,21 +276,31 @@ fn walk(selection: &Selection, line: &Line, matching: Matching) -> Result<Met, S
         while let Some(entry) = entries.next() {
             let entry = match entry {
                 Ok(entry) => entry,
-                // Files come and go while others build; what is gone matches nothing.
-                Err(error) if error.io_error().is_some_and(|e| e.kind() == io::ErrorKind::NotFound) => continue,
                 Err(error) => {
                     let path = inside(error.path().unwrap_or(&root));
-                    return Err(SelectError::Walk { path, source: error.into() });
+                    // Of the walk's error only the system's part: the rest has the path in it, as it is.
+                    match error.into_io_error() {
+                        // Files come and go while others build; what is gone matches nothing.
+                        Some(source) if is_absent(&source) => continue,
+                        source => {
+                            let source = source.unwrap_or_else(|| io::ErrorKind::Other.into());
+                            return Err(SelectError::Walk { path, source });
+                        }
+                    }
                 }
             };
             let path = inside(entry.path());
             let kind = entry.file_type();
-            if kind.is_dir() && (is_git(entry.file_name()) || !line.may_lie_in(&path, matching)) {
+            let may_hold_more = !is_git(entry.file_name()) && line.may_lie_in(&path, matching);
+            if kind.is_dir() && !may_hold_more {
                 entries.skip_current_dir();
             }
+            let is_link = kind.is_symlink() && entry.path().is_dir();
+            if is_link && may_hold_more {
+                met.links.push(path.clone());
+            }
             if !is_git(entry.file_name()) && line.matches(&path, matching) {
-                let is_folder = kind.is_dir() || kind.is_symlink() && entry.path().is_dir();
-                if is_folder { &mut met.folders } else { &mut met.files }.push(path);
+                if kind.is_dir() || is_link { &mut met.folders } else { &mut met.files }.push(path);
             }
         }
     }
@@ -283,8 +325,12 @@ fn none_found(selection: &Selection, line: &Line) -> SelectError {
         return found(Near::OtherCase(names(&other_case.files)));
     }
     let mut folder = line.searches(strict).next().map_or(Path::new(""), |search| search.folder);
-    while !selection.workspace.join(folder).is_dir() {
+    while !selection.workspace.join(folder).is_dir() && !folder.as_os_str().is_empty() {
         folder = folder.parent().unwrap_or(Path::new(""));
+    }
+    // What lies outside, or in .git, is nobody's business.
+    if let Err(fault @ (FileFault::Outside | FileFault::Git)) = local::resolve(&selection.workspace, folder) {
+        return FileError { path: folder.to_owned(), fault }.into();
     }
     let entries = fs::read_dir(selection.workspace.join(folder)).into_iter().flatten().flatten();
     let there: BTreeSet<PathBuf> = entries

@@ -114,6 +114,13 @@ impl Advise for BadLine {
     }
 }
 
+impl BadLine {
+    /// Whether the line is only no pattern, and may still be a name.
+    fn is_of_form(&self) -> bool {
+        matches!(self, Self::Brace | Self::TooMany | Self::Pattern(_))
+    }
+}
+
 impl Line {
     /// Reads a line. `workspace` and `base` are real paths, `base` in `workspace`; `given_workspace` is what the
     /// runner calls the workspace, as it may stand in the line.
@@ -132,13 +139,22 @@ impl Line {
         if literal.as_os_str().is_empty() {
             return Err(BadLine::Empty);
         }
-        let alternatives: Vec<Alternative> =
-            expand_braces(path)?.iter().map(|path| Alternative::parse(path, base)).collect::<Result<_, _>>()?;
+        let mut names_one_path = !path.contains(['*', '?', '[', '{']);
+        let patterns = expand_braces(path)
+            .and_then(|paths| paths.iter().map(|path| Alternative::parse(path, base)).collect::<Result<Vec<_>, _>>());
+        let alternatives = match patterns {
+            Ok(alternatives) => alternatives,
+            // What names an existing file means that file, also where it is no pattern.
+            Err(bad) if bad.is_of_form() && workspace.join(&literal).symlink_metadata().is_ok() => {
+                names_one_path = true;
+                Vec::new()
+            }
+            Err(bad) => return Err(bad),
+        };
         let in_git = |alternative: &Alternative| alternative.components.iter().any(|c| is_git(OsStr::new(c.as_str())));
         if !takes_away && (literal.iter().any(is_git) || alternatives.iter().any(in_git)) {
             return Err(BadLine::Git);
         }
-        let names_one_path = !path.contains(['*', '?', '[', '{']);
         Ok(Self { text: text.to_owned(), takes_away, literal, names_one_path, alternatives })
     }
 
@@ -169,6 +185,9 @@ impl Line {
 
 impl Alternative {
     fn parse(path: &str, base: &Path) -> Result<Self, BadLine> {
+        if path.starts_with('/') {
+            return Err(BadLine::Outside);
+        }
         let own = components(path)?;
         if own.is_empty() {
             return Err(BadLine::Empty);

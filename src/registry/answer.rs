@@ -1,9 +1,12 @@
 //! An answer of the server, read as far as it is worth reading, without anything secret in it.
 
+use std::time::Duration;
+
 use futures_util::StreamExt as _;
 use reqwest::header::{CONTENT_TYPE, LOCATION};
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
+use tokio::time::timeout;
 
 use crate::secret::Redactor;
 
@@ -18,6 +21,9 @@ pub(super) struct Answer {
     pub(super) words: String,
 }
 
+/// How long the next piece of an error's text is waited for; the status is known already, and says most.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// How the API words an error.
 #[derive(Deserialize)]
 struct Message {
@@ -31,11 +37,12 @@ impl Answer {
     /// Reads an answer that is no success. What breaks off is taken as far as it came: the status says most.
     pub(super) async fn read(response: Response, redactor: &Redactor) -> Self {
         let status = response.status();
+        let is_html = is_html(&response);
         let header = |name| response.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
-        let is_html = header(CONTENT_TYPE).is_some_and(|kind| kind.trim_start().starts_with("text/html"));
         let location = header(LOCATION).map(|place| redactor.redact(&place).into_owned());
-        let body = match read_up_to(response, Self::LONGEST).await {
-            Ok(body) | Err(Broken { body, .. }) => body,
+        let (body, is_whole) = match read_up_to(response, Self::LONGEST, PATIENCE).await {
+            Ok(body) => (body, true),
+            Err(broken) => (broken.body, false),
         };
         let text = String::from_utf8_lossy(&body);
         let words = if let Ok(Message { message }) = serde_json::from_str(&text) {
@@ -45,30 +52,47 @@ impl Answer {
         } else {
             text.trim().lines().next().unwrap_or_default().to_owned()
         };
-        Self { status, is_html, location, words: redactor.redact(&words).into_owned() }
+        // An echo of the token that is cut off in its middle is not known for what it is.
+        let words = if is_whole { redactor.redact(&words) } else { redactor.redact_cut(&words).into() };
+        Self { status, is_html, location, words: words.into_owned() }
     }
+}
+
+/// Whether an answer says that it is a web page.
+pub(super) fn is_html(response: &Response) -> bool {
+    let kind = response.headers().get(CONTENT_TYPE).map_or(&b""[..], |kind| kind.as_bytes().trim_ascii_start());
+    kind.get(..9).is_some_and(|start| start.eq_ignore_ascii_case(b"text/html"))
 }
 
 /// A body that was not read to its end.
 pub(super) struct Broken {
     /// What came.
     pub(super) body: Vec<u8>,
-    /// Why no more came; `None` where the body was longer than was allowed.
-    pub(super) reason: Option<reqwest::Error>,
+    /// Why no more came.
+    pub(super) reason: Reason,
 }
 
-/// Reads a body of at most so many bytes.
-pub(super) async fn read_up_to(response: Response, longest: usize) -> Result<Vec<u8>, Broken> {
+/// Why no more of a body came.
+pub(super) enum Reason {
+    Broken(reqwest::Error),
+    Silent,
+    TooLong,
+}
+
+/// Reads a body of at most so many bytes; waits so long for each next piece.
+pub(super) async fn read_up_to(response: Response, longest: usize, patience: Duration) -> Result<Vec<u8>, Broken> {
     let mut stream = response.bytes_stream();
     let mut body = Vec::new();
-    while let Some(chunk) = stream.next().await {
-        match chunk {
-            Ok(chunk) if body.len() + chunk.len() <= longest => body.extend_from_slice(&chunk),
-            Ok(_) => return Err(Broken { body, reason: None }),
-            Err(reason) => return Err(Broken { body, reason: Some(reason) }),
+    let reason = loop {
+        match timeout(patience, stream.next()).await {
+            Ok(None) => return Ok(body),
+            Ok(Some(Ok(chunk))) if body.len() + chunk.len() <= longest => body.extend_from_slice(&chunk),
+            Ok(Some(Ok(_))) => break Reason::TooLong,
+            Ok(Some(Err(error))) => break Reason::Broken(error),
+            Err(_) => break Reason::Silent,
         }
-    }
-    Ok(body)
+    };
+    Err(Broken { body, reason })
 }
 
 fn title(page: &str) -> Option<&str> {

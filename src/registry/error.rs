@@ -109,10 +109,11 @@ impl Transport {
         let chain: Vec<&dyn StdError> = std::iter::successors(error.source(), |error| cause_of(*error)).collect();
         let reason = Untrusted::new(&chain.last().map_or_else(|| "no reason given".to_owned(), ToString::to_string));
         let tls = chain.iter().any(|error| error.is::<rustls::Error>());
-        // hyper-util wraps what the resolver says in an error of a private type.
+        // hyper-util 0.1 wraps what the resolver says in an error of a private type.
         let resolve = chain.iter().any(|error| error.to_string() == "dns error");
         match error {
-            _ if tls => Self::Tls(reason),
+            // In the middle of a request it is a connection that broke.
+            error if tls && error.is_connect() => Self::Tls(reason),
             _ if resolve => Self::Resolve(reason),
             error if error.is_connect() => Self::Connect(reason),
             _ => Self::Broken(reason),
@@ -185,8 +186,9 @@ impl RegistryError {
     #[must_use]
     pub fn leaves_doubt(&self) -> bool {
         match &self.cause {
-            Cause::Refused { refusal, .. } => {
-                matches!(refusal, Refusal::ServerFault | Refusal::ProxyFault | Refusal::Exists)
+            // A success that is not the registry's 201 may be anybody's word.
+            Cause::Refused { refusal, status, .. } => {
+                matches!(refusal, Refusal::ServerFault | Refusal::ProxyFault | Refusal::Exists) || status.is_success()
             }
             Cause::Transport(transport) => !transport.is_before_the_request(),
             Cause::Garbled(_) => true,

@@ -8,23 +8,25 @@ mod body;
 mod error;
 mod refusal;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt as _;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
+use tokio::time::timeout;
 use url::Url;
 
-use self::answer::{Answer, Broken, read_up_to};
+use self::answer::{Answer, Reason, is_html, read_up_to};
 use self::body::FileBody;
 pub use self::body::Sent;
 pub use self::error::{Asked, Cause, RegistryError, Transport};
 pub use self::refusal::Refusal;
 use crate::checksum::Sha256;
+use crate::files::{FileError, FileFault, LocalFile};
+use crate::listing::Listing;
 use crate::package::{FileName, Target};
-use crate::plan::NamedFile;
 use crate::report::{Exchange, Reporter};
 use crate::secret::{Credentials, Redactor};
 use crate::untrusted::Untrusted;
@@ -68,60 +70,6 @@ pub struct Registry<'a> {
     reporter: &'a dyn Reporter,
 }
 
-/// The files that a version has; none where it does not exist.
-#[derive(Clone, Debug, Default)]
-pub struct Listing {
-    by_folded_name: HashMap<String, RegistryFile>,
-    /// Whether the version exists.
-    pub version_exists: bool,
-}
-
-/// A file as the registry lists it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RegistryFile {
-    /// The name as it was first spelled; text from outside.
-    pub name: String,
-    /// The length in bytes.
-    pub size: u64,
-    /// The registry's word on what it received.
-    pub sha256: Sha256,
-}
-
-impl RegistryFile {
-    /// Whether this is the content of that size and hash.
-    #[must_use]
-    pub fn holds(&self, size: u64, sha256: Sha256) -> bool {
-        self.size == size && self.sha256 == sha256
-    }
-}
-
-impl Listing {
-    fn new(files: Vec<FileRow>) -> Result<Self, String> {
-        let mut by_folded_name = HashMap::new();
-        for row in files {
-            let sha256 = row.sha256.parse().map_err(|_| format!("no SHA-256 for {}", row.name))?;
-            let file = RegistryFile { name: row.name, size: row.size, sha256 };
-            by_folded_name.insert(file.name.to_lowercase(), file);
-        }
-        Ok(Self { by_folded_name, version_exists: true })
-    }
-
-    /// The file that the registry takes for the one of that name: it does not regard case.
-    #[must_use]
-    pub fn find(&self, name: &FileName) -> Option<&RegistryFile> {
-        self.by_folded_name.get(&name.folded())
-    }
-}
-
-/// A row of the list. The length is `size` on Gitea 1.24 and later and `Size` on older Gitea and on Forgejo up to 15.
-#[derive(Deserialize)]
-struct FileRow {
-    name: String,
-    #[serde(alias = "Size")]
-    size: u64,
-    sha256: String,
-}
-
 /// What we read of a version.
 #[derive(Deserialize)]
 struct VersionRow {
@@ -162,8 +110,8 @@ impl<'a> Registry<'a> {
             Err(error) if is_absent(&error) => return Ok(Listing::default()),
             Err(error) => return Err(error),
         };
-        let rows = self.json::<Vec<FileRow>>(&asked, &url, response).await?;
-        Listing::new(rows).map_err(|what| self.error(&asked, Method::GET, &url, Cause::Garbled(self.harmless(&what))))
+        let rows = self.json(&asked, &url, response).await?;
+        Listing::new(rows).map_err(|bad| self.garbled(&asked, &url, &bad.to_string()))
     }
 
     /// The page of the version, as the API gives it.
@@ -172,13 +120,19 @@ impl<'a> Registry<'a> {
         let asked = Asked::Version;
         let response = self.get(&asked, &url).await?;
         let row: VersionRow = self.json(&asked, &url, response).await?;
-        match Url::parse(&row.html_url) {
-            Ok(page) if matches!(page.scheme(), "http" | "https") => Ok(page),
-            _ => {
-                let what = format!("html_url is {}", row.html_url);
-                Err(self.error(&asked, Method::GET, &url, Cause::Garbled(self.harmless(&what))))
-            }
-        }
+        // It is shown and handed on as it is, so it has to be a plain address.
+        Url::parse(&row.html_url)
+            .ok()
+            .filter(|page| self.is_plain(page))
+            .ok_or_else(|| self.garbled(&asked, &url, &format!("its html_url is {}", row.html_url)))
+    }
+
+    fn is_plain(&self, page: &Url) -> bool {
+        let has_credentials = !page.username().is_empty() || page.password().is_some();
+        matches!(page.scheme(), "http" | "https")
+            && !(has_credentials || page.query().is_some() || page.fragment().is_some())
+            && page.as_str().len() <= 2048
+            && !self.redactor.finds(page.as_str())
     }
 
     /// Asks for the right to write without storing anything: an empty file of a name that no server accepts. Where
@@ -187,23 +141,28 @@ impl<'a> Registry<'a> {
     pub async fn ask_right(&self) -> Result<(), RegistryError> {
         let url = self.target.question_url();
         let asked = Asked::Right;
-        let request = self.request(Method::PUT, &url).header(CONTENT_LENGTH, 0).timeout(self.timings.silence);
-        match self.send(&asked, Method::PUT, &url, request, StatusCode::CREATED).await {
+        let request = self.request(Method::PUT, &url).header(CONTENT_LENGTH, 0);
+        match self.ask(&asked, Method::PUT, &url, request, StatusCode::CREATED).await {
             // No server was seen to store it; one that does has granted the right.
-            Ok(_) | Err(RegistryError { cause: Cause::Refused { refusal: Refusal::Name, .. }, .. }) => Ok(()),
+            Ok(_) | Err(RegistryError { cause: Cause::Refused { refusal: Refusal::FileName, .. }, .. }) => Ok(()),
             Err(error) => Err(error),
         }
     }
 
     /// Sends a file, once. Returns the hash of what was sent; only a 201 is a success. `sent` tells how far it is.
-    pub async fn upload(&self, file: &NamedFile, sent: &Sent) -> Result<Sha256, RegistryError> {
-        let url = self.target.file_url(&file.name);
-        let asked = Asked::Upload(file.name.clone());
-        let (body, mut outcome) = FileBody::new(file.local.clone(), sent.clone());
+    pub async fn upload(&self, file: &LocalFile, name: &FileName, sent: &Sent) -> Result<Sha256, RegistryError> {
+        let url = self.target.file_url(name);
+        let asked = Asked::Upload(name.clone());
+        if file.size == 0 {
+            // hyper asks an empty body for nothing, so the file has to prove before that it still is empty.
+            let still_empty = self.hash(file).await;
+            still_empty.map_err(|error| self.error(&asked, Method::PUT, &url, Cause::File(error)))?;
+        }
+        let (body, mut outcome) = FileBody::new(file.clone(), sent.clone());
         let request = self
             .request(Method::PUT, &url)
             .header(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))
-            .header(CONTENT_LENGTH, file.local.size)
+            .header(CONTENT_LENGTH, file.size)
             .body(reqwest::Body::wrap_stream(body));
         let answered = async {
             match self.send(&asked, Method::PUT, &url, request, StatusCode::CREATED).await {
@@ -225,10 +184,18 @@ impl<'a> Registry<'a> {
         };
         tokio::select! {
             result = answered => result,
-            silent = self.silence(sent, file.local.size) => {
+            silent = self.silence(sent, file.size) => {
                 Err(self.error(&asked, Method::PUT, &url, Cause::Transport(Transport::Silent(silent))))
             }
         }
+    }
+
+    /// The hash of a file, read as it is for an upload: a disk that gives nothing for too long is an error.
+    pub async fn hash(&self, file: &LocalFile) -> Result<Sha256, FileError> {
+        let stalled = || FileError { path: file.path.clone(), fault: FileFault::Stalled(self.timings.silence) };
+        let (mut body, outcome) = FileBody::new(file.clone(), Sent::default());
+        while timeout(self.timings.silence, body.next()).await.map_err(|_| stalled())?.is_some() {}
+        outcome.await.unwrap_or_else(|_| Err(stalled()))
     }
 
     /// Ends when nothing has moved for as long as is allowed, and says how long that was. There is no limit on how
@@ -246,8 +213,23 @@ impl<'a> Registry<'a> {
     }
 
     async fn get(&self, asked: &Asked, url: &Url) -> Result<Response, RegistryError> {
-        let request = self.request(Method::GET, url).timeout(self.timings.silence);
-        self.send(asked, Method::GET, url, request, StatusCode::OK).await
+        self.ask(asked, Method::GET, url, self.request(Method::GET, url), StatusCode::OK).await
+    }
+
+    /// Sends a request without a body, and waits for the answer no longer than is allowed.
+    async fn ask(
+        &self,
+        asked: &Asked,
+        method: Method,
+        url: &Url,
+        request: RequestBuilder,
+        good: StatusCode,
+    ) -> Result<Response, RegistryError> {
+        let allowed = self.timings.silence;
+        match timeout(allowed, self.send(asked, method.clone(), url, request, good)).await {
+            Ok(answered) => answered,
+            Err(_) => Err(self.error(asked, method, url, Cause::Transport(Transport::Silent(allowed)))),
+        }
     }
 
     fn request(&self, method: Method, url: &Url) -> RequestBuilder {
@@ -284,9 +266,6 @@ impl<'a> Registry<'a> {
                     words: Untrusted::new(&answer.words),
                 }
             }
-            Err(error) if error.is_timeout() && !error.is_connect() => {
-                Cause::Transport(Transport::Silent(self.timings.silence))
-            }
             Err(error) => Cause::Transport(Transport::of(&error)),
         };
         Err(self.error(asked, method, url, cause))
@@ -300,9 +279,7 @@ impl<'a> Registry<'a> {
         response: Response,
     ) -> Result<T, RegistryError> {
         let status = response.status();
-        let is_html =
-            response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
-        let cause = if is_html {
+        let cause = if is_html(&response) {
             let answer = Answer::read(response, &self.redactor).await;
             Cause::Refused {
                 refusal: Refusal::of(asked, url, &self.target, &answer),
@@ -310,20 +287,24 @@ impl<'a> Registry<'a> {
                 words: Untrusted::new(&answer.words),
             }
         } else {
-            match read_up_to(response, Self::LONGEST_LIST).await {
+            match read_up_to(response, Self::LONGEST_LIST, self.timings.silence).await {
                 Ok(body) => match serde_json::from_slice(&body) {
                     Ok(value) => return Ok(value),
-                    Err(error) => Cause::Garbled(self.harmless(&error.to_string())),
+                    Err(error) => return Err(self.garbled(asked, url, &error.to_string())),
                 },
-                Err(Broken { reason: Some(error), .. }) => Cause::Transport(Transport::of(&error)),
-                Err(Broken { reason: None, .. }) => Cause::Garbled(Untrusted::new("it is longer than 64 MiB")),
+                Err(broken) => match broken.reason {
+                    Reason::Broken(error) => Cause::Transport(Transport::of(&error)),
+                    Reason::Silent => Cause::Transport(Transport::Silent(self.timings.silence)),
+                    Reason::TooLong => return Err(self.garbled(asked, url, "it is longer than 64 MiB")),
+                },
             }
         };
         Err(self.error(asked, Method::GET, url, cause))
     }
 
-    fn harmless(&self, text: &str) -> Untrusted {
-        Untrusted::new(&self.redactor.redact(text))
+    fn garbled(&self, asked: &Asked, url: &Url, what: &str) -> RegistryError {
+        let what = Untrusted::new(&self.redactor.redact(what));
+        self.error(asked, Method::GET, url, Cause::Garbled(what))
     }
 
     fn error(&self, asked: &Asked, method: Method, url: &Url, cause: Cause) -> RegistryError {

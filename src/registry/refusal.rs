@@ -31,8 +31,12 @@ pub enum Refusal {
     HttpsOnly(Untrusted),
     /// A redirect to somewhere else.
     Redirect(Untrusted),
-    /// A name that this server refuses.
-    Name,
+    /// The file's name is one that this server refuses.
+    FileName,
+    /// The package's name is one that this server refuses.
+    PackageName,
+    /// The version is one that this server refuses.
+    Version,
     /// A file larger than the server allows.
     SizeLimit,
     /// The server's limit on the bytes that an owner may store.
@@ -68,9 +72,11 @@ impl Refusal {
     pub(super) fn of(asked: &Asked, asked_url: &Url, target: &Target, answer: &Answer) -> Self {
         let has = |text: &str| answer.words.contains(text);
         match answer.status {
-            StatusCode::OK => Self::WebPage,
+            StatusCode::OK if answer.is_html => Self::WebPage,
             status if status.is_redirection() => Self::of_redirect(asked_url, target, answer),
-            StatusCode::BAD_REQUEST if has("invalid ") && !answer.is_html => Self::Name,
+            StatusCode::BAD_REQUEST if has("invalid filename") => Self::FileName,
+            StatusCode::BAD_REQUEST if has("invalid package name") => Self::PackageName,
+            StatusCode::BAD_REQUEST if has("invalid package version") => Self::Version,
             // The right's refusal names it; everything else at this status is about the token (all versions).
             StatusCode::UNAUTHORIZED if has("reqPackageAccess") => Self::NoRight,
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if answer.is_html => Self::WebPage,
@@ -105,21 +111,19 @@ impl Refusal {
     fn of_redirect(asked_url: &Url, target: &Target, answer: &Answer) -> Self {
         let Some(given) = &answer.location else { return Self::Unexpected };
         let Ok(place) = asked_url.join(given) else { return Self::Redirect(Untrusted::new(given)) };
-        let same_host = place.host_str() == asked_url.host_str();
-        if same_host && asked_url.scheme() == "http" && place.scheme() == "https" {
-            // The base, where the rest of the path is as it was asked for.
-            let below = asked_url.as_str().strip_prefix(&target.server.to_string()).unwrap_or_default();
-            let base = place.as_str().strip_suffix(below).unwrap_or(place.as_str());
-            return Self::HttpsOnly(Untrusted::new(base));
+        // The base, where the rest is as it was asked for.
+        let below = asked_url.as_str().strip_prefix(&target.server.to_string()).unwrap_or_default();
+        let base = || Untrusted::new(place.as_str().strip_suffix(below).unwrap_or(place.as_str()));
+        if place.host_str() != asked_url.host_str() {
+            return Self::Redirect(base());
         }
-        // 307 to the same path with another owner (all versions).
-        match owner_in(place.path()) {
-            Some(owner)
-                if same_host && answer.status == StatusCode::TEMPORARY_REDIRECT && owner != target.owner.as_str() =>
-            {
-                Self::Renamed(Untrusted::new(owner))
-            }
-            _ => Self::Redirect(Untrusted::new(place.as_str())),
+        if asked_url.scheme() == "http" && place.scheme() == "https" {
+            return Self::HttpsOnly(base());
+        }
+        match new_owner(asked_url.path(), place.path()) {
+            Some(owner) if answer.status == StatusCode::TEMPORARY_REDIRECT => Self::Renamed(Untrusted::new(owner)),
+            // Elsewhere on the same server: to its login.
+            _ => Self::WebPage,
         }
     }
 
@@ -137,11 +141,13 @@ impl Refusal {
             | Self::StorageQuota
             | Self::CountLimit
             | Self::OwnerQuota
+            | Self::PackageName
+            | Self::Version
             | Self::SlashInVersion
             | Self::WrongPath
             | Self::WrongMethod
             | Self::WebPage => true,
-            Self::Name
+            Self::FileName
             | Self::SizeLimit
             | Self::ProxyBodyLimit
             | Self::Exists
@@ -181,9 +187,11 @@ impl Refusal {
             Self::Renamed(new) => format!("Set `owner: {new}`: that is the new name of {owner}"),
             Self::HttpsOnly(base) => format!("Set `server-url: {base}`"),
             Self::Redirect(place) => format!("Set `server-url` to the forge itself: {server} leads to {place}"),
-            Self::Name => {
+            Self::FileName => {
                 "Rename the file: Gitea before 1.22 takes only letters, digits and `._+-` in names".to_owned()
             }
+            Self::PackageName => "Set `repo` to a name of letters, digits and `._-`".to_owned(),
+            Self::Version => "Set `version` to one of letters, digits and `._+-`".to_owned(),
             Self::SizeLimit => {
                 "Make the file smaller, or have LIMIT_SIZE_GENERIC raised in the forge's configuration".to_owned()
             }
@@ -245,8 +253,10 @@ fn user(credentials: &Credentials) -> String {
     }
 }
 
-/// The owner in `.../api/packages/OWNER/generic/...` and in `.../api/v1/packages/OWNER/generic/...`.
-fn owner_in(path: &str) -> Option<&str> {
-    let (_, rest) = path.split_once("/packages/")?;
-    Some(rest.split_once('/')?.0)
+/// The other owner in a path that is the same but for the owner: `.../packages/OWNER/generic/...` (all versions).
+fn new_owner<'a>(asked: &str, given: &'a str) -> Option<&'a str> {
+    let (before, rest) = asked.split_once("/packages/")?;
+    let (_, after) = rest.split_once('/')?;
+    let owner = given.strip_prefix(before)?.strip_prefix("/packages/")?.strip_suffix(after)?.strip_suffix('/')?;
+    (!owner.contains('/')).then_some(owner)
 }

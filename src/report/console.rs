@@ -3,8 +3,10 @@
 //! Gitea and Forgejo show workflow commands as they stand, so the plain lines carry everything, and no line begins with
 //! what others gave us.
 
+use std::borrow::Cow;
+use std::fmt::Display;
 use std::io::{self, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use indicatif::MultiProgress;
@@ -14,7 +16,9 @@ use super::units::{Bytes, Rate, Span, files};
 use super::{Ending, Exchange, Header, Outcome, Progress, Reporter, Status};
 use crate::advice::Advise;
 use crate::inputs::Reading;
+use crate::package::FileName;
 use crate::runner::{Kind, Runner};
+use crate::secret::Redactor;
 use crate::untrusted::Untrusted;
 
 /// No line is wider, in characters, but for names and URLs that are longer themselves.
@@ -37,6 +41,8 @@ pub struct Console<W> {
     live: Option<Live>,
     /// What was warned of, for the annotations at the end.
     warnings: Mutex<Vec<String>>,
+    /// Takes out of every text what nobody may see; known when the inputs are.
+    redactor: OnceLock<Redactor>,
 }
 
 impl<W: Write + Send> Console<W> {
@@ -48,11 +54,13 @@ impl<W: Write + Send> Console<W> {
             debug: runner.debug && runner.reads_commands(),
             live: live.map(Live::new),
             warnings: Mutex::default(),
+            redactor: OnceLock::new(),
         }
     }
 
     /// Before anything else: asks the runner to hide secrets. Started by hand, nobody would hide these lines themselves.
     pub fn opens(&self, reading: &Reading) {
+        self.redactor.get_or_init(|| reading.redactor.clone());
         for secret in &reading.secrets {
             self.command("add-mask", secret.expose());
         }
@@ -64,13 +72,13 @@ impl<W: Write + Send> Console<W> {
     /// The last lines of a run: what was not attempted, what failed, one sentence, and what the runner may show
     /// beside the log.
     pub fn closes(&self, ending: &Ending) {
-        let rest: Vec<&Outcome> = ending.outcomes().iter().filter(|o| o.status == Status::NotAttempted).collect();
+        let rest: Vec<&Outcome> = ending.outcomes().iter().filter(|outcome| !outcome.status.is_published()).collect();
         let folded = rest.len() > LONG_LIST;
         if folded {
-            self.command("group", &format!("{} not attempted", files(rest.len())));
+            self.command("group", &format!("{} not published", files(rest.len())));
         }
-        for outcome in rest {
-            self.file_ends(outcome, None);
+        for Outcome { status, size, name, .. } in rest {
+            self.file(status.word(), *size, None, name);
         }
         if folded {
             self.command("endgroup", "");
@@ -84,6 +92,12 @@ impl<W: Write + Send> Console<W> {
             None => self.paragraph("", &ending.sentence()),
         }
         self.annotate(&problems, &ending.sentence());
+    }
+
+    /// A file's line.
+    fn file(&self, word: &str, size: u64, took: Option<Duration>, text: impl Display) {
+        let took = took.map(|took| Span(took).to_string()).unwrap_or_default();
+        self.line(&format!("  {word:<13}  {:>10}  {took:>9}  {text}", Bytes(size)));
     }
 
     /// What failed, why, and what to do.
@@ -123,16 +137,21 @@ impl<W: Write + Send> Console<W> {
         }
         let message = message.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
         // A mask has to be the secret to the letter.
-        let message = if command == "add-mask" { message } else { message.replace("::", ": :") };
+        let message = match command {
+            "add-mask" => message,
+            _ => self.redacted(&message).replace("::", ": :").replace("##[", "##\\["),
+        };
         self.line(&format!("::{command}::{message}"));
     }
 
     /// A text that is broken into lines, the second and those behind it indented.
     fn paragraph(&self, prefix: &str, text: &str) {
         const INDENT: &str = "         ";
+        // Whoever made the text: this is where it leaves the program.
+        let text = Untrusted::whole(&self.redacted(text)).to_string();
         let mut lines = Vec::new();
         let mut line = prefix.to_owned();
-        for word in words(text) {
+        for word in words(&text) {
             let is_first = line.len() == prefix.len() && lines.is_empty() || line == INDENT;
             if !is_first && line.chars().count() + 1 + word.chars().count() > WIDTH {
                 lines.push(std::mem::replace(&mut line, format!("{INDENT}{word}")));
@@ -145,6 +164,10 @@ impl<W: Write + Send> Console<W> {
         }
         lines.push(line);
         self.line(&lines.join("\n"));
+    }
+
+    fn redacted<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.redactor.get().map_or(Cow::Borrowed(text), |redactor| redactor.redact(text))
     }
 
     /// A log that nobody reads any more is no reason to stop publishing, so a failure to write is dropped.
@@ -163,9 +186,9 @@ impl<W: Write + Send> Console<W> {
 impl<W: Write + Send> Reporter for Console<W> {
     fn begins(&self, header: &Header<'_>) {
         let target = header.target;
-        let user = match header.username {
-            "" => "with a token".to_owned(),
-            name => format!("as {}", Untrusted::new(name)),
+        let user = match header.username.to_string() {
+            name if name.is_empty() => "with a token".to_owned(),
+            name => format!("as {name}"),
         };
         let (version, count, size) = (env!("CARGO_PKG_VERSION"), files(header.files), Bytes(header.total_size));
         let place = match self.runner {
@@ -190,21 +213,22 @@ impl<W: Write + Send> Reporter for Console<W> {
         let percent = sent.saturating_mul(100).checked_div(*size).unwrap_or(100);
         let rate = Rate::of(*sent, *took);
         let left = rate.time_for(size - sent).map(|left| format!(", {} left", Span(left))).unwrap_or_default();
-        let (sent, size, took) = (Bytes(*sent), Bytes(*size), Span(*took));
-        self.line(&format!("  {:<13}  {sent:>10}  {took:>9}  {name}: {percent} % of {size}, {rate}{left}", "sending"));
+        self.file("sending", *sent, Some(*took), format_args!("{name}: {percent} % of {}, {rate}{left}", Bytes(*size)));
     }
 
     fn progress_interval(&self) -> Duration {
         if self.live.is_some() { Live::INTERVAL } else { Duration::from_secs(10) }
     }
 
-    fn file_ends(&self, outcome: &Outcome, took: Option<Duration>) {
-        let Outcome { status, name, size, .. } = outcome;
+    fn file_unchanged(&self, name: &FileName, size: u64) {
+        self.file(Status::Unchanged.word(), size, None, name);
+    }
+
+    fn file_sent(&self, name: &FileName, size: u64, taken: bool, took: Duration) {
         if let Some(live) = &self.live {
             live.ends(name);
         }
-        let seconds = took.map(|took| Span(took).to_string()).unwrap_or_default();
-        self.line(&format!("  {:<13}  {:>10}  {seconds:>9}  {name}", status.word(), Bytes(*size)));
+        self.file(if taken { "sent" } else { "not taken" }, size, Some(took), name);
     }
 
     fn request_ends(&self, exchange: &Exchange<'_>) {

@@ -19,8 +19,9 @@ use self::output::Outputs;
 use crate::advice::{Advise, Problem};
 use crate::checksum::Sha256;
 use crate::package::{FileName, Target};
-use crate::publish::Publication;
 use crate::runner::Runner;
+use crate::secret::Redactor;
+use crate::untrusted::Untrusted;
 
 /// Hears of a run as it goes on.
 pub trait Reporter: Sync {
@@ -32,8 +33,11 @@ pub trait Reporter: Sync {
     fn progresses(&self, progress: &Progress<'_>);
     /// How often to hear of an upload that goes on.
     fn progress_interval(&self) -> Duration;
-    /// A file has come to its end, but for the last look at the registry. `took` is for those that were sent.
-    fn file_ends(&self, outcome: &Outcome, took: Option<Duration>);
+    /// The registry has a file already, bit for bit.
+    fn file_unchanged(&self, name: &FileName, size: u64);
+    /// An upload has ended, with the registry's word that it has the file or without it. The last look at the registry
+    /// is still to come.
+    fn file_sent(&self, name: &FileName, size: u64, taken: bool, took: Duration);
     /// A request has had its answer, or has none to wait for.
     fn request_ends(&self, exchange: &Exchange<'_>);
 }
@@ -69,8 +73,8 @@ pub struct Exchange<'a> {
 pub struct Header<'a> {
     /// Where the files go.
     pub target: &'a Target,
-    /// As whom; text from outside.
-    pub username: &'a str,
+    /// As whom; empty where nobody is named.
+    pub username: Untrusted,
     /// How many files there are.
     pub files: usize,
     /// Their length together, in bytes.
@@ -130,6 +134,26 @@ pub struct Outcome {
     pub status: Status,
 }
 
+/// What a run has done that came as far as its first request. `outcomes` has every file of the plan, in its order.
+pub struct Publication {
+    /// What was published to.
+    pub target: Target,
+    /// What became of each file.
+    pub outcomes: Vec<Outcome>,
+    /// All that failed.
+    pub errors: Vec<Problem>,
+    /// The page of the version, where it has one.
+    pub page: Option<Url>,
+}
+
+impl Publication {
+    /// Whether every file is on the registry, bit for bit.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.errors.is_empty() && self.outcomes.iter().all(|outcome| outcome.status.is_published())
+    }
+}
+
 /// How a run ended.
 pub enum Ending {
     /// Before its first request, with everything that has to be put right.
@@ -165,10 +189,11 @@ impl Ending {
 
     /// Everything that went wrong.
     fn problems(&self) -> Vec<&dyn Advise> {
-        match self {
-            Self::Rejected(problems) => problems.iter().map(|problem| &**problem as &dyn Advise).collect(),
-            Self::Published(publication) => publication.errors.iter().map(|error| error as &dyn Advise).collect(),
-        }
+        let problems = match self {
+            Self::Rejected(problems) => problems,
+            Self::Published(publication) => &publication.errors,
+        };
+        problems.iter().map(|problem| &**problem as &dyn Advise).collect()
     }
 
     /// The page of the version, where it has one.
@@ -203,7 +228,7 @@ impl Ending {
 /// Writes the outputs and the summary to where the runner wants them. What stands in the way is no failure of what
 /// was published: it is returned as warnings.
 #[must_use]
-pub fn hand_over(ending: &Ending, runner: &Runner) -> Vec<String> {
+pub fn hand_over(ending: &Ending, runner: &Runner, redactor: &Redactor) -> Vec<String> {
     let (outputs, mut warnings) = Outputs::of(ending);
     match &runner.output {
         Some(path) => {
@@ -219,7 +244,7 @@ pub fn hand_over(ending: &Ending, runner: &Runner) -> Vec<String> {
         None => {}
     }
     if let Some(path) = &runner.summary {
-        let written = summary::write(path, &summary::markdown(ending));
+        let written = summary::write(path, &redactor.redact(&summary::markdown(ending)));
         warnings.extend(written.err().map(|error| format!("the summary is lost: {error}")));
     }
     warnings

@@ -9,7 +9,7 @@ use generic_packages::inputs::Inputs;
 use generic_packages::package::FileName;
 use generic_packages::publish::publish;
 use generic_packages::registry::Timings;
-use generic_packages::report::{Console, Exchange, Header, Outcome, Progress, Reporter};
+use generic_packages::report::{Console, Exchange, Header, Progress, Reporter};
 use generic_packages::runner::{Environment, Runner};
 
 use crate::harness::{Job, Ran};
@@ -18,7 +18,7 @@ use crate::harness::{Job, Ran};
 fn stable(ran: &Ran, registry: &Registry) -> String {
     let log = ran.log.replace(&registry.url(), "https://git.example.com");
     let timeless = |line: &str| match line.split_once(" s  ") {
-        Some((head, name)) if line.starts_with("  uploaded") => {
+        Some((head, name)) if line.starts_with("  sent") => {
             format!("{}0.0 s  {name}", &head[..head.rfind(' ').map_or(0, |at| at + 1)])
         }
         _ => line.to_owned(),
@@ -38,8 +38,8 @@ fn the_log_of_a_good_release_is_short_and_ends_with_the_link() {
 generic-packages 0.1.0, on GitHub Actions: 2 files, 292.9 KiB
   to https://git.example.com, as alice
   as package alice/widget, version v1.0.0
-  uploaded             17 B      0.0 s  SHA256SUMS
-  uploaded        292.9 KiB      0.0 s  app.tar.gz
+  sent                 17 B      0.0 s  SHA256SUMS
+  sent            292.9 KiB      0.0 s  app.tar.gz
 2 files on the registry, verified by size and SHA-256: 2 uploaded; see
          https://git.example.com/alice/-/packages/generic/widget/v1.0.0"
     );
@@ -119,14 +119,14 @@ fn annotations_come_last_and_warnings_have_one_too() {
 }
 
 #[test]
-fn a_long_list_of_what_was_not_attempted_is_folded() {
+fn a_long_list_of_what_was_not_published_is_folded() {
     let registry = Registry::start(Persona::default());
     let mut job = Job::new(&registry);
     for number in 0..21 {
         job.file(format!("dist/{number}"), "1");
     }
     job.token("0123456789abcdef0123456789abcdef01234567");
-    job.run().exits_with(1).says("::group::21 files not attempted").says("::endgroup::");
+    job.run().exits_with(1).says("::group::21 files not published").says("::endgroup::");
 }
 
 #[test]
@@ -183,7 +183,8 @@ struct Listener {
 impl Reporter for Listener {
     fn begins(&self, _: &Header<'_>) {}
     fn warns(&self, _: &str) {}
-    fn file_ends(&self, _: &Outcome, _: Option<Duration>) {}
+    fn file_unchanged(&self, _: &FileName, _: u64) {}
+    fn file_sent(&self, _: &FileName, _: u64, _: bool, _: Duration) {}
     fn request_ends(&self, _: &Exchange<'_>) {}
     fn progress_interval(&self) -> Duration {
         Duration::from_millis(1)

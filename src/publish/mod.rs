@@ -1,5 +1,7 @@
 //! The use case: files -> plan -> what is there -> uploads -> what is there now.
 
+mod error;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::error::Error as _;
 use std::pin::pin;
@@ -7,138 +9,34 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use futures_util::StreamExt as _;
-use tokio::task::spawn_blocking;
 use url::Url;
 
-use crate::advice::Advise;
+pub use self::error::{PublishError, Rejected};
+use crate::advice::Problem;
 use crate::checksum::Sha256;
-use crate::files::{self, FileError, LocalFile, SelectError};
+use crate::files;
 use crate::inputs::Inputs;
-use crate::package::{FileName, Target};
-use crate::plan::{self, Conflict, NamedFile, PlanError, Step};
-use crate::registry::{Listing, Registry, RegistryError, Sent, SetupError, Timings};
+use crate::listing::Listing;
+use crate::plan::{self, NamedFile, Step};
+use crate::registry::{Registry, RegistryError, Sent, Timings};
 use crate::report::units::Bytes;
-use crate::report::{Header, Outcome, Progress, Reporter, Status};
+use crate::report::{Header, Outcome, Progress, Publication, Reporter, Status};
+use crate::untrusted::Untrusted;
 
 /// A file over this size, in bytes, is not sent before the right to write is known: a server that refuses it closes
 /// the connection, and clients lose the answer.
 const LARGE: u64 = 1024 * 1024;
 
-/// Why a run ended before its first request.
-#[derive(Debug, thiserror::Error)]
-pub enum Rejected {
-    /// The patterns find no files, or some that cannot be published.
-    #[error(transparent)]
-    Select(SelectError),
-    /// The files' names are not those of a version.
-    #[error(transparent)]
-    Plan(PlanError),
-    /// There is no HTTP client.
-    #[error(transparent)]
-    Setup(SetupError),
-}
-
-impl Advise for Rejected {
-    fn advice(&self) -> Option<String> {
-        match self {
-            Self::Select(error) => error.advice(),
-            Self::Plan(error) => error.advice(),
-            Self::Setup(_) => Some("Check the proxy variables of the runner (HTTP_PROXY, HTTPS_PROXY)".to_owned()),
-        }
-    }
-}
-
-/// What failed in a run that came as far as its first request.
-#[derive(Debug, thiserror::Error)]
-pub enum PublishError {
-    /// The registry, or the way there.
-    #[error(transparent)]
-    Registry(#[from] RegistryError),
-    /// A file cannot be read.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// Other content is on the registry.
-    #[error(transparent)]
-    Conflict(#[from] Conflict),
-    /// The registry took a file, and does not list it.
-    #[error("`{name}` is not on the registry, though it was taken there: {url}")]
-    Lost {
-        /// The file's name.
-        name: FileName,
-        /// Where it should be.
-        url: Url,
-    },
-    /// The registry lists other content than was sent.
-    #[error("`{name}` is on the registry with other content than was sent: {theirs} there, {ours} here")]
-    Altered {
-        /// The file's name.
-        name: FileName,
-        /// What is there.
-        theirs: String,
-        /// What was sent.
-        ours: String,
-    },
-}
-
-impl Advise for PublishError {
-    fn advice(&self) -> Option<String> {
-        match self {
-            Self::Registry(error) => error.advice(),
-            Self::File(error) => error.advice(),
-            Self::Conflict(_) => Some(
-                "Use a new version, or delete the file on the registry first; a rebuild is rarely bit for bit the same, \
-                 so publish the first build's files again where you have them"
-                    .to_owned(),
-            ),
-            Self::Lost { .. } => Some("Run the step again, and look at the forge's log if it stays so".to_owned()),
-            Self::Altered { .. } => Some(
-                "Delete the file on the registry and run the step again; find out whether another job publishes the \
-                 same name, and whether the forge's storage is sound"
-                    .to_owned(),
-            ),
-        }
-    }
-
-    fn brief(&self) -> String {
-        match self {
-            Self::Registry(error) => error.brief(),
-            other => other.to_string(),
-        }
-    }
-}
-
-/// What a run has done. `outcomes` has every file of the plan, in its order.
-#[derive(Debug)]
-pub struct Publication {
-    /// What was published to.
-    pub target: Target,
-    /// What became of each file.
-    pub outcomes: Vec<Outcome>,
-    /// All that failed.
-    pub errors: Vec<PublishError>,
-    /// The page of the version, where it has one.
-    pub page: Option<Url>,
-}
-
-impl Publication {
-    /// Whether every file is on the registry, bit for bit.
-    #[must_use]
-    pub fn is_complete(&self) -> bool {
-        self.errors.is_empty() && self.outcomes.iter().all(|outcome| outcome.status.is_published())
-    }
-}
-
 /// Publishes files. An error means that nothing was sent, and holds everything that has to be put right first.
 pub async fn publish(inputs: &Inputs, timings: Timings, reporter: &dyn Reporter) -> Result<Publication, Vec<Rejected>> {
-    let wrap = |errors: Vec<SelectError>| errors.into_iter().map(Rejected::Select).collect::<Vec<_>>();
-    let selected = files::select(&inputs.selection).map_err(wrap)?;
+    let selected = files::select(&inputs.selection).map_err(|errors| wrapped(errors, Rejected::Select))?;
     let named = plan::name_files(selected.files, &inputs.credentials.redactor());
-    let files = named.map_err(|errors| errors.into_iter().map(Rejected::Plan).collect::<Vec<_>>())?;
+    let files = named.map_err(|errors| wrapped(errors, Rejected::Plan))?;
     let registry = Registry::new(inputs.target.clone(), inputs.credentials.clone(), timings, reporter)
         .map_err(|error| vec![Rejected::Setup(error)])?;
     reporter.begins(&Header {
         target: &inputs.target,
-        username: &inputs.credentials.username,
+        username: Untrusted::new(&inputs.credentials.username),
         files: files.len(),
         total_size: files.iter().map(|file| file.local.size).sum(),
     });
@@ -149,6 +47,10 @@ pub async fn publish(inputs: &Inputs, timings: Timings, reporter: &dyn Reporter)
         reporter.warns("there is nothing to publish");
     }
     Ok(Run::new(inputs, registry, reporter, files).go().await)
+}
+
+fn wrapped<E>(errors: Vec<E>, wrap: fn(E) -> Rejected) -> Vec<Rejected> {
+    errors.into_iter().map(wrap).collect()
 }
 
 /// A run on its way. `outcomes` goes with `files`.
@@ -188,7 +90,8 @@ impl<'a> Run<'a> {
         };
         let page = if version_exists { Some(self.page().await) } else { None };
         let target = self.inputs.target.clone();
-        Publication { target, outcomes: self.outcomes, errors: self.errors, page }
+        let errors = self.errors.into_iter().map(|error| Box::new(error) as Problem).collect();
+        Publication { target, outcomes: self.outcomes, errors, page }
     }
 
     /// The whole way; returns whether the version exists at the end. An error is one that ended the run.
@@ -212,7 +115,7 @@ impl<'a> Run<'a> {
     async fn compare(&mut self, listing: &Listing) {
         let hashes: Vec<_> = futures_util::stream::iter(&self.files)
             .map(|file| async {
-                if plan::needs_hash(file, listing) { hash(&file.local).await.map(Some) } else { Ok(None) }
+                if plan::needs_hash(file, listing) { self.registry.hash(&file.local).await.map(Some) } else { Ok(None) }
             })
             .buffered(self.inputs.concurrency)
             .collect()
@@ -223,7 +126,7 @@ impl<'a> Run<'a> {
                 Ok(Step::Unchanged(sha256)) => {
                     outcome.status = Status::Unchanged;
                     outcome.sha256 = Some(sha256);
-                    self.reporter.file_ends(outcome, None);
+                    self.reporter.file_unchanged(&file.name, file.local.size);
                 }
                 Ok(Step::Conflict(conflict)) => {
                     outcome.status = Status::Failed;
@@ -270,7 +173,7 @@ impl<'a> Run<'a> {
         }
         // The largest first, so that none of them is left to run alone at the end.
         let stopped = AtomicBool::new(false);
-        let results: Vec<_> = futures_util::stream::iter(queue.iter().rev())
+        let mut results: Vec<_> = futures_util::stream::iter(queue.iter().rev())
             .map(async |&index| {
                 if stopped.load(Ordering::Relaxed) {
                     return (index, None);
@@ -284,6 +187,7 @@ impl<'a> Run<'a> {
             .buffer_unordered(self.inputs.concurrency)
             .collect()
             .await;
+        results.sort_by_key(|(index, _)| *index);
         for (index, result) in results {
             if let Some(result) = result {
                 self.record(index, result);
@@ -304,19 +208,14 @@ impl<'a> Run<'a> {
         {
             result = result.map_err(|error| hidden.about(error));
         }
-        let status = match &result {
-            Ok(_) => Status::Uploaded,
-            Err(error) if error.leaves_doubt() => Status::Unknown,
-            Err(_) => Status::Failed,
-        };
-        self.reporter.file_ends(&Outcome { status, ..self.outcomes[index].clone() }, Some(started.elapsed()));
+        self.reporter.file_sent(&file.name, file.local.size, result.is_ok(), started.elapsed());
         result
     }
 
     /// Uploads a file, and reports now and then how far it is.
     async fn upload(&self, file: &NamedFile, started: Instant) -> Result<Sha256, RegistryError> {
         let sent = Sent::default();
-        let upload = pin!(self.registry.upload(file, &sent));
+        let upload = pin!(self.registry.upload(&file.local, &file.name, &sent));
         let report = async {
             let mut interval = tokio::time::interval(self.reporter.progress_interval());
             interval.tick().await;
@@ -347,8 +246,8 @@ impl<'a> Run<'a> {
             Err(error) => {
                 outcome.status = Status::Failed;
                 // What meets every file is said once, though several uploads that ran at once have met it.
-                let said = |known: &PublishError| matches!(known, PublishError::Registry(e) if e.meets_every_file());
-                if !(error.meets_every_file() && self.errors.iter().any(said)) {
+                let is_same = |known: &PublishError| matches!(known, PublishError::Registry(known) if known.cause.to_string() == error.cause.to_string());
+                if !(error.meets_every_file() && self.errors.iter().any(is_same)) {
                     self.errors.push(error.into());
                 }
             }
@@ -394,7 +293,7 @@ impl<'a> Run<'a> {
     async fn settle(&mut self, index: usize, doubt: RegistryError, listing: &Listing) {
         let file = &self.files[index];
         let outcome = &mut self.outcomes[index];
-        let step = match hash(&file.local).await {
+        let step = match self.registry.hash(&file.local).await {
             Ok(sha256) => plan::step(file, listing, Some(sha256)),
             Err(error) => {
                 outcome.status = Status::Unknown;
@@ -424,16 +323,6 @@ impl<'a> Run<'a> {
                 self.inputs.target.page_url()
             }
         }
-    }
-}
-
-/// Hashes a file on a thread that may wait for the disk.
-async fn hash(file: &LocalFile) -> Result<Sha256, FileError> {
-    let file = file.clone();
-    match spawn_blocking(move || file.hash()).await {
-        Ok(result) => result,
-        // It cannot be cancelled, so it has panicked.
-        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
     }
 }
 

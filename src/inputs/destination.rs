@@ -1,0 +1,148 @@
+//! Where the files go, and as whom.
+
+use url::Url;
+
+use super::{RawInputs, Reader};
+use crate::package::{Owner, PackageName, ServerUrl, Version};
+use crate::runner::Runner;
+use crate::secret::Secret;
+use crate::untrusted::Untrusted;
+
+impl Reader {
+    /// White space around a token is a frequent accident, and a newline in it is a 401 (recorded).
+    pub(super) fn token(&mut self, raw: &RawInputs) -> Option<Secret> {
+        let accepted = "Give a personal access token with the scope write:package, from a secret: \
+                        `token: ${{ secrets.PACKAGES_TOKEN }}`";
+        let Some(token) = &raw.token else {
+            self.problem("token", None, "is not given, or its secret is empty", accepted);
+            return None;
+        };
+        let token = token.expose().trim();
+        if token.chars().any(|c| c.is_control() || c.is_whitespace()) {
+            self.problem("token", None, "has white space or a control character inside", accepted);
+            return None;
+        }
+        Some(Secret::new(token))
+    }
+
+    pub(super) fn server(&mut self, raw: &RawInputs, runner: &Runner) -> Option<ServerUrl> {
+        let accepted = "Give the base URL of the forge: `server-url: https://git.example.com`, with the sub-path where \
+                        it has one";
+        let given = raw.server_url.as_deref().map(str::trim);
+        let Some(text) = given.or(runner.server_url.as_deref()) else {
+            self.problem("server-url", None, "is not given, and there is no workflow's server to take", accepted);
+            return None;
+        };
+        // What follows may hold a password: it is shown only once that is ruled out.
+        let url = match Url::parse(text) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") => url,
+            _ if text.contains('@') => {
+                self.problem("server-url", None, "is no URL that begins with https:// or http://", accepted);
+                return None;
+            }
+            _ => {
+                self.problem("server-url", Some(text), "does not begin with https:// or http://", accepted);
+                return None;
+            }
+        };
+        let faults: Vec<&str> = [
+            (!url.username().is_empty() || url.password().is_some(), "has a user name or a password in it"),
+            (url.query().is_some(), "has a query in it"),
+            (url.fragment().is_some(), "has a fragment in it"),
+        ]
+        .into_iter()
+        .filter_map(|(wrong, words)| wrong.then_some(words))
+        .collect();
+        if !faults.is_empty() {
+            self.problem("server-url", None, faults.join(" and "), accepted);
+            return None;
+        }
+        if url.host_str().is_some_and(|host| host == "github.com" || host == "www.github.com") {
+            let problem = if given.is_some() {
+                "is GitHub, which has no generic package registry"
+            } else {
+                "is the workflow's server, and GitHub has no generic package registry"
+            };
+            self.problem("server-url", Some(text), problem, accepted);
+            return None;
+        }
+        let loopback = match url.host() {
+            Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        };
+        let server = ServerUrl::new(url);
+        if !server.is_https() && !loopback {
+            let host = Untrusted::new(server.host());
+            self.warnings.push(format!("the token goes to {host} unencrypted: `server-url` begins with http://"));
+        }
+        Some(server)
+    }
+
+    pub(super) fn owner(&mut self, raw: &RawInputs, runner: &Runner) -> Option<Owner> {
+        let accepted = "Give the user or organisation that owns the package: `owner: acme`";
+        let Some(owner) = raw.owner.as_deref().map(str::trim).or(runner.owner.as_deref()) else {
+            self.problem(
+                "owner",
+                None,
+                "is not given, and there is no workflow's repository to take it from",
+                accepted,
+            );
+            return None;
+        };
+        self.bad_name("owner", Owner::parse(owner), accepted)
+    }
+
+    pub(super) fn package(&mut self, raw: &RawInputs, runner: &Runner) -> Option<PackageName> {
+        let accepted = "Give the name of the package: `repo: widget`";
+        let Some(name) = raw.repo.as_deref().map(str::trim).or(runner.repository.as_deref()) else {
+            self.problem("repo", None, "is not given, and there is no workflow's repository to take it from", accepted);
+            return None;
+        };
+        self.bad_name("repo", PackageName::parse(name), accepted)
+    }
+
+    /// The version as given, else the tag. `GITHUB_REF_NAME` would be a branch's name on a branch: it is not asked.
+    pub(super) fn version(&mut self, raw: &RawInputs, runner: &Runner) -> Option<Version> {
+        let accepted = "Give the version, such as `version: 1.2.0`, or run the workflow on a tag (`on: push: tags`)";
+        if let Some(version) = &raw.version {
+            return self.bad_name("version", Version::parse(version.trim()), accepted);
+        }
+        let git_ref = runner.git_ref.as_deref();
+        let Some(tag) = git_ref.and_then(|name| name.strip_prefix("refs/tags/")) else {
+            let problem = match git_ref {
+                Some(other) => {
+                    format!("is not given, and the workflow runs on {}, which is no tag", Untrusted::new(other))
+                }
+                None => "is not given, and the workflow does not run on a tag".to_owned(),
+            };
+            self.problem("version", None, problem, accepted);
+            return None;
+        };
+        let prefix = raw.version_strip_prefix.as_deref().map_or("", str::trim);
+        if tag == prefix {
+            self.problem(
+                "version-strip-prefix",
+                Some(prefix),
+                "is the whole tag, and no version would be left",
+                accepted,
+            );
+            return None;
+        }
+        self.bad_name("version", Version::parse(tag.strip_prefix(prefix).unwrap_or(tag)), accepted)
+    }
+
+    /// The registry looks at the token alone, so that even an empty user name works (recorded).
+    pub(super) fn username(&mut self, raw: &RawInputs, runner: &Runner) -> Option<String> {
+        let name = raw.username.as_deref().map(str::trim).or(runner.actor.as_deref()).unwrap_or_default();
+        if let Some(c) = name.chars().find(|&c| c == ':' || c.is_control()) {
+            let problem = if c == ':' { "has a colon" } else { "has a control character" };
+            let accepted = "Give the name of the user whom the token belongs to, and the token in `token`";
+            // Somebody may have written `user:token` here.
+            self.problem("username", None, format!("{problem}, which Basic authentication does not allow"), accepted);
+            return None;
+        }
+        Some(name.to_owned())
+    }
+}

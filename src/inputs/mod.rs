@@ -1,0 +1,278 @@
+//! The action's inputs: `INPUT_*` -> `RawInputs` (what was typed) -> [`Inputs`] (what it means).
+//!
+//! Every rule about an input lives here, and nothing behind this module sees a raw string. All problems are found
+//! before anything is reported, so that one run names them all.
+
+mod destination;
+mod selection;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Deserialize;
+
+use crate::advice::Advise;
+use crate::files::Selection;
+use crate::package::{BadName, Target};
+use crate::runner::{Environment, Runner};
+use crate::secret::{Credentials, Redactor, Secret};
+use crate::untrusted::Untrusted;
+
+macro_rules! raw_inputs {
+    ($($field:ident: $type:ty = $name:literal),+ $(,)?) => {
+        /// The inputs as they were typed; an input that is empty counts as not given.
+        #[derive(Debug, Default, Deserialize)]
+        struct RawInputs {
+            $(#[serde(rename = $name)] $field: Option<$type>,)+
+        }
+
+        /// The names of the inputs, as `action.yml` declares them.
+        pub const NAMES: &[&str] = &[$($name),+];
+    };
+}
+
+raw_inputs! {
+    files: String = "files",
+    token: Secret = "token",
+    server_url: String = "server-url",
+    owner: String = "owner",
+    repo: String = "repo",
+    version: String = "version",
+    version_strip_prefix: String = "version-strip-prefix",
+    username: String = "username",
+    working_directory: String = "working-directory",
+    if_no_files_found: String = "if-no-files-found",
+    include_hidden_files: String = "include-hidden-files",
+    concurrency: String = "concurrency",
+}
+
+/// What a run is to do, with every input checked.
+#[derive(Debug)]
+pub struct Inputs {
+    /// Which files to publish.
+    pub selection: Selection,
+    /// Where they go.
+    pub target: Target,
+    /// As whom.
+    pub credentials: Credentials,
+    /// How many uploads may run at a time.
+    pub concurrency: usize,
+}
+
+/// What was read of the environment.
+#[derive(Debug)]
+pub struct Reading {
+    /// The inputs, or all problems of all of them.
+    pub inputs: Result<Inputs, Vec<InputError>>,
+    /// What nobody may see, as far as it was given: the token, and what Basic authentication makes of it.
+    pub secrets: Vec<Secret>,
+    /// What takes these out of a text.
+    pub redactor: Redactor,
+    /// What is worth a warning, though nothing is wrong.
+    pub warnings: Vec<String>,
+}
+
+/// What is wrong with one input.
+#[derive(Debug, thiserror::Error)]
+pub struct InputError {
+    input: &'static str,
+    /// The value as it was given; never that of a secret.
+    value: Option<Untrusted>,
+    problem: String,
+    accepted: String,
+}
+
+impl fmt::Display for InputError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.value {
+            Some(value) => write!(f, "input `{}`: `{value}` {}", self.input, self.problem),
+            None => write!(f, "input `{}` {}", self.input, self.problem),
+        }
+    }
+}
+
+impl Advise for InputError {
+    fn advice(&self) -> Option<String> {
+        Some(self.accepted.clone())
+    }
+}
+
+impl Inputs {
+    /// Reads every input and checks it.
+    ///
+    /// # Panics
+    /// Never: what is read is optional text, each name once.
+    #[must_use]
+    pub fn read(environment: &Environment, runner: &Runner) -> Reading {
+        let mut reader = Reader { problems: Vec::new(), warnings: Vec::new() };
+        let given = reader.collect(environment);
+        let raw: RawInputs =
+            envy::from_iter(given.iter().map(|(name, value)| ((*name).to_owned(), value.expose().to_owned())))
+                .expect("every field is optional text, and every name there once");
+        let inputs = reader.inputs(&raw, runner);
+        if let Some(token) = &raw.token {
+            reader.look_for_the_token(token, &given);
+        }
+        let token = raw.token.as_ref().map(|token| Secret::new(token.expose().trim()));
+        let redactor = match (&inputs, &token) {
+            (Some(inputs), _) => inputs.credentials.redactor(),
+            (None, Some(token)) => Redactor::of_token(token),
+            (None, None) => Redactor::default(),
+        };
+        let mut secrets: Vec<Secret> = token.into_iter().collect();
+        secrets.extend(inputs.iter().map(|inputs| inputs.credentials.basic()));
+        let inputs = inputs.filter(|_| reader.problems.is_empty()).ok_or(reader.problems);
+        Reading { inputs, secrets, redactor, warnings: reader.warnings }
+    }
+}
+
+/// Checks one input after the other and keeps what is wrong.
+struct Reader {
+    problems: Vec<InputError>,
+    warnings: Vec<String>,
+}
+
+impl Reader {
+    fn problem(
+        &mut self,
+        input: &'static str,
+        value: Option<&str>,
+        problem: impl Into<String>,
+        accepted: impl Into<String>,
+    ) {
+        self.problems.push(InputError {
+            input,
+            value: value.map(Untrusted::new),
+            problem: problem.into(),
+            accepted: accepted.into(),
+        });
+    }
+
+    fn bad_name<T>(&mut self, input: &'static str, result: Result<T, BadName>, accepted: &str) -> Option<T> {
+        match result {
+            Ok(name) => Some(name),
+            Err(bad) => {
+                let problem = bad.why;
+                self.problems.push(InputError { input, value: Some(bad.name), problem, accepted: accepted.to_owned() });
+                None
+            }
+        }
+    }
+
+    /// Picks our inputs out of the environment. Shells cannot name a hyphen, so `INPUT_SERVER_URL` is taken for
+    /// `INPUT_SERVER-URL`.
+    fn collect(&mut self, environment: &Environment) -> BTreeMap<&'static str, Secret> {
+        let mut found = BTreeMap::<&'static str, Secret>::new();
+        for (variable, value) in environment.variables() {
+            let Some(given) = variable.to_str().and_then(|name| name.strip_prefix("INPUT_")) else { continue };
+            if value.is_empty() {
+                continue;
+            }
+            let folded = given.to_lowercase().replace('_', "-");
+            let Some(name) = NAMES.iter().find(|name| **name == folded) else {
+                if let Some(near) = nearest(&folded, NAMES) {
+                    let given = Untrusted::new(given);
+                    self.warnings
+                        .push(format!("INPUT_{given} is no input of this action and does nothing: `{near}` is"));
+                }
+                continue;
+            };
+            match value.to_str() {
+                None => self.problem(name, None, "is not valid UTF-8", "Give the value as UTF-8 text"),
+                Some(text) if text.trim().is_empty() => {}
+                Some(text) => match found.insert(name, Secret::new(text)) {
+                    Some(other) if other.expose() != text => self.problem(
+                        name,
+                        None,
+                        "is given twice, with a hyphen and with an underscore, and the values differ",
+                        "Set one of the two variables",
+                    ),
+                    _ => {}
+                },
+            }
+        }
+        found
+    }
+
+    fn inputs(&mut self, raw: &RawInputs, runner: &Runner) -> Option<Inputs> {
+        let token = self.token(raw);
+        let server = self.server(raw, runner);
+        let owner = self.owner(raw, runner);
+        let package = self.package(raw, runner);
+        let version = self.version(raw, runner);
+        let username = self.username(raw, runner);
+        let selection = self.selection(raw, runner);
+        let concurrency = self.concurrency(raw);
+        Some(Inputs {
+            selection: selection?,
+            target: Target { server: server?, owner: owner?, package: package?, version: version? },
+            credentials: Credentials {
+                username: username?,
+                is_jobs_own: token.as_ref().is_some_and(|token| runner.is_jobs_own(token)),
+                token: token?,
+            },
+            concurrency: concurrency?,
+        })
+    }
+
+    fn concurrency(&mut self, raw: &RawInputs) -> Option<usize> {
+        let Some(text) = raw.concurrency.as_deref().map(str::trim) else { return Some(4) };
+        let number = text.parse().ok().filter(|number| (1..=32).contains(number));
+        if number.is_none() {
+            self.problem(
+                "concurrency",
+                Some(text),
+                "is no whole number from 1 to 32",
+                "Give one, or leave it out for 4",
+            );
+        }
+        number
+    }
+
+    /// The spellings of a boolean that runners accept (YAML 1.2's core schema).
+    fn boolean(&mut self, input: &'static str, text: Option<&str>) -> Option<bool> {
+        match text.map(str::trim) {
+            None | Some("false" | "False" | "FALSE") => Some(false),
+            Some("true" | "True" | "TRUE") => Some(true),
+            Some(other) => {
+                self.problem(input, Some(other), "is neither true nor false", "Give `true` or `false`");
+                None
+            }
+        }
+    }
+
+    /// One of a few words; the first is the default.
+    fn choice<T: Copy>(&mut self, input: &'static str, text: Option<&str>, words: &[(&str, T)]) -> Option<T> {
+        let Some(text) = text.map(str::trim) else { return Some(words[0].1) };
+        if let Some((_, choice)) = words.iter().find(|(word, _)| *word == text) {
+            return Some(*choice);
+        }
+        let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        let listed = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let accepted = match nearest(&text.to_lowercase(), &names) {
+            Some(near) => format!("Did you mean `{near}`? Accepted are {listed}"),
+            None => format!("Accepted are {listed}"),
+        };
+        self.problem(input, Some(text), "is not known", accepted);
+        None
+    }
+
+    /// A token that was put into another input as well would end up in URLs, outputs or errors.
+    fn look_for_the_token(&mut self, token: &Secret, given: &BTreeMap<&'static str, Secret>) {
+        let redactor = Redactor::of_token(&Secret::new(token.expose().trim()));
+        for (name, _) in given.iter().filter(|(name, value)| **name != "token" && redactor.finds(value.expose())) {
+            self.problems.retain(|problem| problem.input != *name);
+            self.problem(name, None, "contains the token, which everybody would see", "Take the token out of it");
+        }
+    }
+}
+
+/// The one of some words that a mistyped word is closest to, where it is close at all.
+fn nearest<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
+    words
+        .iter()
+        .map(|known| (strsim::damerau_levenshtein(word, known), *known))
+        .filter(|(distance, known)| *distance <= 1 + known.len() / 5)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, known)| known)
+}

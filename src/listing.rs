@@ -1,0 +1,74 @@
+//! What a version has, as the registry lists it.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+
+use crate::checksum::Sha256;
+use crate::package::FileName;
+use crate::untrusted::Untrusted;
+
+/// The files that a version has; none where it does not exist.
+#[derive(Clone, Debug, Default)]
+pub struct Listing {
+    by_folded_name: HashMap<String, RegistryFile>,
+    /// Whether the version exists.
+    pub version_exists: bool,
+}
+
+/// A file as the registry lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegistryFile {
+    /// The name as it was first spelled; text from outside.
+    pub name: String,
+    /// The length in bytes.
+    pub size: u64,
+    /// The registry's word on what it received.
+    pub sha256: Sha256,
+}
+
+impl RegistryFile {
+    /// Whether this is the content of that size and hash.
+    #[must_use]
+    pub fn holds(&self, size: u64, sha256: Sha256) -> bool {
+        self.size == size && self.sha256 == sha256
+    }
+}
+
+/// A row of the API's list. The length is `size` on Gitea 1.24 and later and `Size` on older Gitea and on Forgejo up to
+/// 15 (recorded).
+#[derive(Deserialize)]
+pub(crate) struct Row {
+    name: String,
+    size: Option<u64>,
+    #[serde(rename = "Size")]
+    older_size: Option<u64>,
+    sha256: String,
+}
+
+/// A row that lacks what makes a file.
+#[derive(Debug, thiserror::Error)]
+#[error("it gives no {what} for `{name}`")]
+pub(crate) struct BadRow {
+    name: Untrusted,
+    what: &'static str,
+}
+
+impl Listing {
+    pub(crate) fn new(rows: Vec<Row>) -> Result<Self, BadRow> {
+        let mut by_folded_name = HashMap::new();
+        for row in rows {
+            let bad = |what| BadRow { name: Untrusted::new(&row.name), what };
+            let size = row.size.or(row.older_size).ok_or_else(|| bad("size"))?;
+            let sha256 = row.sha256.parse().map_err(|_| bad("SHA-256"))?;
+            by_folded_name.insert(row.name.to_lowercase(), RegistryFile { name: row.name, size, sha256 });
+        }
+        Ok(Self { by_folded_name, version_exists: true })
+    }
+
+    /// The file that the registry takes for the one of that name: it does not regard case.
+    #[must_use]
+    pub fn find(&self, name: &FileName) -> Option<&RegistryFile> {
+        self.by_folded_name.get(&name.folded())
+    }
+}
