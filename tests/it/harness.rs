@@ -6,10 +6,12 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
-use embedded_registry::Registry;
+use embedded_registry::{Action, Registry};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -193,6 +195,18 @@ impl Ran {
         assert!(words(&self.log).contains(&words(text)), "{text:?} is not in the log:\n{}", self.log);
         self
     }
+}
+
+/// Lets no request go on before so many have come. The time-out ends a test in which they never do.
+pub(crate) fn gather(expected: usize) -> Action {
+    let arrived = Arc::new((Mutex::new(0), Condvar::new()));
+    Action::then(move |_| {
+        let (count, all) = &*arrived;
+        let mut count = count.lock().expect("no hook panics");
+        *count += 1;
+        all.notify_all();
+        drop(all.wait_timeout_while(count, Duration::from_secs(20), |count| *count < expected));
+    })
 }
 
 /// Reads an output file as GitHub's runner does: `name<<delimiter`, the value, the delimiter.

@@ -2,12 +2,10 @@
 
 use std::fs::File;
 use std::process::Command;
-use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
 
 use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry, Request};
 
-use crate::harness::Job;
+use crate::harness::{Job, gather};
 
 /// Method and path of each request, the paths cut to what tells them apart.
 fn asked(registry: &Registry) -> Vec<String> {
@@ -202,16 +200,7 @@ fn as_many_uploads_run_at_once_as_are_allowed_and_no_more() {
     for concurrency in [1, 3] {
         let registry = Registry::start(Persona::default());
         registry.seed("alice", "widget", "v1.0.0", "other", b"makes the version");
-        // No upload ends before as many have come as may run at once; the time-out ends the test where they never do.
-        let arrived = Arc::new((Mutex::new(0), Condvar::new()));
-        let hook = Action::then(move |_| {
-            let (count, all) = &*arrived;
-            let mut count = count.lock().expect("no hook panics");
-            *count += 1;
-            all.notify_all();
-            drop(all.wait_timeout_while(count, Duration::from_secs(20), |count| *count < concurrency));
-        });
-        registry.script(Fault::always(Match::put("/v1.0.0/"), Point::BeforeStore, hook));
+        registry.script(Fault::always(Match::put("/v1.0.0/"), Point::BeforeStore, gather(concurrency)));
         let mut job = Job::new(&registry);
         job.input("concurrency", concurrency.to_string());
         for number in 0..8 {

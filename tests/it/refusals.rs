@@ -1,0 +1,170 @@
+//! Answers that are easily misread, and what the program makes of them.
+
+use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
+
+use crate::harness::{Job, Ran, gather};
+
+fn put(name: &str) -> Match {
+    Match::put(&format!("/v1.0.0/{name}"))
+}
+
+/// A run with three small files, where one kind of request gets another answer.
+fn answered(on: Match, answer: Answer) -> Ran {
+    let registry = Registry::start(Persona::default());
+    registry.script(Fault::always(on, Point::BeforeStore, Action::Answer(answer)));
+    let mut job = Job::new(&registry);
+    job.file("dist/a", "1").file("dist/b", "22").file("dist/c", "333");
+    job.run()
+}
+
+/// The answer of a list or a version call, given before anybody is asked who he is.
+fn told(on: Match, answer: Answer) -> Ran {
+    let registry = Registry::start(Persona::default());
+    registry.script(Fault::always(on, Point::Head, Action::Answer(answer)));
+    let mut job = Job::new(&registry);
+    job.file("dist/a", "1");
+    job.run()
+}
+
+#[test]
+fn a_page_that_is_no_plain_address_is_neither_shown_nor_handed_on() {
+    let registry = Registry::start(Persona::default());
+    let token = registry.token("alice_write");
+    for page in [
+        "javascript:alert(1)".to_owned(),
+        "https://h/##[add-path]/evil".to_owned(),
+        format!("https://h/{token}"),
+        format!("https://alice:{token}@h/"),
+        "https://h/?next=x".to_owned(),
+        format!("https://h/{}", "x".repeat(3_000)),
+    ] {
+        let answer = Answer::json(200, format!(r#"{{"html_url":"{page}"}}"#));
+        registry.clear_script();
+        registry.script(Fault::always(Match::version(), Point::Head, Action::Answer(answer)));
+        let mut job = Job::new(&registry);
+        job.file("dist/a", "1");
+        let ran = job.run().exits_with(0).says("the link is the usual one");
+        assert_eq!(ran.outputs["package-url"], format!("{}/alice/-/packages/generic/widget/v1.0.0", registry.url()));
+        assert!(!ran.log.contains("##["), "{}", ran.log);
+    }
+}
+
+#[test]
+fn an_echo_of_the_token_is_hidden_also_where_it_is_cut_off() {
+    let registry = Registry::start(Persona::default());
+    let token = registry.token("alice_write");
+    let message = format!(r#"{{"message":"access token does not exist [sha: {token}]"}}"#);
+    let before_its_end = message.len() - 5;
+    registry.script(Fault::always(Match::list(), Point::Head, Action::Answer(Answer::json(401, message.clone()))));
+    registry.script(Fault::once(Match::list(), Point::AnswerByte(before_its_end as u64), Action::Close));
+    let mut job = Job::new(&registry);
+    job.file("dist/a", "1");
+    let cut = job.run().exits_with(1);
+    assert!(!cut.log.contains(&token[..8]), "{}", cut.log);
+    job.run().exits_with(1).says("401 Unauthorized: access token does not exist [sha: ***]");
+}
+
+#[test]
+fn a_success_that_is_not_the_registrys_is_looked_up() {
+    for status in [200, 202, 204] {
+        let registry = Registry::start(Persona::default());
+        let answer = Action::Answer(Answer::text(status, ""));
+        registry.script(Fault::once(put("b"), Point::AfterStore, answer));
+        let mut job = Job::new(&registry);
+        job.file("dist/a", "1").file("dist/b", "22");
+        job.run().exits_with(0).says("`b` had no good answer, but is on the registry bit for bit");
+    }
+}
+
+#[test]
+fn a_file_that_another_job_publishes_meanwhile_is_compared() {
+    let registry = Registry::start(Persona::default());
+    let seed =
+        |content: &'static [u8]| Action::then(move |world| world.seed("alice", "widget", "v1.0.0", "b", content));
+    registry.script(Fault::once(put("b"), Point::Head, seed(b"22")));
+    let mut job = Job::new(&registry);
+    job.file("dist/a", "1").file("dist/b", "22");
+    job.run().exits_with(0);
+
+    let registry = Registry::start(Persona::default());
+    registry.script(Fault::once(put("b"), Point::Head, seed(b"of another length")));
+    job.against(&registry);
+    job.run().exits_with(1).says("`b` is on the registry with other content: 17 bytes there, 2 bytes here");
+}
+
+#[test]
+fn two_refusals_that_meet_every_file_are_both_told() {
+    let registry = Registry::start(Persona::default());
+    registry.seed("alice", "widget", "v1.0.0", "other", b"makes the version");
+    let both = gather(2);
+    for (name, answer) in
+        [("a", Answer::text(413, "enforcePackagesQuota")), ("b", Answer::text(404, "404 page not found"))]
+    {
+        registry.script(Fault::once(put(name), Point::BeforeStore, both.clone()));
+        registry.script(Fault::once(put(name), Point::BeforeStore, Action::Answer(answer)));
+    }
+    let mut job = Job::new(&registry);
+    job.file("dist/a", "1").file("dist/b", "22").input("concurrency", "2");
+    job.run().exits_with(1).says("enforcePackagesQuota").says("404 page not found");
+}
+
+#[test]
+fn a_version_or_package_that_the_server_refuses_stops_the_run() {
+    for (words, hint) in [("invalid package version", "Set `version`"), ("invalid package name", "Set `repo`")] {
+        let ran = answered(put(""), Answer::text(400, words)).exits_with(1).says(words).says(hint);
+        let attempted = ran.statuses().values().filter(|status| *status != "not-attempted").count();
+        assert_eq!(attempted, 1, "{}", ran.log);
+    }
+    let ran = answered(put(""), Answer::text(400, "invalid filename")).exits_with(1);
+    assert!(ran.statuses().values().all(|status| status == "failed"), "{}", ran.log);
+}
+
+#[test]
+fn only_the_refusal_of_the_files_name_grants_the_right_to_write() {
+    for answer in [Answer::text(400, "invalid request"), Answer::text(400, "invalid package version")] {
+        let registry = Registry::start(Persona::default());
+        registry.script(Fault::always(Match::put("%2A"), Point::Head, Action::Answer(answer)));
+        let mut job = Job::new(&registry);
+        job.file("dist/large", vec![0; 2_000_000]);
+        job.run().exits_with(1).says("the registry does not let us publish");
+        assert_eq!(registry.requests().iter().map(|request| request.body_bytes).sum::<u64>(), 0);
+    }
+}
+
+#[test]
+fn where_a_redirect_leads_is_told_as_a_base_url() {
+    let list = "/api/v1/packages/alice/generic/widget/v1.0.0/files";
+    let redirect = |status, place: &str| told(Match::list(), Answer::text(status, "").header("Location", place));
+    redirect(301, &format!("https://git.example.com/forge{list}"))
+        .exits_with(1)
+        .says("leads to https://git.example.com/forge")
+        .says("Set `server-url`");
+    redirect(302, "/user/login?redirect_to=x").exits_with(1).says("a web page answers at");
+    redirect(307, "/login").exits_with(1).says("a web page answers at");
+    redirect(307, &list.replace("/alice/", "/alicia/")).exits_with(1).says("Set `owner: alicia`");
+    redirect(307, "::set-env name=X::y\u{7f}").exits_with(1);
+}
+
+#[test]
+fn a_page_in_html_is_known_however_its_type_is_spelled() {
+    let page = Answer::empty(200).header("Content-Type", "Text/HTML; charset=x");
+    let page = page.with_body("<html><title>Sign in</title>");
+    told(Match::list(), page).exits_with(1).says("200 OK: Sign in").says("a web page answers at");
+}
+
+#[test]
+fn a_list_with_both_spellings_of_the_size_is_read() {
+    let row = r#"[{"name":"a","size":1,"Size":1,"sha256":"6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b"}]"#;
+    let ran = told(Match::list(), Answer::json(200, row)).exits_with(0);
+    assert_eq!(ran.statuses()["a"], "unchanged");
+}
+
+#[test]
+fn a_list_without_hashes_or_sizes_is_no_list() {
+    for row in [r#"[{"name":"a","size":1,"sha256":""}]"#, r#"[{"name":"a","sha256":""}]"#, "null", "{}", "[1]", "[", ""]
+    {
+        told(Match::list(), Answer::json(200, row))
+            .exits_with(1)
+            .says("the answer is not what the registry's API gives");
+    }
+}
