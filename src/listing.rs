@@ -61,7 +61,14 @@ impl Listing {
             let bad = |what| BadRow { name: Untrusted::new(&row.name), what };
             let size = row.size.or(row.older_size).ok_or_else(|| bad("size"))?;
             let sha256 = row.sha256.parse().map_err(|_| bad("SHA-256"))?;
-            by_folded_name.insert(row.name.to_lowercase(), RegistryFile { name: row.name, size, sha256 });
+            let file = RegistryFile { name: row.name, size, sha256 };
+            if let Some(other) = by_folded_name.insert(file.name.to_lowercase(), file)
+                && by_folded_name
+                    .get(&other.name.to_lowercase())
+                    .is_some_and(|file| !file.holds(other.size, other.sha256))
+            {
+                return Err(BadRow { name: Untrusted::new(&other.name), what: "one content" });
+            }
         }
         Ok(Self { by_folded_name, version_exists: true })
     }

@@ -17,18 +17,19 @@ const HELP: &str = include_str!("help.txt");
 
 fn main() -> anyhow::Result<ExitCode> {
     let arguments: Vec<String> = env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["publish"] => run(),
+    Ok(match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["publish"] => run()?,
         ["--help" | "-h" | "help"] => say(HELP, 0),
         ["--version" | "-V"] => say(concat!("generic-packages ", env!("CARGO_PKG_VERSION"), "\n"), 0),
         [] => say(HELP, 2),
         [unknown, ..] => say(&format!("error: unknown command `{}`\n\n{HELP}", Untrusted::new(unknown)), 2),
-    }
+    })
 }
 
-fn say(text: &str, code: u8) -> anyhow::Result<ExitCode> {
-    io::stdout().write_all(text.as_bytes()).context("cannot write to the terminal")?;
-    Ok(code.into())
+/// Who closes the terminal before the end has read enough.
+fn say(text: &str, code: u8) -> ExitCode {
+    let _: io::Result<()> = io::stdout().write_all(text.as_bytes());
+    code.into()
 }
 
 fn run() -> anyhow::Result<ExitCode> {
@@ -40,14 +41,17 @@ fn run() -> anyhow::Result<ExitCode> {
     let reading = Inputs::read(&environment, &runner);
     console.opens(&reading);
     let ending = match reading.inputs {
+        Err(errors) => Ending::rejected(errors),
         Ok(inputs) => {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .context("no threads for the transfers")?;
             let published = runtime.block_on(publish(&inputs, Timings::default(), &console));
             // A thread that waits for a disk must not keep the program from its end.
             runtime.shutdown_background();
             published.map_or_else(Ending::rejected, |publication| Ending::Published(publication.into()))
         }
-        Err(errors) => Ending::rejected(errors),
     };
     for warning in report::hand_over(&ending, &runner, &reading.redactor) {
         console.warns(&warning);

@@ -179,6 +179,10 @@ impl LocalFile {
                 return Ok(false);
             }
         }
+        // Some file systems give no length, /proc among them.
+        if left == 0 && file.read(&mut [0]).is_ok_and(|more| more > 0) {
+            return Err(self.error(FileFault::Changed));
+        }
         self.still_the_same(&file).map_err(|fault| self.error(fault))?;
         Ok(held.is_none_or(take))
     }

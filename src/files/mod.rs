@@ -67,6 +67,8 @@ pub enum Near {
     Hidden(String),
     /// Folders.
     Folders(String),
+    /// Links to folders, which a wildcard does not enter.
+    Links(String),
     /// Files whose names differ by case.
     OtherCase(String),
     /// Nothing at all in the workspace.
@@ -87,6 +89,7 @@ impl fmt::Display for Near {
         match self {
             Self::Hidden(names) => write!(f, "only hidden files would, such as {names}"),
             Self::Folders(names) => write!(f, "only folders do, such as {names}"),
+            Self::Links(names) => write!(f, "there are links to folders, such as {names}, which are not entered"),
             Self::OtherCase(names) => write!(f, "only files of another case would, such as {names}"),
             Self::EmptyWorkspace => f.write_str("the workspace is empty; no checkout or build in this job?"),
             Self::NoMounts => f.write_str("the container sees neither the job's workspace nor GITHUB_OUTPUT"),
@@ -97,7 +100,7 @@ impl fmt::Display for Near {
                 };
                 match names.as_str() {
                     "" => write!(f, "{place} is empty"),
-                    names => write!(f, "in {place} there are {names}"),
+                    names => write!(f, "{place} has {names}"),
                 }
             }
         }
@@ -109,6 +112,7 @@ impl Near {
         match self {
             Self::Hidden(_) => "Set `include-hidden-files: true`, or write the dot in the pattern",
             Self::Folders(_) => "Write `/*` behind it for the files in them, or `/**` for those below them too",
+            Self::Links(_) => "Name the link without wildcards, as in `link/*`",
             Self::OtherCase(_) => "Write the name in the case that it has",
             Self::EmptyWorkspace => "Check the repository out, or build or download the files, in a step before",
             Self::NoMounts => {
@@ -221,7 +225,9 @@ fn take_away(selection: &Selection, line: &Line, paths: &mut BTreeSet<PathBuf>) 
     if named.symlink_metadata().is_ok_and(|metadata| !metadata.is_dir()) {
         paths.remove(&line.literal);
     } else {
-        paths.retain(|path| !line.matches(path, selection.matching()));
+        // What somebody wants to keep back is kept back, hidden or not.
+        let matching = Matching { include_hidden: true, ..selection.matching() };
+        paths.retain(|path| !line.matches(path, matching));
     }
     let in_vain = paths.len() == before && selection.if_none_found != IfNoneFound::Ignore;
     Ok(in_vain.then(|| format!("`{}` takes nothing away", Untrusted::new(&line.text))))
@@ -319,6 +325,9 @@ fn none_found(selection: &Selection, line: &Line) -> SelectError {
     }
     if !hidden.folders.is_empty() {
         return found(Near::Folders(names(&hidden.folders)));
+    }
+    if !hidden.links.is_empty() {
+        return found(Near::Links(names(&hidden.links)));
     }
     let other_case = met(Matching { include_hidden: true, ignore_case: true });
     if !other_case.files.is_empty() {

@@ -199,7 +199,7 @@ impl Alternative {
             .map(|component| Pattern::escape(&component.to_string_lossy()))
             .chain(own.iter().map(|component| (*component).to_owned()))
             .collect();
-        let pattern = |text: &str| Pattern::new(text).map_err(|error| BadLine::Pattern(error.msg));
+        let pattern = |text: &str| Pattern::new(&as_glob_writes_it(text)?).map_err(|error| BadLine::Pattern(error.msg));
         let components = texts.iter().map(|text| pattern(text)).collect::<Result<_, _>>()?;
         Ok(Self { folder, components, whole: pattern(&texts.join("/"))? })
     }
@@ -220,6 +220,14 @@ impl Alternative {
         }
         patterns.next().is_some()
     }
+}
+
+/// `[^a]` is what shells and git write for `[!a]`, and glob takes the `^` for a character.
+fn as_glob_writes_it(text: &str) -> Result<String, BadLine> {
+    if text.contains("[[:") {
+        return Err(BadLine::Pattern("classes such as [:upper:] are not known"));
+    }
+    Ok(text.replace("[^", "[!"))
 }
 
 fn is_recursive(pattern: &Pattern) -> bool {
@@ -362,6 +370,8 @@ mod tests {
         assert!(!finds("a[*]b", "build/axb"));
         assert!(finds("a[]{]b", "build/a{b"));
         assert!(finds("{a,}b", "build/b"));
+        assert!(finds("[^b].txt", "build/a.txt") && !finds("[^b].txt", "build/b.txt"));
+        assert!(matches!(error("[[:upper:]]"), BadLine::Pattern(_)));
     }
 
     #[test]

@@ -14,7 +14,7 @@ impl Reader {
         let accepted = "Give a personal access token with the scope write:package, from a secret: \
                         `token: ${{ secrets.PACKAGES_TOKEN }}`";
         let Some(token) = &raw.token else {
-            self.problem("token", None, "is not given, or its secret is empty", accepted);
+            self.missing("token", "is not given, or its secret is empty", accepted);
             return None;
         };
         let token = token.expose().trim();
@@ -30,7 +30,7 @@ impl Reader {
                         it has one";
         let given = raw.server_url.as_deref().map(str::trim);
         let Some(text) = given.or(runner.server_url.as_deref()) else {
-            self.problem("server-url", None, "is not given, and there is no workflow's server to take", accepted);
+            self.missing("server-url", "is not given, and there is no workflow's server to take", accepted);
             return None;
         };
         // What follows may hold a password: it is shown only once that is ruled out.
@@ -83,12 +83,7 @@ impl Reader {
     pub(super) fn owner(&mut self, raw: &RawInputs, runner: &Runner) -> Option<Owner> {
         let accepted = "Give the user or organisation that owns the package: `owner: acme`";
         let Some(owner) = raw.owner.as_deref().map(str::trim).or(runner.owner.as_deref()) else {
-            self.problem(
-                "owner",
-                None,
-                "is not given, and there is no workflow's repository to take it from",
-                accepted,
-            );
+            self.missing("owner", "is not given, and there is no workflow's repository to take it from", accepted);
             return None;
         };
         self.bad_name("owner", Owner::parse(owner), accepted)
@@ -97,7 +92,7 @@ impl Reader {
     pub(super) fn package(&mut self, raw: &RawInputs, runner: &Runner) -> Option<PackageName> {
         let accepted = "Give the name of the package: `repo: widget`";
         let Some(name) = raw.repo.as_deref().map(str::trim).or(runner.repository.as_deref()) else {
-            self.problem("repo", None, "is not given, and there is no workflow's repository to take it from", accepted);
+            self.missing("repo", "is not given, and there is no workflow's repository to take it from", accepted);
             return None;
         };
         self.bad_name("repo", PackageName::parse(name), accepted)
@@ -117,9 +112,10 @@ impl Reader {
                 }
                 None => "is not given, and the workflow does not run on a tag".to_owned(),
             };
-            self.problem("version", None, problem, accepted);
+            self.missing("version", problem, accepted);
             return None;
         };
+        let whole = tag;
         let prefix = raw.version_strip_prefix.as_deref().map_or("", str::trim);
         if tag == prefix {
             self.problem(
@@ -130,7 +126,12 @@ impl Reader {
             );
             return None;
         }
-        self.bad_name("version", Version::parse(tag.strip_prefix(prefix).unwrap_or(tag)), accepted)
+        let version = tag.strip_prefix(prefix).unwrap_or_else(|| {
+            let (tag, prefix) = (Untrusted::new(tag), Untrusted::new(prefix));
+            self.warnings.push(format!("the tag {tag} does not begin with `{prefix}`, so it is taken as it is"));
+            whole
+        });
+        self.bad_name("version", Version::parse(version), accepted)
     }
 
     /// The registry looks at the token alone, so that even an empty user name works (recorded).

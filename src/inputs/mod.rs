@@ -148,6 +148,13 @@ impl Reader {
         });
     }
 
+    /// An input that is needed and not there; nothing where it was there, but could not be read.
+    fn missing(&mut self, input: &'static str, problem: impl Into<String>, accepted: impl Into<String>) {
+        if self.problems.iter().all(|known| known.input != input) {
+            self.problem(input, None, problem, accepted);
+        }
+    }
+
     fn bad_name<T>(&mut self, input: &'static str, result: Result<T, BadName>, accepted: &str) -> Option<T> {
         match result {
             Ok(name) => Some(name),

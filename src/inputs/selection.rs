@@ -43,6 +43,11 @@ impl Reader {
                 );
                 None
             }
+            Ok(path) if path.iter().any(is_git) => {
+                let accepted = "Set GITHUB_WORKSPACE to the folder of the checkout";
+                self.problem("working-directory", Some(&shown), "is the workspace, and lies inside .git", accepted);
+                None
+            }
             Ok(path) if path.is_dir() => Some(path),
             Ok(_) => {
                 self.problem(
@@ -89,7 +94,7 @@ impl Reader {
     ) -> Option<Vec<Line>> {
         let accepted = "Give a pattern a line, relative to `working-directory`: `files: dist/*.tar.gz`";
         let Some(text) = raw.files.as_deref() else {
-            self.problem("files", None, "is not given", accepted);
+            self.missing("files", "is not given", accepted);
             return None;
         };
         let mut lines = Vec::new();

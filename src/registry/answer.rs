@@ -54,7 +54,7 @@ impl Answer {
         };
         // An echo of the token that is cut off in its middle is not known for what it is.
         let words = if is_whole { redactor.redact(&words) } else { redactor.redact_cut(&words).into() };
-        Self { status, is_html, location, words: words.into_owned() }
+        Self { status, is_html, location, words: words.trim().to_owned() }
     }
 }
 

@@ -129,7 +129,9 @@ impl Transport {
         match self {
             Self::Resolve(_) => format!("Check the host {host} in `server-url`, and that the runner's DNS knows it"),
             Self::Connect(_) => format!("Check host and port in `server-url`, and that the runner can reach {host}"),
-            Self::Tls(_) => format!("Check `server-url` and the certificate of {host}"),
+            Self::Tls(_) => {
+                format!("Check that the port in `server-url` speaks https, and the certificate of {host}")
+            }
             Self::Broken(_) | Self::Silent(_) => {
                 "Run the step again: what is there already stays as it is; if it breaks again, look at the reverse \
                  proxy's limits on time and size"
@@ -177,7 +179,10 @@ impl RegistryError {
     pub fn meets_every_file(&self) -> bool {
         match &self.cause {
             Cause::Refused { refusal, .. } => refusal.meets_every_file(),
-            Cause::Transport(transport) => transport.is_before_the_request(),
+            // A server that says nothing for so long would cost the next files as much.
+            Cause::Transport(transport) => {
+                transport.is_before_the_request() || matches!(transport, Transport::Silent(_))
+            }
             Cause::Garbled(_) | Cause::File(_) => false,
         }
     }

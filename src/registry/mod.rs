@@ -143,9 +143,13 @@ impl<'a> Registry<'a> {
         let asked = Asked::Right;
         let request = self.request(Method::PUT, &url).header(CONTENT_LENGTH, 0);
         match self.ask(&asked, Method::PUT, &url, request, StatusCode::CREATED).await {
-            // No server was seen to store it; one that does has granted the right.
-            Ok(_) | Err(RegistryError { cause: Cause::Refused { refusal: Refusal::FileName, .. }, .. }) => Ok(()),
+            Err(RegistryError { cause: Cause::Refused { refusal: Refusal::FileName, .. }, .. }) => Ok(()),
             Err(error) => Err(error),
+            // No forge stores it.
+            Ok(_) => {
+                let stored = Cause::Garbled(Untrusted::new("it stores a file called `*`"));
+                Err(self.error(&asked, Method::PUT, &url, stored))
+            }
         }
     }
 

@@ -124,7 +124,8 @@ impl<W: Write + Send> Console<W> {
                 0 => String::new(),
                 count => format!(" (and {count} more)"),
             };
-            let text = shortened(&format!("{}{cause}{more}", first.brief()));
+            let text = format!("{}{cause}{more}", first.brief());
+            let text = shortened(text.trim_end_matches('.'));
             self.command("error title=generic-packages", &format!("{text}. {sentence}"));
         }
     }
@@ -154,7 +155,9 @@ impl<W: Write + Send> Console<W> {
         for word in words(&text) {
             let is_first = line.len() == prefix.len() && lines.is_empty() || line == INDENT;
             if !is_first && line.chars().count() + 1 + word.chars().count() > WIDTH {
-                lines.push(std::mem::replace(&mut line, format!("{INDENT}{word}")));
+                // GitHub's runner takes a command also behind blanks at the beginning of a line.
+                let harmless = if word.starts_with("::") { "\\" } else { "" };
+                lines.push(std::mem::replace(&mut line, format!("{INDENT}{harmless}{word}")));
             } else {
                 if !is_first {
                     line.push(' ');

@@ -168,3 +168,31 @@ fn a_list_without_hashes_or_sizes_is_no_list() {
             .says("the answer is not what the registry's API gives");
     }
 }
+
+#[test]
+fn a_list_that_contradicts_itself_is_no_list() {
+    let row = |sha256: &str| format!(r#"{{"name":"a","size":1,"sha256":"{sha256}"}}"#);
+    let ours = "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b";
+    let list = format!("[{},{}]", row(&"0".repeat(64)), row(ours));
+    told(Match::list(), Answer::json(200, list)).exits_with(1).says("it gives no one content for `a`");
+}
+
+#[test]
+fn a_server_that_stores_the_question_is_no_forge() {
+    let registry = Registry::start(Persona::default());
+    registry.script(Fault::always(Match::put("%2A"), Point::Head, Action::Answer(Answer::text(201, ""))));
+    let mut job = Job::new(&registry);
+    job.file("dist/large", vec![0; 2_000_000]);
+    job.run().exits_with(1).says("it stores a file called `*`");
+}
+
+#[test]
+fn the_text_of_a_server_cannot_command_the_runner_wherever_the_line_breaks() {
+    for length in 40..110 {
+        let words = format!("{} ::stop-commands::x ##[add-path]y ::add-mask::registry", "A".repeat(length));
+        let ran = answered(put(""), Answer::text(500, words)).exits_with(1);
+        for line in ran.log.lines().filter(|line| !line.starts_with("::error title=generic-packages::")) {
+            assert!(!line.trim_start().starts_with("::") && !line.contains("##["), "{line}");
+        }
+    }
+}

@@ -78,10 +78,10 @@ fn the_log_of_a_typo_in_a_pattern_says_what_lies_there() {
     assert_eq!(
         stable(&ran, &registry),
         "\
-error: no file matches `dits/*.tar.gz`: in the workspace there are README.md, dist/
+error: no file matches `dits/*.tar.gz`: the workspace has README.md, dist/
   hint: Correct the pattern, or build the file first; `if-no-files-found: warn` goes on without it
 Nothing was sent
-::error title=generic-packages::no file matches `dits/*.tar.gz`: in the workspace there are README.md, dist/. \
+::error title=generic-packages::no file matches `dits/*.tar.gz`: the workspace has README.md, dist/. \
 Nothing was sent"
     );
 }
