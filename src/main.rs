@@ -43,10 +43,7 @@ fn run() -> anyhow::Result<ExitCode> {
     let ending = match reading.inputs {
         Err(errors) => Ending::rejected(errors),
         Ok(inputs) => {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .context("no threads for the transfers")?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
             let published = runtime.block_on(publish(&inputs, Timings::default(), &console));
             // A thread that waits for a disk must not keep the program from its end.
             runtime.shutdown_background();

@@ -4,12 +4,12 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use rustix::fs::{Mode, OFlags, openat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawMode, openat, statat};
 use rustix::io::Errno;
 
 use super::pattern::is_git;
@@ -112,9 +112,8 @@ pub(super) const READABLE: &str =
 
 impl Advise for FileError {
     fn advice(&self) -> Option<String> {
-        let path = Untrusted::path(&self.path);
         Some(match &self.fault {
-            FileFault::Folder => format!("Write `{path}/*` for the files in it, or `{path}/**` for those below it too"),
+            FileFault::Folder => "Take the folder away, or put a file in its place".to_owned(),
             FileFault::Special(_) => {
                 "Copy its content to a regular file, or take it away with a line `!path`".to_owned()
             }
@@ -189,17 +188,24 @@ impl LocalFile {
 
     /// Opens the file, if it still is what was checked.
     fn open(&self) -> Result<File, FileError> {
-        let opened =
-            open(&self.workspace, &self.within).and_then(|(file, metadata)| self.same(&metadata).map(|()| file));
-        opened.map_err(|fault| self.error(fault))
+        self.open_as_checked().map_err(|fault| self.error(fault))
+    }
+
+    fn open_as_checked(&self) -> Result<File, FileFault> {
+        let (file, metadata) = open(&self.workspace, &self.within).map_err(|fault| match fault {
+            // It was a regular file when it was checked.
+            FileFault::Folder | FileFault::Special(_) => FileFault::Changed,
+            fault => fault,
+        })?;
+        self.same(&metadata)?;
+        Ok(file)
     }
 
     /// Makes sure that what was read is the file that was checked: nothing wrote to it meanwhile, and nothing took
     /// its place.
     fn still_the_same(&self, file: &File) -> Result<(), FileFault> {
         self.same(&file.metadata().map_err(FileFault::System)?)?;
-        let (_, named) = open(&self.workspace, &self.within)?;
-        self.same(&named)
+        self.open_as_checked().map(drop)
     }
 
     fn same(&self, metadata: &Metadata) -> Result<(), FileFault> {
@@ -239,23 +245,21 @@ fn open(workspace: &Path, within: &Path) -> Result<(File, Metadata), FileFault> 
         folder = openat(&folder, component, ENTER, Mode::empty()).map_err(fault)?;
     }
     let name = within.file_name().ok_or(FileFault::Folder)?;
+    // A socket cannot be opened, and a device may do something when it is.
+    regular(statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW).map_err(fault)?.st_mode)?;
     let file = File::from(openat(&folder, name, READ, Mode::empty()).map_err(fault)?);
     let metadata = file.metadata().map_err(FileFault::System)?;
-    regular(&metadata)?;
+    regular(metadata.mode())?;
     Ok((file, metadata))
 }
 
-fn regular(metadata: &Metadata) -> Result<(), FileFault> {
-    let kind = metadata.file_type();
-    if kind.is_file() {
-        Ok(())
-    } else if kind.is_dir() {
-        Err(FileFault::Folder)
-    } else if kind.is_fifo() {
-        Err(FileFault::Special("FIFO"))
-    } else if kind.is_socket() {
-        Err(FileFault::Special("socket"))
-    } else {
-        Err(FileFault::Special("device"))
+fn regular(mode: RawMode) -> Result<(), FileFault> {
+    match FileType::from_raw_mode(mode) {
+        FileType::RegularFile => Ok(()),
+        FileType::Directory => Err(FileFault::Folder),
+        FileType::Symlink => Err(FileFault::Changed),
+        FileType::Fifo => Err(FileFault::Special("FIFO")),
+        FileType::Socket => Err(FileFault::Special("socket")),
+        _ => Err(FileFault::Special("device")),
     }
 }

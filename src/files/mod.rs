@@ -140,9 +140,14 @@ pub enum SelectError {
     /// Lines that take away all that the others found.
     #[error("the lines that begin with `!` take away every file")]
     AllTakenAway,
-    /// A folder that a line with `!` names.
-    #[error("`!{path}` names a folder, and takes no file away", path = Untrusted::path(.0))]
-    TakesFolderAway(PathBuf),
+    /// A folder that a line names. What is published, or kept back, are files.
+    #[error("{path} is a folder, and only files are published", path = Untrusted::path(.path))]
+    Folder {
+        /// The folder relative to the workspace.
+        path: PathBuf,
+        /// The line as it was typed, without slashes at its end.
+        line: String,
+    },
     /// A folder that cannot be listed.
     #[error("folder {path} cannot be listed", path = Untrusted::path(.path))]
     Walk {
@@ -162,7 +167,10 @@ impl Advise for SelectError {
         match self {
             Self::NoneFound { near, .. } => Some(near.advice().to_owned()),
             Self::AllTakenAway => Some("Take one of these lines out".to_owned()),
-            Self::TakesFolderAway(path) => Some(format!("Write `!{}/**` for the files in it", Untrusted::path(path))),
+            Self::Folder { line, .. } => {
+                let line = Untrusted::new(line);
+                Some(format!("Write `{line}/*` for the files in it, or `{line}/**` for those below it too"))
+            }
             Self::Walk { .. } => Some(local::READABLE.to_owned()),
             Self::File(error) => error.advice(),
         }
@@ -218,9 +226,7 @@ pub fn select(selection: &Selection) -> Result<Selected, Vec<SelectError>> {
 /// Takes away what a line stands for; the same rule as for lines that add: an existing file's name means that file.
 fn take_away(selection: &Selection, line: &Line, paths: &mut BTreeSet<PathBuf>) -> Result<Option<String>, SelectError> {
     let named = selection.workspace.join(&line.literal);
-    if line.names_one_path && named.is_dir() {
-        return Err(SelectError::TakesFolderAway(line.literal.clone()));
-    }
+    refuse_folder(selection, line)?;
     let before = paths.len();
     if named.symlink_metadata().is_ok_and(|metadata| !metadata.is_dir()) {
         paths.remove(&line.literal);
@@ -233,8 +239,18 @@ fn take_away(selection: &Selection, line: &Line, paths: &mut BTreeSet<PathBuf>) 
     Ok(in_vain.then(|| format!("`{}` takes nothing away", Untrusted::new(&line.text))))
 }
 
-/// What a line stands for, relative to the workspace; folders only where the line names one.
+/// A line that names a folder means something else: that is told while nothing is sent.
+fn refuse_folder(selection: &Selection, line: &Line) -> Result<(), SelectError> {
+    if line.names_one_path && selection.workspace.join(&line.literal).is_dir() {
+        let typed = line.text.trim_end_matches('/').to_owned();
+        return Err(SelectError::Folder { path: line.literal.clone(), line: typed });
+    }
+    Ok(())
+}
+
+/// What a line stands for, relative to the workspace.
 fn find(selection: &Selection, line: &Line) -> Result<Met, SelectError> {
+    refuse_folder(selection, line)?;
     // A line that names an existing file means that file, whatever its characters mean in a pattern.
     match fs::symlink_metadata(selection.workspace.join(&line.literal)) {
         Ok(metadata) if line.names_one_path || !metadata.is_dir() => {

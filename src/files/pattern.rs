@@ -206,13 +206,13 @@ impl Alternative {
 
     fn may_lie_in(&self, folder: &Path, matching: Matching) -> bool {
         let mut patterns = self.components.iter();
-        for name in folder {
-            let name = name.to_string_lossy();
+        let mut names = folder.iter().map(|name| name.to_string_lossy());
+        while let Some(name) = names.next() {
             match patterns.next() {
                 None => return false,
                 Some(pattern) if is_recursive(pattern) => {
-                    let names_hidden = |p: &Pattern| p.as_str().starts_with('.');
-                    return matching.include_hidden || !name.starts_with('.') || patterns.any(names_hidden);
+                    let is_hidden = name.starts_with('.') || names.any(|name| name.starts_with('.'));
+                    return !is_hidden || matching.include_hidden || patterns.any(|p| p.as_str().starts_with('.'));
                 }
                 Some(pattern) if !pattern.matches_with(&name, matching.options()) => return false,
                 Some(_) => {}
@@ -403,6 +403,7 @@ mod tests {
         assert!(!enters("dist/*/x", "build/other"));
         assert!(enters("**/x", "build/a/b/c"));
         assert!(!enters("**/x", "build/.cache"));
+        assert!(!enters("**/x", "build/a/.cache"));
         assert!(enters("**/.cache/x", "build/.cache"));
     }
 }

@@ -36,7 +36,7 @@ impl Reader {
         // What follows may hold a password: it is shown only once that is ruled out.
         let url = match Url::parse(text) {
             Ok(url) if matches!(url.scheme(), "http" | "https") => url,
-            _ if text.contains('@') => {
+            _ if text.contains(['@', '?', '#']) => {
                 self.problem("server-url", None, "is no URL that begins with https:// or http://", accepted);
                 return None;
             }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::io::{self, Write as _};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -22,6 +23,8 @@ pub(crate) struct Job {
     variables: BTreeMap<OsString, OsString>,
     /// What may not be seen anywhere.
     secrets: Vec<String>,
+    /// What is in the file for the outputs before the step.
+    outputs_so_far: String,
 }
 
 /// What a run of the program left behind.
@@ -33,6 +36,8 @@ pub(crate) struct Ran {
     pub(crate) log: String,
     /// The outputs, as a runner reads them.
     pub(crate) outputs: BTreeMap<String, String>,
+    /// What the program has put into the file for the outputs.
+    pub(crate) written: String,
     /// The step's part of the job's summary.
     pub(crate) summary: String,
     /// The `::add-mask::` lines.
@@ -43,12 +48,12 @@ impl Job {
     pub(crate) fn new(registry: &Registry) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         fs::create_dir(folder.path().join("workspace")).expect("a workspace");
-        let mut job = Self { folder, variables: BTreeMap::new(), secrets: Vec::new() };
+        let mut job = Self { folder, variables: BTreeMap::new(), secrets: Vec::new(), outputs_so_far: String::new() };
         let workspace = job.workspace();
         let output = job.folder.path().join("output");
+        let summary = job.folder.path().join("summary");
         job.variable("GITHUB_ACTIONS", "true");
         job.variable("GITHUB_WORKSPACE", workspace);
-        let summary = job.folder.path().join("summary");
         job.variable("GITHUB_OUTPUT", output);
         job.variable("GITHUB_STEP_SUMMARY", summary);
         job.variable("GITHUB_REPOSITORY", "alice/widget");
@@ -103,11 +108,28 @@ impl Job {
         self
     }
 
-    /// Makes a symbolic link in the workspace.
-    pub(crate) fn link(&mut self, path: &str, target: &str) -> &mut Self {
+    /// Makes a folder in the workspace.
+    pub(crate) fn folder(&mut self, path: impl AsRef<Path>) -> &mut Self {
+        fs::create_dir_all(self.workspace().join(path)).expect("folders can be made");
+        self
+    }
+
+    /// Puts a link into the workspace; a target that is not absolute is relative to the folder of the link.
+    pub(crate) fn link(&mut self, path: impl AsRef<Path>, target: impl AsRef<Path>) -> &mut Self {
         let path = self.workspace().join(path);
         fs::create_dir_all(path.parent().expect("a folder")).expect("folders can be made");
         symlink(target, path).expect("a link can be made");
+        self
+    }
+
+    /// A path beside the workspace, where nothing may be published from.
+    pub(crate) fn outside(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Puts text into the file for the outputs, as steps before this one would.
+    pub(crate) fn outputs_so_far(&mut self, text: &str) -> &mut Self {
+        text.clone_into(&mut self.outputs_so_far);
         self
     }
 
@@ -125,12 +147,16 @@ impl Job {
 
     /// Runs the program to its end, and searches everything that it wrote for the secrets.
     pub(crate) fn run(&self) -> Ran {
+        self.run_as(self.command())
+    }
+
+    /// The same, started in another way.
+    pub(crate) fn run_as(&self, mut command: Command) -> Ran {
         let output_file = self.folder.path().join("output");
         let summary_file = self.folder.path().join("summary");
-        for file in [&output_file, &summary_file] {
-            fs::write(file, "").expect("a runner makes the file");
-        }
-        let ran = self.command().output().expect("the program starts");
+        fs::write(&output_file, &self.outputs_so_far).expect("a runner makes the file");
+        fs::write(&summary_file, "").expect("a runner makes the file");
+        let ran = command.output().expect("the program starts");
         let stdout = String::from_utf8(ran.stdout).expect("the log is UTF-8");
         let stderr = String::from_utf8(ran.stderr).expect("standard error is UTF-8");
         assert_eq!(stderr, "", "the log is all that is written");
@@ -143,13 +169,39 @@ impl Job {
             assert!(!outputs.contains(&form), "the outputs show a secret:\n{outputs}");
             assert!(!summary.contains(&form), "the summary shows a secret:\n{summary}");
         }
+        // A runner takes these for commands; the program has some of its own.
+        let own = ["error title=generic-packages", "warning title=generic-packages", "debug", "group", "endgroup"];
+        let commands = |line: &str| {
+            let command = line.trim_start().strip_prefix("::");
+            command.is_some_and(|line| !own.iter().any(|own| line.starts_with(&format!("{own}::"))))
+        };
+        assert!(!log.lines().any(commands) && !log.contains("##["), "the log commands the runner:\n{log}");
+        assert!(!log.contains(|c: char| c.is_control() && c != '\n'), "the log controls the terminal: {log:?}");
+        let written = outputs.strip_prefix(&self.outputs_so_far).expect("what was written before is still there");
         Ran {
             code: ran.status.code(),
             log,
-            outputs: read_outputs(&outputs),
+            outputs: read_outputs(written),
+            written: written.to_owned(),
             summary,
             masks: masks.into_iter().map(str::to_owned).collect(),
         }
+    }
+
+    /// Runs the program, which has to refuse before it has asked the registry anything.
+    #[track_caller]
+    pub(crate) fn is_refused(&self, registry: &Registry) -> Ran {
+        registry.forget_requests();
+        let ran = self.run().exits_with(2).has_a_hint_for_each_error();
+        assert_eq!(registry.requests(), [], "nothing is asked:\n{}", ran.log);
+        assert_eq!(ran.outputs["files"], "[]");
+        for name in ["uploaded", "unchanged", "failed", "total-size"] {
+            assert_eq!(ran.outputs[name], "0", "{name}");
+        }
+        for name in ["urls", "package-url", "version"] {
+            assert_eq!(ran.outputs[name], "", "{name}");
+        }
+        ran.says("Nothing was sent")
     }
 
     /// Every form in which a secret could come out: as it is, percent-encoded, in base64 alone and behind a user name.
@@ -188,6 +240,33 @@ impl Ran {
         self
     }
 
+    /// The log with each text that is broken into lines on one line again.
+    pub(crate) fn unbroken(&self) -> String {
+        self.log.replace("\n         ", " ")
+    }
+
+    /// What the log says first of each error.
+    pub(crate) fn errors(&self) -> Vec<String> {
+        self.unbroken().lines().filter_map(|line| line.strip_prefix("error: ")).map(str::to_owned).collect()
+    }
+
+    /// Ends the test where the log has no error, or one without a hint.
+    #[track_caller]
+    pub(crate) fn has_a_hint_for_each_error(self) -> Self {
+        let told: Vec<&str> =
+            self.log.lines().filter(|l| l.starts_with("error: ") || l.starts_with("  hint: ")).collect();
+        let in_turn = told.chunks(2).all(|pair| matches!(pair, [e, h] if e.starts_with('e') && h.starts_with(' ')));
+        assert!(!told.is_empty() && in_turn, "each error has a hint:\n{}", self.log);
+        self
+    }
+
+    /// Ends the test where the log has that text.
+    #[track_caller]
+    pub(crate) fn does_not_say(self, text: &str) -> Self {
+        assert!(!self.log.contains(text), "{text:?} is in the log:\n{}", self.log);
+        self
+    }
+
     /// Ends the test where the log does not have that text, however its lines are broken.
     #[track_caller]
     pub(crate) fn says(self, text: &str) -> Self {
@@ -195,6 +274,11 @@ impl Ran {
         assert!(words(&self.log).contains(&words(text)), "{text:?} is not in the log:\n{}", self.log);
         self
     }
+}
+
+/// Says what a test leaves out on this machine. It goes past what the test runner keeps to itself of tests that pass.
+pub(crate) fn says_that_it_is_not_tested(what: &str) {
+    drop(writeln!(io::stderr(), "not tested: {what}"));
 }
 
 /// Lets no request go on before so many have come. The time-out ends a test in which they never do.

@@ -4,7 +4,12 @@
 //! in which it could come out (see [`harness::Job::run`]).
 
 mod harness;
+mod inputs;
 mod interface;
+mod naming;
+mod outputs;
 mod publishing;
+mod refusals;
 mod reporting;
+mod selecting;
 mod troubleshooting;

@@ -1,0 +1,352 @@
+//! What each input means, what it is where it is not given, and what it may not be.
+
+mod server_url;
+mod token;
+mod version;
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use embedded_registry::{Action, Fault, Match, Persona, Point, Registry};
+
+use crate::harness::{Job, Ran};
+
+/// The inputs that need not be given.
+const OPTIONAL: [&str; 10] = [
+    "server-url",
+    "owner",
+    "repo",
+    "version",
+    "version-strip-prefix",
+    "username",
+    "working-directory",
+    "if-no-files-found",
+    "include-hidden-files",
+    "concurrency",
+];
+
+/// A job with one file to publish.
+fn job(registry: &Registry) -> Job {
+    let mut job = Job::new(registry);
+    job.file("dist/a", "content");
+    job
+}
+
+/// Runs a job with this input, which has to be refused by name and with that text.
+#[track_caller]
+fn refuses(registry: &Registry, input: &str, value: impl Into<OsString>, text: &str) -> Ran {
+    job(registry).input(input, value).is_refused(registry).says(&format!("error: input `{input}`")).says(text)
+}
+
+/// Where the file went to, and as whom.
+#[track_caller]
+fn sent(registry: &Registry) -> (String, String) {
+    let requests = registry.requests();
+    let upload = requests.iter().find(|request| request.method == "PUT").expect("a file was sent");
+    let basic = upload.header("Authorization").and_then(|value| value.strip_prefix("Basic ")).expect("Basic");
+    let basic = String::from_utf8(STANDARD.decode(basic).expect("base64")).expect("UTF-8");
+    (upload.target.clone(), basic.split_once(':').expect("a colon").0.to_owned())
+}
+
+/// How many uploads of a job run at once, where none ends before so many have come; the time-out only ends a test
+/// that fails.
+fn uploads_at_once(registry: &Registry, job: &mut Job, awaited: usize) -> usize {
+    registry.seed("alice", "widget", "v1.0.0", "other", b"makes the version");
+    let arrived = Arc::new((Mutex::new(0), Condvar::new()));
+    let hook = Action::then(move |_| {
+        let (count, all) = &*arrived;
+        let mut count = count.lock().expect("no hook panics");
+        *count += 1;
+        all.notify_all();
+        drop(all.wait_timeout_while(count, Duration::from_secs(20), |count| *count < awaited));
+    });
+    registry.script(Fault::always(Match::put("/v1.0.0/"), Point::BeforeStore, hook));
+    for number in 0..40 {
+        job.file(format!("dist/{number}"), "content");
+    }
+    job.run().exits_with(0);
+    registry.max_uploads_in_flight()
+}
+
+#[test]
+fn the_workflow_decides_what_no_input_says() {
+    let registry = Registry::start(Persona::default());
+    job(&registry).run().exits_with(0).does_not_say("warning:");
+    assert_eq!(sent(&registry), ("/api/packages/alice/generic/widget/v1.0.0/a".into(), "alice".into()));
+}
+
+#[test]
+fn an_input_that_is_empty_counts_as_not_given() {
+    for empty in ["", " ", "\n", " \r\n\t "] {
+        let registry = Registry::start(Persona::default());
+        let mut job = job(&registry);
+        job.file("dist/.hidden", "");
+        for input in OPTIONAL {
+            job.input(input, empty);
+        }
+        let ran = job.run().exits_with(0).does_not_say("warning:");
+        assert_eq!(sent(&registry), ("/api/packages/alice/generic/widget/v1.0.0/a".into(), "alice".into()));
+        assert_eq!(ran.files().len(), 1);
+        for input in ["files", "token"] {
+            refuses(&registry, input, empty, &format!("error: input `{input}` is not given"));
+        }
+    }
+}
+
+#[test]
+fn a_variable_of_the_runner_that_is_empty_counts_as_not_set() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job(&registry);
+    job.variable("GITHUB_REPOSITORY_OWNER", "").variable("GITHUB_ACTOR", "");
+    job.run().exits_with(0);
+    assert_eq!(sent(&registry), ("/api/packages/alice/generic/widget/v1.0.0/a".into(), String::new()));
+    job.variable("GITHUB_REPOSITORY", "").variable("GITHUB_SERVER_URL", "").variable("GITHUB_REF", "");
+    let ran = job.is_refused(&registry);
+    for input in ["owner", "repo", "server-url", "version"] {
+        assert!(ran.log.contains(&format!("error: input `{input}` is not given")), "{}", ran.log);
+    }
+    assert_eq!(ran.errors().len(), 4);
+}
+
+#[test]
+fn without_its_own_variable_the_owner_is_that_of_the_repository() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job(&registry);
+    job.without("GITHUB_REPOSITORY_OWNER").variable("GITHUB_REPOSITORY", "acme/gadget").run().exits_with(0);
+    assert_eq!(sent(&registry).0, "/api/packages/acme/generic/gadget/v1.0.0/a");
+}
+
+#[test]
+fn every_input_is_obeyed_before_the_workflow() {
+    for (before, after) in [("", ""), (" ", "\n"), ("\n\t", " \r\n")] {
+        let registry = Registry::start(Persona::default());
+        let elsewhere = Registry::start(Persona::default());
+        let mut job = job(&elsewhere);
+        job.against(&registry).variable("GITHUB_SERVER_URL", elsewhere.url());
+        job.file("build/.b/c", "");
+        for (input, value) in [
+            ("server-url", registry.url().as_str()),
+            ("owner", "acme"),
+            ("repo", "gadget"),
+            ("version", "2.0"),
+            ("username", "somebody"),
+            ("working-directory", "build"),
+            ("include-hidden-files", "true"),
+            ("if-no-files-found", "warn"),
+            ("concurrency", "32"),
+            ("files", "*/*\n*.none"),
+        ] {
+            job.input(input, format!("{before}{value}{after}"));
+        }
+        job.run().exits_with(0).says("warning: no file matches `*.none`");
+        assert_eq!(sent(&registry), ("/api/packages/acme/generic/gadget/2.0/c".into(), "somebody".into()));
+        assert_eq!(elsewhere.requests(), []);
+    }
+}
+
+#[test]
+fn a_user_name_with_a_colon_is_refused() {
+    let registry = Registry::start(Persona::default());
+    // What stands behind the colon may be a password.
+    for name in ["alice:hunter2", ":hunter2", "hunter2:"] {
+        refuses(&registry, "username", name, "has a colon").does_not_say("hunter2");
+    }
+    refuses(&registry, "username", "a\u{7f}b", "has a control character");
+    // The actor's name is no better than a given one.
+    job(&registry).variable("GITHUB_ACTOR", "a:b").is_refused(&registry).says("input `username` has a colon");
+}
+
+#[test]
+fn any_other_user_name_is_good() {
+    for name in ["somebody", "Ren\u{e9}e M\u{fc}ller", "a@b", "0"] {
+        let registry = Registry::start(Persona::default());
+        job(&registry).input("username", name).run().exits_with(0).says(&format!("as {name}"));
+        assert_eq!(sent(&registry).1, name);
+    }
+}
+
+#[test]
+fn a_boolean_is_spelled_as_runners_spell_it() {
+    let registry = Registry::start(Persona::default());
+    for (value, count) in [("true", 2), ("True", 2), ("TRUE", 2), ("false", 1), ("False", 1), ("FALSE", 1)] {
+        let mut job = job(&registry);
+        let ran = job.file("dist/.b", "").input("include-hidden-files", value).run().exits_with(0);
+        assert_eq!(ran.files().len(), count, "{value}");
+    }
+    for value in ["yes", "no", "1", "0", "on", "tRUE", "t", "true,false", "\"true\""] {
+        refuses(&registry, "include-hidden-files", value, &format!("`{value}` is neither true nor false"));
+    }
+}
+
+#[test]
+fn what_to_do_where_no_file_is_found_is_one_of_three_words() {
+    let registry = Registry::start(Persona::default());
+    for (value, code) in [("error", 2), ("warn", 0), ("ignore", 0)] {
+        let mut job = job(&registry);
+        job.input("files", "none").input("if-no-files-found", value).run().exits_with(code);
+    }
+    for (value, hint) in [
+        ("warning", "Accepted are `error`, `warn`, `ignore`"),
+        ("Error", "Did you mean `error`? Accepted are"),
+        ("ignored", "Did you mean `ignore`? Accepted are"),
+        ("warn\nignore", "Accepted are"),
+        ("0", "Accepted are"),
+    ] {
+        refuses(&registry, "if-no-files-found", value, "is not known").says(hint);
+    }
+}
+
+#[test]
+fn the_number_of_uploads_at_a_time_is_a_whole_one_from_1_to_32() {
+    let registry = Registry::start(Persona::default());
+    for value in ["0", "33", "-1", "2.5", "four", "1e1", "0x4", "4 4", "18446744073709551617"] {
+        refuses(&registry, "concurrency", value, &format!("`{value}` is no whole number from 1 to 32"))
+            .says("Give one, or leave it out for 4");
+    }
+    for value in ["1", "32"] {
+        job(&registry).input("concurrency", value).run().exits_with(0);
+    }
+}
+
+#[test]
+fn four_uploads_run_at_once_where_nothing_else_is_said() {
+    let registry = Registry::start(Persona::default());
+    assert_eq!(uploads_at_once(&registry, &mut job(&registry), 4), 4);
+}
+
+#[test]
+fn up_to_32_uploads_run_at_once() {
+    let registry = Registry::start(Persona::default());
+    assert_eq!(uploads_at_once(&registry, job(&registry).input("concurrency", "32"), 32), 32);
+}
+
+#[test]
+fn all_that_is_wrong_with_any_input_is_said_at_once() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job(&registry);
+    let bad = [
+        ("files", "../a\n.git/b\n/c"),
+        ("token", ""),
+        ("server-url", "ftp://host"),
+        ("owner", "a/b"),
+        ("repo", "a b"),
+        ("version", ".."),
+        ("username", "a:b"),
+        ("working-directory", ".."),
+        ("if-no-files-found", "maybe"),
+        ("include-hidden-files", "maybe"),
+        ("concurrency", "0"),
+    ];
+    for (input, value) in bad {
+        job.input(input, value);
+    }
+    let ran = job.is_refused(&registry);
+    for (input, _) in bad {
+        assert!(ran.log.contains(&format!("error: input `{input}`")), "{input}: {}", ran.log);
+    }
+    // Of the patterns each has its own.
+    assert_eq!(ran.errors().len(), bad.len() + 2, "{}", ran.log);
+}
+
+#[test]
+fn lines_that_only_take_files_away_are_refused() {
+    let registry = Registry::start(Persona::default());
+    refuses(&registry, "files", "!dist/*\n\n  !a", "only takes files away");
+}
+
+#[test]
+fn an_underscore_may_stand_for_a_hyphen() {
+    let registry = Registry::start(Persona::default());
+    let elsewhere = Registry::start(Persona::default());
+    let mut job = job(&elsewhere);
+    job.against(&registry).variable("GITHUB_SERVER_URL", elsewhere.url());
+    job.variable("INPUT_SERVER_URL", registry.url()).variable("INPUT_INCLUDE_HIDDEN_FILES", "true").file("dist/.b", "");
+    assert_eq!(job.run().exits_with(0).files().len(), 2);
+    assert_eq!(elsewhere.requests(), []);
+    // Both spellings are good as long as they agree, or one says nothing.
+    job.input("server-url", registry.url()).run().exits_with(0);
+    job.input("server-url", "").run().exits_with(0);
+    job.input("server-url", registry.url()).variable("INPUT_SERVER_URL", " ").run().exits_with(0);
+}
+
+#[test]
+fn two_spellings_of_an_input_with_different_values_are_refused() {
+    let registry = Registry::start(Persona::default());
+    for (input, one, other) in [
+        ("server-url", registry.url().as_str(), "http://127.0.0.1:1"),
+        ("include-hidden-files", "true", "false"),
+        ("if-no-files-found", "error", "ignore"),
+    ] {
+        let underscored = format!("INPUT_{}", input.to_uppercase().replace('-', "_"));
+        let ran = job(&registry).input(input, one).variable(&underscored, other).is_refused(&registry);
+        let ran = ran.says(&format!("error: input `{input}` is given twice, with a hyphen and with an underscore"));
+        assert_eq!(ran.errors().len(), 1, "{}", ran.log);
+    }
+}
+
+#[test]
+fn an_input_that_is_not_utf_8_is_refused() {
+    let registry = Registry::start(Persona::default());
+    for input in OPTIONAL {
+        let ran = refuses(&registry, input, OsString::from_vec(b"a\xff".to_vec()), "is not valid UTF-8");
+        assert_eq!(ran.errors().len(), 1, "{}", ran.log);
+    }
+}
+
+#[test]
+fn an_input_that_is_not_utf_8_is_not_called_missing() {
+    let registry = Registry::start(Persona::default());
+    for input in ["files", "token"] {
+        let ran = refuses(&registry, input, OsString::from_vec(b"a\xff".to_vec()), "is not valid UTF-8");
+        assert_eq!(ran.errors().len(), 1, "{}", ran.log);
+    }
+}
+
+#[test]
+fn other_variables_may_hold_any_bytes() {
+    let registry = Registry::start(Persona::default());
+    let bytes = OsString::from_vec(b"\xff\xfe".to_vec());
+    let mut job = job(&registry);
+    for name in ["PATH", "LANG", "SECRET", "INPUT_SOMETHING", "INPUT_", "GITHUB_RUN_ID", "GITHUB_ACTOR"] {
+        job.variable(name, bytes.clone());
+    }
+    let mut command = job.command();
+    command.env(&bytes, &bytes).env(OsString::from_vec(b"INPUT_\xff".to_vec()), "x");
+    job.run_as(command).exits_with(0).does_not_say("warning:");
+    // Who started the workflow is not known then, and that is no matter: the token tells.
+    assert_eq!(sent(&registry).1, "");
+}
+
+#[test]
+fn an_input_that_is_almost_spelled_right_is_worth_a_warning() {
+    let registry = Registry::start(Persona::default());
+    for (variable, meant) in [
+        ("INPUT_FILE", "files"),
+        ("INPUT_TOKENS", "token"),
+        ("INPUT_SERVERURL", "server-url"),
+        ("INPUT_WORKING-DIR", ""),
+        ("INPUT_WORKING-DIRECTOR", "working-directory"),
+        ("INPUT_CONCURENCY", "concurrency"),
+        ("INPUT_INCLUDE-HIDEN-FILES", "include-hidden-files"),
+        ("INPUT_IF-NO-FILE-FOUND", "if-no-files-found"),
+        ("INPUT_PATH", ""),
+        ("INPUT_ARGS", ""),
+    ] {
+        let ran = job(&registry).variable(variable, "x").run().exits_with(0);
+        if meant.is_empty() {
+            ran.does_not_say("warning:");
+        } else {
+            let given = variable.trim_start_matches("INPUT_");
+            ran.says(&format!("warning: INPUT_{given} is no input of this action and does nothing: `{meant}` is"));
+        }
+        // One that says nothing was not meant to.
+        job(&registry).variable(variable, "").run().exits_with(0).does_not_say("warning:");
+    }
+    // It is said also where the run ends for it.
+    let ran = job(&registry).without("INPUT_FILES").variable("INPUT_FILE", "dist/*").is_refused(&registry);
+    ran.says("input `files` is not given").says("warning: INPUT_FILE is no input");
+}

@@ -1,0 +1,113 @@
+//! The input `server-url`: which forge a token may be sent to.
+
+use embedded_registry::{Options, Persona, Registry};
+
+use super::{job, refuses};
+
+#[test]
+fn github_has_no_registry_so_another_server_must_be_given() {
+    let registry = Registry::start(Persona::default());
+    for server in ["https://github.com", "https://github.com/", "https://GitHub.com", "https://www.github.com"] {
+        let mut job = job(&registry);
+        let ran = job.variable("GITHUB_SERVER_URL", server).is_refused(&registry);
+        ran.says(&format!("error: input `server-url`: `{server}` is the workflow's server"))
+            .says("GitHub has no generic package registry")
+            .says("hint: Give the base URL of the forge: `server-url: https://git.example.com`");
+        // Then all is well.
+        job.input("server-url", registry.url()).run().exits_with(0);
+        refuses(&registry, "server-url", server, "is GitHub, which has no generic package registry");
+    }
+}
+
+#[test]
+fn without_a_server_the_run_ends() {
+    let registry = Registry::start(Persona::default());
+    for (name, value) in [("GITHUB_SERVER_URL", ""), ("OTHER", "")] {
+        let ran = job(&registry).without("GITHUB_SERVER_URL").variable(name, value).is_refused(&registry);
+        ran.says("error: input `server-url` is not given, and there is no workflow's server to take");
+    }
+}
+
+#[test]
+fn credentials_in_the_url_are_refused_and_not_shown() {
+    let registry = Registry::start(Persona::default());
+    for (url, problem) in [
+        ("https://alice:hunter2@git.example.com", "has a user name or a password in it"),
+        ("https://hunter2@git.example.com", "has a user name or a password in it"),
+        ("https://:hunter2@git.example.com/sub", "has a user name or a password in it"),
+        ("https://git.example.com/?token=hunter2", "has a query in it"),
+        ("https://git.example.com?hunter2", "has a query in it"),
+        ("https://git.example.com/#hunter2", "has a fragment in it"),
+        ("https://a:hunter2@git.example.com/?a#b", "password in it and has a query in it and has a fragment in it"),
+        ("alice:hunter2@git.example.com", "no URL that begins with https:// or http://"),
+        ("ssh://alice:hunter2@git.example.com", "no URL that begins with https:// or http://"),
+        ("https://alice:hunter2@", "no URL that begins with https:// or http://"),
+    ] {
+        refuses(&registry, "server-url", url, problem).does_not_say("hunter2");
+        // The workflow's own is looked at in the same way.
+        let ran = job(&registry).variable("GITHUB_SERVER_URL", url).is_refused(&registry);
+        ran.says("error: input `server-url`").does_not_say("hunter2");
+    }
+}
+
+#[test]
+fn a_query_in_what_is_no_url_is_not_shown_either() {
+    let registry = Registry::start(Persona::default());
+    for url in ["git.example.com/?token=hunter2", "git.example.com#hunter2"] {
+        refuses(&registry, "server-url", url, "https:// or http://").does_not_say("hunter2");
+    }
+}
+
+#[test]
+fn what_is_no_url_of_a_web_server_is_refused() {
+    let registry = Registry::start(Persona::default());
+    for url in
+        ["git.example.com", "git.example.com:3000", "ftp://host", "ssh://git.example.com", "https://", "/git", "x"]
+    {
+        refuses(&registry, "server-url", url, &format!("`{url}` does not begin with https:// or http://"));
+    }
+}
+
+#[test]
+fn a_sub_path_is_kept() {
+    let options = Options { path_prefix: "/code/git".into(), ..Options::default() };
+    let registry = Registry::start_with(options);
+    for end in ["", "/", "//"] {
+        let mut job = job(&registry);
+        job.without("GITHUB_SERVER_URL").input("server-url", format!("{}{end}", registry.url()));
+        let ran = job.run().exits_with(0);
+        assert!(registry.requests().iter().all(|request| request.target.starts_with("/code/git/api/")));
+        assert_eq!(ran.outputs["urls"], format!("{}/api/packages/alice/generic/widget/v1.0.0/a", registry.url()));
+        assert_eq!(ran.outputs["package-url"], format!("{}/alice/-/packages/generic/widget/v1.0.0", registry.url()));
+    }
+    assert_eq!(registry.files("alice", "widget", "v1.0.0").len(), 1);
+}
+
+#[test]
+fn a_token_that_leaves_this_machine_unencrypted_is_worth_a_warning() {
+    let registry = Registry::start(Persona::default());
+    // Linux takes 0.0.0.0 for this machine, so that it can be reached; it is not one of the loopback's addresses.
+    let url = registry.url().replace("127.0.0.1", "0.0.0.0");
+    let mut job = job(&registry);
+    job.input("server-url", &url).run().exits_with(0).says("warning: the token goes to 0.0.0.0 unencrypted");
+    job.input("server-url", "").variable("GITHUB_SERVER_URL", &url);
+    job.run().exits_with(0).says("warning: the token goes to 0.0.0.0 unencrypted");
+}
+
+#[test]
+fn a_token_that_stays_on_this_machine_or_is_encrypted_is_not() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job(&registry);
+    for host in ["127.0.0.1", "localhost"] {
+        job.input("server-url", registry.url().replace("127.0.0.1", host));
+        job.run().exits_with(0).does_not_say("unencrypted");
+    }
+    // Nobody listens there, which is found out after the inputs are read.
+    for url in ["https://127.0.0.1:1", "http://127.8.8.8:1", "http://[::1]:1", "https://0.0.0.0:1"] {
+        job.input("server-url", url)
+            .run()
+            .exits_with(1)
+            .does_not_say("unencrypted")
+            .says("no connection to the server");
+    }
+}

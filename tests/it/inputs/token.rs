@@ -1,0 +1,94 @@
+//! The input `token`: never seen, wherever it was put.
+
+use embedded_registry::{Persona, Registry};
+
+use super::{OPTIONAL, job};
+
+/// A token as a URL's host may hold it, which knows no upper case.
+const TOKEN: &str = "0123456789abcdef0123456789abcdef01234567";
+
+#[test]
+fn white_space_around_a_token_is_nothing() {
+    let registry = Registry::start(Persona::default());
+    let token = registry.token("alice_write");
+    for (before, after) in [("", "\n"), (" ", ""), ("\t", "\r\n"), ("\n\n", "  \n")] {
+        registry.forget_requests();
+        let ran = job(&registry).token(&format!("{before}{token}{after}")).run().exits_with(0);
+        assert_eq!(ran.masks[0], format!("::add-mask::{token}"));
+    }
+}
+
+#[test]
+fn white_space_inside_a_token_is_refused() {
+    let registry = Registry::start(Persona::default());
+    for token in ["0123456789 abcdef", "0123456789\nabcdef", "0123456789\tabcdef", "0123456789\u{1b}abcdef"] {
+        let ran = job(&registry).token(token).is_refused(&registry);
+        ran.says("error: input `token` has white space or a control character inside");
+    }
+}
+
+#[test]
+fn without_a_token_the_cure_is_shown() {
+    let registry = Registry::start(Persona::default());
+    let ran = job(&registry).without("INPUT_TOKEN").is_refused(&registry);
+    ran.says("error: input `token` is not given, or its secret is empty")
+        .says("hint: Give a personal access token with the scope write:package, from a secret");
+}
+
+#[test]
+fn a_token_in_another_input_is_refused_and_not_shown() {
+    let registry = Registry::start(Persona::default());
+    for input in OPTIONAL.into_iter().chain(["files"]) {
+        for value in [TOKEN.to_owned(), format!("x{TOKEN}y"), format!("a\n../{TOKEN}"), format!("https://{TOKEN}.org")]
+        {
+            let ran = job(&registry).token(TOKEN).input(input, value).is_refused(&registry);
+            let ran = ran.says(&format!("error: input `{input}` contains the token, which everybody would see"));
+            assert_eq!(ran.errors().len(), 1, "{}", ran.log);
+        }
+    }
+    // In any form in which it can be had back.
+    for form in [
+        "YWxpY2U6MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWYwMTIzNDU2Nw==",
+        "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWYwMTIzNDU2Nw",
+    ] {
+        let ran = job(&registry).token(TOKEN).input("version", form).input("username", "alice").is_refused(&registry);
+        ran.says("error: input `version` contains the token");
+    }
+}
+
+#[test]
+fn a_token_with_white_space_around_it_is_found_in_other_inputs_too() {
+    let registry = Registry::start(Persona::default());
+    let ran = job(&registry).token(&format!(" {TOKEN}\n")).input("repo", TOKEN).is_refused(&registry);
+    ran.says("error: input `repo` contains the token");
+}
+
+#[test]
+fn no_warning_shows_a_token() {
+    let registry = Registry::start(Persona::default());
+    // What a run says is searched for the token, here as everywhere.
+    refuses_with_token(&registry, "server-url", &format!("http://{TOKEN}.invalid"));
+    refuses_with_token(&registry, "server-url", &format!("http://host.invalid/{TOKEN}"));
+}
+
+fn refuses_with_token(registry: &Registry, input: &str, value: &str) {
+    let ran = job(registry).token(TOKEN).input(input, value).is_refused(registry);
+    ran.says(&format!("error: input `{input}` contains the token"));
+}
+
+#[test]
+fn no_name_of_what_lies_about_shows_a_token() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job(&registry);
+    job.token(TOKEN).file(format!("out/{TOKEN}"), "").file(format!("{TOKEN}/a,b"), "");
+    job.input("files", "out/*").is_refused(&registry).says("a file's name contains the token");
+    job.input("files", "out/none").is_refused(&registry).says("no file matches");
+    job.input("files", "*/a,b").is_refused(&registry).says("the file name `a,b`");
+}
+
+#[test]
+fn a_token_is_masked_also_where_another_input_is_bad() {
+    let registry = Registry::start(Persona::default());
+    let ran = job(&registry).token(TOKEN).input("concurrency", "0").is_refused(&registry);
+    assert_eq!(ran.masks[0], format!("::add-mask::{TOKEN}"));
+}

@@ -1,0 +1,88 @@
+//! The inputs `version` and `version-strip-prefix`: a version is given, or it is the tag.
+
+use embedded_registry::{Persona, Registry};
+
+use super::{job, refuses, sent};
+
+/// The version that a run of the workflow on this ref is published to, with that prefix to be removed.
+fn version_of(git_ref: &str, prefix: &str) -> String {
+    let registry = Registry::start(Persona::default());
+    let mut job = job(&registry);
+    let ran = job.variable("GITHUB_REF", git_ref).input("version-strip-prefix", prefix).run().exits_with(0);
+    let version = ran.outputs["version"].clone();
+    assert_eq!(registry.files("alice", "widget", &version).len(), 1, "{}", ran.log);
+    version
+}
+
+#[test]
+fn the_version_is_the_tag_as_it_is() {
+    for tag in ["v1.2.0", "1.0.0+build.1", "release/2.0", "refs/tags/v1", "\u{e9}", "main", "v1%2F0"] {
+        assert_eq!(version_of(&format!("refs/tags/{tag}"), ""), tag);
+    }
+}
+
+#[test]
+fn a_slash_in_a_tag_stays_in_one_part_of_the_path() {
+    let registry = Registry::start(Persona::default());
+    job(&registry).variable("GITHUB_REF", "refs/tags/release/2.0").run().exits_with(0);
+    assert_eq!(sent(&registry).0, "/api/packages/alice/generic/widget/release%2F2.0/a");
+}
+
+#[test]
+fn a_prefix_is_removed_once_and_from_the_front() {
+    for (tag, prefix, version) in [
+        ("v1.2.0", "v", "1.2.0"),
+        ("vv1", "v", "v1"),
+        ("1.v", "v", "1.v"),
+        ("V1", "v", "V1"),
+        ("release/2.0", "release/", "2.0"),
+        ("v1", " v\n", "1"),
+        ("1.0", "v", "1.0"),
+        ("a*b", "a*", "b"),
+    ] {
+        assert_eq!(version_of(&format!("refs/tags/{tag}"), prefix), version, "{tag} {prefix}");
+    }
+}
+
+#[test]
+fn a_prefix_that_is_the_whole_tag_is_refused() {
+    let registry = Registry::start(Persona::default());
+    refuses(&registry, "version-strip-prefix", "v1.0.0", "`v1.0.0` is the whole tag, and no version would be left");
+}
+
+#[test]
+fn what_a_prefix_leaves_has_to_be_a_version() {
+    let registry = Registry::start(Persona::default());
+    for (tag, problem) in [("v ..", "has a blank at an end"), ("v..", "would change the path of the URL")] {
+        let mut job = job(&registry);
+        job.variable("GITHUB_REF", format!("refs/tags/{tag}")).input("version-strip-prefix", "v");
+        job.is_refused(&registry).says("error: input `version`").says(problem);
+    }
+}
+
+#[test]
+fn a_version_that_is_given_is_taken_as_it_is() {
+    for version in ["2.0", "v2.0", "refs/tags/x", "a b", "\u{e9}"] {
+        let registry = Registry::start(Persona::default());
+        let mut job = job(&registry);
+        let ran = job.input("version", version).input("version-strip-prefix", "v").run().exits_with(0);
+        assert_eq!(ran.outputs["version"], version);
+        assert_eq!(registry.files("alice", "widget", version).len(), 1);
+    }
+}
+
+#[test]
+fn where_the_workflow_does_not_run_on_a_tag_a_version_must_be_given() {
+    let registry = Registry::start(Persona::default());
+    for git_ref in ["refs/heads/main", "refs/pull/7/merge", "refs/heads/refs/tags/v1", "v1.0.0", "refs/tagsx/v1", ""] {
+        let mut job = job(&registry);
+        // That is the branch's name on a branch, and must not be called a version.
+        job.variable("GITHUB_REF", git_ref).variable("GITHUB_REF_NAME", "main").variable("GITHUB_REF_TYPE", "tag");
+        job.is_refused(&registry)
+            .says("error: input `version` is not given, and the workflow")
+            .says(git_ref)
+            .says("hint: Give the version, such as `version: 1.2.0`, or run the workflow on a tag");
+        job.input("version", "1.0").run().exits_with(0);
+    }
+    job(&registry).without("GITHUB_REF").is_refused(&registry).says("error: input `version` is not given");
+}

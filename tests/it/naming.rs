@@ -1,0 +1,178 @@
+//! The registry's rules for names: broken ones are found before anything is sent.
+
+use std::collections::BTreeSet;
+
+use embedded_registry::{Persona, Registry};
+
+use crate::harness::Job;
+
+/// File names that servers were recorded to refuse (`file:*`), as far as a disk can hold them, and some of their kin;
+/// each as the log shows it, and what is said to be wrong with it.
+const REFUSED: [(&str, &str, &str); 22] = [
+    ("a,b", "a,b", "has the character `,`"),
+    ("a'b", "a'b", "has the character `'`"),
+    ("a\"b", "a\"b", "has the character `\"`"),
+    ("a*b", "a*b", "has the character `*`"),
+    ("a?b", "a?b", "has the character `?`"),
+    ("a<b", "a<b", "has the character `<`"),
+    ("a>b", "a>b", "has the character `>`"),
+    ("a|b", "a|b", "has the character `|`"),
+    ("a\\b", "a\\b", "has the character `\\`"),
+    ("a`b", "a`b", "has the character ```"),
+    ("\u{e9}", "\u{e9}", "has the character `\u{e9}`"),
+    ("\u{540d}", "\u{540d}", "has the character `\u{540d}`"),
+    ("a\u{a0}b", "a\u{a0}b", "has the character `\u{a0}`"),
+    ("a\tb", "a\\tb", "has the character `\\t`"),
+    ("a\n::debug::b", "a\\n::debug::b", "has the character `\\n`"),
+    ("a\r", "a\\r", "has the character `\\r`"),
+    ("a\u{1b}[31mb", "a\\u{1b}[31mb", "has the character `\\u{1b}`"),
+    ("a\u{7f}", "a\\u{7f}", "has the character `\\u{7f}`"),
+    ("a\u{202e}b", "a\\u{202e}b", "has the character `\\u{202e}`"),
+    (" a", " a", "has a blank at an end"),
+    ("a ", "a ", "has a blank at an end"),
+    ("  ", "  ", "has a blank at an end"),
+];
+
+#[test]
+fn each_file_name_that_the_registry_would_refuse_is_refused_before() {
+    let registry = Registry::start(Persona::default());
+    for (name, shown, problem) in REFUSED {
+        let mut job = Job::new(&registry);
+        let ran = job.file(format!("dist/{name}"), "").file("dist/good", "").is_refused(&registry);
+        let ran = ran.says(&format!("error: dist/{shown}: the file name `{shown}` {problem}"));
+        // What is allowed is told, and what to do.
+        let ran = ran.says("letters, digits, inner blanks and `-_+=:;.()[]{}~!@#$%^&` are allowed");
+        assert_eq!(ran.errors().len(), 1, "{}", ran.log);
+        ran.says("hint: Rename the file before this step");
+    }
+}
+
+#[test]
+fn all_names_that_are_wrong_are_told_at_once() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    for (name, ..) in REFUSED {
+        job.file(format!("dist/{name}"), "");
+    }
+    job.file("dist/x/same", "").file("dist/y/same", "").file("dist/y/SAME", "").file("dist/good", "");
+    let ran = job.input("files", "dist/**").is_refused(&registry);
+    assert_eq!(ran.errors().len(), REFUSED.len() + 1, "{}", ran.log);
+    for (_, _, problem) in REFUSED {
+        assert!(ran.unbroken().contains(problem), "{problem}: {}", ran.log);
+    }
+}
+
+#[test]
+fn a_name_that_is_refused_can_be_taken_away() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    job.file("dist/a,b", "").file("dist/c", "").input("files", "dist/*\n!dist/a,b");
+    assert_eq!(job.run().exits_with(0).files().len(), 1);
+}
+
+#[test]
+fn two_files_of_one_name_are_refused() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    job.file("x/app", "1").file("y/app", "2").file("y/z/app", "3").file("x/other", "").file("y/single", "");
+    let ran = job.input("files", "x/*\ny/*").is_refused(&registry);
+    assert_eq!(ran.errors(), ["x/app and y/app: the registry takes these for one name, since it sees no folders"]);
+    ran.says("hint: Give each file a name of its own: only the last part of a path is published");
+    let ran = job.file("x/single", "").input("files", "**").is_refused(&registry);
+    let expected = ["x/app and y/app and y/z/app: ", "x/single and y/single: "];
+    assert_eq!(ran.errors().len(), 2, "{}", ran.log);
+    assert!(ran.errors().iter().zip(expected).all(|(error, paths)| error.starts_with(paths)), "{}", ran.log);
+}
+
+#[test]
+fn two_files_of_one_name_are_refused_also_where_they_hold_the_same() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    job.file("dist/app", "same").link("out/app", "../dist/app").input("files", "dist/*\nout/*");
+    job.is_refused(&registry).says("dist/app and out/app: the registry takes these for one name");
+}
+
+#[test]
+fn two_names_that_differ_by_case_alone_are_refused() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    job.file("dist/README", "1").file("dist/readme", "2").file("dist/Readme", "3").file("dist/readme2", "");
+    let ran = job.is_refused(&registry);
+    let names = "dist/README and dist/Readme and dist/readme";
+    assert_eq!(
+        ran.errors(),
+        [format!("{names}: the registry takes these for one name, since it does not regard case")]
+    );
+    job.file("x/a.TXT", "").file("y/A.txt", "").input("files", "[xy]/*");
+    job.is_refused(&registry).says("x/a.TXT and y/A.txt: the registry takes these for one name");
+}
+
+#[test]
+fn names_may_be_as_long_as_every_server_takes_them() {
+    let registry = Registry::start(Persona::default());
+    // No disk of Linux holds a longer file name; the other names are not on a disk.
+    let name = "a".repeat(255);
+    let mut job = Job::new(&registry);
+    // The registry counts characters: these have two bytes each.
+    let version = "\u{e9}".repeat(255);
+    job.file(format!("dist/{name}"), "").input("version", &version).input("repo", &name).run().exits_with(0);
+    assert_eq!(registry.files("alice", &name, &version)[0].name, name);
+}
+
+#[test]
+fn names_that_are_longer_are_refused() {
+    let registry = Registry::start(Persona::default());
+    for (input, name) in [("version", "\u{e9}"), ("repo", "a"), ("owner", "a")] {
+        let mut job = Job::new(&registry);
+        job.file("dist/a", "").input(input, name.repeat(256));
+        let ran = job.is_refused(&registry).says(&format!("error: input `{input}`: `{name}{name}"));
+        ran.says("has 256 characters: 255 are allowed");
+    }
+    let mut job = Job::new(&registry);
+    job.file("dist/a", "").variable("GITHUB_REF", format!("refs/tags/{}", "v".repeat(256)));
+    job.is_refused(&registry).says("error: input `version`").says("has 256 characters: 255 are allowed");
+}
+
+#[test]
+fn a_package_is_named_as_the_registry_allows() {
+    let registry = Registry::start(Persona::default());
+    for name in ["a", "7", "ab", "a.b", ".hidden", "-x", "_x", "+x", "A_b-c+d.e"] {
+        Job::new(&registry).file("dist/a", "").input("repo", name).run().exits_with(0);
+        assert_eq!(registry.files("alice", name, "v1.0.0").len(), 1, "{name}");
+    }
+    for name in ["-", "_", ".", "+", "..", "a b", "a@b", "@scope", "a~b", "alice/a", "\u{e9}", "\u{540d}", "a%2Fb"] {
+        let ran = Job::new(&registry).file("dist/a", "").input("repo", name).is_refused(&registry);
+        ran.says(&format!("error: input `repo`: `{name}` ")).says("hint: Give the name of the package");
+    }
+    // The name of the workflow's repository is no better than a given one.
+    let mut job = Job::new(&registry);
+    job.file("dist/a", "").variable("GITHUB_REPOSITORY", "alice/a b").is_refused(&registry).says("input `repo`: `a b`");
+}
+
+#[test]
+fn an_owner_is_named_as_the_registry_allows() {
+    let registry = Registry::start(Persona::default());
+    for name in ["alice/widget", "a b", "..", ".", "\u{e9}", "a?b", "a#b", "%2e%2e"] {
+        let ran = Job::new(&registry).file("dist/a", "").input("owner", name).is_refused(&registry);
+        ran.says(&format!("error: input `owner`: `{name}` ")).says("hint: Give the user or organisation");
+    }
+}
+
+#[test]
+fn a_version_may_be_any_text_that_the_registry_takes() {
+    let registry = Registry::start(Persona::default());
+    let good =
+        ["1.0.0+build.1", "feature/x", "a b", "\u{e9}", "~", "v1:2", "%", "%2F", "a?b", "a#b", "-", "...", "latest"];
+    for version in good {
+        let ran = Job::new(&registry).file("dist/a", "").input("version", version).run().exits_with(0);
+        assert_eq!(registry.files("alice", "widget", version).len(), 1, "{version}");
+        assert_eq!(ran.outputs["version"], version);
+    }
+    let stored: BTreeSet<String> = registry.requests().into_iter().map(|request| request.target).collect();
+    assert!(stored.len() >= good.len(), "no two versions are one: {stored:?}");
+    for (version, shown) in [(".", "."), ("..", ".."), ("a\u{1b}b", "a\\u{1b}b"), ("a\nb", "a\\nb"), ("a\tb", "a\\tb")]
+    {
+        let ran = Job::new(&registry).file("dist/a", "").input("version", version).is_refused(&registry);
+        ran.says(&format!("error: input `version`: `{shown}` "));
+    }
+}

@@ -1,0 +1,275 @@
+//! What later steps and the runner are told: the outputs, the exit code, the workflow commands.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+
+use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
+
+use crate::harness::Job;
+
+const NAMES: [&str; 8] = ["files", "urls", "package-url", "version", "uploaded", "unchanged", "failed", "total-size"];
+
+/// A job with two files to publish.
+fn job(registry: &Registry) -> Job {
+    let mut job = Job::new(registry);
+    job.file("dist/a", "1").file("dist/b c", "22");
+    job
+}
+
+/// The delimiter of the first output.
+fn delimiter(written: &str) -> &str {
+    written.lines().next().and_then(|line| line.strip_prefix("files<<")).expect("the first output is `files`")
+}
+
+#[test]
+fn outputs_are_written_as_runners_read_them() {
+    let registry = Registry::start(Persona::default());
+    let ran = job(&registry).run().exits_with(0);
+    let delimiter = delimiter(&ran.written);
+    let base = format!("{}/api/packages/alice/generic/widget/v1.0.0", registry.url());
+    let digest = |file: usize| registry.files("alice", "widget", "v1.0.0")[file].sha256.clone();
+    let row = |name: &str, url: &str, size: u64, sha256: String| {
+        format!(r#"{{"name":"{name}","url":"{base}/{url}","size":{size},"sha256":"{sha256}","status":"uploaded"}}"#)
+    };
+    let files = format!("[\n{},\n{}\n]", row("a", "a", 1, digest(0)), row("b c", "b%20c", 2, digest(1)));
+    let page = format!("{}/alice/-/packages/generic/widget/v1.0.0", registry.url());
+    let urls = format!("{base}/a\n{base}/b%20c");
+    let values = [&files, &urls, &page, "v1.0.0", "2", "0", "0", "3"];
+    let entry = |(name, value)| format!("{name}<<{delimiter}\n{value}\n{delimiter}\n");
+    let expected: String = NAMES.into_iter().zip(values).map(entry).collect();
+    assert_eq!(ran.written, expected);
+}
+
+#[test]
+fn no_value_can_end_its_own_entry_since_each_run_has_its_own_delimiter() {
+    let registry = Registry::start(Persona::default());
+    let job = job(&registry);
+    let (one, other) = (job.run().exits_with(0), job.run().exits_with(0));
+    assert_ne!(delimiter(&one.written), delimiter(&other.written));
+    assert!(delimiter(&one.written).len() >= 32);
+}
+
+#[test]
+fn outputs_are_added_to_those_of_earlier_writers() {
+    let registry = Registry::start(Persona::default());
+    for so_far in ["other=value\n", "other<<x\na\nb\nx\n"] {
+        // That the earlier ones are still there is looked at in every run.
+        let ran = job(&registry).outputs_so_far(so_far).run().exits_with(0);
+        assert_eq!(ran.outputs.len(), NAMES.len());
+    }
+}
+
+#[test]
+fn the_name_of_a_file_or_a_version_cannot_write_outputs() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    job.file("dist/x=1", "").file("dist/files<<y", "").input("files", "dist/x=1");
+    let ran = job.input("version", "uploaded<<x").run().exits_with(0);
+    assert_eq!((ran.outputs.len(), ran.outputs["version"].as_str()), (NAMES.len(), "uploaded<<x"));
+    job.input("version", "1\nuploaded=9").is_refused(&registry).says("has a control character");
+}
+
+#[test]
+fn a_job_without_a_file_for_outputs_is_green_with_a_warning() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job(&registry);
+    let text = "warning: GITHUB_OUTPUT is not set, so later steps get no outputs";
+    for value in [None, Some("")] {
+        match value {
+            None => job.without("GITHUB_OUTPUT"),
+            Some(value) => job.variable("GITHUB_OUTPUT", value),
+        };
+        let ran = job.run().exits_with(0).says(text);
+        assert_eq!(ran.written, "");
+    }
+    // Who starts the program by hand has no later steps.
+    job.without("GITHUB_ACTIONS").run().exits_with(0).does_not_say("warning:");
+}
+
+#[test]
+fn a_file_for_outputs_that_cannot_be_written_makes_no_failure_of_a_success() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job(&registry);
+    // In host mode the container has no such folder.
+    for path in [job.outside("none/output"), job.workspace()] {
+        let ran = job.variable("GITHUB_OUTPUT", path).run().exits_with(0);
+        ran.says("warning: the outputs are lost");
+        // Nor a success of a failure.
+        job.input("concurrency", "0").run().exits_with(2).says("the outputs are lost");
+        job.input("concurrency", "");
+    }
+}
+
+#[test]
+fn a_green_run_shows_no_error() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job(&registry);
+    let path = job.outside("none/output");
+    let ran = job.variable("GITHUB_OUTPUT", path).run().exits_with(0);
+    ran.does_not_say("error:").says("warning: the outputs are lost");
+}
+
+#[test]
+fn the_file_for_outputs_keeps_its_owner_and_rights() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job(&registry);
+    let path = job.outside("theirs");
+    fs::write(&path, "a=b\n")
+        .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o640)))
+        .expect("a file");
+    job.variable("GITHUB_OUTPUT", &path).run().exits_with(0);
+    assert_eq!(fs::metadata(&path).expect("the file").permissions().mode() & 0o777, 0o640);
+    assert!(fs::read_to_string(&path).expect("text").starts_with("a=b\nfiles<<"));
+}
+
+/// A job with so many files of the longest names; a row of `files` has 690 characters then, and a URL 331.
+fn job_with_long_names(registry: &Registry, count: usize) -> Job {
+    let mut job = Job::new(registry);
+    for number in 0..count {
+        job.file(format!("dist/{number:03}{}", "a".repeat(252)), "1");
+    }
+    job.input("concurrency", "32");
+    job
+}
+
+#[test]
+fn an_output_that_would_be_too_long_is_left_empty_and_the_others_are_told() {
+    // The first is a little over 100 KiB where the second is not.
+    for (count, is_url_list_too_long) in [(150, false), (400, true)] {
+        let registry = Registry::start(Persona::default());
+        let job = job_with_long_names(&registry, count);
+        let ran = job.run().exits_with(0).says("warning: output `files` is left empty");
+        assert_eq!(ran.outputs["files"], "");
+        assert_eq!(ran.outputs["urls"].lines().count(), if is_url_list_too_long { 0 } else { count });
+        assert_eq!(ran.log.contains("warning: output `urls` is left empty"), is_url_list_too_long, "{}", ran.log);
+        let counts = ["uploaded", "unchanged", "failed", "total-size"].map(|name| ran.outputs[name].clone());
+        assert_eq!(counts, [count.to_string(), "0".into(), "0".into(), count.to_string()]);
+        assert_eq!(ran.outputs["version"], "v1.0.0");
+        assert!(ran.outputs.values().all(|value| value.len() <= 100 * 1024));
+    }
+}
+
+#[test]
+fn outputs_of_up_to_100_kib_are_whole_and_valid() {
+    let registry = Registry::start(Persona::default());
+    let ran = job_with_long_names(&registry, 145).run().exits_with(0).does_not_say("warning:");
+    let length = ran.outputs["files"].len();
+    assert!((98 * 1024..100 * 1024).contains(&length), "{length}");
+    assert_eq!((ran.files().len(), ran.outputs["urls"].lines().count()), (145, 145));
+    // A line of more than 64 KiB is lost on older runners.
+    assert!(ran.written.lines().all(|line| line.len() < 1024));
+}
+
+#[test]
+fn outputs_tell_what_is_verified_when_a_file_fails() {
+    let registry = Registry::start(Persona::default());
+    let refusal = Answer::text(400, "invalid filename");
+    registry.script(Fault::always(Match::put("/v1.0.0/b%20c"), Point::BeforeStore, Action::Answer(refusal)));
+    let ran = job(&registry).run().exits_with(1);
+    assert_eq!(ran.outputs.keys().map(String::as_str).collect::<Vec<_>>().len(), NAMES.len());
+    let counts = ["uploaded", "unchanged", "failed", "total-size", "version"].map(|name| ran.outputs[name].as_str());
+    assert_eq!(counts, ["1", "0", "1", "1", "v1.0.0"]);
+    assert!(ran.outputs["urls"].ends_with("/v1.0.0/a") && ran.outputs["urls"].lines().count() == 1);
+    assert!(ran.outputs["package-url"].ends_with("/alice/-/packages/generic/widget/v1.0.0"));
+    let rows: Vec<_> = ran.files().iter().map(|row| (row["status"].clone(), row["sha256"].is_string())).collect();
+    assert_eq!(rows, [("uploaded".into(), true), ("failed".into(), false)]);
+}
+
+#[test]
+fn outputs_are_written_when_the_registry_cannot_be_reached() {
+    let registry = Registry::start(Persona::default());
+    let ran = job(&registry).input("server-url", "http://127.0.0.1:1").run().exits_with(1).has_a_hint_for_each_error();
+    assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["not-attempted", "not-attempted"]);
+    let counts = ["uploaded", "unchanged", "failed", "total-size"].map(|name| ran.outputs[name].as_str());
+    assert_eq!(counts, ["0", "0", "2", "0"]);
+    assert_eq!((ran.outputs["urls"].as_str(), ran.outputs["package-url"].as_str()), ("", ""));
+}
+
+#[test]
+fn outputs_are_written_when_nothing_was_sent() {
+    let registry = Registry::start(Persona::default());
+    // That they say so is looked at in every refusal.
+    for (input, value) in [("concurrency", "0"), ("files", "none"), ("files", "dist"), ("token", "")] {
+        let ran = job(&registry).input(input, value).is_refused(&registry);
+        let names: Vec<&str> = ran.written.lines().filter_map(|line| Some(line.split_once("<<")?.0)).collect();
+        assert_eq!(names, NAMES);
+    }
+}
+
+#[test]
+fn the_exit_code_tells_success_from_failure_and_from_what_was_found_before() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job(&registry);
+    job.run().exits_with(0);
+    job.run().exits_with(0);
+    job.file("dist/a", "2").run().exits_with(1);
+    job.file("dist/a", "1").token("wrong-token").run().exits_with(1);
+    job.input("concurrency", "0").run().exits_with(2);
+    job.input("concurrency", "").input("files", "none").run().exits_with(2);
+    job.file("dist/a,b", "").input("files", "dist/*").run().exits_with(2);
+}
+
+#[test]
+fn a_failure_ends_in_one_command_where_a_runner_reads_it() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job(&registry);
+    let commands = |log: &str| log.lines().filter(|line| line.starts_with("::")).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(commands(&job.run().exits_with(0).log), [""; 0]);
+    job.file("dist/a", "2");
+    for (input, value, code, text) in [
+        ("concurrency", "", 1, "1 of 2 files on the registry: 1 unchanged, 1 failed"),
+        ("concurrency", "0", 2, "Nothing was sent"),
+        ("files", "none", 2, "Nothing was sent"),
+    ] {
+        let ran = job.input(input, value).run().exits_with(code);
+        let commands = commands(&ran.log);
+        assert!(matches!(&commands[..], [command] if command.ends_with(text)), "{commands:?}");
+        assert_eq!(ran.log.lines().last().map(|line| line.starts_with("::error")), Some(true));
+    }
+    // Nobody reads commands where the program was started by hand.
+    job.without("GITHUB_ACTIONS");
+    for (input, value, code) in [("files", "none", 2), ("files", "dist/*", 2), ("concurrency", "", 1)] {
+        assert_eq!(commands(&job.input(input, value).run().exits_with(code).log), [""; 0]);
+    }
+}
+
+#[test]
+fn the_log_tells_which_runner_it_is_on() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job(&registry);
+    // Each sets the variables of those before it too.
+    for (variable, name) in [
+        ("GITHUB_ACTIONS", "GitHub Actions"),
+        ("ACT", "act"),
+        ("GITEA_ACTIONS", "Gitea Actions"),
+        ("FORGEJO_ACTIONS", "Forgejo Actions"),
+    ] {
+        let ran = job.variable(variable, "true").run().exits_with(0).says(&format!(", on {name}: "));
+        assert_eq!(ran.masks.len(), 2);
+    }
+    for variable in ["GITHUB_ACTIONS", "ACT", "GITEA_ACTIONS", "FORGEJO_ACTIONS"] {
+        job.variable(variable, "");
+    }
+    job.run().exits_with(0).says(", by hand: ");
+}
+
+#[test]
+fn what_is_no_command_of_the_program_is_told_and_does_nothing() {
+    let registry = Registry::start(Persona::default());
+    let job = job(&registry);
+    for (arguments, code, text) in [
+        (&[][..], 2, "publish"),
+        (&["dist/*"], 2, "publish"),
+        (&["publish", "dist/*"], 2, "publish"),
+        (&["--publish"], 2, "publish"),
+        (&["--help"], 0, "publish"),
+        (&["--version"], 0, concat!("generic-packages ", env!("CARGO_PKG_VERSION"))),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_generic-packages"));
+        command.args(arguments).current_dir(job.workspace()).env_clear();
+        command.envs(job.command().get_envs().filter_map(|(name, value)| Some((name, value?))));
+        job.run_as(command).exits_with(code).says(text);
+    }
+    assert_eq!(registry.requests(), []);
+}

@@ -1,0 +1,181 @@
+//! Files that change after they were checked: what was checked is what is published, or nothing.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, SystemTime};
+
+use embedded_registry::{Action, Fault, Match, Persona, Point, Registry};
+
+use super::job_with;
+use crate::harness::{Job, Ran};
+
+type Change = fn(&Path);
+
+/// What may happen to a file. Its length stays the same where that is possible, so that only the rest can tell.
+const CHANGES: &[(&str, Change)] = &[
+    ("rewritten in place", |path| fs::write(path, vec![b'x'; length(path)]).expect("it can be written")),
+    ("replaced", |path| {
+        let other = path.with_extension("other");
+        fs::write(&other, vec![b'x'; length(path)]).expect("it can be written");
+        // Not even the time tells it apart.
+        age(&other);
+        fs::rename(&other, path).expect("it can be renamed");
+    }),
+    ("made longer", |path| {
+        fs::write(path, vec![b'x'; length(path) + 1]).expect("it can be written");
+        age(path);
+    }),
+    ("made shorter", |path| {
+        File::options().write(true).open(path).and_then(|file| file.set_len(1)).expect("it can be cut");
+        age(path);
+    }),
+    ("made empty", |path| {
+        File::create(path).expect("it can be emptied");
+    }),
+    ("deleted", |path| fs::remove_file(path).expect("it can be deleted")),
+    ("turned into a link to the same file", |path| {
+        let moved = path.with_extension("moved");
+        fs::rename(path, &moved).expect("it can be renamed");
+        std::os::unix::fs::symlink(&moved, path).expect("a link can be made");
+    }),
+    ("turned into a link to a secret", |path| {
+        fs::remove_file(path).expect("it can be deleted");
+        std::os::unix::fs::symlink("/proc/self/environ", path).expect("a link can be made");
+    }),
+    ("turned into a folder", |path| {
+        fs::remove_file(path).and_then(|()| fs::create_dir(path)).expect("a folder can be made");
+    }),
+    ("turned into a FIFO", |path| {
+        fs::remove_file(path).expect("it can be deleted");
+        assert!(Command::new("mkfifo").arg(path).status().expect("mkfifo runs").success());
+    }),
+    ("reached by another way", |path| {
+        // The folder that it lies in becomes a link to one with a file of the same name, length and time.
+        let folder = path.parent().expect("a folder");
+        let other = folder.with_extension("other");
+        fs::create_dir(&other).expect("a folder");
+        for entry in fs::read_dir(folder).expect("a folder").flatten() {
+            fs::copy(entry.path(), other.join(entry.file_name())).expect("it can be copied");
+            age(&other.join(entry.file_name()));
+        }
+        fs::rename(folder, folder.with_extension("moved")).expect("it can be renamed");
+        std::os::unix::fs::symlink(&other, folder).expect("a link can be made");
+    }),
+];
+
+fn length(path: &Path) -> usize {
+    usize::try_from(fs::metadata(path).expect("the file").len()).expect("a small file")
+}
+
+/// Gives a file the time that all files of these tests have when they are checked, so that the clock decides nothing.
+fn age(path: &Path) {
+    let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    File::options().write(true).open(path).and_then(|file| file.set_modified(long_ago)).expect("it can be aged");
+}
+
+/// Lets a change happen to `in/a` at a point of a request, and runs the job.
+fn run_with(job: &mut Job, registry: &Registry, on: Match, at: Point, change: Change) -> Ran {
+    let path = job.workspace().join("in/a");
+    age(&path);
+    registry.script(Fault::once(on, at, Action::then(move |_| change(&path))));
+    job.input("files", "in/*\nout/*").input("concurrency", "1").run()
+}
+
+/// What holds of any change: the run fails, names the file and says what happened to it, and the registry has nothing.
+#[track_caller]
+fn fails_by(what: &str, ran: Ran, registry: &Registry) -> Ran {
+    let ran = ran.exits_with(1).has_a_hint_for_each_error();
+    assert!(!ran.statuses().get("a").is_none_or(|status| status == "uploaded" || status == "unchanged"), "{what}");
+    assert_eq!(registry.read("alice", "widget", "v1.0.0", "a"), None, "{what}");
+    assert!(!ran.outputs["urls"].lines().any(|url| url.ends_with("/a")), "{what}");
+    let said =
+        if what == "deleted" { ["in/a has changed", "in/a is no longer there"] } else { ["in/a has changed"; 2] };
+    assert!(said.iter().any(|text| ran.unbroken().contains(text)), "{what}: none of {said:?} in\n{}", ran.log);
+    ran
+}
+
+#[test]
+fn a_file_that_has_changed_since_it_was_checked_is_not_published() {
+    for (what, change) in CHANGES {
+        let registry = Registry::start(Persona::default());
+        let mut job = job_with(&registry, &["out/before-a", "out/z"]);
+        // So much is sent in several pieces, of which only the last is kept back until the file has been read.
+        job.file("in/a", vec![b'a'; 500_000]);
+        let ran = run_with(&mut job, &registry, Match::list(), Point::Head, *change);
+        let ran = fails_by(what, ran, &registry);
+        let uploads = registry.requests().into_iter().filter(|request| request.target.ends_with("/v1.0.0/a"));
+        assert_eq!(uploads.map(|request| request.body_bytes).sum::<u64>(), 0, "{what}: not a byte is sent");
+        // It is the file's own fault, so the others go on.
+        let statuses: Vec<String> = ran.statuses().into_values().collect();
+        assert_eq!(statuses, ["failed", "uploaded", "uploaded"], "{what}");
+    }
+}
+
+#[test]
+fn a_file_that_has_changed_since_it_was_checked_is_not_compared_either() {
+    for (what, change) in CHANGES {
+        let registry = Registry::start(Persona::default());
+        let mut job = job_with(&registry, &["out/z"]);
+        // What it holds now is there, and also what it will hold.
+        job.file("in/a", "xxxxxxxxxx");
+        registry.seed("alice", "widget", "v1.0.0", "a", b"xxxxxxxxxx");
+        let ran = run_with(&mut job, &registry, Match::list(), Point::Head, *change);
+        let ran = ran.exits_with(1).has_a_hint_for_each_error();
+        assert_eq!(ran.statuses()["a"], "failed", "{what}");
+        assert!(
+            ran.unbroken().contains("in/a has changed") || ran.unbroken().contains("in/a is no longer there"),
+            "{what}: {}",
+            ran.log
+        );
+        // No file is known to be in conflict, but this one may be: nothing is sent.
+        assert!(registry.requests().iter().all(|request| request.method == "GET"), "{what}");
+    }
+}
+
+#[test]
+fn an_empty_file_that_is_none_any_more_is_not_published_as_an_empty_one() {
+    for (what, change) in [("made longer", CHANGES[2].1), ("replaced", CHANGES[1].1), ("deleted", CHANGES[5].1)] {
+        let registry = Registry::start(Persona::default());
+        let mut job = job_with(&registry, &["out/z"]);
+        job.file("in/a", "");
+        let ran = run_with(&mut job, &registry, Match::list(), Point::Head, change);
+        fails_by(what, ran, &registry);
+    }
+}
+
+#[test]
+fn a_file_that_changes_while_it_is_sent_is_not_published() {
+    // More than Linux holds on the way between two processes (4 MiB to be sent, and as much to be read as the reader's
+    // speed is worth), so that the program still has to read most of it when the change happens. It takes no place on
+    // the disk.
+    const SIZE: u64 = 8 * 1024 * 1024;
+    for (what, change) in CHANGES.iter().filter(|(what, _)| !matches!(*what, "made longer" | "rewritten in place")) {
+        changes_while_it_is_sent(SIZE, what, *change);
+    }
+    let write_one_byte: Change = |path| {
+        use std::os::unix::fs::FileExt as _;
+        File::options().write(true).open(path).and_then(|file| file.write_all_at(b"x", 9)).expect("it can be written");
+    };
+    changes_while_it_is_sent(SIZE, "rewritten where it was read already", write_one_byte);
+    let append: Change = |path| {
+        use std::io::Write as _;
+        File::options().append(true).open(path).and_then(|mut file| file.write_all(b"x")).expect("it can be written");
+        age(path);
+    };
+    changes_while_it_is_sent(SIZE, "made longer", append);
+}
+
+fn changes_while_it_is_sent(size: u64, what: &str, change: Change) {
+    let registry = Registry::start(Persona::default());
+    let mut job = job_with(&registry, &["out/z"]);
+    job.file("in/a", "");
+    let path = job.workspace().join("in/a");
+    File::options().write(true).open(path).and_then(|file| file.set_len(size)).expect("it can be made longer");
+    let upload = Match::put("/v1.0.0/a");
+    let ran = run_with(&mut job, &registry, upload, Point::RequestByte(64 * 1024), change);
+    let ran = fails_by(what, ran, &registry);
+    assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["failed", "uploaded"], "{what}");
+    let sent = registry.requests().iter().map(|request| request.body_bytes).max();
+    assert!(sent < Some(size), "{what}: the last bytes are kept back");
+}

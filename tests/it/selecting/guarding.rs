@@ -1,0 +1,348 @@
+//! What is never published: what lies outside the workspace or in `.git`, and what is no regular, readable file.
+
+use std::ffi::OsStr;
+use std::fs::{self, Permissions};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use embedded_registry::{Persona, Registry};
+
+use super::{job_with, publishes, refuses};
+use crate::harness::{Job, Ran, says_that_it_is_not_tested};
+
+/// Makes a FIFO, or with `mknod` a device; `false` where the system does not let us.
+fn make(command: &str, path: &Path, arguments: &[&str]) -> bool {
+    Command::new(command).arg(path).args(arguments).status().is_ok_and(|status| status.success())
+}
+
+/// The files below a folder and what they hold, to be found wherever they do not belong.
+fn secrets_beside(job: &Job) -> String {
+    fs::create_dir(job.outside("beside")).expect("a folder");
+    fs::write(job.outside("beside/secret"), "secret").expect("a file can be written");
+    job.outside("beside").display().to_string()
+}
+
+#[test]
+fn a_link_to_a_file_in_the_workspace_is_published_under_its_own_name() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    job.file("build/app-1.2", "the program").link("dist/app", "../build/app-1.2").link("dist/latest", "app");
+    let absolute = job.workspace().join("build/app-1.2");
+    job.link("dist/absolute", absolute);
+    let ran = publishes(&mut job, "dist/*", &["absolute", "app", "latest"]);
+    publishes(&mut job, "dist/app", &["app"]);
+    for name in ["absolute", "app", "latest"] {
+        assert_eq!(registry.read("alice", "widget", "v1.0.0", name).as_deref(), Some(&b"the program"[..]), "{name}");
+    }
+    assert_eq!(ran.outputs["total-size"], "33");
+}
+
+#[test]
+fn a_link_that_leads_out_of_the_workspace_is_refused() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job_with(&registry, &["dist/a"]);
+    let beside = secrets_beside(&job);
+    job.link("dist/b", format!("{beside}/secret")).link("dist/c", "../../beside/secret").link("dist/d", "c");
+    let text = |path: &str| format!("error: {path} leads outside the workspace");
+    for path in ["dist/b", "dist/c", "dist/d"] {
+        refuses(&mut job, &registry, path, &text(path));
+        refuses(&mut job, &registry, "dist/*", &text(path));
+        refuses(&mut job, &registry, "**", &text(path));
+    }
+    publishes(&mut job, "dist/*\n!dist/[bcd]", &["a"]);
+}
+
+#[test]
+fn a_folder_link_that_leads_out_of_the_workspace_is_not_followed() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job_with(&registry, &["dist/a"]);
+    let beside = secrets_beside(&job);
+    job.link("dist/out", &beside).link("root", "/").link("up", "..");
+    // A wildcard passes it over as any other folder.
+    publishes(&mut job, "**", &["a"]);
+    publishes(&mut job, "dist/**\n*/*\n**/*", &["a"]);
+    refuses(&mut job, &registry, "*/*/secret", "no file matches");
+    refuses(&mut job, &registry, "**/secret", "no file matches");
+    // A line that goes through it is no accident.
+    let up = format!("up/{}/secret", Path::new(&beside).file_name().expect("a name").display());
+    for line in ["dist/out/secret", "root/etc/passwd", "root/proc/self/environ", &up] {
+        refuses(&mut job, &registry, line, &format!("error: {line} leads outside the workspace"));
+    }
+    for (line, folder) in [("dist/out/*", "dist/out"), ("root/**", "root"), ("up/beside/*", "up/beside")] {
+        refuses(&mut job, &registry, line, &format!("error: {folder} leads outside the workspace"));
+    }
+}
+
+#[test]
+fn the_environment_with_the_token_in_it_is_never_published() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job_with(&registry, &["dist/a"]);
+    job.link("dist/b", "/proc/self/environ").link("dist/c", "/proc").link("dist/d", "/dev/stdin");
+    for (line, named) in [("dist/b", "dist/b"), ("dist/*", "dist/b"), ("dist/c/self/environ", "dist/c/self/environ")] {
+        refuses(&mut job, &registry, line, &format!("error: {named} leads outside the workspace"));
+    }
+    refuses(&mut job, &registry, "dist/c/self/*", "error: dist/c/self leads outside the workspace");
+    refuses(&mut job, &registry, "dist/d", "error: dist/d leads outside the workspace");
+    publishes(&mut job, "dist/**\n!dist/[bd]", &["a"]);
+}
+
+#[test]
+fn wildcards_pass_over_git_without_a_word() {
+    let registry = Registry::start(Persona::default());
+    let mut job =
+        job_with(&registry, &["a", ".git/config", ".git/hooks/b", "sub/.git/config", "sub/c", "wt/.git", "wt/d"]);
+    job.input("include-hidden-files", "true");
+    for lines in ["**", "**/*", "*\n*/*", "{**,*}", "**\n!.git/**", "**\n!sub/.git/*"] {
+        let ran = publishes(&mut job, lines, &["a", "c", "d"]);
+        assert!(lines.contains("git") || !ran.log.contains(".git"), "{}", ran.log);
+    }
+    for line in ["*/config", "**/config", ".*/config", ".gi?/*", ".g[i]t/config", "*/.gi?/config", "**/hooks/*"] {
+        refuses(&mut job, &registry, line, &format!("no file matches `{line}`")).does_not_say("caused by");
+    }
+}
+
+#[test]
+fn a_line_that_names_something_in_git_is_refused() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job_with(&registry, &["a", ".git/config", "sub/.git/config", "wt/.git"]);
+    for line in [
+        ".git",
+        ".git/config",
+        "./.git//config",
+        ".git/*",
+        ".git/**",
+        ".GIT/config",
+        ".Git/config",
+        "sub/.git/config",
+        "wt/.git",
+        "**/.git/config",
+        "*/.git",
+        "{a,.git/config}",
+        "{sub,.git}/*",
+        ".gi{t,x}/config",
+    ] {
+        for hidden in ["false", "true"] {
+            job.input("include-hidden-files", hidden);
+            refuses(&mut job, &registry, line, &format!("input `files`: `{line}` leads into .git"));
+        }
+    }
+}
+
+#[test]
+fn a_link_that_leads_into_git_is_refused() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job_with(&registry, &["a", ".git/config", "sub/.git/config", "sub/s", "wt/.git", "dist/b"]);
+    job.link("dist/c", "../.git/config").link("dist/d", "../sub/.git/config").link("dist/e", "../wt/.git");
+    job.link("git", ".git").link("dist/sub", "../sub");
+    for path in ["dist/c", "dist/d", "dist/e"] {
+        for line in [path, "dist/*", "**"] {
+            refuses(&mut job, &registry, line, &format!("error: {path} leads into .git"));
+        }
+    }
+    for (line, path) in [("git/config", "git/config"), ("git/*", "git"), ("git/conf??", "git")] {
+        refuses(&mut job, &registry, line, &format!("error: {path} leads into .git"));
+    }
+    job.input("include-hidden-files", "true");
+    publishes(&mut job, "**\n!dist/[cde]", &["a", "b", "s"]);
+    publishes(&mut job, "dist/sub/**", &["s"]);
+}
+
+#[test]
+fn names_that_only_look_like_git_are_good() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job_with(&registry, &[".gitignore", ".github/a", "x.git/b", "git/c", ".git2"]);
+    publishes(&mut job, ".gitignore\n.github/*\nx.git/*\ngit/c\n.git2", &[".git2", "a", ".gitignore", "c", "b"]);
+}
+
+#[test]
+fn links_in_a_circle_are_walked_once() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job_with(&registry, &["dist/a", "dist/deep/b"]);
+    job.link("dist/self", ".").link("dist/deep/up", "..").link("dist/deep/top", "../..");
+    publishes(&mut job, "**", &["a", "b"]);
+    publishes(&mut job, "dist/**", &["a", "b"]);
+    publishes(&mut job, "dist/self/*", &["a"]);
+}
+
+#[test]
+fn a_folder_link_in_the_workspace_is_good_for_a_line_that_names_it() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job_with(&registry, &["builds/7/a", "builds/7/deep/b"]);
+    job.link("current", "builds/7");
+    publishes(&mut job, "current/*", &["a"]);
+    publishes(&mut job, "current/**", &["a", "b"]);
+    publishes(&mut job, "current/deep/b", &["b"]);
+}
+
+#[test]
+fn a_link_to_nothing_is_refused() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job_with(&registry, &["dist/a"]);
+    job.link("dist/b", "none");
+    refuses(&mut job, &registry, "dist/b", "error: dist/b is a link to nothing");
+    refuses(&mut job, &registry, "dist/*", "error: dist/b is a link to nothing");
+    job.link("c", "c");
+    refuses(&mut job, &registry, "*", "error: c cannot be read");
+}
+
+#[test]
+fn a_fifo_is_refused_without_waiting_for_its_other_end() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job_with(&registry, &["dist/a"]);
+    assert!(make("mkfifo", &job.workspace().join("dist/b"), &[]));
+    job.link("dist/c", "b");
+    for (line, path) in [("dist/b", "dist/b"), ("dist/*", "dist/b"), ("dist/c", "dist/c")] {
+        refuses(&mut job, &registry, line, &format!("error: {path} is a FIFO, and only regular files are published"));
+    }
+}
+
+#[test]
+fn a_socket_is_refused() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job_with(&registry, &["dist/a"]);
+    let _listener = UnixListener::bind(job.workspace().join("dist/b")).expect("a socket can be made");
+    for line in ["dist/b", "dist/*"] {
+        refuses(&mut job, &registry, line, "error: dist/b is a socket, and only regular files are published");
+    }
+}
+
+#[test]
+fn a_device_is_refused() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job_with(&registry, &["dist/a"]);
+    job.link("dist/b", "/dev/null");
+    for line in ["dist/b", "dist/*"] {
+        refuses(&mut job, &registry, line, "error: dist/b leads outside the workspace");
+    }
+    if make("mknod", &job.workspace().join("dist/c"), &["c", "1", "3"]) {
+        refuses(&mut job, &registry, "dist/c", "error: dist/c is a device, and only regular files are published");
+    } else {
+        says_that_it_is_not_tested("a device in the workspace: mknod is not allowed here");
+    }
+}
+
+#[test]
+fn a_name_that_is_not_utf_8_is_refused() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job_with(&registry, &["dist/a", "out/b"]);
+    job.file(Path::new("dist").join(OsStr::from_bytes(b"b\xff")), "").file(OsStr::from_bytes(b"out/\xfe/c"), "");
+    let text = "has a name that is not valid UTF-8";
+    refuses(&mut job, &registry, "dist/*", &format!("error: dist/b\u{fffd} {text}"));
+    refuses(&mut job, &registry, "**/c", &format!("error: out/\u{fffd}/c {text}"));
+    assert_eq!(refuses(&mut job, &registry, "**", text).errors().len(), 2);
+    // What no line wants is nobody's concern.
+    publishes(&mut job, "dist/a\nout/*", &["a", "b"]);
+}
+
+#[test]
+fn all_that_cannot_be_published_is_named_at_once() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job_with(&registry, &["dist/a", ".git/config"]);
+    job.link("dist/b", "none").link("dist/c", "/etc/passwd").link("dist/d", "../.git/config").folder("dir");
+    let ran = refuses(&mut job, &registry, "dist/*\ndir\nnone", "error: dist/b is a link to nothing");
+    assert_eq!(ran.errors().len(), 5, "{}", ran.log);
+    ran.says("error: dist/c leads outside")
+        .says("error: dist/d leads into .git")
+        .says("error: dir is a folder")
+        .says("error: no file matches `none`");
+}
+
+#[test]
+fn nothing_is_said_twice_of_a_file() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job_with(&registry, &["dist/a"]);
+    job.link("dist/b", "none");
+    let ran = refuses(&mut job, &registry, "dist/b", "is a link to nothing");
+    // Once for people, and once for the annotation.
+    assert_eq!(ran.log.matches("is a link to nothing").count(), 2, "{}", ran.log);
+}
+
+/// Runs a job with the rights of a user who is not root, as whom nothing is unreadable; `None` where that is not
+/// possible.
+fn run_without_rights(job: &Job, registry: &Registry) -> Option<Ran> {
+    const NOBODY: u32 = 65_534;
+    let top = job.outside("");
+    let mut command = job.command();
+    if fs::metadata(&top).expect("the job's folder").uid() == 0 {
+        // The program itself may lie where only root gets at it.
+        let program = job.outside("program");
+        fs::copy(env!("CARGO_BIN_EXE_generic-packages"), &program).expect("the program can be copied");
+        chown(&top, Some(NOBODY), Some(NOBODY)).expect("root may change owners");
+        let mut other = Command::new(program);
+        other.args(command.get_args()).env_clear().current_dir(job.workspace());
+        other.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?)))).uid(NOBODY).gid(NOBODY);
+        if other.output().is_err() {
+            says_that_it_is_not_tested("what a user other than root may read: this system lets us be no other");
+            return None;
+        }
+        command = other;
+    }
+    registry.forget_requests();
+    Some(job.run_as(command))
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).expect("our own file");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_refused() {
+    let registry = Registry::start(Persona::default());
+    let job = job_with(&registry, &["dist/a", "dist/b"]);
+    set_mode(&job.workspace().join("dist/b"), 0o000);
+    let Some(ran) = run_without_rights(&job, &registry) else { return };
+    let ran = ran.exits_with(2).has_a_hint_for_each_error().says("error: dist/b cannot be read").says("chmod");
+    assert!(ran.log.contains("Permission denied"), "{}", ran.log);
+    assert_eq!((registry.requests(), ran.outputs["files"].as_str()), (Vec::new(), "[]"));
+}
+
+#[test]
+fn a_folder_that_cannot_be_listed_is_refused_where_a_line_has_to_look_in_it() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job_with(&registry, &["dist/a", "dist/closed/b"]);
+    let closed = job.workspace().join("dist/closed");
+    set_mode(&closed, 0o000);
+    let deep = run_without_rights(job.input("files", "dist/**"), &registry);
+    let flat = run_without_rights(job.input("files", "dist/*"), &registry);
+    set_mode(&closed, 0o755);
+    let (Some(deep), Some(flat)) = (deep, flat) else { return };
+    let deep = deep.exits_with(2).has_a_hint_for_each_error().says("error: folder dist/closed cannot be listed");
+    assert_eq!(deep.outputs["files"], "[]");
+    flat.exits_with(0);
+}
+
+#[test]
+fn a_hidden_folder_that_cannot_be_listed_is_no_concern_of_a_wildcard() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job_with(&registry, &["dist/a", "dist/.closed/b", "dist/deep/.closed/c"]);
+    let closed = ["dist/.closed", "dist/deep/.closed"].map(|path| job.workspace().join(path));
+    for path in &closed {
+        set_mode(path, 0o000);
+    }
+    let ran = run_without_rights(job.input("files", "dist/**"), &registry);
+    for path in &closed {
+        set_mode(path, 0o755);
+    }
+    if let Some(ran) = ran {
+        ran.exits_with(0);
+    }
+}
+
+#[test]
+fn the_name_of_a_folder_that_cannot_be_listed_commands_no_runner() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job_with(&registry, &["dist/a"]);
+    let closed = job.workspace().join("dist/x\n::set-env name=A::b");
+    fs::create_dir(&closed).expect("a folder");
+    set_mode(&closed, 0o000);
+    // What a log may not hold is looked for in every run.
+    let ran = run_without_rights(job.input("files", "dist/**"), &registry);
+    set_mode(&closed, 0o755);
+    if let Some(ran) = ran {
+        ran.exits_with(2).says("error: folder dist/x\\n::set-env name=A::b cannot be listed");
+    }
+}
