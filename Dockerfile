@@ -1,33 +1,38 @@
-# The program as a static binary, in an image that has nothing else but the roots of trust.
+# The action's image: one static binary and the roots of trust, nothing else.
 #
-# Classic-builder syntax only: the runners of Gitea, Forgejo and act build with it.
+# Only the syntax of the classic builder, which is what Gitea's and Forgejo's runners build with: no RUN --mount, no
+# heredoc, no COPY --chmod, no TARGETARCH. The target is the builder's own, so that amd64 and arm64 build natively.
 
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /build
-SHELL ["/bin/bash", "-o", "pipefail", "-c"]
-# A static binary against glibc; with a target given, build scripts and macros stay as they are.
+
+# Static against glibc: needs no other target and no other C compiler than the base image has. glibc 2.34 and later have
+# the look-ups in /etc/hosts and DNS built in and turned on, so that names resolve in an empty image. With `--target`, cargo keeps these
+# flags from build scripts and procedural macros, which can't be static.
 ENV RUSTFLAGS="-C target-feature=+crt-static"
-# The dependencies have a layer of their own, so that a change of the sources builds in seconds. The embedded registry
-# is a member of the workspace that only tests need: an empty crate stands in for it.
+
+# The dependencies in a layer of their own: a change of our sources takes seconds, not minutes. cargo reads the manifest
+# of each member of the workspace, but builds nothing of tests/.
 COPY Cargo.toml Cargo.lock ./
 COPY tests/registry/Cargo.toml tests/registry/
 RUN mkdir -p src tests/registry/src \
- && touch src/lib.rs tests/registry/src/lib.rs \
- && echo 'fn main() {}' > src/main.rs \
- && sed -i '/^\[\[test\]\]/,/^$/d' Cargo.toml \
- && rustc -vV | sed -n 's/^host: //p' > target-triple \
- && cargo build --release --locked --bin generic-packages --target "$(cat target-triple)"
+    && touch tests/registry/src/lib.rs \
+    && echo '//! Stands in for the library.' > src/lib.rs \
+    && printf '//! Stands in for the program.\nfn main() {}\n' > src/main.rs \
+    && cargo build --release --locked --package generic-packages --target "$(rustc --print host-tuple)"
+
+# COPY keeps the files' times, which may be before those of the build above: cargo would take its empty library for ours.
 COPY src src
 RUN touch src/lib.rs src/main.rs \
- && cargo build --release --locked --bin generic-packages --target "$(cat target-triple)" \
- && cp "target/$(cat target-triple)/release/generic-packages" /generic-packages
+    && cargo build --release --locked --package generic-packages --target "$(rustc --print host-tuple)" \
+    && mv target/*/release/generic-packages .
 
+# No USER: the runner's files for outputs and summary are writable for root only. No WORKDIR: the runner sets it.
 FROM scratch
 LABEL org.opencontainers.image.title="generic-packages" \
-      org.opencontainers.image.description="Publish release files to the generic package registry of Gitea and Forgejo" \
+      org.opencontainers.image.description="Publish release files to the generic package registry of Gitea and Forgejo, and know that they are there" \
       org.opencontainers.image.licenses="MIT"
-COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
-COPY --from=build /generic-packages /generic-packages
-# No USER and no WORKDIR: the runner's files belong to root, and the runner chooses the folder.
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
+COPY --from=build /build/generic-packages /
 ENTRYPOINT ["/generic-packages"]
 CMD ["publish"]

@@ -5,7 +5,6 @@
 
 mod harness;
 mod inputs;
-mod interface;
 mod naming;
 mod outputs;
 mod publishing;

@@ -190,7 +190,7 @@ fn a_server_that_stores_the_question_is_no_forge() {
 fn the_text_of_a_server_cannot_command_the_runner_wherever_the_line_breaks() {
     for length in 40..110 {
         let words = format!("{} ::stop-commands::x ##[add-path]y ::add-mask::registry", "A".repeat(length));
-        let ran = answered(put(""), Answer::text(500, words)).exits_with(1);
+        let ran = told(Match::list(), Answer::text(500, words)).exits_with(1);
         for line in ran.log.lines().filter(|line| !line.starts_with("::error title=generic-packages::")) {
             assert!(!line.trim_start().starts_with("::") && !line.contains("##["), "{line}");
         }
