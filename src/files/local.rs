@@ -263,3 +263,28 @@ fn regular(mode: RawMode) -> Result<(), FileFault> {
         _ => Err(FileFault::Special("device")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn no_link_is_followed_where_there_was_none() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let top = folder.path();
+        std::fs::create_dir_all(top.join("ws/dist")).expect("folders");
+        std::fs::create_dir_all(top.join("outside")).expect("folders");
+        std::fs::write(top.join("ws/dist/a"), "ours").expect("a file");
+        std::fs::write(top.join("outside/a"), "ours").expect("a file");
+        symlink(top.join("outside"), top.join("ws/swapped")).expect("a link");
+        symlink(top.join("outside/a"), top.join("ws/dist/b")).expect("a link");
+        let opened = |path: &str| open(&top.join("ws"), Path::new(path));
+        assert!(opened("dist/a").is_ok());
+        for path in ["swapped/a", "dist/b", "dist/a/x"] {
+            assert!(matches!(opened(path), Err(FileFault::Changed)), "{path}: {:?}", opened(path));
+        }
+        assert!(matches!(opened("dist/none"), Err(FileFault::Gone)));
+    }
+}

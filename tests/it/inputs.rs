@@ -350,3 +350,24 @@ fn an_input_that_is_almost_spelled_right_is_worth_a_warning() {
     let ran = job(&registry).without("INPUT_FILES").variable("INPUT_FILE", "dist/*").is_refused(&registry);
     ran.says("input `files` is not given").says("warning: INPUT_FILE is no input");
 }
+
+#[test]
+fn variables_in_lower_case_are_nobodys() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    job.file("dist/a", "1").variable("github_ref", "refs/heads/x").variable("gitea_actions", "1").variable("act", "1");
+    let ran = job.run().exits_with(0).says(", on GitHub Actions: ");
+    assert_eq!((ran.masks.len(), ran.outputs["version"].as_str()), (2, "v1.0.0"));
+    // A shell's own `act` makes no runner, which would be told the token.
+    job.without("GITHUB_ACTIONS").variable("ACT", "1");
+    assert!(job.run().exits_with(0).says(", by hand: ").masks.is_empty());
+}
+
+#[test]
+fn a_prefix_that_the_tag_does_not_have_is_worth_a_warning() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    job.file("dist/a", "1").input("version-strip-prefix", "release-");
+    let ran = job.run().exits_with(0).says("warning: the tag v1.0.0 does not begin with `release-`");
+    assert_eq!(ran.outputs["version"], "v1.0.0");
+}

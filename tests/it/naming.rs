@@ -144,6 +144,10 @@ fn a_package_is_named_as_the_registry_allows() {
         let ran = Job::new(&registry).file("dist/a", "").input("repo", name).is_refused(&registry);
         ran.says(&format!("error: input `repo`: `{name}` ")).says("hint: Give the name of the package");
     }
+    // A name with its owner is the accident that happens most.
+    let mut job = Job::new(&registry);
+    job.file("dist/a", "").input("repo", "alice/widget");
+    job.is_refused(&registry).says("`alice/widget` has a `/`: give the name alone, without its owner");
     // The name of the workflow's repository is no better than a given one.
     let mut job = Job::new(&registry);
     job.file("dist/a", "").variable("GITHUB_REPOSITORY", "alice/a b").is_refused(&registry).says("input `repo`: `a b`");

@@ -51,6 +51,27 @@ fn a_star_stands_for_any_name_in_one_folder() {
 }
 
 #[test]
+fn a_star_takes_away_in_its_own_folder_alone() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job_with(&registry, &["dist/a.txt", "dist/deep/b.txt", "dist/deep/er/c.txt"]);
+    publishes(&mut job, "dist/**\n!dist/*", &["b.txt", "c.txt"]);
+    publishes(&mut job, "dist/**\n!dist/*.txt", &["b.txt", "c.txt"]);
+    publishes(&mut job, "dist/**\n!*/*/*", &["a.txt", "c.txt"]);
+    publishes(&mut job, "dist/**\n!dist/**/b*", &["a.txt", "c.txt"]);
+}
+
+#[test]
+fn upper_and_lower_case_are_two() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job_with(&registry, &["dist/a.txt", "dist/B.TXT", "Dist/c.txt"]);
+    publishes(&mut job, "dist/*.txt", &["a.txt"]);
+    publishes(&mut job, "**/*.TXT", &["B.TXT"]);
+    publishes(&mut job, "*/*\n!dist/*", &["c.txt"]);
+    publishes(&mut job, "dist/[A-Z]*", &["B.TXT"]);
+    refuses(&mut job, &registry, "dist/b.txt", "no file matches `dist/b.txt`");
+}
+
+#[test]
 fn a_question_mark_stands_for_one_character_and_brackets_for_one_of_theirs() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a1", "dist/a2", "dist/b1", "dist/a10", "dist/a"]);

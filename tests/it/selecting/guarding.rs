@@ -346,3 +346,70 @@ fn the_name_of_a_folder_that_cannot_be_listed_commands_no_runner() {
         ran.exits_with(2).says("error: folder dist/x\\n::set-env name=A::b cannot be listed");
     }
 }
+
+#[test]
+fn what_lies_where_nobody_may_look_is_not_taken_for_nothing() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job_with(&registry, &["dist/a", "build/out/app"]);
+    let closed = job.workspace().join("build");
+    set_mode(&closed, 0o000);
+    let lines = ["dist/a\nbuild/out/app", "dist/a\nbuild/out/*", "dist/a\nbuild/*"];
+    let rans = lines.map(|lines| {
+        job.input("files", lines).input("if-no-files-found", "ignore");
+        run_without_rights(&job, &registry)
+    });
+    set_mode(&closed, 0o755);
+    for ran in rans.into_iter().flatten() {
+        ran.exits_with(2).has_a_hint_for_each_error().says("Permission denied");
+    }
+}
+
+#[test]
+fn names_outside_the_workspace_and_in_git_are_not_told() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job_with(&registry, &["dist/a", ".git/config"]);
+    let outside = job.outside("outside");
+    fs::create_dir(&outside).and_then(|()| fs::write(outside.join("private-name.pem"), "")).expect("a file outside");
+    job.link("dist/out", &outside).link("dist/git", "../.git");
+    for line in ["dist/out/none", "dist/out/*.txt", "dist/git/none", "dist/git/x*"] {
+        let ran = refuses(&mut job, &registry, line, "error: dist/");
+        ran.does_not_say("private-name").does_not_say("config");
+    }
+}
+
+#[test]
+fn links_to_folders_that_a_wildcard_meets_are_told() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job_with(&registry, &["dist/a", "build/1.2/b"]);
+    job.link("dist/latest", "../build/1.2").link("dist/etc", "/etc");
+    publishes(&mut job, "dist/**", &["a"]).says("warning: links to folders are not entered: dist/etc, dist/latest");
+    refuses(&mut job, &registry, "dist/lat*/b", "there are links to folders, such as dist/latest");
+    publishes(&mut job, "dist/latest/*", &["b"]);
+}
+
+#[test]
+fn what_is_kept_back_is_kept_back_though_it_is_hidden() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job_with(&registry, &["dist/a", "dist/.env"]);
+    publishes(&mut job, "dist/a\ndist/.env\n!dist/*v", &["a"]);
+}
+
+#[test]
+fn a_file_that_gives_no_length_is_not_taken_for_an_empty_one() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    // As in a container that is started in /proc.
+    job.variable("GITHUB_WORKSPACE", "/proc").input("files", "version");
+    let ran = job.run().exits_with(1).says("version has changed while it was being published");
+    assert_eq!(ran.statuses()["version"], "failed");
+    assert_eq!(registry.files("alice", "widget", "v1.0.0"), []);
+}
+
+#[test]
+fn a_workspace_inside_git_is_refused() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job_with(&registry, &[".git/config"]);
+    let inside = job.workspace().join(".git");
+    job.variable("GITHUB_WORKSPACE", inside);
+    refuses(&mut job, &registry, "config", "is the workspace, and lies inside .git");
+}
