@@ -219,67 +219,38 @@ impl Target {
     /// Where a file is uploaded to and downloaded from.
     #[must_use]
     pub fn file_url(&self, file: &FileName) -> Url {
-        self.raw_file_url(file.as_str())
+        self.version_below(&["api"], &[file.as_str()])
     }
 
     /// Where the registry is asked for the right to write: a file name that no server accepts.
     #[must_use]
     pub fn question_url(&self) -> Url {
-        self.raw_file_url("*")
+        self.version_below(&["api"], &["*"])
     }
 
     /// The list of the version's files.
     #[must_use]
     pub fn files_url(&self) -> Url {
-        self.server.join([
-            "api",
-            "v1",
-            "packages",
-            self.owner.as_str(),
-            "generic",
-            self.package.as_str(),
-            self.version.as_str(),
-            "files",
-        ])
+        self.version_below(&["api", "v1"], &["files"])
     }
 
     /// What the API knows of the version.
     #[must_use]
     pub fn version_url(&self) -> Url {
-        self.server.join([
-            "api",
-            "v1",
-            "packages",
-            self.owner.as_str(),
-            "generic",
-            self.package.as_str(),
-            self.version.as_str(),
-        ])
+        self.version_below(&["api", "v1"], &[])
     }
 
     /// The page of the version, as Gitea and Forgejo lay it out, for when the API does not say.
     #[must_use]
     pub fn page_url(&self) -> Url {
-        self.server.join([
-            self.owner.as_str(),
-            "-",
-            "packages",
-            "generic",
-            self.package.as_str(),
-            self.version.as_str(),
-        ])
+        let (package, version) = (self.package.as_str(), self.version.as_str());
+        self.server.join([self.owner.as_str(), "-", "packages", "generic", package, version])
     }
 
-    fn raw_file_url(&self, file: &str) -> Url {
-        self.server.join([
-            "api",
-            "packages",
-            self.owner.as_str(),
-            "generic",
-            self.package.as_str(),
-            self.version.as_str(),
-            file,
-        ])
+    /// The version in one of the two families of paths, and what is below it.
+    fn version_below(&self, family: &[&str], rest: &[&str]) -> Url {
+        let version = ["packages", self.owner.as_str(), "generic", self.package.as_str(), self.version.as_str()];
+        self.server.join(family.iter().chain(&version).chain(rest).copied())
     }
 }
 

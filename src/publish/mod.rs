@@ -140,13 +140,21 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Sends what is not there. A new version is made by one upload alone: where several make it at once, Gitea 1.22
-    /// and 1.24 on PostgreSQL answer 500 to some (recorded). The smallest file goes first, since it says soonest what
-    /// the others would meet.
-    async fn send_all(&mut self, mut version_exists: bool) {
+    /// Sends what is not there.
+    async fn send_all(&mut self, version_exists: bool) {
         let mut queue: VecDeque<usize> =
             (0..self.files.len()).filter(|&index| self.outcomes[index].status == Status::NotAttempted).collect();
         queue.make_contiguous().sort_by_key(|&index| self.files[index].local.size);
+        if self.make_way(&mut queue, version_exists).await {
+            self.send_rest(&queue).await;
+        }
+    }
+
+    /// Makes sure that the version exists and that we may write, before many are sent at once; `false` where that is
+    /// not to be had. A new version is made by one upload alone: where several make it at once, Gitea 1.22 and 1.24 on
+    /// PostgreSQL answer 500 to some (recorded). The smallest file goes first, since it says soonest what the others
+    /// would meet.
+    async fn make_way(&mut self, queue: &mut VecDeque<usize>, mut version_exists: bool) -> bool {
         let sizes: Vec<u64> = self.files.iter().map(|file| file.local.size).collect();
         let is_large = |index: &usize| sizes[*index] > LARGE;
         let mut right_known = false;
@@ -154,7 +162,7 @@ impl<'a> Run<'a> {
             if !right_known && (is_large(&next) || version_exists && queue.iter().any(is_large)) {
                 if let Err(error) = self.registry.ask_right().await {
                     self.errors.push(error.into());
-                    return;
+                    return false;
                 }
                 right_known = true;
             }
@@ -168,10 +176,14 @@ impl<'a> Run<'a> {
             let stops = result.as_ref().is_err_and(RegistryError::meets_every_file);
             self.record(next, result);
             if stops {
-                return;
+                return false;
             }
         }
-        // The largest first, so that none of them is left to run alone at the end.
+        true
+    }
+
+    /// Sends many at once; the largest first, so that none of them is left to run alone at the end.
+    async fn send_rest(&mut self, queue: &VecDeque<usize>) {
         let stopped = AtomicBool::new(false);
         let mut results: Vec<_> = futures_util::stream::iter(queue.iter().rev())
             .map(async |&index| {

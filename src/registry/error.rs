@@ -1,42 +1,17 @@
 //! What can go wrong between us and the registry.
 
 use std::error::Error as StdError;
-use std::fmt;
 use std::io;
 use std::time::Duration;
 
 use reqwest::StatusCode;
 use url::Url;
 
+use super::asked::Asked;
 use super::refusal::Refusal;
 use crate::advice::Advise;
 use crate::files::FileError;
-use crate::package::FileName;
 use crate::untrusted::Untrusted;
-
-/// What the registry was asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Asked {
-    /// The list of the version's files.
-    Files,
-    /// The right to write.
-    Right,
-    /// To store a file.
-    Upload(FileName),
-    /// The version itself, for its page.
-    Version,
-}
-
-impl fmt::Display for Asked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Files => f.write_str("the registry does not say which files the version has"),
-            Self::Right => f.write_str("the registry does not let us publish"),
-            Self::Upload(name) => write!(f, "`{name}` is not published"),
-            Self::Version => f.write_str("the registry does not say where the version's page is"),
-        }
-    }
-}
 
 /// A request that did not end as hoped.
 #[derive(Debug, thiserror::Error)]

@@ -4,6 +4,7 @@
 //! must not be stored twice.
 
 mod answer;
+mod asked;
 mod body;
 mod error;
 mod refusal;
@@ -19,9 +20,10 @@ use tokio::time::timeout;
 use url::Url;
 
 use self::answer::{Answer, Reason, is_html, read_up_to};
+pub use self::asked::Asked;
 use self::body::FileBody;
 pub use self::body::Sent;
-pub use self::error::{Asked, Cause, RegistryError, Transport};
+pub use self::error::{Cause, RegistryError, Transport};
 pub use self::refusal::Refusal;
 use crate::checksum::Sha256;
 use crate::files::{FileError, FileFault, LocalFile};

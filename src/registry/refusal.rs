@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 use url::Url;
 
 use super::answer::Answer;
-use super::error::Asked;
+use super::asked::Asked;
 use crate::package::Target;
 use crate::secret::{Credentials, TokenShape};
 use crate::untrusted::Untrusted;

@@ -1,0 +1,29 @@
+//! What a request is for.
+
+use std::fmt;
+
+use crate::package::FileName;
+
+/// What the registry was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// The list of the version's files.
+    Files,
+    /// The right to write.
+    Right,
+    /// To store a file.
+    Upload(FileName),
+    /// The version itself, for its page.
+    Version,
+}
+
+impl fmt::Display for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Files => f.write_str("the registry does not say which files the version has"),
+            Self::Right => f.write_str("the registry does not let us publish"),
+            Self::Upload(name) => write!(f, "`{name}` is not published"),
+            Self::Version => f.write_str("the registry does not say where the version's page is"),
+        }
+    }
+}
