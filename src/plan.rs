@@ -83,8 +83,14 @@ pub fn name_files(files: Vec<LocalFile>, redactor: &Redactor) -> Result<Vec<Name
     if errors.is_empty() { Ok(named) } else { Err(errors) }
 }
 
+/// A few of some paths.
 fn listed(paths: &[Untrusted]) -> String {
-    paths.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+    const SHOWN: usize = 4;
+    let mut shown: Vec<String> = paths.iter().take(SHOWN).map(ToString::to_string).collect();
+    if paths.len() > SHOWN {
+        shown.push(format!("{} more", paths.len() - SHOWN));
+    }
+    shown.join(" and ")
 }
 
 /// What to do with one file.

@@ -2,11 +2,13 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use serde::Deserialize;
+
+use crate::untrusted::misleads;
 
 /// A token or a password. It has no `Display` and no `Serialize`, and its `Debug` shows nothing of it.
 #[derive(Clone, Deserialize)]
@@ -111,9 +113,7 @@ impl Redactor {
         let mut forms = Vec::new();
         for secret in secrets {
             forms.push((*secret).to_owned());
-            forms.push(utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string());
-            forms
-                .extend([&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD].map(|engine| engine.encode(secret)));
+            forms.extend([STANDARD_NO_PAD, URL_SAFE_NO_PAD].map(|engine| engine.encode(secret)));
         }
         forms.retain(|form| form.len() >= Self::SHORTEST);
         forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
@@ -124,36 +124,120 @@ impl Redactor {
     /// The text without any form of the secret.
     #[must_use]
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let mut clean = Cow::Borrowed(text);
-        for form in &self.forms {
-            if clean.contains(form.as_str()) {
-                clean = Cow::Owned(clean.replace(form.as_str(), "***"));
-            }
+        let Some(first) = self.find(text) else { return Cow::Borrowed(text) };
+        let mut clean = String::new();
+        let (mut rest, mut next) = (text, Some(first));
+        while let Some(found) = next {
+            clean.push_str(&rest[..found.start]);
+            clean.push_str("***");
+            rest = &rest[found.end..];
+            next = self.find(rest);
         }
-        clean
+        clean.push_str(rest);
+        Cow::Owned(clean)
     }
 
     /// The text without any form of the secret, and without what may be the beginning of one at its end: for a text
     /// that was cut off.
     #[must_use]
     pub fn redact_cut(&self, text: &str) -> String {
-        let mut clean = self.redact(text).into_owned();
-        let begins = |length: usize| {
-            clean.is_char_boundary(clean.len() - length)
-                && self.forms.iter().any(|form| form.starts_with(&clean[clean.len() - length..]))
-        };
-        let longest = self.forms.first().map_or(0, String::len).min(clean.len());
-        if let Some(length) = (1..=longest).rev().find(|&length| begins(length)) {
-            clean.truncate(clean.len() - length);
-            clean.push_str("***");
+        let clean = self.redact(text);
+        let begins = |at: &usize| self.forms.iter().any(|form| matches!(spelled(&clean[*at..], form), Spelled::Cut));
+        match clean.char_indices().map(|(at, _)| at).find(begins) {
+            Some(at) => format!("{}***", &clean[..at]),
+            None => clean.into_owned(),
         }
-        clean
     }
 
     /// Whether the text holds any form of the secret.
     #[must_use]
     pub fn finds(&self, text: &str) -> bool {
-        self.forms.iter().any(|form| text.contains(form.as_str()))
+        self.find(text).is_some()
+    }
+
+    fn find(&self, text: &str) -> Option<Range<usize>> {
+        text.char_indices().find_map(|(start, _)| {
+            self.forms.iter().find_map(|form| match spelled(&text[start..], form) {
+                Spelled::Whole(length) => Some(start..start + length),
+                _ => None,
+            })
+        })
+    }
+}
+
+/// How much of a form stands at the beginning of a text.
+enum Spelled {
+    /// All of it, in so many bytes of the text.
+    Whole(usize),
+    /// The text ends in the middle of it.
+    Cut,
+    /// Something else.
+    No,
+}
+
+/// Reads a form as servers, proxies and clients may have written it: in either case, each byte as it is or
+/// percent-encoded (`%2F`), each character as JSON and HTML have it (`\u002f`, `\/`, `&#47;`, `&#x2f;`), with characters
+/// between that cannot be seen.
+fn spelled(text: &str, form: &str) -> Spelled {
+    match spelled_on(text.as_bytes(), form.as_bytes(), true) {
+        Spelled::Whole(left) => Spelled::Whole(text.len() - left),
+        other => other,
+    }
+}
+
+/// The same for the rest of a form; `Whole` has how much of the text is left behind it.
+fn spelled_on(mut text: &[u8], mut wanted: &[u8], mut is_first: bool) -> Spelled {
+    let begins = |wanted: &[u8], found: &[u8]| {
+        wanted.get(..found.len()).is_some_and(|wanted| wanted.eq_ignore_ascii_case(found))
+    };
+    while !wanted.is_empty() {
+        if !is_first {
+            text = after_unseen(text);
+        }
+        let Some(next) = text.first() else { return if is_first { Spelled::No } else { Spelled::Cut } };
+        // A secret may itself hold what looks like an escape.
+        if let Some((found, length)) = escaped(text)
+            && begins(wanted, &found)
+        {
+            match spelled_on(&text[length..], &wanted[found.len()..], false) {
+                Spelled::No => {}
+                known => return known,
+            }
+        }
+        if !begins(wanted, &[*next]) {
+            return Spelled::No;
+        }
+        (text, wanted, is_first) = (&text[1..], &wanted[1..], false);
+    }
+    Spelled::Whole(text.len())
+}
+
+/// What is left behind characters that cannot be seen.
+fn after_unseen(bytes: &[u8]) -> &[u8] {
+    match str::from_utf8(bytes) {
+        Ok(text) => text.trim_start_matches(misleads).as_bytes(),
+        // In the middle of a character.
+        Err(_) => bytes,
+    }
+}
+
+/// What an escape at the beginning of a text stands for, and how many bytes the escape takes.
+fn escaped(text: &[u8]) -> Option<(Vec<u8>, usize)> {
+    let digits = |digits: Option<&[u8]>, radix| u32::from_str_radix(str::from_utf8(digits?).ok()?, radix).ok();
+    let utf8 = |number: u32| Some(char::from_u32(number)?.to_string().into_bytes());
+    match text {
+        [b'%', rest @ ..] => Some((vec![u8::try_from(digits(rest.get(..2), 16)?).ok()?], 3)),
+        [b'\\', b'u', rest @ ..] => Some((utf8(digits(rest.get(..4), 16)?)?, 6)),
+        [b'\\', plain @ (b'"' | b'\\' | b'/' | b'\''), ..] => Some((vec![*plain], 2)),
+        [b'&', b'#', rest @ ..] => {
+            let number = &rest[..rest.iter().take(10).position(|byte| *byte == b';')?];
+            let found = match number {
+                [b'x' | b'X', hex @ ..] => digits(Some(hex), 16),
+                decimal => digits(Some(decimal), 10),
+            };
+            Some((utf8(found?)?, number.len() + 3))
+        }
+        _ => None,
     }
 }
 
@@ -198,6 +282,11 @@ mod tests {
         for echo in [
             "sha: s3cret/t0ken+x]",
             "?token=s3cret%2Ft0ken%2Bx",
+            "%73%33%63%72%65%74%2f%74%30%6b%65%6e%2b%78",
+            r"s3cret\u002ft0ken\u002bx",
+            "s3cret&#47;t0ken&#x2B;x",
+            "S3CRET/T0KEN+X",
+            "s3cret/\u{200b}t0k\nen+x",
             "Basic YWxpY2U6czNjcmV0L3Qwa2VuK3g=",
             "YWxpY2U6czNjcmV0L3Qwa2VuK3g",
             "czNjcmV0L3Qwa2VuK3g=",
@@ -206,7 +295,12 @@ mod tests {
             assert!(!redactor.finds(&redactor.redact(echo)), "{echo}");
             assert!(redactor.redact(echo).contains("***"), "{echo}");
         }
-        assert_eq!(redactor.redact("nothing here"), "nothing here");
+        let odd = credentials_of("%41é\"x/").redactor();
+        for echo in ["%41é\"x/", "%2541%c3%A9%22x%2f", r#"%41\u00e9\"x\/"#] {
+            assert_eq!(odd.redact(echo), "***", "{echo}");
+        }
+        assert_eq!(redactor.redact("s3cret/t0ken+x é s3cret/t0ken+x"), "*** é ***");
+        assert_eq!(redactor.redact("nothing here % \\u &#; é"), "nothing here % \\u &#; é");
     }
 
     #[test]

@@ -33,8 +33,11 @@ impl Untrusted {
         if text.trim_start().starts_with("::") {
             clean.push('\\');
         }
-        for (count, character) in text.chars().enumerate() {
-            if count == longest {
+        // Counted as it is shown: an escape has up to nine characters.
+        let mut shown = 0;
+        for character in text.chars() {
+            let before = clean.len();
+            if shown >= longest {
                 clean.push('…');
                 break;
             }
@@ -49,6 +52,7 @@ impl Untrusted {
                 }
                 _ => clean.push(character),
             }
+            shown += clean[before..].chars().count();
         }
         Self(clean)
     }
@@ -60,13 +64,17 @@ impl Untrusted {
     }
 }
 
-/// Characters that change how a text is shown rather than what it says: control characters, marks of direction,
-/// line and paragraph separators, joiners and tags that cannot be seen.
-fn misleads(character: char) -> bool {
+/// Characters that change how a text is shown rather than what it says: control characters, line and paragraph
+/// separators, and what cannot be seen (Unicode's property `Default_Ignorable_Code_Point`), marks of direction among
+/// it.
+pub(crate) fn misleads(character: char) -> bool {
     character.is_control()
         || matches!(character,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+            '\u{2028}' | '\u{2029}' | '\u{fff9}'..='\u{fffb}'
+            | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}'
+            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 impl fmt::Display for Untrusted {

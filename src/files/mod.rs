@@ -266,7 +266,8 @@ fn find(selection: &Selection, line: &Line) -> Result<Met, SelectError> {
 
 /// Whether a path is just not there. That it cannot be looked at is another matter: files may lie there unseen.
 fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+    // A name that is too long is nobody's.
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename)
 }
 
 /// What a walk through the workspace met that a line stands for.

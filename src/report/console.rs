@@ -62,7 +62,12 @@ impl<W: Write + Send> Console<W> {
     pub fn opens(&self, reading: &Reading) {
         self.redactor.get_or_init(|| reading.redactor.clone());
         for secret in &reading.secrets {
-            self.command("add-mask", secret.expose());
+            // Gitea's and Forgejo's runners, and act, would take a part of it for the command, and show the rest.
+            if secret.expose().contains("::") {
+                self.warns("the runner cannot hide a token with `::` in it, so it was not asked to");
+            } else {
+                self.command("add-mask", secret.expose());
+            }
         }
         for warning in &reading.warnings {
             self.warns(warning);
@@ -136,12 +141,20 @@ impl<W: Write + Send> Console<W> {
         if self.runner == Kind::None {
             return;
         }
-        let message = message.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+        let is_mask = command == "add-mask";
+        let mut message = if is_mask { Cow::Borrowed(message) } else { self.redacted(message) }.into_owned();
+        message = message.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
         // A mask has to be the secret to the letter.
-        let message = match command {
-            "add-mask" => message,
-            _ => self.redacted(&message).replace("::", ": :").replace("##[", "##\\["),
-        };
+        if !is_mask {
+            message = message.replace("##[", "##\\[");
+            while message.contains("::") {
+                message = message.replace("::", ": :");
+            }
+            // It follows the `::` of the command.
+            if message.starts_with(':') {
+                message.insert(0, ' ');
+            }
+        }
         self.line(&format!("::{command}::{message}"));
     }
 

@@ -244,7 +244,7 @@ pub fn hand_over(ending: &Ending, runner: &Runner, redactor: &Redactor) -> Vec<S
         None => {}
     }
     if let Some(path) = &runner.summary {
-        let written = summary::write(path, &redactor.redact(&summary::markdown(ending)));
+        let written = summary::write(path, &summary::markdown(ending, redactor));
         warnings.extend(written.err().map(|error| format!("the summary is lost: {error}")));
     }
     warnings

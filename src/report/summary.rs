@@ -9,6 +9,7 @@ use std::path::Path;
 use super::units::{Bytes, files};
 use super::{Ending, Outcome};
 use crate::advice::Advise;
+use crate::secret::Redactor;
 
 /// GitHub drops a step's summary of more than 1 MiB as a whole; this leaves room for what follows the table.
 const LONGEST_TABLE: usize = 900 * 1024;
@@ -22,7 +23,8 @@ pub(super) fn write(path: &Path, markdown: &str) -> io::Result<()> {
 }
 
 /// What became of the run: a sentence, a table, what failed.
-pub(super) fn markdown(ending: &Ending) -> String {
+pub(super) fn markdown(ending: &Ending, redactor: &Redactor) -> String {
+    let plain = |text: &str| plain(&redactor.redact(text));
     let mut text = String::from("### Generic package");
     if let Ending::Published(publication) = ending {
         let target = &publication.target;
@@ -34,12 +36,12 @@ pub(super) fn markdown(ending: &Ending) -> String {
         };
     }
     let _ = writeln!(text, "\n\n{}\n", plain(&ending.sentence()));
-    table(&mut text, ending.outcomes());
-    problems(&mut text, &ending.problems());
+    table(&mut text, ending.outcomes(), plain);
+    problems(&mut text, &ending.problems(), plain);
     text
 }
 
-fn table(text: &mut String, outcomes: &[Outcome]) {
+fn table(text: &mut String, outcomes: &[Outcome], plain: impl Fn(&str) -> String) {
     if outcomes.is_empty() {
         return;
     }
@@ -58,7 +60,7 @@ fn table(text: &mut String, outcomes: &[Outcome]) {
     text.push('\n');
 }
 
-fn problems(text: &mut String, problems: &[&dyn Advise]) {
+fn problems(text: &mut String, problems: &[&dyn Advise], plain: impl Fn(&str) -> String) {
     for problem in problems.iter().take(MOST_PROBLEMS) {
         let _ = write!(text, "- **{}**", plain(&problem.to_string()));
         let mut source = problem.source();

@@ -260,18 +260,23 @@ impl Ran {
         self
     }
 
+    /// Whether the log has that text, however its lines are broken.
+    fn has(&self, text: &str) -> bool {
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        words(&self.log).contains(&words(text))
+    }
+
     /// Ends the test where the log has that text.
     #[track_caller]
     pub(crate) fn does_not_say(self, text: &str) -> Self {
-        assert!(!self.log.contains(text), "{text:?} is in the log:\n{}", self.log);
+        assert!(!self.has(text), "{text:?} is in the log:\n{}", self.log);
         self
     }
 
-    /// Ends the test where the log does not have that text, however its lines are broken.
+    /// Ends the test where the log does not have that text.
     #[track_caller]
     pub(crate) fn says(self, text: &str) -> Self {
-        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(words(&self.log).contains(&words(text)), "{text:?} is not in the log:\n{}", self.log);
+        assert!(self.has(text), "{text:?} is not in the log:\n{}", self.log);
         self
     }
 }

@@ -273,7 +273,13 @@ fn run_without_rights(job: &Job, registry: &Registry) -> Option<Ran> {
         let program = job.outside("program");
         let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_generic-packages")).arg(&program).status();
         assert!(copied.is_ok_and(|status| status.success()), "the program can be copied");
-        chown(job.outside(""), Some(NOBODY), Some(NOBODY)).expect("root may change owners");
+        // What a runner makes for a step has to be that user's.
+        for file in ["output", "summary"] {
+            fs::write(job.outside(file), "").expect("a file can be written");
+        }
+        for path in ["", "output", "summary"] {
+            chown(job.outside(path), Some(NOBODY), Some(NOBODY)).expect("root may change owners");
+        }
         if Command::new(&program).arg("--version").uid(NOBODY).gid(NOBODY).output().is_err() {
             says_that_it_is_not_tested("what a user other than root may read: this system lets us be no other");
             return None;
