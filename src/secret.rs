@@ -176,7 +176,7 @@ enum Spelled {
 }
 
 /// Reads a form as servers, proxies and clients may have written it: in either case, each byte as it is or
-/// percent-encoded (`%2F`), each character as JSON and HTML have it (`\u002f`, `\/`, `&#47;`, `&#x2f;`), with characters
+/// percent-encoded (`%2F`), each character as JSON and HTML have it (`\u002f`, `\/`, `&#47;`, `&amp;`), with characters
 /// between that cannot be seen.
 fn spelled(text: &str, form: &str) -> Spelled {
     match spelled_on(text.as_bytes(), form.as_bytes(), true) {
@@ -229,6 +229,12 @@ fn escaped(text: &[u8]) -> Option<(Vec<u8>, usize)> {
         [b'%', rest @ ..] => Some((vec![u8::try_from(digits(rest.get(..2), 16)?).ok()?], 3)),
         [b'\\', b'u', rest @ ..] => Some((utf8(digits(rest.get(..4), 16)?)?, 6)),
         [b'\\', plain @ (b'"' | b'\\' | b'/' | b'\''), ..] => Some((vec![*plain], 2)),
+        [b'&', b'a'..=b'z', ..] => {
+            const NAMED: [(&[u8], u8); 5] =
+                [(b"&amp;", b'&'), (b"&lt;", b'<'), (b"&gt;", b'>'), (b"&quot;", b'"'), (b"&apos;", b'\'')];
+            let (name, byte) = NAMED.iter().find(|(name, _)| text.starts_with(name))?;
+            Some((vec![*byte], name.len()))
+        }
         [b'&', b'#', rest @ ..] => {
             let number = &rest[..rest.iter().take(10).position(|byte| *byte == b';')?];
             let found = match number {
@@ -296,7 +302,7 @@ mod tests {
             assert!(redactor.redact(echo).contains("***"), "{echo}");
         }
         let odd = credentials_of("%41é\"x/").redactor();
-        for echo in ["%41é\"x/", "%2541%c3%A9%22x%2f", r#"%41\u00e9\"x\/"#] {
+        for echo in ["%41é\"x/", "%2541%c3%A9%22x%2f", r#"%41\u00e9\"x\/"#, "%41&#xe9;&quot;x/"] {
             assert_eq!(odd.redact(echo), "***", "{echo}");
         }
         assert_eq!(redactor.redact("s3cret/t0ken+x é s3cret/t0ken+x"), "*** é ***");

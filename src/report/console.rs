@@ -168,8 +168,8 @@ impl<W: Write + Send> Console<W> {
         for word in words(&text) {
             let is_first = line.len() == prefix.len() && lines.is_empty() || line == INDENT;
             if !is_first && line.chars().count() + 1 + word.chars().count() > WIDTH {
-                // GitHub's runner takes a command also behind blanks at the beginning of a line.
-                let harmless = if word.starts_with("::") { "\\" } else { "" };
+                // GitHub's runner takes a command also behind blanks of any kind at the beginning of a line.
+                let harmless = if word.trim_start().starts_with("::") { "\\" } else { "" };
                 lines.push(std::mem::replace(&mut line, format!("{INDENT}{harmless}{word}")));
             } else {
                 if !is_first {

@@ -53,7 +53,7 @@ fn table(text: &mut String, outcomes: &[Outcome], plain: impl Fn(&str) -> String
             break;
         }
         let name = plain(&outcome.name.to_string());
-        let file = if outcome.status.is_published() { format!("[{name}](<{}>)", outcome.url) } else { name };
+        let file = if outcome.status.is_published() { format!("[{name}](<{}>)", outcome.url) } else { code(&name) };
         let sha256 = outcome.sha256.map(|digest| format!("`{digest}`")).unwrap_or_default();
         let _ = writeln!(text, "| {file} | {} | {sha256} | {} |", Bytes(outcome.size), outcome.status.word());
     }
@@ -62,10 +62,10 @@ fn table(text: &mut String, outcomes: &[Outcome], plain: impl Fn(&str) -> String
 
 fn problems(text: &mut String, problems: &[&dyn Advise], plain: impl Fn(&str) -> String) {
     for problem in problems.iter().take(MOST_PROBLEMS) {
-        let _ = write!(text, "- **{}**", plain(&problem.to_string()));
+        let _ = write!(text, "- {}", code(&plain(&problem.to_string())));
         let mut source = problem.source();
         while let Some(cause) = source {
-            let _ = write!(text, "<br>caused by: {}", plain(&cause.to_string()));
+            let _ = write!(text, "<br>caused by: {}", code(&plain(&cause.to_string())));
             source = cause.source();
         }
         if let Some(advice) = problem.advice() {
@@ -76,6 +76,12 @@ fn problems(text: &mut String, problems: &[&dyn Advise], plain: impl Fn(&str) ->
     if problems.len() > MOST_PROBLEMS {
         let _ = writeln!(text, "- and {} more: see the log", problems.len() - MOST_PROBLEMS);
     }
+}
+
+/// A text of which no renderer makes links: GitHub and Gitea look for addresses and names in what is rendered, but not
+/// in code.
+fn code(plain: &str) -> String {
+    format!("<code>{plain}</code>")
 }
 
 /// A text in which nothing is Markdown or HTML: every ASCII punctuation character can be escaped by a backslash

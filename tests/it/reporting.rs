@@ -156,7 +156,7 @@ fn the_summary_has_a_table_with_links_and_what_failed() {
     assert!(ran.summary.contains("/alice/-/packages/generic/widget/v1.0.0>)"), "{}", ran.summary);
     job.file("dist/a", "other");
     let ran = job.run().exits_with(1);
-    assert!(ran.summary.contains("6 bytes there\\, 5 bytes here**<br>hint: Use a new version"), "{}", ran.summary);
+    assert!(ran.summary.contains("6 bytes there\\, 5 bytes here</code><br>hint: Use a new version"), "{}", ran.summary);
 }
 
 #[test]
