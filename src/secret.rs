@@ -227,6 +227,10 @@ fn escaped(text: &[u8]) -> Option<(Vec<u8>, usize)> {
     let utf8 = |number: u32| Some(char::from_u32(number)?.to_string().into_bytes());
     match text {
         [b'%', rest @ ..] => Some((vec![u8::try_from(digits(rest.get(..2), 16)?).ok()?], 3)),
+        [b'\\', b'u', b'{', rest @ ..] => {
+            let number = &rest[..rest.iter().take(7).position(|byte| *byte == b'}')?];
+            Some((utf8(digits(Some(number), 16)?)?, number.len() + 4))
+        }
         [b'\\', b'u', rest @ ..] => Some((utf8(digits(rest.get(..4), 16)?)?, 6)),
         [b'\\', plain @ (b'"' | b'\\' | b'/' | b'\''), ..] => Some((vec![*plain], 2)),
         [b'&', b'a'..=b'z', ..] => {

@@ -33,6 +33,10 @@ impl Reader {
             self.missing("server-url", "is not given, and there is no workflow's server to take", accepted);
             return None;
         };
+        if text.len() > 2048 {
+            self.problem("server-url", None, "has more than 2048 characters", accepted);
+            return None;
+        }
         // What follows may hold a password: it is shown only once that is ruled out.
         let url = match Url::parse(text) {
             Ok(url) if matches!(url.scheme(), "http" | "https") => url,

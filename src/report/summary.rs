@@ -25,10 +25,11 @@ pub(super) fn write(path: &Path, markdown: &str) -> io::Result<()> {
 /// What became of the run: a sentence, a table, what failed.
 pub(super) fn markdown(ending: &Ending, redactor: &Redactor) -> String {
     let plain = |text: &str| plain(&redactor.redact(text));
+    let code = |text: &str| code(&redactor.redact(text));
     let mut text = String::from("### Generic package");
     if let Ending::Published(publication) = ending {
         let target = &publication.target;
-        let name = plain(&format!("{}/{} {}", target.owner, target.package, target.version));
+        let name = code(&format!("{}/{} {}", target.owner, target.package, target.version));
         // Writing to a String cannot fail, here and below.
         let _ = match &publication.page {
             Some(page) => write!(text, " [{name}](<{page}>)"),
@@ -36,12 +37,12 @@ pub(super) fn markdown(ending: &Ending, redactor: &Redactor) -> String {
         };
     }
     let _ = writeln!(text, "\n\n{}\n", plain(&ending.sentence()));
-    table(&mut text, ending.outcomes(), plain);
-    problems(&mut text, &ending.problems(), plain);
+    table(&mut text, ending.outcomes(), code);
+    problems(&mut text, &ending.problems(), code);
     text
 }
 
-fn table(text: &mut String, outcomes: &[Outcome], plain: impl Fn(&str) -> String) {
+fn table(text: &mut String, outcomes: &[Outcome], code: impl Fn(&str) -> String) {
     if outcomes.is_empty() {
         return;
     }
@@ -52,24 +53,25 @@ fn table(text: &mut String, outcomes: &[Outcome], plain: impl Fn(&str) -> String
                 writeln!(text, "\nThe table ends here: {} more would make it too long.", files(outcomes.len() - count));
             break;
         }
-        let name = plain(&outcome.name.to_string());
-        let file = if outcome.status.is_published() { format!("[{name}](<{}>)", outcome.url) } else { code(&name) };
+        let name = code(&outcome.name.to_string());
+        let url = outcome.url.as_str().replace('|', "%7C");
+        let file = if outcome.status.is_published() { format!("[{name}](<{url}>)") } else { name };
         let sha256 = outcome.sha256.map(|digest| format!("`{digest}`")).unwrap_or_default();
         let _ = writeln!(text, "| {file} | {} | {sha256} | {} |", Bytes(outcome.size), outcome.status.word());
     }
     text.push('\n');
 }
 
-fn problems(text: &mut String, problems: &[&dyn Advise], plain: impl Fn(&str) -> String) {
+fn problems(text: &mut String, problems: &[&dyn Advise], code: impl Fn(&str) -> String) {
     for problem in problems.iter().take(MOST_PROBLEMS) {
-        let _ = write!(text, "- {}", code(&plain(&problem.to_string())));
+        let _ = write!(text, "- {}", code(&problem.to_string()));
         let mut source = problem.source();
         while let Some(cause) = source {
-            let _ = write!(text, "<br>caused by: {}", code(&plain(&cause.to_string())));
+            let _ = write!(text, "<br>caused by: {}", code(&cause.to_string()));
             source = cause.source();
         }
         if let Some(advice) = problem.advice() {
-            let _ = write!(text, "<br>hint: {}", plain(&advice));
+            let _ = write!(text, "<br>hint: {}", code(&advice));
         }
         text.push('\n');
     }
@@ -78,10 +80,13 @@ fn problems(text: &mut String, problems: &[&dyn Advise], plain: impl Fn(&str) ->
     }
 }
 
-/// A text of which no renderer makes links: GitHub and Gitea look for addresses and names in what is rendered, but not
-/// in code.
-fn code(plain: &str) -> String {
-    format!("<code>{plain}</code>")
+/// A text as code, of which no renderer makes links: GitHub and Gitea look for addresses and names in any other text,
+/// also after it has been rendered. A code span ends at as many backticks as it begins with (`CommonMark` 6.1); a `|`
+/// would end the cell of a table.
+fn code(text: &str) -> String {
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or_default();
+    let fence = "`".repeat(longest + 1);
+    format!("{fence} {} {fence}", text.replace('|', "\\|"))
 }
 
 /// A text in which nothing is Markdown or HTML: every ASCII punctuation character can be escaped by a backslash
@@ -103,6 +108,13 @@ fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn code_ends_where_its_text_does() {
+        assert_eq!(code("a|b"), "` a\\|b `");
+        assert_eq!(code("`a``b`"), "``` `a``b` ```");
+        assert_eq!(code(""), "`  `");
+    }
 
     #[test]
     fn nothing_in_a_text_is_markdown_or_html() {
