@@ -63,7 +63,8 @@ impl<W: Write + Send> Console<W> {
         self.redactor.get_or_init(|| reading.redactor.clone());
         for secret in &reading.secrets {
             // Gitea's and Forgejo's runners, and act, would take a part of it for the command, and show the rest.
-            if secret.expose().contains("::") || secret.expose().starts_with(':') {
+            let is_taken_apart = secret.expose().contains("::") || secret.expose().starts_with(':');
+            if is_taken_apart && self.runner != Kind::GitHub {
                 self.warns("the runner cannot hide a token with such colons in it, so it was not asked to");
             } else {
                 self.command("add-mask", secret.expose());

@@ -54,7 +54,7 @@ fn table(text: &mut String, outcomes: &[Outcome], code: impl Fn(&str) -> String)
             break;
         }
         let name = code(&outcome.name.to_string());
-        let url = outcome.url.as_str().replace('|', "%7C");
+        let url = outcome.url.as_str().replace('|', "\\|");
         let file = if outcome.status.is_published() { format!("[{name}](<{url}>)") } else { name };
         let sha256 = outcome.sha256.map(|digest| format!("`{digest}`")).unwrap_or_default();
         let _ = writeln!(text, "| {file} | {} | {sha256} | {} |", Bytes(outcome.size), outcome.status.word());

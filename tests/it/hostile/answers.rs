@@ -1,0 +1,245 @@
+//! Hostile answers of a server: bodies, headers, links, names in its list.
+
+use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
+use serde_json::json;
+use url::Url;
+
+use super::corpus;
+use super::findings::Findings;
+use super::run::{Run, Under, leads_to};
+use crate::harness::Job;
+
+/// How a server words a refusal.
+#[derive(Clone, Copy)]
+enum Form {
+    Text,
+    Json,
+    Page,
+}
+
+impl Form {
+    const ALL: [Self; 3] = [Self::Text, Self::Json, Self::Page];
+
+    fn answer(self, status: u16, words: &[u8]) -> Answer {
+        match self {
+            Self::Text => Answer::text(status, words),
+            Self::Json => Answer::json(status, json!({ "message": String::from_utf8_lossy(words) }).to_string()),
+            Self::Page => Answer::html(status, [b"<html><title>", words, b"</title></html>"].concat()),
+        }
+    }
+}
+
+fn answers(on: Match, answer: Answer) -> Fault {
+    Fault::always(on, Point::Head, Action::Answer(answer))
+}
+
+#[test]
+fn what_a_server_says_of_a_file_is_shown_harmless() {
+    let registry = Registry::start(Persona::default());
+    let mut findings = Findings::default();
+    // None of these stops a run, so that each file meets its own answer; 20 errors are in the summary.
+    let refusals: [(u16, &str); 6] = [(418, ""), (400, "invalid "), (409, ""), (413, ""), (429, ""), (500, "")];
+    let mut run_count = 0;
+    let mut job = Job::new(&registry);
+    for count in 0..20 {
+        job.file(format!("dist/file{count:02}"), "");
+    }
+    for form in Form::ALL {
+        for texts in corpus::all().chunks(20) {
+            registry.clear_script();
+            for (count, text) in texts.iter().enumerate() {
+                let (status, words) = refusals[(count + run_count) % refusals.len()];
+                let answer = form.answer(status, &[words.as_bytes(), text].concat());
+                registry.script(answers(Match::put(&format!("/file{count:02}")), answer));
+            }
+            job.input("version", run_count.to_string());
+            let mut run = Run::of(&mut job, Under::turn(run_count), &registry, 1);
+            let told = run.seen.errors.len();
+            run.expects(told == texts.len(), "errors that are not told", format!("{told} of {}", texts.len()));
+            findings.take(&String::from_utf8_lossy(&texts.join(&b" | "[..])), run.faults);
+            run_count += 1;
+        }
+    }
+    findings.are_none_in(150);
+}
+
+#[test]
+fn what_a_server_says_of_a_version_is_shown_harmless() {
+    let registry = Registry::start(Persona::default());
+    registry.seed("alice", "gadget", "v1.0.0", "other", b"content");
+    let mut findings = Findings::default();
+    let [mut small, mut large] = [(); 2].map(|()| Job::new(&registry));
+    small.file("dist/a", "content").input("repo", "gadget");
+    large.file("dist/a", "content").input("repo", "gadget").file("dist/large", vec![0; 1024 * 1024 + 1]);
+    for (count, text) in corpus::core().iter().enumerate() {
+        let form = Form::ALL[count % 3];
+        // The list, the question for the right to write, and the version, which has a page all the same.
+        for (place, on) in [Match::list(), Match::put("/%2A"), Match::version()].into_iter().enumerate() {
+            registry.clear_script();
+            let status = [200, 401, 403, 404, 405, 502][(count + place) % 6];
+            registry.script(answers(on, form.answer(status, text)));
+            let job = if place == 1 { &mut large } else { small.input("version", format!("{count}.{place}")) };
+            // Only the page of a version can be done without.
+            let run = Run::of(job, Under::turn(count), &registry, i32::from(place != 2));
+            findings.take(&format!("{place}: {}", String::from_utf8_lossy(text)), run.faults);
+        }
+    }
+    findings.are_none_in(600);
+}
+
+#[test]
+fn redirects_to_hostile_places_are_shown_harmless() {
+    let registry = Registry::start(Persona::default());
+    let mut findings = Findings::default();
+    let mut job = Job::new(&registry);
+    job.file("dist/a", "content");
+    let is_header = |text: &&Vec<u8>| !text.iter().any(|byte| matches!(byte, 0 | b'\n' | b'\r')) && text.len() < 50_000;
+    for (count, text) in corpus::core().iter().filter(is_header).enumerate() {
+        let text = String::from_utf8_lossy(text);
+        let place = match count % 6 {
+            0 => text.to_string(),
+            1 => format!("https://evil.example/{text}"),
+            2 => format!("https://{text}.evil.example/"),
+            3 => format!("{}/x#{text}", registry.url()),
+            4 => format!("/api/v1/packages/{text}/generic/widget/v1.0.0/files"),
+            _ => format!("{}/{text}?{text}", registry.url().replace("http:", "https:")),
+        };
+        registry.clear_script();
+        registry
+            .script(answers(Match::list(), Answer::text([301, 307, 302][count % 3], "").header("Location", &place)));
+        let run = Run::of(&mut job, Under::turn(count), &registry, 1);
+        findings.take(&place, run.faults);
+    }
+    findings.are_none_in(180);
+}
+
+#[test]
+fn other_headers_are_of_no_consequence() {
+    let registry = Registry::start(Persona::default());
+    let mut findings = Findings::default();
+    let mut job = Job::new(&registry);
+    job.file("dist/a", "content");
+    for (count, name) in
+        ["Content-Type", "WWW-Authenticate", "Retry-After", "Server", "Link", "Set-Cookie"].iter().enumerate()
+    {
+        for text in [
+            "::set-env name=X::y",
+            "##[add-path]x",
+            "text/html; ::debug::\u{1b}[31m",
+            "\u{202e}<img src=x>",
+            "\t\t::x::",
+        ] {
+            registry.clear_script();
+            registry.script(answers(Match::list(), Answer::empty(403).header(name, text).with_body(text)));
+            let run = Run::of(&mut job, Under::turn(count), &registry, 1);
+            findings.take(&format!("{name}: {text}"), run.faults);
+        }
+    }
+    findings.are_none_in(30);
+}
+
+#[test]
+fn the_page_that_a_server_names_is_shown_harmless() {
+    let registry = Registry::start(Persona::default());
+    let mut findings = Findings::default();
+    let mut job = Job::new(&registry);
+    job.file("dist/a", "content");
+    for (count, text) in corpus::utf8(corpus::core()).iter().enumerate() {
+        let pages = [
+            text.clone(),
+            format!("https://git.example.com/{text}"),
+            format!("https://git.example.com/#{text}"),
+            format!("https://git.example.com/?{text}"),
+            format!("https://{text}@git.example.com/x"),
+            format!("{}/alice/-/packages/generic/widget/{text}", registry.url()),
+        ];
+        for page in [&pages[count % 6], &pages[2]] {
+            registry.clear_script();
+            registry.script(answers(Match::version(), Answer::json(200, json!({ "html_url": page }).to_string())));
+            // A forge may be known to people by another name than to the runner; its pages need no more than a path.
+            let named = Url::parse(page).ok().filter(|url| url.query().is_none() && url.fragment().is_none());
+            let named = named.filter(|url| url.scheme().starts_with("http") && url.username().is_empty());
+            let is_named = |link: &str| named.as_ref().is_some_and(|url| url.as_str() == link);
+            let is_known = |link: &str| leads_to(link, &registry.url()) || is_named(link);
+            let mut run = Run::with_links(&mut job, Under::turn(count), 0, is_known);
+            let told = run.output("package-url");
+            let is_told = is_known(&told) && run.log.contains(&told);
+            run.expects(is_told, "a page that is not told alike", &told);
+            findings.take(page, run.faults);
+        }
+    }
+    findings.are_none_in(380);
+}
+
+#[test]
+fn hostile_names_in_the_list_of_a_version_are_shown_harmless() {
+    let registry = Registry::start(Persona::default());
+    let mut findings = Findings::default();
+    let sha256 = "0".repeat(64);
+    let mut job = Job::new(&registry);
+    job.file("dist/a", "content");
+    for (count, text) in corpus::utf8(corpus::core()).iter().enumerate() {
+        let row = match count % 5 {
+            0 => json!({ "name": text, "size": 1, "sha256": "none" }),
+            1 => json!({ "name": "a", "size": text, "sha256": sha256 }),
+            2 => json!({ "name": "A", "size": 1, "sha256": sha256, "x": text }),
+            3 => json!({ "name": "A", "size": 7, "sha256": text }),
+            _ => json!({ text.clone(): text, "size": 1, "sha256": text }),
+        };
+        registry.clear_script();
+        registry.script(answers(Match::list(), Answer::json(200, json!([row]).to_string())));
+        let run = Run::of(&mut job, Under::turn(count), &registry, 1);
+        findings.take(text, run.faults);
+    }
+    // Names that are ours but for the case, with every character that the registry takes; one letter has a capital
+    // beyond ASCII.
+    for (count, name) in corpus::registry_names(corpus::core()).iter().enumerate() {
+        let theirs = name.to_uppercase().replace('K', "\u{212a}");
+        let row = json!({ "name": theirs, "size": 1, "sha256": sha256 });
+        registry.clear_script();
+        registry.script(answers(Match::list(), Answer::json(200, json!([row]).to_string())));
+        let mut job = Job::new(&registry);
+        job.file(format!("dist/{name}"), "content").input("files", "dist/**").input("include-hidden-files", "true");
+        let run = Run::of(&mut job, Under::turn(count), &registry, 1);
+        findings.take(name, run.faults);
+    }
+    findings.are_none_in(300);
+}
+
+#[test]
+fn no_text_in_a_summary_becomes_a_link_when_the_markdown_is_read() {
+    let registry = Registry::start(Persona::default());
+    let mut findings = Findings::default();
+    let later = |run: Run| run.seen.becomes_links(|link| link.starts_with(&registry.url()));
+    let mut job = Job::new(&registry);
+    for (count, texts) in corpus::core().chunks(20).enumerate() {
+        registry.clear_script();
+        for (number, text) in texts.iter().enumerate() {
+            job.file(format!("dist/file{number:02}"), "");
+            registry.script(answers(Match::put(&format!("/file{number:02}")), Answer::text(418, text.clone())));
+        }
+        let run = Run::of(job.input("version", count.to_string()), Under::turn(count), &registry, 1);
+        findings.take(&String::from_utf8_lossy(&texts.join(&b" | "[..])), later(run));
+    }
+    // Names of files that are not published, and of a version that is not there, have no link of their own; names that
+    // are refused are told as errors, and where a redirect leads is told in the cure.
+    registry.clear_script();
+    registry.script(answers(Match::list(), Answer::text(401, "")));
+    let [mut taken, mut refused, mut led] = [(); 3].map(|()| Job::new(&registry));
+    for (count, name) in corpus::registry_names(corpus::core()).iter().enumerate() {
+        taken.input("include-hidden-files", "true").file(format!("dist/{name}"), "");
+        if name.len() < 250 && (count < 20 || name.contains('@') || name.contains("[[")) {
+            refused.input("include-hidden-files", "true").file(format!("dist/{name} ,"), "");
+        }
+    }
+    findings.take("names that are not published", later(Run::of(&mut taken, Under::Gitea, &registry, 1)));
+    findings.take("names that are refused", later(Run::of(&mut refused, Under::Gitea, &registry, 2)));
+    led.file("dist/a", "");
+    for version in ["@everyone", "mallory@evil.example", "[[x.png]]", "http://evil.example/x"] {
+        findings.take(version, later(Run::of(led.input("version", version), Under::Gitea, &registry, 1)));
+    }
+    registry.clear_script();
+    registry.script(answers(Match::list(), Answer::text(301, "").header("Location", "https://evil.example/[[x.png]]")));
+    findings.take("a redirect", later(Run::of(&mut led, Under::Gitea, &registry, 1)));
+    findings.are_none_in(18);
+}
