@@ -1,7 +1,7 @@
 //! What an answer means: one table from status and words to a domain error, and its cure.
 //!
 //! The rows are the recorded answers of Gitea 1.22 to 1.26 and Forgejo 7 to 15, and of the reverse proxies in front of
-//! them; a row that holds for some versions only says so. `docs/troubleshooting.md` has them all, as they are printed.
+//! them; a row that holds for some versions only says so. `docs/troubleshooting.md` shows them as they are printed.
 
 use reqwest::StatusCode;
 use url::Url;

@@ -1,4 +1,4 @@
-//! `docs/troubleshooting.md` has every error as it is printed, no more and no less.
+//! `docs/troubleshooting.md` has each kind of error as it is printed, and nothing that is not printed.
 //!
 //! Each case is a heading of that page; what the program prints in that case is the block below it.
 
@@ -314,7 +314,7 @@ fn page() -> BTreeMap<String, String> {
 }
 
 #[test]
-fn the_page_has_every_error_as_it_is_printed() {
+fn the_page_has_each_kind_of_error_as_it_is_printed() {
     let mut page = page();
     let mut wrong = Vec::new();
     for (heading, case) in CASES {
