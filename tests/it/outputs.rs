@@ -102,6 +102,17 @@ fn a_file_for_outputs_that_cannot_be_written_makes_no_failure_of_a_success() {
 }
 
 #[test]
+fn a_file_for_outputs_that_is_not_there_is_made_with_a_warning() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job(&registry);
+    let path = job.outside("absent");
+    job.variable("GITHUB_OUTPUT", &path).run().exits_with(0).says("warning: GITHUB_OUTPUT is not there");
+    assert!(fs::read_to_string(&path).expect("it was made").starts_with("files<<"));
+    // Once it is there, nothing is missing.
+    job.run().exits_with(0).does_not_say("warning:");
+}
+
+#[test]
 fn a_green_run_shows_no_error() {
     let registry = Registry::start(Persona::default());
     let mut job = job(&registry);

@@ -69,6 +69,10 @@ fn no_warning_shows_a_token() {
     // What a run says is searched for the token, here as everywhere.
     refuses_with_token(&registry, "server-url", &format!("http://{TOKEN}.invalid"));
     refuses_with_token(&registry, "server-url", &format!("http://host.invalid/{TOKEN}"));
+    // Nor where another input is bad, so that nothing is known of whom it belongs to.
+    let mut job = job(&registry);
+    job.token(TOKEN).input("server-url", format!("http://{TOKEN}.invalid")).input("username", "a:b");
+    job.is_refused(&registry).says("warning: the token goes to ***.invalid unencrypted");
 }
 
 fn refuses_with_token(registry: &Registry, input: &str, value: &str) {

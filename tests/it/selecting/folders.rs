@@ -212,3 +212,51 @@ fn two_dots_are_a_part_of_a_name_as_any_other() {
     let ran = publishes(&mut job, "dist/a..b\ndist/...\n..dist/*", &["c", "...", "a..b"]);
     assert_eq!(names(&ran).len(), 3);
 }
+
+#[test]
+fn a_file_is_no_folder_to_look_in() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job_with(&registry, &["dist/a", "dist/b"]);
+    for line in ["dist/a/x", "dist/a/*", "dist/a/**"] {
+        refuses(&mut job, &registry, line, &format!("no file matches `{line}`: dist has a, b"));
+    }
+    // A slash at the end is no more than that.
+    publishes(&mut job, "dist/a/", &["a"]);
+}
+
+#[test]
+fn what_comes_closest_to_a_line_that_finds_nothing_is_told() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job_with(&registry, &["dist/.env", "dist/.cache/a", "out/x/b", "README.md", "x86/c"]);
+    for (line, near, hint) in [
+        ("dist/*", "only hidden files would, such as dist/.env", "Set `include-hidden-files: true`"),
+        ("dist/**", "only hidden files would, such as dist/.cache/a, dist/.env", "or write the dot in the pattern"),
+        ("out/*", "only folders do, such as out/x", "Write `/*` behind it for the files in them"),
+        ("readme.*", "only files of another case would, such as README.md", "Write the name in the case that it has"),
+        ("X86/*", "only files of another case would, such as x86/c", "Write the name in the case that it has"),
+        ("out/x/*.zip", "out/x has b", "Correct the pattern, or build the file first"),
+        ("none/*.zip", "the workspace has README.md, dist/, out/, x86/", "Correct the pattern"),
+    ] {
+        refuses(&mut job, &registry, line, &format!("no file matches `{line}`: {near}")).says(hint);
+    }
+}
+
+#[test]
+fn a_container_that_sees_nothing_of_the_job_is_told_from_an_empty_workspace() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    let text = "the container sees neither the job's workspace nor GITHUB_OUTPUT";
+    let ran = job.variable("GITHUB_OUTPUT", job.outside("none/output")).run().exits_with(2);
+    ran.has_a_hint_for_each_error().says(text).says("Run the job on a label that is a container image");
+    // With one of the two it is something else.
+    job.file("a", "").run().exits_with(2).does_not_say(text);
+}
+
+#[test]
+fn a_folder_whose_name_is_no_pattern_is_a_folder_all_the_same() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job_with(&registry, &["dist/[a/b", "dist/{a/c"]);
+    for line in ["dist/[a", "dist/{a"] {
+        refuses(&mut job, &registry, line, &format!("error: {line} is a folder, and only files are published"));
+    }
+}
