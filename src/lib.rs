@@ -24,4 +24,5 @@ pub mod registry;
 pub mod report;
 pub mod runner;
 pub mod secret;
+pub mod stop;
 pub mod untrusted;

@@ -6,12 +6,14 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use generic_packages::inputs::Inputs;
-use generic_packages::publish::publish;
-use generic_packages::registry::Timings;
-use generic_packages::report::{self, Console, Ending, Reporter as _};
+use generic_packages::publish::{Caller, publish};
+use generic_packages::registry::Limits;
+use generic_packages::report::{self, Console, Ending, Publication, Reporter as _};
 use generic_packages::runner::{Environment, Runner};
+use generic_packages::stop::{Signal, Stop};
 use generic_packages::untrusted::Untrusted;
 use indicatif::{MultiProgress, ProgressDrawTarget};
+use tokio::signal::unix::{SignalKind, signal};
 
 const HELP: &str = include_str!("help.txt");
 
@@ -33,6 +35,9 @@ fn say(text: &str, code: u8) -> ExitCode {
 }
 
 fn run() -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
+    // First of all: the program may be the first process of a container, which has no default for signals.
+    let stop = Stop::when(runtime.block_on(async { signals() }).context("no signals")?);
     let environment = Environment::new(env::vars_os(), env::current_dir().unwrap_or_default());
     let runner = Runner::detect(&environment);
     let terminal = io::stdout().is_terminal() && !runner.reads_commands();
@@ -43,8 +48,13 @@ fn run() -> anyhow::Result<ExitCode> {
     let ending = match reading.inputs {
         Err(errors) => Ending::rejected(errors),
         Ok(inputs) => {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
-            let published = runtime.block_on(publish(&inputs, Timings::default(), &console));
+            let save = |publication: Publication| {
+                for warning in report::hand_over_outputs(&Ending::Published(publication.into()), &runner) {
+                    console.warns(&warning);
+                }
+            };
+            let caller = Caller { reporter: &console, stop, save: &save };
+            let published = runtime.block_on(publish(&inputs, Limits::default(), &caller));
             // A thread that waits for a disk must not keep the program from its end.
             runtime.shutdown_background();
             published.map_or_else(Ending::rejected, |publication| Ending::Published(publication.into()))
@@ -55,4 +65,16 @@ fn run() -> anyhow::Result<ExitCode> {
     }
     console.closes(&ending);
     Ok(ending.exit_code().into())
+}
+
+/// Comes with the first signal that asks the program to end.
+fn signals() -> io::Result<impl Future<Output = Signal> + Send + 'static> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => Signal::Interrupt,
+            _ = terminate.recv() => Signal::Terminate,
+        }
+    })
 }

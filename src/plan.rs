@@ -109,7 +109,7 @@ pub enum Step {
 pub struct Conflict {
     name: FileName,
     /// What the registry has, under its own spelling of the name.
-    theirs: RegistryFile,
+    pub(crate) theirs: RegistryFile,
     size: u64,
     sha256: Option<Sha256>,
 }

@@ -8,6 +8,8 @@ mod selection;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -42,8 +44,11 @@ raw_inputs! {
     username: String = "username",
     working_directory: String = "working-directory",
     if_no_files_found: String = "if-no-files-found",
+    if_file_exists: String = "if-file-exists",
     include_hidden_files: String = "include-hidden-files",
     concurrency: String = "concurrency",
+    retries: String = "retries",
+    timeout: String = "timeout",
 }
 
 /// What a run is to do, with every input checked.
@@ -57,6 +62,23 @@ pub struct Inputs {
     pub credentials: Credentials,
     /// How many uploads may run at a time.
     pub concurrency: usize,
+    /// What to do where the registry has other content under a file's name.
+    pub if_file_exists: IfFileExists,
+    /// How many times one file, or one question, is tried again.
+    pub retries: u32,
+    /// How long nothing may move while bytes are sent or received.
+    pub timeout: Duration,
+}
+
+/// What to do where the registry has other content under a file's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IfFileExists {
+    /// End with an error, and leave the registry as it is.
+    Fail,
+    /// Keep what the registry has.
+    Skip,
+    /// Delete what the registry has, and send ours.
+    Overwrite,
 }
 
 /// What was read of the environment.
@@ -209,7 +231,12 @@ impl Reader {
         let version = self.version(raw, runner);
         let username = self.username(raw, runner);
         let selection = self.selection(raw, runner);
-        let concurrency = self.concurrency(raw);
+        let concurrency = self.whole_number("concurrency", raw.concurrency.as_deref(), 1..=32, 4);
+        let retries = self.whole_number("retries", raw.retries.as_deref(), 0..=100, 5);
+        let timeout = self.whole_number("timeout", raw.timeout.as_deref(), 1..=3600, 60);
+        let policies =
+            [("fail", IfFileExists::Fail), ("skip", IfFileExists::Skip), ("overwrite", IfFileExists::Overwrite)];
+        let if_file_exists = self.choice("if-file-exists", raw.if_file_exists.as_deref(), &policies);
         Some(Inputs {
             selection: selection?,
             target: Target { server: server?, owner: owner?, package: package?, version: version? },
@@ -218,20 +245,25 @@ impl Reader {
                 is_jobs_own: token.as_ref().is_some_and(|token| runner.is_jobs_own(token)),
                 token: token?,
             },
-            concurrency: concurrency?,
+            concurrency: concurrency? as usize,
+            if_file_exists: if_file_exists?,
+            retries: retries?,
+            timeout: Duration::from_secs(timeout?.into()),
         })
     }
 
-    fn concurrency(&mut self, raw: &RawInputs) -> Option<usize> {
-        let Some(text) = raw.concurrency.as_deref().map(str::trim) else { return Some(4) };
-        let number = text.parse().ok().filter(|number| (1..=32).contains(number));
+    fn whole_number(
+        &mut self,
+        input: &'static str,
+        text: Option<&str>,
+        range: RangeInclusive<u32>,
+        default: u32,
+    ) -> Option<u32> {
+        let Some(text) = text.map(str::trim) else { return Some(default) };
+        let number = text.parse().ok().filter(|number| range.contains(number));
         if number.is_none() {
-            self.problem(
-                "concurrency",
-                Some(text),
-                "is no whole number from 1 to 32",
-                "Give one, or leave it out for 4",
-            );
+            let problem = format!("is no whole number from {} to {}", range.start(), range.end());
+            self.problem(input, Some(text), problem, format!("Give one, or leave it out for {default}"));
         }
         number
     }

@@ -7,6 +7,7 @@ use crate::files::{FileError, SelectError};
 use crate::package::FileName;
 use crate::plan::{Conflict, PlanError};
 use crate::registry::{RegistryError, SetupError};
+use crate::stop::Signal;
 
 /// Why a run ended before its first request.
 #[derive(Debug, thiserror::Error)]
@@ -42,8 +43,30 @@ pub enum PublishError {
     #[error(transparent)]
     File(#[from] FileError),
     /// Other content is on the registry.
-    #[error(transparent)]
-    Conflict(#[from] Conflict),
+    #[error("{conflict}")]
+    Conflict {
+        /// The two contents.
+        conflict: Conflict,
+        /// The page of the version, where files can be deleted.
+        page: Url,
+    },
+    /// Somebody else has changed what was to be replaced.
+    #[error("{0}; that is not what was there when this run began, so it is not replaced")]
+    Overtaken(Conflict),
+    /// A file was deleted to be replaced, and that failed.
+    #[error("`{name}` {} missing on the registry: it was deleted there to be replaced, and that failed", if *.is_certain { "is now" } else { "may be" })]
+    Missing {
+        /// The file's name.
+        name: FileName,
+        /// Whether it is known to be missing.
+        is_certain: bool,
+        /// Why nothing took its place.
+        #[source]
+        cause: Box<PublishError>,
+    },
+    /// Somebody asked the run to end.
+    #[error("{0} ended the run before its end")]
+    Stopped(Signal),
     /// The registry took a file, and does not list it.
     #[error("`{name}` is not on the registry, though it was taken there: {url}")]
     Lost {
@@ -64,16 +87,34 @@ pub enum PublishError {
     },
 }
 
+impl PublishError {
+    /// Whether both tell of one cause, if of several files.
+    pub(super) fn has_the_cause_of(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Registry(one), Self::Registry(other)) => one.cause.to_string() == other.cause.to_string(),
+            _ => false,
+        }
+    }
+}
+
 impl Advise for PublishError {
     fn advice(&self) -> Option<String> {
         match self {
             Self::Registry(error) => error.advice(),
             Self::File(error) => error.advice(),
-            Self::Conflict(_) => Some(
-                "Use a new version, or delete the file on the registry first; a rebuild is rarely bit for bit the same, \
-                 so publish the first build's files again where you have them"
+            Self::Conflict { page, .. } => Some(format!(
+                "Publish the first build's files again (a rebuild is rarely bit for bit the same), use a new version, \
+                 set `if-file-exists: overwrite`, or delete the old file: {page}"
+            )),
+            Self::Overtaken(_) => Some(
+                "Find out which other job publishes the same name to the same version; then run the step again"
                     .to_owned(),
             ),
+            Self::Missing { cause, .. } => {
+                let cure = cause.advice().map(|advice| format!(". {advice}")).unwrap_or_default();
+                Some(format!("Run the step again with the same files to bring it back{cure}"))
+            }
+            Self::Stopped(_) => Some("Run the step again: what is there already stays as it is".to_owned()),
             Self::Lost { .. } => Some("Run the step again, and look at the forge's log if it stays so".to_owned()),
             Self::Altered { .. } => Some(
                 "Delete the file on the registry and run the step again; find out whether another job publishes the \

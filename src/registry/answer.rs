@@ -1,9 +1,9 @@
 //! An answer of the server, read as far as it is worth reading, without anything secret in it.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::StreamExt as _;
-use reqwest::header::{CONTENT_TYPE, LOCATION};
+use reqwest::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 use tokio::time::timeout;
@@ -19,6 +19,8 @@ pub(super) struct Answer {
     pub(super) location: Option<String>,
     /// What the server says: the message of a JSON error, the title of a page, or the first line.
     pub(super) words: String,
+    /// How long the server asks us to wait.
+    pub(super) retry_after: Option<Duration>,
 }
 
 /// How long the next piece of an error's text is waited for; the status is known already, and says most.
@@ -40,6 +42,7 @@ impl Answer {
         let is_html = is_html(&response);
         let header = |name| response.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
         let location = header(LOCATION).map(|place| redactor.redact(&place).into_owned());
+        let retry_after = header(RETRY_AFTER).and_then(|wait| wait_of(&wait, SystemTime::now()));
         let (body, is_whole) = match read_up_to(response, Self::LONGEST, PATIENCE).await {
             Ok(body) => (body, true),
             Err(broken) => (broken.body, false),
@@ -54,7 +57,7 @@ impl Answer {
         };
         // An echo of the token that is cut off in its middle is not known for what it is.
         let words = if is_whole { redactor.redact(&words) } else { redactor.redact_cut(&words).into() };
-        Self { status, is_html, location, words: words.trim().to_owned() }
+        Self { status, is_html, location, words: words.trim().to_owned(), retry_after }
     }
 }
 
@@ -95,7 +98,33 @@ pub(super) async fn read_up_to(response: Response, longest: usize, patience: Dur
     Err(Broken { body, reason })
 }
 
+/// How long a `Retry-After` asks to wait: seconds, or the time until a date (RFC 9110, 10.2.3).
+fn wait_of(header: &str, now: SystemTime) -> Option<Duration> {
+    let header = header.trim();
+    if let Ok(seconds) = header.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    httpdate::parse_http_date(header).ok().map(|date| date.duration_since(now).unwrap_or_default())
+}
+
 fn title(page: &str) -> Option<&str> {
     let (_, rest) = page.split_once("<title>")?;
     Some(rest.split_once('<')?.0.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_given_in_seconds_or_as_a_date() {
+        let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").expect("a date");
+        let wait = |header| wait_of(header, now);
+        assert_eq!(wait(" 7 "), Some(Duration::from_secs(7)));
+        assert_eq!(wait("Sun, 06 Nov 1994 08:50:07 GMT"), Some(Duration::from_secs(30)));
+        assert_eq!(wait("Sun, 06 Nov 1994 08:00:00 GMT"), Some(Duration::ZERO));
+        assert_eq!(wait("soon"), None);
+        assert_eq!(wait("-1"), None);
+        assert_eq!(wait("99999999999999999999999"), None);
+    }
 }

@@ -13,6 +13,8 @@ pub enum Asked {
     Right,
     /// To store a file.
     Upload(FileName),
+    /// To delete a file, so that another can take its place.
+    Delete(FileName),
     /// The version itself, for its page.
     Version,
 }
@@ -23,6 +25,7 @@ impl fmt::Display for Asked {
             Self::Files => f.write_str("the registry does not say which files the version has"),
             Self::Right => f.write_str("the registry does not let us publish"),
             Self::Upload(name) => write!(f, "`{name}` is not published"),
+            Self::Delete(name) => write!(f, "`{name}` is not replaced, since it cannot be deleted first"),
             Self::Version => f.write_str("the registry does not say where the version's page is"),
         }
     }

@@ -1,13 +1,14 @@
 //! The body of an upload: a file, read and hashed on a thread of its own while it is sent.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::Stream;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use crate::checksum::{Hasher, Sha256};
 use crate::files::{FileError, LocalFile};
@@ -17,13 +18,30 @@ const AHEAD: usize = 2;
 
 /// How far an upload has come: the bytes that were handed to the connection.
 #[derive(Clone, Debug, Default)]
-pub struct Sent(Arc<AtomicU64>);
+pub struct Sent(Arc<Moved>);
+
+#[derive(Debug, Default)]
+struct Moved {
+    bytes: AtomicU64,
+    last: Mutex<Option<Instant>>,
+}
 
 impl Sent {
     /// The number of bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.0.bytes.load(Ordering::Relaxed)
+    }
+
+    /// When the last of them was, where there are any.
+    #[must_use]
+    pub fn last_moved(&self) -> Option<Instant> {
+        *self.0.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, bytes: usize) {
+        self.0.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        *self.0.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 }
 
@@ -74,7 +92,7 @@ impl Stream for FileBody {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let next = self.chunks.poll_recv(context);
         if let Poll::Ready(Some(Ok(chunk))) = &next {
-            self.sent.0.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+            self.sent.add(chunk.len());
         }
         next
     }

@@ -8,6 +8,7 @@ use reqwest::StatusCode;
 use url::Url;
 
 use super::asked::Asked;
+use super::next::Next;
 use super::refusal::Refusal;
 use crate::advice::Advise;
 use crate::files::FileError;
@@ -15,7 +16,7 @@ use crate::untrusted::Untrusted;
 
 /// A request that did not end as hoped.
 #[derive(Debug, thiserror::Error)]
-#[error("{asked}: {method} {url}")]
+#[error("{asked}: {method} {url}{}", tries_in_words(*.tries))]
 pub struct RegistryError {
     /// What was asked for.
     pub asked: Asked,
@@ -25,6 +26,12 @@ pub struct RegistryError {
     #[source]
     pub cause: Cause,
     advice: String,
+    /// How often it was tried.
+    tries: u32,
+}
+
+fn tries_in_words(tries: u32) -> String {
+    if tries > 1 { format!(" ({tries} times)") } else { String::new() }
 }
 
 /// Why a request did not end as hoped.
@@ -39,10 +46,17 @@ pub enum Cause {
         status: StatusCode,
         /// The server's words.
         words: Untrusted,
+        /// How long the server asks us to wait.
+        retry_after: Option<Duration>,
     },
     /// An answer of the right status that is not what it should be.
-    #[error("the answer is not what the registry's API gives: {0}")]
-    Garbled(Untrusted),
+    #[error("the answer is not what the registry's API gives: {what}")]
+    Garbled {
+        /// What is wrong with it.
+        what: Untrusted,
+        /// Whether it ends too early.
+        is_cut: bool,
+    },
     /// No answer.
     #[error(transparent)]
     Transport(#[from] Transport),
@@ -64,6 +78,9 @@ pub enum Transport {
     /// The host's name has no address.
     #[error("the name of the host cannot be resolved: {0}")]
     Resolve(Untrusted),
+    /// The name of the host cannot be asked for just now.
+    #[error("the name of the host cannot be resolved now: {0}")]
+    ResolveLater(Untrusted),
     /// Nobody accepts the connection.
     #[error("no connection to the server: {0}")]
     Connect(Untrusted),
@@ -89,6 +106,8 @@ impl Transport {
         match error {
             // In the middle of a request it is a connection that broke.
             error if tls && error.is_connect() => Self::Tls(reason),
+            // EAI_AGAIN, in the words of glibc and of musl.
+            _ if resolve && is_temporary(&chain) => Self::ResolveLater(reason),
             _ if resolve => Self::Resolve(reason),
             error if error.is_connect() => Self::Connect(reason),
             _ => Self::Broken(reason),
@@ -97,12 +116,14 @@ impl Transport {
 
     /// Whether not even a connection was had, so that nothing can have been stored.
     fn is_before_the_request(&self) -> bool {
-        matches!(self, Self::Resolve(_) | Self::Connect(_) | Self::Tls(_))
+        matches!(self, Self::Resolve(_) | Self::ResolveLater(_) | Self::Connect(_) | Self::Tls(_))
     }
 
     fn advice(&self, host: &str) -> String {
         match self {
-            Self::Resolve(_) => format!("Check the host {host} in `server-url`, and that the runner's DNS knows it"),
+            Self::Resolve(_) | Self::ResolveLater(_) => {
+                format!("Check the host {host} in `server-url`, and that the runner's DNS knows it")
+            }
             Self::Connect(_) => format!("Check host and port in `server-url`, and that the runner can reach {host}"),
             Self::Tls(_) => {
                 format!("Check that the port in `server-url` speaks https, and the certificate of {host}")
@@ -114,6 +135,12 @@ impl Transport {
             }
         }
     }
+}
+
+/// Whether the resolver itself says that it may know the name later.
+fn is_temporary(chain: &[&dyn StdError]) -> bool {
+    let root = chain.last().map(ToString::to_string).unwrap_or_default();
+    root.contains("Temporary failure in name resolution") || root.contains("Try again")
 }
 
 /// The cause of an error. An `io::Error` that wraps another error does not give it as its source, but that one's.
@@ -132,7 +159,7 @@ impl RegistryError {
     ) -> Self {
         let advice = match &cause {
             Cause::Refused { refusal, .. } => refusal_advice(refusal),
-            Cause::Garbled(_) => {
+            Cause::Garbled { .. } => {
                 "Check that `server-url` is a Gitea or Forgejo server, and that nothing in front of it \
                                   changes answers"
                     .to_owned()
@@ -140,13 +167,27 @@ impl RegistryError {
             Cause::Transport(transport) => transport.advice(url.host_str().unwrap_or_default()),
             Cause::File(error) => error.advice().unwrap_or_default(),
         };
-        Self { asked, method, url, cause, advice }
+        Self { asked, method, url, cause, advice, tries: 1 }
     }
 
     /// The same cause, told about the file for which it was found out.
     #[must_use]
     pub(crate) fn about(self, upload: Self) -> Self {
         Self { asked: upload.asked, method: upload.method, url: upload.url, ..self }
+    }
+
+    /// The same after so many tries.
+    #[must_use]
+    pub(crate) fn after(self, tries: u32) -> Self {
+        Self { tries, ..self }
+    }
+
+    /// How long the server asks us to wait.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        match self.cause {
+            Cause::Refused { retry_after, .. } => retry_after,
+            _ => None,
+        }
     }
 
     /// Whether every other file of this run would meet the same, so that there is no use in going on.
@@ -158,22 +199,14 @@ impl RegistryError {
             Cause::Transport(transport) => {
                 transport.is_before_the_request() || matches!(transport, Transport::Silent(_))
             }
-            Cause::Garbled(_) | Cause::File(_) => false,
+            Cause::Garbled { .. } | Cause::File(_) => false,
         }
     }
 
-    /// Whether the file may have been stored all the same: the answer was lost, or the server stumbled over it.
+    /// Whether the registry itself says no, and would say so to every other file of this run, however often.
     #[must_use]
-    pub fn leaves_doubt(&self) -> bool {
-        match &self.cause {
-            // A success that is not the registry's 201 may be anybody's word.
-            Cause::Refused { refusal, status, .. } => {
-                matches!(refusal, Refusal::ServerFault | Refusal::ProxyFault | Refusal::Exists) || status.is_success()
-            }
-            Cause::Transport(transport) => !transport.is_before_the_request(),
-            Cause::Garbled(_) => true,
-            Cause::File(_) => false,
-        }
+    pub(crate) fn is_a_refusal_of_every_file(&self) -> bool {
+        matches!(self.cause, Cause::Refused { .. }) && self.meets_every_file() && self.next() == Next::Final
     }
 
     /// Whether a wrong token may hide behind this: the body broke off, or a proxy answered for the server.
@@ -182,7 +215,7 @@ impl RegistryError {
         match &self.cause {
             Cause::Refused { status, .. } => *status == StatusCode::BAD_GATEWAY,
             Cause::Transport(transport) => matches!(transport, Transport::Broken(_)),
-            Cause::Garbled(_) | Cause::File(_) => false,
+            Cause::Garbled { .. } | Cause::File(_) => false,
         }
     }
 }

@@ -1,14 +1,17 @@
 //! The HTTP client: requests, and what the answers mean.
 //!
-//! No redirect is followed and nothing that was written is sent again: a token must not reach another host, and a file
-//! must not be stored twice.
+//! No redirect is followed: a token must not reach another host. Questions are asked again where that can help;
+//! whether a file is sent again is for the caller to decide, who has to look first at what is stored.
 
 mod answer;
 mod asked;
 mod body;
 mod error;
+mod limits;
+mod next;
 mod refusal;
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,38 +27,17 @@ pub use self::asked::Asked;
 use self::body::FileBody;
 pub use self::body::Sent;
 pub use self::error::{Cause, RegistryError, Transport};
+use self::limits::Pause;
+pub use self::limits::{Budget, Jitter, Limits};
+pub use self::next::Next;
 pub use self::refusal::Refusal;
 use crate::checksum::Sha256;
 use crate::files::{FileError, FileFault, LocalFile};
 use crate::listing::Listing;
 use crate::package::{FileName, Target};
-use crate::report::{Exchange, Reporter};
+use crate::report::{Exchange, Reporter, Retry};
 use crate::secret::{Credentials, Redactor};
 use crate::untrusted::Untrusted;
-
-/// How long to wait, and for what.
-#[derive(Clone, Debug)]
-pub struct Timings {
-    /// For a connection.
-    pub connect: Duration,
-    /// For the next byte while an upload or an answer is under way.
-    pub silence: Duration,
-    /// For the answer to an upload after its last byte: object storage is slow.
-    pub answer: Duration,
-    /// How long a connection may idle and still be used again.
-    pub idle: Duration,
-}
-
-impl Default for Timings {
-    fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(10),
-            silence: Duration::from_mins(1),
-            answer: Duration::from_mins(5),
-            idle: Duration::from_secs(5),
-        }
-    }
-}
 
 /// Why there can be no client.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +50,8 @@ pub struct Registry<'a> {
     target: Target,
     credentials: Credentials,
     redactor: Redactor,
-    timings: Timings,
+    limits: Limits,
+    pause: Pause,
     reporter: &'a dyn Reporter,
 }
 
@@ -86,7 +69,7 @@ impl<'a> Registry<'a> {
     pub fn new(
         target: Target,
         credentials: Credentials,
-        timings: Timings,
+        limits: Limits,
         reporter: &'a dyn Reporter,
     ) -> Result<Self, SetupError> {
         let http = reqwest::Client::builder()
@@ -95,15 +78,66 @@ impl<'a> Registry<'a> {
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .retry(reqwest::retry::never())
-            .connect_timeout(timings.connect)
-            .pool_idle_timeout(timings.idle)
+            .connect_timeout(limits.connect)
+            .pool_idle_timeout(limits.idle)
             .build()?;
         let redactor = credentials.redactor();
-        Ok(Self { http, target, credentials, redactor, timings, reporter })
+        Ok(Self { http, target, credentials, redactor, limits, pause: Pause::default(), reporter })
+    }
+
+    /// The tries for one file.
+    #[must_use]
+    pub fn budget(&self) -> Budget {
+        Budget::new(&self.limits)
+    }
+
+    /// The tries for a file that nothing else can bring back: no fewer than so many.
+    #[must_use]
+    pub fn budget_of_at_least(&self, retries: u32) -> Budget {
+        Budget::new(&Limits { retries: self.limits.retries.max(retries), ..self.limits.clone() })
+    }
+
+    /// Waits before what failed is tried again, and says so; `false` where no try is left.
+    pub async fn wait(&self, budget: &mut Budget, error: &RegistryError) -> bool {
+        self.rest(budget, &error.asked, &error.cause, error.retry_after()).await
+    }
+
+    /// The same for anything that is not yet as it should be, and why it is not.
+    pub async fn rest(
+        &self,
+        budget: &mut Budget,
+        what: &(dyn Display + Sync),
+        why: &(dyn Display + Sync),
+        asked_for: Option<Duration>,
+    ) -> bool {
+        let Some(wait) = budget.spend(asked_for) else { return false };
+        if asked_for.is_some() {
+            self.pause.lasts(wait);
+        }
+        let (number, of) = (budget.tries() - 1, budget.retries());
+        self.reporter.retries(&Retry { what, why, wait, number, of });
+        tokio::time::sleep(wait).await;
+        true
+    }
+
+    /// Asks until there is an answer, for as long as there is hope.
+    async fn persist<T>(&self, ask: impl AsyncFn() -> Result<T, RegistryError>) -> Result<T, RegistryError> {
+        let mut budget = self.budget();
+        loop {
+            match ask().await {
+                Err(error) if error.next() == Next::Again && self.wait(&mut budget, &error).await => {}
+                result => return result.map_err(|error| error.after(budget.tries())),
+            }
+        }
     }
 
     /// Which files the version has.
     pub async fn files(&self) -> Result<Listing, RegistryError> {
+        self.persist(async || self.files_at_once().await).await
+    }
+
+    /// The same, asked once.
+    pub async fn files_at_once(&self) -> Result<Listing, RegistryError> {
         let url = self.target.files_url();
         let asked = Asked::Files;
         let response = match self.get(&asked, &url).await {
@@ -141,6 +175,11 @@ impl<'a> Registry<'a> {
     /// the name is what the server complains of, token, scope, owner and rights are good (recorded on Gitea 1.22 to
     /// 1.26 and Forgejo 7 to 15).
     pub async fn ask_right(&self) -> Result<(), RegistryError> {
+        self.persist(async || self.ask_right_at_once().await).await
+    }
+
+    /// The same, asked once.
+    pub async fn ask_right_at_once(&self) -> Result<(), RegistryError> {
         let url = self.target.question_url();
         let asked = Asked::Right;
         let request = self.request(Method::PUT, &url).header(CONTENT_LENGTH, 0);
@@ -149,8 +188,8 @@ impl<'a> Registry<'a> {
             Err(error) => Err(error),
             // No forge stores it.
             Ok(_) => {
-                let stored = Cause::Garbled(Untrusted::new("it stores a file called `*`"));
-                Err(self.error(&asked, Method::PUT, &url, stored))
+                let what = Untrusted::new("it stores a file called `*`");
+                Err(self.error(&asked, Method::PUT, &url, Cause::Garbled { what, is_cut: false }))
             }
         }
     }
@@ -159,6 +198,7 @@ impl<'a> Registry<'a> {
     pub async fn upload(&self, file: &LocalFile, name: &FileName, sent: &Sent) -> Result<Sha256, RegistryError> {
         let url = self.target.file_url(name);
         let asked = Asked::Upload(name.clone());
+        self.pause.ends().await;
         if file.size == 0 {
             // hyper asks an empty body for nothing, so the file has to prove before that it still is empty.
             let still_empty = self.hash(file).await;
@@ -177,8 +217,8 @@ impl<'a> Registry<'a> {
                     Ok(Err(error)) => Err(self.error(&asked, Method::PUT, &url, Cause::File(error))),
                     // An answer before the whole file was taken: it cannot be about all of it.
                     Err(_) => {
-                        let early = Cause::Garbled(Untrusted::new("201 Created before the whole file was sent"));
-                        Err(self.error(&asked, Method::PUT, &url, early))
+                        let what = Untrusted::new("201 Created before the whole file was sent");
+                        Err(self.error(&asked, Method::PUT, &url, Cause::Garbled { what, is_cut: false }))
                     }
                 },
                 // Where the file itself is at fault, that is why the upload broke off.
@@ -196,11 +236,19 @@ impl<'a> Registry<'a> {
         }
     }
 
+    /// Deletes a file.
+    pub async fn delete(&self, name: &FileName) -> Result<(), RegistryError> {
+        let url = self.target.file_url(name);
+        let asked = Asked::Delete(name.clone());
+        let request = self.request(Method::DELETE, &url);
+        self.ask(&asked, Method::DELETE, &url, request, StatusCode::NO_CONTENT).await.map(drop)
+    }
+
     /// The hash of a file, read as it is for an upload: a disk that gives nothing for too long is an error.
     pub async fn hash(&self, file: &LocalFile) -> Result<Sha256, FileError> {
-        let stalled = || FileError { path: file.path.clone(), fault: FileFault::Stalled(self.timings.silence) };
+        let stalled = || FileError { path: file.path.clone(), fault: FileFault::Stalled(self.limits.silence) };
         let (mut body, outcome) = FileBody::new(file.clone(), Sent::default());
-        while timeout(self.timings.silence, body.next()).await.map_err(|_| stalled())?.is_some() {}
+        while timeout(self.limits.silence, body.next()).await.map_err(|_| stalled())?.is_some() {}
         outcome.await.unwrap_or_else(|_| Err(stalled()))
     }
 
@@ -209,7 +257,7 @@ impl<'a> Registry<'a> {
     async fn silence(&self, sent: &Sent, size: u64) -> Duration {
         let mut seen = sent.bytes();
         loop {
-            let allowed = if seen < size { self.timings.silence } else { self.timings.answer };
+            let allowed = if seen < size { self.limits.silence } else { self.limits.answer };
             tokio::time::sleep(allowed).await;
             match sent.bytes() {
                 now if now == seen => return allowed,
@@ -231,7 +279,8 @@ impl<'a> Registry<'a> {
         request: RequestBuilder,
         good: StatusCode,
     ) -> Result<Response, RegistryError> {
-        let allowed = self.timings.silence;
+        self.pause.ends().await;
+        let allowed = self.limits.silence;
         match timeout(allowed, self.send(asked, method.clone(), url, request, good)).await {
             Ok(answered) => answered,
             Err(_) => Err(self.error(asked, method, url, Cause::Transport(Transport::Silent(allowed)))),
@@ -270,6 +319,7 @@ impl<'a> Registry<'a> {
                     refusal: Refusal::of(asked, url, &self.target, &answer),
                     status: answer.status,
                     words: Untrusted::new(&answer.words),
+                    retry_after: answer.retry_after,
                 }
             }
             Err(error) => Cause::Transport(Transport::of(&error)),
@@ -291,16 +341,20 @@ impl<'a> Registry<'a> {
                 refusal: Refusal::of(asked, url, &self.target, &answer),
                 status,
                 words: Untrusted::new(&answer.words),
+                retry_after: None,
             }
         } else {
-            match read_up_to(response, Self::LONGEST_LIST, self.timings.silence).await {
+            match read_up_to(response, Self::LONGEST_LIST, self.limits.silence).await {
                 Ok(body) => match serde_json::from_slice(&body) {
                     Ok(value) => return Ok(value),
-                    Err(error) => return Err(self.garbled(asked, url, &error.to_string())),
+                    Err(error) => {
+                        let what = Untrusted::new(&self.redactor.redact(&error.to_string()));
+                        Cause::Garbled { what, is_cut: error.is_eof() }
+                    }
                 },
                 Err(broken) => match broken.reason {
                     Reason::Broken(error) => Cause::Transport(Transport::of(&error)),
-                    Reason::Silent => Cause::Transport(Transport::Silent(self.timings.silence)),
+                    Reason::Silent => Cause::Transport(Transport::Silent(self.limits.silence)),
                     Reason::TooLong => return Err(self.garbled(asked, url, "it is longer than 64 MiB")),
                 },
             }
@@ -310,7 +364,7 @@ impl<'a> Registry<'a> {
 
     fn garbled(&self, asked: &Asked, url: &Url, what: &str) -> RegistryError {
         let what = Untrusted::new(&self.redactor.redact(what));
-        self.error(asked, Method::GET, url, Cause::Garbled(what))
+        self.error(asked, Method::GET, url, Cause::Garbled { what, is_cut: false })
     }
 
     fn error(&self, asked: &Asked, method: Method, url: &Url, cause: Cause) -> RegistryError {

@@ -55,6 +55,8 @@ pub enum Refusal {
     WrongMethod,
     /// A file of that name is there.
     Exists,
+    /// The file that is to be deleted is not there.
+    NotThere,
     /// A web page where the registry should answer: a login wall, a bot check, another web server.
     WebPage,
     /// Too many requests, or a request that took too long to arrive.
@@ -91,9 +93,10 @@ impl Refusal {
             // The API names the missing owner; below /api/packages the words are the same for all owners that are not
             // to be had. Elsewhere they mean a path that does not exist.
             StatusCode::NOT_FOUND if has("user redirect does not exist") => Self::NoOwner,
-            StatusCode::NOT_FOUND if has("Not found.") && matches!(asked, Asked::Upload(_) | Asked::Right) => {
+            StatusCode::NOT_FOUND if has("Not found.") && !matches!(asked, Asked::Files | Asked::Version) => {
                 Self::NoOwner
             }
+            StatusCode::NOT_FOUND if has("does not exist") && matches!(asked, Asked::Delete(_)) => Self::NotThere,
             StatusCode::NOT_FOUND if target.version.as_str().contains('/') => Self::SlashInVersion,
             StatusCode::NOT_FOUND => Self::WrongPath,
             StatusCode::METHOD_NOT_ALLOWED => Self::WrongMethod,
@@ -151,6 +154,7 @@ impl Refusal {
             | Self::SizeLimit
             | Self::ProxyBodyLimit
             | Self::Exists
+            | Self::NotThere
             | Self::Later
             | Self::ProxyFault
             | Self::ServerFault
@@ -215,6 +219,7 @@ impl Refusal {
                 format!("Check `server-url`: {server} is not the base URL of a forge; does it lack a sub-path?")
             }
             Self::Exists => "Run the step again: another job has published this name meanwhile".to_owned(),
+            Self::NotThere => "Run the step again: another job has deleted the file meanwhile".to_owned(),
             Self::WebPage => format!(
                 "Check `server-url`: a web page answers at {server}; a login wall or bot check has to let /api/ pass"
             ),

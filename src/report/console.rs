@@ -13,7 +13,7 @@ use indicatif::MultiProgress;
 
 use super::live::Live;
 use super::units::{Bytes, Rate, Span, files};
-use super::{Ending, Exchange, Header, Outcome, Progress, Reporter, Status};
+use super::{Ending, Exchange, Header, Outcome, Progress, Reporter, Retry, Status};
 use crate::advice::Advise;
 use crate::inputs::Reading;
 use crate::package::FileName;
@@ -222,6 +222,16 @@ impl<W: Write + Send> Reporter for Console<W> {
         self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning.to_owned());
     }
 
+    fn notes(&self, note: &str) {
+        self.paragraph("  ", note);
+    }
+
+    fn retries(&self, retry: &Retry<'_>) {
+        let Retry { what, why, wait, number, of } = retry;
+        let wait = Span(*wait);
+        self.paragraph("  ", &format!("again in {wait} (retry {number} of {of}), since {what} yet: {why}"));
+    }
+
     fn progresses(&self, progress: &Progress<'_>) {
         if let Some(live) = &self.live {
             return live.progresses(progress);
@@ -238,6 +248,9 @@ impl<W: Write + Send> Reporter for Console<W> {
     }
 
     fn file_unchanged(&self, name: &FileName, size: u64) {
+        if let Some(live) = &self.live {
+            live.ends(name);
+        }
         self.file(Status::Unchanged.word(), size, None, name);
     }
 

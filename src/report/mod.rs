@@ -8,6 +8,7 @@ mod output;
 mod summary;
 pub mod units;
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -21,6 +22,7 @@ use crate::checksum::Sha256;
 use crate::package::{FileName, Target};
 use crate::runner::Runner;
 use crate::secret::Redactor;
+use crate::stop::Signal;
 use crate::untrusted::Untrusted;
 
 /// Hears of a run as it goes on.
@@ -29,6 +31,10 @@ pub trait Reporter: Sync {
     fn begins(&self, header: &Header<'_>);
     /// Something is worth a look, though nothing has failed.
     fn warns(&self, warning: &str);
+    /// Something is worth knowing, and nothing to worry about.
+    fn notes(&self, note: &str);
+    /// Something failed that is tried again after a wait, which begins now.
+    fn retries(&self, retry: &Retry<'_>);
     /// An upload goes on. Heard of every [`Reporter::progress_interval`].
     fn progresses(&self, progress: &Progress<'_>);
     /// How often to hear of an upload that goes on.
@@ -40,6 +46,20 @@ pub trait Reporter: Sync {
     fn file_sent(&self, name: &FileName, size: u64, taken: bool, took: Duration);
     /// A request has had its answer, or has none to wait for.
     fn request_ends(&self, exchange: &Exchange<'_>);
+}
+
+/// What is tried again, and when.
+pub struct Retry<'a> {
+    /// What failed, in words that end before `yet`.
+    pub what: &'a (dyn Display + Sync),
+    /// Why.
+    pub why: &'a (dyn Display + Sync),
+    /// How long from now.
+    pub wait: Duration,
+    /// Which retry it is, from 1.
+    pub number: u32,
+    /// How many there can be.
+    pub of: u32,
 }
 
 /// How far an upload is.
@@ -89,6 +109,10 @@ pub enum Status {
     Uploaded,
     /// It was on the registry already, bit for bit.
     Unchanged,
+    /// It was sent in place of other content, and is on the registry bit for bit.
+    Replaced,
+    /// The registry has other content under its name, and was to keep it.
+    Skipped,
     /// It is not on the registry, or not as it is here.
     Failed,
     /// It may be on the registry: it could not be verified.
@@ -98,7 +122,15 @@ pub enum Status {
 }
 
 impl Status {
-    const ALL: [Self; 5] = [Self::Uploaded, Self::Unchanged, Self::Failed, Self::Unknown, Self::NotAttempted];
+    const ALL: [Self; 7] = [
+        Self::Uploaded,
+        Self::Replaced,
+        Self::Unchanged,
+        Self::Skipped,
+        Self::Failed,
+        Self::Unknown,
+        Self::NotAttempted,
+    ];
 
     /// The word for it in log and outputs.
     #[must_use]
@@ -106,6 +138,8 @@ impl Status {
         match self {
             Self::Uploaded => "uploaded",
             Self::Unchanged => "unchanged",
+            Self::Replaced => "replaced",
+            Self::Skipped => "skipped",
             Self::Failed => "failed",
             Self::Unknown => "unknown",
             Self::NotAttempted => "not-attempted",
@@ -115,7 +149,7 @@ impl Status {
     /// Whether the file is on the registry, bit for bit.
     #[must_use]
     pub fn is_published(self) -> bool {
-        matches!(self, Self::Uploaded | Self::Unchanged)
+        matches!(self, Self::Uploaded | Self::Replaced | Self::Unchanged)
     }
 }
 
@@ -144,13 +178,16 @@ pub struct Publication {
     pub errors: Vec<Problem>,
     /// The page of the version, where it has one.
     pub page: Option<Url>,
+    /// What ended the run before its end.
+    pub stopped: Option<Signal>,
 }
 
 impl Publication {
-    /// Whether every file is on the registry, bit for bit.
+    /// Whether every file is on the registry, bit for bit, but for those that were to be skipped.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.errors.is_empty() && self.outcomes.iter().all(|outcome| outcome.status.is_published())
+        let is_as_wanted = |status: Status| status.is_published() || status == Status::Skipped;
+        self.errors.is_empty() && self.outcomes.iter().all(|outcome| is_as_wanted(outcome.status))
     }
 }
 
@@ -169,13 +206,17 @@ impl Ending {
         Self::Rejected(problems.into_iter().map(|problem| Box::new(problem) as Problem).collect())
     }
 
-    /// What the step exits with: 0 where every file is on the registry, bit for bit; 1 where something failed; 2 where
-    /// something has to be put right before anything can be sent.
+    /// What the step exits with: 0 where every file is on the registry, bit for bit, but for those that were to be
+    /// skipped; 1 where something failed; 2 where something has to be put right before anything can be sent; 130 and 143
+    /// where a signal ended it.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Rejected(_) => 2,
-            Self::Published(publication) => u8::from(!publication.is_complete()),
+            Self::Published(publication) => match publication.stopped {
+                Some(signal) => signal.exit_code(),
+                None => u8::from(!publication.is_complete()),
+            },
         }
     }
 
@@ -219,7 +260,10 @@ impl Ending {
             .join(", ");
         match (outcomes.len(), publication.is_complete()) {
             (0, _) => "No file was published: there is none".to_owned(),
-            (_, true) => format!("{all} on the registry, verified by size and SHA-256: {counts}"),
+            (_, true) if published == outcomes.len() => {
+                format!("{all} on the registry, verified by size and SHA-256: {counts}")
+            }
+            (_, true) => format!("{published} of {all} on the registry, verified by size and SHA-256: {counts}"),
             (_, false) => format!("{published} of {all} on the registry: {counts}"),
         }
     }
@@ -229,6 +273,17 @@ impl Ending {
 /// was published: it is returned as warnings.
 #[must_use]
 pub fn hand_over(ending: &Ending, runner: &Runner, redactor: &Redactor) -> Vec<String> {
+    let mut warnings = hand_over_outputs(ending, runner);
+    if let Some(path) = &runner.summary {
+        let written = summary::write(path, &summary::markdown(ending, redactor));
+        warnings.extend(written.err().map(|error| format!("the summary is lost: {error}")));
+    }
+    warnings
+}
+
+/// The outputs alone. Written twice, the later ones count: that is how runners read them.
+#[must_use]
+pub fn hand_over_outputs(ending: &Ending, runner: &Runner) -> Vec<String> {
     let (outputs, mut warnings) = Outputs::of(ending);
     match &runner.output {
         Some(path) => {
@@ -242,10 +297,6 @@ pub fn hand_over(ending: &Ending, runner: &Runner, redactor: &Redactor) -> Vec<S
             warnings.push("GITHUB_OUTPUT is not set, so later steps get no outputs".to_owned());
         }
         None => {}
-    }
-    if let Some(path) = &runner.summary {
-        let written = summary::write(path, &summary::markdown(ending, redactor));
-        warnings.extend(written.err().map(|error| format!("the summary is lost: {error}")));
     }
     warnings
 }

@@ -11,8 +11,18 @@ use super::units::Bytes;
 use super::{Ending, Outcome, Status};
 
 /// The names of the outputs, as `action.yml` declares them.
-pub const NAMES: &[&str] =
-    &["files", "urls", "package-url", "version", "uploaded", "unchanged", "failed", "total-size"];
+pub const NAMES: &[&str] = &[
+    "files",
+    "urls",
+    "package-url",
+    "version",
+    "uploaded",
+    "replaced",
+    "unchanged",
+    "skipped",
+    "failed",
+    "total-size",
+];
 
 /// An output that a later step takes into its environment breaks there at 128 KiB (Linux's limit on one variable).
 const LONGEST: usize = 100 * 1024;
@@ -49,7 +59,9 @@ impl Outputs {
             ("package-url", ending.page().map(ToString::to_string).unwrap_or_default()),
             ("version", version.to_owned()),
             ("uploaded", count(&[Status::Uploaded])),
+            ("replaced", count(&[Status::Replaced])),
             ("unchanged", count(&[Status::Unchanged])),
+            ("skipped", count(&[Status::Skipped])),
             ("failed", count(&[Status::Failed, Status::Unknown, Status::NotAttempted])),
             ("total-size", published().map(|outcome| outcome.size).sum::<u64>().to_string()),
         ];

@@ -62,6 +62,8 @@ impl Job {
         job.variable("GITHUB_REF_NAME", "v1.0.0");
         job.variable("GITHUB_ACTOR", "alice");
         job.input("files", "dist/*");
+        // What a test lets fail once is to be seen to fail.
+        job.input("retries", "0");
         job.against(registry);
         job
     }
@@ -195,7 +197,7 @@ impl Job {
         let ran = self.run().exits_with(2).has_a_hint_for_each_error();
         assert_eq!(registry.requests(), [], "nothing is asked:\n{}", ran.log);
         assert_eq!(ran.outputs["files"], "[]");
-        for name in ["uploaded", "unchanged", "failed", "total-size"] {
+        for name in ["uploaded", "replaced", "unchanged", "skipped", "failed", "total-size"] {
             assert_eq!(ran.outputs[name], "0", "{name}");
         }
         for name in ["urls", "package-url", "version"] {

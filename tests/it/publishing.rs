@@ -306,7 +306,7 @@ fn a_lost_answer_is_looked_up_on_the_registry() {
     registry.script(Fault::once(put("b"), Point::AfterStore, Action::Reset));
     let mut job = Job::new(&registry);
     job.file("dist/a", "1").file("dist/b", "22");
-    let ran = job.run().exits_with(0).says("`b` had no good answer, but is on the registry bit for bit");
+    let ran = job.run().exits_with(0).says("the answer about `b` was lost, but the registry has it bit for bit");
     assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["uploaded", "uploaded"]);
 }
 

@@ -72,7 +72,7 @@ fn a_success_that_is_not_the_registrys_is_looked_up() {
         registry.script(Fault::once(put("b"), Point::AfterStore, answer));
         let mut job = Job::new(&registry);
         job.file("dist/a", "1").file("dist/b", "22");
-        job.run().exits_with(0).says("`b` had no good answer, but is on the registry bit for bit");
+        job.run().exits_with(0).says("the answer about `b` was lost, but the registry has it bit for bit");
     }
 }
 

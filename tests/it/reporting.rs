@@ -7,10 +7,11 @@ use std::time::Duration;
 use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
 use generic_packages::inputs::Inputs;
 use generic_packages::package::FileName;
-use generic_packages::publish::publish;
-use generic_packages::registry::Timings;
-use generic_packages::report::{Console, Exchange, Header, Progress, Reporter};
+use generic_packages::publish::{Caller, publish};
+use generic_packages::registry::Limits;
+use generic_packages::report::{Console, Exchange, Header, Progress, Reporter, Retry};
 use generic_packages::runner::{Environment, Runner};
+use generic_packages::stop::Stop;
 
 use crate::harness::{Job, Ran};
 
@@ -156,7 +157,11 @@ fn the_summary_has_a_table_with_links_and_what_failed() {
     assert!(ran.summary.contains("/alice/-/packages/generic/widget/v1.0.0>)"), "{}", ran.summary);
     job.file("dist/a", "other");
     let ran = job.run().exits_with(1);
-    assert!(ran.summary.contains("6 bytes there, 5 bytes here ``<br>hint: ` Use a new version"), "{}", ran.summary);
+    assert!(
+        ran.summary.contains("6 bytes there, 5 bytes here ``<br>hint: `` Publish the first build's files again"),
+        "{}",
+        ran.summary
+    );
 }
 
 #[test]
@@ -183,6 +188,8 @@ struct Listener {
 impl Reporter for Listener {
     fn begins(&self, _: &Header<'_>) {}
     fn warns(&self, _: &str) {}
+    fn notes(&self, _: &str) {}
+    fn retries(&self, _: &Retry<'_>) {}
     fn file_unchanged(&self, _: &FileName, _: u64) {}
     fn file_sent(&self, _: &FileName, _: u64, _: bool, _: Duration) {}
     fn request_ends(&self, _: &Exchange<'_>) {}
@@ -213,7 +220,8 @@ fn an_upload_that_takes_long_is_heard_of_while_it_runs() {
     let runner = Runner::detect(&environment);
     let inputs = Inputs::read(&environment, &runner).inputs.expect("good inputs");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let publication = runtime.block_on(publish(&inputs, Timings::default(), &listener)).expect("nothing to put right");
+    let caller = Caller { reporter: &listener, stop: Stop::default(), save: &drop };
+    let publication = runtime.block_on(publish(&inputs, Limits::default(), &caller)).expect("nothing to put right");
     assert!(publication.is_complete());
     assert!(*listener.heard.0.lock().expect("nobody panics"), "no progress was reported");
     assert_eq!(listener.wrong.load(Ordering::Relaxed), 0);

@@ -5,14 +5,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use embedded_registry::{Action, Answer, Fault, Match, Options, Persona, Point, Registry};
 use generic_packages::inputs::Inputs;
-use generic_packages::publish::publish;
-use generic_packages::registry::Timings;
+use generic_packages::publish::{Caller, publish};
+use generic_packages::registry::Limits;
 use generic_packages::report::{Console, Ending};
 use generic_packages::runner::{Environment, Runner};
+use generic_packages::stop::Stop;
 
 use crate::harness::{Job, Ran};
 
@@ -139,15 +139,17 @@ fn changing_file() -> String {
 fn silent_server() -> String {
     let registry = Registry::start(Persona::default());
     registry.script(Fault::always(Match::list(), Point::Head, Action::Hang));
-    let job = job(&registry);
+    let mut job = job(&registry);
+    job.input("timeout", "1");
     let environment = Environment::new(job.environment(), job.workspace());
     let runner = Runner::detect(&environment);
     let mut log = Vec::new();
     let console = Console::new(&mut log, &runner, None);
     let inputs = Inputs::read(&environment, &runner).inputs.expect("good inputs");
-    let timings = Timings { silence: Duration::from_secs(1), ..Timings::default() };
+    let caller = Caller { reporter: &console, stop: Stop::default(), save: &drop };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let publication = runtime.block_on(publish(&inputs, timings, &console)).expect("nothing to put right before");
+    let publication =
+        runtime.block_on(publish(&inputs, Limits::default(), &caller)).expect("nothing to put right before");
     console.closes(&Ending::Published(publication.into()));
     drop(console);
     blocks(&String::from_utf8(log).expect("UTF-8"), &registry.url())

@@ -1,0 +1,209 @@
+//! How long to wait, for what, and how often to try again.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+/// How long to wait, and for what; how often to try again.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// For a connection.
+    pub connect: Duration,
+    /// For the next byte while an upload or an answer is under way.
+    pub silence: Duration,
+    /// For the answer to an upload after its last byte: object storage is slow.
+    pub answer: Duration,
+    /// How long a connection may idle and still be used again.
+    pub idle: Duration,
+    /// How many times one file, or one question, is tried again.
+    pub retries: u32,
+    /// How long the first wait between two tries may be; each further one may be twice as long as the one before it.
+    pub first_wait: Duration,
+    /// How long no wait is exceeded, but one that the server asks for.
+    pub longest_wait: Duration,
+    /// How long the waiting and failing may go on since bytes last moved.
+    pub longest_trouble: Duration,
+    /// How long a wait may be that the server asks for.
+    pub longest_pause: Duration,
+    /// Where the chance in the waits comes from.
+    pub jitter: Jitter,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            silence: Duration::from_mins(1),
+            answer: Duration::from_mins(5),
+            idle: Duration::from_secs(5),
+            retries: 5,
+            first_wait: Duration::from_millis(500),
+            longest_wait: Duration::from_secs(30),
+            longest_trouble: Duration::from_mins(10),
+            longest_pause: Duration::from_mins(2),
+            jitter: Jitter::default(),
+        }
+    }
+}
+
+/// Gives numbers from 0 to 1: the part of the longest wait that is waited. Clients that failed together do not come
+/// back together.
+#[derive(Clone)]
+pub struct Jitter(Arc<dyn Fn() -> f64 + Send + Sync>);
+
+impl Jitter {
+    /// Takes the numbers from there.
+    pub fn new(source: impl Fn() -> f64 + Send + Sync + 'static) -> Self {
+        Self(Arc::new(source))
+    }
+}
+
+impl Default for Jitter {
+    fn default() -> Self {
+        // Without a source of randomness the waits are as long as they may be.
+        Self::new(|| getrandom::u32().map_or(1.0, |random| f64::from(random) / f64::from(u32::MAX)))
+    }
+}
+
+impl fmt::Debug for Jitter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Jitter")
+    }
+}
+
+/// What is left of the tries for one file, or for one question.
+#[derive(Debug)]
+pub struct Budget {
+    limits: Limits,
+    used: u32,
+    trouble_since: Instant,
+}
+
+impl Budget {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self { limits: limits.clone(), used: 0, trouble_since: Instant::now() }
+    }
+
+    /// Takes note that bytes have moved.
+    pub(crate) fn moved(&mut self, at: Instant) {
+        self.trouble_since = self.trouble_since.max(at);
+    }
+
+    /// How many tries there were, the first among them.
+    pub(crate) fn tries(&self) -> u32 {
+        self.used + 1
+    }
+
+    /// How many tries there can be after the first.
+    pub(super) fn retries(&self) -> u32 {
+        self.limits.retries
+    }
+
+    /// Spends a try, and says how long to wait before it: exponential backoff with full jitter, or what the server
+    /// asks for, where that is longer. `None` where nothing is left.
+    pub(super) fn spend(&mut self, asked_for: Option<Duration>) -> Option<Duration> {
+        let limits = &self.limits;
+        let doublings = 2_u32.saturating_pow(self.used);
+        let longest = limits.first_wait.saturating_mul(doublings).min(limits.longest_wait);
+        let backoff = longest.mul_f64((limits.jitter.0)().clamp(0.0, 1.0));
+        let wait = backoff.max(asked_for.unwrap_or_default().min(limits.longest_pause));
+        if self.used >= limits.retries || self.trouble_since.elapsed() + wait > limits.longest_trouble {
+            return None;
+        }
+        self.used += 1;
+        Some(wait)
+    }
+}
+
+/// A pause that the server asks for, and that every request keeps.
+#[derive(Debug, Default)]
+pub(super) struct Pause(Mutex<Option<Instant>>);
+
+impl Pause {
+    /// Makes every request wait for so long, from now on.
+    pub(super) fn lasts(&self, length: Duration) {
+        let end = Instant::now() + length;
+        let mut until = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *until = (*until).max(Some(end));
+    }
+
+    /// Waits for the end of the pause, where there is one.
+    pub(super) async fn ends(&self) {
+        loop {
+            let until = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            match until {
+                Some(end) if end > Instant::now() => sleep_until(end).await,
+                _ => return,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits() -> Limits {
+        Limits { jitter: Jitter::new(|| 1.0), ..Limits::default() }
+    }
+
+    fn waits(limits: &Limits, asked_for: Option<Duration>) -> Vec<Duration> {
+        let mut budget = Budget::new(limits);
+        std::iter::from_fn(|| budget.spend(asked_for)).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_wait_may_be_twice_as_long_as_the_one_before_it_up_to_thirty_seconds() {
+        let waits = waits(&Limits { retries: 9, ..limits() }, None);
+        let millis: Vec<u128> = waits.iter().map(Duration::as_millis).collect();
+        assert_eq!(millis, [500, 1000, 2000, 4000, 8000, 16000, 30000, 30000, 30000]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn there_are_as_many_waits_as_retries() {
+        assert_eq!(waits(&limits(), None).len(), 5);
+        assert_eq!(waits(&Limits { retries: 0, ..limits() }, None), []);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn chance_shortens_every_wait_down_to_nothing() {
+        let half = Limits { jitter: Jitter::new(|| 0.5), ..limits() };
+        assert_eq!(waits(&half, None)[..2], [Duration::from_millis(250), Duration::from_millis(500)]);
+        let none = Limits { jitter: Jitter::new(|| 0.0), ..limits() };
+        assert_eq!(waits(&none, None), [Duration::ZERO; 5]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_server_may_ask_for_a_longer_wait_of_up_to_two_minutes() {
+        let two_minutes = Duration::from_mins(2);
+        assert_eq!(waits(&limits(), Some(Duration::from_secs(3)))[..2], [Duration::from_secs(3); 2]);
+        assert_eq!(waits(&limits(), Some(Duration::from_secs(3)))[3], Duration::from_secs(4));
+        assert_eq!(waits(&limits(), Some(Duration::from_hours(1)))[0], two_minutes);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn trouble_of_ten_minutes_ends_it_counted_from_the_last_byte_that_moved() {
+        let limits = Limits { retries: 100, ..limits() };
+        let mut budget = Budget::new(&limits);
+        tokio::time::advance(Duration::from_secs(599)).await;
+        assert!(budget.spend(None).is_some());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(budget.spend(None), None);
+        budget.moved(Instant::now());
+        assert!(budget.spend(None).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_holds_everybody_until_its_end_and_is_never_shortened() {
+        let pause = Pause::default();
+        let begun = Instant::now();
+        pause.ends().await;
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+        pause.lasts(Duration::from_mins(1));
+        pause.lasts(Duration::from_secs(1));
+        tokio::join!(pause.ends(), pause.ends());
+        assert!(begun.elapsed() >= Duration::from_mins(1));
+    }
+}

@@ -1,0 +1,61 @@
+//! What may follow on a request that failed: one table.
+
+use reqwest::StatusCode;
+
+use super::asked::Asked;
+use super::error::{Cause, RegistryError, Transport};
+use super::refusal::Refusal;
+
+/// What may follow on a request that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing: it would fail again.
+    Final,
+    /// The same again.
+    Again,
+    /// A look at what is stored, since this may have stored something or met something stored; the same again where
+    /// there is nothing.
+    LookFirst,
+    /// A look at what is stored, and nothing after it.
+    LookOnly,
+}
+
+impl RegistryError {
+    /// What may follow on this. Versions are those of the recordings, and RFC 9110 is the one on HTTP's semantics.
+    #[must_use]
+    pub fn next(&self) -> Next {
+        let changes = matches!(self.asked, Asked::Upload(_) | Asked::Delete(_));
+        let if_it_changes = |then: Next, otherwise: Next| if changes { then } else { otherwise };
+        match &self.cause {
+            // The file itself is at fault; the server stores nothing of an upload that breaks off (all versions).
+            Cause::File(_) => Next::Final,
+            Cause::Transport(transport) => match transport {
+                // Nothing was sent. A name that does not exist will not come to exist, and no certificate gets better.
+                Transport::Resolve(_) | Transport::Tls(_) => Next::Final,
+                Transport::ResolveLater(_) | Transport::Connect(_) => Next::Again,
+                // The answer may be all that was lost (RFC 9110, 9.2.2: PUT and DELETE may be repeated, but the
+                // registry answers 409 and 404 to a second one, all versions).
+                Transport::Broken(_) | Transport::Silent(_) => if_it_changes(Next::LookFirst, Next::Again),
+            },
+            // A list that breaks off in its middle behind a proxy that says it is whole.
+            Cause::Garbled { is_cut: true, .. } => if_it_changes(Next::LookFirst, Next::Again),
+            Cause::Garbled { is_cut: false, .. } => if_it_changes(Next::LookFirst, Next::Final),
+            Cause::Refused { refusal, status, .. } => match *status {
+                // RFC 9110, 15.5.9, RFC 8470, 5.2, and RFC 6585, 4: the request was not acted upon, and may be
+                // repeated.
+                StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => Next::Again,
+                // A race of first uploads (Gitea 1.22 and 1.24 on PostgreSQL), a proxy in front of a server that
+                // restarts; a 500 can follow on a commit (source), and a 502 on an upload that the server took.
+                status if status.is_server_error() => if_it_changes(Next::LookFirst, Next::Again),
+                // The file is there, or was a moment ago (all versions).
+                StatusCode::CONFLICT if *refusal == Refusal::Exists => Next::LookFirst,
+                // The file is not there, or is no longer (all versions).
+                StatusCode::NOT_FOUND if *refusal == Refusal::NotThere => Next::LookOnly,
+                // A success that is not the one of the registry may be anybody's word.
+                status if status.is_success() => if_it_changes(Next::LookOnly, Next::Final),
+                // 400, 401, 403, 404, 405, 413 and redirects: all versions, each time.
+                _ => Next::Final,
+            },
+        }
+    }
+}
