@@ -2,5 +2,7 @@
 
 mod behaviour;
 mod client;
+mod connections;
 mod faults;
+mod lists;
 mod replay;
