@@ -25,7 +25,7 @@
 //!
 //! # Layout
 //! `listener` accepts connections, and `server` takes their requests through their course, with the faults at its points:
-//! `fault` says which and where, `action` what they do. `http` reads requests and
+//! `fault` says which and where, `action` what they do. `race` is where first uploads meet. `http` reads requests and
 //! `answer` shapes what is written; `packages` and `api` are the two families of paths; `accounts`, `store` and `blob` hold what there
 //! is, behind the lock of `world`; `persona` is where servers differ.
 
@@ -44,6 +44,7 @@ mod log;
 mod names;
 mod packages;
 mod persona;
+mod race;
 mod server;
 mod store;
 mod time;
@@ -67,6 +68,7 @@ pub use world::World;
 use fault::Faults;
 use listener::Door;
 use log::Log;
+use race::Race;
 use server::Shared;
 
 /// How a registry is set up.
@@ -143,6 +145,7 @@ impl Registry {
             world: World::new(&options),
             log: Log::default(),
             faults: Faults::default(),
+            race: Race::default(),
             door,
             options,
         });

@@ -14,6 +14,7 @@ use crate::fault::{Call, Faults, Pending, Point};
 use crate::http::{Connection, Head, Left, PIECE};
 use crate::listener::{Door, Epoch};
 use crate::log::Log;
+use crate::race::Race;
 use crate::world::World;
 use crate::{Options, api, packages};
 
@@ -24,6 +25,7 @@ pub(crate) struct Shared {
     pub(crate) world: World,
     pub(crate) log: Log,
     pub(crate) faults: Faults,
+    pub(crate) race: Race,
     pub(crate) door: Door,
 }
 
@@ -210,6 +212,7 @@ impl<'a> Exchange<'a> {
 
     async fn upload(&mut self, upload: &packages::Upload) -> Result<Reply, Stop> {
         let shared = self.shared;
+        let runner = shared.options.persona.first_uploads_race().then(|| shared.race.enter(&upload.place));
         let mut spool = Spool::new(self.has(|action| matches!(action, Action::StoreOtherBytes)))?;
         let mut piece = Vec::new();
         while self.read_piece(&mut piece).await? {
@@ -227,10 +230,16 @@ impl<'a> Exchange<'a> {
         } else {
             Some(blob)
         };
-        let reply = match blob {
-            Some(blob) => packages::store(shared, upload, blob),
-            None => packages::internal_error(shared),
+        let reply = match (blob, &runner) {
+            (Some(blob), None) => packages::store(shared, upload, blob),
+            (Some(blob), Some(runner)) => {
+                let store = || packages::store(shared, upload, blob);
+                let stored = runner.store(|| shared.world.has_version(&upload.place), store).await;
+                stored.unwrap_or_else(|| packages::internal_error(shared))
+            }
+            (None, _) => packages::internal_error(shared),
         };
+        drop(runner);
         self.apply(|action| matches!(action, Action::StoreOtherBytes) && reply.status == 201);
         self.reach(Point::AfterStore).await?;
         Ok(reply)

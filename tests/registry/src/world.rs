@@ -43,6 +43,10 @@ impl World {
         make(&mut past)
     }
 
+    pub(crate) fn has_version(&self, place: &Place) -> bool {
+        self.state().packages.version(place.owner, &place.package, &place.version).is_some()
+    }
+
     /// Seconds since 1970 by the clock of the registry.
     pub(crate) fn now(&self) -> u64 {
         let now = self.clock.unwrap_or_else(SystemTime::now);

@@ -5,4 +5,5 @@ mod client;
 mod connections;
 mod faults;
 mod lists;
+mod race;
 mod replay;
