@@ -3,6 +3,7 @@
 //! The name of a test is what the program promises. Every run of the program is searched for the token, in every form
 //! in which it could come out (see [`harness::Job::run`]).
 
+mod faults;
 mod harness;
 mod hostile;
 mod inputs;
@@ -10,6 +11,8 @@ mod naming;
 mod outputs;
 mod publishing;
 mod refusals;
+mod replacing;
 mod reporting;
 mod selecting;
+mod stopping;
 mod troubleshooting;
