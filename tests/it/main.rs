@@ -10,6 +10,7 @@ mod inputs;
 mod naming;
 mod outputs;
 mod publishing;
+mod racing;
 mod refusals;
 mod replacing;
 mod reporting;

@@ -1,6 +1,6 @@
 //! A run that is asked to end before its end.
 
-use std::process::Child;
+use std::process::{Child, Command};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -146,4 +146,31 @@ fn a_run_that_was_killed_is_finished_by_the_next() {
             assert_eq!(registry.read("alice", "widget", "v1.0.0", name).as_deref(), Some(content.as_bytes()));
         }
     }
+}
+
+#[test]
+fn a_bug_ends_in_a_short_text_without_secrets() {
+    let registry = Registry::start(Persona::default());
+    let job = job(&registry);
+    // With too little memory for a thread the runtime panics; how little that is depends on the build.
+    let ends_in_a_bug = |kibibytes: u32| {
+        let ran = Command::new("sh")
+            .args([
+                "-c",
+                &format!("ulimit -v {kibibytes} && exec \"$0\" publish"),
+                env!("CARGO_BIN_EXE_generic-packages"),
+            ])
+            .env_clear()
+            .envs(job.environment())
+            .current_dir(job.workspace())
+            .output()
+            .expect("there is a shell");
+        (ran.status.code() == Some(101)).then_some(ran)
+    };
+    let ran = (8_000..64_000).step_by(500).find_map(ends_in_a_bug).expect("some limit is too low for a thread");
+    let log = String::from_utf8(ran.stdout).expect("the log is UTF-8");
+    let (_, bug) = log.split_once("\nerror: this is a bug of generic-packages").expect("it is said in the log");
+    assert_eq!(bug.lines().count(), 2, "{log}");
+    assert!(bug.contains("report the bug with this line: "), "{log}");
+    assert!(!bug.contains(&registry.token("alice_write")), "{log}");
 }
