@@ -4,6 +4,7 @@
 //! in which it could come out (see [`harness::Job::run`]).
 
 mod faults;
+mod garbage;
 mod harness;
 mod hostile;
 mod inputs;
