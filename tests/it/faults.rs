@@ -4,7 +4,7 @@
 
 use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
 
-use crate::harness::{Job, Ran};
+use crate::harness::{Event, Job, Listener, Ran};
 
 /// A release of three files, one of them large enough that the right to write is asked for.
 fn release(registry: &Registry) -> Job {
@@ -325,4 +325,22 @@ fn a_pause_that_the_server_asks_for_is_obeyed_by_date_too() {
     let ran = heals(&job, &registry, Fault::once(Match::list(), Point::Head, pause));
     // As long as a pause may be, which is 4 ms in this run.
     ran.says("again in 0.0 s (retry 1 of 3), since the registry does not say which files the version has yet: 503");
+}
+
+#[test]
+fn a_connection_that_went_stale_costs_no_retry() {
+    let registry = Registry::start(Persona::default());
+    registry.seed("alice", "widget", "v1.0.0", "first", b"1");
+    let mut job = release(&registry);
+    job.input("retries", "0");
+    // Between the list and the first upload the server ends its connections, as after a time-out of its own.
+    let publication = job.publish_to(&Listener(|event| match event {
+        Event::Unchanged => {
+            registry.stop_listening();
+            registry.listen_again();
+        }
+        Event::Retry => panic!("it is tried again"),
+        Event::Progress { .. } => {}
+    }));
+    assert!(publication.is_complete());
 }

@@ -14,9 +14,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use embedded_registry::{Action, Registry};
 use generic_packages::inputs::Inputs;
+use generic_packages::package::FileName;
 use generic_packages::publish::{Caller, publish};
 use generic_packages::registry::Limits;
-use generic_packages::report::{self, Console, Ending};
+use generic_packages::report::{self, Console, Ending, Exchange, Header, Progress, Publication, Reporter, Retry};
 use generic_packages::runner::{Environment, Runner};
 use generic_packages::stop::Stop;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -202,6 +203,15 @@ impl Job {
         self.read_what_it_left(Some(ending.exit_code().into()), log)
     }
 
+    /// Runs the library, and tells all of it to that reporter.
+    pub(crate) fn publish_to(&self, reporter: &dyn Reporter) -> Publication {
+        let environment = Environment::new(self.environment(), self.workspace());
+        let inputs = Inputs::read(&environment, &Runner::detect(&environment)).inputs.expect("good inputs");
+        let caller = Caller { reporter, stop: Stop::default(), save: &drop };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(publish(&inputs, Limits::default(), &caller)).expect("nothing to put right")
+    }
+
     fn make_runners_files(&self) {
         fs::write(self.folder.path().join("output"), &self.outputs_so_far).expect("a runner makes the file");
         fs::write(self.folder.path().join("summary"), "").expect("a runner makes the file");
@@ -330,6 +340,39 @@ impl Ran {
     pub(crate) fn says(self, text: &str) -> Self {
         assert!(self.has(text), "{text:?} is not in the log:\n{}", self.log);
         self
+    }
+}
+
+/// What a [`Listener`] hears.
+pub(crate) enum Event {
+    /// An upload goes on.
+    Progress { sent: u64, size: u64 },
+    /// A file is there already.
+    Unchanged,
+    /// Something is tried again.
+    Retry,
+}
+
+/// Hears of a run of the library.
+pub(crate) struct Listener<F>(pub(crate) F);
+
+impl<F: Fn(Event) + Sync> Reporter for Listener<F> {
+    fn begins(&self, _: &Header<'_>) {}
+    fn warns(&self, _: &str) {}
+    fn notes(&self, _: &str) {}
+    fn retries(&self, _: &Retry<'_>) {
+        (self.0)(Event::Retry);
+    }
+    fn file_unchanged(&self, _: &FileName, _: u64) {
+        (self.0)(Event::Unchanged);
+    }
+    fn file_sent(&self, _: &FileName, _: u64, _: bool, _: Duration) {}
+    fn request_ends(&self, _: &Exchange<'_>) {}
+    fn progress_interval(&self) -> Duration {
+        Duration::from_millis(1)
+    }
+    fn progresses(&self, progress: &Progress<'_>) {
+        (self.0)(Event::Progress { sent: progress.sent, size: progress.size });
     }
 }
 
