@@ -2,6 +2,8 @@
 //!
 //! A place is a module and a fault is a test, so that a failure says both.
 
+use std::time::Duration;
+
 use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
 
 use crate::harness::{Event, Job, Listener, Ran};
@@ -343,4 +345,32 @@ fn a_connection_that_went_stale_costs_no_retry() {
         Event::Progress { .. } => {}
     }));
     assert!(publication.is_complete());
+}
+
+#[test]
+fn a_server_that_is_not_there_is_waited_for() {
+    let registry = Registry::start(Persona::default());
+    let mut job = release(&registry);
+    job.input("retries", "5");
+    registry.stop_listening();
+    let publication = job.publish_to(&Listener(|event| match event {
+        Event::Retry => registry.listen_again(),
+        Event::Unchanged | Event::Progress { .. } => {}
+    }));
+    assert!(publication.is_complete());
+}
+
+#[test]
+fn a_slow_transfer_is_no_broken_one() {
+    let registry = Registry::start(Persona::default());
+    registry.seed("alice", "widget", "v1.0.0", "first", b"1");
+    let mut job = release(&registry);
+    job.input("retries", "0").input("timeout", "1");
+    // Both take half as long again as nothing may move.
+    let slowly = || Action::drip(15, 20, Duration::from_millis(100));
+    registry.script(Fault::once(Match::list(), Point::AnswerByte(0), slowly()));
+    let slowly = || Action::drip(15, 1 << 16, Duration::from_millis(100));
+    registry.script(Fault::once(Match::put("/v1.0.0/third"), Point::RequestByte(0), slowly()));
+    job.run().exits_with(0);
+    assert_eq!(registry.acted().len(), 2);
 }
