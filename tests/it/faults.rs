@@ -2,7 +2,9 @@
 //!
 //! A place is a module and a fault is a test, so that a failure says both.
 
+use std::path::Path;
 use std::time::Duration;
+use std::{fs, io};
 
 use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
 
@@ -33,7 +35,7 @@ fn heals(job: &Job, registry: &Registry, fault: Fault) -> Ran {
     for (name, size) in [("first", 1), ("second", 5), ("third", (1 << 20) + 1)] {
         let stored = registry.read("alice", "widget", "v1.0.0", name).expect("the file is there");
         assert_eq!(stored.len(), size, "{name}");
-        let sent = std::fs::read(job.workspace().join("dist").join(name)).expect("the file is still here");
+        let sent = fs::read(job.workspace().join("dist").join(name)).expect("the file is still here");
         assert_eq!(stored, sent, "{name}");
     }
     assert!(registry.requests().len() < 16, "it asks too often");
@@ -373,4 +375,28 @@ fn a_slow_transfer_is_no_broken_one() {
     registry.script(Fault::once(Match::put("/v1.0.0/third"), Point::RequestByte(0), slowly()));
     job.run().exits_with(0);
     assert_eq!(registry.acted().len(), 2);
+}
+
+#[test]
+fn a_file_that_changes_between_two_tries_is_not_published() {
+    let changes: [fn(&Path) -> io::Result<()>; 5] = [
+        |path| fs::write(path, "other"),
+        |path| fs::write(path, "2222"),
+        |path| fs::write(path, "222222"),
+        |path| fs::remove_file(path),
+        |path| {
+            fs::write(path.with_extension("new"), "22222").and_then(|()| fs::rename(path.with_extension("new"), path))
+        },
+    ];
+    for change in changes {
+        let registry = Registry::start(Persona::default());
+        let job = release(&registry);
+        let path = job.workspace().join("dist/second");
+        let change = Action::then(move |_| change(&path).expect("it can be changed"));
+        registry.script(Fault::once(Match::put("/v1.0.0/second"), Point::BeforeStore, change));
+        registry.script(Fault::once(Match::put("/v1.0.0/second"), Point::BeforeStore, answer(500)));
+        let ran = job.run_in_short().exits_with(1).has_a_hint_for_each_error().says("again in").says("dist/second");
+        assert_eq!(ran.statuses()["second"], "failed");
+        assert_eq!(registry.read("alice", "widget", "v1.0.0", "second"), None);
+    }
 }
