@@ -30,10 +30,11 @@ const LARGE: u64 = 1024 * 1024;
 /// Publishes files. An error means that nothing was sent, and holds everything that has to be put right first.
 pub async fn publish(inputs: &Inputs, timings: Timings, reporter: &dyn Reporter) -> Result<Publication, Vec<Rejected>> {
     let selected = files::select(&inputs.selection).map_err(|errors| wrapped(errors, Rejected::Select))?;
-    let named = plan::name_files(selected.files, &inputs.credentials.redactor());
+    let named = plan::name_files(selected.files, &inputs.redactor());
     let files = named.map_err(|errors| wrapped(errors, Rejected::Plan))?;
-    let registry = Registry::new(inputs.target.clone(), inputs.credentials.clone(), timings, reporter)
-        .map_err(|error| vec![Rejected::Setup(error)])?;
+    let registry =
+        Registry::new(inputs.target.clone(), inputs.credentials.clone(), inputs.way.clone(), timings, reporter)
+            .map_err(|error| vec![Rejected::Setup(error)])?;
     reporter.begins(&Header {
         target: &inputs.target,
         username: Untrusted::new(&inputs.credentials.username),

@@ -7,9 +7,11 @@ mod answer;
 mod asked;
 mod body;
 mod error;
+mod proxy;
 mod refusal;
+mod tls;
+mod way;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
@@ -24,7 +26,10 @@ pub use self::asked::Asked;
 use self::body::FileBody;
 pub use self::body::Sent;
 pub use self::error::{Cause, RegistryError, Transport};
+pub use self::proxy::{Proxy, ProxyFault};
 pub use self::refusal::Refusal;
+pub use self::tls::TlsFault;
+pub use self::way::Way;
 use crate::checksum::Sha256;
 use crate::files::{FileError, FileFault, LocalFile};
 use crate::listing::Listing;
@@ -67,6 +72,7 @@ pub struct Registry<'a> {
     http: reqwest::Client,
     target: Target,
     credentials: Credentials,
+    way: Way,
     redactor: Redactor,
     timings: Timings,
     reporter: &'a dyn Reporter,
@@ -82,15 +88,16 @@ impl<'a> Registry<'a> {
     /// The list of a version is 341 bytes a file; this is room for 190,000.
     const LONGEST_LIST: usize = 64 * 1024 * 1024;
 
-    /// Sets up the client. The roots of trust are the system's.
+    /// Sets up the client. The roots of trust are the system's, and what the way adds.
     pub fn new(
         target: Target,
         credentials: Credentials,
+        way: Way,
         timings: Timings,
         reporter: &'a dyn Reporter,
     ) -> Result<Self, SetupError> {
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls())
+        let http = way
+            .client()?
             .user_agent(concat!("generic-packages/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
@@ -98,8 +105,8 @@ impl<'a> Registry<'a> {
             .connect_timeout(timings.connect)
             .pool_idle_timeout(timings.idle)
             .build()?;
-        let redactor = credentials.redactor();
-        Ok(Self { http, target, credentials, redactor, timings, reporter })
+        let redactor = credentials.redactor().with(&way.secrets);
+        Ok(Self { http, target, credentials, way, redactor, timings, reporter })
     }
 
     /// Which files the version has.
@@ -264,6 +271,7 @@ impl<'a> Registry<'a> {
         });
         let cause = match sent {
             Ok(response) if response.status() == good => return Ok(response),
+            Ok(response) if let Some(fault) = self.way.fault_in(&response) => Cause::Transport(fault.into()),
             Ok(response) => {
                 let answer = Answer::read(response, &self.redactor).await;
                 Cause::Refused {
@@ -272,7 +280,7 @@ impl<'a> Registry<'a> {
                     words: Untrusted::new(&answer.words),
                 }
             }
-            Err(error) => Cause::Transport(Transport::of(&error)),
+            Err(error) => Cause::Transport(Transport::of(&error, &self.way)),
         };
         Err(self.error(asked, method, url, cause))
     }
@@ -299,7 +307,7 @@ impl<'a> Registry<'a> {
                     Err(error) => return Err(self.garbled(asked, url, &error.to_string())),
                 },
                 Err(broken) => match broken.reason {
-                    Reason::Broken(error) => Cause::Transport(Transport::of(&error)),
+                    Reason::Broken(error) => Cause::Transport(Transport::of(&error, &self.way)),
                     Reason::Silent => Cause::Transport(Transport::Silent(self.timings.silence)),
                     Reason::TooLong => return Err(self.garbled(asked, url, "it is longer than 64 MiB")),
                 },
@@ -315,7 +323,7 @@ impl<'a> Registry<'a> {
 
     fn error(&self, asked: &Asked, method: Method, url: &Url, cause: Cause) -> RegistryError {
         RegistryError::new(asked.clone(), method, url.clone(), cause, |refusal| {
-            refusal.advice(&self.target, &self.credentials)
+            self.way.advice(refusal, refusal.advice(&self.target, &self.credentials))
         })
     }
 }
@@ -324,16 +332,4 @@ impl<'a> Registry<'a> {
 fn is_absent(error: &RegistryError) -> bool {
     matches!(&error.cause, Cause::Refused { status: StatusCode::NOT_FOUND, words, .. }
         if words.to_string().contains("package does not exist"))
-}
-
-/// TLS with the system's roots, where there are any: without them every certificate is refused, which says more than
-/// a client that cannot be built.
-fn tls() -> rustls::ClientConfig {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("ring supports the default protocol versions")
-        .with_root_certificates(roots)
-        .with_no_client_auth()
 }
