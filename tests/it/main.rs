@@ -4,12 +4,16 @@
 //! in which it could come out (see [`harness::Job::run`]).
 
 mod harness;
+mod headers;
 mod hostile;
 mod inputs;
 mod naming;
+mod network;
 mod outputs;
+mod proxy;
 mod publishing;
 mod refusals;
 mod reporting;
 mod selecting;
+mod tls;
 mod troubleshooting;
