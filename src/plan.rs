@@ -41,7 +41,7 @@ pub enum PlanError {
         how: &'static str,
     },
     /// A name with the token in it.
-    #[error("a file's name contains the token, which everybody would see")]
+    #[error("a file's name contains the token or another secret, which everybody would see")]
     Secret,
 }
 

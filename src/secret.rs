@@ -101,7 +101,7 @@ pub struct Redactor {
 
 impl Redactor {
     /// A form shorter than this is no secret that anybody could keep, and replacing it would garble every text.
-    const SHORTEST: usize = 6;
+    pub(crate) const SHORTEST: usize = 6;
 
     /// What takes a token out of a text, where nobody's name goes with it.
     #[must_use]
@@ -109,16 +109,26 @@ impl Redactor {
         Self::of(&[token.expose()])
     }
 
+    /// The same redactor, which takes these out as well.
+    #[must_use]
+    pub fn with(self, secrets: &[Secret]) -> Self {
+        let more: Vec<&str> = secrets.iter().map(Secret::expose).collect();
+        self.and(&more)
+    }
+
     fn of(secrets: &[&str]) -> Self {
-        let mut forms = Vec::new();
+        Self::default().and(secrets)
+    }
+
+    fn and(mut self, secrets: &[&str]) -> Self {
         for secret in secrets {
-            forms.push((*secret).to_owned());
-            forms.extend([STANDARD_NO_PAD, URL_SAFE_NO_PAD].map(|engine| engine.encode(secret)));
+            self.forms.push((*secret).to_owned());
+            self.forms.extend([STANDARD_NO_PAD, URL_SAFE_NO_PAD].map(|engine| engine.encode(secret)));
         }
-        forms.retain(|form| form.len() >= Self::SHORTEST);
-        forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
-        forms.dedup();
-        Self { forms }
+        self.forms.retain(|form| form.len() >= Self::SHORTEST);
+        self.forms.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
+        self.forms.dedup();
+        self
     }
 
     /// The text without any form of the secret.

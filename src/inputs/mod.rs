@@ -5,6 +5,7 @@
 
 mod destination;
 mod selection;
+mod way;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,9 +14,11 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use self::way::Address;
 use crate::advice::Advise;
 use crate::files::Selection;
 use crate::package::{BadName, Target};
+use crate::registry::Way;
 use crate::runner::{Environment, Runner};
 use crate::secret::{Credentials, Redactor, Secret};
 use crate::untrusted::Untrusted;
@@ -49,6 +52,8 @@ raw_inputs! {
     concurrency: String = "concurrency",
     retries: String = "retries",
     timeout: String = "timeout",
+    ca_certificate: Secret = "ca-certificate",
+    headers: Secret = "headers",
 }
 
 /// What a run is to do, with every input checked.
@@ -68,6 +73,8 @@ pub struct Inputs {
     pub retries: u32,
     /// How long nothing may move while bytes are sent or received.
     pub timeout: Duration,
+    /// What the way to the server needs.
+    pub way: Way,
 }
 
 /// What to do where the registry has other content under a file's name.
@@ -86,7 +93,8 @@ pub enum IfFileExists {
 pub struct Reading {
     /// The inputs, or all problems of all of them.
     pub inputs: Result<Inputs, Vec<InputError>>,
-    /// What nobody may see, as far as it was given: the token, and what Basic authentication makes of it.
+    /// What nobody may see, as far as it was given: the token and what Basic authentication makes of it, the values of
+    /// headers, and a proxy's credentials.
     pub secrets: Vec<Secret>,
     /// What takes these out of a text.
     pub redactor: Redactor,
@@ -94,7 +102,7 @@ pub struct Reading {
     pub warnings: Vec<String>,
 }
 
-/// What is wrong with one input.
+/// What is wrong with one input, or with one variable of the environment.
 #[derive(Debug, thiserror::Error)]
 pub struct InputError {
     input: &'static str,
@@ -106,9 +114,10 @@ pub struct InputError {
 
 impl fmt::Display for InputError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = if NAMES.contains(&self.input) { "input" } else { "variable" };
         match &self.value {
-            Some(value) => write!(f, "input `{}`: `{value}` {}", self.input, self.problem),
-            None => write!(f, "input `{}` {}", self.input, self.problem),
+            Some(value) => write!(f, "{kind} `{}`: `{value}` {}", self.input, self.problem),
+            None => write!(f, "{kind} `{}` {}", self.input, self.problem),
         }
     }
 }
@@ -126,25 +135,34 @@ impl Inputs {
     /// Never: what is read is optional text, each name once.
     #[must_use]
     pub fn read(environment: &Environment, runner: &Runner) -> Reading {
-        let mut reader = Reader { problems: Vec::new(), warnings: Vec::new() };
+        let mut reader = Reader { problems: Vec::new(), warnings: Vec::new(), secrets: Vec::new() };
         let given = reader.collect(environment);
         let raw: RawInputs =
             envy::from_iter(given.iter().map(|(name, value)| ((*name).to_owned(), value.expose().to_owned())))
                 .expect("every field is optional text, and every name there once");
-        let inputs = reader.inputs(&raw, runner);
+        let inputs = reader.inputs(&raw, runner, environment);
         if let Some(token) = &raw.token {
             reader.look_for_the_token(token, &given);
         }
+        reader.look_for_values_of_headers(&given);
         let token = raw.token.as_ref().map(|token| Secret::new(token.expose().trim()));
         let redactor = match (&inputs, &token) {
             (Some(inputs), _) => inputs.credentials.redactor(),
             (None, Some(token)) => Redactor::of_token(token),
             (None, None) => Redactor::default(),
-        };
+        }
+        .with(&reader.secrets);
         let mut secrets: Vec<Secret> = token.into_iter().collect();
         secrets.extend(inputs.iter().map(|inputs| inputs.credentials.basic()));
+        secrets.append(&mut reader.secrets);
         let inputs = inputs.filter(|_| reader.problems.is_empty()).ok_or(reader.problems);
         Reading { inputs, secrets, redactor, warnings: reader.warnings }
+    }
+
+    /// What takes everything that nobody may see out of a text.
+    #[must_use]
+    pub fn redactor(&self) -> Redactor {
+        self.credentials.redactor().with(&self.way.secrets)
     }
 }
 
@@ -152,6 +170,8 @@ impl Inputs {
 struct Reader {
     problems: Vec<InputError>,
     warnings: Vec<String>,
+    /// What nobody may see beside the token.
+    secrets: Vec<Secret>,
 }
 
 impl Reader {
@@ -223,7 +243,7 @@ impl Reader {
         found
     }
 
-    fn inputs(&mut self, raw: &RawInputs, runner: &Runner) -> Option<Inputs> {
+    fn inputs(&mut self, raw: &RawInputs, runner: &Runner, environment: &Environment) -> Option<Inputs> {
         let token = self.token(raw);
         let server = self.server(raw, runner);
         let owner = self.owner(raw, runner);
@@ -237,6 +257,8 @@ impl Reader {
         let policies =
             [("fail", IfFileExists::Fail), ("skip", IfFileExists::Skip), ("overwrite", IfFileExists::Overwrite)];
         let if_file_exists = self.choice("if-file-exists", raw.if_file_exists.as_deref(), &policies);
+        let address = Address { server: server.as_ref(), owner: owner.as_ref(), package: package.as_ref() };
+        let way = self.way(raw, runner, environment, &address);
         Some(Inputs {
             selection: selection?,
             target: Target { server: server?, owner: owner?, package: package?, version: version? },
@@ -249,6 +271,7 @@ impl Reader {
             if_file_exists: if_file_exists?,
             retries: retries?,
             timeout: Duration::from_secs(timeout?.into()),
+            way: way?,
         })
     }
 
@@ -299,7 +322,10 @@ impl Reader {
     /// A token that was put into another input as well would end up in URLs, outputs or errors.
     fn look_for_the_token(&mut self, token: &Secret, given: &BTreeMap<&'static str, Secret>) {
         let redactor = Redactor::of_token(&Secret::new(token.expose().trim()));
-        for (name, _) in given.iter().filter(|(name, value)| **name != "token" && redactor.finds(value.expose())) {
+        for (name, _) in given.iter().filter(|(name, value)| {
+            // What stands in a header is as secret as the token.
+            !matches!(**name, "token" | "headers") && redactor.finds(value.expose())
+        }) {
             self.problems.retain(|problem| problem.input != *name);
             self.problem(name, None, "contains the token, which everybody would see", "Take the token out of it");
         }

@@ -47,11 +47,12 @@ pub struct Caller<'a> {
 pub async fn publish(inputs: &Inputs, limits: Limits, caller: &Caller<'_>) -> Result<Publication, Vec<Rejected>> {
     let reporter = caller.reporter;
     let selected = files::select(&inputs.selection).map_err(|errors| wrapped(errors, Rejected::Select))?;
-    let named = plan::name_files(selected.files, &inputs.credentials.redactor());
+    let named = plan::name_files(selected.files, &inputs.redactor());
     let files = named.map_err(|errors| wrapped(errors, Rejected::Plan))?;
     let limits = Limits { silence: inputs.timeout, retries: inputs.retries, ..limits };
-    let registry = Registry::new(inputs.target.clone(), inputs.credentials.clone(), limits, reporter)
-        .map_err(|error| vec![Rejected::Setup(error)])?;
+    let registry =
+        Registry::new(inputs.target.clone(), inputs.credentials.clone(), inputs.way.clone(), limits, reporter)
+            .map_err(|error| vec![Rejected::Setup(error)])?;
     reporter.begins(&Header {
         target: &inputs.target,
         username: Untrusted::new(&inputs.credentials.username),

@@ -70,7 +70,7 @@ impl Sender<'_> {
                     may_be_there = true;
                     match self.look(file, error, &mut budget).await? {
                         Look::Ended(ended) => return Ok(ended),
-                        Look::Absent(error) => error,
+                        Look::Absent(error) => *error,
                     }
                 }
             };
@@ -151,7 +151,7 @@ impl Sender<'_> {
                         return Err(Failure::new(error.after(budget.tries()), true));
                     }
                 }
-                Step::Upload => return Ok(Look::Absent(error)),
+                Step::Upload => return Ok(Look::Absent(error.into())),
             }
         }
     }
@@ -162,5 +162,5 @@ enum Look {
     /// Something under its name.
     Ended(Ended),
     /// Nothing; the error that led to the look is still open.
-    Absent(RegistryError),
+    Absent(Box<RegistryError>),
 }

@@ -8,7 +8,10 @@ use reqwest::StatusCode;
 use url::Url;
 
 use super::asked::Asked;
+use super::proxy::ProxyFault;
 use super::refusal::Refusal;
+use super::tls::TlsFault;
+use super::way::Way;
 use crate::advice::Advise;
 use crate::files::FileError;
 use crate::untrusted::Untrusted;
@@ -84,8 +87,11 @@ pub enum Transport {
     #[error("no connection to the server: {0}")]
     Connect(Untrusted),
     /// The server does not prove who it is.
-    #[error("no trusted connection to the server: {0}")]
-    Tls(Untrusted),
+    #[error(transparent)]
+    Tls(TlsFault),
+    /// The proxy is at fault, and not the server.
+    #[error(transparent)]
+    Proxy(#[from] ProxyFault),
     /// The connection broke.
     #[error("the connection broke: {0}")]
     Broken(Untrusted),
@@ -96,26 +102,32 @@ pub enum Transport {
 
 impl Transport {
     /// Tells the kinds of failure apart by what lies at their root.
-    pub(super) fn of(error: &reqwest::Error) -> Self {
+    pub(super) fn of(error: &reqwest::Error, way: &Way) -> Self {
         let chain: Vec<&dyn StdError> = std::iter::successors(error.source(), |error| cause_of(*error)).collect();
         let reason = Untrusted::new(&chain.last().map_or_else(|| "no reason given".to_owned(), ToString::to_string));
-        let tls = chain.iter().any(|error| error.is::<rustls::Error>());
+        let tls = chain.iter().find_map(|error| error.downcast_ref::<rustls::Error>());
         // hyper-util 0.1 wraps what the resolver says in an error of a private type.
         let resolve = chain.iter().any(|error| error.to_string() == "dns error");
-        match error {
-            // In the middle of a request it is a connection that broke.
-            error if tls && error.is_connect() => Self::Tls(reason),
+        // In the middle of a request it is a connection that broke.
+        if !error.is_connect() {
+            return Self::Broken(reason);
+        }
+        let host = error.url().and_then(Url::host_str).unwrap_or_default();
+        if let Some(fault) = way.fault(error, &chain, resolve) {
+            return Self::Proxy(fault);
+        }
+        match tls {
+            Some(fault) => Self::Tls(TlsFault::of(fault, host)),
             // EAI_AGAIN, in the words of glibc and of musl.
-            _ if resolve && is_temporary(&chain) => Self::ResolveLater(reason),
-            _ if resolve => Self::Resolve(reason),
-            error if error.is_connect() => Self::Connect(reason),
-            _ => Self::Broken(reason),
+            None if resolve && is_temporary(&chain) => Self::ResolveLater(reason),
+            None if resolve => Self::Resolve(reason),
+            None => Self::Connect(reason),
         }
     }
 
     /// Whether not even a connection was had, so that nothing can have been stored.
     fn is_before_the_request(&self) -> bool {
-        matches!(self, Self::Resolve(_) | Self::ResolveLater(_) | Self::Connect(_) | Self::Tls(_))
+        !matches!(self, Self::Broken(_) | Self::Silent(_))
     }
 
     fn advice(&self, host: &str) -> String {
@@ -124,9 +136,8 @@ impl Transport {
                 format!("Check the host {host} in `server-url`, and that the runner's DNS knows it")
             }
             Self::Connect(_) => format!("Check host and port in `server-url`, and that the runner can reach {host}"),
-            Self::Tls(_) => {
-                format!("Check that the port in `server-url` speaks https, and the certificate of {host}")
-            }
+            Self::Tls(fault) => fault.advice(),
+            Self::Proxy(fault) => fault.advice(),
             Self::Broken(_) | Self::Silent(_) => {
                 "Run the step again: what is there already stays as it is; if it breaks again, look at the reverse \
                  proxy's limits on time and size"

@@ -9,10 +9,12 @@ mod body;
 mod error;
 mod limits;
 mod next;
+mod proxy;
 mod refusal;
+mod tls;
+mod way;
 
 use std::fmt::Display;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
@@ -30,7 +32,10 @@ pub use self::error::{Cause, RegistryError, Transport};
 use self::limits::Pause;
 pub use self::limits::{Budget, Jitter, Limits};
 pub use self::next::Next;
+pub use self::proxy::{Proxy, ProxyFault};
 pub use self::refusal::Refusal;
+pub use self::tls::TlsFault;
+pub use self::way::Way;
 use crate::checksum::Sha256;
 use crate::files::{FileError, FileFault, LocalFile};
 use crate::listing::Listing;
@@ -49,6 +54,7 @@ pub struct Registry<'a> {
     http: reqwest::Client,
     target: Target,
     credentials: Credentials,
+    way: Way,
     redactor: Redactor,
     limits: Limits,
     pause: Pause,
@@ -65,15 +71,16 @@ impl<'a> Registry<'a> {
     /// The list of a version is 341 bytes a file; this is room for 190,000.
     const LONGEST_LIST: usize = 64 * 1024 * 1024;
 
-    /// Sets up the client. The roots of trust are the system's.
+    /// Sets up the client. The roots of trust are the system's, and what the way adds.
     pub fn new(
         target: Target,
         credentials: Credentials,
+        way: Way,
         limits: Limits,
         reporter: &'a dyn Reporter,
     ) -> Result<Self, SetupError> {
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls())
+        let http = way
+            .client()?
             .user_agent(concat!("generic-packages/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
@@ -81,8 +88,8 @@ impl<'a> Registry<'a> {
             .connect_timeout(limits.connect)
             .pool_idle_timeout(limits.idle)
             .build()?;
-        let redactor = credentials.redactor();
-        Ok(Self { http, target, credentials, redactor, limits, pause: Pause::default(), reporter })
+        let redactor = credentials.redactor().with(&way.secrets);
+        Ok(Self { http, target, credentials, way, redactor, limits, pause: Pause::default(), reporter })
     }
 
     /// The tries for one file.
@@ -320,6 +327,7 @@ impl<'a> Registry<'a> {
         });
         let cause = match sent {
             Ok(response) if response.status() == good => return Ok(response),
+            Ok(response) if let Some(fault) = self.way.fault_in(&response) => Cause::Transport(fault.into()),
             Ok(response) => {
                 let answer = Answer::read(response, &self.redactor).await;
                 Cause::Refused {
@@ -329,7 +337,7 @@ impl<'a> Registry<'a> {
                     retry_after: answer.retry_after,
                 }
             }
-            Err(error) => Cause::Transport(Transport::of(&error)),
+            Err(error) => Cause::Transport(Transport::of(&error, &self.way)),
         };
         Err(self.error(asked, method, url, cause))
     }
@@ -360,7 +368,7 @@ impl<'a> Registry<'a> {
                     }
                 },
                 Err(broken) => match broken.reason {
-                    Reason::Broken(error) => Cause::Transport(Transport::of(&error)),
+                    Reason::Broken(error) => Cause::Transport(Transport::of(&error, &self.way)),
                     Reason::Silent => Cause::Transport(Transport::Silent(self.limits.silence)),
                     Reason::TooLong => return Err(self.garbled(asked, url, "it is longer than 64 MiB")),
                 },
@@ -376,7 +384,7 @@ impl<'a> Registry<'a> {
 
     fn error(&self, asked: &Asked, method: Method, url: &Url, cause: Cause) -> RegistryError {
         RegistryError::new(asked.clone(), method, url.clone(), cause, |refusal| {
-            refusal.advice(&self.target, &self.credentials)
+            self.way.advice(refusal, refusal.advice(&self.target, &self.credentials))
         })
     }
 }
@@ -385,16 +393,4 @@ impl<'a> Registry<'a> {
 fn is_absent(error: &RegistryError) -> bool {
     matches!(&error.cause, Cause::Refused { status: StatusCode::NOT_FOUND, words, .. }
         if words.to_string().contains("package does not exist"))
-}
-
-/// TLS with the system's roots, where there are any: without them every certificate is refused, which says more than
-/// a client that cannot be built.
-fn tls() -> rustls::ClientConfig {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("ring supports the default protocol versions")
-        .with_root_certificates(roots)
-        .with_no_client_auth()
 }

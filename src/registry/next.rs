@@ -33,6 +33,13 @@ impl RegistryError {
                 // Nothing was sent. A name that does not exist will not come to exist, and no certificate gets better.
                 Transport::Resolve(_) | Transport::Tls(_) => Next::Final,
                 Transport::ResolveLater(_) | Transport::Connect(_) => Next::Again,
+                Transport::Proxy(fault) => {
+                    if fault.may_pass() {
+                        Next::Again
+                    } else {
+                        Next::Final
+                    }
+                }
                 // The answer may be all that was lost (RFC 9110, 9.2.2: PUT and DELETE may be repeated, but the
                 // registry answers 409 and 404 to a second one, all versions).
                 Transport::Broken(_) | Transport::Silent(_) => if_it_changes(Next::LookFirst, Next::Again),

@@ -65,7 +65,7 @@ impl<W: Write + Send> Console<W> {
             // Gitea's and Forgejo's runners, and act, would take a part of it for the command, and show the rest.
             let is_taken_apart = secret.expose().contains("::") || secret.expose().starts_with(':');
             if is_taken_apart && self.runner != Kind::GitHub {
-                self.warns("the runner cannot hide a token with such colons in it, so it was not asked to");
+                self.warns("the runner cannot hide a secret with such colons in it, so it was not asked to");
             } else {
                 self.command("add-mask", secret.expose());
             }

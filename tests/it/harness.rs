@@ -75,6 +75,11 @@ impl Job {
         job
     }
 
+    /// The address of an embedded registry.
+    pub(crate) fn address_of(registry: &Registry) -> std::net::SocketAddr {
+        registry.url().trim_start_matches("http://").parse().expect("an address")
+    }
+
     /// Makes it a step of a workflow on that forge, with a good token.
     pub(crate) fn against(&mut self, registry: &Registry) -> &mut Self {
         self.variable("GITHUB_SERVER_URL", registry.url());
@@ -107,6 +112,12 @@ impl Job {
     pub(crate) fn token(&mut self, token: &str) -> &mut Self {
         self.secrets.push(token.trim().to_owned());
         self.input("token", token)
+    }
+
+    /// Names a text that no output may show from then on.
+    pub(crate) fn secret(&mut self, text: &str) -> &mut Self {
+        self.secrets.push(text.to_owned());
+        self
     }
 
     /// Writes a file into the workspace.

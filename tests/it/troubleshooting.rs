@@ -13,8 +13,10 @@ use generic_packages::registry::Limits;
 use generic_packages::report::{Console, Ending};
 use generic_packages::runner::{Environment, Runner};
 use generic_packages::stop::Stop;
+use rcgen::CertificateParams;
 
 use crate::harness::{Job, Ran};
+use crate::network::{Identity, Manners, Proxy, TlsFront, authority, naming};
 
 /// The heading, and what leads to it.
 type Case = (&'static str, fn() -> String);
@@ -65,6 +67,23 @@ const CASES: &[Case] = &[
     ("No connection", no_connection),
     ("The host has no address", unknown_host),
     ("No trusted connection", no_tls),
+    ("An unknown authority", || certificate(&naming(&["localhost"]), "")),
+    ("A self-signed certificate", || certificate(&as_authority(naming(&["localhost"])), "")),
+    ("The certificate was made anew", || {
+        certificate(&naming(&["localhost"]), &Identity::self_signed(&naming(&["localhost"])).pem)
+    }),
+    ("The certificate has expired", expired_certificate),
+    ("The certificate is not valid yet", early_certificate),
+    ("The certificate is for other names", || trusted_certificate(&naming(&["forge.example.com", "10.1.2.3"]))),
+    ("The certificate names no host", || trusted_certificate(&as_authority(naming(&[])))),
+    ("The proxy wants a password", || through_proxy("proxy.example.com", Manners::Wants(String::new()))),
+    ("The proxy does not accept the password", || {
+        through_proxy("bob:a-password@proxy.example.com", Manners::Wants(String::new()))
+    }),
+    ("The proxy does not connect", || through_proxy("proxy.example.com", Manners::Answers("502 Bad Gateway"))),
+    ("The proxy cannot be reached", unreachable_proxy),
+    ("The proxy has no address", unknown_proxy),
+    ("The proxy is not trusted", untrusted_proxy),
     ("The registry lost a file", || put_answers(Answer::text(201, ""))),
     ("The registry has other bytes than were sent", || put_fails(Action::StoreOtherBytes)),
     ("Nothing is heard of the server", silent_server),
@@ -83,6 +102,19 @@ const CASES: &[Case] = &[
             let token = "0123456789abcdef0123456789abcdef01234567";
             job.token(token).input("username", token)
         })
+    }),
+    ("`ca-certificate` is no certificate", || told_before(|job| job.input("ca-certificate", "certs/ca.pem"))),
+    ("`ca-certificate` holds a private key", || {
+        told_before(|job| job.input("ca-certificate", Identity::self_signed(&naming(&["localhost"])).key_pem))
+    }),
+    ("`headers` has bad lines", || {
+        told_before(|job| job.input("headers", "X-Gate\nHost: a.example.com\nX-Empty:\nX-Id: 1\nx-id: 2"))
+    }),
+    ("A header's value stands in another input", || {
+        told_before(|job| job.input("headers", "X-Gate: 0123456789").input("version", "0123456789"))
+    }),
+    ("A proxy that cannot be used", || {
+        told_before(|job| job.variable("HTTP_PROXY", "socks5://bob:a-password@proxy.example.com:1080"))
     }),
     ("No file matches", || told_before(|job| job.input("files", "dits/*.tar.gz"))),
     ("Only hidden files match", || told_before(|job| job.file("out/.app", "").input("files", "out/*"))),
@@ -264,6 +296,78 @@ fn no_tls() -> String {
     let url = registry.url().replace("http://", "https://");
     let ran = job(&registry).input("server-url", &url).run().exits_with(1);
     blocks(&ran.log, &url)
+}
+
+/// What is said of a server with that certificate.
+fn certificate(params: &CertificateParams, trusted: &str) -> String {
+    shown_certificate(Identity::self_signed(params), trusted)
+}
+
+fn trusted_certificate(params: &CertificateParams) -> String {
+    let identity = Identity::self_signed(params);
+    let trusted = identity.pem.clone();
+    shown_certificate(identity, &trusted)
+}
+
+fn shown_certificate(identity: Identity, trusted: &str) -> String {
+    let registry = Registry::start(Persona::default());
+    let front = TlsFront::start(identity, Job::address_of(&registry));
+    let url = format!("https://localhost:{}", front.address().port());
+    let ran = job(&registry).input("server-url", &url).input("ca-certificate", trusted).run().exits_with(1);
+    blocks(&ran.log, &url)
+}
+
+fn as_authority(mut params: CertificateParams) -> CertificateParams {
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params
+}
+
+fn expired_certificate() -> String {
+    let mut params = naming(&["localhost"]);
+    params.not_after = rcgen::date_time_ymd(2025, 3, 1);
+    certificate(&params, "")
+}
+
+fn early_certificate() -> String {
+    let mut params = naming(&["localhost"]);
+    params.not_before = rcgen::date_time_ymd(2125, 3, 1);
+    let told = certificate(&params, "");
+    let (before, now) = told.split_once("and it is ").expect("the runner's time");
+    format!("{before}and it is 2026-03-01T12:00:00Z{}", &now["2026-03-01T12:00:00Z".len()..])
+}
+
+/// What is said of a proxy whose URL has its host in it.
+fn through_proxy(proxy: &str, manners: Manners) -> String {
+    let registry = Registry::start(Persona::default());
+    let server = Proxy::start(manners, Job::address_of(&registry));
+    let place = server.address().to_string();
+    told_of_proxy(&registry, &format!("http://{}", proxy.replace("proxy.example.com", &place)), &place)
+}
+
+fn told_of_proxy(registry: &Registry, proxy: &str, place: &str) -> String {
+    let mut job = job(registry);
+    let ran = job.input("server-url", "https://git.example.com").variable("HTTPS_PROXY", proxy).run().exits_with(1);
+    blocks(&ran.log.replace(place, "proxy.example.com:3128"), "https://git.example.com")
+}
+
+fn unreachable_proxy() -> String {
+    let gone = Registry::start(Persona::default());
+    let place = Job::address_of(&gone).to_string();
+    drop(gone);
+    told_of_proxy(&Registry::start(Persona::default()), &format!("http://{place}"), &place)
+}
+
+fn unknown_proxy() -> String {
+    let place = "proxy.example.invalid:3128";
+    told_of_proxy(&Registry::start(Persona::default()), &format!("http://{place}"), place)
+}
+
+fn untrusted_proxy() -> String {
+    let registry = Registry::start(Persona::default());
+    let identity = Identity::signed(&authority(), &naming(&["localhost"]));
+    let front = TlsFront::start(identity, Job::address_of(&registry));
+    let place = format!("localhost:{}", front.address().port());
+    told_of_proxy(&registry, &format!("https://{place}"), &place).replace("localhost", "proxy.example.com")
 }
 
 /// The step that the page talks of.

@@ -1,0 +1,304 @@
+//! What the way to the server needs: certificates, headers, and the proxy that the environment names.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hyper_util::client::proxy::matcher::Matcher;
+use percent_encoding::percent_decode_str;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use url::Url;
+
+use super::{RawInputs, Reader};
+use crate::files::{FileFault, LocalFile};
+use crate::package::{Owner, PackageName, ServerUrl};
+use crate::registry::{Proxy, Way};
+use crate::runner::{Environment, Runner};
+use crate::secret::{Redactor, Secret};
+
+/// Where the files go, as far as it is known. It is public.
+pub(super) struct Address<'a> {
+    pub(super) server: Option<&'a ServerUrl>,
+    pub(super) owner: Option<&'a Owner>,
+    pub(super) package: Option<&'a PackageName>,
+}
+
+impl Address<'_> {
+    fn has(&self, text: &str) -> bool {
+        let server = self.server.map(ToString::to_string).unwrap_or_default();
+        let names = [self.owner.map(Owner::as_str), self.package.map(PackageName::as_str)];
+        [server.as_str()].into_iter().chain(names.into_iter().flatten()).any(|part| part.contains(text))
+    }
+}
+
+/// The largest file of certificates, in bytes: the roots of a browser take a quarter of a megabyte.
+const LARGEST_BUNDLE: u64 = 4 * 1024 * 1024;
+
+/// A header's value that is shorter, in characters, is a switch or a word of every day, and no secret.
+const SHORTEST_SECRET: usize = 8;
+
+/// A part of a header's value of that length, in characters, is a secret of its own: the token behind `Bearer`, the
+/// content of a cookie.
+const SHORTEST_PART: usize = 16;
+
+/// Headers that are not the user's to set, and why.
+const RESERVED: &[(&str, &str)] = &[
+    ("authorization", "carries the token"),
+    ("content-length", "describes the file that is sent"),
+    ("content-type", "describes the file that is sent"),
+    ("expect", "is about how a file is sent"),
+    ("host", "comes from `server-url`"),
+    ("user-agent", "names this program"),
+    ("connection", HOP_BY_HOP),
+    ("keep-alive", HOP_BY_HOP),
+    ("proxy-authenticate", HOP_BY_HOP),
+    ("proxy-authentication-info", HOP_BY_HOP),
+    ("proxy-authorization", "is for a proxy, whose credentials belong into the URL in HTTPS_PROXY or HTTP_PROXY"),
+    ("proxy-connection", HOP_BY_HOP),
+    ("te", HOP_BY_HOP),
+    ("trailer", HOP_BY_HOP),
+    ("transfer-encoding", HOP_BY_HOP),
+    ("upgrade", HOP_BY_HOP),
+];
+
+/// RFC 9110, section 7.6.1.
+const HOP_BY_HOP: &str = "is about one connection, and does not reach the server";
+
+impl Reader {
+    pub(super) fn way(
+        &mut self,
+        raw: &RawInputs,
+        runner: &Runner,
+        environment: &Environment,
+        address: &Address<'_>,
+    ) -> Option<Way> {
+        let certificates = self.certificates(raw, runner);
+        let headers = self.headers(raw, address);
+        let proxy = address.server.and_then(|server| self.proxy(environment, server));
+        Some(Way { certificates: certificates?, proxy, headers: headers?, secrets: self.secrets.clone() })
+    }
+
+    fn certificates(&mut self, raw: &RawInputs, runner: &Runner) -> Option<Vec<CertificateDer<'static>>> {
+        const INPUT: &str = "ca-certificate";
+        let accepted = "Give the certificate in PEM, with its lines BEGIN CERTIFICATE and END CERTIFICATE, or the path \
+                        of a file in the workspace that holds it";
+        let Some(given) = raw.ca_certificate.as_ref().map(|given| given.expose().trim()) else {
+            return Some(Vec::new());
+        };
+        let pem = if given.contains("-----") { given.to_owned() } else { self.bundle(given, runner, accepted)? };
+        // Whatever else is in there, nothing of it may be shown.
+        if pem.contains("PRIVATE KEY-----") {
+            let accepted = "Give the certificate alone, and keep the key on its server; make a new key if anybody else \
+                            can read the workflow or the workspace";
+            self.problem(INPUT, None, "holds a private key, which is nobody's business but the server's", accepted);
+            return None;
+        }
+        let lines = pem.lines().map(str::trim).collect::<Vec<_>>().join("\n");
+        let mut certificates = Vec::new();
+        for (index, certificate) in CertificateDer::pem_slice_iter(lines.as_bytes()).enumerate() {
+            // What the reader says of broken PEM has pieces of it.
+            let good = certificate.ok().filter(|good| RootCertStore::empty().add(good.clone()).is_ok());
+            let Some(certificate) = good else {
+                let problem = format!("holds a certificate, number {}, that cannot be read", index + 1);
+                self.problem(INPUT, None, problem, accepted);
+                return None;
+            };
+            certificates.push(certificate);
+        }
+        if certificates.is_empty() {
+            self.problem(INPUT, None, "has no certificate in it", accepted);
+            return None;
+        }
+        Some(certificates)
+    }
+
+    /// A file of certificates in the workspace, guarded as what is published is.
+    fn bundle(&mut self, path: &str, runner: &Runner, accepted: &str) -> Option<String> {
+        const INPUT: &str = "ca-certificate";
+        // PEM without its lines may be anything, a key too; base64 has no dot.
+        let shown = Some(path).filter(|path| path.contains('.'));
+        if path.contains(char::is_control) || path.len() > 255 {
+            self.problem(INPUT, None, "is neither PEM nor the path of a file", accepted);
+            return None;
+        }
+        // A workspace that cannot be had is a problem of another input.
+        let workspace = runner.workspace.canonicalize().ok()?;
+        let within = Path::new(path).strip_prefix(&runner.workspace).unwrap_or(Path::new(path));
+        let mut bytes = Vec::new();
+        let read = LocalFile::check(&workspace, within).and_then(|file| {
+            if file.size > LARGEST_BUNDLE {
+                return Ok(false);
+            }
+            file.read(|chunk| {
+                bytes.extend_from_slice(&chunk);
+                true
+            })
+        });
+        let problem = match read {
+            Ok(true) => match String::from_utf8(bytes) {
+                Ok(text) => return Some(text),
+                Err(_) => "is no text, so it is not PEM; `openssl x509 -inform der -in IT -out cert.pem` makes PEM of \
+                           DER"
+                .to_owned(),
+            },
+            Ok(false) => "has more than 4 MiB".to_owned(),
+            Err(error) => match error.fault {
+                FileFault::System(error) => format!("cannot be read: {error}"),
+                FileFault::Outside => "lies outside the workspace".to_owned(),
+                FileFault::Git => "lies inside .git".to_owned(),
+                other => other.to_string(),
+            },
+        };
+        let problem = if shown.is_some() { problem } else { format!("is no PEM, and as the path of a file {problem}") };
+        self.problem(INPUT, shown, problem, accepted);
+        None
+    }
+
+    /// Nothing of a line is ever shown, also not of one that is no header.
+    fn headers(&mut self, raw: &RawInputs, address: &Address<'_>) -> Option<HeaderMap> {
+        let accepted = "Give a header a line, each as `Name: value`, with the value from a secret: \
+                        `CF-Access-Client-Secret: ${{ secrets.ACCESS_SECRET }}`";
+        let before = self.problems.len();
+        let mut headers = HeaderMap::new();
+        let mut known = HashMap::new();
+        let text = raw.headers.as_ref().map_or("", Secret::expose);
+        for (number, line) in (1..).zip(text.split('\n')).filter(|(_, line)| !line.trim().is_empty()) {
+            let (name, value) = line.split_once(':').unwrap_or(("", line));
+            let value = value.trim();
+            self.hide_value(value, address);
+            let problem = match (HeaderName::from_bytes(name.trim().as_bytes()), HeaderValue::from_str(value)) {
+                _ if !line.contains(':') => "has no colon".to_owned(),
+                (Err(_), _) => "has a name that no header can have".to_owned(),
+                (Ok(name), _) if let Some((name, why)) = RESERVED.iter().find(|(known, _)| name == *known) => {
+                    format!("sets `{name}`, which {why}")
+                }
+                (Ok(name), _) if let Some(first) = known.insert(name.clone(), number) => {
+                    format!("has the same name as line {first}")
+                }
+                _ if value.is_empty() => "has no value, or its secret is empty".to_owned(),
+                (Ok(name), Ok(mut header)) if value.is_ascii() => {
+                    header.set_sensitive(true);
+                    headers.insert(name, header);
+                    continue;
+                }
+                _ => "has a control character in its value, or one that is not ASCII".to_owned(),
+            };
+            self.problem("headers", None, format!("has a bad line: line {number} {problem}"), accepted);
+        }
+        (self.problems.len() == before).then_some(headers)
+    }
+
+    /// Takes the value of a header for a secret, with its longer parts, unless it is short or public.
+    fn hide_value(&mut self, value: &str, address: &Address<'_>) {
+        let parts = value.split([' ', ';', ',', '=', '"']).filter(|part| part.chars().count() >= SHORTEST_PART);
+        let whole = Some(value).filter(|value| value.chars().count() >= SHORTEST_SECRET);
+        for secret in whole.into_iter().chain(parts).filter(|secret| !address.has(secret)) {
+            self.hide(secret);
+        }
+    }
+
+    fn hide(&mut self, secret: &str) {
+        if self.secrets.iter().all(|known| known.expose() != secret) {
+            self.secrets.push(Secret::new(secret));
+        }
+    }
+
+    /// The proxy through which the server is reached, if any; an error where it is named in a way that cannot be used.
+    ///
+    /// As in Go, in which the runners are written, upper case goes before lower case. As everywhere here, empty means
+    /// not set.
+    fn proxy(&mut self, environment: &Environment, server: &ServerUrl) -> Option<Proxy> {
+        let set = |names: &[&'static str]| {
+            names.iter().find_map(|wanted| {
+                let (_, value) = environment.variables().find(|(name, value)| name == wanted && !value.is_empty())?;
+                Some((*wanted, value.to_string_lossy().trim().to_owned())).filter(|(_, value)| !value.is_empty())
+            })
+        };
+        // A web server gives the header `Proxy` of a request, which anybody can send, to a CGI program as HTTP_PROXY.
+        let is_cgi = set(&["REQUEST_METHOD"]).is_some();
+        let names: &[_] = match (server.is_https(), is_cgi) {
+            (true, _) => &["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"],
+            (false, false) => &["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"],
+            (false, true) => &["http_proxy", "ALL_PROXY", "all_proxy"],
+        };
+        let (variable, value) = set(names)?;
+        let address = server.join([]);
+        let exceptions = set(&["NO_PROXY", "no_proxy"]).map(|(_, value)| exceptions(&value, &address));
+        let intercepts = |proxy: &str, exceptions: &str| {
+            let matcher = Matcher::builder().all(proxy).no(exceptions).build();
+            address.as_str().parse().is_ok_and(|address| matcher.intercept(&address).is_some())
+        };
+        if !intercepts("http://proxy", &exceptions.unwrap_or_default()) {
+            return None;
+        }
+        let url = if value.contains("://") { Url::parse(&value) } else { Url::parse(&format!("http://{value}")) };
+        // Nothing of it is shown: it may hold a password.
+        let problem = match url {
+            Ok(url) if url.scheme().starts_with("socks") => "names a SOCKS proxy, and only HTTP proxies are known here",
+            Ok(url) if !matches!(url.scheme(), "http" | "https") => "does not begin with http:// or https://",
+            // The HTTP client would go without a proxy that it does not understand.
+            Ok(url) if url.has_host() && intercepts(url.as_str(), "") => {
+                self.hide_credentials(&url);
+                return Some(Proxy::new(url, variable));
+            }
+            _ => "is no URL of a proxy",
+        };
+        let accepted = "Set it to `http://proxy.example.com:3128`, with `user:password@` before the host if the proxy \
+                        wants them (special characters percent-encoded), or name the server's host in NO_PROXY";
+        self.problem(variable, None, problem, accepted);
+        None
+    }
+
+    /// A user name alone is a secret only where no password goes with it.
+    fn hide_credentials(&mut self, proxy: &Url) {
+        let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let (user, password) = (decoded(proxy.username()), decoded(proxy.password().unwrap_or_default()));
+        if user.is_empty() && password.is_empty() {
+            return;
+        }
+        let whole = format!("{user}:{password}");
+        let secret = if password.is_empty() { user } else { password };
+        for secret in [secret, STANDARD.encode(&whole), whole] {
+            if secret.len() >= Redactor::SHORTEST {
+                self.hide(&secret);
+            }
+        }
+    }
+
+    /// A header's value that was put into another input as well would end up in URLs, outputs or errors.
+    pub(super) fn look_for_values_of_headers(&mut self, given: &BTreeMap<&'static str, Secret>) {
+        let Some(headers) = given.get("headers") else { return };
+        let values = self.secrets.iter().filter(|secret| headers.expose().contains(secret.expose()));
+        let redactor = Redactor::default().with(&values.cloned().collect::<Vec<_>>());
+        for (name, _) in given.iter().filter(|(name, value)| {
+            !matches!(**name, "token" | "headers" | "ca-certificate") && redactor.finds(value.expose())
+        }) {
+            self.problems.retain(|problem| problem.input != *name);
+            let problem = "contains the value of a header in `headers`, which everybody would see";
+            self.problem(name, None, problem, "Take the value out of it");
+        }
+    }
+}
+
+/// The list of `NO_PROXY` as the matcher takes it, which knows no ports and no `*.`.
+fn exceptions(list: &str, address: &Url) -> String {
+    let entries = list.split([',', ' ', '\t', '\n']).filter_map(|entry| {
+        let (host, port) = match entry.rsplit_once(':') {
+            // An address of version 6 has colons of its own.
+            Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, port.parse::<u16>().ok()),
+            _ => (entry, None),
+        };
+        let host = host.trim_matches(['[', ']']);
+        let is_meant = port.is_none_or(|port| address.port_or_known_default() == Some(port));
+        is_meant.then(|| match host {
+            // The matcher takes it for all names, but for no address.
+            "*" => "*,0.0.0.0/0,::/0",
+            host => host.strip_prefix('*').filter(|rest| rest.starts_with('.')).unwrap_or(host),
+        })
+    });
+    entries.collect::<Vec<_>>().join(",")
+}

@@ -1,0 +1,147 @@
+//! The proxy between the runner and the server, and what can go wrong with it.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use url::Url;
+
+use super::tls::TlsFault;
+use crate::untrusted::Untrusted;
+
+/// An HTTP proxy. What it shows of itself is host, port and the variable that names it, never its credentials.
+#[derive(Clone)]
+pub struct Proxy {
+    url: Url,
+    variable: &'static str,
+}
+
+impl Proxy {
+    /// Takes a URL that [`crate::inputs`] has found to be `http` or `https`, with a host; credentials are part of it.
+    pub(crate) fn new(url: Url, variable: &'static str) -> Self {
+        Self { url, variable }
+    }
+
+    /// The proxy for all requests, as the HTTP client takes it.
+    pub(super) fn for_all(&self) -> reqwest::Result<reqwest::Proxy> {
+        reqwest::Proxy::all(self.url.clone())
+    }
+
+    fn host(&self) -> &str {
+        self.url.host_str().unwrap_or_default()
+    }
+
+    fn place(&self) -> String {
+        format!("{}:{}", self.host(), self.url.port_or_known_default().unwrap_or_default())
+    }
+
+    /// The proxy refuses to work without credentials, or with those that it has.
+    pub(super) fn wants_credentials(&self) -> ProxyFault {
+        let has_credentials = !self.url.username().is_empty() || self.url.password().is_some();
+        self.at_fault(if has_credentials { Fault::BadCredentials } else { Fault::NoCredentials })
+    }
+
+    /// Reads why there is no connection; `None` where the proxy has done its part.
+    pub(super) fn fault(
+        &self,
+        error: &reqwest::Error,
+        chain: &[&(dyn StdError + 'static)],
+        unresolved: bool,
+    ) -> Option<ProxyFault> {
+        let url = error.url()?;
+        let reason = || Untrusted::new(&chain.last().map(ToString::to_string).unwrap_or_default());
+        // hyper-util 0.1 gives what happens before a tunnel is there as an error of a private type.
+        let tunnel = chain.iter().find_map(|error| error.to_string().strip_prefix("tunnel error: ").map(str::to_owned));
+        let tls = chain.iter().find_map(|error| error.downcast_ref::<rustls::Error>());
+        let server = format!("{}:{}", url.host_str()?, url.port_or_known_default()?);
+        Some(match (tunnel.as_deref(), tls) {
+            // Behind the tunnel there is the server.
+            (None, Some(_)) if url.scheme() == "https" => return None,
+            (Some("proxy authorization required"), _) => self.wants_credentials(),
+            (Some("unsuccessful"), _) => self.at_fault(Fault::Refuses(Untrusted::new(&server))),
+            (_, Some(fault)) => self.at_fault(Fault::Tls(TlsFault::of(fault, self.host()))),
+            _ if unresolved => self.at_fault(Fault::Resolve(reason())),
+            // Either the proxy was not reached in time, or it did not reach the server in time.
+            (None, None) if error.is_timeout() => self.at_fault(Fault::Late(Untrusted::new(&server))),
+            _ => self.at_fault(Fault::Connect(reason())),
+        })
+    }
+
+    fn at_fault(&self, fault: Fault) -> ProxyFault {
+        ProxyFault { proxy: self.clone(), fault }
+    }
+}
+
+impl fmt::Display for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the proxy {} of {}", self.place(), self.variable)
+    }
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Proxy({self})")
+    }
+}
+
+/// A proxy that does not do its part.
+#[derive(Debug, thiserror::Error)]
+#[error("{fault}", fault = fault.in_words(proxy))]
+pub struct ProxyFault {
+    proxy: Proxy,
+    fault: Fault,
+}
+
+#[derive(Debug)]
+enum Fault {
+    Resolve(Untrusted),
+    Connect(Untrusted),
+    Late(Untrusted),
+    Tls(TlsFault),
+    NoCredentials,
+    BadCredentials,
+    Refuses(Untrusted),
+}
+
+impl Fault {
+    fn in_words(&self, proxy: &Proxy) -> String {
+        match self {
+            Self::Resolve(reason) => format!("the name of {proxy} cannot be resolved: {reason}"),
+            Self::Connect(reason) => format!("no connection to {proxy}: {reason}"),
+            Self::Late(server) => format!("no connection to {server} through {proxy}: it took too long"),
+            Self::Tls(fault) => format!("no way through {proxy}: {fault}"),
+            Self::NoCredentials => format!("{proxy} wants a user name and a password (407)"),
+            Self::BadCredentials => format!("{proxy} does not accept its user name and password (407)"),
+            Self::Refuses(server) => format!("{proxy} makes no connection to {server}"),
+        }
+    }
+}
+
+impl ProxyFault {
+    /// Whether it may be over soon: the proxy is not to be reached now, or does not reach the server.
+    pub(super) fn may_pass(&self) -> bool {
+        matches!(self.fault, Fault::Connect(_) | Fault::Late(_) | Fault::Refuses(_))
+    }
+
+    pub(super) fn advice(&self) -> String {
+        let Proxy { variable, .. } = self.proxy;
+        let around = "or name the server's host in NO_PROXY, where the runner reaches it without a proxy";
+        match &self.fault {
+            Fault::Resolve(_) | Fault::Connect(_) => {
+                format!("Check host and port of the proxy in {variable}, {around}")
+            }
+            Fault::Tls(_) => format!(
+                "Check scheme, host and port of the proxy in {variable}, and give the authority of its certificate in \
+                 `ca-certificate` where that is not known to the system"
+            ),
+            Fault::NoCredentials | Fault::BadCredentials => format!(
+                "Give the proxy's user name and password in {variable}, special characters percent-encoded: \
+                 `{}://user:password@{}`",
+                self.proxy.url.scheme(),
+                self.proxy.place()
+            ),
+            Fault::Refuses(server) | Fault::Late(server) => {
+                format!("Check that the proxy in {variable} may and can connect to {server}, {around}")
+            }
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! The way to the server: whom we trust, through which proxy, and with which headers.
+
+use std::error::Error as StdError;
+
+use reqwest::header::HeaderMap;
+use reqwest::{ClientBuilder, Response, StatusCode};
+use rustls::pki_types::CertificateDer;
+
+use super::proxy::{Proxy, ProxyFault};
+use super::refusal::Refusal;
+use super::tls;
+use crate::secret::Secret;
+
+/// What the way to the server needs beside its address.
+#[derive(Clone, Debug, Default)]
+pub struct Way {
+    /// Certificates that are trusted beside the system's roots.
+    pub certificates: Vec<CertificateDer<'static>>,
+    /// The proxy that all requests go through.
+    pub proxy: Option<Proxy>,
+    /// Sent with every request to the server, and with nothing that is said to a proxy. Every value is marked as
+    /// sensitive.
+    pub headers: HeaderMap,
+    /// What nobody may see of proxy and headers.
+    pub secrets: Vec<Secret>,
+}
+
+impl Way {
+    /// A client that goes this way, and no other that the environment may name.
+    pub(super) fn client(&self) -> reqwest::Result<ClientBuilder> {
+        let builder = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls::config(&self.certificates))
+            .default_headers(self.headers.clone())
+            .no_proxy();
+        Ok(match &self.proxy {
+            Some(proxy) => builder.proxy(proxy.for_all()?),
+            None => builder,
+        })
+    }
+
+    /// Why there is no connection, where that is the proxy's fault.
+    pub(super) fn fault(
+        &self,
+        error: &reqwest::Error,
+        chain: &[&(dyn StdError + 'static)],
+        unresolved: bool,
+    ) -> Option<ProxyFault> {
+        self.proxy.as_ref()?.fault(error, chain, unresolved)
+    }
+
+    /// The proxy's own refusal. Inside a tunnel nobody but the server answers.
+    pub(super) fn fault_in(&self, response: &Response) -> Option<ProxyFault> {
+        let proxy = self.proxy.as_ref().filter(|_| response.url().scheme() == "http")?;
+        (response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED).then(|| proxy.wants_credentials())
+    }
+
+    /// The cure for a refusal, with what the proxy may have to do with it: through a proxy without a tunnel its own
+    /// answers look like those of a proxy in front of the server.
+    pub(super) fn advice(&self, refusal: &Refusal, advice: String) -> String {
+        match &self.proxy {
+            Some(proxy) if *refusal == Refusal::ProxyFault => {
+                format!("{advice}; and whether {proxy} reaches the server")
+            }
+            _ => advice,
+        }
+    }
+}

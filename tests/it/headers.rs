@@ -1,0 +1,163 @@
+//! Headers of the user's own, which a gate in front of the server wants to see.
+
+use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
+
+use crate::harness::{Job, Ran};
+
+const SECRET: &str = "0fdc3b5a7e914c2d8f60/a+b";
+
+fn job(registry: &Registry, headers: &str) -> Job {
+    let mut job = Job::new(registry);
+    job.file("dist/app", "content").input("headers", headers);
+    job
+}
+
+#[test]
+fn headers_go_with_every_request_and_are_hidden() {
+    let registry = Registry::start(Persona::default());
+    let headers =
+        format!("CF-Access-Client-Id: 5d41402abc4b.access\n\n  cf-access-client-secret :{SECRET}  \r\nX-On: 1");
+    let ran = job(&registry, &headers).secret(SECRET).secret("5d41402abc4b.access").run().exits_with(0);
+    assert!(registry.requests().len() >= 4);
+    for request in registry.requests() {
+        assert_eq!(request.header("CF-Access-Client-Id"), Some("5d41402abc4b.access"));
+        assert_eq!(request.header("CF-Access-Client-Secret"), Some(SECRET));
+        assert_eq!(request.header("X-On"), Some("1"));
+        assert!(request.header("Authorization").is_some_and(|basic| basic.starts_with("Basic ")));
+    }
+    for mask in [SECRET, "5d41402abc4b.access"] {
+        assert!(ran.masks.contains(&format!("::add-mask::{mask}")), "{:?}", ran.masks);
+    }
+}
+
+#[test]
+fn a_cookie_may_be_given_and_its_content_alone_is_hidden_too() {
+    let registry = Registry::start(Persona::default());
+    let echo = Answer::text(403, format!("bad session {SECRET}"));
+    registry.script(Fault::always(Match::list(), Point::Head, Action::Answer(echo)));
+    let mut job = job(&registry, &format!("Cookie: seen=1; CF_Authorization={SECRET}"));
+    let ran = job.secret(SECRET).run().exits_with(1).says("403 Forbidden: bad session ***");
+    assert!(ran.masks.contains(&format!("::add-mask::{SECRET}")), "{:?}", ran.masks);
+    assert_eq!(registry.requests()[0].header("cookie"), Some(&*format!("seen=1; CF_Authorization={SECRET}")));
+}
+
+#[test]
+fn what_a_server_sends_back_of_a_header_is_taken_out_in_every_form() {
+    let registry = Registry::start(Persona::default());
+    for echo in [
+        SECRET.to_owned(),
+        SECRET.replace('/', "%2F").replace('+', "%2b"),
+        SECRET.replace('/', "\\/"),
+        SECRET.to_uppercase(),
+        "MGZkYzNiNWE3ZTkxNGMyZDhmNjAvYSti".to_owned(),
+    ] {
+        registry.clear_script();
+        let answer = Answer::text(403, format!("bad {echo} here"));
+        registry.script(Fault::always(Match::list(), Point::Head, Action::Answer(answer)));
+        let mut job = job(&registry, &format!("X-Gate: {SECRET}\nX-Other: another-secret"));
+        job.secret(SECRET).secret(&echo).run().exits_with(1).says("403 Forbidden: bad *** here");
+    }
+}
+
+#[test]
+fn short_and_public_values_are_no_secrets() {
+    let registry = Registry::start(Persona::default());
+    let host = registry.url().trim_start_matches("http://").to_owned();
+    let headers = format!("X-One: true\nX-Two: 1\nX-Three: generic\nX-Forwarded-Host: {host}\nX-Five: seven77");
+    let ran = job(&registry, &headers).run().exits_with(0);
+    assert_eq!(ran.masks.len(), 2, "the token, and what Basic makes of it: {:?}", ran.masks);
+    let ran = ran.does_not_say("***");
+    assert!(ran.outputs["urls"].starts_with(&registry.url()));
+    assert_eq!(registry.requests()[0].header("X-Forwarded-Host"), Some(&*host));
+}
+
+#[test]
+fn headers_that_are_ours_and_those_of_a_connection_are_refused_and_the_log_says_why() {
+    let registry = Registry::start(Persona::default());
+    for (name, why) in [
+        ("Authorization", "carries the token"),
+        ("Content-Length", "describes the file"),
+        ("Content-Type", "describes the file"),
+        ("Expect", "is about how a file is sent"),
+        ("Host", "comes from `server-url`"),
+        ("User-Agent", "names this program"),
+        ("Connection", "is about one connection"),
+        ("Keep-Alive", "is about one connection"),
+        ("Proxy-Authenticate", "is about one connection"),
+        ("Proxy-Authentication-Info", "is about one connection"),
+        ("Proxy-Authorization", "is for a proxy"),
+        ("Proxy-Connection", "is about one connection"),
+        ("TE", "is about one connection"),
+        ("Trailer", "is about one connection"),
+        ("Transfer-Encoding", "is about one connection"),
+        ("Upgrade", "is about one connection"),
+    ] {
+        for spelled in [name.to_owned(), name.to_lowercase(), name.to_uppercase()] {
+            let mut job = job(&registry, &format!("X-Good: fine\n{spelled}: {SECRET}"));
+            let ran = job.secret(SECRET).is_refused(&registry);
+            ran.says(&format!("line 2 sets `{}`, which {why}", name.to_lowercase()));
+        }
+    }
+}
+
+#[test]
+fn all_bad_lines_are_told_at_once_and_nothing_of_them_is_shown() {
+    let registry = Registry::start(Persona::default());
+    let lines = [
+        "sensitive-without-a-colon",
+        "sensitive name: sensitive-one",
+        "X-Twice: sensitive-two",
+        "x-twice: sensitive-three",
+        "X-Empty:",
+        "X-Bell: sensitive\u{7}four",
+        "X-Return: sensitive\rX-Smuggled: five",
+        "X-Far: sensit\u{ef}ve-six",
+        ": sensitive-seven",
+        "Host: sensitive-eight",
+    ];
+    let ran = job(&registry, &lines.join("\n")).is_refused(&registry).does_not_say("sensit").does_not_say("smuggled");
+    let problems = [
+        "line 1 has no colon",
+        "line 2 has a name that no header can have",
+        "line 4 has the same name as line 3",
+        "line 5 has no value, or its secret is empty",
+        "line 6 has a control character in its value, or one that is not ASCII",
+        "line 7 has a control character in its value, or one that is not ASCII",
+        "line 8 has a control character in its value, or one that is not ASCII",
+        "line 9 has a name that no header can have",
+        "line 10 sets `host`, which comes from `server-url`",
+    ];
+    let expected: Vec<String> =
+        problems.iter().map(|problem| format!("input `headers` has a bad line: {problem}")).collect();
+    assert_eq!(ran.errors(), expected);
+}
+
+#[test]
+fn values_are_hidden_also_where_something_else_is_wrong() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job(&registry, &format!("X-Gate: {SECRET}\nno header"));
+    let ran: Ran = job.secret(SECRET).without("INPUT_TOKEN").input("concurrency", SECRET).is_refused(&registry);
+    assert!(ran.masks.contains(&format!("::add-mask::{SECRET}")), "{:?}", ran.masks);
+    ran.says("error: input `token`").says("line 2 has no colon");
+}
+
+#[test]
+fn a_value_in_another_input_or_in_the_name_of_a_file_is_refused() {
+    let registry = Registry::start(Persona::default());
+    let value = "0fdc3b5a7e914c2d8f60";
+    for input in ["version", "username", "files", "working-directory"] {
+        let mut job = job(&registry, &format!("X-Gate: {value}"));
+        let ran = job.secret(value).input(input, value).is_refused(&registry);
+        ran.says(&format!("error: input `{input}` contains the value of a header in `headers`"));
+    }
+    let mut job = job(&registry, &format!("X-Gate: {value}"));
+    job.secret(value).file(format!("dist/{value}.txt"), "").is_refused(&registry).says("or another secret, which");
+}
+
+#[test]
+fn the_token_may_stand_in_a_header() {
+    let registry = Registry::start(Persona::default());
+    let token = registry.token("alice_write");
+    job(&registry, &format!("X-Forge-Token: {token}")).run().exits_with(0);
+    assert_eq!(registry.requests()[0].header("X-Forge-Token"), Some(&*token));
+}

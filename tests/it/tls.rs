@@ -1,0 +1,279 @@
+//! Whom the program trusts, and what it says of those whom it does not trust.
+
+use std::fs;
+use std::process::Command;
+
+use embedded_registry::{Persona, Registry};
+use rcgen::{BasicConstraints, CertificateParams, IsCa};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::harness::{Job, Ran, says_that_it_is_not_tested};
+use crate::network::{Identity, TlsFront, authority, naming};
+
+/// Publishes a file to a server with that certificate, with that much to trust.
+fn publish(identity: Identity, trusted: &str) -> Ran {
+    publish_to("localhost", identity, |job| job.input("ca-certificate", trusted))
+}
+
+fn publish_to(host: &str, identity: Identity, prepare: impl FnOnce(&mut Job) -> &mut Job) -> Ran {
+    let registry = Registry::start(Persona::default());
+    let front = TlsFront::start(identity, Job::address_of(&registry));
+    let mut job = Job::new(&registry);
+    job.file("dist/app", "content").input("server-url", format!("https://{host}:{}", front.address().port()));
+    let ran = prepare(&mut job).run();
+    let stored = registry.read("alice", "widget", "v1.0.0", "app");
+    assert_eq!(stored.is_some(), ran.code == Some(0), "{}", ran.log);
+    assert!(ran.code == Some(0) || registry.requests().is_empty(), "nothing is asked of whom we do not trust");
+    ran
+}
+
+/// What `openssl req -x509` makes of a server's certificate: it is marked as an authority's.
+fn marked_as_authority(mut params: CertificateParams) -> CertificateParams {
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params
+}
+
+fn past(mut params: CertificateParams) -> CertificateParams {
+    params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2021, 2, 3);
+    params
+}
+
+fn future(mut params: CertificateParams) -> CertificateParams {
+    params.not_before = rcgen::date_time_ymd(2121, 2, 3);
+    params.not_after = rcgen::date_time_ymd(2122, 1, 1);
+    params
+}
+
+#[test]
+fn a_server_of_a_given_authority_is_trusted() {
+    let authority = authority();
+    for host in ["localhost", "127.0.0.1"] {
+        let identity = Identity::signed(&authority, &naming(&["localhost", "127.0.0.1"]));
+        publish_to(host, identity, |job| job.input("ca-certificate", authority.pem())).exits_with(0);
+    }
+}
+
+#[test]
+fn one_of_several_given_certificates_is_enough_whatever_stands_between_them() {
+    let (ours, other) = (authority(), self::authority());
+    let indented = ours.pem().replace('\n', "\r\n    ");
+    let bundle = format!("# Authorities of the house\n{}\n\n# ours\n    {indented}\n", other.pem());
+    publish(Identity::signed(&ours, &naming(&["localhost"])), &bundle).exits_with(0);
+}
+
+#[test]
+fn the_certificates_may_be_in_a_file_of_the_workspace() {
+    let authority = authority();
+    let pem = authority.pem();
+    for (path, given) in [("ca.pem", "ca.pem"), ("certs/house", " ./certs/house\n"), ("certs/ca.pem", "$/certs/ca.pem")]
+    {
+        let identity = Identity::signed(&authority, &naming(&["localhost"]));
+        publish_to("localhost", identity, |job| {
+            let given = given.replace('$', job.workspace().to_str().expect("UTF-8"));
+            job.file(path, &pem).input("ca-certificate", given)
+        })
+        .exits_with(0);
+    }
+}
+
+#[test]
+fn given_certificates_add_to_those_of_the_system() {
+    let (systems, given) = (authority(), self::authority());
+    for authority in [&systems, &given] {
+        let identity = Identity::signed(authority, &naming(&["localhost"]));
+        publish_to("localhost", identity, |job| {
+            let path = job.outside("system.pem");
+            fs::write(&path, systems.pem()).expect("a file");
+            job.variable("SSL_CERT_FILE", path).input("ca-certificate", given.pem())
+        })
+        .exits_with(0);
+    }
+}
+
+#[test]
+fn a_given_certificate_of_the_server_itself_is_trusted_also_where_it_is_marked_as_an_authoritys() {
+    for params in [naming(&["localhost"]), marked_as_authority(naming(&["localhost"]))] {
+        let identity = Identity::self_signed(&params);
+        let pem = identity.pem.clone();
+        publish(identity, &pem).exits_with(0);
+    }
+    // A leaf whose authority nobody knows here.
+    let identity = Identity::signed(&authority(), &naming(&["localhost"]));
+    let pem = identity.pem.clone();
+    publish(identity, &pem).exits_with(0);
+}
+
+#[test]
+fn a_certificate_of_openssl_req_is_trusted_where_it_is_given() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"])
+        .args(["-addext", "subjectAltName=DNS:localhost", "-keyout", "key.pem", "-out", "cert.pem"])
+        .current_dir(&folder)
+        .output();
+    if !made.is_ok_and(|made| made.status.success()) {
+        return says_that_it_is_not_tested("a certificate of openssl itself: openssl is not here");
+    }
+    let path = |name| folder.path().join(name);
+    let pem = fs::read_to_string(path("cert.pem")).expect("a certificate");
+    let identity = || identity_of(&path("cert.pem"), &path("key.pem"));
+    publish(identity(), &pem).exits_with(0);
+    publish(identity(), &authority().pem())
+        .exits_with(1)
+        .says("no trusted connection to localhost: its certificate is marked as an authority's")
+        .says("hint: Give the certificate of localhost in `ca-certificate`");
+}
+
+fn identity_of(certificate: &std::path::Path, key: &std::path::Path) -> Identity {
+    Identity {
+        certificate: CertificateDer::from_pem_file(certificate).expect("a certificate"),
+        pem: fs::read_to_string(certificate).expect("a certificate"),
+        key: PrivateKeyDer::from_pem_file(key).expect("a key"),
+        key_pem: fs::read_to_string(key).expect("a key"),
+    }
+}
+
+#[test]
+fn an_unknown_authority_is_named_as_the_reason() {
+    let fault = |ran: Ran| {
+        ran.exits_with(1)
+            .has_a_hint_for_each_error()
+            .says("no trusted connection to localhost: its certificate comes from an authority that is not known here")
+            .says("hint: Give the certificate of that authority in `ca-certificate`");
+    };
+    let identity = || Identity::signed(&authority(), &naming(&["localhost"]));
+    fault(publish_to("localhost", identity(), |job| job));
+    fault(publish(identity(), &authority().pem()));
+}
+
+#[test]
+fn a_certificate_that_was_made_anew_under_the_old_name_is_told() {
+    for params in [naming(&["localhost"]), marked_as_authority(naming(&["localhost"]))] {
+        let signed = Identity::self_signed(&naming(&["localhost"]));
+        publish(signed, &Identity::self_signed(&params).pem)
+            .exits_with(1)
+            .says("no trusted connection to localhost: a signature does not fit: its authority has the name of one")
+            .says("hint: Give the certificate of localhost or of its authority anew in `ca-certificate`");
+    }
+}
+
+#[test]
+fn a_given_certificate_has_to_be_in_its_time() {
+    let authority = authority();
+    for expired in [past(naming(&["localhost"])), past(marked_as_authority(naming(&["localhost"])))] {
+        let (signed, own) = (Identity::signed(&authority, &naming(&["localhost"])), Identity::self_signed(&expired));
+        publish(signed, &own.pem).exits_with(1);
+        let trusted = own.pem.clone();
+        publish(own, &trusted).exits_with(1).says("its certificate has expired, on 2021-02-03T00:00:00Z");
+    }
+    for early in [future(naming(&["localhost"])), future(marked_as_authority(naming(&["localhost"])))] {
+        let own = Identity::self_signed(&early);
+        let trusted = own.pem.clone();
+        publish(own, &trusted)
+            .exits_with(1)
+            .says("its certificate is not valid before 2121-02-03T00:00:00Z, and it is 20")
+            .says("hint: Set the clock of the runner");
+    }
+    let expired = Identity::signed(&authority, &past(naming(&["localhost"])));
+    let ran = publish(expired, &authority.pem()).exits_with(1);
+    ran.says("its certificate has expired, on 2021-02-03T00:00:00Z").says("hint: Renew the certificate of localhost");
+    let early = Identity::signed(&authority, &future(naming(&["localhost"])));
+    publish(early, &authority.pem()).exits_with(1).says("its certificate is not valid before 2121-02-03T00:00:00Z");
+}
+
+#[test]
+fn a_given_certificate_has_to_name_the_host() {
+    let authority = authority();
+    let params = || naming(&["git.example.com", "*.example.org", "10.1.2.3"]);
+    let own = Identity::self_signed(&marked_as_authority(params()));
+    let pem = own.pem.clone();
+    for (identity, trusted) in [(own, pem), (Identity::signed(&authority, &params()), authority.pem())] {
+        publish(identity, &trusted)
+            .exits_with(1)
+            .says("no trusted connection to localhost: its certificate is for other names: git.example.com")
+            .says("*.example.org, 10.1.2.3")
+            .says("hint: Take one of these names for the host, or let the certificate be made for localhost");
+    }
+}
+
+#[test]
+fn for_a_certificate_without_names_the_error_has_the_command_that_makes_a_right_one() {
+    for (host, alternative) in [("localhost", "DNS:localhost"), ("127.0.0.1", "IP:127.0.0.1")] {
+        let own = Identity::self_signed(&marked_as_authority(naming(&[])));
+        let pem = own.pem.clone();
+        let ran = publish_to(host, own, |job| job.input("ca-certificate", pem)).exits_with(1);
+        let ran = ran.says("its certificate names no host, since it has no subjectAltName").says(alternative);
+        let log = ran.unbroken();
+        let command = log.split_once("`openssl req").and_then(|(_, rest)| rest.split_once('`')).expect("a command").0;
+        let folder = tempfile::tempdir().expect("a folder");
+        let made = Command::new("openssl").arg("req").args(command.split_whitespace()).current_dir(&folder).output();
+        if !made.is_ok_and(|made| made.status.success()) {
+            return says_that_it_is_not_tested("the command of the hint: openssl is not here");
+        }
+        let right = identity_of(&folder.path().join("cert.pem"), &folder.path().join("key.pem"));
+        let pem = right.pem.clone();
+        publish_to(host, right, |job| job.input("ca-certificate", pem)).exits_with(0);
+    }
+}
+
+#[test]
+fn who_has_the_given_certificate_but_not_its_key_is_not_trusted() {
+    let mut thief = Identity::self_signed(&marked_as_authority(naming(&["localhost"])));
+    let pem = thief.pem.clone();
+    thief.key = Identity::self_signed(&naming(&["localhost"])).key;
+    publish(thief, &pem).exits_with(1).says("or it has not the key of its certificate");
+}
+
+#[test]
+fn what_is_no_certificate_is_refused_before_anything_is_asked() {
+    let registry = Registry::start(Persona::default());
+    let broken = "-----BEGIN CERTIFICATE-----\nMIIB!!sensitive!!\n-----END CERTIFICATE-----\n";
+    let half = authority().pem().replace("-----END CERTIFICATE-----", "");
+    let nonsense = "-----BEGIN CERTIFICATE-----\nc2Vuc2l0aXZl\n-----END CERTIFICATE-----\n";
+    let second = format!("{}{nonsense}", authority().pem());
+    for (given, why) in [
+        (broken, "holds a certificate, number 1, that cannot be read"),
+        (&half, "holds a certificate, number 1, that cannot be read"),
+        (nonsense, "holds a certificate, number 1, that cannot be read"),
+        (&second, "holds a certificate, number 2, that cannot be read"),
+        ("-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----", "has no certificate in it"),
+        ("missing.pem", "`missing.pem` cannot be read: No such file or directory"),
+        ("missing", "is no PEM, and as the path of a file cannot be read: No such file or directory"),
+        ("der.crt", "`der.crt` is no text, so it is not PEM"),
+        ("empty.pem", "has no certificate in it"),
+        ("folder.d", "`folder.d` is a folder"),
+        ("../outside.pem", "`../outside.pem` lies outside the workspace"),
+        ("/etc/ssl/certs/../../hostname", "lies outside the workspace"),
+        ("link.pem", "`link.pem` lies outside the workspace"),
+        (".git/ca.pem", "`.git/ca.pem` lies inside .git"),
+        ("large.pem", "`large.pem` has more than 4 MiB"),
+        ("MIIB\nsensitive", "is neither PEM nor the path of a file"),
+    ] {
+        let mut job = Job::new(&registry);
+        fs::write(job.outside("outside.pem"), authority().pem()).expect("a file");
+        job.file("dist/app", "").file("der.crt", authority().der()).file("empty.pem", "").folder("folder.d");
+        job.file(".git/ca.pem", authority().pem()).link("link.pem", "../outside.pem");
+        fs::File::create(job.workspace().join("large.pem")).and_then(|file| file.set_len(5 << 20)).expect("a file");
+        let ran = job.input("ca-certificate", given).is_refused(&registry);
+        assert_eq!(ran.errors().len(), 1, "{}", ran.log);
+        ran.says("error: input `ca-certificate`").says(why).does_not_say("sensitive");
+    }
+}
+
+#[test]
+fn a_private_key_is_refused_and_never_shown() {
+    let registry = Registry::start(Persona::default());
+    let identity = Identity::self_signed(&naming(&["localhost"]));
+    let body = identity.key_pem.lines().nth(1).expect("a line").to_owned();
+    let both = format!("{}{}", identity.pem, identity.key_pem);
+    for (given, file) in [(identity.key_pem.as_str(), ""), (&both, ""), ("key.pem", both.as_str())] {
+        let mut job = Job::new(&registry);
+        job.file("dist/app", "").file("key.pem", file).secret(&body).input("ca-certificate", given);
+        let ran = job.is_refused(&registry).says("error: input `ca-certificate` holds a private key");
+        assert!(!ran.masks.iter().any(|mask| mask.contains(&body)), "it does not become a line of the log either");
+    }
+    let mut job = Job::new(&registry);
+    job.file("dist/app", "").secret(&body).input("ca-certificate", &*body).is_refused(&registry);
+}
