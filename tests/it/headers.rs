@@ -60,6 +60,16 @@ fn what_a_server_sends_back_of_a_header_is_taken_out_in_every_form() {
 }
 
 #[test]
+fn a_page_whose_address_has_the_value_of_a_header_is_not_handed_on() {
+    let registry = Registry::start(Persona::default());
+    let value = "0fdc3b5a7e914c2d8f60";
+    let answer = Answer::json(200, format!(r#"{{"html_url":"http://git.example.com/{value}"}}"#));
+    registry.script(Fault::always(Match::version(), Point::Head, Action::Answer(answer)));
+    let ran = job(&registry, &format!("X-Gate: {value}")).secret(value).run().exits_with(0);
+    assert_eq!(ran.outputs["package-url"], format!("{}/alice/-/packages/generic/widget/v1.0.0", registry.url()));
+}
+
+#[test]
 fn short_and_public_values_are_no_secrets() {
     let registry = Registry::start(Persona::default());
     let host = registry.url().trim_start_matches("http://").to_owned();

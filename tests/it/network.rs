@@ -93,12 +93,21 @@ pub(crate) struct TlsFront(Server);
 
 impl TlsFront {
     pub(crate) fn start(identity: Identity, behind: SocketAddr) -> Self {
+        Self::start_with(identity, behind, rustls::DEFAULT_VERSIONS)
+    }
+
+    /// The same, with these versions of TLS alone.
+    pub(crate) fn start_with(
+        identity: Identity,
+        behind: SocketAddr,
+        versions: &[&'static rustls::SupportedProtocolVersion],
+    ) -> Self {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let key = provider.key_provider.load_private_key(identity.key).expect("a key");
         // Not held against each other: a thief has the certificate, but not its key.
         let shown = CertifiedKey::new(vec![identity.certificate], key);
         let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .expect("protocol versions")
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(shown)));

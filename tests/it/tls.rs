@@ -7,6 +7,7 @@ use embedded_registry::{Persona, Registry};
 use rcgen::{BasicConstraints, CertificateParams, IsCa};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::version::{TLS12, TLS13};
 
 use crate::harness::{Job, Ran, says_that_it_is_not_tested};
 use crate::network::{Identity, TlsFront, authority, naming};
@@ -220,10 +221,23 @@ fn for_a_certificate_without_names_the_error_has_the_command_that_makes_a_right_
 
 #[test]
 fn who_has_the_given_certificate_but_not_its_key_is_not_trusted() {
-    let mut thief = Identity::self_signed(&marked_as_authority(naming(&["localhost"])));
-    let pem = thief.pem.clone();
-    thief.key = Identity::self_signed(&naming(&["localhost"])).key;
-    publish(thief, &pem).exits_with(1).says("or it has not the key of its certificate");
+    let registry = Registry::start(Persona::default());
+    for version in [&TLS12, &TLS13] {
+        let owner = Identity::self_signed(&marked_as_authority(naming(&["localhost"])));
+        let mut thief = Identity::self_signed(&naming(&["localhost"]));
+        thief.certificate = owner.certificate.clone();
+        let mut job = Job::new(&registry);
+        job.file("dist/app", "content").input("ca-certificate", &*owner.pem);
+        job.input("version", format!("{:?}", version.version));
+        let publish = |job: &mut Job, identity| {
+            let front = TlsFront::start_with(identity, Job::address_of(&registry), &[version]);
+            job.input("server-url", format!("https://localhost:{}", front.address().port())).run()
+        };
+        publish(&mut job, thief).exits_with(1).says("or it has not the key of its certificate");
+        assert_eq!(registry.requests(), []);
+        publish(&mut job, owner).exits_with(0);
+        registry.forget_requests();
+    }
 }
 
 #[test]
