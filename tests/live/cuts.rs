@@ -4,14 +4,14 @@ use crate::proxy::{Cut, Proxy};
 use crate::server::Package;
 
 /// Over 1 MiB, so that the right to write is asked for before; the servers' limit is seldom under 4.
-const LENGTH: u64 = 3_000_000;
+const LENGTH: usize = 3_000_000;
 
 /// Publishes a file of that length whose first upload is cut there, alone or into a version that another file has made. Returns its
 /// status.
 #[track_caller]
-fn published_though_cut(package: &Package, length: u64, cut: Cut, alone: bool) -> Option<String> {
+fn published_though_cut(package: &Package, length: usize, cut: Cut, alone: bool) -> Option<String> {
     let proxy = Proxy::that_cuts(package, "cut", cut)?;
-    let content: Vec<u8> = (0..length).map(|number| (number % 253) as u8).collect();
+    let content = package.content(length);
     let mut job = package.job();
     job.input("server-url", proxy.url()).file("dist/cut", &content);
     let mut files = vec![("cut", content.as_slice())];

@@ -20,7 +20,7 @@ use crate::server::Package;
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Cut {
     /// When so many bytes of the body have gone to the server, on both sides at once.
-    BodyAt(u64),
+    BodyAt(usize),
     /// When the server has taken the file and said so, which the client never hears.
     Answer,
 }
@@ -115,7 +115,7 @@ impl Shared {
         let mut server = TcpStream::connect(&self.server).await?;
         server.write_all(head.text.as_bytes()).await?;
         if let Some(Cut::BodyAt(bytes)) = cut {
-            copy(&mut (&mut client).take(bytes), &mut server).await?;
+            copy(&mut (&mut client).take(bytes as u64), &mut server).await?;
             self.has_acted.store(true, Ordering::SeqCst);
             client.get_ref().set_zero_linger()?;
             return server.set_zero_linger();

@@ -13,7 +13,7 @@ fn kinds(ran: &Ran) -> BTreeSet<String> {
 #[test]
 fn every_file_is_published_bit_for_bit_and_a_re_run_finds_it_unchanged() {
     let Some(package) = Package::new("publishing and a re-run") else { return };
-    let large: Vec<u8> = (0..3_000_000_u32).map(|number| (number % 251) as u8).collect();
+    let large = package.content(3_000_000);
     let files = [("a.txt", &b"hello\n"[..]), ("app.tar.gz", &large), ("empty", b"")];
     let mut job = package.job();
     for (name, bytes) in files {

@@ -43,7 +43,7 @@ fn jobs_that_make_one_version_at_once_all_publish_their_files() {
 fn one_file_that_many_jobs_publish_at_once_is_there_and_no_failure_of_any() {
     let Some(package) = Package::new("one file of many jobs") else { return };
     let Some(proxy) = Proxy::that_gathers(&package, AT_ONCE) else { return };
-    let content = vec![7; 300_000];
+    let content = package.content(300_000);
     let new_job = |_| {
         let mut job = package.job();
         job.input("server-url", proxy.url()).file("dist/app", &content);
@@ -63,7 +63,8 @@ fn files_of_one_content_that_a_job_publishes_at_once_all_arrive() {
     let Some(package) = Package::new("files of one content") else { return };
     let Some(proxy) = Proxy::that_gathers(&package, AT_ONCE) else { return };
     package.job().file("dist/first", "makes the version").run().exits_with(0);
-    let mut files: Vec<(String, &str)> = (0..AT_ONCE).map(|number| (format!("{number}"), "the same")).collect();
+    let content = package.content(30_000);
+    let mut files: Vec<(String, &[u8])> = (0..AT_ONCE).map(|number| (format!("{number}"), &content[..])).collect();
     let mut job = package.job();
     job.input("server-url", proxy.url()).input("concurrency", AT_ONCE.to_string());
     for (name, content) in &files {
@@ -72,6 +73,6 @@ fn files_of_one_content_that_a_job_publishes_at_once_all_arrive() {
     let ran = job.run().exits_with(0);
     assert!(ran.statuses().values().all(|status| status == "uploaded"), "{}", ran.log);
     assert!(proxy.has_acted(), "the uploads have met");
-    files.push(("first".to_owned(), "makes the version"));
+    files.push(("first".to_owned(), b"makes the version"));
     package.holds(&files);
 }

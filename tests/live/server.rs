@@ -66,6 +66,11 @@ impl Package {
         job
     }
 
+    /// So many bytes that are nowhere else: what a server has stored before, it does not store again.
+    pub(crate) fn content(&self, length: usize) -> Vec<u8> {
+        self.name.bytes().rev().cycle().take(length).collect()
+    }
+
     /// Ends the test where the version has not exactly these files, bit for bit, in its list and in downloads.
     #[track_caller]
     pub(crate) fn holds<N: AsRef<str>, C: AsRef<[u8]>>(&self, files: &[(N, C)]) {
