@@ -189,6 +189,8 @@ impl Shared {
     async fn gather(&self, head: &Head) {
         if let Deed::Gather { expected, arrived } = &self.deed
             && head.method == "PUT"
+            // The question for the right to write is an upload of nothing.
+            && head.body_length > 0
         {
             let mut all = arrived.subscribe();
             arrived.send_modify(|count| *count += 1);
