@@ -78,6 +78,15 @@ impl Sender<'_> {
             if is_final || !self.registry.wait(&mut budget, &error).await {
                 return Err(Failure::new(error.after(budget.tries()), may_be_there));
             }
+            // Without an answer the first look may have come too early: Forgejo 7 was seen to store a file up to a third
+            // of a second after its connection broke.
+            let had_no_answer = matches!(error.cause, Cause::Transport(_));
+            if next == Next::LookFirst
+                && had_no_answer
+                && let Look::Ended(ended) = self.look(file, error, &mut budget).await?
+            {
+                return Ok(ended);
+            }
         }
     }
 

@@ -24,6 +24,35 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use tempfile::TempDir;
 
+/// Names that a server takes, and that something on the way to it might not leave as they are.
+pub(crate) const AWKWARD_NAMES: [&str; 25] = [
+    "a b",
+    "-dash",
+    "a+b",
+    "a#b",
+    "a%b",
+    "%41",
+    "a~b",
+    "a[1]",
+    "a{b}",
+    "x;y",
+    "x=y",
+    "x:y",
+    "(x)",
+    "!x",
+    "a@b",
+    "a$b",
+    "a^b",
+    "a&b",
+    ".hidden",
+    "::set-env name=X::y",
+    "##[add-path]z",
+    "{}",
+    "a  b",
+    "~",
+    "$(id)",
+];
+
 /// A step of a workflow of the repository alice/widget, run on the tag v1.0.0 by alice, with a good token.
 pub(crate) struct Job {
     folder: TempDir,
@@ -53,6 +82,15 @@ pub(crate) struct Ran {
 
 impl Job {
     pub(crate) fn new(registry: &Registry) -> Self {
+        let mut job = Self::on_no_forge();
+        // What a test lets fail once is to be seen to fail.
+        job.input("retries", "0");
+        job.against(registry);
+        job
+    }
+
+    /// The same, on a forge that is yet to be named, and without a token.
+    pub(crate) fn on_no_forge() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         fs::create_dir(folder.path().join("workspace")).expect("a workspace");
         let mut job = Self { folder, variables: BTreeMap::new(), secrets: Vec::new(), outputs_so_far: String::new() };
@@ -69,9 +107,6 @@ impl Job {
         job.variable("GITHUB_REF_NAME", "v1.0.0");
         job.variable("GITHUB_ACTOR", "alice");
         job.input("files", "dist/*");
-        // What a test lets fail once is to be seen to fail.
-        job.input("retries", "0");
-        job.against(registry);
         job
     }
 

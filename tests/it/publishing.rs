@@ -5,7 +5,7 @@ use std::process::Command;
 
 use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry, Request};
 
-use crate::harness::{Job, gather};
+use crate::harness::{AWKWARD_NAMES, Job, gather};
 
 /// Method and path of each request, the paths cut to what tells them apart.
 fn asked(registry: &Registry) -> Vec<String> {
@@ -54,44 +54,17 @@ fn every_file_is_published_bit_for_bit_and_its_url_is_told() {
 
 #[test]
 fn awkward_names_arrive_as_they_are() {
-    let names = [
-        "a b",
-        "-dash",
-        "a+b",
-        "a#b",
-        "a%b",
-        "%41",
-        "a~b",
-        "a[1]",
-        "a{b}",
-        "x;y",
-        "x=y",
-        "x:y",
-        "(x)",
-        "!x",
-        "a@b",
-        "a$b",
-        "a^b",
-        "a&b",
-        ".hidden",
-        "::set-env name=X::y",
-        "##[add-path]z",
-        "{}",
-        "a  b",
-        "~",
-        "$(id)",
-    ];
     let registry = Registry::start(Persona::default());
     let mut job = Job::new(&registry);
-    for name in names {
+    for name in AWKWARD_NAMES {
         job.file(format!("dist/{name}"), name);
     }
     job.input("include-hidden-files", "true").input("files", "dist/*");
     let ran = job.run().exits_with(0);
-    for name in names {
+    for name in AWKWARD_NAMES {
         assert_eq!(registry.read("alice", "widget", "v1.0.0", name).as_deref(), Some(name.as_bytes()), "{name}");
     }
-    assert_eq!(ran.files().len(), names.len());
+    assert_eq!(ran.files().len(), AWKWARD_NAMES.len());
     // A download by anybody's means brings back the same bytes.
     for file in ran.files() {
         let url = file["url"].as_str().expect("a URL");
