@@ -23,7 +23,7 @@ pub(crate) enum Visibility {
 }
 
 /// A user or an organisation.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Account {
     pub(crate) id: u64,
     pub(crate) name: String,
@@ -57,6 +57,7 @@ impl Scope {
     }
 }
 
+#[derive(Clone)]
 struct Token {
     name: &'static str,
     user: u64,
@@ -76,6 +77,7 @@ pub(crate) struct Caller {
 /// Why somebody could not be signed in; the text for `/api/v1`.
 pub(crate) struct Refused(pub(crate) String);
 
+#[derive(Clone)]
 pub(crate) struct Accounts {
     all: Vec<Account>,
     tokens: Vec<Token>,

@@ -1,17 +1,18 @@
 //! Answers, before they are written.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde::Serialize;
 
+use crate::action::Alter;
 use crate::blob::Blob;
-use crate::persona::NO_STORE;
+use crate::persona::{NO_STORE, Persona};
 
 /// An answer that a fault script gives in place of the registry.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The status code.
     pub status: u16,
@@ -50,6 +51,12 @@ impl Answer {
         Self { body: body.into(), ..Self::empty(status) }.header("Content-Type", content_type)
     }
 
+    /// What this server says under `/api/packages` when something of its own goes wrong, such as a full disk.
+    #[must_use]
+    pub fn internal_error(persona: Persona) -> Self {
+        Self::text(500, persona.internal_error())
+    }
+
     /// The same, with this body.
     #[must_use]
     pub fn with_body(self, body: impl Into<Vec<u8>>) -> Self {
@@ -61,6 +68,14 @@ impl Answer {
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut fields = formatter.debug_struct("Answer");
+        fields.field("status", &self.status).field("headers", &self.headers);
+        fields.field("body", &format_args!("b\"{}\"", self.body.escape_ascii())).finish()
     }
 }
 
@@ -138,6 +153,21 @@ impl Reply {
     /// What all of `/api/v1` carries.
     pub(crate) fn uncached(self) -> Self {
         self.header("Cache-Control", NO_STORE)
+    }
+
+    /// Changes a body that is at hand; false if nothing came of it.
+    pub(crate) fn alter(&mut self, alter: &Alter) -> bool {
+        let Body::Bytes(bytes) = &mut self.body else { return false };
+        let before = bytes.clone();
+        alter.apply(bytes);
+        *bytes != before
+    }
+
+    /// Whether it says that the connection ends with it.
+    pub(crate) fn announces_the_end(&self) -> bool {
+        self.headers
+            .iter()
+            .any(|(name, value)| name.eq_ignore_ascii_case("Connection") && value.eq_ignore_ascii_case("close"))
     }
 
     fn length(&self) -> u64 {

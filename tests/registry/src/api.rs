@@ -49,15 +49,21 @@ impl Packages<'_> {
     }
 }
 
-/// Answers a request under `/api/v1`.
-pub(crate) fn answer(shared: &Shared, head: &Head, segments: &[String], body: &[u8]) -> Reply {
-    answer_or_refuse(shared, head, segments, body).unwrap_or_else(|refusal| refusal).uncached()
+/// Answers a request under `/api/v1`, as before so many changes.
+pub(crate) fn answer(shared: &Shared, head: &Head, segments: &[String], body: &[u8], lag: usize) -> Reply {
+    let answer = |state: &mut State| answer_or_refuse(shared, state, head, segments, body);
+    shared.world.before(lag, answer).unwrap_or_else(|refusal| refusal).uncached()
 }
 
-fn answer_or_refuse(shared: &Shared, head: &Head, segments: &[String], body: &[u8]) -> Result<Reply, Reply> {
+fn answer_or_refuse(
+    shared: &Shared,
+    state: &mut State,
+    head: &Head,
+    segments: &[String],
+    body: &[u8],
+) -> Result<Reply, Reply> {
     let segments: Vec<&str> = segments.iter().skip(2).map(String::as_str).collect();
     let question = understand(shared.options.persona, &head.method, &segments)?;
-    let mut state = shared.world.state();
     let token = head.query_value("token");
     let caller = state
         .accounts
@@ -73,13 +79,13 @@ fn answer_or_refuse(shared: &Shared, head: &Head, segments: &[String], body: &[u
             let account = state.accounts.get(caller.user);
             Ok(Reply::json(200, &json::User { login: account.name.clone() }))
         }
-        Question::Rename(name) => rename(shared, &mut state, caller, name, body),
+        Question::Rename(name) => rename(shared, state, caller, name, body),
         Question::Packages(owner, question) => {
             let unknown = error(shared, 404, &format!("user redirect does not exist [name: {owner}]"));
             let required = if head.method == "GET" { "read:package" } else { "write:package" };
             demand_scope(shared, caller, required)?;
-            let owner = packages::owner(shared, &state, head, owner, unknown)?.id;
-            about_packages(shared, &mut state, head, caller, owner, &question)
+            let owner = packages::owner(shared, state, head, owner, unknown)?.id;
+            about_packages(shared, state, head, caller, owner, &question)
         }
     }
 }
@@ -233,7 +239,7 @@ fn change(shared: &Shared, state: &mut State, owner: u64, name: &str, question: 
             None => Err(error(shared, 400, "invalid argument")),
         },
         _ => {
-            package.versions.clear();
+            state.packages.delete_package(owner, name);
             Ok(Reply::empty(204))
         }
     }

@@ -1,17 +1,16 @@
 //! Scripts of what goes wrong: which request, at which point, in which way.
 
-use std::fmt;
 use std::sync::{Arc, Mutex};
 
-use crate::answer::Answer;
+use crate::action::Action;
 use crate::guard::Guard as _;
 use crate::http::Head;
-use crate::world::World;
 
 /// Something that goes wrong, or happens, during a request.
 ///
-/// Of several faults for the same point of a request the oldest that has turns left acts, after the hooks that are
-/// older still, and only their turns are used up; faults for different points do not know of each other.
+/// Of several faults for the same point of a request those act that have turns left, oldest first, up to the first that
+/// ends the request's course, and only their turns are used up. Hooks, pauses and what changes the world or the answer
+/// let it go on. Faults for different points do not know of each other.
 #[derive(Clone, Debug)]
 pub struct Fault {
     /// Which requests it is about.
@@ -20,7 +19,7 @@ pub struct Fault {
     pub at: Point,
     /// What happens.
     pub action: Action,
-    /// On how many requests it acts; `usize::MAX` means on all.
+    /// On how many requests it acts, or might if they get as far as its point; `usize::MAX` means on all.
     pub times: usize,
     /// How many matching requests pass first, those not counted that an older fault acts on at this point.
     pub skip: usize,
@@ -173,6 +172,10 @@ impl Match {
 /// A point in the course of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Point {
+    /// A connection was accepted, and nothing was read from it. There is no request yet that could be matched: faults
+    /// with [`Match::any`] act here, on connections in place of requests, and others never do. An
+    /// [`Action::Answer`] is given unasked and closes the connection.
+    Accept,
     /// The head was read, nothing of the body was (beyond what came in the same packet), nobody was asked who he is.
     Head,
     /// So many bytes of the body were read. Nothing happens if the body is shorter, or is not read that far.
@@ -185,76 +188,112 @@ pub enum Point {
     AnswerByte(u64),
 }
 
-/// What a hook does.
-pub type Hook = Arc<dyn Fn(&World) + Send + Sync>;
-
-/// What happens at a point.
-#[derive(Clone)]
-pub enum Action {
-    /// The connection is reset: the client meets an error, whatever was sent before may be lost.
-    Reset,
-    /// The connection is closed. If the client has sent more than was read, the system makes a reset of it.
-    Close,
-    /// Nothing more happens until the client gives up or the registry stops.
-    Hang,
-    /// Another answer. Where the body was not read, at most 256 KiB of it are read and thrown away, as a Go server
-    /// would; if there is more, the connection is closed at once, so that a client that still sends meets a reset.
-    /// Within an answer ([`Point::AnswerByte`]) it closes the connection.
-    Answer(Answer),
-    /// Other bytes are stored than were sent, behind a good answer: a broken store. The point does not matter.
-    StoreOtherBytes,
-    /// The hook is called, and the request goes on. It may change the world, and may block.
-    Then(Hook),
-}
-
-impl Action {
-    /// [`Action::Then`], from a closure.
-    pub fn then(hook: impl Fn(&World) + Send + Sync + 'static) -> Self {
-        Self::Then(Arc::new(hook))
-    }
-}
-
-impl fmt::Debug for Action {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Reset => formatter.write_str("Reset"),
-            Self::Close => formatter.write_str("Close"),
-            Self::Hang => formatter.write_str("Hang"),
-            Self::Answer(answer) => formatter.debug_tuple("Answer").field(answer).finish(),
-            Self::StoreOtherBytes => formatter.write_str("StoreOtherBytes"),
-            Self::Then(_) => formatter.write_str("Then(..)"),
-        }
-    }
-}
-
+/// The faults of a registry, and what became of them.
 #[derive(Default)]
-pub(crate) struct Faults(Mutex<Vec<Fault>>);
+pub(crate) struct Faults {
+    script: Mutex<Vec<Scripted>>,
+    acted: Mutex<Vec<Fault>>,
+}
+
+struct Scripted {
+    fault: Arc<Fault>,
+    times: usize,
+    skip: usize,
+}
+
+/// A fault that a request or a connection has still before it.
+#[derive(Clone)]
+pub(crate) struct Pending {
+    pub(crate) at: Point,
+    pub(crate) action: Action,
+    /// None if it has acted on this request already.
+    fault: Option<Arc<Fault>>,
+}
+
+impl Pending {
+    /// What follows when it has acted.
+    pub(crate) fn next(&self) -> Option<Self> {
+        let Action::Pause { pause, every, times } = self.action else { return None };
+        let every = every.max(1);
+        let at = match self.at {
+            Point::RequestByte(byte) => Point::RequestByte(byte.saturating_add(every)),
+            Point::AnswerByte(byte) => Point::AnswerByte(byte.saturating_add(every)),
+            _ => return None,
+        };
+        (times > 1).then(|| Self { at, action: Action::Pause { pause, every, times: times - 1 }, fault: None })
+    }
+}
 
 impl Faults {
     pub(crate) fn add(&self, fault: Fault) {
-        self.0.guard().push(fault);
+        let (times, skip) = (fault.times, fault.skip);
+        self.script.guard().push(Scripted { fault: Arc::new(fault), times, skip });
     }
 
     pub(crate) fn clear(&self) {
-        self.0.guard().clear();
+        self.script.guard().clear();
+    }
+
+    /// Notes that a fault acts.
+    pub(crate) fn note(&self, pending: &Pending) {
+        if let Some(fault) = &pending.fault {
+            self.acted.guard().push(Fault::clone(fault));
+        }
+    }
+
+    pub(crate) fn acted(&self) -> Vec<Fault> {
+        self.acted.guard().clone()
+    }
+
+    /// What is to happen to this connection before it is read from.
+    pub(crate) fn take_for_connection(&self) -> Vec<Pending> {
+        self.take(|fault| fault.at == Point::Accept && fault.on == Match::any())
     }
 
     /// What is to happen during this request.
-    pub(crate) fn take(&self, head: &Head, call: Option<Call>) -> Vec<(Point, Action)> {
-        let mut taken: Vec<(Point, Action)> = Vec::new();
-        for fault in self.0.guard().iter_mut().filter(|fault| fault.times > 0 && fault.on.fits(head, call)) {
-            if taken.iter().any(|(point, action)| *point == fault.at && !matches!(action, Action::Then(_))) {
+    pub(crate) fn take_for_request(&self, head: &Head, call: Option<Call>) -> Vec<Pending> {
+        self.take(|fault| fault.at != Point::Accept && fault.on.fits(head, call))
+    }
+
+    fn take(&self, fits: impl Fn(&Fault) -> bool) -> Vec<Pending> {
+        let mut taken: Vec<Pending> = Vec::new();
+        for entry in self.script.guard().iter_mut().filter(|entry| entry.times > 0 && fits(&entry.fault)) {
+            let (at, action) = (entry.fault.at, &entry.fault.action);
+            if taken.iter().any(|older| older.at == at && !older.action.lets_go_on()) {
                 continue;
             }
-            if fault.skip > 0 {
-                fault.skip -= 1;
+            if entry.skip > 0 {
+                entry.skip -= 1;
                 continue;
             }
-            if fault.times != usize::MAX {
-                fault.times -= 1;
+            if entry.times != usize::MAX {
+                entry.times -= 1;
             }
-            taken.push((fault.at, fault.action.clone()));
+            taken.push(Pending { at, action: action.clone(), fault: Some(Arc::clone(&entry.fault)) });
         }
         taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Action, Pending, Point};
+
+    #[test]
+    fn a_drip_waits_before_each_of_its_pieces_and_elsewhere_once() {
+        for at in [Point::AnswerByte, Point::RequestByte] {
+            let mut points = Vec::new();
+            let action = Action::drip(3, 10, Duration::ZERO);
+            let mut pending = Some(Pending { at: at(5), action, fault: None });
+            while let Some(now) = pending {
+                points.push(now.at);
+                pending = now.next();
+            }
+            assert_eq!(points, [at(5), at(15), at(25)]);
+        }
+        let once = Pending { at: Point::Head, action: Action::drip(3, 10, Duration::ZERO), fault: None };
+        assert!(once.next().is_none());
     }
 }

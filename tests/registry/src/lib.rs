@@ -24,11 +24,13 @@
 //! and write:package), `alice_all` and `root_all` (everything), and each user's password, such as `alice_password`.
 //!
 //! # Layout
-//! `server` takes a request through its course, with the faults at its points; `http` reads requests and `answer` shapes
-//! what is written; `packages` and `api` are the two families of paths; `accounts`, `store` and `blob` hold what there
+//! `listener` accepts connections, and `server` takes their requests through their course, with the faults at its points:
+//! `fault` says which and where, `action` what they do. `race` is where first uploads meet. `http` reads requests and
+//! `answer` shapes what is written; `packages` and `api` are the two families of paths; `accounts`, `store` and `blob` hold what there
 //! is, behind the lock of `world`; `persona` is where servers differ.
 
 mod accounts;
+mod action;
 mod answer;
 mod api;
 mod blob;
@@ -37,10 +39,12 @@ mod guard;
 mod hex;
 mod http;
 mod json;
+mod listener;
 mod log;
 mod names;
 mod packages;
 mod persona;
+mod race;
 mod server;
 mod store;
 mod time;
@@ -54,12 +58,17 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::oneshot;
 
+pub use action::{Action, Alter, Hook};
 pub use answer::Answer;
-pub use fault::{Action, Call, Fault, Hook, Match, Point};
+pub use fault::{Call, Fault, Match, Point};
 pub use log::{Request, max_in_flight};
 pub use persona::Persona;
 pub use world::World;
 
+use fault::Faults;
+use listener::Door;
+use log::Log;
+use race::Race;
 use server::Shared;
 
 /// How a registry is set up.
@@ -130,14 +139,22 @@ impl Registry {
         listener.set_nonblocking(true).expect("sockets can be made non-blocking");
         let address = listener.local_addr().expect("a bound socket has an address");
         let base = format!("http://{address}{}", options.path_prefix);
-        let (log, faults) = (log::Log::default(), fault::Faults::default());
-        let shared = Arc::new(Shared { base, world: World::new(&options), log, faults, options });
+        let (door, commands) = Door::new();
+        let shared = Arc::new(Shared {
+            base,
+            world: World::new(&options),
+            log: Log::default(),
+            faults: Faults::default(),
+            race: Race::default(),
+            door,
+            options,
+        });
         let (stop, stopped) = oneshot::channel();
         let served = Arc::clone(&shared);
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build();
             let runtime = runtime.expect("a runtime can be built");
-            runtime.block_on(server::serve(listener, served, stopped));
+            runtime.block_on(listener::serve(listener, served, commands, stopped));
             // A hook that waits for what never comes must not hold up a test that failed.
             runtime.shutdown_timeout(Duration::from_secs(2));
         });
@@ -191,7 +208,7 @@ impl Registry {
         self.world().read(owner, package, version, file)
     }
 
-    /// Where the bytes of a file lie, to compare large ones. They go with the file and with the registry.
+    /// Where the bytes of a file lie, to compare large ones. They go with the registry.
     #[must_use]
     pub fn path_of(&self, owner: &str, package: &str, version: &str, file: &str) -> Option<PathBuf> {
         self.world().path_of(owner, package, version, file)
@@ -235,9 +252,27 @@ impl Registry {
         self.shared.faults.add(fault);
     }
 
-    /// Lets nothing go wrong any more.
+    /// Lets nothing go wrong any more on requests that are still to come. What has acted stays known.
     pub fn clear_script(&self) {
         self.shared.faults.clear();
+    }
+
+    /// The faults that have acted, as they were scripted and in the order in which they did; each as often as there were
+    /// requests or connections that it acted on. A fault whose point was not reached, or that changed nothing, has not.
+    #[must_use]
+    pub fn acted(&self) -> Vec<Fault> {
+        self.shared.faults.acted()
+    }
+
+    /// Leaves off listening: new connections are refused, idle ones end, and others end after the request they are busy
+    /// with. The port stays the registry's.
+    pub fn stop_listening(&self) {
+        self.shared.door.listen(false);
+    }
+
+    /// Listens again, where nobody did.
+    pub fn listen_again(&self) {
+        self.shared.door.listen(true);
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::accounts::{Access, Account, Caller, Visibility};
-use crate::answer::Reply;
+use crate::answer::{Answer, Reply};
 use crate::blob::Blob;
 use crate::http::Head;
 use crate::names;
@@ -53,17 +53,16 @@ pub(crate) fn store(shared: &Shared, upload: &Upload, blob: Blob) -> Reply {
 }
 
 pub(crate) fn internal_error(shared: &Shared) -> Reply {
-    Reply::text(500, shared.options.persona.internal_error())
+    Answer::internal_error(shared.options.persona).into()
 }
 
-/// Everything but the upload.
-pub(crate) fn answer(shared: &Shared, head: &Head, segments: &[String]) -> Reply {
-    answer_or_refuse(shared, head, segments).unwrap_or_else(|refusal| refusal)
+/// Everything but the upload, as before so many changes.
+pub(crate) fn answer(shared: &Shared, head: &Head, segments: &[String], lag: usize) -> Reply {
+    shared.world.before(lag, |state| answer_or_refuse(shared, state, head, segments).unwrap_or_else(|refusal| refusal))
 }
 
-fn answer_or_refuse(shared: &Shared, head: &Head, segments: &[String]) -> Result<Reply, Reply> {
-    let mut state = shared.world.state();
-    let caller = sign_in(shared, &state, head)?;
+fn answer_or_refuse(shared: &Shared, state: &mut State, head: &Head, segments: &[String]) -> Result<Reply, Reply> {
+    let caller = sign_in(shared, state, head)?;
     let [_, _, owner_name, kind, package, version, rest @ ..] = segments else { return Err(Reply::no_route()) };
     if kind != "generic" || rest.len() > 1 {
         return Err(Reply::no_route());
@@ -75,8 +74,8 @@ fn answer_or_refuse(shared: &Shared, head: &Head, segments: &[String]) -> Result
         ("DELETE", _) => Access::Write,
         _ => return Err(Reply::wrong_method("DELETE")),
     };
-    let owner = owner(shared, &state, head, owner_name, Reply::text(404, "Not found.\n"))?;
-    demand(shared, &state, caller, owner, access)?;
+    let owner = owner(shared, state, head, owner_name, Reply::text(404, "Not found.\n"))?;
+    demand(shared, state, caller, owner, access)?;
     let owner = owner.id;
     let unknown = || Reply::text(404, "package does not exist");
     let Some((_, found)) = state.packages.version(owner, package, version) else { return Err(unknown()) };

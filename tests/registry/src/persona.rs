@@ -228,6 +228,11 @@ impl Persona {
         self.is_gitea_1_26()
     }
 
+    /// Whether first uploads to a version fail when another creates it at that moment (`burst-new`).
+    pub(crate) fn first_uploads_race(self) -> bool {
+        matches!(self, Gitea1_22Postgres | Gitea1_24Postgres)
+    }
+
     /// How many characters a name may have before the database refuses it (`name:a*256`); SQLite takes all.
     pub(crate) fn column_limit(self) -> Option<usize> {
         matches!(self, Gitea1_22Postgres | Gitea1_24Postgres | Gitea1_26Postgres).then_some(255)

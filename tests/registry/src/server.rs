@@ -1,18 +1,20 @@
-//! The server: connections, and what one request goes through.
+//! What connections and requests go through.
 
 use std::io::{self, Read as _, Seek as _, SeekFrom};
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt as _;
-use tokio::sync::oneshot;
+use tokio::net::TcpStream;
 
+use crate::action::Action;
 use crate::answer::{Answer, Body, Reply};
 use crate::blob::{Spool, first_part};
-use crate::fault::{Action, Call, Faults, Point};
+use crate::fault::{Call, Faults, Pending, Point};
 use crate::http::{Connection, Head, Left, PIECE};
+use crate::listener::{Door, Epoch};
 use crate::log::Log;
+use crate::race::Race;
 use crate::world::World;
 use crate::{Options, api, packages};
 
@@ -23,6 +25,8 @@ pub(crate) struct Shared {
     pub(crate) world: World,
     pub(crate) log: Log,
     pub(crate) faults: Faults,
+    pub(crate) race: Race,
+    pub(crate) door: Door,
 }
 
 /// Go reads this much of a body that nobody wanted, to keep the connection (net/http, maxPostHandlerReadBytes).
@@ -33,28 +37,28 @@ const BEFORE_RESET: Duration = Duration::from_millis(500);
 /// Bodies that are no uploads: names of users.
 const SMALL_BODY: usize = 64 * 1024;
 
-/// Serves until the sender of `stop` goes.
-pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>, stop: oneshot::Receiver<()>) {
-    let listener = tokio::net::TcpListener::from_std(listener).expect("the listener is not blocking");
-    let accept = async {
-        loop {
-            match listener.accept().await {
-                Ok((stream, _)) => {
-                    tokio::spawn(serve_connection(Connection::new(stream), Arc::clone(&shared)));
-                }
-                // Out of file descriptors, most likely; some will come back.
-                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+/// Serves a connection until one side ends it, or nobody listens any more.
+pub(crate) async fn serve_connection(stream: TcpStream, shared: Arc<Shared>, faults: Vec<Pending>, mut epoch: Epoch) {
+    let mut connection = Connection::new(stream);
+    for pending in faults {
+        shared.faults.note(&pending);
+        match act(&shared, &mut connection, pending.action).await {
+            Ok(()) => {}
+            Err(Stop::End(end)) => return leave(connection, end).await,
+            Err(Stop::Answer(answer)) => {
+                let body = answer.body.clone();
+                let _ = connection.write(&[Reply::from(answer).head(true), body].concat()).await;
+                return leave(connection, End::CloseSoftly).await;
             }
         }
-    };
-    tokio::select! {
-        () = accept => {}
-        _ = stop => {}
     }
-}
-
-async fn serve_connection(mut connection: Connection, shared: Arc<Shared>) {
-    while let Ok(Some(head)) = connection.read_head().await {
+    loop {
+        let head = tokio::select! {
+            biased;
+            () = epoch.ends() => return,
+            head = connection.read_head() => head,
+        };
+        let Ok(Some(head)) = head else { return };
         let parsed = head.and_then(|head| head.body().map(|left| (head, left)));
         let Ok((head, left)) = parsed else {
             let reply = Reply::go_error(400, "400 Bad Request");
@@ -66,18 +70,51 @@ async fn serve_connection(mut connection: Connection, shared: Arc<Shared>) {
         shared.log.finish(exchange.id, None);
         match ended {
             End::KeepAlive => {}
-            End::Close => return,
-            End::CloseSoftly => {
-                let _ = connection.stream.shutdown().await;
-                tokio::time::sleep(BEFORE_RESET).await;
-                return;
-            }
-            End::Reset => {
-                let _ = connection.stream.set_zero_linger();
-                return;
-            }
+            ended => return leave(connection, ended).await,
         }
     }
+}
+
+async fn leave(mut connection: Connection, end: End) {
+    match end {
+        End::KeepAlive | End::Close => {}
+        End::CloseSoftly => {
+            let _ = connection.stream.shutdown().await;
+            tokio::time::sleep(BEFORE_RESET).await;
+        }
+        End::Reset => {
+            let _ = connection.stream.set_zero_linger();
+        }
+    }
+}
+
+/// Lets an action act where it is; an error if the request, or the connection, does not go on.
+async fn act(shared: &Arc<Shared>, connection: &mut Connection, action: Action) -> Result<(), Stop> {
+    match action {
+        Action::Reset => return Err(Stop::End(End::Reset)),
+        Action::Close => return Err(Stop::End(End::Close)),
+        Action::Answer(answer) => return Err(Stop::Answer(answer)),
+        Action::Raw(bytes) => {
+            connection.write(&bytes).await?;
+            return Err(Stop::End(End::Close));
+        }
+        Action::Hang => {
+            connection.until_closed().await;
+            return Err(Stop::End(End::Close));
+        }
+        Action::Pause { pause, .. } => tokio::time::sleep(pause).await,
+        Action::StopListening(time) => {
+            tokio::task::block_in_place(|| shared.door.listen(false));
+            let shared = Arc::clone(shared);
+            tokio::spawn(async move {
+                tokio::time::sleep(time).await;
+                tokio::task::block_in_place(|| shared.door.listen(true));
+            });
+        }
+        Action::Then(hook) => tokio::task::block_in_place(|| hook(&shared.world)),
+        Action::StoreOtherBytes | Action::Lag(_) | Action::Alter(_) => {}
+    }
+    Ok(())
 }
 
 /// How a request leaves its connection.
@@ -104,12 +141,12 @@ impl From<io::Error> for Stop {
 
 /// One request and its answer.
 struct Exchange<'a> {
-    shared: &'a Shared,
+    shared: &'a Arc<Shared>,
     connection: &'a mut Connection,
     head: Head,
     id: u64,
     segments: Option<Vec<String>>,
-    faults: Vec<(Point, Action)>,
+    faults: Vec<Pending>,
     left: Left,
     body_read: u64,
     /// The client waits for `100 Continue` before it sends its body.
@@ -117,21 +154,22 @@ struct Exchange<'a> {
 }
 
 impl<'a> Exchange<'a> {
-    fn new(shared: &'a Shared, connection: &'a mut Connection, head: Head, left: Left) -> Self {
+    fn new(shared: &'a Arc<Shared>, connection: &'a mut Connection, head: Head, left: Left) -> Self {
         let segments = head.segments(&shared.options.path_prefix);
         let call = segments.as_deref().and_then(Call::of);
         let continue_awaited = head.expects_continue() && left != Left::Length(0);
-        let faults = shared.faults.take(&head, call);
+        let faults = shared.faults.take_for_request(&head, call);
         let id = shared.log.start(&head);
         Self { shared, connection, head, id, segments, faults, left, body_read: 0, continue_awaited }
     }
 
     async fn run(&mut self) -> End {
-        let (reply, scripted) = match self.respond().await {
+        let (mut reply, scripted) = match self.respond().await {
             Ok(reply) => (reply, false),
             Err(Stop::Answer(answer)) => (Reply::from(answer), true),
             Err(Stop::End(end)) => return end,
         };
+        self.apply(|action| matches!(action, Action::Alter(alter) if reply.alter(alter)));
         match self.send(reply, scripted).await {
             Ok(end) | Err(Stop::End(end)) => end,
             Err(Stop::Answer(_)) => End::Close,
@@ -151,12 +189,14 @@ impl<'a> Exchange<'a> {
             }
             ["api", "packages", ..] => {
                 self.reach(Point::BeforeStore).await?;
-                packages::answer(shared, &self.head, &segments)
+                let lag = self.lag();
+                packages::answer(shared, &self.head, &segments, lag)
             }
             ["api", "v1", ..] => {
                 let body = self.small_body().await?;
                 self.reach(Point::BeforeStore).await?;
-                api::answer(shared, &self.head, &segments, &body)
+                let lag = self.lag();
+                api::answer(shared, &self.head, &segments, &body, lag)
             }
             ["api", "forgejo", "v1", "version"] => match shared.options.persona.forgejo_version() {
                 Some((kind, body)) => {
@@ -171,8 +211,9 @@ impl<'a> Exchange<'a> {
     }
 
     async fn upload(&mut self, upload: &packages::Upload) -> Result<Reply, Stop> {
-        let broken = self.faults.iter().any(|(_, action)| matches!(action, Action::StoreOtherBytes));
-        let mut spool = Spool::new(broken)?;
+        let shared = self.shared;
+        let runner = shared.options.persona.first_uploads_race().then(|| shared.race.enter(&upload.place));
+        let mut spool = Spool::new(self.has(|action| matches!(action, Action::StoreOtherBytes)))?;
         let mut piece = Vec::new();
         while self.read_piece(&mut piece).await? {
             spool.write(&piece)?;
@@ -189,10 +230,17 @@ impl<'a> Exchange<'a> {
         } else {
             Some(blob)
         };
-        let reply = match blob {
-            Some(blob) => packages::store(self.shared, upload, blob),
-            None => packages::internal_error(self.shared),
+        let reply = match (blob, &runner) {
+            (Some(blob), None) => packages::store(shared, upload, blob),
+            (Some(blob), Some(runner)) => {
+                let store = || packages::store(shared, upload, blob);
+                let stored = runner.store(|| shared.world.has_version(&upload.place), store).await;
+                stored.unwrap_or_else(|| packages::internal_error(shared))
+            }
+            (None, _) => packages::internal_error(shared),
         };
+        drop(runner);
+        self.apply(|action| matches!(action, Action::StoreOtherBytes) && reply.status == 201);
         self.reach(Point::AfterStore).await?;
         Ok(reply)
     }
@@ -212,9 +260,9 @@ impl<'a> Exchange<'a> {
         }
         self.reach(Point::RequestByte(self.body_read)).await?;
         let mut limit = PIECE;
-        for (point, _) in &self.faults {
-            if let Point::RequestByte(byte) = point
-                && *byte > self.body_read
+        for pending in &self.faults {
+            if let Point::RequestByte(byte) = pending.at
+                && byte > self.body_read
             {
                 limit = usize::try_from(byte - self.body_read).map_or(limit, |distance| limit.min(distance));
             }
@@ -227,20 +275,44 @@ impl<'a> Exchange<'a> {
 
     /// Lets the faults for this point act, if there are any.
     async fn reach(&mut self, point: Point) -> Result<(), Stop> {
-        while let Some(index) = self.faults.iter().position(|(at, _)| *at == point) {
-            match self.faults.remove(index).1 {
-                Action::Reset => return Err(Stop::End(End::Reset)),
-                Action::Close => return Err(Stop::End(End::Close)),
-                Action::Answer(answer) => return Err(Stop::Answer(answer)),
-                Action::StoreOtherBytes => {}
-                Action::Hang => {
-                    self.connection.until_closed().await;
-                    return Err(Stop::End(End::Close));
-                }
-                Action::Then(hook) => tokio::task::block_in_place(|| hook(&self.shared.world)),
-            }
+        let is_due = |pending: &Pending| pending.at == point && !pending.action.is_about_the_whole();
+        while let Some(index) = self.faults.iter().position(is_due) {
+            let pending = self.faults.remove(index);
+            self.shared.faults.note(&pending);
+            self.faults.extend(pending.next());
+            act(self.shared, self.connection, pending.action).await?;
         }
         Ok(())
+    }
+
+    fn has(&self, is_meant: impl Fn(&Action) -> bool) -> bool {
+        self.faults.iter().any(|pending| is_meant(&pending.action))
+    }
+
+    /// Takes the faults whose action could be applied, and notes that they acted.
+    fn apply(&mut self, mut apply: impl FnMut(&Action) -> bool) {
+        self.faults.retain(|pending| {
+            let applied = apply(&pending.action);
+            if applied {
+                self.shared.faults.note(pending);
+            }
+            !applied
+        });
+    }
+
+    /// How many changes this request does not know of yet.
+    fn lag(&mut self) -> usize {
+        let mut lag = 0;
+        if matches!(self.head.method.as_str(), "GET" | "HEAD") && self.shared.world.state().packages.have_changed() {
+            self.apply(|action| match action {
+                Action::Lag(changes) => {
+                    lag = lag.max(*changes);
+                    true
+                }
+                _ => false,
+            });
+        }
+        lag
     }
 
     /// Deals with a body that nobody wanted, as Go's server does; true if the connection can be used again.
@@ -260,7 +332,7 @@ impl<'a> Exchange<'a> {
         let body_is_dealt_with = self.drop_body().await?;
         let asks_to_close =
             self.head.is_http_1_0 || self.head.header("Connection").is_some_and(|it| it.eq_ignore_ascii_case("close"));
-        let close = asks_to_close || !body_is_dealt_with;
+        let close = asks_to_close || reply.announces_the_end() || !body_is_dealt_with;
         let has_body = self.head.method != "HEAD" && !matches!(reply.status, 204 | 304);
         let mut head = reply.head(close);
         match &reply.body {
@@ -296,7 +368,7 @@ impl<'a> Exchange<'a> {
     }
 
     fn cuts_answer(&self) -> bool {
-        self.faults.iter().any(|(point, _)| matches!(point, Point::AnswerByte(_)))
+        self.faults.iter().any(|pending| matches!(pending.at, Point::AnswerByte(_)))
     }
 
     async fn send_pieces(
@@ -310,9 +382,9 @@ impl<'a> Exchange<'a> {
         loop {
             self.reach(Point::AnswerByte(sent)).await?;
             let mut limit = (length - sent).min(PIECE as u64);
-            for (point, _) in &self.faults {
-                if let Point::AnswerByte(byte) = point
-                    && *byte > sent
+            for pending in &self.faults {
+                if let Point::AnswerByte(byte) = pending.at
+                    && byte > sent
                 {
                     limit = limit.min(byte - sent);
                 }
@@ -321,7 +393,7 @@ impl<'a> Exchange<'a> {
             bytes.by_ref().take(limit).read_to_end(&mut piece)?;
             sent += piece.len() as u64;
             let is_last = sent >= length;
-            let cut_at_end = self.faults.iter().any(|(point, _)| *point == Point::AnswerByte(length));
+            let cut_at_end = self.faults.iter().any(|pending| pending.at == Point::AnswerByte(length));
             if is_last && !cut_at_end {
                 self.shared.log.finish(self.id, Some(status));
             }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::blob::Blob;
 
+#[derive(Clone)]
 pub(crate) struct Package {
     pub(crate) owner: u64,
     pub(crate) name: String,
@@ -11,6 +12,7 @@ pub(crate) struct Package {
     pub(crate) versions: Vec<Version>,
 }
 
+#[derive(Clone)]
 pub(crate) struct Version {
     pub(crate) id: u64,
     pub(crate) name: String,
@@ -21,11 +23,25 @@ pub(crate) struct Version {
     pub(crate) files: Vec<File>,
 }
 
+#[derive(Clone)]
 pub(crate) struct File {
     pub(crate) id: u64,
     pub(crate) name: String,
     pub(crate) created: u64,
     pub(crate) blob: Arc<Blob>,
+    /// The number of the change that added it.
+    added: u64,
+}
+
+/// A file that was deleted.
+struct Gone {
+    owner: u64,
+    package: String,
+    /// The version it was in, without files.
+    version: Version,
+    file: File,
+    /// The number of the change that removed it.
+    removed: u64,
 }
 
 /// Where a file belongs. Names are unique without regard to case; the first spelling stays.
@@ -46,6 +62,9 @@ pub(crate) struct Packages {
     rows: Vec<Package>,
     last_version: u64,
     last_file: u64,
+    /// How many times files were added or removed.
+    changes: u64,
+    gone: Vec<Gone>,
 }
 
 fn same(left: &str, right: &str) -> bool {
@@ -88,27 +107,76 @@ impl Packages {
             return Err(Duplicate);
         }
         self.last_file += 1;
-        files.push(File { id: self.last_file, name: place.file.clone(), created: now, blob });
+        self.changes += 1;
+        files.push(File { id: self.last_file, name: place.file.clone(), created: now, blob, added: self.changes });
         Ok(())
     }
 
-    pub(crate) fn delete_version(&mut self, owner: u64, package: &str, version: &str) -> bool {
-        let Some(package) = self.package_mut(owner, package) else { return false };
-        let before = package.versions.len();
-        package.versions.retain(|candidate| !same(&candidate.name, version));
-        package.versions.len() < before
+    pub(crate) fn delete_package(&mut self, owner: u64, package: &str) {
+        self.remove(owner, package, |_, _| true);
     }
 
-    /// The last file takes its version with it.
+    pub(crate) fn delete_version(&mut self, owner: u64, package: &str, version: &str) {
+        self.remove(owner, package, |candidate, _| same(&candidate.name, version));
+    }
+
+    /// The last file takes its version with it. False if it is not there.
     pub(crate) fn delete_file(&mut self, place: &Place) -> bool {
-        let Some(package) = self.package_mut(place.owner, &place.package) else { return false };
-        let version = package.versions.iter_mut().find(|version| same(&version.name, &place.version));
-        let Some(version) = version else { return false };
-        let before = version.files.len();
-        version.files.retain(|file| !same(&file.name, &place.file));
-        let deleted = version.files.len() < before;
-        package.versions.retain(|version| !version.files.is_empty());
-        deleted
+        self.remove(place.owner, &place.package, |version, file| {
+            same(&version.name, &place.version) && same(&file.name, &place.file)
+        })
+    }
+
+    /// Removes files, and versions that are left without; false if there were none of these files.
+    fn remove(&mut self, owner: u64, name: &str, is_meant: impl Fn(&Version, &File) -> bool) -> bool {
+        let before = self.gone.len();
+        let removed = self.changes + 1;
+        let Some(index) = self.rows.iter().position(|row| row.owner == owner && same(&row.name, name)) else {
+            return false;
+        };
+        let row = &mut self.rows[index];
+        for version in &mut row.versions {
+            let files = std::mem::take(&mut version.files);
+            let (meant, kept): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| is_meant(version, file));
+            let gone = meant.into_iter().map(|file| {
+                let (package, version) = (row.name.clone(), version.clone());
+                Gone { owner, package, version, file, removed }
+            });
+            self.gone.extend(gone);
+            version.files = kept;
+        }
+        row.versions.retain(|version| !version.files.is_empty());
+        let any = self.gone.len() > before;
+        self.changes += u64::from(any);
+        any
+    }
+
+    /// Everything as it was before so many of the latest changes.
+    pub(crate) fn before(&self, changes: usize) -> Self {
+        let then = self.changes.saturating_sub(changes as u64);
+        let mut rows = self.rows.clone();
+        for gone in self.gone.iter().filter(|gone| gone.removed > then) {
+            let row = rows.iter_mut().find(|row| row.owner == gone.owner && same(&row.name, &gone.package));
+            let Some(row) = row else { continue };
+            let index = row.versions.iter().position(|version| version.id == gone.version.id).unwrap_or_else(|| {
+                row.versions.push(gone.version.clone());
+                row.versions.len() - 1
+            });
+            row.versions[index].files.push(gone.file.clone());
+        }
+        for row in &mut rows {
+            for version in &mut row.versions {
+                version.files.retain(|file| file.added <= then);
+                version.files.sort_by_key(|file| file.id);
+            }
+            row.versions.retain(|version| !version.files.is_empty());
+        }
+        Self { rows, changes: then, ..Self::default() }
+    }
+
+    /// Whether anything was ever added.
+    pub(crate) fn have_changed(&self) -> bool {
+        self.changes > 0
     }
 
     /// The versions of an owner's packages whose names contain the text, newest first; with ties of a second as told.

@@ -32,6 +32,21 @@ impl World {
         self.state.guard()
     }
 
+    /// Lets something be made of the state as before so many changes to files. What it changes lasts only if that is now.
+    pub(crate) fn before<T>(&self, changes: usize, make: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.state();
+        if changes == 0 {
+            return make(&mut state);
+        }
+        let mut past = State { accounts: state.accounts.clone(), packages: state.packages.before(changes) };
+        drop(state);
+        make(&mut past)
+    }
+
+    pub(crate) fn has_version(&self, place: &Place) -> bool {
+        self.state().packages.version(place.owner, &place.package, &place.version).is_some()
+    }
+
     /// Seconds since 1970 by the clock of the registry.
     pub(crate) fn now(&self) -> u64 {
         let now = self.clock.unwrap_or_else(SystemTime::now);
@@ -96,7 +111,7 @@ impl World {
         self.blob(owner, package, version, file)?.read().ok()
     }
 
-    /// Where the bytes of a file lie, to compare large ones. They go with the file.
+    /// Where the bytes of a file lie, to compare large ones. They go with the registry.
     #[must_use]
     pub fn path_of(&self, owner: &str, package: &str, version: &str, file: &str) -> Option<PathBuf> {
         Some(self.blob(owner, package, version, file)?.path().to_owned())

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -65,6 +66,9 @@ impl Got {
     }
 }
 
+/// How long a test waits for what never comes before it fails.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// A connection to a server at `http://host:port...`.
 pub(crate) struct Client(BufReader<TcpStream>);
 
@@ -73,6 +77,7 @@ impl Client {
         let address = url.trim_start_matches("http://").split('/').next().unwrap_or_default();
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
         Ok(Self(BufReader::new(stream)))
     }
 
@@ -147,8 +152,26 @@ impl Client {
         Ok(got)
     }
 
+    /// Everything that comes until the connection ends.
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        let ended = self.0.read_to_end(&mut rest).map_err(|error| error.kind());
+        assert!(!matches!(ended, Err(io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)), "it does not end");
+        rest
+    }
+
+    /// So many bytes, as they come.
+    pub(crate) fn bytes(&mut self, count: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; count];
+        self.0.read_exact(&mut bytes)?;
+        Ok(bytes)
+    }
+
     /// Whether the server has nothing more to say: the end of the stream, or an error.
     pub(crate) fn is_over(&mut self) -> bool {
-        !matches!(self.0.read(&mut [0]), Ok(1))
+        match self.0.read(&mut [0]) {
+            Ok(count) => count == 0,
+            Err(error) => !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut),
+        }
     }
 }

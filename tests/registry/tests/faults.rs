@@ -1,18 +1,19 @@
 //! Each point and each action of the scripts.
 
 use std::io;
+use std::time::Duration;
 
 use crate::behaviour::{FILE, FILES, LARGE, ask, connect, large_head, send_until_refused, signed};
 use crate::client::Ask;
-use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
+use embedded_registry::{Action, Alter, Answer, Call, Fault, Match, Persona, Point, Registry};
 
-fn scripted(on: Match, at: Point, action: Action) -> Registry {
+pub(crate) fn scripted(on: Match, at: Point, action: Action) -> Registry {
     let registry = Registry::start(Persona::default());
     registry.script(Fault::once(on, at, action));
     registry
 }
 
-fn names(registry: &Registry) -> Vec<String> {
+pub(crate) fn names(registry: &Registry) -> Vec<String> {
     registry.files("alice", "tool", "1.0").into_iter().map(|file| file.name).collect()
 }
 
@@ -219,4 +220,88 @@ fn faults_for_different_points_of_a_request_all_act() {
     assert_eq!(ask(&registry, Ask::put(FILE, "hello\n")).status, 504);
     let ask = Ask::new("GET", FILE).basic("alice", &registry.token("alice_read"));
     assert_eq!(connect(&registry).ask(&ask).unwrap().status, 401);
+}
+
+#[test]
+fn a_full_disk_is_answered_as_the_servers_own_failures_are_and_stores_nothing() {
+    for persona in Persona::all() {
+        let registry = Registry::start(persona);
+        let form = Ask::put(FILE, "hello\n").header("Content-Type", "application/x-www-form-urlencoded");
+        let own = ask(&registry, form);
+        let full = Action::Answer(Answer::internal_error(persona));
+        registry.script(Fault::once(Match::put(""), Point::BeforeStore, full));
+        let got = ask(&registry, Ask::put(FILE, "hello\n"));
+        assert_eq!((got.status, got.text()), (own.status, own.text()), "{persona:?}");
+        assert_eq!(got.header("content-type"), own.header("content-type"), "{persona:?}");
+        assert_eq!((got.status, names(&registry)), (500, vec![]), "{persona:?}");
+    }
+}
+
+#[test]
+fn a_good_answer_behind_which_nothing_was_stored() {
+    let registry = scripted(Match::put(""), Point::BeforeStore, Action::Answer(Answer::empty(201)));
+    assert_eq!(ask(&registry, Ask::put(FILE, "hello\n")).status, 201);
+    assert_eq!(names(&registry), [""; 0]);
+}
+
+#[test]
+fn a_deletion_whose_answer_is_lost_has_acted_and_one_that_fails_has_not() {
+    let registry = Registry::start(Persona::default());
+    registry.seed("alice", "tool", "1.0", "a.txt", b"hello\n");
+    let fails = Action::Answer(Answer::internal_error(registry.persona()));
+    registry.script(Fault::once(Match::delete("a.txt"), Point::BeforeStore, fails));
+    assert_eq!(ask(&registry, Ask::new("DELETE", FILE)).status, 500);
+    assert_eq!(names(&registry), ["a.txt"]);
+    registry.script(Fault::once(Match::delete("a.txt"), Point::AfterStore, Action::Reset));
+    assert_eq!(broken(&registry, Ask::new("DELETE", FILE)), io::ErrorKind::ConnectionReset);
+    assert_eq!(names(&registry), [""; 0]);
+}
+
+#[test]
+fn a_registry_tells_which_faults_have_acted_and_how_often() {
+    let registry = Registry::start(Persona::default());
+    let faults = [
+        Fault::always(Match::put(""), Point::RequestByte(7), Action::Close),
+        Fault::always(Match::list(), Point::Head, Action::Answer(Answer::empty(503))).times(2).skip(1),
+        Fault::always(Match::put(""), Point::Head, Action::then(|_| {})),
+        Fault::always(Match::put("b.txt"), Point::Head, Action::StoreOtherBytes),
+    ];
+    for fault in &faults {
+        registry.script(fault.clone());
+    }
+    ask(&registry, Ask::put(FILE, "short"));
+    for _ in 0..4 {
+        ask(&registry, Ask::new("GET", FILES));
+    }
+    ask(&registry, Ask::put(&FILE.replace("a.txt", "b.txt"), "short"));
+    ask(&registry, Ask::put(&FILE.replace("a.txt", "b.txt"), "409"));
+    registry.clear_script();
+    let [_, answers, hook, spoils] = faults.map(|fault| format!("{fault:?}"));
+    let acted: Vec<String> = registry.acted().iter().map(|fault| format!("{fault:?}")).collect();
+    assert_eq!(acted, [hook.clone(), answers.clone(), answers, hook.clone(), spoils, hook]);
+}
+
+#[test]
+fn faults_are_data_that_can_be_read_when_they_are_printed() {
+    let fault = Fault {
+        on: Match { method: Some("GET".to_owned()), path_contains: None, call: Some(Call::Files) },
+        at: Point::AnswerByte(3),
+        action: Action::Raw(b"\0 \"half".to_vec()),
+        times: 2,
+        skip: 1,
+    };
+    let on = "Match { method: Some(\"GET\"), path_contains: None, call: Some(Files) }";
+    let raw = r#"action: Raw(b"\x00 \"half"), times: 2, skip: 1"#;
+    assert_eq!(format!("{fault:?}"), format!("Fault {{ on: {on}, at: AnswerByte(3), {raw} }}"));
+    let answer = Answer::html(502, "<p>\n").header("Retry-After", "1");
+    let headers = r#"[("Content-Type", "text/html"), ("Retry-After", "1")]"#;
+    for (action, printed) in [
+        (Action::Answer(answer), format!(r#"Answer(Answer {{ status: 502, headers: {headers}, body: b"<p>\n" }})"#)),
+        (Action::drip(3, 9, Duration::from_millis(5)), "Pause { pause: 5ms, every: 9, times: 3 }".to_owned()),
+        (Action::StopListening(Duration::from_secs(1)), "StopListening(1s)".to_owned()),
+        (Action::Lag(2), "Lag(2)".to_owned()),
+        (Action::Alter(Alter::SizeField("Size".to_owned())), "Alter(SizeField(\"Size\"))".to_owned()),
+    ] {
+        assert_eq!(format!("{action:?}"), printed);
+    }
 }

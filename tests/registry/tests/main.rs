@@ -2,5 +2,8 @@
 
 mod behaviour;
 mod client;
+mod connections;
 mod faults;
+mod lists;
+mod race;
 mod replay;

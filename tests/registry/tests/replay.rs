@@ -1,6 +1,6 @@
 //! Every recorded request, asked again of the persona of its server: the answers have to be the recorded ones.
 //!
-//! Left out are `large-*` and `burst-*`, which are byte counters and counts. Ids and dates are not compared, nor the order
+//! Left out are `large-*`, which are byte counters, and `burst-*`, which `race.rs` looks at. Ids and dates are not compared, nor the order
 //! within lists of versions, most of which were made within one second.
 
 use std::collections::BTreeSet;
@@ -78,10 +78,15 @@ fn forgejo_15_0_3_answers_as_recorded() {
     replay(Persona::Forgejo15);
 }
 
+pub(crate) fn recording_of(persona: Persona) -> Value {
+    let file = format!("{}.json", persona.name());
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("recordings").join(file);
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
 fn replay(persona: Persona) {
     let name = persona.name();
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("recordings").join(format!("{name}.json"));
-    let recording: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let recording = recording_of(persona);
     let registry = Registry::start_with(Options {
         persona,
         size_limit: Some(8 << 20),

@@ -1,0 +1,124 @@
+//! The socket that listens, and leaves off listening for a while.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::{mpsc as commands, oneshot, watch};
+
+use crate::server::{Shared, serve_connection};
+
+/// How many connections wait to be accepted, as the standard library has it.
+const BACKLOG: u32 = 128;
+
+/// Where to ask for listening, and for leaving off.
+pub(crate) struct Door {
+    commands: commands::UnboundedSender<Command>,
+    /// How often nobody listened any more: connections of an earlier time end.
+    closed: watch::Sender<u64>,
+}
+
+pub(crate) struct Command {
+    listen: bool,
+    done: mpsc::Sender<()>,
+}
+
+impl Door {
+    pub(crate) fn new() -> (Self, commands::UnboundedReceiver<Command>) {
+        let (sender, receiver) = commands::unbounded_channel();
+        (Self { commands: sender, closed: watch::Sender::new(0) }, receiver)
+    }
+
+    /// Listens, or not; it is so when this returns. It blocks for a moment.
+    pub(crate) fn listen(&self, listen: bool) {
+        let (done, is_done) = mpsc::channel();
+        if self.commands.send(Command { listen, done }).is_ok() {
+            // An error says that the registry has stopped.
+            let _ = is_done.recv();
+        }
+    }
+
+    /// What tells a connection of now when to end.
+    pub(crate) fn epoch(&self) -> Epoch {
+        let closed = self.closed.subscribe();
+        let number = *closed.borrow();
+        Epoch { number, closed }
+    }
+}
+
+/// A time in which somebody listened.
+pub(crate) struct Epoch {
+    number: u64,
+    closed: watch::Receiver<u64>,
+}
+
+impl Epoch {
+    pub(crate) async fn ends(&mut self) {
+        let number = self.number;
+        // An error says that the registry has stopped.
+        let _ = self.closed.wait_for(|now| *now != number).await;
+    }
+}
+
+enum Socket {
+    Listening(tokio::net::TcpListener),
+    /// Bound, so that nobody else is given the port meanwhile.
+    Bound(TcpSocket),
+}
+
+/// Serves until the sender of `stop` goes.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    mut commands: commands::UnboundedReceiver<Command>,
+    mut stop: oneshot::Receiver<()>,
+) {
+    let address = listener.local_addr().expect("a bound socket has an address");
+    let listener = tokio::net::TcpListener::from_std(listener).expect("the listener is not blocking");
+    let mut socket = Socket::Listening(listener);
+    loop {
+        tokio::select! {
+            stream = accept(&socket) => {
+                let (faults, epoch) = (shared.faults.take_for_connection(), shared.door.epoch());
+                tokio::spawn(serve_connection(stream, Arc::clone(&shared), faults, epoch));
+            }
+            Some(Command { listen, done }) = commands.recv() => {
+                socket = match (socket, listen) {
+                    (Socket::Listening(listener), false) => {
+                        drop(listener);
+                        shared.door.closed.send_modify(|closed| *closed += 1);
+                        Socket::Bound(bind(address))
+                    }
+                    (Socket::Bound(socket), true) => {
+                        Socket::Listening(socket.listen(BACKLOG).expect("a bound socket can listen"))
+                    }
+                    (socket, _) => socket,
+                };
+                // Nobody waits any more if the asking thread is gone.
+                let _ = done.send(());
+            }
+            _ = &mut stop => return,
+        }
+    }
+}
+
+fn bind(address: SocketAddr) -> TcpSocket {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+    let socket = socket.expect("sockets can be had");
+    // Connections of the socket before may linger.
+    socket.set_reuseaddr(true).expect("addresses can be used again");
+    socket.bind(address).expect("the port that was left is free");
+    socket
+}
+
+async fn accept(socket: &Socket) -> TcpStream {
+    let Socket::Listening(listener) = socket else { return std::future::pending().await };
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return stream,
+            // Out of file descriptors, most likely; some will come back.
+            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+    }
+}
