@@ -2,6 +2,7 @@
 
 use std::env;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::panic;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -17,7 +18,19 @@ use tokio::signal::unix::{SignalKind, signal};
 
 const HELP: &str = include_str!("help.txt");
 
+/// What a panic prints, before its place.
+const BUG: &str = concat!(
+    "error: this is a bug of generic-packages ",
+    env!("CARGO_PKG_VERSION"),
+    ", and the run has ended\n  hint: Run the step again: what is there already stays as it is; and report the bug with this line:"
+);
+
 fn main() -> anyhow::Result<ExitCode> {
+    // What a panic says may hold anything, so only its place is shown.
+    panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        say(&format!("{BUG} {place}\n"), 101);
+    }));
     let arguments: Vec<String> = env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
     Ok(match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["publish"] => run()?,

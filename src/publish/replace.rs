@@ -139,7 +139,12 @@ async fn delete(
                 return Err(Failure { error, may_be_there: true, ends_run: true });
             };
             match plan::step(file, &listing, Some(sha256)) {
-                Step::Upload => return Ok(None),
+                Step::Upload => {
+                    let (name, cause) = (&file.name, &error.cause);
+                    let note = format!("the answer about deleting `{name}` was lost, but it is gone: {cause}");
+                    sender.reporter.notes(&note);
+                    return Ok(None);
+                }
                 Step::Unchanged(sha256) => return Ok(Some(Ended::Stored(Status::Replaced, sha256))),
                 Step::Conflict(now) if now.theirs != seen.theirs => return Err(overtaken(now)),
                 Step::Conflict(_) => {}

@@ -8,7 +8,6 @@ use reqwest::StatusCode;
 use url::Url;
 
 use super::asked::Asked;
-use super::next::Next;
 use super::refusal::Refusal;
 use crate::advice::Advise;
 use crate::files::FileError;
@@ -203,12 +202,6 @@ impl RegistryError {
         }
     }
 
-    /// Whether the registry itself says no, and would say so to every other file of this run, however often.
-    #[must_use]
-    pub(crate) fn is_a_refusal_of_every_file(&self) -> bool {
-        matches!(self.cause, Cause::Refused { .. }) && self.meets_every_file() && self.next() == Next::Final
-    }
-
     /// Whether a wrong token may hide behind this: the body broke off, or a proxy answered for the server.
     #[must_use]
     pub(crate) fn may_hide_a_refusal(&self) -> bool {
@@ -227,5 +220,19 @@ impl Advise for RegistryError {
 
     fn brief(&self) -> String {
         self.asked.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resolver_that_has_no_answer_now_may_have_one_later() {
+        let is_temporary = |words: &str| is_temporary(&[&io::Error::other(words.to_owned())]);
+        assert!(is_temporary("failed to lookup address information: Temporary failure in name resolution"));
+        assert!(is_temporary("failed to lookup address information: Try again"));
+        assert!(!is_temporary("failed to lookup address information: Name or service not known"));
+        assert!(!is_temporary("failed to lookup address information: Name does not resolve"));
     }
 }

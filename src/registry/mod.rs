@@ -198,7 +198,7 @@ impl<'a> Registry<'a> {
     pub async fn upload(&self, file: &LocalFile, name: &FileName, sent: &Sent) -> Result<Sha256, RegistryError> {
         let url = self.target.file_url(name);
         let asked = Asked::Upload(name.clone());
-        self.pause.ends().await;
+        self.is_ready().await;
         if file.size == 0 {
             // hyper asks an empty body for nothing, so the file has to prove before that it still is empty.
             let still_empty = self.hash(file).await;
@@ -279,12 +279,19 @@ impl<'a> Registry<'a> {
         request: RequestBuilder,
         good: StatusCode,
     ) -> Result<Response, RegistryError> {
-        self.pause.ends().await;
+        self.is_ready().await;
         let allowed = self.limits.silence;
         match timeout(allowed, self.send(asked, method.clone(), url, request, good)).await {
             Ok(answered) => answered,
             Err(_) => Err(self.error(asked, method, url, Cause::Transport(Transport::Silent(allowed)))),
         }
+    }
+
+    /// Waits until the next request may go. Yielding lets the runtime look at the connections that idle: one that the
+    /// server has ended meanwhile is not used again.
+    async fn is_ready(&self) {
+        self.pause.ends().await;
+        tokio::task::yield_now().await;
     }
 
     fn request(&self, method: Method, url: &Url) -> RequestBuilder {

@@ -6,13 +6,20 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use embedded_registry::{Action, Registry};
+use generic_packages::inputs::Inputs;
+use generic_packages::package::FileName;
+use generic_packages::publish::{Caller, publish};
+use generic_packages::registry::Limits;
+use generic_packages::report::{self, Console, Ending, Exchange, Header, Progress, Publication, Reporter, Retry};
+use generic_packages::runner::{Environment, Runner};
+use generic_packages::stop::Stop;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -153,15 +160,68 @@ impl Job {
     }
 
     /// The same, started in another way.
-    pub(crate) fn run_as(&self, mut command: Command) -> Ran {
-        let output_file = self.folder.path().join("output");
-        let summary_file = self.folder.path().join("summary");
-        fs::write(&output_file, &self.outputs_so_far).expect("a runner makes the file");
-        fs::write(&summary_file, "").expect("a runner makes the file");
-        let ran = command.output().expect("the program starts");
-        let stdout = String::from_utf8(ran.stdout).expect("the log is UTF-8");
+    pub(crate) fn run_as(&self, command: Command) -> Ran {
+        self.run_while(command, |_| {})
+    }
+
+    /// The same, with something done to the program while it runs.
+    pub(crate) fn run_while(&self, mut command: Command, act: impl FnOnce(&Child)) -> Ran {
+        self.make_runners_files();
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+        act(&child);
+        let ran = child.wait_with_output().expect("the program ends");
         let stderr = String::from_utf8(ran.stderr).expect("standard error is UTF-8");
         assert_eq!(stderr, "", "the log is all that is written");
+        self.read_what_it_left(ran.status.code(), ran.stdout)
+    }
+
+    /// Runs the library as the program does, with waits of milliseconds.
+    pub(crate) fn run_in_short(&self) -> Ran {
+        self.make_runners_files();
+        let environment = Environment::new(self.environment(), self.workspace());
+        let runner = Runner::detect(&environment);
+        let reading = Inputs::read(&environment, &runner);
+        let mut log = Vec::new();
+        let console = Console::new(&mut log, &runner, None);
+        console.opens(&reading);
+        let mut inputs = reading.inputs.expect("good inputs");
+        inputs.timeout = Duration::from_millis(300);
+        let limits = Limits {
+            answer: Duration::from_millis(300),
+            first_wait: Duration::from_millis(1),
+            longest_wait: Duration::from_millis(4),
+            longest_pause: Duration::from_millis(4),
+            ..Limits::default()
+        };
+        let caller = Caller { reporter: &console, stop: Stop::default(), save: &drop };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let published = runtime.block_on(publish(&inputs, limits, &caller));
+        let ending = published.map_or_else(Ending::rejected, |publication| Ending::Published(publication.into()));
+        assert_eq!(report::hand_over(&ending, &runner, &reading.redactor), [""; 0]);
+        console.closes(&ending);
+        drop(console);
+        self.read_what_it_left(Some(ending.exit_code().into()), log)
+    }
+
+    /// Runs the library, and tells all of it to that reporter.
+    pub(crate) fn publish_to(&self, reporter: &dyn Reporter) -> Publication {
+        let environment = Environment::new(self.environment(), self.workspace());
+        let inputs = Inputs::read(&environment, &Runner::detect(&environment)).inputs.expect("good inputs");
+        let caller = Caller { reporter, stop: Stop::default(), save: &drop };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(publish(&inputs, Limits::default(), &caller)).expect("nothing to put right")
+    }
+
+    fn make_runners_files(&self) {
+        fs::write(self.folder.path().join("output"), &self.outputs_so_far).expect("a runner makes the file");
+        fs::write(self.folder.path().join("summary"), "").expect("a runner makes the file");
+    }
+
+    /// Reads what a run left behind, and searches all of it for the secrets.
+    fn read_what_it_left(&self, code: Option<i32>, stdout: Vec<u8>) -> Ran {
+        let output_file = self.folder.path().join("output");
+        let summary_file = self.folder.path().join("summary");
+        let stdout = String::from_utf8(stdout).expect("the log is UTF-8");
         let (masks, log): (Vec<&str>, Vec<&str>) = stdout.lines().partition(|line| line.starts_with("::add-mask::"));
         let log = log.join("\n");
         let outputs = fs::read_to_string(&output_file).unwrap_or_default();
@@ -181,7 +241,7 @@ impl Job {
         assert!(!log.contains(|c: char| c.is_control() && c != '\n'), "the log controls the terminal: {log:?}");
         let written = outputs.strip_prefix(&self.outputs_so_far).expect("what was written before is still there");
         Ran {
-            code: ran.status.code(),
+            code,
             log,
             outputs: read_outputs(written),
             written: written.to_owned(),
@@ -283,6 +343,39 @@ impl Ran {
     }
 }
 
+/// What a [`Listener`] hears.
+pub(crate) enum Event {
+    /// An upload goes on.
+    Progress { sent: u64, size: u64 },
+    /// A file is there already.
+    Unchanged,
+    /// Something is tried again.
+    Retry,
+}
+
+/// Hears of a run of the library.
+pub(crate) struct Listener<F>(pub(crate) F);
+
+impl<F: Fn(Event) + Sync> Reporter for Listener<F> {
+    fn begins(&self, _: &Header<'_>) {}
+    fn warns(&self, _: &str) {}
+    fn notes(&self, _: &str) {}
+    fn retries(&self, _: &Retry<'_>) {
+        (self.0)(Event::Retry);
+    }
+    fn file_unchanged(&self, _: &FileName, _: u64) {
+        (self.0)(Event::Unchanged);
+    }
+    fn file_sent(&self, _: &FileName, _: u64, _: bool, _: Duration) {}
+    fn request_ends(&self, _: &Exchange<'_>) {}
+    fn progress_interval(&self) -> Duration {
+        Duration::from_millis(1)
+    }
+    fn progresses(&self, progress: &Progress<'_>) {
+        (self.0)(Event::Progress { sent: progress.sent, size: progress.size });
+    }
+}
+
 /// Says what a test leaves out on this machine. It goes past what the test runner keeps to itself of tests that pass.
 pub(crate) fn says_that_it_is_not_tested(what: &str) {
     drop(writeln!(io::stderr(), "not tested: {what}"));
@@ -307,8 +400,8 @@ fn read_outputs(text: &str) -> BTreeMap<String, String> {
     while let Some(line) = lines.next() {
         let (name, delimiter) = line.split_once("<<").expect("an entry begins with its name and delimiter");
         let value: Vec<&str> = lines.by_ref().take_while(|line| *line != delimiter).collect();
-        let known = outputs.insert(name.to_owned(), value.join("\n"));
-        assert_eq!(known, None, "output `{name}` is written once");
+        // Written twice, the later one counts.
+        outputs.insert(name.to_owned(), value.join("\n"));
     }
     outputs
 }

@@ -3,13 +3,18 @@
 //! The name of a test is what the program promises. Every run of the program is searched for the token, in every form
 //! in which it could come out (see [`harness::Job::run`]).
 
+mod faults;
+mod garbage;
 mod harness;
 mod hostile;
 mod inputs;
 mod naming;
 mod outputs;
 mod publishing;
+mod racing;
 mod refusals;
+mod replacing;
 mod reporting;
 mod selecting;
+mod stopping;
 mod troubleshooting;

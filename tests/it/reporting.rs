@@ -1,19 +1,14 @@
 //! What a maintainer reads: the log as a whole, the annotations, the debug messages, the summary.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
-use generic_packages::inputs::Inputs;
 use generic_packages::package::FileName;
-use generic_packages::publish::{Caller, publish};
-use generic_packages::registry::Limits;
-use generic_packages::report::{Console, Exchange, Header, Progress, Reporter, Retry};
+use generic_packages::report::{Console, Progress, Reporter};
 use generic_packages::runner::{Environment, Runner};
-use generic_packages::stop::Stop;
 
-use crate::harness::{Job, Ran};
+use crate::harness::{Event, Job, Listener, Ran};
 
 /// A log without what differs from run to run: the registry's port and the seconds.
 fn stable(ran: &Ran, registry: &Registry) -> String {
@@ -178,53 +173,28 @@ fn a_summary_that_would_be_too_long_is_shortened_and_says_so() {
     assert!(ran.summary.contains("more would make it too long"));
 }
 
-/// Hears of progress, and tells when it has.
-#[derive(Default)]
-struct Listener {
-    heard: Arc<(Mutex<bool>, Condvar)>,
-    wrong: AtomicUsize,
-}
-
-impl Reporter for Listener {
-    fn begins(&self, _: &Header<'_>) {}
-    fn warns(&self, _: &str) {}
-    fn notes(&self, _: &str) {}
-    fn retries(&self, _: &Retry<'_>) {}
-    fn file_unchanged(&self, _: &FileName, _: u64) {}
-    fn file_sent(&self, _: &FileName, _: u64, _: bool, _: Duration) {}
-    fn request_ends(&self, _: &Exchange<'_>) {}
-    fn progress_interval(&self) -> Duration {
-        Duration::from_millis(1)
-    }
-    fn progresses(&self, progress: &Progress<'_>) {
-        self.wrong.fetch_add(usize::from(progress.sent > progress.size), Ordering::Relaxed);
-        *self.heard.0.lock().expect("nobody panics") = true;
-        self.heard.1.notify_all();
-    }
-}
-
 #[test]
 fn an_upload_that_takes_long_is_heard_of_while_it_runs() {
     let registry = Registry::start(Persona::default());
-    let listener = Listener::default();
-    let heard = Arc::clone(&listener.heard);
+    let heard = Arc::new((Mutex::new(false), Condvar::new()));
     // The upload does not end before it was heard of; the time-out ends the test where that never happens.
+    let awaited = Arc::clone(&heard);
     let wait = Action::then(move |_| {
-        let guard = heard.0.lock().expect("nobody panics");
-        drop(heard.1.wait_timeout_while(guard, Duration::from_secs(20), |heard| !*heard));
+        let guard = awaited.0.lock().expect("nobody panics");
+        drop(awaited.1.wait_timeout_while(guard, Duration::from_secs(20), |heard| !*heard));
     });
     registry.script(Fault::once(Match::put("/v1.0.0/a"), Point::BeforeStore, wait));
     let mut job = Job::new(&registry);
     job.file("dist/a", "1");
-    let environment = Environment::new(job.environment(), job.workspace());
-    let runner = Runner::detect(&environment);
-    let inputs = Inputs::read(&environment, &runner).inputs.expect("good inputs");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let caller = Caller { reporter: &listener, stop: Stop::default(), save: &drop };
-    let publication = runtime.block_on(publish(&inputs, Limits::default(), &caller)).expect("nothing to put right");
+    let publication = job.publish_to(&Listener(|event| {
+        if let Event::Progress { sent, size } = event {
+            assert!(sent <= size, "more was sent than there is");
+            *heard.0.lock().expect("nobody panics") = true;
+            heard.1.notify_all();
+        }
+    }));
     assert!(publication.is_complete());
-    assert!(*listener.heard.0.lock().expect("nobody panics"), "no progress was reported");
-    assert_eq!(listener.wrong.load(Ordering::Relaxed), 0);
+    assert!(*heard.0.lock().expect("nobody panics"), "no progress was reported");
 }
 
 #[test]

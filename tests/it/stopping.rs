@@ -1,0 +1,176 @@
+//! A run that is asked to end before its end.
+
+use std::process::{Child, Command};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use embedded_registry::{Action, Fault, Match, Persona, Point, Registry};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::harness::{Job, Ran};
+
+/// After so many others a request stays there for good, so that a run that waits for it does not end, and tells that it has come.
+fn holds(registry: &Registry, on: Match, at: Point, skip: usize) -> Receiver<()> {
+    let (come, comes) = channel();
+    registry
+        .script(Fault::once(on.clone(), at, Action::then(move |_| come.send(()).expect("the test waits"))).skip(skip));
+    registry.script(Fault::once(on, at, Action::Hang).skip(skip));
+    comes
+}
+
+/// Runs a job, and sends the signal when the moment comes. The time-out ends a test in which it never does.
+fn stopped(job: &Job, moment: &Receiver<()>, signal: Signal) -> Ran {
+    job.run_while(job.command(), |child| {
+        moment.recv_timeout(Duration::from_secs(20)).expect("the moment comes");
+        send(child, signal);
+    })
+}
+
+fn send(child: &Child, signal: Signal) {
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a process");
+    kill_process(pid, signal).expect("it still runs");
+}
+
+fn job(registry: &Registry) -> Job {
+    let mut job = Job::new(registry);
+    job.file("dist/a", "1").file("dist/b", "22").file("dist/c", "333").input("concurrency", "1");
+    // Long enough that nothing but the signal can end a test.
+    job.input("timeout", "3600");
+    job
+}
+
+#[test]
+fn a_signal_ends_the_run_with_what_is_published_and_what_is_not() {
+    for (signal, code, name) in [(Signal::INT, 130, "SIGINT"), (Signal::TERM, 143, "SIGTERM")] {
+        let registry = Registry::start(Persona::default());
+        let moment = holds(&registry, Match::put("/v1.0.0/b"), Point::BeforeStore, 0);
+        let ran = stopped(&job(&registry), &moment, signal).exits_with(code);
+        let ran = ran.has_a_hint_for_each_error().says(&format!("{name} ended the run before its end"));
+        // The largest goes first once the version is there.
+        assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["uploaded", "unknown", "uploaded"]);
+        assert_eq!((ran.outputs["uploaded"].as_str(), ran.outputs["failed"].as_str()), ("2", "1"));
+        assert!(ran.summary.contains("2 of 3 files on the registry"), "{}", ran.summary);
+    }
+}
+
+#[test]
+fn nothing_new_starts_after_a_signal() {
+    let registry = Registry::start(Persona::default());
+    let moment = holds(&registry, Match::put("/v1.0.0/a"), Point::Head, 0);
+    let ran = stopped(&job(&registry), &moment, Signal::TERM).exits_with(143);
+    assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["unknown", "not-attempted", "not-attempted"]);
+    assert_eq!(registry.requests().iter().filter(|request| request.method == "PUT").count(), 1);
+}
+
+#[test]
+fn a_signal_ends_every_wait() {
+    let places =
+        [(Match::list(), Point::Head), (Match::list(), Point::AnswerByte(9)), (Match::put("%2A"), Point::Head)];
+    for (on, at) in places {
+        let registry = Registry::start(Persona::default());
+        let mut job = job(&registry);
+        job.file("dist/a", vec![0; 1 << 21]).file("dist/b", vec![0; 1 << 21]).file("dist/c", vec![0; 1 << 21]);
+        let moment = holds(&registry, on, at, 0);
+        let ran = stopped(&job, &moment, Signal::TERM).exits_with(143);
+        assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["not-attempted"; 3]);
+    }
+}
+
+#[test]
+fn what_cannot_be_verified_any_more_is_unknown() {
+    let registry = Registry::start(Persona::default());
+    let moment = holds(&registry, Match::put("/v1.0.0/b"), Point::BeforeStore, 0);
+    registry.script(Fault::always(Match::list(), Point::Head, Action::Hang).skip(1));
+    let ran = stopped(&job(&registry), &moment, Signal::TERM).exits_with(143);
+    assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["unknown"; 3]);
+    assert_eq!(ran.outputs["urls"], "");
+}
+
+#[test]
+fn a_replacement_in_its_gap_is_told_first_and_then_finished() {
+    let registry = Registry::start(Persona::default());
+    registry.seed("alice", "widget", "v1.0.0", "b", b"theirs");
+    registry.seed("alice", "widget", "v1.0.0", "c", b"theirs too");
+    let mut job = job(&registry);
+    job.input("if-file-exists", "overwrite");
+    // The upload is held until the program has put down that the file is missing.
+    let (come, comes) = channel();
+    let (go, goes) = channel::<()>();
+    let goes = std::sync::Mutex::new(goes);
+    let hold = Action::then(move |_| {
+        come.send(()).expect("the test waits");
+        goes.lock().expect("nobody panics").recv_timeout(Duration::from_secs(20)).expect("it was put down");
+    });
+    registry.script(Fault::once(Match::put("/v1.0.0/b"), Point::BeforeStore, hold));
+    let outputs = job.outside("output");
+    let ran = job.run_while(job.command(), |child| {
+        comes.recv_timeout(Duration::from_secs(20)).expect("the moment comes");
+        send(child, Signal::TERM);
+        while !std::fs::read_to_string(&outputs).is_ok_and(|text| text.contains("total-size")) {
+            std::thread::yield_now();
+        }
+        go.send(()).expect("the upload is still held");
+    });
+    let ran = ran.exits_with(143).says("SIGTERM came while `b` is being replaced: until its upload ends it is missing");
+    assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["uploaded", "replaced", "not-attempted"]);
+    let (first, _) = ran.written.split_once("total-size").expect("written twice");
+    assert!(first.contains(r#"/b","size":2,"sha256":null,"status":"unknown""#), "{first}");
+    assert_eq!(registry.read("alice", "widget", "v1.0.0", "b").as_deref(), Some(&b"22"[..]));
+    assert_eq!(registry.read("alice", "widget", "v1.0.0", "c").as_deref(), Some(&b"theirs too"[..]));
+}
+
+#[test]
+fn a_run_that_was_killed_is_finished_by_the_next() {
+    let places = [
+        (Match::list(), Point::Head, 0),
+        (Match::put("/v1.0.0/a"), Point::Head, 0),
+        (Match::put("/v1.0.0/a"), Point::AfterStore, 0),
+        (Match::put("/v1.0.0/b"), Point::BeforeStore, 0),
+        (Match::put("/v1.0.0/b"), Point::AfterStore, 0),
+        (Match::delete("/v1.0.0/z"), Point::BeforeStore, 0),
+        (Match::delete("/v1.0.0/z"), Point::AfterStore, 0),
+        (Match::put("/v1.0.0/z"), Point::BeforeStore, 0),
+        (Match::put("/v1.0.0/z"), Point::AfterStore, 0),
+        (Match::list(), Point::Head, 2),
+    ];
+    for (on, at, skip) in places {
+        let registry = Registry::start(Persona::default());
+        registry.seed("alice", "widget", "v1.0.0", "z", b"theirs");
+        let mut job = job(&registry);
+        job.file("dist/z", "ours").input("if-file-exists", "overwrite");
+        let moment = holds(&registry, on, at, skip);
+        assert_eq!(stopped(&job, &moment, Signal::KILL).code, None);
+        registry.clear_script();
+        job.run().exits_with(0);
+        for (name, content) in [("a", "1"), ("b", "22"), ("c", "333"), ("z", "ours")] {
+            assert_eq!(registry.read("alice", "widget", "v1.0.0", name).as_deref(), Some(content.as_bytes()));
+        }
+    }
+}
+
+#[test]
+fn a_bug_ends_in_a_short_text_without_secrets() {
+    let registry = Registry::start(Persona::default());
+    let job = job(&registry);
+    // With too little memory for a thread the runtime panics; how little that is depends on the build.
+    let ends_in_a_bug = |kibibytes: u32| {
+        let ran = Command::new("sh")
+            .args([
+                "-c",
+                &format!("ulimit -v {kibibytes} && exec \"$0\" publish"),
+                env!("CARGO_BIN_EXE_generic-packages"),
+            ])
+            .env_clear()
+            .envs(job.environment())
+            .current_dir(job.workspace())
+            .output()
+            .expect("there is a shell");
+        (ran.status.code() == Some(101)).then_some(ran)
+    };
+    let ran = (8_000..64_000).step_by(500).find_map(ends_in_a_bug).expect("some limit is too low for a thread");
+    let log = String::from_utf8(ran.stdout).expect("the log is UTF-8");
+    let (_, bug) = log.split_once("\nerror: this is a bug of generic-packages").expect("it is said in the log");
+    assert_eq!(bug.lines().count(), 2, "{log}");
+    assert!(bug.contains("report the bug with this line: "), "{log}");
+    assert!(!bug.contains(&registry.token("alice_write")), "{log}");
+}
