@@ -32,11 +32,16 @@ impl Run<'_> {
             let lost = self.compare_with_sent(&listing);
             let Some(&first) = lost.first() else { return Ok(listing.version_exists) };
             let what = format!("`{}` is not on the registry", self.files[first].name);
-            if !registry.rest(&mut budget, &what, &"it was taken there, but is not listed", None).await {
+            let why = match self.tally.outcomes[first].status {
+                Status::Skipped => "it was skipped for other content, which is there no longer",
+                _ => "it was taken there, but is not listed",
+            };
+            if !registry.rest(&mut budget, &what, &why, None).await {
                 for index in lost {
                     let outcome = &self.tally.outcomes[index];
                     let (name, url) = (outcome.name.clone(), outcome.url.clone());
-                    self.tally.fails(index, PublishError::Lost { name, url });
+                    let was_taken = outcome.status.is_published();
+                    self.tally.fails(index, PublishError::Lost { name, url, was_taken });
                 }
                 return Ok(listing.version_exists);
             }
@@ -44,11 +49,15 @@ impl Run<'_> {
         }
     }
 
-    /// Which files were taken but are not listed. One that is listed with other content has failed.
+    /// Which files were taken but are not listed, or were skipped for content that is there no longer. One that is
+    /// listed with other content has failed.
     fn compare_with_sent(&mut self, listing: &Listing) -> Vec<usize> {
         let mut lost = Vec::new();
         for index in 0..self.files.len() {
             let outcome = &self.tally.outcomes[index];
+            if outcome.status == Status::Skipped && listing.find(&outcome.name).is_none() {
+                lost.push(index);
+            }
             let (true, Some(sha256)) = (outcome.status.is_published(), outcome.sha256) else { continue };
             match listing.find(&outcome.name) {
                 Some(theirs) if theirs.holds(outcome.size, sha256) => {}
@@ -66,13 +75,13 @@ impl Run<'_> {
         lost
     }
 
-    /// Sends files again; what they count as does not change.
+    /// Sends files again; what they count as does not change, but for those that were skipped and are not any more.
     async fn send_again(&mut self, lost: &[usize]) {
         let before: Vec<Status> = lost.iter().map(|&index| self.tally.outcomes[index].status).collect();
         self.send_rest(lost).await;
         for (&index, before) in lost.iter().zip(before) {
             let status = &mut self.tally.outcomes[index].status;
-            if status.is_published() {
+            if status.is_published() && before.is_published() {
                 *status = before;
             }
         }

@@ -6,6 +6,7 @@
 mod faults;
 mod garbage;
 mod harness;
+mod healing;
 mod hostile;
 mod inputs;
 mod naming;
