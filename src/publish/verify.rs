@@ -29,6 +29,7 @@ impl Run<'_> {
                 }
             };
             self.settle(&listing).await;
+            self.give_up_replacements();
             let lost = self.compare_with_sent(&listing);
             let Some(&first) = lost.first() else { return Ok(listing.version_exists) };
             let what = format!("`{}` is not on the registry", self.files[first].name);
@@ -95,19 +96,27 @@ impl Run<'_> {
         }
     }
 
-    /// What became of the files whose uploads had no good answer: the list knows.
-    async fn settle(&mut self, listing: &Listing) {
+    /// What became of the files whose uploads had no good answer: the list knows. Where such a file kept others from
+    /// being sent, that is an error even if the registry has it.
+    pub(super) async fn settle(&mut self, listing: &Listing) {
         for (index, doubt) in std::mem::take(&mut self.tally.doubts) {
             let file = &self.files[index];
+            let is_replacement = matches!(doubt, PublishError::Missing { .. });
             match self.sender.step(file, listing).await {
                 Ok(Step::Unchanged(sha256)) => {
-                    let is_replacement = matches!(doubt, PublishError::Missing { .. });
                     let status = if is_replacement { Status::Replaced } else { Status::Uploaded };
                     self.tally.is_there(index, status, sha256);
                     let name = &file.name;
                     self.sender
                         .reporter
                         .notes(&format!("`{name}` had no good answer, but the registry has it bit for bit"));
+                    if self.tally.held_up_by == Some(index) {
+                        self.tally.errors.push(doubt);
+                    }
+                }
+                // What was seen there is deleted, so this is from somebody else.
+                Ok(Step::Conflict(conflict)) if is_replacement => {
+                    self.tally.fails(index, PublishError::Overtaken(conflict));
                 }
                 Ok(Step::Conflict(conflict)) => self.tally.differs(index, conflict, self.sender.reporter),
                 Ok(Step::Upload) => self.tally.fails(index, doubt),
@@ -117,7 +126,6 @@ impl Run<'_> {
                 }
             }
         }
-        self.give_up_replacements();
     }
 
     /// Nothing can be verified any more.
