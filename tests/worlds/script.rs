@@ -1,6 +1,9 @@
 //! Makes a registry of a world: what is there, and a script of what goes wrong or happens.
 
+use std::net::{Ipv4Addr, TcpListener};
+use std::process;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use embedded_registry::{Action, Answer, Fault, Match, Options, Point, Registry};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -24,7 +27,9 @@ pub(crate) fn segment(name: &str) -> String {
 
 /// A registry on which everything is as at the start, and what its hooks write.
 pub(crate) fn registry(world: &World) -> (Registry, Journal) {
-    let registry = Registry::start_with(Options { persona: world.persona, ..Options::default() });
+    let leaves_its_port = |event: &Event| matches!(event.act, Act::Fault(Action::StopListening(_)));
+    let port = if world.events.iter().any(leaves_its_port) { port() } else { 0 };
+    let registry = Registry::start_with(Options { persona: world.persona, port, ..Options::default() });
     for file in &world.files {
         if let Some((name, content)) = &file.there {
             registry.seed(OWNER, PACKAGE, world.version, name, &content.bytes());
@@ -38,6 +43,19 @@ pub(crate) fn registry(world: &World) -> (Registry, Journal) {
     }
     let journal = Journal::new(seen(registry.world(), world.version));
     (registry, journal)
+}
+
+/// A free port that the system gives to nobody who asks for any: a registry that leaves off listening must not find
+/// that another has been given its own meanwhile.
+fn port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = u16::try_from(process::id() % 10_000).unwrap_or_default();
+    loop {
+        let port = 15_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed) % 10_000) % 10_000;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Lets the registry write the journal, and everything happen that the world has.
