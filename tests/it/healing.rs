@@ -83,3 +83,16 @@ fn what_keeps_files_from_being_sent_is_told_though_the_file_in_doubt_is_there() 
     let ran = job.run_in_short().exits_with(1).has_a_hint_for_each_error();
     assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["uploaded", "not-attempted"]);
 }
+
+#[test]
+fn words_that_break_off_in_their_middle_are_asked_for_again() {
+    for (cut, bytes) in [(Match::list(), 20), (Match::put("%2A"), 2)] {
+        let registry = Registry::start(Persona::default());
+        registry.script(Fault::once(cut, Point::AnswerByte(bytes), Action::Reset));
+        let mut job = Job::new(&registry);
+        job.file("dist/a", vec![7; 1024 * 1024 + 1]).input("retries", "1");
+        let ran = job.run_in_short();
+        assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["uploaded"], "{}", ran.log);
+        ran.exits_with(0);
+    }
+}
