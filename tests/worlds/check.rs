@@ -242,7 +242,8 @@ pub(crate) fn expected(world: &World, there: &Seen) -> (i32, BTreeMap<String, &'
     (i32::from(fails), statuses, end)
 }
 
-/// (v), and what holds of a world in which nothing happens: what is wrong with a run that nothing stood in the way of.
+/// (v), and what holds of a world in which nothing goes wrong for long: what is wrong with a run that nothing stood in
+/// the way of.
 pub(crate) fn differs_from_expected(world: &World, before: &Seen, ran: &Ran, end: &Seen) -> Vec<String> {
     let (code, statuses, wanted) = expected(world, before);
     let told = told::outputs(&ran.outputs).and_then(|outputs| told::rows(&outputs));

@@ -10,6 +10,8 @@
 //!   says no, against what is there in the end.
 //! - No list names a file that is not there.
 //!
+//! In every fourth world everything passes: each thing goes wrong once, and there are as many retries as such things.
+//!
 //! Each world whose seed is a multiple of 25 runs the program. It has waits of half a second and more, so little goes
 //! wrong there but for signals.
 
@@ -40,6 +42,8 @@ const NAMES: [&str; 14] = [
 const VERSIONS: [&str; 4] = ["v1.0.0", "feature/x", "1.0 \u{e9}", "1.0+b?c#d"];
 /// The registry is asked for the right to write before a file of more than 1 MiB is sent.
 const LARGE: usize = 1024 * 1024 + 1;
+/// How much goes wrong at most where all of it passes.
+const PASSING: usize = 5;
 
 /// The world of a seed.
 pub(crate) fn world(seed: u64) -> World {
@@ -57,8 +61,14 @@ pub(crate) fn world(seed: u64) -> World {
         retries: if runs == Runs::Program { rng.u32(0..=1) } else { rng.u32(0..=6) },
         silence: Duration::from_secs(10),
         runs,
+        heals: runs == Runs::Library && rng.u8(0..4) == 0,
         events: Vec::new(),
     };
+    if world.heals {
+        world.events = (0..rng.usize(0..=PASSING)).map(|_| passing(&mut rng, &world)).collect();
+        world.retries = u32::try_from(world.events.len()).unwrap_or_default();
+        return world;
+    }
     let most = if runs == Runs::Program { 3 } else { 8 };
     world.events = (0..rng.usize(0..=most)).map(|_| event(&mut rng, &world)).collect();
     if runs == Runs::Program && rng.bool() {
@@ -175,6 +185,26 @@ fn event(rng: &mut Rng, world: &World) -> Event {
         // What others do, they do once; there is no request yet when a connection comes.
         act => Event { on, at: if at == Point::Accept { Point::Head } else { at }, act, times: 1, skip },
     }
+}
+
+/// Something that goes wrong once, and is no reason to fail.
+fn passing(rng: &mut Rng, world: &World) -> Event {
+    let (on, at) = place(rng, world);
+    let skip = if rng.bool() { 0 } else { rng.usize(0..4) };
+    let action = match (rng.u8(0..12), on) {
+        (0..2, _) => Action::Reset,
+        (2, _) => Action::Close,
+        (3, _) => Action::Raw(b"\x16\x03\x01\0\0".into()),
+        (4..8, On::Put(_)) if at != Point::AfterStore => Action::Answer(Answer::empty(201)),
+        (4, _) => Action::Answer(Answer::text(408, "Request Timeout")),
+        (5, _) => Action::Answer(Answer::text(429, "slow down").header("Retry-After", "1")),
+        (6..8, _) => Action::Answer(Answer::internal_error(world.persona)),
+        (8, _) => Action::Answer(Answer::html(504, "<title>504 Gateway Time-out</title>")),
+        _ => Action::Answer(Answer::html(502, "<title>502 Bad Gateway</title>")),
+    };
+    // An answer that nobody asked for is one to any question.
+    let at = if at == Point::Accept { Point::Head } else { at };
+    Event { on, at, act: Act::Fault(action), times: 1, skip }
 }
 
 fn others(rng: &mut Rng, files: usize) -> Act {

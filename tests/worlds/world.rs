@@ -23,6 +23,8 @@ pub(crate) struct World {
     /// How long nothing may move. Short where something hangs.
     pub(crate) silence: Duration,
     pub(crate) runs: Runs,
+    /// Whether everything that goes wrong passes while tries are left, so that the run has to end as if nothing had.
+    pub(crate) heals: bool,
     pub(crate) events: Vec<Event>,
 }
 
