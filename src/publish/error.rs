@@ -67,11 +67,13 @@ pub enum PublishError {
     /// Somebody asked the run to end.
     #[error("{0} ended the run before its end")]
     Stopped(Signal),
-    /// The registry took a file, and does not list it.
-    #[error("`{name}` is not on the registry, though it was taken there: {url}")]
+    /// The registry took a file, or had other content under its name, and does not list it.
+    #[error("`{name}` is not on the registry, though it was {}: {url}", if *.was_taken { "taken there" } else { "there before" })]
     Lost {
         /// The file's name.
         name: FileName,
+        /// Whether it was taken.
+        was_taken: bool,
         /// Where it should be.
         url: Url,
     },

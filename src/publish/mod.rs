@@ -207,6 +207,7 @@ impl Run<'_> {
             version_exists = result.is_ok();
             self.right_known |= version_exists;
             if self.tally.record(next, result, self.sender.reporter) {
+                self.tally.holds_up(next, !queue.is_empty());
                 return false;
             }
         }
@@ -238,7 +239,10 @@ impl Run<'_> {
                 running.push(async move { (index, sender.send(file, sender.registry.budget()).await) });
             }
             let Some((index, result)) = running.next().await else { return };
-            goes_on &= !tally.record(index, result, sender.reporter);
+            if tally.record(index, result, sender.reporter) {
+                tally.holds_up(index, queue.len() > 0);
+                goes_on = false;
+            }
         }
     }
 

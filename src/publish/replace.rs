@@ -19,7 +19,7 @@ const RETRIES: u32 = 20;
 impl Run<'_> {
     /// Replaces one file after the other. Where anything went wrong before, nothing is deleted any more.
     pub(super) async fn replace_all(&mut self, stop: &Stop) -> Result<(), Halt> {
-        if self.tally.replacements.is_empty() || self.tally.is_clouded() {
+        if self.tally.replacements.is_empty() || !self.is_clear(stop).await? {
             return Ok(());
         }
         match stop.or(async { Ok(self.make_sure_of_the_right().await?) }).await {
@@ -62,11 +62,25 @@ impl Run<'_> {
             if let Some(signal) = signal {
                 return Err(Halt::Stopped(signal));
             }
-            if self.tally.is_clouded() {
+            // After the last one, the last look knows.
+            if self.tally.replacements.is_empty() || !self.is_clear(stop).await? {
                 return Ok(());
             }
         }
         Ok(())
+    }
+
+    /// Whether nothing has gone wrong so far. Where something is in doubt, the list knows what became of it.
+    async fn is_clear(&mut self, stop: &Stop) -> Result<bool, Halt> {
+        if self.tally.errors.is_empty() && !self.tally.doubts.is_empty() {
+            let registry = self.sender.registry;
+            match stop.or(async { Ok(registry.files().await.map_err(PublishError::from)?) }).await {
+                Ok(listing) => self.settle(&listing).await,
+                Err(Halt::Failed(error)) => self.tally.errors.push(*error),
+                Err(stopped @ Halt::Stopped(_)) => return Err(stopped),
+            }
+        }
+        Ok(!self.tally.is_clouded())
     }
 
     /// Says that the run is to end while a file is missing on the registry, in case that the end comes before the file.

@@ -21,6 +21,8 @@ pub(super) struct Tally {
     /// The files that are to take the place of what is there.
     pub(super) replacements: BTreeMap<usize, Conflict>,
     pub(super) errors: Vec<PublishError>,
+    /// The file in doubt for which others were not sent, where there is one.
+    pub(super) held_up_by: Option<usize>,
     /// Whether anything was sent.
     pub(super) has_sent: bool,
     if_file_exists: IfFileExists,
@@ -42,6 +44,7 @@ impl Tally {
             doubts: BTreeMap::new(),
             replacements: BTreeMap::new(),
             errors: Vec::new(),
+            held_up_by: None,
             has_sent: false,
             if_file_exists,
             page: target.page_url(),
@@ -104,6 +107,13 @@ impl Tally {
             }
         }
         false
+    }
+
+    /// A file ended the sending; `others` were left to send.
+    pub(super) fn holds_up(&mut self, index: usize, others: bool) {
+        if others && self.doubts.contains_key(&index) {
+            self.held_up_by.get_or_insert(index);
+        }
     }
 
     /// Whether something has gone wrong, or is in doubt.

@@ -29,14 +29,20 @@ impl Run<'_> {
                 }
             };
             self.settle(&listing).await;
+            self.give_up_replacements();
             let lost = self.compare_with_sent(&listing);
             let Some(&first) = lost.first() else { return Ok(listing.version_exists) };
             let what = format!("`{}` is not on the registry", self.files[first].name);
-            if !registry.rest(&mut budget, &what, &"it was taken there, but is not listed", None).await {
+            let why = match self.tally.outcomes[first].status {
+                Status::Skipped => "it was skipped for other content, which is there no longer",
+                _ => "it was taken there, but is not listed",
+            };
+            if !registry.rest(&mut budget, &what, &why, None).await {
                 for index in lost {
                     let outcome = &self.tally.outcomes[index];
                     let (name, url) = (outcome.name.clone(), outcome.url.clone());
-                    self.tally.fails(index, PublishError::Lost { name, url });
+                    let was_taken = outcome.status.is_published();
+                    self.tally.fails(index, PublishError::Lost { name, url, was_taken });
                 }
                 return Ok(listing.version_exists);
             }
@@ -44,11 +50,15 @@ impl Run<'_> {
         }
     }
 
-    /// Which files were taken but are not listed. One that is listed with other content has failed.
+    /// Which files were taken but are not listed, or were skipped for content that is there no longer. One that is
+    /// listed with other content has failed.
     fn compare_with_sent(&mut self, listing: &Listing) -> Vec<usize> {
         let mut lost = Vec::new();
         for index in 0..self.files.len() {
             let outcome = &self.tally.outcomes[index];
+            if outcome.status == Status::Skipped && listing.find(&outcome.name).is_none() {
+                lost.push(index);
+            }
             let (true, Some(sha256)) = (outcome.status.is_published(), outcome.sha256) else { continue };
             match listing.find(&outcome.name) {
                 Some(theirs) if theirs.holds(outcome.size, sha256) => {}
@@ -66,13 +76,13 @@ impl Run<'_> {
         lost
     }
 
-    /// Sends files again; what they count as does not change.
+    /// Sends files again; what they count as does not change, but for those that were skipped and are not any more.
     async fn send_again(&mut self, lost: &[usize]) {
         let before: Vec<Status> = lost.iter().map(|&index| self.tally.outcomes[index].status).collect();
         self.send_rest(lost).await;
         for (&index, before) in lost.iter().zip(before) {
             let status = &mut self.tally.outcomes[index].status;
-            if status.is_published() {
+            if status.is_published() && before.is_published() {
                 *status = before;
             }
         }
@@ -86,19 +96,27 @@ impl Run<'_> {
         }
     }
 
-    /// What became of the files whose uploads had no good answer: the list knows.
-    async fn settle(&mut self, listing: &Listing) {
+    /// What became of the files whose uploads had no good answer: the list knows. Where such a file kept others from
+    /// being sent, that is an error even if the registry has it.
+    pub(super) async fn settle(&mut self, listing: &Listing) {
         for (index, doubt) in std::mem::take(&mut self.tally.doubts) {
             let file = &self.files[index];
+            let is_replacement = matches!(doubt, PublishError::Missing { .. });
             match self.sender.step(file, listing).await {
                 Ok(Step::Unchanged(sha256)) => {
-                    let is_replacement = matches!(doubt, PublishError::Missing { .. });
                     let status = if is_replacement { Status::Replaced } else { Status::Uploaded };
                     self.tally.is_there(index, status, sha256);
                     let name = &file.name;
                     self.sender
                         .reporter
                         .notes(&format!("`{name}` had no good answer, but the registry has it bit for bit"));
+                    if self.tally.held_up_by == Some(index) {
+                        self.tally.errors.push(doubt);
+                    }
+                }
+                // What was seen there is deleted, so this is from somebody else.
+                Ok(Step::Conflict(conflict)) if is_replacement => {
+                    self.tally.fails(index, PublishError::Overtaken(conflict));
                 }
                 Ok(Step::Conflict(conflict)) => self.tally.differs(index, conflict, self.sender.reporter),
                 Ok(Step::Upload) => self.tally.fails(index, doubt),
@@ -108,7 +126,6 @@ impl Run<'_> {
                 }
             }
         }
-        self.give_up_replacements();
     }
 
     /// Nothing can be verified any more.

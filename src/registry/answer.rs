@@ -8,6 +8,7 @@ use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 use tokio::time::timeout;
 
+use super::error::Transport;
 use crate::secret::Redactor;
 
 /// Status and text of an answer. The texts have been redacted, but are not harmless yet.
@@ -21,6 +22,8 @@ pub(super) struct Answer {
     pub(super) words: String,
     /// How long the server asks us to wait.
     pub(super) retry_after: Option<Duration>,
+    /// Why its words may not be all of them, where the connection broke.
+    pub(super) broken: Option<Transport>,
 }
 
 /// How long the next piece of an error's text is waited for; the status is known already, and says most.
@@ -43,9 +46,10 @@ impl Answer {
         let header = |name| response.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
         let location = header(LOCATION).map(|place| redactor.redact(&place).into_owned());
         let retry_after = header(RETRY_AFTER).and_then(|wait| wait_of(&wait, SystemTime::now()));
-        let (body, is_whole) = match read_up_to(response, Self::LONGEST, PATIENCE).await {
-            Ok(body) => (body, true),
-            Err(broken) => (broken.body, false),
+        let (body, is_whole, broken) = match read_up_to(response, Self::LONGEST, PATIENCE).await {
+            Ok(body) => (body, true, None),
+            Err(Broken { body, reason: Reason::Broken(error) }) => (body, false, Some(Transport::of(&error))),
+            Err(Broken { body, .. }) => (body, false, None),
         };
         let text = String::from_utf8_lossy(&body);
         let words = if let Ok(Message { message }) = serde_json::from_str(&text) {
@@ -57,7 +61,7 @@ impl Answer {
         };
         // An echo of the token that is cut off in its middle is not known for what it is.
         let words = if is_whole { redactor.redact(&words) } else { redactor.redact_cut(&words).into() };
-        Self { status, is_html, location, words: words.trim().to_owned(), retry_after }
+        Self { status, is_html, location, words: words.trim().to_owned(), retry_after, broken }
     }
 }
 

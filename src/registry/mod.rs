@@ -329,12 +329,16 @@ impl<'a> Registry<'a> {
             Ok(response) if response.status() == good => return Ok(response),
             Ok(response) if let Some(fault) = self.way.fault_in(&response) => Cause::Transport(fault.into()),
             Ok(response) => {
-                let answer = Answer::read(response, &self.redactor).await;
-                Cause::Refused {
-                    refusal: Refusal::of(asked, url, &self.target, &answer),
-                    status: answer.status,
-                    words: Untrusted::new(&answer.words),
-                    retry_after: answer.retry_after,
+                let mut answer = Answer::read(response, &self.redactor).await;
+                match answer.broken.take() {
+                    // Half of these words would be taken for another refusal.
+                    Some(broken) if Refusal::is_told_by_words(answer.status) => Cause::Transport(broken),
+                    _ => Cause::Refused {
+                        refusal: Refusal::of(asked, url, &self.target, &answer),
+                        status: answer.status,
+                        words: Untrusted::new(&answer.words),
+                        retry_after: answer.retry_after,
+                    },
                 }
             }
             Err(error) => Cause::Transport(Transport::of(&error, &self.way)),

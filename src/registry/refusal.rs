@@ -111,6 +111,11 @@ impl Refusal {
         }
     }
 
+    /// Whether answers of that status mean one thing or another by their words.
+    pub(super) fn is_told_by_words(status: StatusCode) -> bool {
+        matches!(status, StatusCode::BAD_REQUEST | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND)
+    }
+
     fn of_redirect(asked_url: &Url, target: &Target, answer: &Answer) -> Self {
         let Some(given) = &answer.location else { return Self::Unexpected };
         let Ok(place) = asked_url.join(given) else { return Self::Redirect(Untrusted::new(given)) };

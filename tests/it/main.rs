@@ -7,6 +7,7 @@ mod faults;
 mod garbage;
 mod harness;
 mod headers;
+mod healing;
 mod hostile;
 mod inputs;
 mod naming;

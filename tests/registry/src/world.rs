@@ -75,6 +75,15 @@ impl World {
     /// # Panics
     /// If there is no such owner, or the file is there already.
     pub fn seed(&self, owner: &str, package: &str, version: &str, file: &str, bytes: &[u8]) {
+        let stored = self.store(owner, package, version, file, bytes);
+        assert!(stored, "{owner}/{package}/{version}/{file} is there already");
+    }
+
+    /// Stores a file as if somebody else had uploaded it. False if it is there already, which stays as it is.
+    ///
+    /// # Panics
+    /// If there is no such owner.
+    pub fn store(&self, owner: &str, package: &str, version: &str, file: &str, bytes: &[u8]) -> bool {
         let blob = Arc::new(Blob::of(bytes).expect("temporary files can be written"));
         let now = self.now();
         let mut state = self.state();
@@ -85,8 +94,7 @@ impl World {
         } else {
             place.owner
         };
-        let added = state.packages.add(&place, creator, blob, now);
-        added.unwrap_or_else(|_| panic!("{owner}/{package}/{version}/{file} is there already"));
+        state.packages.add(&place, creator, blob, now).is_ok()
     }
 
     /// Deletes a file as if somebody had asked for it; the last one takes its version with it. False if it is not there.

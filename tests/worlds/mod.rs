@@ -1,0 +1,216 @@
+//! Draws worlds, runs the library or the program in each over real sockets, and holds what comes of it against what the
+//! registry has:
+//!
+//! - (i) exit code 0 means that each file of the plan is there bit for bit, or `skipped`;
+//! - (ii) any other means that each file of the plan that is not there is named, and each that is named as published is
+//!   there; doubt is `unknown`;
+//! - (iii) no file that the user did not ask to overwrite has changed or gone;
+//! - (iv) what outputs and summary call published is on the registry;
+//! - (v) a run after it in which nothing goes wrong ends as the policy has it;
+//! - (vi) no secret is seen anywhere.
+//!
+//! `draw` says how a world is drawn so that this can be decided.
+
+mod check;
+mod draw;
+mod journal;
+mod run;
+mod script;
+mod told;
+mod world;
+
+use std::any::Any;
+use std::fmt::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use embedded_registry::Registry;
+
+use self::check::Scene;
+use self::journal::seen;
+use self::run::{Ender, Job, Ran};
+use self::script::{ELSEWHERE, TOKENS};
+use self::world::{Act, Later, Runs, World};
+
+/// A run that nothing stands in the way of may take its time.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Many worlds.
+pub(crate) struct Tour<'a> {
+    /// The seed of the first; the others follow it.
+    pub(crate) first: u64,
+    /// How many.
+    pub(crate) count: u64,
+    /// The built program, for those in which it runs.
+    pub(crate) program: &'a Path,
+    /// How many at a time; most of their time is waiting.
+    pub(crate) at_a_time: usize,
+}
+
+/// A world in which something does not hold.
+pub(crate) struct Failure {
+    /// Its seed.
+    pub(crate) seed: u64,
+    /// What does not hold, the whole world, and the log.
+    pub(crate) report: String,
+}
+
+impl Tour<'_> {
+    /// Visits every world; `visited` hears how many are behind us.
+    pub(crate) fn visit(&self, visited: impl Fn(u64) + Sync) -> Vec<Failure> {
+        let (next, done) = (AtomicU64::new(0), AtomicU64::new(0));
+        let failures = Mutex::new(Vec::new());
+        thread::scope(|scope| {
+            for _ in 0..self.at_a_time {
+                scope.spawn(|| {
+                    loop {
+                        let index = next.fetch_add(1, Ordering::Relaxed);
+                        if index >= self.count {
+                            return;
+                        }
+                        let seed = self.first.wrapping_add(index);
+                        if let Err(report) = visit(seed, self.program) {
+                            failures.lock().unwrap_or_else(PoisonError::into_inner).push(Failure { seed, report });
+                        }
+                        visited(done.fetch_add(1, Ordering::Relaxed) + 1);
+                    }
+                });
+            }
+        });
+        let mut failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
+        failures.sort_by_key(|failure| failure.seed);
+        failures
+    }
+}
+
+/// Lets a world run its course; the error says what does not hold in it.
+fn visit(seed: u64, program: &Path) -> Result<(), String> {
+    let world = Arc::new(draw::world(seed));
+    let mut visit = Visit { world: &world, program, violations: Vec::new(), runs: Vec::new(), requests: Vec::new() };
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| visit.go())) {
+        visit.violations.push(format!("a panic: {}", in_words(panic.as_ref())));
+    }
+    if visit.violations.is_empty() {
+        return Ok(());
+    }
+    let mut report = format!("world {seed}:\n");
+    // Writing to a String cannot fail.
+    for violation in &visit.violations {
+        let _ = writeln!(report, "- {violation}");
+    }
+    let _ = writeln!(report, "{}", told_briefly(&world));
+    for ran in &visit.runs {
+        let _ = writeln!(report, "--- a run, exit code {:?}:\n{}\n---", ran.code, ran.log);
+    }
+    for (request, status) in &visit.requests {
+        let _ = writeln!(report, "{request} {status:?}");
+    }
+    Err(report)
+}
+
+/// The whole world, a line for each file and each event.
+fn told_briefly(world: &World) -> String {
+    let World { files, unrelated, events, .. } = world;
+    let lines = |items: Vec<String>| items.iter().map(|item| format!("\n  {item}")).collect::<String>();
+    let rest = World { files: Vec::new(), unrelated: Vec::new(), events: Vec::new(), ..world.clone() };
+    let files = lines(files.iter().map(|file| format!("{file:?}")).collect());
+    let events = lines(events.iter().map(|event| format!("{event:?}")).collect());
+    format!("{rest:?}\nunrelated: {unrelated:?}\nfiles:{files}\nevents:{events}")
+}
+
+fn in_words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("of another kind")
+}
+
+struct Visit<'a> {
+    world: &'a Arc<World>,
+    program: &'a Path,
+    violations: Vec<String>,
+    runs: Vec<Ran>,
+    /// Those of the first run, and the status of each answer.
+    requests: Vec<(String, Option<u16>)>,
+}
+
+impl Visit<'_> {
+    fn go(&mut self) {
+        let world = self.world;
+        let (registry, journal) = script::registry(world);
+        let elsewhere = || ELSEWHERE.map(|(owner, package, version)| registry.files(owner, package, version));
+        let now = || seen(registry.world(), world.version);
+        let (start, start_elsewhere) = (now(), elsewhere());
+        let ender = Arc::new(Ender::new(world.runs));
+        script::script(&registry, world, &journal, &ender);
+        let mut job = Job::new(world, &registry);
+        let Some(ran) = self.run(&mut job, &registry, TOKENS[0], world.silence, &ender) else { return };
+        until_idle(&registry);
+        let (end, requests) = (now(), registry.requests());
+        let told =
+            |request: &embedded_registry::Request| (format!("{} {}", request.method, request.target), request.status);
+        self.requests = requests.iter().map(told).collect();
+        let entries = journal.entries();
+        let scene = Scene { world, ran: &ran, entries: &entries, requests: &requests, end: &end };
+        self.violations.extend(scene.violations());
+        if world.events.is_empty() || world.heals {
+            self.violations.extend(check::differs_from_expected(world, &start, &ran, &end));
+        }
+        drop(entries);
+        self.runs.push(ran);
+
+        registry.clear_script();
+        registry.listen_again();
+        journal.entries().catch_up(registry.world(), world.version, Later::AtEnd);
+        let before = now();
+        let revoked = world.events.iter().any(|event| matches!(event.act, Act::Revoke));
+        let ender = Arc::new(Ender::new(world.runs));
+        let Some(ran) = self.run(&mut job, &registry, TOKENS[usize::from(revoked)], PATIENCE, &ender) else { return };
+        self.violations.extend(check::differs_from_expected(world, &before, &ran, &now()));
+        self.runs.push(ran);
+        if elsewhere() != start_elsewhere {
+            self.violations.push(format!("(iii) elsewhere there is {:?} and not {start_elsewhere:?}", elsewhere()));
+        }
+    }
+
+    fn run(
+        &mut self,
+        job: &mut Job,
+        registry: &Registry,
+        token: &str,
+        silence: Duration,
+        ender: &Arc<Ender>,
+    ) -> Option<Ran> {
+        let token = registry.token(token);
+        let job = job.with_token(&token);
+        let ran = match self.world.runs {
+            Runs::Library => job.run_library(self.world, silence, ender),
+            Runs::Program => {
+                job.run_program(self.program, ender).map_err(|error| format!("it does not start: {error}"))
+            }
+        };
+        match ran {
+            Ok(ran) => {
+                self.violations.extend(check::shown_secrets(&ran, &token));
+                Some(ran)
+            }
+            Err(error) => {
+                self.violations.push(error);
+                None
+            }
+        }
+    }
+}
+
+/// Waits until the registry has dealt with every request, also with those that nobody waits for any more.
+fn until_idle(registry: &Registry) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let idle = async {
+        while registry.requests().iter().any(|request| request.finished.is_none()) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    runtime.block_on(async { tokio::time::timeout(PATIENCE, idle).await }).expect("requests end with their connection");
+}

@@ -1,0 +1,96 @@
+//! What a run has told later steps and people: its outputs and its summary, read as runners read them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+/// What was told of one file.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) name: String,
+    pub(crate) url: String,
+    pub(crate) size: u64,
+    pub(crate) sha256: Option<String>,
+    pub(crate) status: String,
+}
+
+impl Row {
+    /// Whether it was said to be on the registry.
+    pub(crate) fn is_published(&self) -> bool {
+        matches!(self.status.as_str(), "uploaded" | "replaced" | "unchanged")
+    }
+}
+
+/// The outputs, where there are any. Of an output that is there twice the later value counts.
+pub(crate) fn outputs(text: &str) -> Result<BTreeMap<String, String>, String> {
+    let mut outputs = BTreeMap::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        let (name, delimiter) = line.split_once("<<").ok_or_else(|| format!("no output begins with `{line}`"))?;
+        let value: Vec<&str> = lines.by_ref().take_while(|line| *line != delimiter).collect();
+        outputs.insert(name.to_owned(), value.join("\n"));
+    }
+    Ok(outputs)
+}
+
+/// The files of the outputs.
+pub(crate) fn rows(outputs: &BTreeMap<String, String>) -> Result<Vec<Row>, String> {
+    let json = outputs.get("files").ok_or("there is no output `files`")?;
+    let rows: Vec<Value> =
+        serde_json::from_str(json).map_err(|error| format!("the output `files` is no JSON: {error}"))?;
+    let text = |row: &Value, key: &str| row[key].as_str().map(str::to_owned);
+    rows.iter()
+        .map(|row| {
+            Some(Row {
+                name: text(row, "name")?,
+                url: text(row, "url")?,
+                size: row["size"].as_u64()?,
+                sha256: text(row, "sha256"),
+                status: text(row, "status")?,
+            })
+        })
+        .collect::<Option<_>>()
+        .ok_or_else(|| format!("the output `files` lacks something: {json}"))
+}
+
+/// What is wrong with the other outputs, given the files of the first.
+pub(crate) fn contradictions(outputs: &BTreeMap<String, String>, rows: &[Row]) -> Vec<String> {
+    let count =
+        |statuses: &[&str]| rows.iter().filter(|row| statuses.contains(&row.status.as_str())).count().to_string();
+    let published = || rows.iter().filter(|row| row.is_published());
+    let expected = [
+        ("urls", published().map(|row| row.url.clone()).collect::<Vec<_>>().join("\n")),
+        ("uploaded", count(&["uploaded"])),
+        ("replaced", count(&["replaced"])),
+        ("unchanged", count(&["unchanged"])),
+        ("skipped", count(&["skipped"])),
+        ("failed", count(&["failed", "unknown", "not-attempted"])),
+        ("total-size", published().map(|row| row.size).sum::<u64>().to_string()),
+    ];
+    let wrong = expected.into_iter().filter(|(name, value)| outputs.get(*name) != Some(value));
+    wrong.map(|(name, value)| format!("output `{name}` is {:?} and not {value:?}", outputs.get(name))).collect()
+}
+
+/// The files that a summary links to, by their URLs, and whether each row has the status of the outputs.
+pub(crate) fn summary_contradictions(summary: &str, rows: &[Row]) -> Vec<String> {
+    let table: Vec<&str> = summary
+        .lines()
+        .filter(|line| line.starts_with("| ") && *line != "| file | size | SHA-256 | status |")
+        .collect();
+    if table.len() != rows.len() {
+        return vec![format!("the summary has {} rows and not {}", table.len(), rows.len())];
+    }
+    let mut wrong = Vec::new();
+    for (line, row) in table.iter().zip(rows) {
+        if !line.ends_with(&format!("| {} |", row.status)) {
+            wrong.push(format!("`{}` is {} in the outputs, and in the summary: {line}", row.name, row.status));
+        }
+    }
+    let linked: BTreeSet<&str> =
+        table.iter().filter_map(|line| line.split_once("](<")?.1.split_once(">)")).map(|(url, _)| url).collect();
+    let published: BTreeSet<&str> = rows.iter().filter(|row| row.is_published()).map(|row| row.url.as_str()).collect();
+    if linked != published {
+        wrong.push(format!("the summary links to {linked:?}, and published are {published:?}"));
+    }
+    wrong
+}
