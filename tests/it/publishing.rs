@@ -136,6 +136,15 @@ fn a_large_file_is_sent_only_when_the_right_to_write_is_known() {
 }
 
 #[test]
+fn for_a_file_of_one_mebibyte_the_right_to_write_is_not_asked_for() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    job.file("dist/a", vec![1; 1024 * 1024]);
+    job.run().exits_with(0);
+    assert_eq!(asked(&registry), ["GET version/files", "PUT a", "GET version/files", "GET version"]);
+}
+
+#[test]
 fn a_refused_right_costs_no_byte_of_a_large_file() {
     for (token, status) in [("bob_write", "401"), ("alice_read", "401")] {
         let registry = Registry::start(Persona::default());
