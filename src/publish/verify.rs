@@ -88,7 +88,7 @@ impl Run<'_> {
 
     /// What became of the files whose uploads had no good answer: the list knows.
     async fn settle(&mut self, listing: &Listing) {
-        for (index, doubt) in std::mem::take(&mut self.tally.doubts) {
+        for (index, mut doubt) in std::mem::take(&mut self.tally.doubts) {
             let file = &self.files[index];
             match self.sender.step(file, listing).await {
                 Ok(Step::Unchanged(sha256)) => {
@@ -100,8 +100,19 @@ impl Run<'_> {
                         .reporter
                         .notes(&format!("`{name}` had no good answer, but the registry has it bit for bit"));
                 }
-                Ok(Step::Conflict(conflict)) => self.tally.differs(index, conflict, self.sender.reporter),
-                Ok(Step::Upload) => self.tally.fails(index, doubt),
+                Ok(Step::Conflict(now)) => match doubt {
+                    // It was not deleted after all.
+                    PublishError::Missing { seen, cause, .. } if now.theirs == seen.theirs => {
+                        self.tally.fails(index, *cause);
+                    }
+                    _ => self.tally.differs(index, now, self.sender.reporter),
+                },
+                Ok(Step::Upload) => {
+                    if let PublishError::Missing { is_certain, .. } = &mut doubt {
+                        *is_certain = true;
+                    }
+                    self.tally.fails(index, doubt);
+                }
                 Err(error) => {
                     self.tally.outcomes[index].status = Status::Unknown;
                     self.tally.errors.extend([doubt, error.into()]);

@@ -358,6 +358,27 @@ fn what_is_found_with_other_content_at_the_end_is_not_replaced_any_more() {
 }
 
 #[test]
+fn a_deletion_that_did_not_happen_is_told_as_it_was() {
+    let registry = Registry::start(Persona::default());
+    let job = replacing_release(&registry);
+    registry.script(Fault::once(Match::delete("/v1.0.0/first"), Point::BeforeStore, Action::Reset));
+    away_for_one_look(&registry, 2);
+    let ran = job.run_in_short().exits_with(1).says("`first` is not replaced, since it cannot be deleted first");
+    let ran = ran.does_not_say("missing").does_not_say("that is not what was there when this run began");
+    assert_eq!(ran.statuses()["first"], "failed");
+}
+
+#[test]
+fn a_file_that_is_found_missing_at_the_end_is_said_to_be_missing() {
+    let registry = Registry::start(Persona::default());
+    let job = replacing_release(&registry);
+    registry.script(Fault::once(Match::delete("/v1.0.0/first"), Point::AfterStore, Action::Reset));
+    away_for_one_look(&registry, 2);
+    let ran = job.run_in_short().exits_with(1).says("`first` is now missing on the registry");
+    assert_eq!(ran.statuses()["first"], "failed");
+}
+
+#[test]
 fn a_refusal_of_a_file_is_final_and_costs_no_further_request() {
     let words = [(400, "invalid filename"), (403, "package type size"), (404, "404 page not found"), (413, "")];
     for (status, words) in words {
