@@ -320,6 +320,18 @@ fn a_lost_answer_is_looked_up_on_the_registry() {
 }
 
 #[test]
+fn a_new_file_that_changes_during_the_run_fails_alone() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    job.file("dist/a", "1").file("dist/b", "22");
+    let path = job.workspace().join("dist/a");
+    let change = Action::then(move |_| std::fs::write(&path, "other").expect("it can be written"));
+    registry.script(Fault::once(Match::list(), Point::Head, change));
+    let ran = job.run().exits_with(1).says("dist/a").says("changed");
+    assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["failed", "uploaded"]);
+}
+
+#[test]
 fn a_refusal_is_told_though_the_server_closes_in_the_middle_of_the_body() {
     let answer_and_close = || Action::Answer(Answer::text(401, "Failed to authenticate user"));
     for round in 0..50 {
