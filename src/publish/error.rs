@@ -60,6 +60,8 @@ pub enum PublishError {
         name: FileName,
         /// Whether it is known to be missing.
         is_certain: bool,
+        /// What was there.
+        seen: Conflict,
         /// Why nothing took its place.
         #[source]
         cause: Box<PublishError>,

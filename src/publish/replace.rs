@@ -130,7 +130,7 @@ async fn swap(sender: Sender<'_>, file: &NamedFile, sha256: Sha256, seen: &Confl
         Ok(Ended::Stored(_, sha256)) => Ok(Ended::Stored(Status::Replaced, sha256)),
         Ok(Ended::Differs(now)) => Err(overtaken(now)),
         Err(Failure { error, may_be_there, ends_run }) => {
-            Err(Failure { error: missing(file, error, !may_be_there), may_be_there, ends_run })
+            Err(Failure { error: missing(file, seen, error, !may_be_there), may_be_there, ends_run })
         }
     }
 }
@@ -149,7 +149,7 @@ async fn delete(
         let next = error.next();
         if matches!(next, Next::LookFirst | Next::LookOnly) {
             let Ok(listing) = sender.registry.files().await else {
-                let error = missing(file, error.into(), false);
+                let error = missing(file, seen, error.into(), false);
                 return Err(Failure { error, may_be_there: true, ends_run: true });
             };
             match plan::step(file, &listing, Some(sha256)) {
@@ -170,8 +170,8 @@ async fn delete(
     }
 }
 
-fn missing(file: &NamedFile, cause: PublishError, is_certain: bool) -> PublishError {
-    PublishError::Missing { name: file.name.clone(), is_certain, cause: Box::new(cause) }
+fn missing(file: &NamedFile, seen: &Conflict, cause: PublishError, is_certain: bool) -> PublishError {
+    PublishError::Missing { name: file.name.clone(), is_certain, seen: seen.clone(), cause: Box::new(cause) }
 }
 
 fn overtaken(now: Conflict) -> Failure {

@@ -99,7 +99,7 @@ impl Run<'_> {
     /// What became of the files whose uploads had no good answer: the list knows. Where such a file kept others from
     /// being sent, that is an error even if the registry has it.
     pub(super) async fn settle(&mut self, listing: &Listing) {
-        for (index, doubt) in std::mem::take(&mut self.tally.doubts) {
+        for (index, mut doubt) in std::mem::take(&mut self.tally.doubts) {
             let file = &self.files[index];
             let is_replacement = matches!(doubt, PublishError::Missing { .. });
             match self.sender.step(file, listing).await {
@@ -114,12 +114,19 @@ impl Run<'_> {
                         self.tally.errors.push(doubt);
                     }
                 }
-                // What was seen there is deleted, so this is from somebody else.
-                Ok(Step::Conflict(conflict)) if is_replacement => {
-                    self.tally.fails(index, PublishError::Overtaken(conflict));
+                Ok(Step::Conflict(now)) => match doubt {
+                    // It was not deleted after all.
+                    PublishError::Missing { seen, cause, .. } if now.theirs == seen.theirs => {
+                        self.tally.fails(index, *cause);
+                    }
+                    _ => self.tally.differs(index, now, self.sender.reporter),
+                },
+                Ok(Step::Upload) => {
+                    if let PublishError::Missing { is_certain, .. } = &mut doubt {
+                        *is_certain = true;
+                    }
+                    self.tally.fails(index, doubt);
                 }
-                Ok(Step::Conflict(conflict)) => self.tally.differs(index, conflict, self.sender.reporter),
-                Ok(Step::Upload) => self.tally.fails(index, doubt),
                 Err(error) => {
                     self.tally.outcomes[index].status = Status::Unknown;
                     self.tally.errors.extend([doubt, error.into()]);

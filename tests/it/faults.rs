@@ -320,6 +320,91 @@ fn what_cannot_be_looked_up_is_unknown() {
     assert_eq!(ran.outputs["urls"], "");
 }
 
+/// The list is away for as long as a file's look at it lasts, after so many lists, and there again at the end.
+fn away_for_one_look(registry: &Registry, lists_before: usize) {
+    registry.script(Fault::always(Match::list(), Point::Head, answer(500)).skip(lists_before).times(4));
+}
+
+#[test]
+fn what_cannot_be_looked_up_at_once_is_looked_up_at_the_end() {
+    for (at, code, status) in [(Point::AfterStore, 0, "uploaded"), (Point::BeforeStore, 1, "failed")] {
+        let registry = Registry::start(Persona::default());
+        registry.script(Fault::once(Match::put("/v1.0.0/second"), at, Action::Reset));
+        away_for_one_look(&registry, 1);
+        let ran = release(&registry).run_in_short().exits_with(code);
+        assert_eq!(ran.statuses()["second"], status);
+        assert_eq!(ran.errors().len(), usize::from(code > 0), "{}", ran.log);
+    }
+}
+
+#[test]
+fn a_replacement_that_is_looked_up_at_the_end_counts_as_one() {
+    let registry = Registry::start(Persona::default());
+    let job = replacing_release(&registry);
+    registry.script(Fault::once(Match::put("/v1.0.0/first"), Point::AfterStore, Action::Reset));
+    away_for_one_look(&registry, 2);
+    let ran = job.run_in_short().exits_with(0).says("`first` had no good answer, but the registry has it bit for bit");
+    assert_eq!(ran.statuses()["first"], "replaced");
+}
+
+#[test]
+fn what_is_found_with_other_content_at_the_end_is_not_replaced_any_more() {
+    let registry = Registry::start(Persona::default());
+    let mut job = release(&registry);
+    job.input("if-file-exists", "overwrite");
+    let other = Action::then(|world| world.seed("alice", "widget", "v1.0.0", "second", b"other"));
+    registry.script(Fault::once(Match::put("/v1.0.0/second"), Point::BeforeStore, other));
+    registry.script(Fault::once(Match::put("/v1.0.0/second"), Point::BeforeStore, Action::Reset));
+    away_for_one_look(&registry, 1);
+    let ran = job.run_in_short().exits_with(1).says("`second` is on the registry with other content");
+    assert_eq!(ran.statuses()["second"], "failed");
+    assert_eq!(registry.read("alice", "widget", "v1.0.0", "second").as_deref(), Some(&b"other"[..]));
+}
+
+#[test]
+fn a_deletion_that_did_not_happen_is_told_as_it_was() {
+    let registry = Registry::start(Persona::default());
+    let job = replacing_release(&registry);
+    registry.script(Fault::once(Match::delete("/v1.0.0/first"), Point::BeforeStore, Action::Reset));
+    away_for_one_look(&registry, 2);
+    let ran = job.run_in_short().exits_with(1).says("`first` is not replaced, since it cannot be deleted first");
+    let ran = ran.does_not_say("missing").does_not_say("that is not what was there when this run began");
+    assert_eq!(ran.statuses()["first"], "failed");
+}
+
+#[test]
+fn a_file_that_is_found_missing_at_the_end_is_said_to_be_missing() {
+    let registry = Registry::start(Persona::default());
+    let job = replacing_release(&registry);
+    registry.script(Fault::once(Match::delete("/v1.0.0/first"), Point::AfterStore, Action::Reset));
+    away_for_one_look(&registry, 2);
+    let ran = job.run_in_short().exits_with(1).says("`first` is now missing on the registry");
+    assert_eq!(ran.statuses()["first"], "failed");
+}
+
+#[test]
+fn a_refusal_of_a_file_is_final_and_costs_no_further_request() {
+    let words = [(400, "invalid filename"), (403, "package type size"), (404, "404 page not found"), (413, "")];
+    for (status, words) in words {
+        let registry = Registry::start(Persona::default());
+        let refused = Action::Answer(Answer::text(status, words));
+        registry.script(Fault::always(Match::put("/v1.0.0/second"), Point::BeforeStore, refused));
+        let ran = release(&registry).run_in_short().exits_with(1).does_not_say("again in");
+        assert_eq!(ran.statuses()["second"], "failed", "{status}");
+        // The lists at both ends, an upload for each file, and the version's page.
+        assert_eq!(registry.requests().len(), 6, "{:?}", registry.requests());
+    }
+}
+
+#[test]
+fn a_502_stays_what_is_told_where_the_question_is_no_more_than_unlucky_too() {
+    let registry = Registry::start(Persona::default());
+    let job = release(&registry);
+    registry.script(Fault::always(Match::put("/v1.0.0/second"), Point::Head, page(502)));
+    registry.script(Fault::always(question(), Point::Head, answer(500)));
+    job.run_in_short().exits_with(1).says("502 Bad Gateway: Not now").does_not_say("500");
+}
+
 #[test]
 fn a_pause_that_the_server_asks_for_is_obeyed_by_date_too() {
     let registry = Registry::start(Persona::default());

@@ -85,6 +85,19 @@ fn two_files_of_one_name_are_refused() {
 }
 
 #[test]
+fn of_many_files_of_one_name_four_are_told() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    for folder in ["a", "b", "c", "d"] {
+        job.file(format!("{folder}/app"), folder);
+    }
+    job.input("files", "*/app");
+    job.is_refused(&registry).says("error: a/app and b/app and c/app and d/app: the registry takes");
+    job.file("e/app", "").file("f/app", "");
+    job.is_refused(&registry).says("error: a/app and b/app and c/app and d/app and 2 more: the registry takes");
+}
+
+#[test]
 fn two_files_of_one_name_are_refused_also_where_they_hold_the_same() {
     let registry = Registry::start(Persona::default());
     let mut job = Job::new(&registry);

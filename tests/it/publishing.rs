@@ -109,6 +109,15 @@ fn a_large_file_is_sent_only_when_the_right_to_write_is_known() {
 }
 
 #[test]
+fn for_a_file_of_one_mebibyte_the_right_to_write_is_not_asked_for() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    job.file("dist/a", vec![1; 1024 * 1024]);
+    job.run().exits_with(0);
+    assert_eq!(asked(&registry), ["GET version/files", "PUT a", "GET version/files", "GET version"]);
+}
+
+#[test]
 fn a_refused_right_costs_no_byte_of_a_large_file() {
     for (token, status) in [("bob_write", "401"), ("alice_read", "401")] {
         let registry = Registry::start(Persona::default());
@@ -281,6 +290,18 @@ fn a_lost_answer_is_looked_up_on_the_registry() {
     job.file("dist/a", "1").file("dist/b", "22");
     let ran = job.run().exits_with(0).says("the answer about `b` was lost, but the registry has it bit for bit");
     assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["uploaded", "uploaded"]);
+}
+
+#[test]
+fn a_new_file_that_changes_during_the_run_fails_alone() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    job.file("dist/a", "1").file("dist/b", "22");
+    let path = job.workspace().join("dist/a");
+    let change = Action::then(move |_| std::fs::write(&path, "other").expect("it can be written"));
+    registry.script(Fault::once(Match::list(), Point::Head, change));
+    let ran = job.run().exits_with(1).says("dist/a").says("changed");
+    assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["failed", "uploaded"]);
 }
 
 #[test]

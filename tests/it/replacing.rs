@@ -135,6 +135,7 @@ fn only_what_was_seen_at_the_start_is_deleted() {
     });
     registry.script(Fault::once(Match::put("/v1.0.0/a"), Point::AfterStore, other));
     let ran = job.run().exits_with(1).says("that is not what was there when this run began, so it is not replaced");
+    let ran = ran.says("`b` is on the registry with other content: 13 bytes there, 4 bytes here; that");
     assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["uploaded", "failed"]);
     assert_eq!(read(&registry, "b").as_deref(), Some("a third one's"));
     assert!(!methods(&registry).iter().any(|line| line.starts_with("DELETE")));
@@ -158,6 +159,32 @@ fn a_deletion_that_is_refused_leaves_what_is_there() {
     let ran = job(&registry, "overwrite").run().exits_with(1).has_a_hint_for_each_error();
     assert_eq!(ran.says("`b` is not replaced, since it cannot be deleted first").statuses()["b"], "failed");
     assert_eq!(read(&registry, "b").as_deref(), Some("theirs"));
+}
+
+#[test]
+fn a_deletion_that_is_refused_is_not_tried_again() {
+    for refused in [Answer::text(403, "no"), Answer::text(404, "404 page not found"), Answer::text(409, "no")] {
+        let registry = Registry::start(Persona::default());
+        registry.script(Fault::always(delete(), Point::Head, Action::Answer(refused)));
+        let mut job = job(&registry, "overwrite");
+        job.input("retries", "3").run_in_short().exits_with(1).does_not_say("again in");
+        assert_eq!(registry.acted().len(), 1);
+    }
+}
+
+#[test]
+fn what_another_job_puts_in_the_place_of_a_deleted_file_is_not_deleted_too() {
+    let registry = Registry::start(Persona::default());
+    // The answer is lost, so it has to be looked up what became of the deletion.
+    let other = Action::then(|world| world.seed("alice", "widget", "v1.0.0", "b", b"a third one's"));
+    registry.script(Fault::once(delete(), Point::AfterStore, other));
+    registry.script(Fault::once(delete(), Point::AfterStore, Action::Reset));
+    let mut job = job(&registry, "overwrite");
+    let ran = job.input("retries", "3").run_in_short().exits_with(1);
+    let ran = ran.says("that is not what was there when this run began, so it is not replaced");
+    assert_eq!(ran.statuses()["b"], "failed");
+    assert_eq!(read(&registry, "b").as_deref(), Some("a third one's"));
+    assert_eq!(methods(&registry).iter().filter(|line| line.starts_with("DELETE")).count(), 1);
 }
 
 #[test]
