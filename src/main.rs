@@ -50,7 +50,7 @@ fn say(text: &str, code: u8) -> ExitCode {
 fn run() -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
     // First of all: the program may be the first process of a container, which has no default for signals.
-    let stop = Stop::when(runtime.block_on(async { signals() }).context("no signals")?);
+    let stop = runtime.block_on(async { signals() }).context("no signals")?;
     let environment = Environment::new(env::vars_os(), env::current_dir().unwrap_or_default());
     let runner = Runner::detect(&environment);
     let terminal = io::stdout().is_terminal() && !runner.reads_commands();
@@ -80,14 +80,21 @@ fn run() -> anyhow::Result<ExitCode> {
     Ok(ending.exit_code().into())
 }
 
-/// Comes with the first signal that asks the program to end.
-fn signals() -> io::Result<impl Future<Output = Signal> + Send + 'static> {
+/// Takes the signals that ask the program to end. Two times SIGINT insists on it: a runner sends one, and a person
+/// presses the keys again.
+fn signals() -> io::Result<Stop> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move {
+    let first = async move {
         tokio::select! {
             _ = interrupt.recv() => Signal::Interrupt,
             _ = terminate.recv() => Signal::Terminate,
         }
-    })
+    };
+    let mut interrupts = signal(SignalKind::interrupt())?;
+    let again = async move {
+        interrupts.recv().await;
+        interrupts.recv().await;
+    };
+    Ok(Stop::when(first, again))
 }

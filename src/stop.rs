@@ -37,31 +37,42 @@ impl fmt::Display for Signal {
 
 /// Knows whether the run is to end. The default is that it never is.
 #[derive(Clone)]
-pub struct Stop(Shared<BoxFuture<'static, Signal>>);
+pub struct Stop {
+    signal: Shared<BoxFuture<'static, Signal>>,
+    insistence: Shared<BoxFuture<'static, ()>>,
+}
 
 impl Stop {
-    /// The run is to end when that comes.
-    pub fn when(signal: impl Future<Output = Signal> + Send + 'static) -> Self {
-        Self(signal.boxed().shared())
+    /// The run is to end when the signal comes, and to leave what it may still finish when somebody insists on it.
+    pub fn when(
+        signal: impl Future<Output = Signal> + Send + 'static,
+        insistence: impl Future<Output = ()> + Send + 'static,
+    ) -> Self {
+        Self { signal: signal.boxed().shared(), insistence: insistence.boxed().shared() }
     }
 
     /// Waits until the run is to end.
     pub async fn comes(&self) -> Signal {
-        self.0.clone().await
+        self.signal.clone().await
+    }
+
+    /// Waits until the run is to end at once.
+    pub async fn is_insisted_on(&self) {
+        self.insistence.clone().await;
     }
 
     /// Does that, and drops it where the run is to end before.
-    pub async fn or<T, E: From<Signal>>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    pub async fn or<T>(&self, work: impl Future<Output = T>) -> Result<T, Signal> {
         tokio::select! {
             biased;
-            signal = self.comes() => Err(signal.into()),
-            result = work => result,
+            signal = self.comes() => Err(signal),
+            result = work => Ok(result),
         }
     }
 }
 
 impl Default for Stop {
     fn default() -> Self {
-        Self::when(future::pending())
+        Self::when(future::pending(), future::pending())
     }
 }

@@ -60,11 +60,9 @@ pub enum PublishError {
         name: FileName,
         /// Whether it is known to be missing.
         is_certain: bool,
-        /// What was there.
-        seen: Conflict,
-        /// Why nothing took its place.
+        /// Why nothing took its place, where that is known.
         #[source]
-        cause: Box<PublishError>,
+        cause: Option<Box<PublishError>>,
     },
     /// Somebody asked the run to end.
     #[error("{0} ended the run before its end")]
@@ -80,23 +78,26 @@ pub enum PublishError {
         url: Url,
     },
     /// The registry lists other content than was sent.
-    #[error("`{name}` is on the registry with other content than was sent: {theirs} there, {ours} here")]
-    Altered {
-        /// The file's name.
-        name: FileName,
-        /// What is there.
-        theirs: String,
-        /// What was sent.
-        ours: String,
-    },
+    #[error("since it was sent, {0}")]
+    Altered(Conflict),
 }
 
 impl PublishError {
-    /// Whether both tell of one cause, if of several files.
-    pub(super) fn has_the_cause_of(&self, other: &Self) -> bool {
+    /// Whether both tell of one cause, if of several files, and every file would meet it.
+    pub(super) fn says_the_same_of_every_file_as(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Registry(one), Self::Registry(other)) => one.cause.to_string() == other.cause.to_string(),
+            (Self::Registry(one), Self::Registry(other)) => {
+                one.meets_every_file() && one.cause.to_string() == other.cause.to_string()
+            }
             _ => false,
+        }
+    }
+
+    /// Why it failed, without what.
+    pub(super) fn reason(&self) -> String {
+        match self {
+            Self::Registry(error) => error.cause.to_string(),
+            other => other.to_string(),
         }
     }
 }
@@ -115,12 +116,16 @@ impl Advise for PublishError {
                     .to_owned(),
             ),
             Self::Missing { cause, .. } => {
-                let cure = cause.advice().map(|advice| format!(". {advice}")).unwrap_or_default();
+                let cure = cause
+                    .as_ref()
+                    .and_then(|cause| cause.advice())
+                    .map(|advice| format!(". {advice}"))
+                    .unwrap_or_default();
                 Some(format!("Run the step again with the same files to bring it back{cure}"))
             }
             Self::Stopped(_) => Some("Run the step again: what is there already stays as it is".to_owned()),
             Self::Lost { .. } => Some("Run the step again, and look at the forge's log if it stays so".to_owned()),
-            Self::Altered { .. } => Some(
+            Self::Altered(_) => Some(
                 "Delete the file on the registry and run the step again; find out whether another job publishes the \
                  same name, and whether the forge's storage is sound"
                     .to_owned(),

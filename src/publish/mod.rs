@@ -8,29 +8,32 @@ mod verify;
 
 use std::collections::VecDeque;
 use std::error::Error as _;
+use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use url::Url;
 
 pub use self::error::{PublishError, Rejected};
-use self::send::Sender;
+use self::send::{Sender, Stumble};
 use self::tally::Tally;
 use crate::advice::Problem;
 use crate::checksum::Sha256;
 use crate::files;
 use crate::inputs::Inputs;
-use crate::listing::Listing;
-use crate::plan::{self, NamedFile, Step};
+use crate::plan::{self, NamedFile};
 use crate::registry::{Limits, Registry};
-use crate::report::units::Bytes;
-use crate::report::{Header, Publication, Reporter, Status};
+use crate::report::{Header, Publication, Reporter};
 use crate::stop::{Signal, Stop};
 use crate::untrusted::Untrusted;
 
 /// A file over this size, in bytes, is not sent before the right to write is known: a server that refuses it closes
 /// the connection, and clients lose the answer.
 const LARGE: u64 = 1024 * 1024;
+
+/// How long to wait for the link to a version: everything else is done.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Who lets files be published, and wants to hear of it.
 pub struct Caller<'a> {
@@ -65,9 +68,9 @@ pub async fn publish(inputs: &Inputs, limits: Limits, caller: &Caller<'_>) -> Re
     if files.is_empty() {
         reporter.warns("there is nothing to publish");
     }
-    let tally = Tally::new(&files, &inputs.target, inputs.if_file_exists);
+    let tally = Tally::new(&files, &inputs.target, &registry, inputs.if_file_exists);
     let sender = Sender { registry: &registry, reporter };
-    Ok(Run { inputs, caller, sender, files, tally, right_known: false }.go().await)
+    Ok(Run { inputs, caller, sender, files: files.into(), tally, right_known: false }.go().await)
 }
 
 fn wrapped<E>(errors: Vec<E>, wrap: fn(E) -> Rejected) -> Vec<Rejected> {
@@ -79,7 +82,7 @@ struct Run<'a> {
     inputs: &'a Inputs,
     caller: &'a Caller<'a>,
     sender: Sender<'a>,
-    files: Vec<NamedFile>,
+    files: Arc<[NamedFile]>,
     tally: Tally,
     /// Whether we are known to have the right to write.
     right_known: bool,
@@ -121,150 +124,157 @@ impl Run<'_> {
         }
     }
 
-    fn ended(mut self, page: Option<Url>, stopped: Option<Signal>) -> Publication {
-        let errors = std::mem::take(&mut self.tally.errors);
-        let errors = errors.into_iter().map(|error| Box::new(error) as Problem).collect();
-        Publication { errors, page, ..self.so_far(stopped) }
+    fn ended(self, page: Option<Url>, stopped: Option<Signal>) -> Publication {
+        let so_far = self.so_far(stopped);
+        let errors = self.tally.into_errors().into_iter().map(|error| Box::new(error) as Problem).collect();
+        Publication { errors, page, ..so_far }
     }
 
-    /// The whole way; returns whether the version exists at the end.
+    /// What has become of the files by now.
+    fn so_far(&self, stopped: Option<Signal>) -> Publication {
+        let (target, outcomes) = (self.inputs.target.clone(), self.tally.outcomes());
+        Publication { target, outcomes, errors: Vec::new(), page: None, stopped }
+    }
+
+    /// The whole way, in rounds: a look at the registry, then what follows from it, until nothing does. Whatever goes
+    /// wrong is settled by the next look, and every round that is not the last costs tries. Returns whether the version
+    /// exists.
     async fn publish(&mut self) -> Result<bool, Halt> {
         let stop = self.caller.stop.clone();
         if self.files.is_empty() {
             return Ok(false);
         }
-        let version_exists = stop.or(self.upload_all()).await?;
-        self.replace_all(&stop).await?;
-        if self.tally.has_sent { stop.or(self.verify()).await } else { Ok(version_exists) }
-    }
-
-    /// Everything that is new; returns whether the version was there before.
-    async fn upload_all(&mut self) -> Result<bool, Halt> {
-        let listing = self.sender.registry.files().await.map_err(PublishError::from)?;
-        self.compare(&listing).await;
-        if self.tally.errors.is_empty() {
-            self.send_all(listing.version_exists).await;
+        let mut version_exists = stop.or(self.look()).await??.version_exists;
+        // With any conflict nothing is sent.
+        if self.tally.has_failed() {
+            return Ok(version_exists);
         }
-        Ok(listing.version_exists)
-    }
-
-    /// Holds every file against what is there. With any conflict that is an error nothing is sent.
-    async fn compare(&mut self, listing: &Listing) {
-        let sender = self.sender;
-        let steps: Vec<_> = futures_util::stream::iter(&self.files)
-            .map(|file| sender.step(file, listing))
-            .buffered(self.inputs.concurrency)
-            .collect()
-            .await;
-        for (index, step) in steps.into_iter().enumerate() {
-            match step {
-                Ok(Step::Upload) => {}
-                Ok(Step::Unchanged(sha256)) => {
-                    self.tally.is_there(index, Status::Unchanged, sha256);
-                    let file = &self.files[index];
-                    sender.reporter.file_unchanged(&file.name, file.local.size);
+        loop {
+            let queue = self.tally.to_send();
+            if self.tally.is_hopeless() {
+                return Ok(version_exists);
+            } else if !queue.is_empty() {
+                stop.or(self.send(queue, version_exists)).await?;
+            } else if let Some((index, seen)) = self.tally.to_replace()
+                && !self.tally.has_failed()
+            {
+                if !stop.or(self.has_the_right()).await? {
+                    return Ok(version_exists);
                 }
-                Ok(Step::Conflict(conflict)) => self.tally.differs(index, conflict, sender.reporter),
-                Err(error) => self.tally.fails(index, error),
+                self.replace(index, seen).await?;
+            } else {
+                return Ok(version_exists);
             }
+            version_exists = stop.or(self.look()).await??.version_exists;
         }
     }
 
-    /// Sends what is not there.
-    async fn send_all(&mut self, version_exists: bool) {
-        let is_new = |index: &usize| {
-            let status = self.tally.outcomes[*index].status;
-            status == Status::NotAttempted && !self.tally.replacements.contains_key(index)
-        };
-        let mut queue: VecDeque<usize> = (0..self.files.len()).filter(is_new).collect();
-        queue.make_contiguous().sort_by_key(|&index| self.files[index].local.size);
-        if self.make_way(&mut queue, version_exists).await {
-            // The largest first, so that none of them is left to run alone at the end.
-            let rest: Vec<usize> = queue.into_iter().rev().collect();
-            self.send_rest(&rest).await;
+    /// Sends files, each once, and waits before what has to be tried again.
+    async fn send(&mut self, mut queue: Vec<usize>, version_exists: bool) {
+        queue.sort_by_key(|&index| self.files[index].local.size);
+        let mut queue = VecDeque::from(queue);
+        let mut stumbled = Vec::new();
+        if self.make_way(&mut queue, version_exists, &mut stumbled).await {
+            self.send_rest(queue, &mut stumbled).await;
         }
+        let wait = self.tally.try_again(&stumbled, self.sender.registry);
+        tokio::time::sleep(wait).await;
     }
 
     /// Makes sure that the version exists and that we may write, before many are sent at once; `false` where that is
-    /// not to be had. A new version is made by one upload alone: where several make it at once, Gitea 1.22 and 1.24 on
-    /// PostgreSQL answer 500 to some (recorded). The smallest file goes first, since it says soonest what the others
+    /// not to be had now. A new version is made by one upload alone: where several make it at once, Gitea 1.22 and 1.24
+    /// on PostgreSQL answer 500 to some (recorded). The smallest file goes first, since it says soonest what the others
     /// would meet.
-    async fn make_way(&mut self, queue: &mut VecDeque<usize>, mut version_exists: bool) -> bool {
+    async fn make_way(
+        &mut self,
+        queue: &mut VecDeque<usize>,
+        mut version_exists: bool,
+        stumbled: &mut Vec<usize>,
+    ) -> bool {
         let sizes: Vec<u64> = self.files.iter().map(|file| file.local.size).collect();
         let is_large = |index: &usize| sizes[*index] > LARGE;
         while let Some(&next) = queue.front() {
             let asks_first = is_large(&next) || version_exists && queue.iter().any(is_large);
-            if asks_first && let Err(error) = self.make_sure_of_the_right().await {
-                self.tally.errors.push(error);
+            if asks_first && !self.has_the_right().await {
                 return false;
             }
             if version_exists {
                 break;
             }
             queue.pop_front();
-            self.tally.begins(next);
-            let result = self.sender.send(&self.files[next], self.sender.registry.budget()).await;
+            self.tally.entries[next].begins();
+            let result = self.sender.upload(&self.files[next]).await;
             version_exists = result.is_ok();
             self.right_known |= version_exists;
-            if self.tally.record(next, result, self.sender.reporter) {
-                self.tally.holds_up(next, !queue.is_empty());
+            if self.record(next, result, stumbled) {
                 return false;
             }
         }
         true
     }
 
-    async fn make_sure_of_the_right(&mut self) -> Result<(), PublishError> {
+    /// Whether we may write. That we may not is an error of the run.
+    async fn has_the_right(&mut self) -> bool {
         if !self.right_known {
-            self.sender.registry.ask_right().await?;
-            self.right_known = true;
+            match self.sender.registry.ask_right().await {
+                Ok(()) => self.right_known = true,
+                Err(error) => self.tally.errors.push(error.into()),
+            }
         }
-        Ok(())
+        self.right_known
     }
 
-    /// Sends many at once, in that order. What is known of each is put down at once, since the run may end at any time.
-    async fn send_rest(&mut self, indices: &[usize]) {
-        let Self { files, tally, sender, inputs, .. } = self;
-        let sender = *sender;
-        let mut queue = indices.iter().copied();
+    /// Sends many at once; the largest first, so that none of them is left to run alone at the end. What is known of
+    /// each is put down at once, since the run may end at any time.
+    async fn send_rest(&mut self, mut queue: VecDeque<usize>, stumbled: &mut Vec<usize>) {
+        let sender = self.sender;
+        let files = Arc::clone(&self.files);
+        let upload = async |index: usize| (index, sender.upload(&files[index]).await);
         let mut running = FuturesUnordered::new();
-        let mut goes_on = true;
         loop {
-            while goes_on
-                && running.len() < inputs.concurrency
-                && let Some(index) = queue.next()
+            while running.len() < self.inputs.concurrency
+                && let Some(index) = queue.pop_back()
             {
-                tally.begins(index);
-                let file = &files[index];
-                running.push(async move { (index, sender.send(file, sender.registry.budget()).await) });
+                self.tally.entries[index].begins();
+                running.push(upload(index));
             }
             let Some((index, result)) = running.next().await else { return };
-            if tally.record(index, result, sender.reporter) {
-                tally.holds_up(index, queue.len() > 0);
-                goes_on = false;
+            if self.record(index, result, stumbled) {
+                queue.clear();
             }
         }
     }
 
-    /// What has become of the files by now.
-    fn so_far(&self, stopped: Option<Signal>) -> Publication {
-        let outcomes = self.tally.outcomes.clone();
-        Publication { target: self.inputs.target.clone(), outcomes, errors: Vec::new(), page: None, stopped }
+    /// Takes note of what a try came to; `true` where every other file would meet the same now.
+    fn record(&mut self, index: usize, result: Result<Sha256, Stumble>, stumbled: &mut Vec<usize>) -> bool {
+        let entry = &mut self.tally.entries[index];
+        match result {
+            Ok(sha256) => {
+                entry.is_taken(sha256);
+                false
+            }
+            Err(stumble) => {
+                let ends_round = stumble.error.meets_every_file();
+                entry.stumbles(stumble);
+                stumbled.push(index);
+                ends_round
+            }
+        }
     }
 
     /// The page of the version. That it is not told is no failure: every forge lays its pages out in the same way.
     async fn page(&self) -> Url {
-        match self.sender.registry.version_page().await {
-            Ok(page) => page,
-            Err(error) => {
+        let asked = tokio::time::timeout(PATIENCE, self.sender.registry.version_page());
+        match self.caller.stop.or(asked).await {
+            Ok(Ok(Ok(page))) => return page,
+            Ok(Ok(Err(error))) => {
                 let reason = error.source().map(ToString::to_string).unwrap_or_default();
                 self.caller.reporter.warns(&format!("{error} ({reason}); the link is the usual one"));
-                self.inputs.target.page_url()
             }
+            Ok(Err(_)) => self.caller.reporter.warns("the registry does not say where the version's page is"),
+            // All is done, and the runner waits for our end.
+            Err(_) => {}
         }
+        self.inputs.target.page_url()
     }
-}
-
-fn content(size: u64, sha256: Sha256) -> String {
-    format!("{} with SHA-256 {sha256}", Bytes::exact(size))
 }

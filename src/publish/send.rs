@@ -1,39 +1,25 @@
-//! One file on its way: uploads it, and where that has no good answer, looks what is stored before anything else.
+//! One try to upload one file.
 
 use std::pin::pin;
-use std::time::Instant;
 
-use super::error::PublishError;
+use tokio::time::Instant;
+
 use crate::checksum::Sha256;
 use crate::files::FileError;
 use crate::listing::Listing;
-use crate::plan::{self, Conflict, NamedFile, Step};
-use crate::registry::{Budget, Cause, Next, Refusal, Registry, RegistryError, Sent};
-use crate::report::{Progress, Reporter, Status};
+use crate::plan::{self, NamedFile, Step};
+use crate::registry::{Next, Registry, RegistryError, Sent};
+use crate::report::{Progress, Reporter};
 
-/// What sending a file came to, where nothing failed.
+/// A try that had no good end.
 #[derive(Debug)]
-pub(super) enum Ended {
-    /// The registry has it.
-    Stored(Status, Sha256),
-    /// The registry has other content under its name, from somebody else.
-    Differs(Conflict),
-}
-
-/// Why a file could not be sent.
-#[derive(Debug)]
-pub(super) struct Failure {
-    pub(super) error: PublishError,
-    /// Whether the registry may have it all the same.
-    pub(super) may_be_there: bool,
-    /// Whether every other file would meet the same.
-    pub(super) ends_run: bool,
-}
-
-impl Failure {
-    pub(super) fn new(error: RegistryError, may_be_there: bool) -> Self {
-        Self { ends_run: error.meets_every_file(), error: error.into(), may_be_there }
-    }
+pub(super) struct Stumble {
+    pub(super) error: RegistryError,
+    pub(super) next: Next,
+    /// When it began.
+    pub(super) begun: Instant,
+    /// When bytes last moved, where any did.
+    pub(super) moved: Option<Instant>,
 }
 
 /// Sends files.
@@ -44,67 +30,30 @@ pub(super) struct Sender<'a> {
 }
 
 impl Sender<'_> {
-    /// Sends a file until the registry has it, or for as long as there is hope.
-    pub(super) async fn send(self, file: &NamedFile, budget: Budget) -> Result<Ended, Failure> {
-        let started = Instant::now();
-        let ended = self.try_and_try(file, budget).await;
-        match ended {
-            Ok(Ended::Stored(Status::Unchanged, _)) => self.reporter.file_unchanged(&file.name, file.local.size),
-            Ok(Ended::Stored(..)) => self.reporter.file_sent(&file.name, file.local.size, true, started.elapsed()),
-            _ => self.reporter.file_sent(&file.name, file.local.size, false, started.elapsed()),
-        }
-        ended
-    }
-
-    async fn try_and_try(self, file: &NamedFile, mut budget: Budget) -> Result<Ended, Failure> {
-        let mut may_be_there = false;
-        loop {
-            let error = match self.upload(file, &mut budget).await {
-                Ok(sha256) => return Ok(Ended::Stored(Status::Uploaded, sha256)),
-                Err(error) => error,
-            };
-            let next = error.next();
-            let error = match next {
-                Next::Final | Next::Again => error,
-                Next::LookFirst | Next::LookOnly => {
-                    may_be_there = true;
-                    match self.look(file, error, &mut budget).await? {
-                        Look::Ended(ended) => return Ok(ended),
-                        Look::Absent(error) => *error,
-                    }
-                }
-            };
-            let is_final = matches!(next, Next::Final | Next::LookOnly);
-            if is_final || !self.registry.wait(&mut budget, &error).await {
-                return Err(Failure::new(error.after(budget.tries()), may_be_there));
-            }
-            // Without an answer the first look may have come too early: Forgejo 7 was seen to store a file up to a third
-            // of a second after its connection broke.
-            let had_no_answer = matches!(error.cause, Cause::Transport(_));
-            if next == Next::LookFirst
-                && had_no_answer
-                && let Look::Ended(ended) = self.look(file, error, &mut budget).await?
-            {
-                return Ok(ended);
-            }
-        }
-    }
-
     /// Uploads a file once. Where the body breaks off without an answer, or a proxy answers for the server, the server
-    /// may have refused the token at once: then that is asked, and a refusal is what is reported.
-    async fn upload(self, file: &NamedFile, budget: &mut Budget) -> Result<Sha256, RegistryError> {
+    /// may have refused the token at once: then that is asked, and a refusal is what is reported. It does not say what
+    /// became of the upload.
+    pub(super) async fn upload(self, file: &NamedFile) -> Result<Sha256, Stumble> {
+        let begun = Instant::now();
         let sent = Sent::default();
         let result = self.upload_with_progress(file, &sent).await;
-        if let Some(moved) = sent.last_moved() {
-            budget.moved(moved);
+        self.reporter.upload_ends(&file.name);
+        let error = match result {
+            Ok(sha256) => {
+                self.reporter.file_sent(&file.name, file.local.size, begun.elapsed());
+                return Ok(sha256);
+            }
+            Err(error) => error,
+        };
+        let moved = sent.last_moved();
+        if error.may_hide_a_refusal()
+            && let Err(hidden) = self.registry.ask_right_at_once().await
+            && hidden.is_a_refusal_of_every_file()
+        {
+            let next = if error.next() == Next::LookFirst { Next::LookOnly } else { Next::Final };
+            return Err(Stumble { error: hidden.about(error), next, begun, moved });
         }
-        match result {
-            Err(error) if error.may_hide_a_refusal() => match self.registry.ask_right_at_once().await {
-                Err(hidden) if hidden.is_a_refusal_of_every_file() => Err(hidden.about(error)),
-                _ => Err(error),
-            },
-            result => result,
-        }
+        Err(Stumble { next: error.next(), error, begun, moved })
     }
 
     async fn upload_with_progress(self, file: &NamedFile, sent: &Sent) -> Result<Sha256, RegistryError> {
@@ -126,50 +75,17 @@ impl Sender<'_> {
         }
     }
 
-    /// What to do with a file, given what is there.
-    pub(super) async fn step(self, file: &NamedFile, listing: &Listing) -> Result<Step, FileError> {
-        let sha256 = if plan::needs_hash(file, listing) { Some(self.registry.hash(&file.local).await?) } else { None };
+    /// What to do with a file, given what is there. Its hash is read where it is needed and not known.
+    pub(super) async fn step(
+        self,
+        file: &NamedFile,
+        known: Option<Sha256>,
+        listing: &Listing,
+    ) -> Result<Step, FileError> {
+        let sha256 = match known {
+            None if plan::needs_hash(file, listing) => Some(self.registry.hash(&file.local).await?),
+            known => known,
+        };
         Ok(plan::step(file, listing, sha256))
     }
-
-    /// Looks what is stored under the name of a file whose upload had that answer, or none.
-    async fn look(self, file: &NamedFile, error: RegistryError, budget: &mut Budget) -> Result<Look, Failure> {
-        let exists = matches!(error.cause, Cause::Refused { refusal: Refusal::Exists, .. });
-        // That somebody else had published it before us is known only of the first try: later it may have been us.
-        let status = if exists && budget.tries() == 1 { Status::Unchanged } else { Status::Uploaded };
-        loop {
-            // Nothing would be known of the next file either. Why the list is not to be had is found out at the end.
-            let Ok(listing) = self.registry.files().await else {
-                return Err(Failure { error: error.into(), may_be_there: true, ends_run: true });
-            };
-            let step = self.step(file, &listing).await;
-            match step.map_err(|error| Failure { error: error.into(), may_be_there: true, ends_run: false })? {
-                Step::Unchanged(sha256) => {
-                    if status == Status::Uploaded {
-                        let (name, cause) = (&file.name, &error.cause);
-                        self.reporter.notes(&format!(
-                            "the answer about `{name}` was lost, but the registry has it bit for bit: {cause}"
-                        ));
-                    }
-                    return Ok(Look::Ended(Ended::Stored(status, sha256)));
-                }
-                Step::Conflict(conflict) => return Ok(Look::Ended(Ended::Differs(conflict))),
-                // The list is behind: a second upload would meet the same answer.
-                Step::Upload if exists => {
-                    if !self.registry.wait(budget, &error).await {
-                        return Err(Failure::new(error.after(budget.tries()), true));
-                    }
-                }
-                Step::Upload => return Ok(Look::Absent(error.into())),
-            }
-        }
-    }
-}
-
-/// What a look at the registry shows of one file.
-enum Look {
-    /// Something under its name.
-    Ended(Ended),
-    /// Nothing; the error that led to the look is still open.
-    Absent(Box<RegistryError>),
 }

@@ -1,123 +1,356 @@
-//! What has become of each file so far.
+//! What is known of each file. Whatever ends the run, it ends as this says: a file counts as `unknown` from the moment
+//! that it is sent until a list shows what became of it.
 
-use std::collections::BTreeMap;
+use std::time::Duration;
 
 use url::Url;
 
 use super::error::PublishError;
-use super::send::{Ended, Failure};
+use super::send::Stumble;
 use crate::checksum::Sha256;
+use crate::files::FileError;
 use crate::inputs::IfFileExists;
 use crate::package::Target;
-use crate::plan::{Conflict, NamedFile};
+use crate::plan::{Conflict, NamedFile, Step};
+use crate::registry::{Budget, Cause, Next, Refusal, Registry};
 use crate::report::{Outcome, Reporter, Status};
 
-/// What has become of each file so far. Files go by their index in the plan.
-pub(super) struct Tally {
-    /// One for each file of the plan. Whatever ends the run, it ends as these say.
-    pub(super) outcomes: Vec<Outcome>,
-    /// What went wrong with files that may be on the registry all the same.
-    pub(super) doubts: BTreeMap<usize, PublishError>,
-    /// The files that are to take the place of what is there.
-    pub(super) replacements: BTreeMap<usize, Conflict>,
-    pub(super) errors: Vec<PublishError>,
-    /// The file in doubt for which others were not sent, where there is one.
-    pub(super) held_up_by: Option<usize>,
-    /// Whether anything was sent.
-    pub(super) has_sent: bool,
-    if_file_exists: IfFileExists,
-    /// Where files can be deleted by hand.
-    page: Url,
+/// What is known of one file of the plan.
+pub(super) struct Entry {
+    /// What is told of it if the run ends now.
+    pub(super) outcome: Outcome,
+    /// The tries that it has left.
+    pub(super) budget: Budget,
+    /// What is to happen when the list has been read.
+    todo: Todo,
+    /// Why it is not published, as far as that is known.
+    error: Option<PublishError>,
+    /// Whether the registry said that it took it, and no list has shown it since.
+    was_taken: bool,
+    /// Whether what is there under its name may be from us.
+    may_be_ours: bool,
+    /// What was deleted, or may have been, so that it can take its place.
+    deleted: Option<Conflict>,
 }
 
-impl Tally {
-    pub(super) fn new(files: &[NamedFile], target: &Target, if_file_exists: IfFileExists) -> Self {
-        let outcome = |file: &NamedFile| Outcome {
+/// What is to happen with a file when the list has been read, and shows nothing under its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Todo {
+    /// It is sent.
+    Send,
+    /// The list is read once more: the registry says that it has it.
+    Look,
+    /// Nothing.
+    Nothing,
+    /// What is there is to be deleted first.
+    Replace(Conflict),
+}
+
+impl Entry {
+    fn new(file: &NamedFile, target: &Target, budget: Budget) -> Self {
+        let outcome = Outcome {
             name: file.name.clone(),
             url: target.file_url(&file.name),
             size: file.local.size,
             sha256: None,
             status: Status::NotAttempted,
         };
-        Self {
-            outcomes: files.iter().map(outcome).collect(),
-            doubts: BTreeMap::new(),
-            replacements: BTreeMap::new(),
-            errors: Vec::new(),
-            held_up_by: None,
-            has_sent: false,
-            if_file_exists,
-            page: target.page_url(),
-        }
+        let todo = Todo::Send;
+        Self { outcome, budget, todo, error: None, was_taken: false, may_be_ours: false, deleted: None }
     }
 
     /// The file is on its way: from here on it may be on the registry.
-    pub(super) fn begins(&mut self, index: usize) {
-        self.outcomes[index].status = Status::Unknown;
-        self.has_sent = true;
+    pub(super) fn begins(&mut self) {
+        self.outcome.status = Status::Unknown;
     }
 
-    /// The registry has the file.
-    pub(super) fn is_there(&mut self, index: usize, status: Status, sha256: Sha256) {
-        self.outcomes[index].status = status;
-        self.outcomes[index].sha256 = Some(sha256);
+    /// What is there is deleted from here on, so that the file can take its place.
+    pub(super) fn begins_to_replace(&mut self, seen: Conflict, budget: Budget) {
+        self.begins();
+        self.todo = Todo::Nothing;
+        self.budget = budget;
+        self.deleted = Some(seen);
     }
 
-    pub(super) fn fails(&mut self, index: usize, error: impl Into<PublishError>) {
-        self.outcomes[index].status = Status::Failed;
-        self.errors.push(error.into());
+    /// What was to be deleted was not.
+    pub(super) fn is_not_deleted(&mut self, seen: Conflict) {
+        self.outcome.status = Status::NotAttempted;
+        self.todo = Todo::Replace(seen);
+        self.deleted = None;
     }
 
-    /// The registry has other content under the name.
-    pub(super) fn differs(&mut self, index: usize, conflict: Conflict, reporter: &dyn Reporter) {
-        let outcome = &mut self.outcomes[index];
-        match self.if_file_exists {
-            IfFileExists::Fail => {
-                let page = self.page.clone();
-                self.fails(index, PublishError::Conflict { conflict, page });
-            }
-            IfFileExists::Skip => {
-                outcome.status = Status::Skipped;
-                reporter.warns(&format!("{conflict}; it is skipped, so the registry's content stays"));
-            }
-            IfFileExists::Overwrite => {
-                outcome.status = Status::NotAttempted;
-                self.replacements.insert(index, conflict);
-            }
+    /// The registry says that it has taken the file.
+    pub(super) fn is_taken(&mut self, sha256: Sha256) {
+        self.outcome.sha256 = Some(sha256);
+        self.todo = Todo::Nothing;
+        self.error = None;
+        self.was_taken = true;
+    }
+
+    /// A try had no good end. What becomes of the file is for the list to say.
+    pub(super) fn stumbles(&mut self, stumble: Stumble) {
+        let Stumble { error, next, begun, moved } = stumble;
+        self.budget.failed(begun, moved);
+        let exists = matches!(error.cause, Cause::Refused { refusal: Refusal::Exists, .. });
+        self.may_be_ours |= matches!(next, Next::LookFirst | Next::LookOnly) && !exists;
+        self.todo = match next {
+            Next::Final | Next::LookOnly => Todo::Nothing,
+            Next::LookFirst if exists => Todo::Look,
+            Next::Again | Next::LookFirst => Todo::Send,
+        };
+        self.error = Some(error.after(self.budget.tries()).into());
+    }
+
+    /// Whether it was sent, and no list has shown what became of it.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.outcome.status == Status::Unknown
+    }
+
+    /// It is not published, and that is the end of it.
+    pub(super) fn fails(&mut self, error: impl Into<PublishError>) {
+        self.outcome.status = Status::Failed;
+        self.todo = Todo::Nothing;
+        self.error = Some(error.into());
+    }
+
+    /// The registry has it, bit for bit.
+    pub(super) fn is_there(&mut self, sha256: Sha256, reporter: &dyn Reporter) {
+        let Outcome { name, size, status: before, .. } = &self.outcome;
+        let status = match before {
+            _ if self.deleted.is_some() => Status::Replaced,
+            _ if self.was_taken || self.may_be_ours => Status::Uploaded,
+            _ => Status::Unchanged,
+        };
+        if status == Status::Unchanged && *before != Status::Unchanged {
+            reporter.file_unchanged(name, *size);
+        } else if let Some(error) = &self.error {
+            let reason = error.reason();
+            reporter.notes(&format!("`{name}` had no good answer, but the registry has it bit for bit: {reason}"));
         }
+        self.outcome.status = status;
+        self.outcome.sha256 = Some(sha256);
+        self.todo = Todo::Nothing;
+        self.error = None;
+        self.was_taken = false;
+        self.may_be_ours = true;
     }
 
-    /// Takes note of what sending a file came to; `true` where no other file is to be sent.
-    pub(super) fn record(&mut self, index: usize, result: Result<Ended, Failure>, reporter: &dyn Reporter) -> bool {
-        match result {
-            Ok(Ended::Stored(status, sha256)) => self.is_there(index, status, sha256),
-            Ok(Ended::Differs(conflict)) => self.differs(index, conflict, reporter),
-            Err(Failure { error, may_be_there: true, ends_run }) => {
-                self.outcomes[index].status = Status::Unknown;
-                self.doubts.insert(index, error);
-                return ends_run;
+    /// The registry has other content under its name. Returns why the list has to be read once more, where it has.
+    fn differs(&mut self, now: Conflict, policy: &Policy, reporter: &dyn Reporter) -> Option<&'static str> {
+        let is_what_was_deleted = self.deleted.as_ref().is_some_and(|seen| seen.theirs == now.theirs);
+        if self.was_taken {
+            if is_what_was_deleted {
+                return Some("its list still shows what was deleted");
             }
-            Err(Failure { error, ends_run, .. }) => {
-                self.outcomes[index].status = Status::Failed;
-                // What meets every file is said once, though several uploads that ran at once have met it.
-                if !(ends_run && self.errors.iter().any(|known| known.has_the_cause_of(&error))) {
-                    self.errors.push(error);
+            self.fails(PublishError::Altered(now));
+        } else if self.deleted.take().is_some() {
+            match self.error.take() {
+                // It was not deleted after all, and this is why.
+                Some(error) if is_what_was_deleted => self.fails(error),
+                _ => self.fails(PublishError::Overtaken(now)),
+            }
+        } else {
+            match policy.if_file_exists {
+                IfFileExists::Fail => self.fails(PublishError::Conflict { conflict: now, page: policy.page.clone() }),
+                IfFileExists::Skip => {
+                    if self.outcome.status != Status::Skipped {
+                        reporter.warns(&format!("{now}; it is skipped, so the registry's content stays"));
+                    }
+                    self.outcome.status = Status::Skipped;
+                    self.todo = Todo::Nothing;
+                    self.error = None;
                 }
-                return ends_run;
+                IfFileExists::Overwrite => {
+                    self.outcome.status = Status::NotAttempted;
+                    self.todo = Todo::Replace(now);
+                    self.error = None;
+                }
             }
         }
-        false
+        None
     }
 
-    /// A file ended the sending; `others` were left to send.
-    pub(super) fn holds_up(&mut self, index: usize, others: bool) {
-        if others && self.doubts.contains_key(&index) {
-            self.held_up_by.get_or_insert(index);
+    /// The registry has nothing under its name. Returns why the list has to be read once more, where it has.
+    fn is_absent(&mut self) -> Option<&'static str> {
+        match (self.outcome.status, &self.todo) {
+            (Status::NotAttempted, _) | (Status::Unknown, Todo::Send) => self.todo = Todo::Send,
+            (Status::Unknown, _) if self.was_taken => return Some("it was taken there, but is not listed"),
+            (Status::Unknown, Todo::Look) => return Some("the registry says that it has it, but does not list it"),
+            (Status::Unknown, _) => self.outcome.status = Status::Failed,
+            (Status::Failed, _) => {}
+            (Status::Uploaded | Status::Replaced | Status::Unchanged | Status::Skipped, _) => {
+                return Some("it is there no longer");
+            }
+        }
+        None
+    }
+
+    /// The list is read once more before anything else happens to it.
+    fn is_looked_for_again(&mut self) {
+        if self.todo != Todo::Look {
+            // It is sent if the next list does not show it either.
+            self.outcome.status = Status::Unknown;
+            self.may_be_ours |= self.was_taken;
+            self.todo = Todo::Send;
         }
     }
 
-    /// Whether something has gone wrong, or is in doubt.
-    pub(super) fn is_clouded(&self) -> bool {
-        !(self.errors.is_empty() && self.doubts.is_empty())
+    /// The list was read often enough.
+    fn is_lost(&mut self) {
+        if self.error.is_none() {
+            let Outcome { name, url, .. } = &self.outcome;
+            let was_taken = self.was_taken || self.may_be_ours;
+            self.error = Some(PublishError::Lost { name: name.clone(), url: url.clone(), was_taken });
+        }
+        self.outcome.status = Status::Failed;
+        self.todo = Todo::Nothing;
+    }
+
+    /// What is said of it at the end, where there is anything to say.
+    fn into_error(self) -> Option<PublishError> {
+        let is_certain = match self.outcome.status {
+            Status::Failed => true,
+            Status::Unknown => false,
+            _ => return None,
+        };
+        match (self.deleted, self.error) {
+            (Some(_), cause) => {
+                let cause = cause.map(Box::new);
+                Some(PublishError::Missing { name: self.outcome.name, is_certain, cause })
+            }
+            (None, error) => error,
+        }
+    }
+}
+
+struct Policy {
+    if_file_exists: IfFileExists,
+    /// Where files can be deleted by hand.
+    page: Url,
+}
+
+/// What is known of all files. They go by their index in the plan.
+pub(super) struct Tally {
+    pub(super) entries: Vec<Entry>,
+    /// What failed that is about no single file.
+    pub(super) errors: Vec<PublishError>,
+    policy: Policy,
+}
+
+impl Tally {
+    pub(super) fn new(
+        files: &[NamedFile],
+        target: &Target,
+        registry: &Registry<'_>,
+        if_file_exists: IfFileExists,
+    ) -> Self {
+        let entries = files.iter().map(|file| Entry::new(file, target, registry.budget())).collect();
+        Self { entries, errors: Vec::new(), policy: Policy { if_file_exists, page: target.page_url() } }
+    }
+
+    /// Takes note of what the list shows of a file. Returns why the list has to be read once more, where it has.
+    pub(super) fn is_listed_as(
+        &mut self,
+        index: usize,
+        step: Result<Step, FileError>,
+        reporter: &dyn Reporter,
+    ) -> Option<&'static str> {
+        let entry = &mut self.entries[index];
+        match step {
+            Ok(Step::Unchanged(sha256)) => entry.is_there(sha256, reporter),
+            Ok(Step::Conflict(now)) if entry.outcome.status != Status::Failed => {
+                return entry.differs(now, &self.policy, reporter);
+            }
+            Ok(Step::Upload) => return entry.is_absent(),
+            Ok(Step::Conflict(_)) => {}
+            Err(error) if entry.outcome.status == Status::Unknown => {
+                entry.todo = Todo::Nothing;
+                entry.error = Some(error.into());
+            }
+            Err(error) => entry.fails(error),
+        }
+        None
+    }
+
+    /// Spends a try on each of these, for which the list has to be read once more. Returns whether there is any use in
+    /// that, and for how long to wait before.
+    pub(super) fn look_again(
+        &mut self,
+        strange: &[(usize, &'static str)],
+        registry: &Registry<'_>,
+    ) -> Option<Duration> {
+        let mut longest = None;
+        for &(index, why) in strange {
+            let entry = &mut self.entries[index];
+            let what = format!("`{}`", entry.outcome.name);
+            match registry.spend(&mut entry.budget, &what, &why, None) {
+                Some(wait) => {
+                    entry.is_looked_for_again();
+                    longest = longest.max(Some(wait));
+                }
+                None => entry.is_lost(),
+            }
+        }
+        longest
+    }
+
+    /// Spends a try on each of these, which had no good end. Returns for how long to wait before the next.
+    pub(super) fn try_again(&mut self, stumbled: &[usize], registry: &Registry<'_>) -> Duration {
+        let mut longest = Duration::ZERO;
+        for &index in stumbled {
+            let entry = &mut self.entries[index];
+            let (Todo::Send | Todo::Look, Some(PublishError::Registry(error))) = (&entry.todo, &entry.error) else {
+                continue;
+            };
+            let what = format!("`{}`", entry.outcome.name);
+            match registry.spend(&mut entry.budget, &what, &error.cause, error.retry_after()) {
+                Some(wait) => longest = longest.max(wait),
+                None => entry.todo = Todo::Nothing,
+            }
+        }
+        longest
+    }
+
+    /// The files that are to be sent now.
+    pub(super) fn to_send(&self) -> Vec<usize> {
+        (0..self.entries.len()).filter(|&index| self.entries[index].todo == Todo::Send).collect()
+    }
+
+    /// The next file that is to take the place of what is there.
+    pub(super) fn to_replace(&self) -> Option<(usize, Conflict)> {
+        self.entries.iter().enumerate().find_map(|(index, entry)| match &entry.todo {
+            Todo::Replace(seen) => Some((index, seen.clone())),
+            _ => None,
+        })
+    }
+
+    /// Whether anything has failed for good.
+    pub(super) fn has_failed(&self) -> bool {
+        !self.errors.is_empty() || self.entries.iter().any(|entry| entry.outcome.status == Status::Failed)
+    }
+
+    /// Whether anything has failed for good that every other file would meet as well.
+    pub(super) fn is_hopeless(&self) -> bool {
+        let meets_every_file =
+            |entry: &Entry| matches!(&entry.error, Some(PublishError::Registry(error)) if error.meets_every_file());
+        !self.errors.is_empty()
+            || self.entries.iter().any(|entry| entry.outcome.status == Status::Failed && meets_every_file(entry))
+    }
+
+    pub(super) fn outcomes(&self) -> Vec<Outcome> {
+        self.entries.iter().map(|entry| entry.outcome.clone()).collect()
+    }
+
+    /// What failed; what is missing for our doing goes first. What meets every file is said once, though several
+    /// uploads that ran at once have met it.
+    pub(super) fn into_errors(self) -> Vec<PublishError> {
+        let mut errors: Vec<PublishError> = Vec::new();
+        for error in self.entries.into_iter().filter_map(Entry::into_error).chain(self.errors) {
+            if !errors.iter().any(|known| known.says_the_same_of_every_file_as(&error)) {
+                errors.push(error);
+            }
+        }
+        errors.sort_by_key(|error| !matches!(error, PublishError::Missing { .. }));
+        errors
     }
 }

@@ -45,10 +45,12 @@ impl Answer {
         let is_html = is_html(&response);
         let header = |name| response.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
         let location = header(LOCATION).map(|place| redactor.redact(&place).into_owned());
-        let retry_after = header(RETRY_AFTER).and_then(|wait| wait_of(&wait, SystemTime::now()));
+        // RFC 9110, 10.2.3, and RFC 6585, 4. With other answers there is nothing to wait for.
+        let may_wait = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+        let retry_after = header(RETRY_AFTER).filter(|_| may_wait).and_then(|wait| wait_of(&wait, SystemTime::now()));
         let (body, is_whole, broken) = match read_up_to(response, Self::LONGEST, PATIENCE).await {
             Ok(body) => (body, true, None),
-            Err(Broken { body, reason: Reason::Broken(error) }) => (body, false, Some(Transport::of(&error))),
+            Err(Broken { body, reason: Reason::Broken(error) }) => (body, false, Some(Transport::broken(&error))),
             Err(Broken { body, .. }) => (body, false, None),
         };
         let text = String::from_utf8_lossy(&body);

@@ -19,6 +19,19 @@ pub enum Asked {
     Version,
 }
 
+impl Asked {
+    /// What it is about, in a few words.
+    pub(super) fn in_short(&self) -> String {
+        match self {
+            Self::Files => "the list of files".to_owned(),
+            Self::Right => "the question for the right to write".to_owned(),
+            Self::Upload(name) => format!("`{name}`"),
+            Self::Delete(name) => format!("deleting `{name}`"),
+            Self::Version => "the version's page".to_owned(),
+        }
+    }
+}
+
 impl fmt::Display for Asked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -101,6 +101,12 @@ pub enum Transport {
 }
 
 impl Transport {
+    /// What broke off in its middle.
+    pub(super) fn broken(error: &reqwest::Error) -> Self {
+        let root = std::iter::successors(error.source(), |error| cause_of(*error)).last();
+        Self::Broken(Untrusted::new(&root.map_or_else(|| "no reason given".to_owned(), ToString::to_string)))
+    }
+
     /// Tells the kinds of failure apart by what lies at their root.
     pub(super) fn of(error: &reqwest::Error, way: &Way) -> Self {
         let chain: Vec<&dyn StdError> = std::iter::successors(error.source(), |error| cause_of(*error)).collect();
@@ -108,9 +114,8 @@ impl Transport {
         let tls = chain.iter().find_map(|error| error.downcast_ref::<rustls::Error>());
         // hyper-util 0.1 wraps what the resolver says in an error of a private type.
         let resolve = chain.iter().any(|error| error.to_string() == "dns error");
-        // In the middle of a request it is a connection that broke.
         if !error.is_connect() {
-            return Self::Broken(reason);
+            return Self::broken(error);
         }
         let host = error.url().and_then(Url::host_str).unwrap_or_default();
         if let Some(fault) = way.fault(error, &chain, resolve) {
@@ -186,14 +191,14 @@ impl RegistryError {
         Self { asked: upload.asked, method: upload.method, url: upload.url, ..self }
     }
 
-    /// The same after so many tries.
+    /// The same after so many tries, or more.
     #[must_use]
     pub(crate) fn after(self, tries: u32) -> Self {
-        Self { tries, ..self }
+        Self { tries: self.tries.max(tries), ..self }
     }
 
     /// How long the server asks us to wait.
-    pub(super) fn retry_after(&self) -> Option<Duration> {
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self.cause {
             Cause::Refused { retry_after, .. } => retry_after,
             _ => None,

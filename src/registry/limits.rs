@@ -70,17 +70,21 @@ impl Default for Jitter {
 pub struct Budget {
     limits: Limits,
     used: u32,
-    trouble_since: Instant,
+    /// How long was waited and failed since bytes last moved.
+    trouble: Duration,
 }
 
 impl Budget {
     pub(super) fn new(limits: &Limits) -> Self {
-        Self { limits: limits.clone(), used: 0, trouble_since: Instant::now() }
+        Self { limits: limits.clone(), used: 0, trouble: Duration::ZERO }
     }
 
-    /// Takes note that bytes have moved.
-    pub(crate) fn moved(&mut self, at: Instant) {
-        self.trouble_since = self.trouble_since.max(at);
+    /// Takes note of a try that failed: when it began, and when bytes last moved, where any did.
+    pub(crate) fn failed(&mut self, begun: Instant, moved: Option<Instant>) {
+        match moved {
+            Some(moved) => self.trouble = moved.elapsed(),
+            None => self.trouble += begun.elapsed(),
+        }
     }
 
     /// How many tries there were, the first among them.
@@ -101,10 +105,11 @@ impl Budget {
         let longest = limits.first_wait.saturating_mul(doublings).min(limits.longest_wait);
         let backoff = longest.mul_f64((limits.jitter.0)().clamp(0.0, 1.0));
         let wait = backoff.max(asked_for.unwrap_or_default().min(limits.longest_pause));
-        if self.used >= limits.retries || self.trouble_since.elapsed() + wait > limits.longest_trouble {
+        if self.used >= limits.retries || self.trouble + wait > limits.longest_trouble {
             return None;
         }
         self.used += 1;
+        self.trouble += wait;
         Some(wait)
     }
 }
@@ -119,6 +124,11 @@ impl Pause {
         let end = Instant::now() + length;
         let mut until = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *until = (*until).max(Some(end));
+    }
+
+    /// Ends it at once.
+    pub(super) fn is_over(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Waits for the end of the pause, where there is one.
@@ -179,12 +189,14 @@ mod tests {
     async fn trouble_of_ten_minutes_ends_it_counted_from_the_last_byte_that_moved() {
         let limits = Limits { retries: 100, ..limits() };
         let mut budget = Budget::new(&limits);
+        let begun = Instant::now();
         tokio::time::advance(Duration::from_millis(599_500)).await;
+        budget.failed(begun, None);
         assert_eq!(budget.spend(None), Some(Duration::from_millis(500)), "it may last just as long");
-        tokio::time::advance(Duration::from_millis(500)).await;
-        assert_eq!(budget.spend(None), None);
-        budget.moved(Instant::now());
-        assert!(budget.spend(None).is_some());
+        assert_eq!(budget.spend(None), None, "the waiting counts too");
+        tokio::time::advance(Duration::from_mins(20)).await;
+        budget.failed(begun, Some(Instant::now()));
+        assert!(budget.spend(None).is_some(), "bytes have moved");
     }
 
     #[tokio::test(start_paused = true)]

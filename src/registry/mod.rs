@@ -104,25 +104,26 @@ impl<'a> Registry<'a> {
         Budget::new(&Limits { retries: self.limits.retries.max(retries), ..self.limits.clone() })
     }
 
-    /// Waits before what failed is tried again, and says so; `false` where no try is left.
-    pub async fn wait(&self, budget: &mut Budget, error: &RegistryError) -> bool {
-        self.rest(budget, &error.asked, &error.cause, error.retry_after()).await
-    }
-
-    /// The same for anything that is not yet as it should be, and why it is not.
-    pub async fn rest(
+    /// Spends a try on what is not yet as it should be, and says so. Returns how long to wait before it; `None` where no
+    /// try is left.
+    pub fn spend(
         &self,
         budget: &mut Budget,
         what: &(dyn Display + Sync),
         why: &(dyn Display + Sync),
         asked_for: Option<Duration>,
-    ) -> bool {
-        let Some(wait) = budget.spend(asked_for) else { return false };
-        if asked_for.is_some() {
-            self.pause.lasts(wait);
-        }
+    ) -> Option<Duration> {
+        let wait = budget.spend(asked_for)?;
         let (number, of) = (budget.tries() - 1, budget.retries());
         self.reporter.retries(&Retry { what, why, wait, number, of });
+        Some(wait)
+    }
+
+    /// Waits before what failed is tried again, and says so; `false` where no try is left.
+    pub async fn wait(&self, budget: &mut Budget, error: &RegistryError) -> bool {
+        let Some(wait) = self.spend(budget, &error.asked.in_short(), &error.cause, error.retry_after()) else {
+            return false;
+        };
         tokio::time::sleep(wait).await;
         true
     }
@@ -131,9 +132,14 @@ impl<'a> Registry<'a> {
     async fn persist<T>(&self, ask: impl AsyncFn() -> Result<T, RegistryError>) -> Result<T, RegistryError> {
         let mut budget = self.budget();
         loop {
-            match ask().await {
-                Err(error) if error.next() == Next::Again && self.wait(&mut budget, &error).await => {}
-                result => return result.map_err(|error| error.after(budget.tries())),
+            let begun = tokio::time::Instant::now();
+            let error = match ask().await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            budget.failed(begun, None);
+            if error.next() != Next::Again || !self.wait(&mut budget, &error).await {
+                return Err(error.after(budget.tries()));
             }
         }
     }
@@ -141,6 +147,12 @@ impl<'a> Registry<'a> {
     /// Which files the version has.
     pub async fn files(&self) -> Result<Listing, RegistryError> {
         self.persist(async || self.files_at_once().await).await
+    }
+
+    /// The same, asked once, and whatever pause the server asked for: nobody asks for anything after it.
+    pub async fn files_now(&self) -> Result<Listing, RegistryError> {
+        self.pause.is_over();
+        self.files_at_once().await
     }
 
     /// The same, asked once.
@@ -330,6 +342,9 @@ impl<'a> Registry<'a> {
             Ok(response) if let Some(fault) = self.way.fault_in(&response) => Cause::Transport(fault.into()),
             Ok(response) => {
                 let mut answer = Answer::read(response, &self.redactor).await;
+                if let Some(pause) = answer.retry_after {
+                    self.pause.lasts(pause.min(self.limits.longest_pause));
+                }
                 match answer.broken.take() {
                     // Half of these words would be taken for another refusal.
                     Some(broken) if Refusal::is_told_by_words(answer.status) => Cause::Transport(broken),
@@ -372,7 +387,7 @@ impl<'a> Registry<'a> {
                     }
                 },
                 Err(broken) => match broken.reason {
-                    Reason::Broken(error) => Cause::Transport(Transport::of(&error, &self.way)),
+                    Reason::Broken(error) => Cause::Transport(Transport::broken(&error)),
                     Reason::Silent => Cause::Transport(Transport::Silent(self.limits.silence)),
                     Reason::TooLong => return Err(self.garbled(asked, url, "it is longer than 64 MiB")),
                 },

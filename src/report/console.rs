@@ -229,7 +229,7 @@ impl<W: Write + Send> Reporter for Console<W> {
     fn retries(&self, retry: &Retry<'_>) {
         let Retry { what, why, wait, number, of } = retry;
         let wait = Span(*wait);
-        self.paragraph("  ", &format!("again in {wait} (retry {number} of {of}), since {what} yet: {why}"));
+        self.paragraph("  ", &format!("again in {wait} (retry {number} of {of}): {what}: {why}"));
     }
 
     fn progresses(&self, progress: &Progress<'_>) {
@@ -248,17 +248,17 @@ impl<W: Write + Send> Reporter for Console<W> {
     }
 
     fn file_unchanged(&self, name: &FileName, size: u64) {
-        if let Some(live) = &self.live {
-            live.ends(name);
-        }
         self.file(Status::Unchanged.word(), size, None, name);
     }
 
-    fn file_sent(&self, name: &FileName, size: u64, taken: bool, took: Duration) {
+    fn upload_ends(&self, name: &FileName) {
         if let Some(live) = &self.live {
             live.ends(name);
         }
-        self.file(if taken { "sent" } else { "not taken" }, size, Some(took), name);
+    }
+
+    fn file_sent(&self, name: &FileName, size: u64, took: Duration) {
+        self.file("sent", size, Some(took), name);
     }
 
     fn request_ends(&self, exchange: &Exchange<'_>) {

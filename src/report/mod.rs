@@ -41,16 +41,17 @@ pub trait Reporter: Sync {
     fn progress_interval(&self) -> Duration;
     /// The registry has a file already, bit for bit.
     fn file_unchanged(&self, name: &FileName, size: u64);
-    /// An upload has ended, with the registry's word that it has the file or without it. The last look at the registry
-    /// is still to come.
-    fn file_sent(&self, name: &FileName, size: u64, taken: bool, took: Duration);
+    /// An upload has ended, in whichever way.
+    fn upload_ends(&self, name: &FileName);
+    /// An upload has ended with the registry's word that it has the file. The next look at the registry is still to come.
+    fn file_sent(&self, name: &FileName, size: u64, took: Duration);
     /// A request has had its answer, or has none to wait for.
     fn request_ends(&self, exchange: &Exchange<'_>);
 }
 
 /// What is tried again, and when.
 pub struct Retry<'a> {
-    /// What failed, in words that end before `yet`.
+    /// What failed, in a few words.
     pub what: &'a (dyn Display + Sync),
     /// Why.
     pub why: &'a (dyn Display + Sync),

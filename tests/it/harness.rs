@@ -412,7 +412,8 @@ impl<F: Fn(Event) + Sync> Reporter for Listener<F> {
     fn file_unchanged(&self, _: &FileName, _: u64) {
         (self.0)(Event::Unchanged);
     }
-    fn file_sent(&self, _: &FileName, _: u64, _: bool, _: Duration) {}
+    fn upload_ends(&self, _: &FileName) {}
+    fn file_sent(&self, _: &FileName, _: u64, _: Duration) {}
     fn request_ends(&self, _: &Exchange<'_>) {}
     fn progress_interval(&self) -> Duration {
         Duration::from_millis(1)
