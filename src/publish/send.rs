@@ -59,7 +59,7 @@ impl Sender<'_> {
     async fn try_and_try(self, file: &NamedFile, mut budget: Budget) -> Result<Ended, Failure> {
         let mut may_be_there = false;
         loop {
-            let error = match self.upload(file, &mut budget).await {
+            let error = match self.upload(file, &mut budget, &mut may_be_there).await {
                 Ok(sha256) => return Ok(Ended::Stored(Status::Uploaded, sha256)),
                 Err(error) => error,
             };
@@ -82,8 +82,14 @@ impl Sender<'_> {
     }
 
     /// Uploads a file once. Where the body breaks off without an answer, or a proxy answers for the server, the server
-    /// may have refused the token at once: then that is asked, and a refusal is what is reported.
-    async fn upload(self, file: &NamedFile, budget: &mut Budget) -> Result<Sha256, RegistryError> {
+    /// may have refused the token at once: then that is asked, and a refusal is what is reported. The token may also be
+    /// worth nothing only since then, so the file may be there.
+    async fn upload(
+        self,
+        file: &NamedFile,
+        budget: &mut Budget,
+        may_be_there: &mut bool,
+    ) -> Result<Sha256, RegistryError> {
         let sent = Sent::default();
         let result = self.upload_with_progress(file, &sent).await;
         if let Some(moved) = sent.last_moved() {
@@ -91,7 +97,10 @@ impl Sender<'_> {
         }
         match result {
             Err(error) if error.may_hide_a_refusal() => match self.registry.ask_right_at_once().await {
-                Err(hidden) if hidden.is_a_refusal_of_every_file() => Err(hidden.about(error)),
+                Err(hidden) if hidden.is_a_refusal_of_every_file() => {
+                    *may_be_there = true;
+                    Err(hidden.about(error))
+                }
                 _ => Err(error),
             },
             result => result,

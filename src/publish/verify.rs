@@ -150,6 +150,9 @@ impl Run<'_> {
                     if outcome.status.is_published() && !is_there {
                         outcome.status = Status::Unknown;
                     }
+                    if outcome.status == Status::Skipped && theirs.is_none() {
+                        outcome.status = Status::NotAttempted;
+                    }
                 }
                 self.tally.errors.extend(std::mem::take(&mut self.tally.doubts).into_values());
             }
