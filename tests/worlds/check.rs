@@ -217,7 +217,8 @@ impl Scene<'_> {
     }
 }
 
-/// What a run comes to where nothing goes wrong, given what is there: the exit code, the statuses, and what is there then.
+/// What a run comes to where nothing goes wrong, given what is there: the exit code, the statuses, and what is there
+/// then.
 pub(crate) fn expected(world: &World, there: &Seen) -> (i32, BTreeMap<String, &'static str>, Seen) {
     let stored = |index: usize| there.get(&world.files[index].name.to_lowercase());
     let is_conflict = |index: usize| stored(index).is_some() && !holds(stored(index), world.files[index].content);

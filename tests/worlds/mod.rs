@@ -115,10 +115,10 @@ fn visit(seed: u64, program: &Path) -> Result<(), String> {
 /// The whole world, a line for each file and each event.
 fn told_briefly(world: &World) -> String {
     let World { files, unrelated, events, .. } = world;
-    let lines = |items: Vec<String>| items.iter().map(|item| format!("\n  {item}")).collect::<String>();
     let rest = World { files: Vec::new(), unrelated: Vec::new(), events: Vec::new(), ..world.clone() };
-    let files = lines(files.iter().map(|file| format!("{file:?}")).collect());
-    let events = lines(events.iter().map(|event| format!("{event:?}")).collect());
+    let files: Vec<String> = files.iter().map(|file| format!("\n  {file:?}")).collect();
+    let events: Vec<String> = events.iter().map(|event| format!("\n  {event:?}")).collect();
+    let (files, events) = (files.concat(), events.concat());
     format!("{rest:?}\nunrelated: {unrelated:?}\nfiles:{files}\nevents:{events}")
 }
 
@@ -164,7 +164,7 @@ impl Visit<'_> {
 
         registry.clear_script();
         registry.listen_again();
-        journal.entries().catch_up(registry.world(), world.version, Later::AtEnd);
+        journal.entries().catch_up(registry.world(), world.version, Later::End);
         let before = now();
         let revoked = world.events.iter().any(|event| matches!(event.act, Act::Revoke));
         let ender = Arc::new(Ender::new(world.runs));
