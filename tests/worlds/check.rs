@@ -183,20 +183,29 @@ impl Scene<'_> {
             .then(|| format!("(iii) {:?} was deleted, and first seen was {first:?}", deletion.content))
     }
 
-    /// Only our files are sent, only where it was asked for is anything deleted, and nothing is sent again without a
-    /// look where it may have been stored.
+    /// Only our files are sent, only where it was asked for is anything deleted, and that after a look; nothing is sent
+    /// again without a look where it may have been stored.
     fn requests_in_order(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         let mut sent = BTreeMap::<&str, &Request>::new();
+        let mut has_looked = false;
         for request in self.requests {
             let last = request.target.rsplit('/').next().unwrap_or_default();
             let is_planned = self.world.files.iter().any(|file| segment(&file.name) == last);
             match request.method.as_str() {
-                "GET" if last == "files" => sent.clear(),
+                "GET" if last == "files" => {
+                    sent.clear();
+                    has_looked = true;
+                }
                 "GET" => {}
-                "DELETE" if is_planned && self.world.policy == Policy::Overwrite => {}
-                "PUT" if last == "%2A" => {}
+                "DELETE" if is_planned && self.world.policy == Policy::Overwrite => {
+                    if !has_looked {
+                        wrong.push(format!("(iii) `{last}` was to be deleted without a look just before"));
+                    }
+                }
+                "PUT" if last == "%2A" => has_looked = false,
                 "PUT" if is_planned => {
+                    has_looked = false;
                     let before = sent.insert(last, request);
                     if let Some(before) = before.filter(|before| !self.was_not_acted_upon(before)) {
                         wrong.push(format!("`{last}` was sent again without a look after {:?}", before.status));
