@@ -1,7 +1,8 @@
 //! What is promised holds in worlds that nobody thought of: see `worlds/mod.rs`.
 //!
 //! `WORLD_SEED=... cargo test --test worlds` visits one world again, and `WORLD_COUNT=...` says how many from there on.
-//! Uploads run at the same time, so that a world may need a few visits until it fails again. `cargo run --release --example worlds -- 10000` visits many.
+//! Uploads run at the same time, so that a world may need a few visits until it fails again.
+//! `cargo run --release --example worlds -- 10000` visits many.
 
 #[path = "worlds/mod.rs"]
 mod worlds;

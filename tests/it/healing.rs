@@ -96,3 +96,14 @@ fn words_that_break_off_in_their_middle_are_asked_for_again() {
         ran.exits_with(0);
     }
 }
+
+#[test]
+fn an_upload_without_an_answer_is_unknown_when_the_token_ends_with_it() {
+    let registry = Registry::start(Persona::default());
+    registry.script(Fault::once(put("a"), Point::AfterStore, Action::then(|world| world.revoke("alice_write"))));
+    registry.script(Fault::once(put("a"), Point::AfterStore, Action::Reset));
+    let mut job = Job::new(&registry);
+    job.file("dist/a", "1");
+    let ran = job.run_in_short().exits_with(1).has_a_hint_for_each_error();
+    assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["unknown"], "it is there");
+}

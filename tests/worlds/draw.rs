@@ -5,9 +5,9 @@
 //!
 //! - A list that shows the registry as it was earlier is not combined with others who take files away: what it shows of
 //!   them was true once.
-//! - Where others take files away, a list that was made reaches us: what goes wrong with lists goes wrong before. So the
-//!   state in which a list was made last is what a run can know at its end, and it is held against that or, where that
-//!   says no, against what is there in the end.
+//! - Where others take files away, a list that was made reaches us: what goes wrong with lists goes wrong before. So
+//!   what was there when the last list was made is all that a run can know at its end: what it says has to hold of
+//!   that, or of what is there in the end.
 //! - No list names a file that is not there.
 //!
 //! In every fourth world everything passes: each thing goes wrong once, and there are as many retries as such things.
@@ -209,7 +209,7 @@ fn passing(rng: &mut Rng, world: &World) -> Event {
 
 fn others(rng: &mut Rng, files: usize) -> Act {
     let file = rng.usize(0..files);
-    let later = [Later::AtList(0), Later::AtList(1), Later::AtPut, Later::AtEnd][rng.usize(0..4)];
+    let later = [Later::List(0), Later::List(1), Later::Put, Later::End][rng.usize(0..4)];
     match rng.u8(0..12) {
         0..2 => Act::PublishSame(file),
         2..4 => Act::PublishOther(file),

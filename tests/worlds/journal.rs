@@ -140,11 +140,11 @@ impl Entries {
     pub(crate) fn catch_up(&mut self, with: &registry::World, version: &str, now: Later) {
         let mut due = Vec::new();
         self.late.retain_mut(|(late, until)| match (now, &mut *until) {
-            (Later::AtList(_), Later::AtList(more)) if *more > 0 => {
+            (Later::List(_), Later::List(more)) if *more > 0 => {
                 *more -= 1;
                 true
             }
-            (Later::AtEnd, _) | (Later::AtList(_), Later::AtList(_)) | (Later::AtPut, Later::AtPut) => {
+            (Later::End, _) | (Later::List(_), Later::List(_)) | (Later::Put, Later::Put) => {
                 due.push(late.clone());
                 false
             }

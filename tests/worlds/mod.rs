@@ -115,10 +115,10 @@ fn visit(seed: u64, program: &Path) -> Result<(), String> {
 /// The whole world, a line for each file and each event.
 fn told_briefly(world: &World) -> String {
     let World { files, unrelated, events, .. } = world;
-    let lines = |items: Vec<String>| items.iter().map(|item| format!("\n  {item}")).collect::<String>();
     let rest = World { files: Vec::new(), unrelated: Vec::new(), events: Vec::new(), ..world.clone() };
-    let files = lines(files.iter().map(|file| format!("{file:?}")).collect());
-    let events = lines(events.iter().map(|event| format!("{event:?}")).collect());
+    let files: Vec<String> = files.iter().map(|file| format!("\n  {file:?}")).collect();
+    let events: Vec<String> = events.iter().map(|event| format!("\n  {event:?}")).collect();
+    let (files, events) = (files.concat(), events.concat());
     format!("{rest:?}\nunrelated: {unrelated:?}\nfiles:{files}\nevents:{events}")
 }
 
@@ -156,19 +156,20 @@ impl Visit<'_> {
         let scene = Scene { world, ran: &ran, entries: &entries, requests: &requests, end: &end };
         self.violations.extend(scene.violations());
         if world.events.is_empty() || world.heals {
-            self.violations.extend(check::differs_from_expected(world, &start, &ran, &end));
+            self.violations.extend(check::differs_from_expected(world, &start, &ran, &end, false));
         }
         drop(entries);
+        let was_broken_off = !matches!(ran.code, Some(0 | 1)) || world.silence < PATIENCE / 10;
         self.runs.push(ran);
 
         registry.clear_script();
         registry.listen_again();
-        journal.entries().catch_up(registry.world(), world.version, Later::AtEnd);
+        journal.entries().catch_up(registry.world(), world.version, Later::End);
         let before = now();
         let revoked = world.events.iter().any(|event| matches!(event.act, Act::Revoke));
         let ender = Arc::new(Ender::new(world.runs));
         let Some(ran) = self.run(&mut job, &registry, TOKENS[usize::from(revoked)], PATIENCE, &ender) else { return };
-        self.violations.extend(check::differs_from_expected(world, &before, &ran, &now()));
+        self.violations.extend(check::differs_from_expected(world, &before, &ran, &now(), was_broken_off));
         self.runs.push(ran);
         if elsewhere() != start_elsewhere {
             self.violations.push(format!("(iii) elsewhere there is {:?} and not {start_elsewhere:?}", elsewhere()));

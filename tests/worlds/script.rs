@@ -85,11 +85,11 @@ fn observe(registry: &Registry, world: &Arc<World>, journal: &Journal) {
         Action::then(move |registry| does(&journal, &world, file, registry))
     };
     let late = |later| match later {
-        Later::AtPut => hook(|j, w, _, r| j.entries().catch_up(r, w.version, Later::AtPut), 0),
-        _ => hook(|j, w, _, r| j.entries().catch_up(r, w.version, Later::AtList(0)), 0),
+        Later::Put => hook(|j, w, _, r| j.entries().catch_up(r, w.version, Later::Put), 0),
+        _ => hook(|j, w, _, r| j.entries().catch_up(r, w.version, Later::List(0)), 0),
     };
-    registry.script(Fault::always(Match::list(), Point::BeforeStore, late(Later::AtList(0))));
-    registry.script(Fault::always(Match::put(""), Point::Head, late(Later::AtPut)));
+    registry.script(Fault::always(Match::list(), Point::BeforeStore, late(Later::List(0))));
+    registry.script(Fault::always(Match::put(""), Point::Head, late(Later::Put)));
     let looks = hook(|j, w, _, r| j.entries().looked(r, w.version), 0);
     registry.script(Fault::always(Match::list(), Point::AfterStore, looks));
     for (index, file) in world.files.iter().enumerate() {

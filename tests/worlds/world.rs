@@ -165,9 +165,9 @@ impl Act {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Later {
     /// Before a list is made, so many lists later.
-    AtList(usize),
+    List(usize),
     /// When the next head of an upload has come.
-    AtPut,
+    Put,
     /// When the run has ended.
-    AtEnd,
+    End,
 }

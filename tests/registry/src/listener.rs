@@ -88,7 +88,7 @@ pub(crate) async fn serve(
                     (Socket::Listening(listener), false) => {
                         drop(listener);
                         shared.door.closed.send_modify(|closed| *closed += 1);
-                        Socket::Bound(bind(address))
+                        Socket::Bound(bind(address).await)
                     }
                     (Socket::Bound(socket), true) => {
                         Socket::Listening(socket.listen(BACKLOG).expect("a bound socket can listen"))
@@ -103,13 +103,23 @@ pub(crate) async fn serve(
     }
 }
 
-fn bind(address: SocketAddr) -> TcpSocket {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
-    let socket = socket.expect("sockets can be had");
-    // Connections of the socket before may linger.
-    socket.set_reuseaddr(true).expect("addresses can be used again");
-    socket.bind(address).expect("the port that was left is free");
-    socket
+/// Takes a port that was left. A process that is being started right now has a copy of the old socket until it runs its
+/// own program, so this may take a moment.
+async fn bind(address: SocketAddr) -> TcpSocket {
+    const MOST: u32 = 5000;
+    let mut tries = 0;
+    loop {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+        let socket = socket.expect("sockets can be had");
+        // Connections of the socket before may linger.
+        socket.set_reuseaddr(true).expect("addresses can be used again");
+        match socket.bind(address) {
+            Ok(()) => return socket,
+            Err(error) => assert!(tries < MOST, "the port that was left is not free: {error}"),
+        }
+        tries += 1;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }
 
 async fn accept(socket: &Socket) -> TcpStream {
