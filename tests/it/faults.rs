@@ -281,7 +281,7 @@ fn a_409_that_the_list_does_not_know_of_is_looked_up_again_and_not_sent_again() 
     let other = Action::then(|world| world.seed("alice", "widget", "v1.0.0", "second", b"22222"));
     registry.script(Fault::once(Match::put("/v1.0.0/second"), Point::BeforeStore, other));
     registry.script(Fault::once(Match::list(), Point::Head, Action::Lag(3)).skip(1));
-    let ran = job.run_in_short().exits_with(0).says("again in");
+    let ran = job.run_in_short().exits_with(0).says("again in").says("unchanged 5 B second");
     assert_eq!(ran.statuses()["second"], "unchanged");
     let sent = registry.requests().iter().filter(|request| request.target.ends_with("/second")).count();
     assert_eq!(sent, 1);
@@ -370,6 +370,18 @@ fn a_deletion_that_did_not_happen_is_told_as_it_was() {
     let ran = job.run_in_short().exits_with(1).says("`first` is not replaced, since it cannot be deleted first");
     let ran = ran.does_not_say("missing").does_not_say("that is not what was there when this run began");
     assert_eq!(ran.statuses()["first"], "failed");
+}
+
+#[test]
+fn what_took_the_place_of_a_deleted_file_is_told_also_where_only_the_last_list_has_it() {
+    let registry = Registry::start(Persona::default());
+    let job = replacing_release(&registry);
+    let other = Action::then(|world| world.seed("alice", "widget", "v1.0.0", "first", b"other"));
+    registry.script(Fault::once(Match::delete("/v1.0.0/first"), Point::AfterStore, other));
+    registry.script(Fault::once(Match::delete("/v1.0.0/first"), Point::AfterStore, Action::Reset));
+    away_for_one_look(&registry, 2);
+    job.run_in_short().exits_with(1).says("5 bytes there, 1 byte here; that is not what was there when this run began");
+    assert_eq!(registry.read("alice", "widget", "v1.0.0", "first").as_deref(), Some(&b"other"[..]));
 }
 
 #[test]
