@@ -78,7 +78,7 @@ pub enum PublishError {
         url: Url,
     },
     /// The registry lists other content than was sent.
-    #[error("since it was sent, {0}")]
+    #[error("{0}; the registry had taken ours")]
     Altered(Conflict),
 }
 
@@ -126,8 +126,8 @@ impl Advise for PublishError {
             Self::Stopped(_) => Some("Run the step again: what is there already stays as it is".to_owned()),
             Self::Lost { .. } => Some("Run the step again, and look at the forge's log if it stays so".to_owned()),
             Self::Altered(_) => Some(
-                "Delete the file on the registry and run the step again; find out whether another job publishes the \
-                 same name, and whether the forge's storage is sound"
+                "Find out whether another job publishes the same name to the same version, and whether the forge's \
+                 storage is sound; then run the step again"
                     .to_owned(),
             ),
         }

@@ -127,11 +127,16 @@ async fn swap(sender: Sender<'_>, file: &NamedFile, sha256: Sha256, seen: &Confl
     let registry = sender.registry;
     let (size, theirs) = (Bytes::exact(seen.theirs.size), seen.theirs.sha256);
     sender.reporter.notes(&format!("replacing `{}`: {size} with SHA-256 {theirs} are deleted", file.name));
-    if let Err(error) = registry.delete(&file.name).await
-        && matches!(error.next(), Next::Again | Next::Final)
-    {
-        return Swapped::NotDeleted(error);
-    }
+    let mut undeleted = match registry.delete(&file.name).await {
+        Err(error) if matches!(error.next(), Next::Again | Next::Final) => return Swapped::NotDeleted(error),
+        Err(error) => {
+            let (name, cause) = (&file.name, &error.cause);
+            let note = format!("the answer about deleting `{name}` was lost, but ours is sent all the same: {cause}");
+            sender.reporter.notes(&note);
+            Some(error)
+        }
+        Ok(()) => None,
+    };
     let mut budget = registry.budget_of_at_least(RETRIES);
     loop {
         let stumble = match sender.upload(file).await {
@@ -148,8 +153,11 @@ async fn swap(sender: Sender<'_>, file: &NamedFile, sha256: Sha256, seen: &Confl
         match plan::step(file, &listing, Some(sha256)) {
             Step::Upload => {}
             Step::Unchanged(sha256) => return Swapped::Taken(sha256),
-            // It was not deleted, or the list is behind.
-            Step::Conflict(now) if now.theirs == seen.theirs => drop(registry.delete(&file.name).await),
+            Step::Conflict(now) if now.theirs == seen.theirs => match undeleted.take() {
+                Some(error) => return Swapped::NotDeleted(error),
+                // The list is behind; where it is not, deleting it again is what is to be done.
+                None => drop(registry.delete(&file.name).await),
+            },
             Step::Conflict(now) => return Swapped::Overtaken(now),
         }
     }

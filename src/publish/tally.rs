@@ -117,6 +117,7 @@ impl Entry {
     pub(super) fn is_there(&mut self, sha256: Sha256, reporter: &dyn Reporter) {
         let Outcome { name, size, status: before, .. } = &self.outcome;
         let status = match before {
+            before if before.is_published() => *before,
             _ if self.deleted.is_some() => Status::Replaced,
             _ if self.was_taken || self.may_be_ours => Status::Uploaded,
             _ => Status::Unchanged,
@@ -125,14 +126,14 @@ impl Entry {
             reporter.file_unchanged(name, *size);
         } else if let Some(error) = &self.error {
             let reason = error.reason();
-            reporter.notes(&format!("`{name}` had no good answer, but the registry has it bit for bit: {reason}"));
+            reporter
+                .notes(&format!("the answer about `{name}` was lost, but the registry has it bit for bit: {reason}"));
         }
         self.outcome.status = status;
         self.outcome.sha256 = Some(sha256);
         self.todo = Todo::Nothing;
         self.error = None;
         self.was_taken = false;
-        self.may_be_ours = true;
     }
 
     /// The registry has other content under its name. Returns why the list has to be read once more, where it has.
@@ -160,11 +161,15 @@ impl Entry {
                     self.todo = Todo::Nothing;
                     self.error = None;
                 }
-                IfFileExists::Overwrite => {
-                    self.outcome.status = Status::NotAttempted;
-                    self.todo = Todo::Replace(now);
-                    self.error = None;
-                }
+                // Only what was seen first is to be deleted.
+                IfFileExists::Overwrite => match &self.todo {
+                    Todo::Replace(seen) if seen.theirs != now.theirs => self.fails(PublishError::Overtaken(now)),
+                    _ => {
+                        self.outcome.status = Status::NotAttempted;
+                        self.todo = Todo::Replace(now);
+                        self.error = None;
+                    }
+                },
             }
         }
         None

@@ -186,13 +186,14 @@ questions! {
     the_list_at_the_start: release, Match::list(), 0;
     the_list_at_the_end: release, Match::list(), 1;
     the_question_for_the_right: replacing_release, question(), 0;
-    the_list_before_a_deletion: replacing_release, Match::list(), 1;
-    the_list_after_a_replacement: replacing_release, Match::list(), 2;
+    the_list_after_the_uploads: replacing_release, Match::list(), 1;
+    the_list_before_a_deletion: replacing_release, Match::list(), 2;
+    the_list_after_a_replacement: replacing_release, Match::list(), 3;
 }
 
 lists! {
     the_first_lists_body: replacing_release, 0;
-    the_body_of_the_list_before_a_deletion: replacing_release, 1;
+    the_body_of_the_list_before_a_deletion: replacing_release, 2;
     the_last_lists_body: release, 1;
 }
 
@@ -320,78 +321,97 @@ fn what_cannot_be_looked_up_is_unknown() {
     assert_eq!(ran.outputs["urls"], "");
 }
 
-/// The list is away for as long as a file's look at it lasts, after so many lists, and there again at the end.
-fn away_for_one_look(registry: &Registry, lists_before: usize) {
-    registry.script(Fault::always(Match::list(), Point::Head, answer(500)).skip(lists_before).times(4));
-}
-
 #[test]
-fn what_cannot_be_looked_up_at_once_is_looked_up_at_the_end() {
-    for (at, code, status) in [(Point::AfterStore, 0, "uploaded"), (Point::BeforeStore, 1, "failed")] {
+fn a_list_that_is_away_does_not_keep_a_deleted_file_from_its_place() {
+    for at in [Point::BeforeStore, Point::AfterStore] {
         let registry = Registry::start(Persona::default());
-        registry.script(Fault::once(Match::put("/v1.0.0/second"), at, Action::Reset));
-        away_for_one_look(&registry, 1);
-        let ran = release(&registry).run_in_short().exits_with(code);
-        assert_eq!(ran.statuses()["second"], status);
-        assert_eq!(ran.errors().len(), usize::from(code > 0), "{}", ran.log);
+        let mut job = replacing_release(&registry);
+        job.input("retries", "0");
+        // The forge is away from the moment at which the file is deleted, for a while.
+        registry.script(Fault::once(Match::put("/v1.0.0/first"), at, page(502)));
+        registry.script(Fault::always(Match::put("/v1.0.0/first"), Point::Head, page(502)).skip(1).times(9));
+        registry.script(Fault::always(Match::list(), Point::Head, page(502)).skip(3).times(9));
+        let ran = job.run_in_short().exits_with(0);
+        assert_eq!(ran.statuses()["first"], "replaced");
+        assert_eq!(registry.read("alice", "widget", "v1.0.0", "first").as_deref(), Some(&b"1"[..]));
     }
 }
 
 #[test]
-fn a_replacement_that_is_looked_up_at_the_end_counts_as_one() {
+fn a_deletion_that_does_not_happen_is_told_as_it_is() {
+    for action in [Action::Reset, answer(500)] {
+        let registry = Registry::start(Persona::default());
+        let job = replacing_release(&registry);
+        registry.script(Fault::always(Match::delete("/v1.0.0/first"), Point::BeforeStore, action));
+        let ran = job.run_in_short().exits_with(1).says("`first` is not replaced, since it cannot be deleted first");
+        let ran = ran.does_not_say("missing").does_not_say("that is not what was there when this run began");
+        assert_eq!(ran.statuses()["first"], "failed");
+    }
+}
+
+#[test]
+fn each_deletion_follows_a_look_at_what_is_there() {
     let registry = Registry::start(Persona::default());
     let job = replacing_release(&registry);
-    registry.script(Fault::once(Match::put("/v1.0.0/first"), Point::AfterStore, Action::Reset));
-    away_for_one_look(&registry, 2);
-    let ran = job.run_in_short().exits_with(0).says("`first` had no good answer, but the registry has it bit for bit");
-    assert_eq!(ran.statuses()["first"], "replaced");
+    // While the server asks for a pause somebody else publishes.
+    let other = Action::then(|world| {
+        world.delete("alice", "widget", "v1.0.0", "first");
+        world.seed("alice", "widget", "v1.0.0", "first", b"a third one's");
+    });
+    registry.script(Fault::once(Match::delete("/v1.0.0/first"), Point::Head, other));
+    registry.script(Fault::once(Match::delete("/v1.0.0/first"), Point::Head, later(429)));
+    job.run_in_short().exits_with(1).says("that is not what was there when this run began, so it is not replaced");
+    assert_eq!(registry.read("alice", "widget", "v1.0.0", "first").as_deref(), Some(&b"a third one's"[..]));
 }
 
 #[test]
-fn what_is_found_with_other_content_at_the_end_is_not_replaced_any_more() {
-    let registry = Registry::start(Persona::default());
-    let mut job = release(&registry);
-    job.input("if-file-exists", "overwrite");
-    let other = Action::then(|world| world.seed("alice", "widget", "v1.0.0", "second", b"other"));
-    registry.script(Fault::once(Match::put("/v1.0.0/second"), Point::BeforeStore, other));
-    registry.script(Fault::once(Match::put("/v1.0.0/second"), Point::BeforeStore, Action::Reset));
-    away_for_one_look(&registry, 1);
-    let ran = job.run_in_short().exits_with(1).says("`second` is on the registry with other content");
-    assert_eq!(ran.statuses()["second"], "failed");
-    assert_eq!(registry.read("alice", "widget", "v1.0.0", "second").as_deref(), Some(&b"other"[..]));
-}
-
-#[test]
-fn a_deletion_that_did_not_happen_is_told_as_it_was() {
-    let registry = Registry::start(Persona::default());
-    let job = replacing_release(&registry);
-    registry.script(Fault::once(Match::delete("/v1.0.0/first"), Point::BeforeStore, Action::Reset));
-    away_for_one_look(&registry, 2);
-    let ran = job.run_in_short().exits_with(1).says("`first` is not replaced, since it cannot be deleted first");
-    let ran = ran.does_not_say("missing").does_not_say("that is not what was there when this run began");
-    assert_eq!(ran.statuses()["first"], "failed");
-}
-
-#[test]
-fn what_took_the_place_of_a_deleted_file_is_told_also_where_only_the_last_list_has_it() {
+fn what_took_the_place_of_a_deleted_file_stays_and_is_told() {
     let registry = Registry::start(Persona::default());
     let job = replacing_release(&registry);
     let other = Action::then(|world| world.seed("alice", "widget", "v1.0.0", "first", b"other"));
     registry.script(Fault::once(Match::delete("/v1.0.0/first"), Point::AfterStore, other));
     registry.script(Fault::once(Match::delete("/v1.0.0/first"), Point::AfterStore, Action::Reset));
-    away_for_one_look(&registry, 2);
     job.run_in_short().exits_with(1).says("5 bytes there, 1 byte here; that is not what was there when this run began");
     assert_eq!(registry.read("alice", "widget", "v1.0.0", "first").as_deref(), Some(&b"other"[..]));
 }
 
 #[test]
-fn a_file_that_is_found_missing_at_the_end_is_said_to_be_missing() {
+fn a_list_that_still_shows_what_was_deleted_is_read_again() {
+    for (on, skip) in [(Match::list(), 3), (Match::put("/v1.0.0/first"), 0)] {
+        let registry = Registry::start(Persona::default());
+        let job = replacing_release(&registry);
+        if skip == 0 {
+            registry.script(Fault::once(on, Point::AfterStore, Action::Reset));
+        }
+        registry.script(Fault::once(Match::list(), Point::Head, Action::Lag(2)).skip(3));
+        let ran = job.run_in_short().exits_with(0);
+        assert_eq!(ran.statuses()["first"], "replaced");
+        assert_eq!(registry.read("alice", "widget", "v1.0.0", "first").as_deref(), Some(&b"1"[..]));
+    }
+}
+
+#[test]
+fn a_replacement_that_gets_lost_is_said_to_be_missing() {
     let registry = Registry::start(Persona::default());
     let job = replacing_release(&registry);
-    registry.script(Fault::once(Match::delete("/v1.0.0/first"), Point::AfterStore, Action::Reset));
-    away_for_one_look(&registry, 2);
-    let ran = job.run_in_short().exits_with(1).says("`first` is now missing on the registry");
-    assert_eq!(ran.statuses()["first"], "failed");
+    // It is taken and not stored, and refused the next time.
+    registry.script(Fault::once(Match::put("/v1.0.0/first"), Point::BeforeStore, answer(201)));
+    let full = Action::Answer(Answer::text(413, "enforcePackagesQuota"));
+    registry.script(Fault::always(Match::put("/v1.0.0/first"), Point::Head, full).skip(1));
+    let ran = job.run_in_short().exits_with(1);
+    assert!(ran.errors()[0].starts_with("`first` is now missing on the registry"), "{}", ran.log);
+}
+
+#[test]
+fn a_refusal_that_hides_behind_a_lost_answer_does_not_hide_that_the_file_is_there() {
+    let registry = Registry::start(Persona::default());
+    let job = release(&registry);
+    let full = Answer::text(413, "enforcePackagesQuota");
+    registry.script(Fault::once(Match::put("/v1.0.0/third"), Point::AfterStore, Action::Reset));
+    registry.script(Fault::once(question(), Point::Head, Action::Answer(full)).skip(1));
+    registry.seed("alice", "widget", "v1.0.0", "zero", b"");
+    let ran = job.run_in_short().exits_with(0);
+    assert_eq!(ran.statuses()["third"], "uploaded");
 }
 
 #[test]
@@ -425,7 +445,7 @@ fn a_pause_that_the_server_asks_for_is_obeyed_by_date_too() {
     let job = release(&registry);
     let ran = heals(&job, &registry, Fault::once(Match::list(), Point::Head, pause));
     // As long as a pause may be, which is 4 ms in this run.
-    ran.says("again in 0.0 s (retry 1 of 3), since the registry does not say which files the version has yet: 503");
+    ran.says("again in 0.0 s (retry 1 of 3): the list of files: 503 Service Unavailable");
 }
 
 #[test]

@@ -155,10 +155,11 @@ impl Job {
             }
         };
         let told = Arc::clone(ender);
-        let stop = Stop::when(async move {
+        let stopped = async move {
             told.library.notified().await;
             Signal::Terminate
-        });
+        };
+        let stop = Stop::when(stopped, std::future::pending());
         let caller = Caller { reporter: &console, stop, save: &save };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let published = runtime.block_on(publish(&inputs, limits(world.seed, silence), &caller));
