@@ -128,11 +128,11 @@ impl Run<'_> {
         }
     }
 
-    /// Nothing can be verified any more.
+    /// Nothing can be verified any more, also not what the first list showed.
     fn know_nothing(&mut self) {
         self.tally.errors.extend(std::mem::take(&mut self.tally.doubts).into_values());
         for outcome in &mut self.tally.outcomes {
-            if matches!(outcome.status, Status::Uploaded | Status::Replaced) {
+            if outcome.status.is_published() {
                 outcome.status = Status::Unknown;
             }
         }
