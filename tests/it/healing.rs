@@ -107,3 +107,15 @@ fn an_upload_without_an_answer_is_unknown_when_the_token_ends_with_it() {
     let ran = job.run_in_short().exits_with(1).has_a_hint_for_each_error();
     assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["unknown"], "it is there");
 }
+
+#[test]
+fn what_was_there_at_first_is_unknown_where_the_last_list_is_not_to_be_had() {
+    let registry = Registry::start(Persona::default());
+    registry.seed("alice", "widget", "v1.0.0", "b", b"ours");
+    registry.script(Fault::once(put("a"), Point::BeforeStore, b_is_deleted()));
+    registry.script(Fault::always(Match::list(), Point::Head, Action::Answer(Answer::text(500, ""))).skip(1));
+    let mut job = Job::new(&registry);
+    job.file("dist/a", "1").file("dist/b", "ours");
+    let ran = job.run_in_short().exits_with(1);
+    assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["unknown", "unknown"]);
+}

@@ -38,6 +38,8 @@ pub(crate) struct Entries {
     /// The file whose DELETE was reached last, and what was there. There is one at a time.
     asked_to_delete: Option<(usize, Option<StoredFile>)>,
     late: Vec<(Late, Later)>,
+    /// The token is worth nothing any more, so that nothing is shown.
+    revoked: bool,
 }
 
 /// Something that others have done.
@@ -106,9 +108,17 @@ impl Entries {
         }
     }
 
-    /// A list is made now.
+    /// A list was asked for, and made where the token is good.
     pub(crate) fn looked(&mut self, at: &registry::World, version: &str) {
-        self.looks.push(seen(at, version));
+        if !self.revoked {
+            self.looks.push(seen(at, version));
+        }
+    }
+
+    /// Makes the token worthless.
+    pub(crate) fn revoke(&mut self, at: &registry::World, token: &str) {
+        at.revoke(token);
+        self.revoked = true;
     }
 
     /// A DELETE of a file of ours is carried out next.

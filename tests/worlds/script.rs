@@ -148,7 +148,7 @@ fn action(event: &Event, registry: &Registry, world: &Arc<World>, journal: &Jour
                     entries.postpone(Late::Delete(name(file).to_owned()), later);
                 }
             }
-            Act::Revoke => registry.revoke(TOKENS[0]),
+            Act::Revoke => entries.revoke(registry, TOKENS[0]),
             Act::Terminate => ender.terminate(),
             Act::Kill => ender.kill(),
         }
