@@ -59,7 +59,7 @@ impl Run<'_> {
             }
             // Whether the run is to end is asked for the last time before the gap.
             stop.or(async {}).await?;
-            entry.begins_to_replace(seen.clone(), registry.budget_of_at_least(RETRIES));
+            entry.begins_to_replace(seen.clone(), RETRIES);
             let mut signal = None;
             let swapped = {
                 let mut swap = pin!(swap(self.sender, file, sha256, &seen));
@@ -137,7 +137,8 @@ async fn swap(sender: Sender<'_>, file: &NamedFile, sha256: Sha256, seen: &Confl
         }
         Ok(()) => None,
     };
-    let mut budget = registry.budget_of_at_least(RETRIES);
+    let mut budget = registry.budget();
+    budget.has_at_least(RETRIES);
     loop {
         let stumble = match sender.upload(file).await {
             Ok(sha256) => return Swapped::Taken(sha256),

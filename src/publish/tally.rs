@@ -65,10 +65,10 @@ impl Entry {
     }
 
     /// What is there is deleted from here on, so that the file can take its place.
-    pub(super) fn begins_to_replace(&mut self, seen: Conflict, budget: Budget) {
+    pub(super) fn begins_to_replace(&mut self, seen: Conflict, retries: u32) {
         self.begins();
         self.todo = Todo::Nothing;
-        self.budget = budget;
+        self.budget.has_at_least(retries);
         self.deleted = Some(seen);
     }
 
@@ -76,6 +76,8 @@ impl Entry {
     pub(super) fn is_not_deleted(&mut self, seen: Conflict) {
         self.outcome.status = Status::NotAttempted;
         self.todo = Todo::Replace(seen);
+        self.error = None;
+        self.was_taken = false;
         self.deleted = None;
     }
 
@@ -92,7 +94,7 @@ impl Entry {
         let Stumble { error, next, begun, moved } = stumble;
         self.budget.failed(begun, moved);
         let exists = matches!(error.cause, Cause::Refused { refusal: Refusal::Exists, .. });
-        self.may_be_ours |= matches!(next, Next::LookFirst | Next::LookOnly) && !exists;
+        self.may_be_ours |= error.was_sent() && !exists;
         self.todo = match next {
             Next::Final | Next::LookOnly => Todo::Nothing,
             Next::LookFirst if exists => Todo::Look,
@@ -140,10 +142,17 @@ impl Entry {
     fn differs(&mut self, now: Conflict, policy: &Policy, reporter: &dyn Reporter) -> Option<&'static str> {
         let is_what_was_deleted = self.deleted.as_ref().is_some_and(|seen| seen.theirs == now.theirs);
         if self.was_taken {
-            if is_what_was_deleted {
-                return Some("its list still shows what was deleted");
+            let is_second_look = self.todo == Todo::Send;
+            match self.deleted.take() {
+                // Neither was it deleted, then, nor ours taken.
+                Some(seen) if is_what_was_deleted && is_second_look => self.is_not_deleted(seen),
+                Some(seen) if is_what_was_deleted => {
+                    self.deleted = Some(seen);
+                    self.error = Some(PublishError::Altered(now));
+                    return Some("its list still shows what was deleted");
+                }
+                _ => self.fails(PublishError::Altered(now)),
             }
-            self.fails(PublishError::Altered(now));
         } else if self.deleted.take().is_some() {
             match self.error.take() {
                 // It was not deleted after all, and this is why.
@@ -202,7 +211,9 @@ impl Entry {
 
     /// The list was read often enough.
     fn is_lost(&mut self) {
-        if self.error.is_none() {
+        if matches!(self.error, Some(PublishError::Altered(_))) {
+            self.deleted = None;
+        } else if self.error.is_none() {
             let Outcome { name, url, .. } = &self.outcome;
             let was_taken = self.was_taken || self.may_be_ours;
             self.error = Some(PublishError::Lost { name: name.clone(), url: url.clone(), was_taken });

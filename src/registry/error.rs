@@ -197,6 +197,11 @@ impl RegistryError {
         Self { tries: self.tries.max(tries), ..self }
     }
 
+    /// Whether anything of the request may have reached the server.
+    pub(crate) fn was_sent(&self) -> bool {
+        !matches!(&self.cause, Cause::Transport(transport) if transport.is_before_the_request())
+    }
+
     /// How long the server asks us to wait.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self.cause {

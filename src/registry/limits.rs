@@ -87,6 +87,11 @@ impl Budget {
         }
     }
 
+    /// Allows for that many retries, if not for more.
+    pub(crate) fn has_at_least(&mut self, retries: u32) {
+        self.limits.retries = self.limits.retries.max(retries);
+    }
+
     /// How many tries there were, the first among them.
     pub(crate) fn tries(&self) -> u32 {
         self.used + 1

@@ -98,12 +98,6 @@ impl<'a> Registry<'a> {
         Budget::new(&self.limits)
     }
 
-    /// The tries for a file that nothing else can bring back: no fewer than so many.
-    #[must_use]
-    pub fn budget_of_at_least(&self, retries: u32) -> Budget {
-        Budget::new(&Limits { retries: self.limits.retries.max(retries), ..self.limits.clone() })
-    }
-
     /// Spends a try on what is not yet as it should be, and says so. Returns how long to wait before it; `None` where no
     /// try is left.
     pub fn spend(

@@ -177,7 +177,8 @@ impl Scene<'_> {
         let file = self.world.files.iter().find(|file| file.name.to_lowercase() == deletion.name)?;
         let shown = |seen: &Seen| seen.get(&deletion.name).filter(|stored| !holds(Some(stored), file.content)).cloned();
         let first = self.entries.looks.iter().find_map(shown);
-        let since = |look: usize| self.entries.changes.iter().filter(move |change| change.looks >= look);
+        let before = &self.entries.changes[..deletion.changes];
+        let since = |look: usize| before.iter().filter(move |change| change.looks >= look);
         let mut unseen =
             since(deletion.looks).filter(|change| change.name == deletion.name && change.looks <= deletion.looks);
         let too_late =
@@ -192,6 +193,7 @@ impl Scene<'_> {
         let mut wrong = Vec::new();
         let mut sent = BTreeMap::<&str, &Request>::new();
         let mut has_looked = false;
+        let mut missing = BTreeSet::new();
         for request in self.requests {
             let last = request.target.rsplit('/').next().unwrap_or_default();
             let is_planned = self.world.files.iter().any(|file| segment(&file.name) == last);
@@ -202,6 +204,8 @@ impl Scene<'_> {
                 }
                 "GET" => {}
                 "DELETE" if is_planned && self.world.policy == Policy::Overwrite => {
+                    // Until it is there again, a list that is away is no reason not to send it.
+                    missing.insert(last);
                     if !has_looked {
                         wrong.push(format!("(iii) `{last}` was to be deleted without a look just before"));
                     }
@@ -210,7 +214,9 @@ impl Scene<'_> {
                 "PUT" if is_planned => {
                     has_looked = false;
                     let before = sent.insert(last, request);
-                    if let Some(before) = before.filter(|before| !self.was_not_acted_upon(before)) {
+                    if let Some(before) =
+                        before.filter(|before| !missing.contains(last) && !self.was_not_acted_upon(before))
+                    {
                         wrong.push(format!("`{last}` was sent again without a look after {:?}", before.status));
                     }
                 }

@@ -59,6 +59,8 @@ pub(crate) struct Deletion {
     pub(crate) content: StoredFile,
     /// How many lists were made before.
     pub(crate) looks: usize,
+    /// How many changes by others there were before.
+    pub(crate) changes: usize,
 }
 
 /// What was asked for and is not done yet.
@@ -132,7 +134,8 @@ impl Entries {
         let name = world.files[file].name.to_lowercase();
         let before = self.asked_to_delete.take().filter(|(asked, _)| *asked == file).and_then(|(_, before)| before);
         if let Some(content) = before.filter(|_| !seen(at, world.version).contains_key(&name)) {
-            self.deletions.push(Deletion { name, content, looks: self.looks.len() });
+            let (looks, changes) = (self.looks.len(), self.changes.len());
+            self.deletions.push(Deletion { name, content, looks, changes });
         }
     }
 
