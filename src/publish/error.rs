@@ -116,12 +116,13 @@ impl Advise for PublishError {
                     .to_owned(),
             ),
             Self::Missing { cause, .. } => {
-                let cure = cause
-                    .as_ref()
-                    .and_then(|cause| cause.advice())
-                    .map(|advice| format!(". {advice}"))
-                    .unwrap_or_default();
-                Some(format!("Run the step again with the same files to bring it back{cure}"))
+                let cure = cause.as_ref().and_then(|cause| cause.advice());
+                // Where nothing else is to be done, it has been said.
+                let cure = cure.filter(|cure| !cure.starts_with("Run the step again"));
+                Some(match cure {
+                    Some(cure) => format!("{cure}. Then run the step again with the same files to bring it back"),
+                    None => "Run the step again with the same files to bring it back".to_owned(),
+                })
             }
             Self::Stopped(_) => Some("Run the step again: what is there already stays as it is".to_owned()),
             Self::Lost { .. } => Some("Run the step again, and look at the forge's log if it stays so".to_owned()),

@@ -17,7 +17,7 @@ use url::Url;
 
 pub use self::error::{PublishError, Rejected};
 use self::send::{Sender, Stumble};
-use self::tally::Tally;
+use self::tally::{Entry, Tally};
 use crate::advice::Problem;
 use crate::checksum::Sha256;
 use crate::files;
@@ -115,6 +115,7 @@ impl Run<'_> {
             }
             Err(Halt::Failed(error)) => {
                 self.tally.errors.push(*error);
+                self.tally.entries.iter_mut().for_each(Entry::is_not_verified);
                 self.ended(None, None)
             }
             Err(Halt::Stopped(signal)) => {

@@ -103,9 +103,11 @@ impl Entry {
         self.error = Some(error.after(self.budget.tries()).into());
     }
 
-    /// Whether it was sent, and no list has shown what became of it.
-    pub(super) fn is_in_doubt(&self) -> bool {
-        self.outcome.status == Status::Unknown
+    /// Takes note that the list is not to be had any more: what an earlier one has shown may be otherwise by now.
+    pub(super) fn is_not_verified(&mut self) {
+        if self.outcome.status.is_published() {
+            self.outcome.status = Status::Unknown;
+        }
     }
 
     /// It is not published, and that is the end of it.

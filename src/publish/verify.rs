@@ -42,15 +42,14 @@ impl Run<'_> {
     /// The run is to end now: one quick look, so that what is said to be published is.
     pub(super) async fn take_stock(&mut self, signal: Signal) {
         let looked = tokio::time::timeout(LAST_LOOK, self.sender.registry.files_now()).await;
-        if let Ok(Ok(listing)) = looked {
-            for entry in &mut self.tally.entries {
-                let theirs = listing.find(&entry.outcome.name);
-                let ours = entry.outcome.sha256.filter(|_| entry.is_in_doubt());
-                if let (Some(theirs), Some(ours)) = (theirs, ours)
-                    && theirs.holds(entry.outcome.size, ours)
-                {
+        let listing = looked.ok().and_then(Result::ok);
+        for entry in &mut self.tally.entries {
+            let theirs = listing.as_ref().and_then(|listing| listing.find(&entry.outcome.name));
+            match (theirs, entry.outcome.sha256) {
+                (Some(theirs), Some(ours)) if theirs.holds(entry.outcome.size, ours) => {
                     entry.is_there(ours, self.sender.reporter);
                 }
+                _ => entry.is_not_verified(),
             }
         }
         self.tally.errors.push(PublishError::Stopped(signal));

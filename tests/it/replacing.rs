@@ -206,7 +206,7 @@ fn a_replacement_that_cannot_be_sent_says_first_that_the_file_is_missing() {
     let ran = job.run().exits_with(1).has_a_hint_for_each_error();
     assert!(ran.errors()[0].starts_with("`b` is now missing on the registry"), "{}", ran.log);
     assert_eq!(ran.statuses()["b"], "failed");
-    let ran = ran.says("Run the step again with the same files to bring it back");
+    let ran = ran.says("Then run the step again with the same files to bring it back");
     assert!(ran.log.contains("::error title=generic-packages::`b` is now missing on the registry"), "{}", ran.log);
     registry.clear_script();
     job.run().exits_with(0);

@@ -4,7 +4,7 @@ use std::process::{Child, Command};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use embedded_registry::{Action, Fault, Match, Persona, Point, Registry};
+use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::harness::{Job, Ran};
@@ -173,4 +173,54 @@ fn a_bug_ends_in_a_short_text_without_secrets() {
     assert_eq!(bug.lines().count(), 2, "{log}");
     assert!(bug.contains("report the bug with this line: "), "{log}");
     assert!(!bug.contains(&registry.token("alice_write")), "{log}");
+}
+
+#[test]
+fn nothing_is_deleted_after_a_signal() {
+    let registry = Registry::start(Persona::default());
+    registry.seed("alice", "widget", "v1.0.0", "a", b"theirs");
+    let mut job = job(&registry);
+    job.input("if-file-exists", "overwrite").input("retries", "5");
+    // The server asks for a pause that is longer than anybody waits for a cancelled step.
+    let pause = Action::Answer(Answer::text(503, "").header("Retry-After", "60"));
+    registry.script(Fault::once(Match::delete("/v1.0.0/a"), Point::Head, Action::Answer(Answer::text(429, ""))));
+    let (come, moment) = channel();
+    registry.script(
+        Fault::once(Match::list(), Point::Head, Action::then(move |_| come.send(()).expect("the test waits"))).skip(3),
+    );
+    registry.script(Fault::once(Match::list(), Point::Head, pause).skip(3));
+    let ran = stopped(&job, &moment, Signal::TERM).exits_with(143);
+    assert_eq!(ran.statuses()["a"], "not-attempted");
+    assert_eq!(registry.read("alice", "widget", "v1.0.0", "a").as_deref(), Some(&b"theirs"[..]));
+}
+
+#[test]
+fn a_signal_that_finds_everything_done_changes_nothing() {
+    let registry = Registry::start(Persona::default());
+    let moment = holds(&registry, Match::version(), Point::Head, 0);
+    let ran = stopped(&job(&registry), &moment, Signal::TERM).exits_with(0);
+    assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["uploaded"; 3]);
+    assert!(ran.outputs["package-url"].ends_with("/alice/-/packages/generic/widget/v1.0.0"));
+}
+
+#[test]
+fn a_second_interrupt_gives_up_a_replacement_in_its_gap_and_says_what_is_missing() {
+    let registry = Registry::start(Persona::default());
+    registry.seed("alice", "widget", "v1.0.0", "a", b"theirs");
+    let mut job = job(&registry);
+    job.input("if-file-exists", "overwrite");
+    let moment = holds(&registry, Match::put("/v1.0.0/a"), Point::BeforeStore, 0);
+    let outputs = job.outside("output");
+    let ran = job.run_while(job.command(), |child| {
+        moment.recv_timeout(Duration::from_secs(20)).expect("the moment comes");
+        send(child, Signal::INT);
+        // The second comes when the first was heeded: two at once may arrive as one.
+        while !std::fs::read_to_string(&outputs).is_ok_and(|text| text.contains("total-size")) {
+            std::thread::yield_now();
+        }
+        send(child, Signal::INT);
+    });
+    let ran = ran.exits_with(130).has_a_hint_for_each_error();
+    assert!(ran.errors()[0].starts_with("`a` may be missing on the registry"), "{}", ran.log);
+    assert_eq!(ran.statuses()["a"], "unknown");
 }

@@ -58,6 +58,28 @@ const CASES: &[Case] = &[
     }),
     ("Other content under the same name", conflict),
     ("Other content under the same name, of the same size", conflict_of_one_size),
+    ("A replacement that failed", || {
+        let page = Answer::html(413, "<html><title>413 Request Entity Too Large</title></html>");
+        replacing(Fault::always(Match::put("/1.2.0/app.tar.gz"), Point::Head, Action::Answer(page)))
+    }),
+    ("A file that cannot be deleted to be replaced", || {
+        replacing(Fault::always(
+            Match::delete(""),
+            Point::Head,
+            Action::Answer(Answer::text(500, "internal server error")),
+        ))
+    }),
+    ("What was to be replaced has changed meanwhile", || {
+        replacing(Fault::once(
+            Match::list(),
+            Point::AfterStore,
+            Action::then(|world| {
+                if world.delete("acme", "widget", "1.2.0", "app.tar.gz") {
+                    world.seed("acme", "widget", "1.2.0", "app.tar.gz", b"another job's");
+                }
+            }),
+        ))
+    }),
     ("A fault of the server", || put_answers(Answer::text(500, "internal server error"))),
     ("A fault of the proxy", || put_answers(Answer::html(502, "<html><title>502 Bad Gateway</title></html>"))),
     ("The server asks for a pause", || put_answers(Answer::text(429, "Too Many Requests"))),
@@ -268,6 +290,13 @@ fn conflict() -> String {
     let registry = Registry::start(Persona::default());
     registry.seed("acme", "widget", "1.2.0", "app.tar.gz", b"the first build");
     told(&registry, &mut job(&registry))
+}
+
+fn replacing(fault: Fault) -> String {
+    let registry = Registry::start(Persona::default());
+    registry.seed("acme", "widget", "1.2.0", "app.tar.gz", b"the first build");
+    registry.script(fault);
+    told(&registry, job(&registry).input("if-file-exists", "overwrite"))
 }
 
 fn conflict_of_one_size() -> String {
