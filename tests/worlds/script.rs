@@ -1,6 +1,6 @@
 //! Makes a registry of a world: what is there, and a script of what goes wrong or happens.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, TcpStream};
 use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -52,7 +52,8 @@ fn port() -> u16 {
     let first = u16::try_from(process::id() % 10_000).unwrap_or_default();
     loop {
         let port = 15_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed) % 10_000) % 10_000;
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+        // Not by taking it: a process that is being started would have a copy of our socket for a moment.
+        if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
             return port;
         }
     }
