@@ -3,7 +3,8 @@
 //! The modules in reading order, which is the order in which data flows:
 //!
 //! 1. [`runner`]: the environment, and which runner it is;
-//! 2. [`inputs`]: `INPUT_*` -> [`inputs::Inputs`], with [`secret`] and the names of [`package`];
+//! 2. [`inputs`]: `INPUT_*` -> [`inputs::Inputs`], with [`secret`], the names of [`package`] and the [`way`] to the
+//!    server;
 //! 3. [`files`]: patterns -> the local files;
 //! 4. [`publish`]: the use case, top to bottom, with
 //!    [`plan`] (pure: files and the [`listing`] -> what to do with each file, or why not),
@@ -26,3 +27,4 @@ pub mod runner;
 pub mod secret;
 pub mod stop;
 pub mod untrusted;
+pub mod way;

@@ -11,10 +11,9 @@ use generic_packages::publish::{Caller, publish};
 use generic_packages::registry::Limits;
 use generic_packages::report::{self, Console, Ending, Publication, Reporter as _};
 use generic_packages::runner::{Environment, Runner};
-use generic_packages::stop::{Signal, Stop};
+use generic_packages::stop::Stop;
 use generic_packages::untrusted::Untrusted;
 use indicatif::{MultiProgress, ProgressDrawTarget};
-use tokio::signal::unix::{SignalKind, signal};
 
 const HELP: &str = include_str!("help.txt");
 
@@ -50,7 +49,7 @@ fn say(text: &str, code: u8) -> ExitCode {
 fn run() -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
     // First of all: the program may be the first process of a container, which has no default for signals.
-    let stop = runtime.block_on(async { signals() }).context("no signals")?;
+    let stop = runtime.block_on(async { Stop::on_signals() }).context("no signals")?;
     let environment = Environment::new(env::vars_os(), env::current_dir().unwrap_or_default());
     let runner = Runner::detect(&environment);
     let terminal = io::stdout().is_terminal() && !runner.reads_commands();
@@ -78,23 +77,4 @@ fn run() -> anyhow::Result<ExitCode> {
     }
     console.closes(&ending);
     Ok(ending.exit_code().into())
-}
-
-/// Takes the signals that ask the program to end. Two times SIGINT insists on it: a runner sends one, and a person
-/// presses the keys again.
-fn signals() -> io::Result<Stop> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let first = async move {
-        tokio::select! {
-            _ = interrupt.recv() => Signal::Interrupt,
-            _ = terminate.recv() => Signal::Terminate,
-        }
-    };
-    let mut interrupts = signal(SignalKind::interrupt())?;
-    let again = async move {
-        interrupts.recv().await;
-        interrupts.recv().await;
-    };
-    Ok(Stop::when(first, again))
 }

@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::future::{self, Future};
+use std::io;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Why a run is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +51,25 @@ impl Stop {
         insistence: impl Future<Output = ()> + Send + 'static,
     ) -> Self {
         Self { signal: signal.boxed().shared(), insistence: insistence.boxed().shared() }
+    }
+
+    /// The run is to end when the process is asked to, from now on. Two times SIGINT insists on it: a runner sends one,
+    /// and a person presses the keys again. It has to be called within a runtime.
+    pub fn on_signals() -> io::Result<Self> {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let first = async move {
+            tokio::select! {
+                _ = interrupt.recv() => Signal::Interrupt,
+                _ = terminate.recv() => Signal::Terminate,
+            }
+        };
+        let mut interrupts = signal(SignalKind::interrupt())?;
+        let again = async move {
+            interrupts.recv().await;
+            interrupts.recv().await;
+        };
+        Ok(Self::when(first, again))
     }
 
     /// Waits until the run is to end.

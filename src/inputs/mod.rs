@@ -18,10 +18,10 @@ use self::way::Address;
 use crate::advice::Advise;
 use crate::files::Selection;
 use crate::package::{BadName, Target};
-use crate::registry::Way;
 use crate::runner::{Environment, Runner};
 use crate::secret::{Credentials, Redactor, Secret};
 use crate::untrusted::Untrusted;
+use crate::way::Way;
 
 macro_rules! raw_inputs {
     ($($field:ident: $type:ty = $name:literal),+ $(,)?) => {

@@ -16,9 +16,9 @@ use url::Url;
 use super::{RawInputs, Reader};
 use crate::files::{FileFault, LocalFile};
 use crate::package::{Owner, PackageName, ServerUrl};
-use crate::registry::{Proxy, Way};
 use crate::runner::{Environment, Runner};
 use crate::secret::{Redactor, Secret};
+use crate::way::{Proxy, Way};
 
 /// Where the files go, as far as it is known. It is public.
 pub(super) struct Address<'a> {
@@ -243,7 +243,7 @@ impl Reader {
             // The HTTP client would go without a proxy that it does not understand.
             Ok(url) if url.has_host() && intercepts(url.as_str(), "") => {
                 self.hide_credentials(&url);
-                return Some(Proxy::new(url, variable));
+                return Some(Proxy { url, variable });
             }
             _ => "is no URL of a proxy",
         };

@@ -8,7 +8,6 @@ use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 use tokio::time::timeout;
 
-use super::error::Transport;
 use crate::secret::Redactor;
 
 /// Status and text of an answer. The texts have been redacted, but are not harmless yet.
@@ -23,7 +22,7 @@ pub(super) struct Answer {
     /// How long the server asks us to wait.
     pub(super) retry_after: Option<Duration>,
     /// Why its words may not be all of them, where the connection broke.
-    pub(super) broken: Option<Transport>,
+    pub(super) broken: Option<reqwest::Error>,
 }
 
 /// How long the next piece of an error's text is waited for; the status is known already, and says most.
@@ -50,7 +49,7 @@ impl Answer {
         let retry_after = header(RETRY_AFTER).filter(|_| may_wait).and_then(|wait| wait_of(&wait, SystemTime::now()));
         let (body, is_whole, broken) = match read_up_to(response, Self::LONGEST, PATIENCE).await {
             Ok(body) => (body, true, None),
-            Err(Broken { body, reason: Reason::Broken(error) }) => (body, false, Some(Transport::broken(&error))),
+            Err(Broken { body, reason: Reason::Broken(error) }) => (body, false, Some(error)),
             Err(Broken { body, .. }) => (body, false, None),
         };
         let text = String::from_utf8_lossy(&body);

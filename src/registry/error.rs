@@ -11,10 +11,10 @@ use super::asked::Asked;
 use super::proxy::ProxyFault;
 use super::refusal::Refusal;
 use super::tls::TlsFault;
-use super::way::Way;
 use crate::advice::Advise;
 use crate::files::FileError;
 use crate::untrusted::Untrusted;
+use crate::way::Way;
 
 /// A request that did not end as hoped.
 #[derive(Debug, thiserror::Error)]

@@ -32,10 +32,9 @@ pub use self::error::{Cause, RegistryError, Transport};
 use self::limits::Pause;
 pub use self::limits::{Budget, Jitter, Limits};
 pub use self::next::Next;
-pub use self::proxy::{Proxy, ProxyFault};
+pub use self::proxy::ProxyFault;
 pub use self::refusal::Refusal;
 pub use self::tls::TlsFault;
-pub use self::way::Way;
 use crate::checksum::Sha256;
 use crate::files::{FileError, FileFault, LocalFile};
 use crate::listing::Listing;
@@ -43,6 +42,7 @@ use crate::package::{FileName, Target};
 use crate::report::{Exchange, Reporter, Retry};
 use crate::secret::{Credentials, Redactor};
 use crate::untrusted::Untrusted;
+use crate::way::Way;
 
 /// Why there can be no client.
 #[derive(Debug, thiserror::Error)]
@@ -341,7 +341,9 @@ impl<'a> Registry<'a> {
                 }
                 match answer.broken.take() {
                     // Half of these words would be taken for another refusal.
-                    Some(broken) if Refusal::is_told_by_words(answer.status) => Cause::Transport(broken),
+                    Some(broken) if Refusal::is_told_by_words(answer.status) => {
+                        Cause::Transport(Transport::broken(&broken))
+                    }
                     _ => Cause::Refused {
                         refusal: Refusal::of(asked, url, &self.target, &answer),
                         status: answer.status,

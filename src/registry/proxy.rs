@@ -1,37 +1,15 @@
 //! The proxy between the runner and the server, and what can go wrong with it.
 
 use std::error::Error as StdError;
-use std::fmt;
-
-use url::Url;
 
 use super::tls::TlsFault;
 use crate::untrusted::Untrusted;
-
-/// An HTTP proxy. What it shows of itself is host, port and the variable that names it, never its credentials.
-#[derive(Clone)]
-pub struct Proxy {
-    url: Url,
-    variable: &'static str,
-}
+use crate::way::Proxy;
 
 impl Proxy {
-    /// Takes a URL that [`crate::inputs`] has found to be `http` or `https`, with a host; credentials are part of it.
-    pub(crate) fn new(url: Url, variable: &'static str) -> Self {
-        Self { url, variable }
-    }
-
     /// The proxy for all requests, as the HTTP client takes it.
     pub(super) fn for_all(&self) -> reqwest::Result<reqwest::Proxy> {
         reqwest::Proxy::all(self.url.clone())
-    }
-
-    fn host(&self) -> &str {
-        self.url.host_str().unwrap_or_default()
-    }
-
-    fn place(&self) -> String {
-        format!("{}:{}", self.host(), self.url.port_or_known_default().unwrap_or_default())
     }
 
     /// The proxy refuses to work without credentials, or with those that it has.
@@ -68,18 +46,6 @@ impl Proxy {
 
     fn at_fault(&self, fault: Fault) -> ProxyFault {
         ProxyFault { proxy: self.clone(), fault }
-    }
-}
-
-impl fmt::Display for Proxy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the proxy {} of {}", self.place(), self.variable)
-    }
-}
-
-impl fmt::Debug for Proxy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Proxy({self})")
     }
 }
 

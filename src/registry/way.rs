@@ -2,28 +2,12 @@
 
 use std::error::Error as StdError;
 
-use reqwest::header::HeaderMap;
 use reqwest::{ClientBuilder, Response, StatusCode};
-use rustls::pki_types::CertificateDer;
 
-use super::proxy::{Proxy, ProxyFault};
+use super::proxy::ProxyFault;
 use super::refusal::Refusal;
 use super::tls;
-use crate::secret::Secret;
-
-/// What the way to the server needs beside its address.
-#[derive(Clone, Debug, Default)]
-pub struct Way {
-    /// Certificates that are trusted beside the system's roots.
-    pub certificates: Vec<CertificateDer<'static>>,
-    /// The proxy that all requests go through.
-    pub proxy: Option<Proxy>,
-    /// Sent with every request to the server, and with nothing that is said to a proxy. Every value is marked as
-    /// sensitive.
-    pub headers: HeaderMap,
-    /// What nobody may see of proxy and headers.
-    pub secrets: Vec<Secret>,
-}
+use crate::way::Way;
 
 impl Way {
     /// A client that goes this way, and no other that the environment may name.
