@@ -55,7 +55,12 @@ impl Run<'_> {
                     entry.fails(PublishError::Overtaken(now));
                     return Ok(());
                 }
-                Step::Conflict(_) | Step::Upload => {}
+                // Somebody else has deleted it: there is nothing to make way for.
+                Step::Upload => {
+                    entry.is_absent();
+                    return Ok(());
+                }
+                Step::Conflict(_) => {}
             }
             // Whether the run is to end is asked for the last time before the gap.
             stop.or(async {}).await?;

@@ -187,7 +187,7 @@ impl Entry {
     }
 
     /// The registry has nothing under its name. Returns why the list has to be read once more, where it has.
-    fn is_absent(&mut self) -> Option<&'static str> {
+    pub(super) fn is_absent(&mut self) -> Option<&'static str> {
         match (self.outcome.status, &self.todo) {
             (Status::NotAttempted, _) | (Status::Unknown, Todo::Send) => self.todo = Todo::Send,
             (Status::Unknown, _) if self.was_taken => return Some("it was taken there, but is not listed"),

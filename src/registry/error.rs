@@ -69,7 +69,8 @@ pub enum Cause {
 
 fn answer_in_words(status: StatusCode, words: &Untrusted) -> String {
     match words.to_string() {
-        words if words.is_empty() => status.to_string(),
+        // The titles of proxies' pages say no more.
+        words if words.is_empty() || words == status.to_string() => status.to_string(),
         words => format!("{status}: {words}"),
     }
 }

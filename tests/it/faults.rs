@@ -448,6 +448,16 @@ fn a_pause_that_the_server_asks_for_is_obeyed_by_date_too() {
     ran.says("again in 0.0 s (retry 1 of 3): the list of files: 503 Service Unavailable");
 }
 
+/// Whether the server has ended a connection to that port that the other side still holds (`CLOSE_WAIT`).
+fn holds_a_stale_connection(port: u16) -> bool {
+    let sockets = fs::read_to_string("/proc/self/net/tcp").expect("Linux lists its sockets");
+    let is_stale = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        fields[2].ends_with(&format!(":{port:04X}")) && fields[3] == "08"
+    };
+    sockets.lines().skip(1).any(is_stale)
+}
+
 #[test]
 fn a_connection_that_went_stale_costs_no_retry() {
     let registry = Registry::start(Persona::default());
@@ -459,6 +469,9 @@ fn a_connection_that_went_stale_costs_no_retry() {
         Event::Unchanged => {
             registry.stop_listening();
             registry.listen_again();
+            while !holds_a_stale_connection(Job::address_of(&registry).port()) {
+                std::thread::yield_now();
+            }
         }
         Event::Retry => panic!("it is tried again"),
         Event::Progress { .. } => {}

@@ -231,9 +231,9 @@ impl Job {
         let console = Console::new(&mut log, &runner, None);
         console.opens(&reading);
         let mut inputs = reading.inputs.expect("good inputs");
-        inputs.timeout = Duration::from_millis(300);
+        inputs.timeout = Duration::from_secs(1);
         let limits = Limits {
-            answer: Duration::from_millis(300),
+            answer: Duration::from_secs(1),
             first_wait: Duration::from_millis(1),
             longest_wait: Duration::from_millis(4),
             longest_pause: Duration::from_millis(4),

@@ -247,3 +247,14 @@ fn what_another_job_published_during_the_run_is_replaced_too_where_that_was_aske
         assert_eq!(read(&registry, "a").as_deref(), Some(left), "{policy}");
     }
 }
+
+#[test]
+fn nothing_is_deleted_where_nothing_is_left_to_delete() {
+    let registry = Registry::start(Persona::default());
+    let job = job(&registry, "overwrite");
+    let gone = Action::then(|world| assert!(world.delete("alice", "widget", "v1.0.0", "b")));
+    registry.script(Fault::once(Match::list(), Point::Head, gone).skip(2));
+    job.run().exits_with(0);
+    assert_eq!(read(&registry, "b").as_deref(), Some("ours"));
+    assert!(!methods(&registry).iter().any(|line| line.starts_with("DELETE")), "{:?}", methods(&registry));
+}
