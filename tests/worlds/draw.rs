@@ -194,7 +194,8 @@ fn passing(rng: &mut Rng, world: &World) -> Event {
     let action = match (rng.u8(0..12), on) {
         (0..2, _) => Action::Reset,
         (2, _) => Action::Close,
-        (3, _) => Action::Raw(b"\x16\x03\x01\0\0".into()),
+        // Within an answer these would be words of it.
+        (3, _) if !matches!(at, Point::AnswerByte(_)) => Action::Raw(b"\x16\x03\x01\0\0".into()),
         (4..8, On::Put(_)) if at != Point::AfterStore => Action::Answer(Answer::empty(201)),
         (4, _) => Action::Answer(Answer::text(408, "Request Timeout")),
         (5, _) => Action::Answer(Answer::text(429, "slow down").header("Retry-After", "1")),
