@@ -141,17 +141,15 @@ impl Inputs {
             envy::from_iter(given.iter().map(|(name, value)| ((*name).to_owned(), value.expose().to_owned())))
                 .expect("every field is optional text, and every name there once");
         let inputs = reader.inputs(&raw, runner, environment);
-        if let Some(token) = &raw.token {
-            reader.look_for_the_token(token, &given);
-        }
-        reader.look_for_values_of_headers(&given);
         let token = raw.token.as_ref().map(|token| Secret::new(token.expose().trim()));
         let redactor = match (&inputs, &token) {
             (Some(inputs), _) => inputs.credentials.redactor(),
             (None, Some(token)) => Redactor::of_token(token),
             (None, None) => Redactor::default(),
-        }
-        .with(&reader.secrets);
+        };
+        reader.look_for_the_token(&redactor, &given);
+        reader.look_for_values_of_headers(&given);
+        let redactor = redactor.with(&reader.secrets);
         let mut secrets: Vec<Secret> = token.into_iter().collect();
         secrets.extend(inputs.iter().map(|inputs| inputs.credentials.basic()));
         secrets.append(&mut reader.secrets);
@@ -320,8 +318,7 @@ impl Reader {
     }
 
     /// A token that was put into another input as well would end up in URLs, outputs or errors.
-    fn look_for_the_token(&mut self, token: &Secret, given: &BTreeMap<&'static str, Secret>) {
-        let redactor = Redactor::of_token(&Secret::new(token.expose().trim()));
+    fn look_for_the_token(&mut self, redactor: &Redactor, given: &BTreeMap<&'static str, Secret>) {
         for (name, _) in given.iter().filter(|(name, value)| {
             // What stands in a header is as secret as the token.
             !matches!(**name, "token" | "headers") && redactor.finds(value.expose())
