@@ -3,6 +3,8 @@
 
 use std::pin::pin;
 
+use tokio::time::Instant;
+
 use super::error::PublishError;
 use super::send::{Sender, Stumble};
 use super::{Halt, Run};
@@ -43,6 +45,7 @@ impl Run<'_> {
             }
         };
         let mut deletions = registry.budget();
+        let mut may_be_deleted = false;
         loop {
             let listing = stop.or(registry.files()).await?.map_err(PublishError::from)?;
             let entry = &mut self.tally.entries[index];
@@ -56,11 +59,11 @@ impl Run<'_> {
                     return Ok(());
                 }
                 // Somebody else has deleted it: there is nothing to make way for.
-                Step::Upload => {
+                Step::Upload if !may_be_deleted => {
                     entry.is_absent();
                     return Ok(());
                 }
-                Step::Conflict(_) => {}
+                Step::Upload | Step::Conflict(_) => {}
             }
             // Whether the run is to end is asked for the last time before the gap.
             stop.or(async {}).await?;
@@ -108,8 +111,17 @@ impl Run<'_> {
             }
             let Some(error) = again else { return Ok(()) };
             let is_final = error.next() == Next::Final;
+            may_be_deleted |= !is_final && error.was_sent();
             if is_final || !stop.or(registry.wait(&mut deletions, &error)).await? {
-                self.tally.entries[index].fails(error.after(deletions.tries()));
+                let error = error.after(deletions.tries());
+                let entry = &mut self.tally.entries[index];
+                // What the server says of a deletion that it may have carried out is for the next look to judge.
+                if may_be_deleted && !is_final {
+                    entry.begins_to_replace(seen, RETRIES);
+                    entry.stumbles(Stumble { error, next: Next::LookOnly, begun: Instant::now(), moved: None });
+                } else {
+                    entry.fails(error);
+                }
                 return Ok(());
             }
         }

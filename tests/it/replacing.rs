@@ -258,3 +258,18 @@ fn nothing_is_deleted_where_nothing_is_left_to_delete() {
     assert_eq!(read(&registry, "b").as_deref(), Some("ours"));
     assert!(!methods(&registry).iter().any(|line| line.starts_with("DELETE")), "{:?}", methods(&registry));
 }
+
+#[test]
+fn a_deletion_that_was_carried_out_whatever_was_said_of_it_counts_as_ours() {
+    let registry = Registry::start(Persona::default());
+    let timeout = || Action::Answer(Answer::text(408, "Request Timeout"));
+    registry.script(Fault::once(delete(), Point::AfterStore, timeout()));
+    let mut job = job(&registry, "overwrite");
+    let ran = job.input("retries", "2").run_in_short().exits_with(0);
+    assert_eq!(ran.statuses()["b"], "replaced");
+    // Where it was the last try too, the file is said to be missing.
+    let other = Registry::start(Persona::default());
+    other.script(Fault::once(delete(), Point::AfterStore, timeout()));
+    let ran = self::job(&other, "overwrite").run_in_short().exits_with(1);
+    assert!(ran.errors()[0].starts_with("`b` is now missing on the registry"), "{}", ran.log);
+}
