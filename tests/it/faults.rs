@@ -630,3 +630,14 @@ fn a_file_that_goes_away_before_a_lost_answer_is_looked_up_is_unknown() {
     let ran = job.run_in_short().exits_with(1).has_a_hint_for_each_error().says("dist/second");
     assert_eq!(ran.statuses()["second"], "unknown", "it is there");
 }
+
+#[test]
+fn a_refused_replacement_is_missing_also_where_the_list_still_shows_what_was_deleted() {
+    let registry = Registry::start(Persona::default());
+    let job = replacing_release(&registry);
+    registry.script(Fault::always(Match::put("/v1.0.0/first"), Point::Head, answer(413)));
+    registry.script(Fault::once(Match::list(), Point::Head, Action::Lag(1)).skip(3));
+    let ran = job.run_in_short().exits_with(1).has_a_hint_for_each_error();
+    assert!(ran.errors()[0].starts_with("`first` is now missing on the registry"), "{}", ran.log);
+    assert_eq!(ran.statuses()["first"], "failed");
+}
