@@ -50,8 +50,7 @@ impl Sender<'_> {
             && let Err(hidden) = self.registry.ask_right_at_once().await
             && hidden.is_a_refusal_of_every_file()
         {
-            let next = if error.next() == Next::LookFirst { Next::LookOnly } else { Next::Final };
-            return Err(Stumble { error: hidden.about(error), next, begun, moved });
+            return Err(Stumble { error: hidden.about(error), next: Next::LookOnly, begun, moved });
         }
         Err(Stumble { next: error.next(), error, begun, moved })
     }

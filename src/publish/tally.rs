@@ -38,7 +38,7 @@ pub(super) struct Entry {
 enum Todo {
     /// It is sent.
     Send,
-    /// The list is read once more: the registry says that it has it.
+    /// The list is read once more: the registry says that it has it, or still shows what was deleted.
     Look,
     /// Nothing.
     Nothing,
@@ -155,8 +155,15 @@ impl Entry {
                 }
                 _ => self.fails(PublishError::Altered(now)),
             }
-        } else if self.deleted.take().is_some() {
+        } else if let Some(seen) = self.deleted.take() {
             match self.error.take() {
+                // The list may be behind, and the file be missing.
+                Some(error) if is_what_was_deleted && self.todo != Todo::Look => {
+                    self.deleted = Some(seen);
+                    self.error = Some(error);
+                    self.todo = Todo::Look;
+                    return Some("its list still shows what was deleted");
+                }
                 // It was not deleted after all, and this is why.
                 Some(error) if is_what_was_deleted => self.fails(error),
                 _ => self.fails(PublishError::Overtaken(now)),
@@ -191,7 +198,9 @@ impl Entry {
         match (self.outcome.status, &self.todo) {
             (Status::NotAttempted, _) | (Status::Unknown, Todo::Send) => self.todo = Todo::Send,
             (Status::Unknown, _) if self.was_taken => return Some("it was taken there, but is not listed"),
-            (Status::Unknown, Todo::Look) => return Some("the registry says that it has it, but does not list it"),
+            (Status::Unknown, Todo::Look) if self.deleted.is_none() => {
+                return Some("the registry says that it has it, but does not list it");
+            }
             (Status::Unknown, _) => self.outcome.status = Status::Failed,
             (Status::Failed, _) => {}
             (Status::Uploaded | Status::Replaced | Status::Unchanged | Status::Skipped, _) => {

@@ -69,6 +69,6 @@ impl RegistryError {
     /// Whether the registry itself says no, and would say so to every other file of this run, however often.
     #[must_use]
     pub(crate) fn is_a_refusal_of_every_file(&self) -> bool {
-        matches!(self.cause, Cause::Refused { .. }) && self.meets_every_file() && self.next() == Next::Final
+        matches!(self.cause, Cause::Refused { .. }) && self.meets_every_file()
     }
 }

@@ -277,11 +277,12 @@ fn html_where_json_belongs_is_final() {
 #[test]
 fn a_409_that_the_list_does_not_know_of_is_looked_up_again_and_not_sent_again() {
     let registry = Registry::start(Persona::default());
-    let job = release(&registry);
-    // Somebody else stores it at the moment; the list shows it one look later.
+    let mut job = release(&registry);
+    // Somebody else stores it at the moment, last of all; the list shows it, and nothing but it, one look later.
+    job.input("concurrency", "1");
     let other = Action::then(|world| world.seed("alice", "widget", "v1.0.0", "second", b"22222"));
     registry.script(Fault::once(Match::put("/v1.0.0/second"), Point::BeforeStore, other));
-    registry.script(Fault::once(Match::list(), Point::Head, Action::Lag(3)).skip(1));
+    registry.script(Fault::once(Match::list(), Point::Head, Action::Lag(1)).skip(1));
     let ran = job.run_in_short().exits_with(0).says("again in").says("unchanged 5 B second");
     assert_eq!(ran.statuses()["second"], "unchanged");
     let sent = registry.requests().iter().filter(|request| request.target.ends_with("/second")).count();
@@ -391,6 +392,65 @@ fn a_list_that_still_shows_what_was_deleted_is_read_again() {
 }
 
 #[test]
+fn a_replacement_that_deleted_and_stored_nothing_is_made_again() {
+    let registry = Registry::start(Persona::default());
+    let job = replacing_release(&registry);
+    registry.script(Fault::once(Match::delete("/v1.0.0/first"), Point::BeforeStore, answer(204)));
+    registry.script(Fault::once(Match::put("/v1.0.0/first"), Point::BeforeStore, answer(201)));
+    let ran = job.run_in_short().exits_with(0).says("(retry 1 of 20): `first`: its list still shows what was deleted");
+    assert_eq!(ran.statuses()["first"], "replaced");
+    assert_eq!(registry.read("alice", "widget", "v1.0.0", "first").as_deref(), Some(&b"1"[..]));
+}
+
+#[test]
+fn what_took_the_place_of_a_replacement_is_not_taken_for_what_was_deleted() {
+    let registry = Registry::start(Persona::default());
+    let job = replacing_release(&registry);
+    let other = Action::then(|world| {
+        assert!(world.delete("alice", "widget", "v1.0.0", "first"));
+        world.seed("alice", "widget", "v1.0.0", "first", b"a third one's");
+    });
+    registry.script(Fault::once(Match::put("/v1.0.0/first"), Point::AfterStore, other));
+    let ran = job.run_in_short().exits_with(1).says("the registry had taken ours").does_not_say("again in");
+    assert_eq!(ran.statuses()["first"], "failed");
+}
+
+#[test]
+fn a_replacement_that_is_refused_where_nothing_was_deleted_is_told_as_refused() {
+    let registry = Registry::start(Persona::default());
+    let job = replacing_release(&registry);
+    registry.script(Fault::once(Match::delete("/v1.0.0/first"), Point::BeforeStore, answer(204)));
+    registry.script(Fault::always(Match::put("/v1.0.0/first"), Point::Head, answer(413)));
+    let ran = job.run_in_short().exits_with(1).has_a_hint_for_each_error().says("413 Payload Too Large");
+    let ran = ran.does_not_say("missing").does_not_say("that is not what was there when this run began");
+    assert_eq!(ran.statuses()["first"], "failed");
+}
+
+#[test]
+fn what_comes_in_between_is_told_where_the_replacement_is_refused() {
+    let registry = Registry::start(Persona::default());
+    let job = replacing_release(&registry);
+    let other = Action::then(|world| world.seed("alice", "widget", "v1.0.0", "first", b"a third one's"));
+    registry.script(Fault::once(Match::put("/v1.0.0/first"), Point::Head, other));
+    registry.script(Fault::once(Match::put("/v1.0.0/first"), Point::Head, answer(413)));
+    let ran = job.run_in_short().exits_with(1).says("that is not what was there when this run began");
+    assert_eq!(ran.does_not_say("missing").statuses()["first"], "failed");
+}
+
+#[test]
+fn a_file_whose_answer_was_lost_counts_as_uploaded_though_a_later_list_is_behind() {
+    let registry = Registry::start(Persona::default());
+    registry.seed("alice", "widget", "v1.0.0", "z", b"what was there");
+    let mut job = Job::new(&registry);
+    job.file("dist/a", "1").file("dist/z", "ours").input("if-file-exists", "overwrite").input("retries", "3");
+    registry.script(Fault::once(Match::put("/v1.0.0/a"), Point::AfterStore, Action::Reset));
+    // Of `a`, the deletion and the replacement the list after them knows nothing.
+    registry.script(Fault::once(Match::list(), Point::Head, Action::Lag(3)).skip(3));
+    let ran = job.run_in_short().exits_with(0).says("it is there no longer");
+    assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["uploaded", "replaced"]);
+}
+
+#[test]
 fn a_replacement_that_gets_lost_is_said_to_be_missing() {
     let registry = Registry::start(Persona::default());
     let job = replacing_release(&registry);
@@ -430,11 +490,27 @@ fn a_refusal_of_a_file_is_final_and_costs_no_further_request() {
 
 #[test]
 fn a_502_stays_what_is_told_where_the_question_is_no_more_than_unlucky_too() {
+    for status in [418, 500] {
+        let registry = Registry::start(Persona::default());
+        let job = release(&registry);
+        registry.script(Fault::always(Match::put("/v1.0.0/second"), Point::Head, page(502)));
+        registry.script(Fault::always(question(), Point::Head, answer(status)));
+        let ran = job.run_in_short().exits_with(1).says("502 Bad Gateway: Not now");
+        ran.does_not_say(&status.to_string()).says("(retry 3 of 3)");
+    }
+}
+
+#[test]
+fn a_refusal_that_hides_behind_a_502_is_what_is_told_and_nothing_is_tried_again() {
     let registry = Registry::start(Persona::default());
-    let job = release(&registry);
-    registry.script(Fault::always(Match::put("/v1.0.0/second"), Point::Head, page(502)));
-    registry.script(Fault::always(question(), Point::Head, answer(500)));
-    job.run_in_short().exits_with(1).says("502 Bad Gateway: Not now").does_not_say("500");
+    registry.seed("alice", "widget", "v1.0.0", "other", b"makes the version");
+    let mut job = Job::new(&registry);
+    job.file("dist/first", "1").input("retries", "3");
+    registry.script(Fault::always(Match::put("/v1.0.0/first"), Point::Head, page(502)));
+    let full = Answer::text(413, "enforcePackagesQuota");
+    registry.script(Fault::always(question(), Point::Head, Action::Answer(full)));
+    let ran = job.run_in_short().exits_with(1).has_a_hint_for_each_error().says("enforcePackagesQuota");
+    assert_eq!(ran.does_not_say("again in").does_not_say("502").statuses()["first"], "failed");
 }
 
 #[test]
@@ -529,4 +605,39 @@ fn a_file_that_changes_between_two_tries_is_not_published() {
         assert_eq!(ran.statuses()["second"], "failed");
         assert_eq!(registry.read("alice", "widget", "v1.0.0", "second"), None);
     }
+}
+
+#[test]
+fn a_file_that_goes_away_before_it_is_compared_is_no_success() {
+    let registry = Registry::start(Persona::default());
+    registry.seed("alice", "widget", "v1.0.0", "second", b"22222");
+    let job = release(&registry);
+    let path = job.workspace().join("dist/second");
+    let gone = Action::then(move |_| fs::remove_file(&path).expect("it can be removed"));
+    registry.script(Fault::once(Match::list(), Point::Head, gone));
+    let ran = job.run_in_short().exits_with(1).has_a_hint_for_each_error().says("dist/second");
+    assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["not-attempted", "failed", "not-attempted"]);
+}
+
+#[test]
+fn a_file_that_goes_away_before_a_lost_answer_is_looked_up_is_unknown() {
+    let registry = Registry::start(Persona::default());
+    let job = release(&registry);
+    let path = job.workspace().join("dist/second");
+    let gone = Action::then(move |_| fs::remove_file(&path).expect("it can be removed"));
+    registry.script(Fault::once(Match::put("/v1.0.0/second"), Point::AfterStore, gone));
+    registry.script(Fault::once(Match::put("/v1.0.0/second"), Point::AfterStore, Action::Reset));
+    let ran = job.run_in_short().exits_with(1).has_a_hint_for_each_error().says("dist/second");
+    assert_eq!(ran.statuses()["second"], "unknown", "it is there");
+}
+
+#[test]
+fn a_refused_replacement_is_missing_also_where_the_list_still_shows_what_was_deleted() {
+    let registry = Registry::start(Persona::default());
+    let job = replacing_release(&registry);
+    registry.script(Fault::always(Match::put("/v1.0.0/first"), Point::Head, answer(413)));
+    registry.script(Fault::once(Match::list(), Point::Head, Action::Lag(1)).skip(3));
+    let ran = job.run_in_short().exits_with(1).has_a_hint_for_each_error();
+    assert!(ran.errors()[0].starts_with("`first` is now missing on the registry"), "{}", ran.log);
+    assert_eq!(ran.statuses()["first"], "failed");
 }

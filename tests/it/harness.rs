@@ -251,9 +251,14 @@ impl Job {
 
     /// Runs the library, and tells all of it to that reporter.
     pub(crate) fn publish_to(&self, reporter: &dyn Reporter) -> Publication {
+        self.publish_until(Stop::default(), reporter)
+    }
+
+    /// The same, until it is to end.
+    pub(crate) fn publish_until(&self, stop: Stop, reporter: &dyn Reporter) -> Publication {
         let environment = Environment::new(self.environment(), self.workspace());
         let inputs = Inputs::read(&environment, &Runner::detect(&environment)).inputs.expect("good inputs");
-        let caller = Caller { reporter, stop: Stop::default(), save: &drop };
+        let caller = Caller { reporter, stop, save: &drop };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(publish(&inputs, Limits::default(), &caller)).expect("nothing to put right")
     }

@@ -57,6 +57,19 @@ fn skip_keeps_what_is_there_with_a_warning_and_sends_the_rest() {
 }
 
 #[test]
+fn a_skipped_file_is_warned_of_once_however_often_the_list_is_read() {
+    let registry = Registry::start(Persona::default());
+    let job = job(&registry, "skip");
+    // The second has nothing to send, so it reads the list once.
+    for lists in [2, 1] {
+        registry.forget_requests();
+        let ran = job.run().exits_with(0);
+        assert_eq!(registry.requests().iter().filter(|request| request.target.ends_with("/files")).count(), lists);
+        assert_eq!(ran.log.matches("::warning title=generic-packages::`b` is").count(), 1, "{}", ran.log);
+    }
+}
+
+#[test]
 fn overwrite_replaces_other_content_after_all_other_uploads() {
     for persona in Persona::all() {
         let registry = Registry::start(persona);
@@ -220,6 +233,15 @@ fn a_replacement_is_tried_twenty_times_whatever_the_retries() {
     registry.script(Fault::always(put(), Point::BeforeStore, broken).times(20));
     job(&registry, "overwrite").run_in_short().exits_with(0).says("(retry 20 of 20)");
     assert_eq!(read(&registry, "b").as_deref(), Some("ours"));
+}
+
+#[test]
+fn a_replacement_that_is_given_up_after_twenty_retries_is_not_begun_again() {
+    let registry = Registry::start(Persona::default());
+    registry.script(Fault::always(put(), Point::BeforeStore, Action::Answer(Answer::text(500, ""))));
+    let ran = job(&registry, "overwrite").run_in_short().exits_with(1);
+    assert!(ran.errors()[0].starts_with("`b` is now missing on the registry"), "{}", ran.log);
+    assert_eq!(methods(&registry).iter().filter(|line| line.starts_with("PUT") && line.ends_with("/b")).count(), 21);
 }
 
 #[test]

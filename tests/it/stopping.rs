@@ -5,9 +5,11 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
+use generic_packages::report::Status;
+use generic_packages::stop::{self, Stop};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::harness::{Job, Ran};
+use crate::harness::{Event, Job, Listener, Ran};
 
 /// After so many others a request stays there for good, so that a run that waits for it does not end, and tells that it has come.
 fn holds(registry: &Registry, on: Match, at: Point, skip: usize) -> Receiver<()> {
@@ -84,6 +86,45 @@ fn what_cannot_be_verified_any_more_is_unknown() {
     let ran = stopped(&job(&registry), &moment, Signal::TERM).exits_with(143);
     assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["unknown"; 3]);
     assert_eq!(ran.outputs["urls"], "");
+}
+
+#[test]
+fn what_another_job_put_in_its_place_is_unknown_after_a_signal() {
+    let registry = Registry::start(Persona::default());
+    let other = Action::then(|world| {
+        assert!(world.delete("alice", "widget", "v1.0.0", "a"));
+        world.seed("alice", "widget", "v1.0.0", "a", b"x");
+    });
+    registry.script(Fault::once(Match::put("/v1.0.0/b"), Point::BeforeStore, other));
+    let moment = holds(&registry, Match::put("/v1.0.0/b"), Point::BeforeStore, 0);
+    let ran = stopped(&job(&registry), &moment, Signal::TERM).exits_with(143);
+    assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["unknown", "unknown", "uploaded"]);
+}
+
+#[test]
+fn the_last_look_after_a_signal_keeps_no_pause() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job(&registry);
+    job.input("retries", "1");
+    let pause = Action::Answer(Answer::text(503, "").header("Retry-After", "60"));
+    registry.script(Fault::once(Match::put("/v1.0.0/b"), Point::BeforeStore, pause));
+    // The run is to end once it waits for the end of the pause.
+    let (come, mut comes) = tokio::sync::mpsc::unbounded_channel();
+    let signal = async move {
+        comes.recv().await.expect("the run tries again");
+        stop::Signal::Terminate
+    };
+    let stop = Stop::when(signal, std::future::pending());
+    let publication = job.publish_until(
+        stop,
+        &Listener(|event| {
+            if matches!(event, Event::Retry) {
+                come.send(()).expect("the run has not ended");
+            }
+        }),
+    );
+    let statuses: Vec<Status> = publication.outcomes.iter().map(|outcome| outcome.status).collect();
+    assert_eq!(statuses, [Status::Uploaded, Status::Unknown, Status::Uploaded]);
 }
 
 #[test]
