@@ -1,0 +1,99 @@
+//! The image by hand, with `docker run`.
+
+use std::process::Stdio;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use embedded_registry::{Action, Fault, Match, Persona, Point, Registry};
+
+use crate::engine::{Container, Engine, Ran, ask};
+use crate::network::Network;
+
+/// A container that publishes `dist/*` of its workspace, as the README has it.
+fn by_hand<'a>(engine: &'a Engine, server_url: &str, token: &str) -> Container<'a> {
+    let container = Container::new(engine).file("dist/app.tar.gz", "an archive").file("dist/SHA256SUMS", "its sum");
+    let workspace = container.workspace();
+    container
+        .mount(&workspace, "/workspace")
+        .option("--workdir")
+        .option("/workspace")
+        .input("files", "dist/*")
+        .input("token", token)
+        .input("server_url", server_url)
+        .input("owner", "alice")
+        .input("repo", "widget")
+        .input("version", "1.2.0")
+}
+
+#[test]
+fn the_image_tells_by_hand_how_to_use_it() {
+    let Some(engine) = Engine::given() else { return };
+    let help = Container::new(&engine).run(&["--help"]).exits_with(0);
+    for text in ["Usage: generic-packages publish", "INPUT_SERVER_URL", "docker run", "server-url"] {
+        assert!(help.log.contains(text), "{text:?} is not in the help:\n{}", help.log);
+    }
+    let version = Container::new(&engine).run(&["--version"]).exits_with(0);
+    assert_eq!(version.log.trim(), format!("generic-packages {}", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn the_image_publishes_by_hand() {
+    let Some(engine) = Engine::given() else { return };
+    let registry = Registry::start(Persona::default());
+    let token = registry.token("alice_write");
+    let container = by_hand(&engine, &registry.url(), &token).option("--network").option("host");
+    container.run(&[]).exits_with(0).says("2 files on the registry, verified").keeps(&token);
+    assert_eq!(registry.read("alice", "widget", "1.2.0", "app.tar.gz").as_deref(), Some(&b"an archive"[..]));
+    container.run(&[]).exits_with(0).says("2 unchanged");
+}
+
+#[test]
+fn a_name_in_the_containers_hosts_file_is_found() {
+    let Some(engine) = Engine::given() else { return };
+    let registry = Registry::start(Persona::default());
+    let token = registry.token("alice_write");
+    let url = registry.url().replace("127.0.0.1", "forge.test");
+    let container = by_hand(&engine, &url, &token).option("--network").option("host");
+    container.option("--add-host").option("forge.test:127.0.0.1").run(&[]).exits_with(0).says("2 uploaded");
+}
+
+/// A static program looks names up by itself, and is easily one that cannot.
+#[test]
+fn a_name_that_only_a_name_server_knows_is_found() {
+    let Some(engine) = Engine::given() else { return };
+    let network = Network::new();
+    // The engine's own name server knows a container of the network by its name.
+    let registry = network.registry(&engine);
+    let container = by_hand(&engine, "http://forge.test:3000", &registry.token);
+    container.option("--network").option(&network.name).run(&[]).exits_with(0).says("2 uploaded");
+}
+
+#[test]
+fn a_wrong_token_ends_the_container_with_the_cause_and_the_cure() {
+    let Some(engine) = Engine::given() else { return };
+    let registry = Registry::start(Persona::default());
+    let container = by_hand(&engine, &registry.url(), "wrong-token-of-alice").option("--network").option("host");
+    container.run(&[]).exits_with(1).says("401 Unauthorized").says("hint:").keeps("wrong-token-of-alice");
+}
+
+/// The program is the first process of its container, for which signals do nothing by default.
+#[test]
+fn a_container_that_is_stopped_says_what_is_published_and_ends_at_once() {
+    let Some(engine) = Engine::given() else { return };
+    let registry = Registry::start(Persona::default());
+    let (come, comes) = channel();
+    registry.script(Fault::once(
+        Match::put("app.tar.gz"),
+        Point::Head,
+        Action::then(move |_| come.send(()).expect("the test waits")),
+    ));
+    registry.script(Fault::once(Match::put("app.tar.gz"), Point::Head, Action::Hang));
+    let name = format!("generic-packages-stopped-{}", registry.url().rsplit(':').next().expect("a port"));
+    let container = by_hand(&engine, &registry.url(), &registry.token("alice_write"));
+    let container = container.option("--network").option("host").option("--name").option(&name);
+    let running = container.command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the client starts");
+    comes.recv_timeout(Duration::from_mins(1)).expect("an upload begins");
+    ask(["stop", "--time", "60", &name]);
+    let ran = Ran::of(running.wait_with_output().expect("the client ends"));
+    ran.exits_with(143).says("SIGTERM ended the run before its end").says("unknown 10 B app.tar.gz");
+}

@@ -1,0 +1,12 @@
+//! The action as people meet it: its image, built from the Dockerfile, on a real container engine, and in workflows that a
+//! real runner runs. The registry is the embedded one, on the host.
+//!
+//! `.ci/e2e` brings what this needs and says so in the environment; without it, each test says that it tests nothing.
+
+mod containers;
+mod engine;
+mod image;
+mod network;
+mod runner;
+mod runners;
+mod workflows;

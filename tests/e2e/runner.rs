@@ -1,0 +1,133 @@
+//! nektos/act, as a maintainer runs a workflow with it.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use embedded_registry::Registry;
+use tempfile::TempDir;
+
+use crate::engine::{Engine, Ran, succeeds};
+use crate::image::copy_the_context;
+
+/// The forge that a workflow runs on.
+pub(crate) struct Forge {
+    pub(crate) url: String,
+    /// A token of alice's that may write.
+    pub(crate) token: String,
+}
+
+impl Forge {
+    pub(crate) fn of(registry: &Registry) -> Self {
+        Self { url: registry.url(), token: registry.token("alice_write") }
+    }
+}
+
+/// A repository with a workflow, and a runner that has never run.
+pub(crate) struct Project<'a> {
+    engine: &'a Engine,
+    folder: TempDir,
+    options: Vec<String>,
+    network: String,
+}
+
+impl<'a> Project<'a> {
+    /// A project that uses the action as this checkout has it, under the name that a workflow writes.
+    pub(crate) fn new(engine: &'a Engine, workflow: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let project = Self { engine, folder, options: Vec::new(), network: "host".to_owned() };
+        let action = project.folder.path().join("action");
+        copy_the_context(&action);
+        // The runner names its containers after the workflow, and tests run at the same time.
+        let workflow = workflow.replacen("name: ", &format!("name: {:08x} ", getrandom::u32().expect("chance")), 1);
+        project.uses("OWNER/generic-packages@v1", &action).file(".github/workflows/workflow.yml", &workflow)
+    }
+
+    /// Lets a name in `uses:` stand for a folder.
+    pub(crate) fn uses(mut self, name: &str, folder: &Path) -> Self {
+        self.options.extend(["--local-repository".to_owned(), format!("{name}={}", folder.display())]);
+        self
+    }
+
+    /// Lets the jobs run in that network, and not in the host's own.
+    pub(crate) fn network(self, name: &str) -> Self {
+        Self { network: name.to_owned(), ..self }
+    }
+
+    /// The repository's root.
+    pub(crate) fn root(&self) -> std::path::PathBuf {
+        self.folder.path().join("widget")
+    }
+
+    /// Puts a file into the repository.
+    pub(crate) fn file(self, path: &str, content: &str) -> Self {
+        let path = self.root().join(path);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("folders can be made");
+        fs::write(path, content).expect("a file can be written");
+        self
+    }
+
+    /// Runs the workflow as of a push of that tag.
+    pub(crate) fn push_tag(&self, tag: &str, forge: &Forge) -> Ran {
+        self.commit();
+        let event = self.folder.path().join("event.json");
+        fs::write(&event, format!(r#"{{"ref": "refs/tags/{tag}"}}"#)).expect("a file can be written");
+        let home = self.folder.path().join("home");
+        fs::create_dir_all(&home).expect("a folder");
+        let mut act = Command::new("act");
+        act.args([
+            "push",
+            "--rm",
+            "--pull=false",
+            "--network",
+            "host",
+            "--container-daemon-socket",
+            "-",
+            "--eventpath",
+        ]);
+        act.arg(event).args(["--actor", "alice", "--network", &self.network]);
+        for label in ["ubuntu-latest", "docker"] {
+            act.arg("--platform").arg(format!("{label}={}", self.engine.job_image));
+        }
+        // Otherwise the runner takes them from the checkout, or says github.com.
+        for (name, value) in [
+            ("GITHUB_SERVER_URL", forge.url.as_str()),
+            ("GITHUB_REPOSITORY", "alice/widget"),
+            ("GITHUB_REPOSITORY_OWNER", "alice"),
+        ] {
+            act.arg("--env").arg(format!("{name}={value}"));
+        }
+        // The value comes from the environment: no argument of a process shows it.
+        act.args(["--secret", "PACKAGES_TOKEN"]).env("PACKAGES_TOKEN", &forge.token);
+        act.args(&self.options).current_dir(self.root()).env("HOME", home);
+        Ran::of(act.output().expect("act starts")).keeps(&forge.token)
+    }
+
+    /// A checkout that is a repository, as the runner expects it.
+    fn commit(&self) {
+        let git = |arguments: &[&str]| {
+            let mut git = Command::new("git");
+            git.args(["-c", "user.name=alice", "-c", "user.email=alice@example.com", "-c", "init.defaultBranch=main"]);
+            succeeds(git.args(arguments).current_dir(self.root()))
+        };
+        if !self.root().join(".git").exists() {
+            git(&["init", "--quiet"]);
+        }
+        git(&["add", "--all"]);
+        git(&["commit", "--quiet", "--allow-empty", "--message", "A release"]);
+    }
+}
+
+impl Ran {
+    /// What the steps of the jobs print, without what the runner puts in front of each line.
+    pub(crate) fn printed(&self) -> Vec<&str> {
+        self.log.lines().filter_map(|line| line.split_once("  | ")).map(|(_, printed)| printed).collect()
+    }
+
+    /// Ends the test where no step prints that line.
+    #[track_caller]
+    pub(crate) fn prints(self, line: &str) -> Self {
+        assert!(self.printed().contains(&line), "no step prints {line:?}:\n{}", self.log);
+        self
+    }
+}

@@ -1,0 +1,98 @@
+//! Workflows on a real runner.
+
+use embedded_registry::{Persona, Registry};
+
+use crate::engine::Engine;
+use crate::network::Network;
+use crate::runner::{Forge, Project};
+
+#[test]
+fn a_pushed_tag_publishes_a_release_and_a_later_step_has_its_outputs() {
+    let Some(engine) = Engine::given() else { return };
+    let network = Network::new();
+    let registry = network.registry(&engine);
+    // By a name, as every real forge is.
+    let forge = Forge { url: "http://forge.test:3000".to_owned(), token: registry.token.clone() };
+    let project = Project::new(&engine, include_str!("workflows/release.yml")).network(&network.name);
+
+    let ran = project.push_tag("v1.2.0", &forge).exits_with(0);
+    let ran = ran.says("4 files on the registry, verified by size and SHA-256: 4 uploaded");
+    let ran = ran.prints("uploaded 4 unchanged 0 failed 0 of 38 bytes in version 1.2.0");
+    // The registry names itself by the address that it listens on.
+    let ran = ran.prints("page http://0.0.0.0:3000/alice/-/packages/generic/widget/1.2.0");
+    let base = "http://forge.test:3000/api/packages/alice/generic/widget/1.2.0";
+    let ran = ran.prints(&format!("url {base}/app.tar.gz")).prints("first SHA256SUMS");
+    // The summary, as the runner shows it.
+    ran.says("Summary - ").says(&format!("(<{base}/app.tar.gz>)"));
+
+    let again = project.push_tag("v1.2.0", &forge).exits_with(0);
+    again.prints("uploaded 0 unchanged 4 failed 0 of 38 bytes in version 1.2.0");
+}
+
+#[test]
+fn a_matrix_of_four_platforms_fans_out_into_one_version() {
+    let Some(engine) = Engine::given() else { return };
+    // The server on which jobs that make a version at once meet the most trouble.
+    let registry = Registry::start(Persona::Gitea1_24Postgres);
+    let project = Project::new(&engine, include_str!("workflows/matrix.yml"));
+    project.push_tag("v2.0.0", &Forge::of(&registry)).exits_with(0);
+    let mut files = registry.files("alice", "widget", "v2.0.0");
+    files.sort_by(|one, other| one.name.cmp(&other.name));
+    let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
+    assert_eq!(names, ["app-linux-amd64", "app-linux-arm64", "app-linux-armv7", "app-linux-riscv64"]);
+    for file in &files {
+        let stored = registry.read("alice", "widget", "v2.0.0", &file.name).expect("it is listed");
+        assert_eq!(stored, format!("built as {}", file.name).into_bytes());
+    }
+}
+
+#[test]
+fn a_failure_turns_the_job_red_and_shows_the_cure() {
+    let Some(engine) = Engine::given() else { return };
+    let registry = Registry::start(Persona::default());
+    let project = Project::new(&engine, include_str!("workflows/failure.yml"));
+    let ran = project.push_tag("v1.0.0", &Forge::of(&registry)).exits_with(1);
+    let ran = ran.says("401 Unauthorized").says("hint: ").says("Job failed");
+    let ran = ran.prints("the step failed: failed 1, uploaded 0");
+    assert!(!ran.printed().contains(&"this step must not run"), "{}", ran.log);
+    assert_eq!(registry.files("alice", "widget", "v1.0.0"), []);
+}
+
+#[test]
+fn files_are_found_in_a_checkout_in_another_place() {
+    let Some(engine) = Engine::given() else { return };
+    let registry = Registry::start(Persona::default());
+    let project =
+        Project::new(&engine, include_str!("workflows/elsewhere.yml")).file("packaging/readme.txt", "read me");
+    project.push_tag("v1.0.0", &Forge::of(&registry)).exits_with(0);
+    let stored = registry.read("alice", "widget", "v1.0.0", "readme.txt");
+    assert_eq!(stored.as_deref(), Some(&b"read me"[..]));
+}
+
+/// `uses: docker://IMAGE` has no action.yml, and hands its `with:` over as inputs all the same.
+#[test]
+fn the_image_itself_can_be_used_as_a_step() {
+    let Some(engine) = Engine::given() else { return };
+    let registry = Registry::start(Persona::default());
+    let workflow = include_str!("workflows/image.yml").replace("IMAGE", &engine.image);
+    Project::new(&engine, &workflow).push_tag("v1.0.0", &Forge::of(&registry)).exits_with(0);
+    assert_eq!(registry.read("alice", "widget", "v1.0.0", "app").as_deref(), Some(&b"an app"[..]));
+}
+
+/// The other form that a released action.yml has: an image that is pulled, where that of the checkout is built.
+#[test]
+fn an_action_that_names_its_image_works_as_one_that_is_built() {
+    let Some(engine) = Engine::given() else { return };
+    let registry = Registry::start(Persona::default());
+    let released = tempfile::tempdir().expect("a temporary folder");
+    let action = include_str!("../../action.yml");
+    let action = action.replace("image: Dockerfile", &format!("image: docker://{}", engine.image));
+    std::fs::write(released.path().join("action.yml"), action).expect("a file can be written");
+    let workflow = include_str!("workflows/release.yml").replace("OWNER/", "released/");
+    let project = Project::new(&engine, &workflow).uses("released/generic-packages@v1", released.path());
+    let ran = project.push_tag("v1.2.0", &Forge::of(&registry)).exits_with(0);
+    ran.prints("uploaded 4 unchanged 0 failed 0 of 38 bytes in version 1.2.0");
+    let awkward = registry.read("alice", "widget", "1.2.0", "!x [1] + %41 {}");
+    assert_eq!(awkward.as_deref(), Some(&b"a lot"[..]));
+    assert!(registry.read("alice", "widget", "1.2.0", "notes;=:@$^&~.txt").is_some());
+}
