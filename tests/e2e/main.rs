@@ -7,6 +7,7 @@ mod containers;
 mod engine;
 mod image;
 mod network;
+mod release;
 mod runner;
 mod runners;
 mod workflows;

@@ -1,0 +1,254 @@
+//! A release of our own, from its version to every action.yml there is: the steps of `.ci/release`, with a registry for
+//! images and a repository that are on this machine.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use embedded_registry::{Persona, Registry};
+use tempfile::TempDir;
+
+use crate::engine::{Engine, Ran, ask, docker, repository, succeeds};
+use crate::runner::{Forge, Project};
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+#[test]
+fn a_release_is_tagged_once_its_image_is_there_and_can_be_run_again() {
+    let Some(engine) = Engine::given() else { return };
+    let release = Release::new();
+    let this = ask(["version", "--format", "{{.Server.Arch}}"]);
+    let other = if this == "amd64" { "arm64" } else { "amd64" };
+
+    release.step(&["check", VERSION]).exits_with(0).says("released=false");
+    let nowhere = format!("sha256:{}", "0".repeat(64));
+    release.step(&["tag", VERSION, &nowhere]).exits_with(1).says("cannot be pulled");
+    release.step(&["move", VERSION]).exits_with(1).says("is not tagged");
+    assert_eq!(release.tags(), "\n", "there is no tag without its image");
+
+    let image = release.step(&["build", VERSION, &this]).exits_with(0);
+    let name = image.log.lines().find(|line| line.starts_with(&release.host)).expect("it prints the name").to_owned();
+    let label = r#"{{index .Config.Labels "org.opencontainers.image.source"}}"#;
+    assert_eq!(
+        ask(["image", "inspect", "--format", label, &name]),
+        format!("http://{}/Alice/Generic-Packages", release.host)
+    );
+    release.step(&["build", VERSION, other]).exits_with(1).says("Run this step on a machine of that kind");
+    release.step(&["push", VERSION, &this]).exits_with(0);
+    release.pretend_to_build(&name, other);
+    let index = release.step(&["index", VERSION, "amd64", "arm64"]).exits_with(0);
+    let digest = index.log.lines().find(|line| line.starts_with("sha256:")).expect("it prints the digest").to_owned();
+    let released = format!("docker://{}/alice/generic-packages@{digest}", release.host);
+
+    release.step(&["assets", VERSION, "assets", &digest, "amd64", "arm64"]).exits_with(0);
+    release.has_assets(&this);
+
+    release.step(&["tag", VERSION, &digest]).exits_with(0);
+    release.step(&["move", VERSION]).exits_with(0).says("v0 is v");
+    release.git(&["fetch", "--quiet", "--tags", "origin"]);
+    for tag in [format!("v{VERSION}"), "v0".to_owned()] {
+        for action in release.actions() {
+            let text = release.git(&["show", &format!("{tag}:{action}")]);
+            assert!(text.lines().any(|line| line == format!("  image: {released}")), "{tag}: {text}");
+        }
+    }
+    for action in release.actions() {
+        assert!(release.git(&["show", &format!("main:{action}")]).contains("Dockerfile"), "main builds its image");
+    }
+
+    let tags = release.tags();
+    release.step(&["check", VERSION]).exits_with(0).says("released=true").says(&format!("digest={digest}"));
+    release.step(&["tag", VERSION, &digest]).exits_with(0).says("already");
+    release.step(&["tag", VERSION, &nowhere]).exits_with(1).says("is tagged already, with another image");
+    release.step(&["move", VERSION]).exits_with(0);
+    assert_eq!(release.tags(), tags, "a release that is run again moves nothing");
+
+    let registry = Registry::start(Persona::default());
+    let workflow =
+        include_str!("workflows/release.yml").replace("OWNER/generic-packages@v1", "alice/generic-packages@v0");
+    let checkout = release.checkout("v0");
+    let project = Project::new(&engine, &workflow).uses("alice/generic-packages@v0", &checkout);
+    let ran = project.push_tag("v1.2.0", &Forge::of(&registry)).exits_with(0);
+    ran.prints("uploaded 4 unchanged 0 failed 0 of 38 bytes in version 1.2.0");
+}
+
+#[test]
+fn a_release_begins_with_a_version_that_the_sources_name_and_nobody_has() {
+    if Engine::given().is_none() {
+        return;
+    }
+    let release = Release::new();
+    release.step(&["check", "v1.0.0"]).exits_with(1).says("`v1.0.0` is no version").says("without a v");
+    release.step(&["check", "9.9.9"]).exits_with(1).says("and not 9.9.9").says("hint: Set it there");
+    let github = release.command(&["image", VERSION]).env("GITHUB_SERVER_URL", "https://github.com").output();
+    Ran::of(github.expect("the script starts")).exits_with(1).says("Set the repository's variable IMAGE_REGISTRY");
+    let named = release.command(&["image", VERSION]).env("IMAGE_REGISTRY", "images.example.com").output();
+    Ran::of(named.expect("the script starts")).exits_with(0).says("images.example.com/alice/generic-packages");
+
+    release.git(&["push", "--quiet", "origin", &format!("main~:refs/tags/v{VERSION}")]);
+    release.step(&["check", VERSION]).exits_with(1).says("is released already, from another commit");
+
+    fs::write(release.folder.path().join("checkout/CHANGELOG.md"), "# Changelog\n").expect("a file can be written");
+    release.step(&["check", VERSION]).exits_with(1).says("CHANGELOG.md has no section").says("hint:");
+}
+
+#[test]
+fn the_tag_of_a_major_version_only_moves_to_its_newest_release() {
+    if Engine::given().is_none() {
+        return;
+    }
+    let release = Release::new();
+    for (tag, commit) in [("v3.2.0", "main~"), ("v3.10.0", "main"), ("v3.11.0-rc.1", "main"), ("v30.0.0", "main")] {
+        release.git(&["push", "--quiet", "origin", &format!("{commit}:refs/tags/{tag}")]);
+    }
+    release.step(&["move", "3.2.0"]).exits_with(0).says("v3 stays: 3.10.0 is newer");
+    release.step(&["move", "3.11.0-rc.1"]).exits_with(0).says("v3 stays: 3.11.0-rc.1 is a pre-release");
+    assert!(!release.tags().contains("refs/tags/v3\n"), "{}", release.tags());
+    release.step(&["move", "3.10.0"]).exits_with(0).says("v3 is v3.10.0");
+    assert!(release.tags().contains("refs/tags/v3\n"), "{}", release.tags());
+}
+
+/// A checkout of this project with an origin, and a registry for its images; all of it is gone when it is dropped.
+struct Release {
+    folder: TempDir,
+    images: Child,
+    host: String,
+}
+
+impl Release {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (images, host) = serve_images(&folder);
+        let release = Self { folder, images, host };
+        let (checkout, origin) = (release.path("checkout"), release.path("origin"));
+        succeeds(Command::new("git").args(["init", "--quiet", "--bare"]).arg(&origin));
+        succeeds(Command::new("git").args(["init", "--quiet", "--initial-branch", "main"]).arg(&checkout));
+        // What stands here, committed or not.
+        let copy =
+            "git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents --target-directory \"$0\"";
+        succeeds(Command::new("sh").args(["-c", copy]).arg(&checkout).current_dir(repository()));
+        release.git(&["remote", "add", "origin", origin.to_str().expect("UTF-8")]);
+        release.commit();
+        let changes = fs::read_to_string(checkout.join("CHANGELOG.md")).expect("a changelog");
+        let heading = format!("## [{VERSION}] - 2026-01-02");
+        fs::write(checkout.join("CHANGELOG.md"), changes.replacen("## [Unreleased]", &heading, 1)).expect("a file");
+        release.commit();
+        release.git(&["push", "--quiet", "origin", "main"]);
+        release
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(self.path("checkout/.ci/release"));
+        command.args(arguments).stdin(Stdio::null());
+        // The registry is at the forge's own host; names on a forge may have capitals, those of images have none.
+        command.env("GITHUB_SERVER_URL", format!("http://{}", self.host)).env_remove("IMAGE_REGISTRY");
+        command.env("GITHUB_REPOSITORY", "Alice/Generic-Packages");
+        command
+    }
+
+    fn step(&self, arguments: &[&str]) -> Ran {
+        Ran::of(self.command(arguments).output().expect("the script starts"))
+    }
+
+    #[track_caller]
+    fn git(&self, arguments: &[&str]) -> String {
+        let mut git = Command::new("git");
+        git.args(["-c", "user.name=alice", "-c", "user.email=alice@example.com"]).args(arguments);
+        succeeds(git.current_dir(self.path("checkout")))
+    }
+
+    fn commit(&self) {
+        self.git(&["add", "--all"]);
+        self.git(&["commit", "--quiet", "--message", "A change"]);
+    }
+
+    /// The tags that the origin has, and what they are on.
+    fn tags(&self) -> String {
+        self.git(&["ls-remote", "--tags", "origin"]) + "\n"
+    }
+
+    /// Every action.yml of the project.
+    fn actions(&self) -> Vec<String> {
+        self.git(&["ls-files", "action.yml", "*/action.yml"]).lines().map(str::to_owned).collect()
+    }
+
+    /// A checkout of that tag.
+    fn checkout(&self, tag: &str) -> PathBuf {
+        let to = self.path("released");
+        let mut clone = Command::new("git");
+        clone.args(["clone", "--quiet", "--branch", tag]).arg(self.path("origin")).arg(&to);
+        succeeds(&mut clone);
+        to
+    }
+
+    /// Pushes an image for a kind of machine that this is not: with the files of the one that was built.
+    fn pretend_to_build(&self, built: &str, arch: &str) {
+        let container = ask(["create", built]);
+        let files = self.path("image.tar");
+        ask(["export", "--output", files.to_str().expect("UTF-8"), &container]);
+        ask(["rm", &container]);
+        let name = format!("{}/alice/generic-packages:{VERSION}-{arch}", self.host);
+        let platform = format!("linux/{arch}");
+        let change = r#"ENTRYPOINT ["/generic-packages"]"#;
+        ask(["import", "--platform", &platform, "--change", change, files.to_str().expect("UTF-8"), &name]);
+        ask(["push", &name]);
+    }
+
+    #[track_caller]
+    fn has_assets(&self, this: &str) {
+        let assets = self.path("checkout/assets");
+        let checked = succeeds(Command::new("sha256sum").args(["--check", "SHA256SUMS"]).current_dir(&assets));
+        let names: Vec<&str> = checked.lines().filter_map(|line| line.strip_suffix(": OK")).collect();
+        let expected = ["generic-packages-linux-aarch64", "generic-packages-linux-x86_64", "generic-packages.cdx.json"];
+        assert_eq!(names, expected);
+        let machine = if this == "amd64" { "x86_64" } else { "aarch64" };
+        let program = assets.join(format!("generic-packages-linux-{machine}"));
+        assert_eq!(succeeds(Command::new(program).arg("--version")), format!("generic-packages {VERSION}"));
+        let bill = fs::read_to_string(assets.join("generic-packages.cdx.json")).expect("a bill of materials");
+        let bill: serde_json::Value = serde_json::from_str(&bill).expect("JSON");
+        let parts: Vec<&str> =
+            bill["components"].as_array().expect("a list").iter().filter_map(|c| c["name"].as_str()).collect();
+        assert!(parts.contains(&"reqwest") && parts.contains(&"ring"), "{parts:?}");
+        assert!(!parts.contains(&"embedded-registry") && !parts.contains(&"rcgen"), "what only tests need: {parts:?}");
+    }
+}
+
+impl Drop for Release {
+    fn drop(&mut self) {
+        drop(self.images.kill());
+        drop(self.images.wait());
+        let images = docker(["images", "--quiet", &format!("{}/alice/generic-packages", self.host)]).output();
+        for image in images.map(|output| output.stdout).unwrap_or_default().split(|byte| *byte == b'\n') {
+            drop(docker(["rmi", "--force", &String::from_utf8_lossy(image)]).output());
+        }
+    }
+}
+
+/// Starts a registry for images, and says where it is.
+fn serve_images(folder: &TempDir) -> (Child, String) {
+    // Any port that is free now: the registry cannot say which it would take itself.
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port");
+    let config = folder.path().join("registry.yml");
+    let storage = folder.path().join("images");
+    let text = format!(
+        "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: {free}\n",
+        storage.display()
+    );
+    fs::write(&config, text).expect("a file can be written");
+    let mut serve = Command::new("docker-registry");
+    serve.arg("serve").arg(config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut images = serve.spawn().expect("a registry for images starts");
+    let log = images.stderr.take().expect("a pipe");
+    let mut lines = BufReader::new(log).lines();
+    let listens = lines.by_ref().map_while(Result::ok).any(|line| line.contains("listening on"));
+    assert!(listens, "the registry for images ends at once");
+    // It must not stop at a pipe that nobody empties.
+    std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+    (images, free.to_string())
+}
