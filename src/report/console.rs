@@ -237,6 +237,10 @@ impl<W: Write + Send> Reporter for Console<W> {
             return live.progresses(progress);
         }
         let Progress { name, sent, size, took } = progress;
+        // Some servers take their time with a large file that they have, and some have gone.
+        if sent == size {
+            return self.file("sending", *sent, Some(*took), format_args!("{name}: all sent, waiting for the answer"));
+        }
         let percent = sent.saturating_mul(100).checked_div(*size).unwrap_or(100);
         let rate = Rate::of(*sent, *took);
         let left = rate.time_for(size - sent).map(|left| format!(", {} left", Span(left))).unwrap_or_default();

@@ -4,6 +4,7 @@
 //! `.ci/e2e` brings what this needs and says so in the environment; without it, each test says that it tests nothing.
 
 mod containers;
+mod docs;
 mod engine;
 mod image;
 mod network;

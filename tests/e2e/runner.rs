@@ -23,6 +23,15 @@ impl Forge {
     }
 }
 
+/// What a workflow runs on.
+#[derive(Clone, Copy)]
+pub(crate) enum Event<'a> {
+    /// A tag was pushed.
+    Tag(&'a str),
+    /// Its time has come; it runs on the default branch.
+    Schedule,
+}
+
 /// A repository with a workflow, and a runner that has never run.
 pub(crate) struct Project<'a> {
     engine: &'a Engine,
@@ -69,22 +78,22 @@ impl<'a> Project<'a> {
 
     /// Runs the workflow as of a push of that tag.
     pub(crate) fn push_tag(&self, tag: &str, forge: &Forge) -> Ran {
+        self.run(Event::Tag(tag), forge)
+    }
+
+    /// Runs the workflow as of that event.
+    pub(crate) fn run(&self, event: Event, forge: &Forge) -> Ran {
         self.commit();
+        let (name, payload) = match event {
+            Event::Tag(tag) => ("push", format!(r#"{{"ref": "refs/tags/{tag}"}}"#)),
+            Event::Schedule => ("schedule", "{}".to_owned()),
+        };
         let event = self.folder.path().join("event.json");
-        fs::write(&event, format!(r#"{{"ref": "refs/tags/{tag}"}}"#)).expect("a file can be written");
+        fs::write(&event, payload).expect("a file can be written");
         let home = self.folder.path().join("home");
         fs::create_dir_all(&home).expect("a folder");
         let mut act = Command::new("act");
-        act.args([
-            "push",
-            "--rm",
-            "--pull=false",
-            "--network",
-            "host",
-            "--container-daemon-socket",
-            "-",
-            "--eventpath",
-        ]);
+        act.args([name, "--rm", "--pull=false", "--network", "host", "--container-daemon-socket", "-", "--eventpath"]);
         act.arg(event).args(["--actor", "alice", "--network", &self.network]);
         for label in ["ubuntu-latest", "docker"] {
             act.arg("--platform").arg(format!("{label}={}", self.engine.job_image));

@@ -197,16 +197,25 @@ fn an_upload_that_takes_long_is_heard_of_while_it_runs() {
     assert!(*heard.0.lock().expect("nobody panics"), "no progress was reported");
 }
 
-#[test]
-fn progress_tells_bytes_percent_rate_and_time_left() {
+/// What the log says when so much of a file of 120 MiB has gone out in ten seconds.
+fn progress_at(sent: u64) -> String {
     let environment = Environment::new([], "/");
     let mut log = Vec::new();
     let console = Console::new(&mut log, &Runner::detect(&environment), None);
     let name = FileName::parse("app.tar.gz").expect("a name");
-    console.progresses(&Progress { name: &name, sent: 30 << 20, size: 120 << 20, took: Duration::from_secs(10) });
+    console.progresses(&Progress { name: &name, sent, size: 120 << 20, took: Duration::from_secs(10) });
     drop(console);
-    assert_eq!(
-        String::from_utf8(log).expect("UTF-8"),
-        "  sending          30.0 MiB     10.0 s  app.tar.gz: 25 % of 120.0 MiB, 3.0 MiB/s, 30.0 s left\n"
-    );
+    String::from_utf8(log).expect("UTF-8")
+}
+
+#[test]
+fn progress_tells_bytes_percent_rate_and_time_left() {
+    let line = "  sending          30.0 MiB     10.0 s  app.tar.gz: 25 % of 120.0 MiB, 3.0 MiB/s, 30.0 s left\n";
+    assert_eq!(progress_at(30 << 20), line);
+}
+
+#[test]
+fn progress_tells_that_all_is_sent_and_only_the_answer_is_missing() {
+    let line = "  sending         120.0 MiB     10.0 s  app.tar.gz: all sent, waiting for the answer\n";
+    assert_eq!(progress_at(120 << 20), line);
 }
