@@ -3,10 +3,8 @@
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::Once;
 
 use tempfile::TempDir;
 
@@ -23,18 +21,16 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// The engine that `.ci/e2e` has prepared; without one, a line says once that nothing of this is tested.
-    pub(crate) fn given() -> Option<Self> {
-        static SAID: Once = Once::new();
-        let text = |name| env::var_os(name).and_then(|value| value.into_string().ok());
-        let (Some(image), Some(job_image)) = (text(IMAGE), text(JOB_IMAGE)) else {
-            SAID.call_once(|| {
-                // Past what the test runner keeps to itself of tests that pass.
-                drop(writeln!(io::stderr(), "not tested: the image and the action on a real runner; `.ci/e2e` does"));
-            });
-            return None;
+    /// The engine that `.ci/e2e` has prepared.
+    ///
+    /// # Panics
+    /// If it has not.
+    pub(crate) fn new() -> Self {
+        let text = |name| {
+            let value = env::var_os(name).and_then(|value| value.into_string().ok());
+            value.unwrap_or_else(|| panic!("{name} is not set: `.ci/e2e` sets it, and runs these tests"))
         };
-        Some(Self { image, job_image })
+        Self { image: text(IMAGE), job_image: text(JOB_IMAGE) }
     }
 }
 
@@ -60,6 +56,14 @@ pub(crate) fn succeeds(command: &mut Command) -> String {
     printed.trim_end().to_owned()
 }
 
+/// git as nobody has set it up, in that folder.
+pub(crate) fn git(folder: &Path) -> Command {
+    let mut git = Command::new("git");
+    git.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_SYSTEM", "/dev/null").current_dir(folder);
+    git.args(["-c", "user.name=alice", "-c", "user.email=alice@example.com", "-c", "init.defaultBranch=main"]);
+    git
+}
+
 /// The root of this repository.
 pub(crate) fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -82,7 +86,7 @@ pub(crate) struct Container<'a> {
 }
 
 impl<'a> Container<'a> {
-    /// One on the host's own network, as the runners' containers are in these tests, with nothing mounted.
+    /// One with nothing mounted.
     pub(crate) fn new(engine: &'a Engine) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         for name in ["workspace", "files"] {

@@ -7,7 +7,7 @@ use std::process::Command;
 use embedded_registry::Registry;
 use tempfile::TempDir;
 
-use crate::engine::{Engine, Ran, succeeds};
+use crate::engine::{Engine, Ran, git, succeeds};
 use crate::image::copy_the_context;
 
 /// The forge that a workflow runs on.
@@ -93,7 +93,7 @@ impl<'a> Project<'a> {
         let home = self.folder.path().join("home");
         fs::create_dir_all(&home).expect("a folder");
         let mut act = Command::new("act");
-        act.args([name, "--rm", "--pull=false", "--network", "host", "--container-daemon-socket", "-", "--eventpath"]);
+        act.args([name, "--rm", "--pull=false", "--container-daemon-socket", "-", "--eventpath"]);
         act.arg(event).args(["--actor", "alice", "--network", &self.network]);
         for label in ["ubuntu-latest", "docker"] {
             act.arg("--platform").arg(format!("{label}={}", self.engine.job_image));
@@ -114,11 +114,7 @@ impl<'a> Project<'a> {
 
     /// A checkout that is a repository, as the runner expects it.
     fn commit(&self) {
-        let git = |arguments: &[&str]| {
-            let mut git = Command::new("git");
-            git.args(["-c", "user.name=alice", "-c", "user.email=alice@example.com", "-c", "init.defaultBranch=main"]);
-            succeeds(git.args(arguments).current_dir(self.root()))
-        };
+        let git = |arguments: &[&str]| succeeds(git(&self.root()).args(arguments));
         if !self.root().join(".git").exists() {
             git(&["init", "--quiet"]);
         }
