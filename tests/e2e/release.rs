@@ -38,7 +38,7 @@ fn a_release_is_tagged_once_its_image_is_there_and_can_be_run_again() {
     release.step(&["build", VERSION, other]).exits_with(1).says("Run this step on a machine of that kind");
     let pushed = release.step(&["push", VERSION, &this]).exits_with(0);
     let single = pushed.log.split_once("digest: ").and_then(|(_, rest)| rest.split(' ').next()).expect("a digest");
-    release.pretend_to_build(&name, &this, other, &release.head());
+    release.pretend_to_build(&name, other, &release.head());
     let index = release.step(&["index", VERSION, "amd64", "arm64"]).exits_with(0);
     let digest = index.log.lines().find(|line| line.starts_with("sha256:")).expect("it prints the digest").to_owned();
     let released = format!("docker://{}/alice/generic-packages@{digest}", release.host);
@@ -99,7 +99,7 @@ fn no_tag_names_an_image_of_another_commit() {
     let engine = Engine::new();
     let release = Release::new();
     let this = ask(["version", "--format", "{{.Server.Arch}}"]);
-    release.pretend_to_build(&engine.image, &this, &this, &release.head());
+    release.pretend_to_build(&engine.image, &this, &release.head());
     let index = release.step(&["index", VERSION, &this]).exits_with(0);
     let digest = index.log.lines().find(|line| line.starts_with("sha256:")).expect("it prints the digest").to_owned();
     release.commit();
@@ -256,24 +256,22 @@ impl Release {
         let mut assets = self.command(&["assets", VERSION, "assets", digest, "amd64", "arm64"]);
         let mut running =
             assets.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a start");
-        running.stdin.take().expect("a pipe").write_all(bill.as_bytes()).expect("it reads");
+        running.stdin.take().expect("a pipe").write_all(bill.as_bytes()).ok();
         Ran::of(running.wait_with_output().expect("the script ends"))
     }
 
-    /// Pushes an image as of that commit, for a kind of machine that this need not be: with the files of one that was built.
-    fn pretend_to_build(&self, built: &str, this: &str, arch: &str, commit: &str) {
-        let container = ask(["create", built]);
-        let files = self.path("image.tar");
-        ask(["export", "--output", files.to_str().expect("UTF-8"), &container]);
-        ask(["rm", &container]);
+    /// Pushes an image as of that commit, for a kind of machine that this need not be: with the program of one that was built.
+    fn pretend_to_build(&self, built: &str, arch: &str, commit: &str) {
         let name = format!("{}/alice/generic-packages:{VERSION}-{arch}-{}", self.host, &commit[..12]);
-        let platform = format!("linux/{arch}");
-        let mut import = docker(["import", "--change", r#"ENTRYPOINT ["/generic-packages"]"#]);
-        import.args(["--change", &format!("LABEL org.opencontainers.image.revision={commit}")]);
-        if arch != this {
-            import.args(["--platform", &platform]);
-        }
-        succeeds(import.arg(&files).arg(&name));
+        let context = self.path(&format!("of-{arch}"));
+        fs::create_dir(&context).expect("a folder");
+        let container = ask(["create", built]);
+        ask(["cp", &format!("{container}:/generic-packages"), context.to_str().expect("UTF-8")]);
+        ask(["rm", &container]);
+        let dockerfile = "FROM scratch\nCOPY generic-packages /\nENTRYPOINT [\"/generic-packages\"]\n";
+        fs::write(context.join("Dockerfile"), dockerfile).expect("a file can be written");
+        let mut build = docker(["build", "--tag", &name, "--platform", &format!("linux/{arch}")]);
+        succeeds(build.args(["--label", &format!("org.opencontainers.image.revision={commit}")]).arg(&context));
         ask(["push", &name]);
     }
 
