@@ -15,9 +15,12 @@
 
 pub mod advice;
 pub mod checksum;
+pub mod command;
+pub mod download;
 pub mod files;
 pub mod inputs;
 pub mod listing;
+pub mod nearest;
 pub mod package;
 pub mod plan;
 pub mod publish;

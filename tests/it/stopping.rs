@@ -115,7 +115,7 @@ fn the_last_look_after_a_signal_keeps_no_pause() {
         stop::Signal::Terminate
     };
     let stop = Stop::when(signal, std::future::pending());
-    let publication = job.publish_until(
+    let publication = job.run_until(
         stop,
         &Listener(|event| {
             if matches!(event, Event::Retry) {

@@ -10,10 +10,10 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use embedded_registry::Registry;
+use generic_packages::command::{self, Caller, Command as Task};
 use generic_packages::inputs::Inputs;
-use generic_packages::publish::{Caller, publish};
 use generic_packages::registry::{Jitter, Limits};
-use generic_packages::report::{self, Console, Ending, Publication, Reporter as _};
+use generic_packages::report::{self, Account, Console, Ending, Reporter as _};
 use generic_packages::runner::{Environment, Runner};
 use generic_packages::stop::{Signal, Stop};
 use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
@@ -145,12 +145,12 @@ impl Job {
         let runner = Runner::detect(&environment);
         let mut log = Vec::new();
         let console = Console::new(&mut log, &runner, None);
-        let reading = Inputs::read(&environment, &runner);
+        let reading = Inputs::read(Task::Publish, &environment, &runner);
         console.opens(&reading);
         let mut inputs = reading.inputs.map_err(|errors| format!("the inputs are refused: {errors:?}"))?;
         inputs.timeout = silence;
-        let save = |publication: Publication| {
-            for warning in report::hand_over_outputs(&Ending::Published(publication.into()), &runner) {
+        let save = |account: Account| {
+            for warning in report::hand_over_outputs(&account.into(), &runner) {
                 console.warns(&warning);
             }
         };
@@ -162,10 +162,11 @@ impl Job {
         let stop = Stop::when(stopped, std::future::pending());
         let caller = Caller { reporter: &console, stop, save: &save };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let published = runtime.block_on(publish(&inputs, limits(world.seed, silence), &caller));
+        let ending = runtime.block_on(command::run(&inputs, limits(world.seed, silence), &caller));
         runtime.shutdown_background();
-        let publication = published.map_err(|errors| format!("the files are refused: {errors:?}"))?;
-        let ending = Ending::Published(publication.into());
+        if matches!(ending, Ending::Rejected(..)) {
+            return Err("the files are refused".to_owned());
+        }
         for warning in report::hand_over(&ending, &runner, &reading.redactor) {
             console.warns(&warning);
         }

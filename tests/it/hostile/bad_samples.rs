@@ -93,7 +93,7 @@ fn a_log_with_a_foreign_command_is_found_out() {
 
 #[test]
 fn outputs_that_say_something_else_are_found_out() {
-    let names = generic_packages::report::OUTPUT_NAMES;
+    let names = generic_packages::command::Command::Publish.outputs();
     let file = |value: &str| names.iter().map(|name| format!("{name}<<D\n{value}\nD\n")).collect::<Vec<_>>().concat();
     assert_eq!(kinds(&outputs::check(&file("x"))), [""; 0]);
     assert_eq!(outputs::read(&file("a\nb=c")).expect("good")["files"], "a\nb=c");

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use generic_packages::report::OUTPUT_NAMES;
+use generic_packages::command::Command;
 
 use super::findings::Fault;
 
@@ -117,7 +117,7 @@ pub(super) fn check(text: &str) -> Vec<Fault> {
         Err(fault) => return vec![fault],
     };
     let mut faults = Vec::new();
-    let mut names: Vec<&str> = OUTPUT_NAMES.to_vec();
+    let mut names: Vec<&str> = Command::Publish.outputs().to_vec();
     names.sort_unstable();
     let found: Vec<&str> = stored.keys().map(String::as_str).collect();
     if found != names {
