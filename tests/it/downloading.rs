@@ -1,5 +1,7 @@
 //! What a run downloads, what it asks for, and what it leaves in the workspace.
 
+mod breaking;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

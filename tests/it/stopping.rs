@@ -28,7 +28,7 @@ fn stopped(job: &Job, moment: &Receiver<()>, signal: Signal) -> Ran {
     })
 }
 
-fn send(child: &Child, signal: Signal) {
+pub(crate) fn send(child: &Child, signal: Signal) {
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a process");
     kill_process(pid, signal).expect("it still runs");
 }
