@@ -165,7 +165,7 @@ fn in_words(expected: &Expected, (size, sha256): &(u64, Option<Sha256>)) -> Stri
 }
 
 /// What there is in place of something that is missing. The texts have been made harmless.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Near {
     /// What comes closest, first.
     names: Vec<Untrusted>,
@@ -222,7 +222,7 @@ impl Advise for DownloadError {
                 there(near, "Check `repo`", none)
             }
             Self::NoVersion { target, near } => {
-                let none = format!("Check `repo`: {} has no such package", target.owner);
+                let none = format!("Check `version`, and `repo`: {} may have no such package", target.owner);
                 there(near, "Check `version`", none)
             }
             Self::NoFile { near, .. } => {

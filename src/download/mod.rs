@@ -208,6 +208,9 @@ impl Run<'_> {
         let target = self.registry.target();
         let rows = match self.registry.versions(target.package.as_str()).await {
             Ok(rows) => rows,
+            Err(error) if self.is_shown_to_no_visitor(&error) => {
+                return DownloadError::NoVersion { target: Box::new(target.clone()), near: Near::default() };
+            }
             Err(error) => return error.into(),
         };
         let versions = version::of_package(&rows, &target.package);

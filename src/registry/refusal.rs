@@ -362,7 +362,7 @@ fn user(credentials: &Credentials) -> String {
 /// The other owner in a path that is the same but for the owner: `.../packages/OWNER/generic/...` (all versions).
 fn new_owner<'a>(asked: &str, given: &'a str) -> Option<&'a str> {
     let (before, rest) = asked.split_once("/packages/")?;
-    let (_, after) = rest.split_once('/')?;
-    let owner = given.strip_prefix(before)?.strip_prefix("/packages/")?.strip_suffix(after)?.strip_suffix('/')?;
+    let after = rest.find('/').map_or("", |at| &rest[at..]);
+    let owner = given.strip_prefix(before)?.strip_prefix("/packages/")?.strip_suffix(after)?;
     (!owner.contains('/')).then_some(owner)
 }

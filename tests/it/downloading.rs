@@ -1,6 +1,11 @@
 //! What a run downloads, what it asks for, and what it leaves in the workspace.
 
 mod breaking;
+mod choosing;
+mod names;
+mod placing;
+mod redirects;
+mod visitors;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -20,6 +20,7 @@ mod racing;
 mod refusals;
 mod replacing;
 mod reporting;
+mod rights;
 mod selecting;
 mod stopping;
 mod tls;
