@@ -2,6 +2,8 @@
 //!
 //! Each case is a heading of that page; what the program prints in that case is the block below it.
 
+mod downloading;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -450,7 +452,7 @@ fn page() -> BTreeMap<String, String> {
 fn the_page_has_each_kind_of_error_as_it_is_printed() {
     let mut page = page();
     let mut wrong = Vec::new();
-    for (heading, case) in CASES {
+    for (heading, case) in CASES.iter().chain(downloading::CASES) {
         let printed = case();
         if page.remove(*heading).as_ref() != Some(&printed) {
             wrong.push(format!("### {heading}\n\n```text\n{printed}\n```\n"));
