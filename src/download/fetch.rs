@@ -89,6 +89,8 @@ impl Fetcher<'_> {
             {
                 on_disk(move || writing.settle(is_executable)).await?;
                 unfinished.finish()?;
+                let folder = Arc::clone(self.folder);
+                on_disk(move || folder.settle()).await?;
                 return Ok((length, sha256));
             }
             if is_last {

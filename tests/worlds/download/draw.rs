@@ -18,7 +18,7 @@ const PASSING: usize = 5;
 
 /// The world of a seed.
 pub(super) fn world(seed: u64) -> World {
-    let mut rng = Rng::with_seed(seed ^ 0xd0_4710_ad);
+    let mut rng = Rng::with_seed(!seed);
     let runs = if seed.is_multiple_of(10) { Runs::Program } else { Runs::Library };
     let is_visitor = rng.u8(0..3) == 0;
     let mut world = World {

@@ -14,6 +14,7 @@ mod draw;
 mod world;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -107,7 +108,7 @@ impl Visit<'_> {
     }
 }
 
-/// A line of a file of checksums.
+/// The SHA-256 of some bytes, in lower-case hexadecimal.
 fn sha256(bytes: &[u8]) -> String {
     let mut hasher = Hasher::default();
     hasher.update(bytes);
@@ -124,7 +125,8 @@ fn registry(world: &World) -> (Registry, History) {
     for file in &world.files {
         let bytes = file.content.bytes();
         registry.seed(OWNER, PACKAGE, world.version, &file.name, &bytes);
-        sums += &format!("{}  {}\n", sha256(&bytes), file.name);
+        // Writing to a String cannot fail.
+        let _ = writeln!(sums, "{}  {}", sha256(&bytes), file.name);
         known.insert(file.name.clone(), vec![bytes]);
     }
     if world.has_checksums {

@@ -8,6 +8,7 @@ use super::super::world::{Content, Runs};
 
 /// Everything that a run meets.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is drawn alone")]
 pub(super) struct World {
     pub(super) seed: u64,
     pub(super) persona: Persona,
@@ -89,9 +90,11 @@ impl World {
         !self.is_visitor || self.persona == Persona::Forgejo15
     }
 
-    /// Whether only the length of what comes is known to be right.
-    pub(super) fn is_unverified(&self) -> bool {
-        !self.is_listed() && !self.has_checksums
+    /// Whether it may be that only the length of what comes is known to be right: also where somebody else refuses the
+    /// list.
+    pub(super) fn may_be_unverified(&self) -> bool {
+        let is_refused = |event: &Event| matches!(&event.act, Act::Fault(Action::Answer(it)) if it.status == 401);
+        self.is_visitor && !self.has_checksums && (!self.is_listed() || self.events.iter().any(is_refused))
     }
 
     pub(super) fn has(&self, meant: impl Fn(&Act) -> bool) -> bool {
