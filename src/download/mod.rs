@@ -185,7 +185,11 @@ impl Run<'_> {
                 Err(error) if self.is_shown_to_no_visitor(&error) => return Ok(Source::Unlisted(Arc::new(error))),
                 Err(error) => return Err(error.into()),
             };
-            let Some((version, rule)) = version::latest(&version::of_package(&rows, &package)) else {
+            let redactor = self.inputs.redactor();
+            let mut versions = version::of_package(&rows, &package);
+            // It would be seen in each URL.
+            versions.retain(|row| !redactor.finds(&row.version));
+            let Some((version, rule)) = version::latest(&versions) else {
                 return Err(self.no_package().await);
             };
             self.caller.reporter.notes(&format!("`latest` is {version}: {rule}"));

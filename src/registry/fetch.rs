@@ -17,6 +17,9 @@ use crate::package::FileName;
 /// How many times a forge may lead elsewhere; it does so once, to its object storage.
 const MOST_HOPS: usize = 5;
 
+/// The longest place that is gone to, in characters; a key to object storage has two thousand at most.
+const LONGEST_PLACE: usize = 8 * 1024;
+
 /// The beginning of a file that is there already.
 #[derive(Clone, Debug)]
 pub struct Part {
@@ -140,7 +143,7 @@ fn leads_to(response: &Response) -> Option<Url> {
     }
     let place = response.headers().get(LOCATION)?.to_str().ok()?;
     let place = asked.join(place).ok()?;
-    let is_plain = place.username().is_empty() && place.password().is_none();
+    let is_plain = place.username().is_empty() && place.password().is_none() && place.as_str().len() <= LONGEST_PLACE;
     let is_followed = match (asked.scheme(), place.scheme()) {
         ("http", "https") => place.path() != asked.path(),
         (from, to) => from == to && from.starts_with("http"),
