@@ -1,7 +1,8 @@
-//! The main job on the embedded registry, as a maintainer meets it: a release, its re-run, and a conflict.
+//! Both commands on the embedded registry, as a maintainer meets them: a release, its re-run, a conflict; then a download,
+//! one that breaks, its re-run, and a version that does not exist.
 //!
-//! `cargo run --example demo` publishes real files through the program that the action runs: its own executable, a
-//! packed archive of this repository's sources, and a checksum file.
+//! `cargo run --example demo` publishes real files through the program that the actions run: its own executable, a
+//! packed archive of this repository's sources, and a checksum file. What it downloads it runs.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
-use embedded_registry::{Persona, Registry};
+use embedded_registry::{Action, Fault, Match, Persona, Point, Registry};
 use generic_packages::checksum::Hasher;
 
 /// A step of a workflow: the program, with the environment that a runner would give it.
@@ -39,6 +40,29 @@ fn main() -> anyhow::Result<()> {
 
     say("What the registry has:", "");
     show(&step.registry);
+
+    say("Another job downloads the latest version:", "the executable, and the checksums");
+    ensure!(step.download("latest")? == 0, "the download failed");
+    let tool = step.workspace.join("tools/generic-packages");
+    let version = Command::new(&tool).arg("--version").output()?;
+    say("What was downloaded says of itself:", String::from_utf8_lossy(&version.stdout).trim());
+
+    say("The same step again:", "everything is here, so nothing is fetched");
+    step.registry.forget_requests();
+    ensure!(step.download("latest")? == 0, "the re-run failed");
+    say("Asked for were", &step.asked());
+
+    say("A connection that breaks at 90 %:", "the rest alone is fetched, and the whole is verified");
+    let size = fs::metadata(&tool)?.len();
+    fs::remove_dir_all(step.workspace.join("tools"))?;
+    step.registry.forget_requests();
+    let at = Point::AnswerByte(size * 9 / 10);
+    step.registry.script(Fault::once(Match::get("/generic-packages"), at, Action::Close));
+    ensure!(step.download("v1.0.0")? == 0, "the broken transfer did not go on");
+    say("Bytes on the wire, of a file that has", &format!("{size}: {}", step.sent()));
+
+    say("A version that does not exist:", "the step fails, and says what there is");
+    ensure!(step.download("1.0.0")? == 1, "the missing version was not noticed");
     Ok(())
 }
 
@@ -76,20 +100,46 @@ impl Step {
         Ok(())
     }
 
-    /// Runs the step; its log goes to the terminal. Gives its exit code.
+    /// Publishes what is in `dist`. Gives the exit code.
     fn publish(&self) -> anyhow::Result<i32> {
+        self.run("publish", &[("INPUT_FILES", "dist/*")])
+    }
+
+    /// Downloads the executable and the checksums. Gives the exit code.
+    fn download(&self, version: &str) -> anyhow::Result<i32> {
+        let files = "generic-packages\nSHA256SUMS";
+        let inputs = [("INPUT_FILES", files), ("INPUT_VERSION", version), ("INPUT_PATH", "tools")];
+        self.run("download", &[&inputs[..], &[("INPUT_EXECUTABLE", "generic-packages")]].concat())
+    }
+
+    /// Runs the step; its log goes to the terminal. Gives its exit code.
+    fn run(&self, command: &str, inputs: &[(&str, &str)]) -> anyhow::Result<i32> {
         let status = Command::new(&self.program)
-            .arg("publish")
+            .arg(command)
             .env_clear()
             .envs([("GITHUB_ACTIONS", "true"), ("GITEA_ACTIONS", "true"), ("GITHUB_ACTOR", "alice")])
             .envs([("GITHUB_REPOSITORY", "alice/widget"), ("GITHUB_REF", "refs/tags/v1.0.0")])
             .env("GITHUB_SERVER_URL", self.registry.url())
             .env("GITHUB_WORKSPACE", &self.workspace)
             .env("GITHUB_OUTPUT", self.workspace.join("output"))
-            .env("INPUT_FILES", "dist/*")
             .env("INPUT_TOKEN", self.registry.token("alice_write"))
+            .envs(inputs.iter().copied())
             .status()?;
         status.code().context("a signal ended the step")
+    }
+
+    /// The requests since they were forgotten.
+    fn asked(&self) -> String {
+        let asked =
+            self.registry.requests().into_iter().map(|request| format!("{} {}", request.method, request.target));
+        asked.collect::<Vec<_>>().join(", ")
+    }
+
+    /// How many bytes of the executable were sent, each time.
+    fn sent(&self) -> String {
+        let requests = self.registry.requests().into_iter();
+        let files = requests.filter(|request| request.target.ends_with("/generic-packages"));
+        files.map(|request| request.answer_bytes.to_string()).collect::<Vec<_>>().join(" and ")
     }
 }
 

@@ -1,5 +1,6 @@
 //! SHA-256: the digest, and hashing while bytes pass by.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -44,7 +45,7 @@ impl fmt::Debug for Sha256 {
 }
 
 /// Hashes bytes as they pass by.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Hasher(sha2::Sha256);
 
 impl Hasher {
@@ -60,6 +61,47 @@ impl Hasher {
     }
 }
 
+/// A text that is no list of checksums.
+#[derive(Debug, thiserror::Error)]
+pub enum NotAList {
+    /// A line that is none of a list.
+    #[error("line {0} is no checksum with a name")]
+    Line(usize),
+    /// A name with two different hashes.
+    #[error("line {0} has another hash for a name that an earlier line has")]
+    Twice(usize),
+    /// Nothing in it.
+    #[error("it has no line")]
+    Empty,
+}
+
+/// Reads what `sha256sum` writes, also with `--tag`: the hashes by the names, of which a leading `./` is no part.
+pub fn read_list(bytes: &[u8]) -> Result<BTreeMap<String, Sha256>, NotAList> {
+    let text = String::from_utf8_lossy(bytes);
+    let mut hashes = BTreeMap::new();
+    for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'))
+    {
+        let (digest, name) = line_of(line.trim_end()).ok_or(NotAList::Line(number))?;
+        let sha256 = digest.parse().map_err(|_| NotAList::Line(number))?;
+        let name = name.strip_prefix("./").unwrap_or(name).to_owned();
+        if hashes.insert(name, sha256).is_some_and(|other| other != sha256) {
+            return Err(NotAList::Twice(number));
+        }
+    }
+    if hashes.is_empty() { Err(NotAList::Empty) } else { Ok(hashes) }
+}
+
+/// Hash and name in a line: `HASH  NAME`, `HASH *NAME` or `SHA256 (NAME) = HASH`.
+fn line_of(line: &str) -> Option<(&str, &str)> {
+    if let Some(rest) = line.strip_prefix("SHA256 (") {
+        let (name, digest) = rest.rsplit_once(") = ")?;
+        return Some((digest, name));
+    }
+    let (digest, rest) = line.split_at_checked(64)?;
+    let name = rest.strip_prefix("  ").or_else(|| rest.strip_prefix(" *"))?;
+    Some((digest, name)).filter(|(_, name)| !name.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,6 +113,25 @@ mod tests {
         let digest: Sha256 = EMPTY.to_uppercase().parse().expect("a digest");
         assert_eq!(digest.to_string(), EMPTY);
         assert_eq!(Hasher::default().finish(), digest);
+    }
+
+    #[test]
+    fn a_list_is_read_as_sha256sum_writes_it() {
+        let upper = EMPTY.to_uppercase();
+        let text = format!("{EMPTY}  a b\n\n{upper} *./b\r\nSHA256 (c) d) = {EMPTY}\n# by hand\n{EMPTY}  a b\n");
+        let list = read_list(text.as_bytes()).expect("a list");
+        assert_eq!(list.keys().collect::<Vec<_>>(), ["a b", "b", "c) d"]);
+        assert!(list.values().all(|digest| digest.to_string() == EMPTY));
+        let other = EMPTY.replace('e', "f");
+        for (text, wanted) in [
+            (String::new(), "it has no line"),
+            (format!("{EMPTY}  a\n{EMPTY} b"), "line 2 is no checksum with a name"),
+            (format!("{EMPTY}  "), "line 1 is no checksum with a name"),
+            ("<html>".to_owned(), "line 1 is no checksum with a name"),
+            (format!("{EMPTY}  a\n{other}  a"), "line 2 has another hash for a name that an earlier line has"),
+        ] {
+            assert_eq!(read_list(text.as_bytes()).expect_err(&text).to_string(), wanted);
+        }
     }
 
     #[test]

@@ -73,6 +73,14 @@ impl Listing {
         Ok(Self { by_folded_name, version_exists: true })
     }
 
+    /// All files, in the order of their names.
+    #[must_use]
+    pub fn files(&self) -> Vec<&RegistryFile> {
+        let mut files: Vec<&RegistryFile> = self.by_folded_name.values().collect();
+        files.sort_by(|one, other| one.name.cmp(&other.name));
+        files
+    }
+
     /// The file that the registry takes for the one of that name: it does not regard case.
     #[must_use]
     pub fn find(&self, name: &FileName) -> Option<&RegistryFile> {

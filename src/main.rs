@@ -6,10 +6,10 @@ use std::panic;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use generic_packages::command::{self, Caller, Command};
 use generic_packages::inputs::Inputs;
-use generic_packages::publish::{Caller, publish};
 use generic_packages::registry::Limits;
-use generic_packages::report::{self, Console, Ending, Publication, Reporter as _};
+use generic_packages::report::{self, Account, Console, Ending, Reporter as _};
 use generic_packages::runner::{Environment, Runner};
 use generic_packages::stop::Stop;
 use generic_packages::untrusted::Untrusted;
@@ -32,7 +32,7 @@ fn main() -> anyhow::Result<ExitCode> {
     }));
     let arguments: Vec<String> = env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
     Ok(match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["publish"] => run()?,
+        [name] if let Some(command) = Command::named(name) => run(command)?,
         ["--help" | "-h" | "help"] => say(HELP, 0),
         ["--version" | "-V"] => say(concat!("generic-packages ", env!("CARGO_PKG_VERSION"), "\n"), 0),
         [] => say(HELP, 2),
@@ -46,7 +46,7 @@ fn say(text: &str, code: u8) -> ExitCode {
     code.into()
 }
 
-fn run() -> anyhow::Result<ExitCode> {
+fn run(command: Command) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
     // First of all: the program may be the first process of a container, which has no default for signals.
     let stop = runtime.block_on(async { Stop::on_signals() }).context("no signals")?;
@@ -55,21 +55,21 @@ fn run() -> anyhow::Result<ExitCode> {
     let terminal = io::stdout().is_terminal() && !runner.reads_commands();
     let live = terminal.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stdout()));
     let console = Console::new(io::stdout(), &runner, live);
-    let reading = Inputs::read(&environment, &runner);
+    let reading = Inputs::read(command, &environment, &runner);
     console.opens(&reading);
     let ending = match reading.inputs {
-        Err(errors) => Ending::rejected(errors),
+        Err(errors) => Ending::rejected(command, errors),
         Ok(inputs) => {
-            let save = |publication: Publication| {
-                for warning in report::hand_over_outputs(&Ending::Published(publication.into()), &runner) {
+            let save = |account: Account| {
+                for warning in report::hand_over_outputs(&account.into(), &runner) {
                     console.warns(&warning);
                 }
             };
             let caller = Caller { reporter: &console, stop, save: &save };
-            let published = runtime.block_on(publish(&inputs, Limits::default(), &caller));
+            let ending = runtime.block_on(command::run(&inputs, Limits::default(), &caller));
             // A thread that waits for a disk must not keep the program from its end.
             runtime.shutdown_background();
-            published.map_or_else(Ending::rejected, |publication| Ending::Published(publication.into()))
+            ending
         }
     };
     for warning in report::hand_over(&ending, &runner, &reading.redactor) {

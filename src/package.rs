@@ -126,6 +126,11 @@ name_type! {
     }
 }
 
+impl Version {
+    /// The version that stands for the newest one, where there is none of that name.
+    pub const LATEST: &str = "latest";
+}
+
 impl FileName {
     /// What is equal for names that the registry takes for one: it does not regard case.
     #[must_use]
@@ -176,6 +181,12 @@ impl ServerUrl {
         self.0.host_str().unwrap_or_default()
     }
 
+    /// Whether a URL leads to the same scheme, host and port.
+    #[must_use]
+    pub fn is_origin_of(&self, url: &Url) -> bool {
+        self.0.origin() == url.origin()
+    }
+
     /// A URL below this one; each segment is percent-encoded, so that none can become two.
     #[must_use]
     pub fn join<'a>(&self, segments: impl IntoIterator<Item = &'a str>) -> Url {
@@ -202,7 +213,7 @@ impl fmt::Debug for ServerUrl {
     }
 }
 
-/// A version of a package of an owner on a forge: what one run publishes to.
+/// A version of a package of an owner on a forge: what one run publishes to, or downloads from.
 #[derive(Clone, Debug)]
 pub struct Target {
     /// The forge.
@@ -232,6 +243,16 @@ impl Target {
     #[must_use]
     pub fn files_url(&self) -> Url {
         self.version_below(&["api", "v1"], &["files"])
+    }
+
+    /// A page of the versions of the owner's packages whose names contain that text.
+    #[must_use]
+    pub fn versions_url(&self, name: &str, limit: usize, page: usize) -> Url {
+        let mut url = self.server.join(["api", "v1", "packages", self.owner.as_str()]);
+        let numbers = [limit, page].map(|number| number.to_string());
+        let query = [("type", "generic"), ("q", name), ("limit", &numbers[0]), ("page", &numbers[1])];
+        url.query_pairs_mut().extend_pairs(query);
+        url
     }
 
     /// What the API knows of the version.

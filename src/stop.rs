@@ -8,6 +8,8 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::advice::Advise;
+
 /// Why a run is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
@@ -34,6 +36,17 @@ impl fmt::Display for Signal {
             Self::Interrupt => "SIGINT",
             Self::Terminate => "SIGTERM",
         })
+    }
+}
+
+/// A run that a signal ended.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("{0} ended the run before its end")]
+pub struct Stopped(pub Signal);
+
+impl Advise for Stopped {
+    fn advice(&self) -> Option<String> {
+        Some("Run the step again: what is there already stays as it is".to_owned())
     }
 }
 

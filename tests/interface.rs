@@ -1,45 +1,98 @@
-//! The action's interface stands in four places: in the code, in `action.yml`, in the README's tables and in the help.
-//! They name the same inputs and outputs, in the same order.
+//! The actions' interfaces stand in four places: in the code, in each `action.yml`, in the README's tables and in the
+//! help. They name the same inputs and outputs, in the same order.
 //!
 //! `action.yml` is read line by line, in the one layout that it has: a name that were written in another way would be
 //! missed here, and so reported.
 
-use generic_packages::inputs::NAMES as INPUTS;
-use generic_packages::report::OUTPUT_NAMES as OUTPUTS;
+use generic_packages::command::Command;
 
-const ACTION: &str = include_str!("../action.yml");
 const README: &str = include_str!("../README.md");
 const HELP: &str = include_str!("../src/help.txt");
 
+/// A command, and where its interface stands.
+struct Interface {
+    command: Command,
+    /// The command's name, which is the heading of its inputs in the help.
+    name: &'static str,
+    action: &'static str,
+    /// Where in the README the tables of inputs and outputs begin.
+    sections: [&'static str; 2],
+    /// What is required.
+    required: &'static [&'static str],
+}
+
+const INTERFACES: [Interface; 2] = [
+    Interface {
+        command: Command::Publish,
+        name: "publish",
+        action: include_str!("../action.yml"),
+        sections: ["## Inputs", "## Outputs"],
+        required: &["files", "token"],
+    },
+    Interface {
+        command: Command::Download,
+        name: "download",
+        action: include_str!("../download/action.yml"),
+        sections: ["## Download", "## Download"],
+        required: &[],
+    },
+];
+
 #[test]
-fn action_yml_has_the_inputs_and_outputs_of_the_code() {
-    assert_eq!(names(&declared("inputs")), INPUTS, "inputs: action.yml on the left, src/inputs.rs on the right");
-    assert_eq!(names(&declared("outputs")), OUTPUTS, "outputs: action.yml on the left, src/report on the right");
+fn each_action_yml_has_the_inputs_and_outputs_of_the_code() {
+    for Interface { command, action, .. } in INTERFACES {
+        let (inputs, outputs) = (command.inputs(), command.outputs());
+        assert_eq!(
+            names(&declared(action, "inputs")),
+            inputs,
+            "action.yml on the left, src/inputs/mod.rs on the right"
+        );
+        assert_eq!(names(&declared(action, "outputs")), outputs, "action.yml on the left, src/report on the right");
+    }
 }
 
 #[test]
 fn the_readme_has_the_inputs_and_outputs_of_the_code() {
-    assert_eq!(names(&tabled("input")), INPUTS, "inputs: README.md on the left, src/inputs.rs on the right");
-    assert_eq!(names(&tabled("output")), OUTPUTS, "outputs: README.md on the left, src/report on the right");
+    for Interface { command, sections, .. } in INTERFACES {
+        let [inputs, outputs] = sections;
+        let (inputs, outputs) = (tabled(inputs, "input"), tabled(outputs, "output"));
+        assert_eq!(names(&inputs), command.inputs(), "README.md on the left, src/inputs/mod.rs on the right");
+        assert_eq!(names(&outputs), command.outputs(), "README.md on the left, src/report on the right");
+    }
 }
 
 #[test]
 fn the_help_has_the_inputs_of_the_code() {
-    assert_eq!(names(&helped()), INPUTS, "inputs: src/help.txt on the left, src/inputs.rs on the right");
+    for Interface { command, name, .. } in INTERFACES {
+        assert_eq!(names(&helped(name)), command.inputs(), "src/help.txt on the left, src/inputs/mod.rs on the right");
+    }
 }
 
 #[test]
-fn the_same_inputs_are_required_in_action_yml_the_readme_and_the_help() {
-    let in_action = required(&declared("inputs"), "required: true");
-    assert!(!in_action.is_empty(), "action.yml requires nothing");
-    assert_eq!(required(&tabled("input"), "| required |"), in_action, "README.md on the left, action.yml on the right");
-    assert_eq!(required(&helped(), " required "), in_action, "src/help.txt on the left, action.yml on the right");
+fn the_same_inputs_are_required_in_each_action_yml_the_readme_and_the_help() {
+    for Interface { name, action, sections, required: wanted, .. } in INTERFACES {
+        assert_eq!(required(&declared(action, "inputs"), "required: true"), wanted, "action.yml of {name}");
+        assert_eq!(required(&tabled(sections[0], "input"), "| required |"), wanted, "README.md, {name}");
+        assert_eq!(required(&helped(name), " required "), wanted, "src/help.txt, {name}");
+    }
 }
 
 /// A default there would hold on runners only that read it, and would hide that an input is not given.
 #[test]
-fn action_yml_sets_no_defaults() {
-    assert!(!ACTION.lines().any(|line| line.trim_start().starts_with("default:")));
+fn no_action_yml_sets_defaults() {
+    for Interface { action, name, .. } in INTERFACES {
+        assert!(!action.lines().any(|line| line.trim_start().starts_with("default:")), "{name}");
+    }
+}
+
+/// Runners build an image with the folder of its Dockerfile, so that both actions are one program. Nothing but the
+/// command goes through its arguments.
+#[test]
+fn both_actions_run_the_same_image() {
+    let [publish, download] =
+        INTERFACES.map(|interface| interface.action.split("\nruns:\n").nth(1).expect("how it runs"));
+    assert_eq!(publish, "  using: docker\n  image: Dockerfile\n");
+    assert_eq!(download, "  using: docker\n  image: ../Dockerfile\n  args:\n    - download\n");
 }
 
 /// An input or output, with the text that a document has on it.
@@ -53,11 +106,11 @@ fn required(entries: &[Entry], mark: &str) -> Vec<&'static str> {
     entries.iter().filter(|(_, text)| text.contains(mark)).map(|(name, _)| *name).collect()
 }
 
-/// The keys two blanks deep below a key of `action.yml`, each with the lines below it.
-fn declared(section: &str) -> Vec<Entry> {
+/// The keys two blanks deep below a key of an `action.yml`, each with the lines below it.
+fn declared(action: &'static str, section: &str) -> Vec<Entry> {
     let heading = format!("{section}:");
     let mut entries: Vec<Entry> = Vec::new();
-    let lines = ACTION.lines().skip_while(|line| *line != heading).skip(1);
+    let lines = action.lines().skip_while(|line| *line != heading).skip(1);
     for line in lines.take_while(|line| line.is_empty() || line.starts_with([' ', '#'])) {
         match line.strip_prefix("  ").filter(|line| line.starts_with(|first: char| first != ' ' && first != '#')) {
             Some(key) => entries.push((key.split(':').next().unwrap_or(key), String::new())),
@@ -67,18 +120,24 @@ fn declared(section: &str) -> Vec<Entry> {
     entries
 }
 
-/// The names in backticks in the first column of the README's first table that is headed so, each with its row.
-fn tabled(heading: &str) -> Vec<Entry> {
+/// The names in backticks in the first column of the first table of a section of the README that is headed so, each with
+/// its row.
+fn tabled(section: &str, heading: &str) -> Vec<Entry> {
     let heading = format!("| {heading} |");
-    let rows = README.lines().skip_while(|line| !line.starts_with(&heading)).skip(2);
+    let section = README.lines().skip_while(|line| *line != section);
+    let rows = section.skip_while(|line| !line.starts_with(&heading)).skip(2);
     rows.take_while(|line| line.starts_with('|'))
         .map(|row| (row.split('`').nth(1).filter(|_| row.starts_with("| `")).unwrap_or(row), row.to_owned()))
         .collect()
 }
 
-/// The help's lines of the form `  name  text`, each with its text.
-fn helped() -> Vec<Entry> {
+/// The help's lines of the form `  name  text` below the line that names the command, each with its text.
+fn helped(command: &str) -> Vec<Entry> {
+    let heading = format!("Inputs of {command}:");
     HELP.lines()
+        .skip_while(|line| *line != heading)
+        .skip(1)
+        .take_while(|line| line.starts_with("  "))
         .filter_map(|line| line.strip_prefix("  "))
         .filter(|line| line.starts_with(|first: char| first.is_ascii_lowercase()))
         .map(|line| (line.split(' ').next().unwrap_or(line), line.to_owned()))

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawMode, openat, statat};
 use rustix::io::Errno;
 
+use super::folder::make_executable;
 use super::pattern::is_git;
 use crate::advice::Advise;
 use crate::untrusted::Untrusted;
@@ -19,6 +20,9 @@ use crate::untrusted::Untrusted;
 /// How much is read at a time, in bytes: large enough that system calls do not count, small enough that dozens of
 /// uploads fit into a few megabytes.
 const CHUNK: usize = 64 * 1024;
+
+/// How a folder on the way is opened: it has to be one, and no link to one.
+pub(super) const ENTER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// A regular file in the workspace that can be read.
 #[derive(Clone, Debug)]
@@ -145,9 +149,20 @@ impl LocalFile {
             return Err(FileFault::NotUtf8);
         }
         let within = resolve(workspace, path)?;
-        let (_, metadata) = open(workspace, &within)?;
+        Ok(Self { path: path.to_owned(), ..Self::at(workspace, &within)? })
+    }
+
+    /// The regular file at a path in the (real) workspace that has no links in it.
+    pub(super) fn at(workspace: &Path, within: &Path) -> Result<Self, FileFault> {
+        let (_, metadata) = open(workspace, within)?;
         let identity = Identity::of(&metadata);
-        Ok(Self { path: path.to_owned(), size: metadata.len(), workspace: workspace.to_owned(), within, identity })
+        let (path, within) = (within.to_owned(), within.to_owned());
+        Ok(Self { path, size: metadata.len(), workspace: workspace.to_owned(), within, identity })
+    }
+
+    /// Gives everybody who may read the file the right to execute it, if it still is what was checked.
+    pub fn make_executable(&self) -> Result<(), FileError> {
+        make_executable(&self.open()?).map_err(|error| self.error(FileFault::System(error)))
     }
 
     /// The file's own name, which is its name on the registry.
@@ -232,7 +247,6 @@ pub(super) fn resolve(workspace: &Path, path: &Path) -> Result<PathBuf, FileFaul
 /// Opens a path in the workspace for reading. No link is followed in any component, so that a folder that is swapped
 /// for one cannot lead elsewhere; and the other end of a FIFO that took the file's place is not waited for.
 fn open(workspace: &Path, within: &Path) -> Result<(File, Metadata), FileFault> {
-    const ENTER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
     const READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
     let fault = |error: Errno| match error {
         Errno::NOENT => FileFault::Gone,

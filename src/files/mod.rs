@@ -1,7 +1,11 @@
 //! Patterns -> sorted, unique [`LocalFile`]s. Nothing outside the workspace and nothing inside `.git` gets through.
+//! [`Folder`] is where files are written to.
 
+mod braces;
+mod folder;
 mod local;
 mod pattern;
+mod place;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,9 +15,11 @@ use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
+pub use self::folder::{Folder, Found, Unfinished, Writing, is_part};
 pub use self::local::{FileError, FileFault, LocalFile};
 use self::pattern::Matching;
 pub use self::pattern::{BadLine, Line, is_git};
+pub use self::place::{Place, PlaceError, PlaceFault};
 use crate::advice::Advise;
 use crate::untrusted::Untrusted;
 

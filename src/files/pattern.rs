@@ -1,4 +1,4 @@
-//! The lines of the input `files`: patterns on paths in the workspace.
+//! The lines of the input `files`: patterns on paths in the workspace, or on names on the registry.
 //!
 //! `*`, `?`, `[..]` and `**` are those of the crate glob; `{a,b}` is ours, since glob knows no braces. A line is made
 //! relative to the workspace when it is read, so that nothing that leaves the workspace gets any further.
@@ -8,10 +8,8 @@ use std::path::{Path, PathBuf};
 
 use glob::{MatchOptions, Pattern};
 
+use super::braces::{MOST_ALTERNATIVES, expand_braces};
 use crate::advice::Advise;
-
-/// How many patterns the braces of one line may stand for.
-const MOST_ALTERNATIVES: usize = 1_000;
 
 /// One line of the input `files`.
 #[derive(Clone, Debug)]
@@ -24,6 +22,8 @@ pub struct Line {
     pub literal: PathBuf,
     /// Whether the line has no wildcard, so that it can name one path only.
     pub names_one_path: bool,
+    /// Why the line can be nothing but a name.
+    pub malformed: Option<BadLine>,
     /// The patterns that the line's braces stand for.
     alternatives: Vec<Alternative>,
 }
@@ -67,7 +67,7 @@ pub(super) struct Search<'a> {
 }
 
 /// A line that is no pattern, or that leads where nothing may be published from.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadLine {
     /// Nothing but `!` or a path of no components.
     #[error("names nothing")]
@@ -81,6 +81,9 @@ pub enum BadLine {
     /// A path with `.git` in it.
     #[error("leads into .git, where checkout leaves its token")]
     Git,
+    /// A `/` in a name on the registry.
+    #[error("has a `/` in it, and files on the registry lie in no folders")]
+    Slash,
     /// A brace that is not closed, or not opened.
     #[error("has a brace without its partner")]
     Brace,
@@ -103,6 +106,7 @@ impl Advise for BadLine {
                     .to_owned()
             }
             Self::Git => "Take the line out, and copy what you want to publish to a folder of its own".to_owned(),
+            Self::Slash => "Write the name alone; the folder to write to is `path`".to_owned(),
             Self::Brace => "Close the brace, or write `[{]` and `[}]` for the characters".to_owned(),
             Self::TooMany => "Use a wildcard, or several lines".to_owned(),
             Self::Pattern(_) => {
@@ -125,10 +129,7 @@ impl Line {
     /// Reads a line. `workspace` and `base` are real paths, `base` in `workspace`; `given_workspace` is what the
     /// runner calls the workspace, as it may stand in the line.
     pub fn parse(text: &str, workspace: &Path, given_workspace: &Path, base: &Path) -> Result<Self, BadLine> {
-        let (takes_away, path) = match text.strip_prefix('!') {
-            Some(rest) => (true, rest.trim()),
-            None => (false, text),
-        };
+        let (takes_away, path) = without_exclamation(text);
         let (path, base) = if path.starts_with('/') {
             let inside = [given_workspace, workspace].iter().find_map(|root| Path::new(path).strip_prefix(root).ok());
             (inside.and_then(Path::to_str).ok_or(BadLine::Outside)?, Path::new(""))
@@ -139,7 +140,7 @@ impl Line {
         if literal.as_os_str().is_empty() {
             return Err(BadLine::Empty);
         }
-        let mut names_one_path = !path.contains(['*', '?', '[', '{']);
+        let mut names_one_path = !has_wildcard(path);
         let patterns = expand_braces(path)
             .and_then(|paths| paths.iter().map(|path| Alternative::parse(path, base)).collect::<Result<Vec<_>, _>>());
         let alternatives = match patterns {
@@ -155,7 +156,45 @@ impl Line {
         if !takes_away && (literal.iter().any(is_git) || alternatives.iter().any(in_git)) {
             return Err(BadLine::Git);
         }
-        Ok(Self { text: text.to_owned(), takes_away, literal, names_one_path, alternatives })
+        Ok(Self { text: text.to_owned(), takes_away, literal, names_one_path, malformed: None, alternatives })
+    }
+
+    /// Reads a line about names on the registry. What is no pattern may still be a name, which only the registry knows.
+    pub fn of_names(text: &str) -> Result<Self, BadLine> {
+        let (takes_away, name) = without_exclamation(text);
+        // As with paths: a file called `!x` is `./!x`.
+        let name = name.strip_prefix("./").unwrap_or(name);
+        if matches!(name, "" | "." | "..") {
+            return Err(BadLine::Empty);
+        }
+        if name.contains('/') {
+            return Err(BadLine::Slash);
+        }
+        let patterns = expand_braces(name).and_then(|names| {
+            names.iter().map(|name| Alternative::parse(name, Path::new(""))).collect::<Result<Vec<_>, _>>()
+        });
+        let (alternatives, malformed) = match patterns {
+            Ok(alternatives) => (alternatives, None),
+            Err(bad) => (Vec::new(), Some(bad)),
+        };
+        let names_one_path = !has_wildcard(name);
+        let literal = PathBuf::from(name);
+        Ok(Self { text: text.to_owned(), takes_away, literal, names_one_path, malformed, alternatives })
+    }
+
+    /// The line taken as a name on the registry.
+    #[must_use]
+    pub fn as_name(&self) -> &str {
+        self.literal.to_str().unwrap_or_default()
+    }
+
+    /// Whether a name on the registry is one that the line's patterns stand for. Whatever is in a name is part of it, so
+    /// that `*` stands for each: what no name may hold is for others to refuse.
+    #[must_use]
+    pub fn matches_name(&self, name: &str, ignore_case: bool) -> bool {
+        let matching = Matching { include_hidden: true, ignore_case };
+        let options = MatchOptions { require_literal_separator: false, ..matching.options() };
+        self.alternatives.iter().any(|a| a.whole.matches_with(name, options))
     }
 
     /// Whether a path, relative to the workspace, is one that the line stands for.
@@ -222,6 +261,18 @@ impl Alternative {
     }
 }
 
+/// Whether a line takes files away, and what it is without saying so.
+fn without_exclamation(text: &str) -> (bool, &str) {
+    match text.strip_prefix('!') {
+        Some(rest) => (true, rest.trim()),
+        None => (false, text),
+    }
+}
+
+fn has_wildcard(text: &str) -> bool {
+    text.contains(['*', '?', '[', '{'])
+}
+
 /// `[^a]` is what shells and git write for `[!a]`, and glob takes the `^` for a character.
 fn as_glob_writes_it(text: &str) -> Result<String, BadLine> {
     if text.contains("[[:") {
@@ -245,75 +296,6 @@ pub fn is_git(component: &OsStr) -> bool {
 fn components(path: &str) -> Result<Vec<&str>, BadLine> {
     let components: Vec<&str> = path.split('/').filter(|c| !matches!(*c, "" | ".")).collect();
     if components.contains(&"..") { Err(BadLine::Parent) } else { Ok(components) }
-}
-
-/// What `{a,b}` stands for. Braces nest; in a character class such as `[{]` they are characters.
-fn expand_braces(text: &str) -> Result<Vec<String>, BadLine> {
-    let mut done = Vec::new();
-    let mut open = vec![text.to_owned()];
-    while let Some(text) = open.pop() {
-        match first_group(&text)? {
-            None => done.push(text),
-            Some((before, parts, after)) => {
-                open.extend(parts.iter().rev().map(|part| format!("{before}{part}{after}")));
-            }
-        }
-        if done.len() + open.len() > MOST_ALTERNATIVES {
-            return Err(BadLine::TooMany);
-        }
-    }
-    Ok(done)
-}
-
-/// Braces in a text: what stands before them, their parts, and what stands behind them.
-type Group<'a> = (&'a str, Vec<&'a str>, &'a str);
-
-/// The first outermost braces of a text, where it has any.
-fn first_group(text: &str) -> Result<Option<Group<'_>>, BadLine> {
-    let mut depth = 0_usize;
-    let mut start = 0;
-    let mut part = 0;
-    let mut parts = Vec::new();
-    let mut skip_to = 0;
-    for (at, character) in text.char_indices() {
-        if at < skip_to {
-            continue;
-        }
-        match character {
-            '[' => skip_to = end_of_class(text, at),
-            '{' => {
-                depth += 1;
-                if depth == 1 {
-                    (start, part) = (at, at + 1);
-                }
-            }
-            ',' if depth == 1 => {
-                parts.push(&text[part..at]);
-                part = at + 1;
-            }
-            '}' if depth == 0 => return Err(BadLine::Brace),
-            '}' => {
-                depth -= 1;
-                if depth == 0 {
-                    parts.push(&text[part..at]);
-                    return Ok(Some((&text[..start], parts, &text[at + 1..])));
-                }
-            }
-            _ => {}
-        }
-    }
-    if depth == 0 { Ok(None) } else { Err(BadLine::Brace) }
-}
-
-/// Where the character class that begins at `start` ends: behind its `]`, which may be its first character; at `start`
-/// where it has none.
-fn end_of_class(text: &str, start: usize) -> usize {
-    let mut rest = text[start + 1..].char_indices().peekable();
-    if rest.peek().is_some_and(|&(_, c)| c == '!') {
-        rest.next();
-    }
-    rest.next();
-    rest.find(|&(_, c)| c == ']').map_or(start, |(at, _)| start + 1 + at + 1)
 }
 
 #[cfg(test)]

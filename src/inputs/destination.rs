@@ -1,20 +1,32 @@
-//! Where the files go, and as whom.
+//! Where the files go or come from, and as whom.
 
 use url::Url;
 
 use super::{RawInputs, Reader};
+use crate::command::Command;
 use crate::package::{Owner, PackageName, ServerUrl, Version};
 use crate::runner::Runner;
 use crate::secret::Secret;
 use crate::untrusted::Untrusted;
 
 impl Reader {
-    /// White space around a token is a frequent accident, and a newline in it is a 401 (recorded).
+    /// White space around a token is a frequent accident, and a newline in it is a 401 (recorded). Visitors have none,
+    /// and can only download.
     pub(super) fn token(&mut self, raw: &RawInputs) -> Option<Secret> {
-        let accepted = "Give a personal access token with the scope write:package, from a secret: \
-                        `token: ${{ secrets.PACKAGES_TOKEN }}`";
+        let accepted = match self.command {
+            Command::Publish => {
+                "Give a personal access token with the scope write:package, from a secret: \
+                 `token: ${{ secrets.PACKAGES_TOKEN }}`"
+            }
+            Command::Download => {
+                "Give a personal access token with the scope read:package, from a secret: \
+                 `token: ${{ secrets.PACKAGES_TOKEN }}`, or none where the package is public"
+            }
+        };
         let Some(token) = &raw.token else {
-            self.missing("token", "is not given, or its secret is empty", accepted);
+            if self.command == Command::Publish {
+                self.missing("token", "is not given, or its secret is empty", accepted);
+            }
             return None;
         };
         let token = token.expose().trim();
@@ -77,7 +89,7 @@ impl Reader {
             None => false,
         };
         let server = ServerUrl::new(url);
-        if !server.is_https() && !loopback {
+        if !server.is_https() && !loopback && raw.token.is_some() {
             let host = Untrusted::new(server.host());
             self.warnings.push(format!("the token goes to {host} unencrypted: `server-url` begins with http://"));
         }
@@ -135,6 +147,13 @@ impl Reader {
             self.warnings.push(format!("the tag {tag} does not begin with `{prefix}`, so it is taken as it is"));
             whole
         });
+        self.bad_name("version", Version::parse(version), accepted)
+    }
+
+    /// The version as given, else `latest`, which may stand for another.
+    pub(super) fn version_to_download(&mut self, raw: &RawInputs) -> Option<Version> {
+        let accepted = "Give the version, such as `version: 1.2.0`, or leave it out for the latest one";
+        let version = raw.version.as_deref().map_or(Version::LATEST, str::trim);
         self.bad_name("version", Version::parse(version), accepted)
     }
 

@@ -4,6 +4,8 @@
 //! before anything is reported, so that one run names them all.
 
 mod destination;
+mod names;
+mod raw;
 mod selection;
 mod way;
 
@@ -12,69 +14,54 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use serde::Deserialize;
-
+use self::raw::{NAMES, RawInputs};
 use self::way::Address;
 use crate::advice::Advise;
+use crate::command::Command;
+use crate::download::Wanted;
 use crate::files::Selection;
+use crate::nearest::nearest;
 use crate::package::{BadName, Target};
 use crate::runner::{Environment, Runner};
 use crate::secret::{Credentials, Redactor, Secret};
 use crate::untrusted::Untrusted;
 use crate::way::Way;
 
-macro_rules! raw_inputs {
-    ($($field:ident: $type:ty = $name:literal),+ $(,)?) => {
-        /// The inputs as they were typed; an input that is empty counts as not given.
-        #[derive(Debug, Default, Deserialize)]
-        struct RawInputs {
-            $(#[serde(rename = $name)] $field: Option<$type>,)+
-        }
-
-        /// The names of the inputs, as `action.yml` declares them.
-        pub const NAMES: &[&str] = &[$($name),+];
-    };
-}
-
-raw_inputs! {
-    files: String = "files",
-    token: Secret = "token",
-    server_url: String = "server-url",
-    owner: String = "owner",
-    repo: String = "repo",
-    version: String = "version",
-    version_strip_prefix: String = "version-strip-prefix",
-    username: String = "username",
-    working_directory: String = "working-directory",
-    if_no_files_found: String = "if-no-files-found",
-    if_file_exists: String = "if-file-exists",
-    include_hidden_files: String = "include-hidden-files",
-    concurrency: String = "concurrency",
-    retries: String = "retries",
-    timeout: String = "timeout",
-    ca_certificate: Secret = "ca-certificate",
-    headers: Secret = "headers",
-}
-
 /// What a run is to do, with every input checked.
 #[derive(Debug)]
 pub struct Inputs {
-    /// Which files to publish.
-    pub selection: Selection,
-    /// Where they go.
+    /// The command, and what only it needs.
+    pub task: Task,
+    /// Where the files go, or come from. For downloads the version may stand for another: see [`Wanted`].
     pub target: Target,
-    /// As whom.
-    pub credentials: Credentials,
-    /// How many uploads may run at a time.
+    /// As whom; `None` for a visitor, who can only download.
+    pub credentials: Option<Credentials>,
+    /// How many transfers may run at a time.
     pub concurrency: usize,
-    /// What to do where the registry has other content under a file's name.
-    pub if_file_exists: IfFileExists,
     /// How many times one file, or one question, is tried again.
     pub retries: u32,
     /// How long nothing may move while bytes are sent or received.
     pub timeout: Duration,
     /// What the way to the server needs.
     pub way: Way,
+}
+
+/// What is to be done, and what only that needs.
+#[derive(Debug)]
+pub enum Task {
+    /// Files of the workspace go to the registry.
+    Publish(Publishing),
+    /// Files of the registry come into the workspace.
+    Download(Wanted),
+}
+
+/// What is to be published.
+#[derive(Debug)]
+pub struct Publishing {
+    /// Which files.
+    pub selection: Selection,
+    /// What to do where the registry has other content under a file's name.
+    pub if_file_exists: IfFileExists,
 }
 
 /// What to do where the registry has other content under a file's name.
@@ -129,29 +116,31 @@ impl Advise for InputError {
 }
 
 impl Inputs {
-    /// Reads every input and checks it.
+    /// Reads every input of a command and checks it.
     ///
     /// # Panics
     /// Never: what is read is optional text, each name once.
     #[must_use]
-    pub fn read(environment: &Environment, runner: &Runner) -> Reading {
-        let mut reader = Reader { problems: Vec::new(), warnings: Vec::new(), secrets: Vec::new() };
+    pub fn read(command: Command, environment: &Environment, runner: &Runner) -> Reading {
+        let mut reader = Reader { command, problems: Vec::new(), warnings: Vec::new(), secrets: Vec::new() };
         let given = reader.collect(environment);
         let raw: RawInputs =
             envy::from_iter(given.iter().map(|(name, value)| ((*name).to_owned(), value.expose().to_owned())))
                 .expect("every field is optional text, and every name there once");
         let inputs = reader.inputs(&raw, runner, environment);
         let token = raw.token.as_ref().map(|token| Secret::new(token.expose().trim()));
-        let redactor = match (&inputs, &token) {
-            (Some(inputs), _) => inputs.credentials.redactor(),
+        let credentials = inputs.as_ref().and_then(|inputs| inputs.credentials.as_ref());
+        let redactor = match (credentials, &token) {
+            (Some(credentials), _) => credentials.redactor(),
             (None, Some(token)) => Redactor::of_token(token),
             (None, None) => Redactor::default(),
         };
+        let basic = credentials.map(Credentials::basic);
         reader.look_for_the_token(&redactor, &given);
         reader.look_for_values_of_headers(&given);
         let redactor = redactor.with(&reader.secrets);
         let mut secrets: Vec<Secret> = token.into_iter().collect();
-        secrets.extend(inputs.iter().map(|inputs| inputs.credentials.basic()));
+        secrets.extend(basic);
         secrets.append(&mut reader.secrets);
         let inputs = inputs.filter(|_| reader.problems.is_empty()).ok_or(reader.problems);
         Reading { inputs, secrets, redactor, warnings: reader.warnings }
@@ -160,12 +149,29 @@ impl Inputs {
     /// What takes everything that nobody may see out of a text.
     #[must_use]
     pub fn redactor(&self) -> Redactor {
-        self.credentials.redactor().with(&self.way.secrets)
+        let credentials = self.credentials.as_ref().map(Credentials::redactor);
+        credentials.unwrap_or_default().with(&self.way.secrets)
+    }
+
+    /// The user name, to be shown; empty where nobody is named, `None` where there is no token.
+    #[must_use]
+    pub fn username(&self) -> Option<Untrusted> {
+        self.credentials.as_ref().map(|credentials| Untrusted::new(&credentials.username))
+    }
+
+    /// What is to be done.
+    #[must_use]
+    pub fn command(&self) -> Command {
+        match self.task {
+            Task::Publish(_) => Command::Publish,
+            Task::Download(_) => Command::Download,
+        }
     }
 }
 
 /// Checks one input after the other and keeps what is wrong.
 struct Reader {
+    command: Command,
     problems: Vec<InputError>,
     warnings: Vec<String>,
     /// What nobody may see beside the token.
@@ -216,8 +222,9 @@ impl Reader {
                 continue;
             }
             let folded = given.to_lowercase().replace('_', "-");
-            let Some(name) = NAMES.iter().find(|name| **name == folded) else {
-                if let Some(near) = nearest(&folded, NAMES) {
+            let names = self.command.inputs();
+            let Some(name) = names.iter().find(|name| **name == folded) else {
+                if let Some(near) = nearest(&folded, names) {
                     let given = Untrusted::new(given);
                     self.warnings
                         .push(format!("INPUT_{given} is no input of this action and does nothing: `{near}` is"));
@@ -246,31 +253,39 @@ impl Reader {
         let server = self.server(raw, runner);
         let owner = self.owner(raw, runner);
         let package = self.package(raw, runner);
-        let version = self.version(raw, runner);
+        let version = match self.command {
+            Command::Publish => self.version(raw, runner),
+            Command::Download => self.version_to_download(raw),
+        };
         let username = self.username(raw, runner);
-        let selection = self.selection(raw, runner);
+        let task = match self.command {
+            Command::Publish => self.publishing(raw, runner).map(Task::Publish),
+            Command::Download => self.wanted(raw, runner).map(Task::Download),
+        };
         let concurrency = self.whole_number("concurrency", raw.concurrency.as_deref(), 1..=32, 4);
         let retries = self.whole_number("retries", raw.retries.as_deref(), 0..=100, 5);
         let timeout = self.whole_number("timeout", raw.timeout.as_deref(), 1..=3600, 60);
-        let policies =
-            [("fail", IfFileExists::Fail), ("skip", IfFileExists::Skip), ("overwrite", IfFileExists::Overwrite)];
-        let if_file_exists = self.choice("if-file-exists", raw.if_file_exists.as_deref(), &policies);
         let address = Address { server: server.as_ref(), owner: owner.as_ref(), package: package.as_ref() };
         let way = self.way(raw, runner, environment, &address);
+        let username = username?;
+        let is_jobs_own = token.as_ref().is_some_and(|token| runner.is_jobs_own(token));
         Some(Inputs {
-            selection: selection?,
+            task: task?,
             target: Target { server: server?, owner: owner?, package: package?, version: version? },
-            credentials: Credentials {
-                username: username?,
-                is_jobs_own: token.as_ref().is_some_and(|token| runner.is_jobs_own(token)),
-                token: token?,
-            },
+            credentials: token.map(|token| Credentials { username, token, is_jobs_own }),
             concurrency: concurrency? as usize,
-            if_file_exists: if_file_exists?,
             retries: retries?,
             timeout: Duration::from_secs(timeout?.into()),
             way: way?,
         })
+    }
+
+    fn publishing(&mut self, raw: &RawInputs, runner: &Runner) -> Option<Publishing> {
+        let selection = self.selection(raw, runner);
+        let policies =
+            [("fail", IfFileExists::Fail), ("skip", IfFileExists::Skip), ("overwrite", IfFileExists::Overwrite)];
+        let if_file_exists = self.choice("if-file-exists", raw.if_file_exists.as_deref(), &policies);
+        Some(Publishing { selection: selection?, if_file_exists: if_file_exists? })
     }
 
     fn whole_number(
@@ -327,14 +342,4 @@ impl Reader {
             self.problem(name, None, "contains the token, which everybody would see", "Take the token out of it");
         }
     }
-}
-
-/// The one of some words that a mistyped word is closest to, where it is close at all.
-fn nearest<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
-    words
-        .iter()
-        .map(|known| (strsim::damerau_levenshtein(word, known), *known))
-        .filter(|(distance, known)| *distance <= 1 + known.len() / 5)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, known)| known)
 }

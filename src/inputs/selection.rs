@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{RawInputs, Reader};
 use crate::advice::Advise;
+use crate::command::Command;
 use crate::files::{IfNoneFound, Line, Selection, is_git};
 use crate::runner::Runner;
 
@@ -11,11 +12,7 @@ impl Reader {
     pub(super) fn selection(&mut self, raw: &RawInputs, runner: &Runner) -> Option<Selection> {
         let workspace = self.workspace(runner);
         let base = workspace.as_deref().and_then(|workspace| self.base(raw, runner, workspace));
-        let if_none_found = self.choice(
-            "if-no-files-found",
-            raw.if_no_files_found.as_deref(),
-            &[("error", IfNoneFound::Error), ("warn", IfNoneFound::Warn), ("ignore", IfNoneFound::Ignore)],
-        );
+        let if_none_found = self.if_none_found(raw);
         let include_hidden = self.boolean("include-hidden-files", raw.include_hidden_files.as_deref());
         let lines = self.lines(raw, runner, workspace.as_deref(), base.as_deref());
         Some(Selection {
@@ -28,41 +25,41 @@ impl Reader {
         })
     }
 
-    fn workspace(&mut self, runner: &Runner) -> Option<PathBuf> {
+    pub(super) fn if_none_found(&mut self, raw: &RawInputs) -> Option<IfNoneFound> {
+        let policies = [("error", IfNoneFound::Error), ("warn", IfNoneFound::Warn), ("ignore", IfNoneFound::Ignore)];
+        self.choice("if-no-files-found", raw.if_no_files_found.as_deref(), &policies)
+    }
+
+    /// The workspace, without any links in its path. What is wrong with it is told of the input that lies in it.
+    pub(super) fn workspace(&mut self, runner: &Runner) -> Option<PathBuf> {
+        let input = match self.command {
+            Command::Publish => "working-directory",
+            Command::Download => "path",
+        };
         let shown = runner.workspace.to_string_lossy();
         match runner.workspace.canonicalize() {
             Ok(path) if path == Path::new("/") => {
                 // In there lies /proc/self/environ, and with it the token.
                 let accepted =
                     "Set GITHUB_WORKSPACE, or start the container with `-v \"$PWD:/workspace\" -w /workspace`";
-                self.problem(
-                    "working-directory",
-                    Some("/"),
-                    "would make the whole file system the workspace",
-                    accepted,
-                );
+                self.problem(input, Some("/"), "would make the whole file system the workspace", accepted);
                 None
             }
             Ok(path) if path.iter().any(is_git) => {
                 let accepted = "Set GITHUB_WORKSPACE to the folder of the checkout";
-                self.problem("working-directory", Some(&shown), "is the workspace, and lies inside .git", accepted);
+                self.problem(input, Some(&shown), "is the workspace, and lies inside .git", accepted);
                 None
             }
             Ok(path) if path.is_dir() => Some(path),
             Ok(_) => {
-                self.problem(
-                    "working-directory",
-                    Some(&shown),
-                    "is the workspace, but no folder",
-                    "Set GITHUB_WORKSPACE",
-                );
+                self.problem(input, Some(&shown), "is the workspace, but no folder", "Set GITHUB_WORKSPACE");
                 None
             }
             Err(error) => {
                 let accepted = "Run the step in a job that has a workspace: container actions do not see it on a \
                                 runner with a host label";
                 let problem = format!("is the workspace, but cannot be opened: {error}");
-                self.problem("working-directory", Some(&shown), problem, accepted);
+                self.problem(input, Some(&shown), problem, accepted);
                 None
             }
         }

@@ -7,7 +7,7 @@ use crate::files::{FileError, SelectError};
 use crate::package::FileName;
 use crate::plan::{Conflict, PlanError};
 use crate::registry::{RegistryError, SetupError};
-use crate::stop::Signal;
+use crate::stop::Stopped;
 
 /// Why a run ended before its first request.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +28,7 @@ impl Advise for Rejected {
         match self {
             Self::Select(error) => error.advice(),
             Self::Plan(error) => error.advice(),
-            Self::Setup(_) => Some("Check the proxy variables of the runner (HTTP_PROXY, HTTPS_PROXY)".to_owned()),
+            Self::Setup(error) => error.advice(),
         }
     }
 }
@@ -65,8 +65,8 @@ pub enum PublishError {
         cause: Option<Box<PublishError>>,
     },
     /// Somebody asked the run to end.
-    #[error("{0} ended the run before its end")]
-    Stopped(Signal),
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
     /// The registry took a file, or had other content under its name, and does not list it.
     #[error("`{name}` is not on the registry, though it was {}: {url}", if *.was_taken { "taken there" } else { "there before" })]
     Lost {
@@ -86,9 +86,7 @@ impl PublishError {
     /// Whether both tell of one cause, if of several files, and every file would meet it.
     pub(super) fn says_the_same_of_every_file_as(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Registry(one), Self::Registry(other)) => {
-                one.meets_every_file() && one.cause.to_string() == other.cause.to_string()
-            }
+            (Self::Registry(one), Self::Registry(other)) => one.says_the_same_of_every_file_as(other),
             _ => false,
         }
     }
@@ -124,7 +122,7 @@ impl Advise for PublishError {
                     None => "Run the step again with the same files to bring it back".to_owned(),
                 })
             }
-            Self::Stopped(_) => Some("Run the step again: what is there already stays as it is".to_owned()),
+            Self::Stopped(stopped) => stopped.advice(),
             Self::Lost { .. } => Some("Run the step again, and look at the forge's log if it stays so".to_owned()),
             Self::Altered(_) => Some(
                 "Find out whether another job publishes the same name to the same version, and whether the forge's \

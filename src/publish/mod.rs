@@ -20,13 +20,13 @@ use self::send::{Sender, Stumble};
 use self::tally::{Entry, Tally};
 use crate::advice::Problem;
 use crate::checksum::Sha256;
+use crate::command::{Caller, Command};
 use crate::files;
-use crate::inputs::Inputs;
+use crate::inputs::{Inputs, Publishing};
 use crate::plan::{self, NamedFile};
 use crate::registry::{Limits, Registry};
-use crate::report::{Header, Publication, Reporter};
-use crate::stop::{Signal, Stop};
-use crate::untrusted::Untrusted;
+use crate::report::{Account, Header};
+use crate::stop::Signal;
 
 /// A file over this size, in bytes, is not sent before the right to write is known: a server that refuses it closes
 /// the connection, and clients lose the answer.
@@ -35,32 +35,23 @@ const LARGE: u64 = 1024 * 1024;
 /// How long to wait for the link to a version: everything else is done.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Who lets files be published, and wants to hear of it.
-pub struct Caller<'a> {
-    /// Hears of the run as it goes on.
-    pub reporter: &'a dyn Reporter,
-    /// Knows whether the run is to end before its end.
-    pub stop: Stop,
-    /// Puts down what is so far, in case that nothing else ever is.
-    pub save: &'a dyn Fn(Publication),
-}
-
-/// Publishes files. An error means that nothing was sent, and holds everything that has to be put right first. The
-/// time-out and the retries of the inputs take the place of those in `limits`.
-pub async fn publish(inputs: &Inputs, limits: Limits, caller: &Caller<'_>) -> Result<Publication, Vec<Rejected>> {
+/// Publishes files. An error means that nothing was sent, and holds everything that has to be put right first.
+pub async fn publish(
+    inputs: &Inputs,
+    task: &Publishing,
+    limits: Limits,
+    caller: &Caller<'_>,
+) -> Result<Account, Vec<Rejected>> {
     let reporter = caller.reporter;
-    let selected = files::select(&inputs.selection).map_err(|errors| wrapped(errors, Rejected::Select))?;
+    let selected = files::select(&task.selection).map_err(|errors| wrapped(errors, Rejected::Select))?;
     let named = plan::name_files(selected.files, &inputs.redactor());
     let files = named.map_err(|errors| wrapped(errors, Rejected::Plan))?;
-    let limits = Limits { silence: inputs.timeout, retries: inputs.retries, ..limits };
-    let registry =
-        Registry::new(inputs.target.clone(), inputs.credentials.clone(), inputs.way.clone(), limits, reporter)
-            .map_err(|error| vec![Rejected::Setup(error)])?;
+    let registry = Registry::new(inputs, limits, reporter).map_err(|error| vec![Rejected::Setup(error)])?;
     reporter.begins(&Header {
+        command: Command::Publish,
         target: &inputs.target,
-        username: Untrusted::new(&inputs.credentials.username),
-        files: files.len(),
-        total_size: files.iter().map(|file| file.local.size).sum(),
+        username: inputs.username(),
+        files: Some((files.len(), files.iter().map(|file| file.local.size).sum())),
     });
     for warning in &selected.warnings {
         reporter.warns(warning);
@@ -68,7 +59,7 @@ pub async fn publish(inputs: &Inputs, limits: Limits, caller: &Caller<'_>) -> Re
     if files.is_empty() {
         reporter.warns("there is nothing to publish");
     }
-    let tally = Tally::new(&files, &inputs.target, &registry, inputs.if_file_exists);
+    let tally = Tally::new(&files, &inputs.target, &registry, task.if_file_exists);
     let sender = Sender { registry: &registry, reporter };
     Ok(Run { inputs, caller, sender, files: files.into(), tally, right_known: false }.go().await)
 }
@@ -107,7 +98,7 @@ impl From<Signal> for Halt {
 }
 
 impl Run<'_> {
-    async fn go(mut self) -> Publication {
+    async fn go(mut self) -> Account {
         match self.publish().await {
             Ok(version_exists) => {
                 let page = if version_exists { Some(self.page().await) } else { None };
@@ -125,16 +116,17 @@ impl Run<'_> {
         }
     }
 
-    fn ended(self, page: Option<Url>, stopped: Option<Signal>) -> Publication {
+    fn ended(self, page: Option<Url>, stopped: Option<Signal>) -> Account {
         let so_far = self.so_far(stopped);
         let errors = self.tally.into_errors().into_iter().map(|error| Box::new(error) as Problem).collect();
-        Publication { errors, page, ..so_far }
+        Account { errors, page, ..so_far }
     }
 
     /// What has become of the files by now.
-    fn so_far(&self, stopped: Option<Signal>) -> Publication {
+    fn so_far(&self, stopped: Option<Signal>) -> Account {
         let (target, outcomes) = (self.inputs.target.clone(), self.tally.outcomes());
-        Publication { target, outcomes, errors: Vec::new(), page: None, stopped }
+        let (command, folder) = (Command::Publish, String::new());
+        Account { command, target, folder, outcomes, errors: Vec::new(), page: None, stopped }
     }
 
     /// The whole way, in rounds: a look at the registry, then what follows from it, until nothing does. Whatever goes

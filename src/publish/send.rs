@@ -1,15 +1,14 @@
 //! One try to upload one file.
 
-use std::pin::pin;
-
 use tokio::time::Instant;
 
 use crate::checksum::Sha256;
+use crate::command::Command;
 use crate::files::FileError;
 use crate::listing::Listing;
 use crate::plan::{self, NamedFile, Step};
-use crate::registry::{Next, Registry, RegistryError, Sent};
-use crate::report::{Progress, Reporter};
+use crate::registry::{Moved, Next, Registry, RegistryError};
+use crate::report::{Progress, Reporter, with_progress};
 
 /// A try that had no good end.
 #[derive(Debug)]
@@ -35,9 +34,17 @@ impl Sender<'_> {
     /// became of the upload.
     pub(super) async fn upload(self, file: &NamedFile) -> Result<Sha256, Stumble> {
         let begun = Instant::now();
-        let sent = Sent::default();
-        let result = self.upload_with_progress(file, &sent).await;
-        self.reporter.upload_ends(&file.name);
+        let sent = Moved::default();
+        let progress = |took| Progress {
+            command: Command::Publish,
+            name: &file.name,
+            moved: sent.bytes(),
+            size: Some(file.local.size),
+            took,
+        };
+        let upload = self.registry.upload(&file.local, &file.name, &sent);
+        let result = with_progress(self.reporter, progress, upload).await;
+        self.reporter.transfer_ends(&file.name);
         let error = match result {
             Ok(sha256) => {
                 self.reporter.file_sent(&file.name, file.local.size, begun.elapsed());
@@ -53,25 +60,6 @@ impl Sender<'_> {
             return Err(Stumble { error: hidden.about(error), next: Next::LookOnly, begun, moved });
         }
         Err(Stumble { next: error.next(), error, begun, moved })
-    }
-
-    async fn upload_with_progress(self, file: &NamedFile, sent: &Sent) -> Result<Sha256, RegistryError> {
-        let started = Instant::now();
-        let upload = pin!(self.registry.upload(&file.local, &file.name, sent));
-        let report = async {
-            let mut interval = tokio::time::interval(self.reporter.progress_interval());
-            interval.tick().await;
-            loop {
-                interval.tick().await;
-                let progress =
-                    Progress { name: &file.name, sent: sent.bytes(), size: file.local.size, took: started.elapsed() };
-                self.reporter.progresses(&progress);
-            }
-        };
-        tokio::select! {
-            result = upload => result,
-            () = report => unreachable!("the report goes on for as long as the upload does"),
-        }
     }
 
     /// What to do with a file, given what is there. Its hash is read where it is needed and not known.

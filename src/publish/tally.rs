@@ -17,6 +17,8 @@ use crate::report::{Outcome, Reporter, Status};
 
 /// What is known of one file of the plan.
 pub(super) struct Entry {
+    /// The file's length in bytes.
+    pub(super) size: u64,
     /// What is told of it if the run ends now.
     pub(super) outcome: Outcome,
     /// The tries that it has left.
@@ -51,12 +53,14 @@ impl Entry {
         let outcome = Outcome {
             name: file.name.clone(),
             url: target.file_url(&file.name),
-            size: file.local.size,
+            size: Some(file.local.size),
             sha256: None,
             status: Status::NotAttempted,
+            local: None,
         };
         let todo = Todo::Send;
-        Self { outcome, budget, todo, error: None, was_taken: false, may_be_ours: false, deleted: None }
+        let size = file.local.size;
+        Self { size, outcome, budget, todo, error: None, was_taken: false, may_be_ours: false, deleted: None }
     }
 
     /// The file is on its way: from here on it may be on the registry.
@@ -105,7 +109,7 @@ impl Entry {
 
     /// Takes note that the list is not to be had any more: what an earlier one has shown may be otherwise by now.
     pub(super) fn is_not_verified(&mut self) {
-        if self.outcome.status.is_published() {
+        if self.outcome.status.is_in_place() {
             self.outcome.status = Status::Unknown;
         }
     }
@@ -119,15 +123,15 @@ impl Entry {
 
     /// The registry has it, bit for bit.
     pub(super) fn is_there(&mut self, sha256: Sha256, reporter: &dyn Reporter) {
-        let Outcome { name, size, status: before, .. } = &self.outcome;
+        let Outcome { name, status: before, .. } = &self.outcome;
         let status = match before {
-            before if before.is_published() => *before,
+            before if before.is_in_place() => *before,
             _ if self.deleted.is_some() => Status::Replaced,
             _ if self.was_taken || self.may_be_ours => Status::Uploaded,
             _ => Status::Unchanged,
         };
         if status == Status::Unchanged && *before != Status::Unchanged {
-            reporter.file_unchanged(name, *size);
+            reporter.file_unchanged(name, self.size);
         } else if let Some(error) = &self.error {
             let reason = error.reason();
             reporter
@@ -203,9 +207,8 @@ impl Entry {
             }
             (Status::Unknown, _) => self.outcome.status = Status::Failed,
             (Status::Failed, _) => {}
-            (Status::Uploaded | Status::Replaced | Status::Unchanged | Status::Skipped, _) => {
-                return Some("it is there no longer");
-            }
+            // All that has been seen there.
+            (_, _) => return Some("it is there no longer"),
         }
         None
     }

@@ -7,7 +7,7 @@ use futures_util::StreamExt as _;
 use super::error::PublishError;
 use super::{Halt, Run};
 use crate::listing::Listing;
-use crate::stop::Signal;
+use crate::stop::{Signal, Stopped};
 
 /// How long a run that was asked to end may look at the registry.
 const LAST_LOOK: Duration = Duration::from_secs(1);
@@ -46,12 +46,12 @@ impl Run<'_> {
         for entry in &mut self.tally.entries {
             let theirs = listing.as_ref().and_then(|listing| listing.find(&entry.outcome.name));
             match (theirs, entry.outcome.sha256) {
-                (Some(theirs), Some(ours)) if theirs.holds(entry.outcome.size, ours) => {
+                (Some(theirs), Some(ours)) if theirs.holds(entry.size, ours) => {
                     entry.is_there(ours, self.sender.reporter);
                 }
                 _ => entry.is_not_verified(),
             }
         }
-        self.tally.errors.push(PublishError::Stopped(signal));
+        self.tally.errors.push(Stopped(signal).into());
     }
 }

@@ -17,6 +17,10 @@ pub enum Asked {
     Delete(FileName),
     /// The version itself, for its page.
     Version,
+    /// The versions of the package, or the packages of the owner.
+    Versions,
+    /// The content of a file.
+    Download(FileName),
 }
 
 impl Asked {
@@ -25,9 +29,10 @@ impl Asked {
         match self {
             Self::Files => "the list of files".to_owned(),
             Self::Right => "the question for the right to write".to_owned(),
-            Self::Upload(name) => format!("`{name}`"),
+            Self::Upload(name) | Self::Download(name) => format!("`{name}`"),
             Self::Delete(name) => format!("deleting `{name}`"),
             Self::Version => "the version's page".to_owned(),
+            Self::Versions => "the list of versions".to_owned(),
         }
     }
 }
@@ -40,6 +45,8 @@ impl fmt::Display for Asked {
             Self::Upload(name) => write!(f, "`{name}` is not published"),
             Self::Delete(name) => write!(f, "`{name}` is not replaced, since it cannot be deleted first"),
             Self::Version => f.write_str("the registry does not say where the version's page is"),
+            Self::Versions => f.write_str("the registry does not say which versions there are"),
+            Self::Download(name) => write!(f, "`{name}` is not downloaded"),
         }
     }
 }

@@ -16,21 +16,26 @@ use crate::files::{FileError, LocalFile};
 /// How many chunks wait to be sent.
 const AHEAD: usize = 2;
 
-/// How far an upload has come: the bytes that were handed to the connection.
+/// How far a transfer has come: the bytes that were handed to the connection, or that came from it.
 #[derive(Clone, Debug, Default)]
-pub struct Sent(Arc<Moved>);
+pub struct Moved(Arc<Count>);
 
 #[derive(Debug, Default)]
-struct Moved {
+struct Count {
     bytes: AtomicU64,
     last: Mutex<Option<Instant>>,
 }
 
-impl Sent {
+impl Moved {
     /// The number of bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.0.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Makes it that many bytes, of which none has moved now.
+    pub(crate) fn starts_at(&self, bytes: u64) {
+        self.0.bytes.store(bytes, Ordering::Relaxed);
     }
 
     /// When the last of them was, where there are any.
@@ -39,7 +44,7 @@ impl Sent {
         *self.0.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn add(&self, bytes: usize) {
+    pub(super) fn add(&self, bytes: usize) {
         self.0.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         *self.0.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
@@ -49,7 +54,7 @@ impl Sent {
 /// checked: the server stores nothing of an upload that breaks off (recorded).
 pub(super) struct FileBody {
     chunks: mpsc::Receiver<Result<Bytes, BrokenOff>>,
-    sent: Sent,
+    sent: Moved,
 }
 
 /// What became of the file that was sent.
@@ -62,7 +67,7 @@ pub(super) struct BrokenOff;
 
 impl FileBody {
     /// Begins to read a file.
-    pub(super) fn new(file: LocalFile, sent: Sent) -> (Self, Outcome) {
+    pub(super) fn new(file: LocalFile, sent: Moved) -> (Self, Outcome) {
         let (sender, chunks) = mpsc::channel(AHEAD);
         let (done, outcome) = oneshot::channel();
         tokio::task::spawn_blocking(move || {

@@ -13,8 +13,12 @@ use super::refusal::Refusal;
 use super::tls::TlsFault;
 use crate::advice::Advise;
 use crate::files::FileError;
+use crate::package::ServerUrl;
 use crate::untrusted::Untrusted;
 use crate::way::Way;
+
+/// The longest place elsewhere that people are shown, in characters.
+const LONGEST_PLACE: usize = 1024;
 
 /// A request that did not end as hoped.
 #[derive(Debug, thiserror::Error)]
@@ -184,6 +188,29 @@ impl RegistryError {
             Cause::File(error) => error.advice().unwrap_or_default(),
         };
         Self { asked, method, url, cause, advice, tries: 1 }
+    }
+
+    /// The same where a forge has led us elsewhere. What stands behind the `?` there may be a key to it.
+    #[must_use]
+    pub(super) fn elsewhere(mut self, server: &ServerUrl) -> Self {
+        let host = Untrusted::new(self.url.host_str().unwrap_or_default());
+        self.url.set_query(None);
+        self.url.set_fragment(None);
+        if self.url.as_str().len() > LONGEST_PLACE {
+            self.url.set_path("");
+        }
+        if let Cause::Transport(Transport::Resolve(_) | Transport::ResolveLater(_) | Transport::Connect(_)) =
+            &self.cause
+        {
+            self.advice = format!("Check that the runner can reach {host}, where {server} keeps its files");
+        }
+        self
+    }
+
+    /// Whether both tell of one cause that every file would meet.
+    #[must_use]
+    pub(crate) fn says_the_same_of_every_file_as(&self, other: &Self) -> bool {
+        self.meets_every_file() && self.cause.to_string() == other.cause.to_string()
     }
 
     /// The same cause, told about the file for which it was found out.

@@ -8,9 +8,19 @@ use url::Url;
 
 use super::answer::Answer;
 use super::asked::Asked;
-use crate::package::Target;
+use crate::command::Command;
+use crate::package::{Target, Version};
 use crate::secret::{Credentials, TokenShape};
 use crate::untrusted::Untrusted;
+
+/// Who asks the registry, and for what.
+#[derive(Clone, Copy)]
+pub(super) struct Asker<'a> {
+    pub(super) command: Command,
+    pub(super) target: &'a Target,
+    /// None for a visitor.
+    pub(super) credentials: Option<&'a Credentials>,
+}
 
 /// Why the registry, or something in front of it, does not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +41,12 @@ pub enum Refusal {
     HttpsOnly(Untrusted),
     /// A redirect to somewhere else.
     Redirect(Untrusted),
+    /// A redirect from https to http.
+    Unencrypted(Untrusted),
+    /// One redirect after the other.
+    Redirects,
+    /// Where the forge keeps its files, that is what is not as it should be.
+    Storage(Untrusted),
     /// The file's name is one that this server refuses.
     FileName,
     /// The package's name is one that this server refuses.
@@ -55,8 +71,10 @@ pub enum Refusal {
     WrongMethod,
     /// A file of that name is there.
     Exists,
-    /// The file that is to be deleted is not there.
+    /// The file that is to be deleted, or fetched, is not there.
     NotThere,
+    /// The version that a file is to be fetched of is not there, or the package.
+    NoVersion,
     /// A web page where the registry should answer: a login wall, a bot check, another web server.
     WebPage,
     /// Too many requests, or a request that took too long to arrive.
@@ -73,7 +91,12 @@ impl Refusal {
     /// Reads an answer that is not the one that was hoped for. `asked_url` is where it was asked.
     pub(super) fn of(asked: &Asked, asked_url: &Url, target: &Target, answer: &Answer) -> Self {
         let has = |text: &str| answer.words.contains(text);
+        let is_download = matches!(asked, Asked::Download(_));
         match answer.status {
+            status if is_download && status.is_redirection() => Self::of_download_redirect(asked_url, target, answer),
+            _ if !target.server.is_origin_of(asked_url) => {
+                Self::Storage(Untrusted::new(asked_url.host_str().unwrap_or_default()))
+            }
             StatusCode::OK if answer.is_html => Self::WebPage,
             status if status.is_redirection() => Self::of_redirect(asked_url, target, answer),
             StatusCode::BAD_REQUEST if has("invalid filename") => Self::FileName,
@@ -93,10 +116,15 @@ impl Refusal {
             // The API names the missing owner; below /api/packages the words are the same for all owners that are not
             // to be had. Elsewhere they mean a path that does not exist.
             StatusCode::NOT_FOUND if has("user redirect does not exist") => Self::NoOwner,
-            StatusCode::NOT_FOUND if has("Not found.") && !matches!(asked, Asked::Files | Asked::Version) => {
+            StatusCode::NOT_FOUND
+                if has("Not found.") && !matches!(asked, Asked::Files | Asked::Version | Asked::Versions) =>
+            {
                 Self::NoOwner
             }
-            StatusCode::NOT_FOUND if has("does not exist") && matches!(asked, Asked::Delete(_)) => Self::NotThere,
+            StatusCode::NOT_FOUND if has("package does not exist") && is_download => Self::NoVersion,
+            StatusCode::NOT_FOUND if has("does not exist") && (is_download || matches!(asked, Asked::Delete(_))) => {
+                Self::NotThere
+            }
             StatusCode::NOT_FOUND if target.version.as_str().contains('/') => Self::SlashInVersion,
             StatusCode::NOT_FOUND => Self::WrongPath,
             StatusCode::METHOD_NOT_ALLOWED => Self::WrongMethod,
@@ -114,6 +142,22 @@ impl Refusal {
     /// Whether answers of that status mean one thing or another by their words.
     pub(super) fn is_told_by_words(status: StatusCode) -> bool {
         matches!(status, StatusCode::BAD_REQUEST | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND)
+    }
+
+    /// Those that are not followed.
+    fn of_download_redirect(asked_url: &Url, target: &Target, answer: &Answer) -> Self {
+        let place = answer.location.as_ref().and_then(|given| asked_url.join(given).ok());
+        match place {
+            Some(place) if asked_url.scheme() == "https" && place.scheme() == "http" => {
+                Self::Unencrypted(Untrusted::new(place.host_str().unwrap_or_default()))
+            }
+            _ if !target.server.is_origin_of(asked_url) => Self::Redirects,
+            // What stands behind may be a key to it.
+            Some(place) if place.host_str() != asked_url.host_str() => {
+                Self::Redirect(Untrusted::new(&place.origin().ascii_serialization()))
+            }
+            _ => Self::of_redirect(asked_url, target, answer),
+        }
     }
 
     fn of_redirect(asked_url: &Url, target: &Target, answer: &Answer) -> Self {
@@ -135,6 +179,11 @@ impl Refusal {
         }
     }
 
+    /// Whether somebody else, or somebody with a token, might be answered.
+    pub(crate) fn is_about_who_asks(&self) -> bool {
+        matches!(self, Self::BadToken | Self::NoScope | Self::NoRight | Self::Private)
+    }
+
     /// Whether every other file of this run would meet the same refusal.
     pub(super) fn meets_every_file(&self) -> bool {
         match self {
@@ -146,6 +195,9 @@ impl Refusal {
             | Self::Renamed(_)
             | Self::HttpsOnly(_)
             | Self::Redirect(_)
+            | Self::Unencrypted(_)
+            | Self::Redirects
+            | Self::NoVersion
             | Self::StorageQuota
             | Self::CountLimit
             | Self::OwnerQuota
@@ -160,6 +212,7 @@ impl Refusal {
             | Self::ProxyBodyLimit
             | Self::Exists
             | Self::NotThere
+            | Self::Storage(_)
             | Self::Later
             | Self::ProxyFault
             | Self::ServerFault
@@ -168,27 +221,51 @@ impl Refusal {
     }
 
     /// The cure, as an instruction.
-    pub(super) fn advice(&self, target: &Target, credentials: &Credentials) -> String {
-        let Target { server, owner, .. } = target;
+    pub(super) fn advice(&self, asker: &Asker<'_>) -> String {
+        let Asker { command, target, credentials } = *asker;
+        let Target { server, owner, version, .. } = target;
+        let (scope, doing) = match command {
+            Command::Publish => ("write:package", "write"),
+            Command::Download => ("read:package", "read"),
+        };
         let tokens = format!("{server}/user/settings/applications");
-        let packages = format!("{server}/{}/-/packages", owner.as_str());
-        match self {
-            Self::BadToken | Self::NoScope | Self::NoRight if credentials.shape() != TokenShape::Plain => {
-                garbled_token(credentials.shape(), &tokens)
+        match (self, credentials) {
+            (Self::NoVersion, None) if version.as_str() == Version::LATEST => {
+                "Name the version, or give a `token`: finding the newest takes a list that this registry shows only to \
+                 those who are signed in, and no version is called `latest`"
+                    .to_owned()
             }
-            Self::BadToken => format!(
-                "Make a new personal token with the scope write:package: this one is wrong or expired; {tokens}"
-            ),
-            Self::NoScope => {
-                format!("Make a personal token with the scope write:package: this one has it not; {tokens}")
+            (Self::BadToken | Self::NoScope | Self::NoRight, Some(credentials))
+                if credentials.shape() != TokenShape::Plain =>
+            {
+                garbled_token(credentials.shape(), command, &tokens)
             }
-            Self::NoRight => format!(
-                "Check that the token has the scope write:package ({tokens}), and that {} may write packages of {owner}",
+            (Self::BadToken, Some(_)) => {
+                format!("Make a new personal token with the scope {scope}: this one is wrong or expired; {tokens}")
+            }
+            (Self::NoScope, Some(_)) => {
+                format!("Make a personal token with the scope {scope}: this one has it not; {tokens}")
+            }
+            (Self::NoRight, Some(credentials)) => format!(
+                "Check that the token has the scope {scope} ({tokens}), and that {} may {doing} packages of {owner}",
                 user(credentials)
             ),
-            Self::Private => format!(
+            (Self::Private, Some(credentials)) => format!(
                 "Make {} a member of {owner}, which is private, and the token not one for public owners only",
                 user(credentials)
+            ),
+            (other, _) => other.advice_for_all(target),
+        }
+    }
+
+    /// The cure that is the same for all who ask, or that is for visitors.
+    fn advice_for_all(&self, target: &Target) -> String {
+        let Target { server, owner, package, version } = target;
+        let packages = format!("{server}/{}/-/packages", owner.as_str());
+        match self {
+            Self::BadToken | Self::NoScope | Self::NoRight | Self::Private => format!(
+                "Give a `token` with the scope read:package, from a secret: {server} shows this only to those who are \
+                 signed in and may read packages of {owner} ({server}/user/settings/applications)"
             ),
             Self::NoOwner => {
                 format!("Check `owner`: there is no user or organisation {owner}, or packages are disabled on {server}")
@@ -224,7 +301,24 @@ impl Refusal {
                 format!("Check `server-url`: {server} is not the base URL of a forge; does it lack a sub-path?")
             }
             Self::Exists => "Run the step again: another job has published this name meanwhile".to_owned(),
-            Self::NotThere => "Run the step again: another job has deleted the file meanwhile".to_owned(),
+            Self::NotThere => format!(
+                "Check `files` and run the step again: version {version} has no such file, or another job has deleted it \
+                 meanwhile"
+            ),
+            Self::NoVersion => {
+                format!("Check `version` and `repo`: there is no version {version} of package {owner}/{package}")
+            }
+            Self::Unencrypted(host) => format!(
+                "Have the forge's object storage reached by https: {server} leads to {host} by http, where anybody on \
+                 the way could change the file"
+            ),
+            Self::Redirects => {
+                format!("Look at the forge's object storage: {server} leads from one place to the next, without end")
+            }
+            Self::Storage(host) => format!(
+                "Run the step again; if it stays so, look at the forge's object storage: {server} leads to {host} for \
+                 this file"
+            ),
             Self::WebPage => format!(
                 "Check `server-url`: a web page answers at {server}; a login wall or bot check has to let /api/ pass"
             ),
@@ -240,7 +334,7 @@ impl Refusal {
     }
 }
 
-fn garbled_token(shape: TokenShape, tokens: &str) -> String {
+fn garbled_token(shape: TokenShape, command: Command, tokens: &str) -> String {
     match shape {
         TokenShape::WithUser => {
             "Give `token` alone: this one is `user:token`, and the user belongs in `username`".to_owned()
@@ -249,9 +343,15 @@ fn garbled_token(shape: TokenShape, tokens: &str) -> String {
             "Give `token` as the forge showed it: this one is `user:token` in base64, which is encoded once more"
                 .to_owned()
         }
-        TokenShape::JobsOwn | TokenShape::Plain => {
-            format!("Make a personal token with the scope write:package: the job's own token cannot publish; {tokens}")
-        }
+        TokenShape::JobsOwn | TokenShape::Plain => match command {
+            Command::Publish => format!(
+                "Make a personal token with the scope write:package: the job's own token cannot publish; {tokens}"
+            ),
+            Command::Download => format!(
+                "Make a personal token with the scope read:package: the job's own token does not reach this package; \
+                 {tokens}"
+            ),
+        },
     }
 }
 
@@ -266,7 +366,7 @@ fn user(credentials: &Credentials) -> String {
 /// The other owner in a path that is the same but for the owner: `.../packages/OWNER/generic/...` (all versions).
 fn new_owner<'a>(asked: &str, given: &'a str) -> Option<&'a str> {
     let (before, rest) = asked.split_once("/packages/")?;
-    let (_, after) = rest.split_once('/')?;
-    let owner = given.strip_prefix(before)?.strip_prefix("/packages/")?.strip_suffix(after)?.strip_suffix('/')?;
+    let after = rest.find('/').map_or("", |at| &rest[at..]);
+    let owner = given.strip_prefix(before)?.strip_prefix("/packages/")?.strip_suffix(after)?;
     (!owner.contains('/')).then_some(owner)
 }

@@ -12,10 +12,7 @@ use crate::way::Way;
 impl Way {
     /// A client that goes this way, and no other that the environment may name.
     pub(super) fn client(&self) -> reqwest::Result<ClientBuilder> {
-        let builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls::config(&self.certificates))
-            .default_headers(self.headers.clone())
-            .no_proxy();
+        let builder = reqwest::Client::builder().tls_backend_preconfigured(tls::config(&self.certificates)).no_proxy();
         Ok(match &self.proxy {
             Some(proxy) => builder.proxy(proxy.for_all()?),
             None => builder,

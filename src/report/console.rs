@@ -15,6 +15,7 @@ use super::live::Live;
 use super::units::{Bytes, Rate, Span, files};
 use super::{Ending, Exchange, Header, Outcome, Progress, Reporter, Retry, Status};
 use crate::advice::Advise;
+use crate::command::Command;
 use crate::inputs::Reading;
 use crate::package::FileName;
 use crate::runner::{Kind, Runner};
@@ -78,10 +79,14 @@ impl<W: Write + Send> Console<W> {
     /// The last lines of a run: what was not attempted, what failed, one sentence, and what the runner may show
     /// beside the log.
     pub fn closes(&self, ending: &Ending) {
-        let rest: Vec<&Outcome> = ending.outcomes().iter().filter(|outcome| !outcome.status.is_published()).collect();
+        let rest: Vec<&Outcome> = ending.outcomes().iter().filter(|outcome| !outcome.status.is_in_place()).collect();
         let folded = rest.len() > LONG_LIST;
         if folded {
-            self.command("group", &format!("{} not published", files(rest.len())));
+            let what = match ending.command() {
+                Command::Publish => "published",
+                Command::Download => "downloaded",
+            };
+            self.command("group", &format!("{} not {what}", files(rest.len())));
         }
         for Outcome { status, size, name, .. } in rest {
             self.file(status.word(), *size, None, name);
@@ -101,9 +106,10 @@ impl<W: Write + Send> Console<W> {
     }
 
     /// A file's line.
-    fn file(&self, word: &str, size: u64, took: Option<Duration>, text: impl Display) {
+    fn file(&self, word: &str, size: Option<u64>, took: Option<Duration>, text: impl Display) {
+        let size = size.map(|size| Bytes(size).to_string()).unwrap_or_default();
         let took = took.map(|took| Span(took).to_string()).unwrap_or_default();
-        self.line(&format!("  {word:<13}  {:>10}  {took:>9}  {text}", Bytes(size)));
+        self.line(&format!("  {word:<13}  {size:>10}  {took:>9}  {text}"));
     }
 
     /// What failed, why, and what to do.
@@ -203,18 +209,25 @@ impl<W: Write + Send> Console<W> {
 impl<W: Write + Send> Reporter for Console<W> {
     fn begins(&self, header: &Header<'_>) {
         let target = header.target;
-        let user = match header.username.to_string() {
-            name if name.is_empty() => "with a token".to_owned(),
-            name => format!("as {name}"),
+        let user = match header.username.as_ref().map(ToString::to_string) {
+            None => "without a token".to_owned(),
+            Some(name) if name.is_empty() => "with a token".to_owned(),
+            Some(name) => format!("as {name}"),
         };
-        let (version, count, size) = (env!("CARGO_PKG_VERSION"), files(header.files), Bytes(header.total_size));
+        let version = env!("CARGO_PKG_VERSION");
+        let count = header.files.map(|(count, size)| format!(": {}, {}", files(count), Bytes(size)));
+        let count = count.unwrap_or_default();
         let place = match self.runner {
             Kind::None => "by hand".to_owned(),
             runner => format!("on {runner}"),
         };
-        self.line(&format!("generic-packages {version}, {place}: {count}, {size}"));
-        self.line(&format!("  to {}, {user}", target.server));
-        self.line(&format!("  as package {}/{}, version {}", target.owner, target.package, target.version));
+        let (way, relation) = match header.command {
+            Command::Publish => ("to", "as"),
+            Command::Download => ("from", "of"),
+        };
+        self.line(&format!("generic-packages {version}, {place}{count}"));
+        self.line(&format!("  {way} {}, {user}", target.server));
+        self.line(&format!("  {relation} package {}/{}, version {}", target.owner, target.package, target.version));
     }
 
     fn warns(&self, warning: &str) {
@@ -236,15 +249,23 @@ impl<W: Write + Send> Reporter for Console<W> {
         if let Some(live) = &self.live {
             return live.progresses(progress);
         }
-        let Progress { name, sent, size, took } = progress;
+        let Progress { command, name, moved, size, took } = progress;
         // Some servers take their time with a large file that they have, and some have gone.
-        if sent == size {
-            return self.file("sending", *sent, Some(*took), format_args!("{name}: all sent, waiting for the answer"));
+        if *command == Command::Publish && *size == Some(*moved) {
+            return self.file("sending", *size, Some(*took), format_args!("{name}: all sent, waiting for the answer"));
         }
-        let percent = sent.saturating_mul(100).checked_div(*size).unwrap_or(100);
-        let rate = Rate::of(*sent, *took);
-        let left = rate.time_for(size - sent).map(|left| format!(", {} left", Span(left))).unwrap_or_default();
-        self.file("sending", *sent, Some(*took), format_args!("{name}: {percent} % of {}, {rate}{left}", Bytes(*size)));
+        let rate = Rate::of(*moved, *took);
+        let of_all = size.map_or_else(String::new, |size| {
+            let percent = moved.saturating_mul(100).checked_div(size).unwrap_or(100);
+            format!("{percent} % of {}, ", Bytes(size))
+        });
+        let left = size.and_then(|size| rate.time_for(size.saturating_sub(*moved)));
+        let left = left.map(|left| format!(", {} left", Span(left))).unwrap_or_default();
+        let word = match command {
+            Command::Publish => "sending",
+            Command::Download => "fetching",
+        };
+        self.file(word, Some(*moved), Some(*took), format_args!("{name}: {of_all}{rate}{left}"));
     }
 
     fn progress_interval(&self) -> Duration {
@@ -252,17 +273,21 @@ impl<W: Write + Send> Reporter for Console<W> {
     }
 
     fn file_unchanged(&self, name: &FileName, size: u64) {
-        self.file(Status::Unchanged.word(), size, None, name);
+        self.file(Status::Unchanged.word(), Some(size), None, name);
     }
 
-    fn upload_ends(&self, name: &FileName) {
+    fn transfer_ends(&self, name: &FileName) {
         if let Some(live) = &self.live {
             live.ends(name);
         }
     }
 
     fn file_sent(&self, name: &FileName, size: u64, took: Duration) {
-        self.file("sent", size, Some(took), name);
+        self.file("sent", Some(size), Some(took), name);
+    }
+
+    fn file_downloaded(&self, name: &FileName, size: u64, took: Duration) {
+        self.file(Status::Downloaded.word(), Some(size), Some(took), name);
     }
 
     fn request_ends(&self, exchange: &Exchange<'_>) {

@@ -1,4 +1,4 @@
-//! Progress on a terminal: a bar for each upload that goes on.
+//! Progress on a terminal: a bar for each transfer that goes on.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -9,7 +9,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use super::Progress;
 use crate::package::FileName;
 
-/// The bars of the uploads that go on.
+/// The bars of the transfers that go on.
 pub(super) struct Live {
     all: MultiProgress,
     bars: Mutex<HashMap<FileName, ProgressBar>>,
@@ -24,22 +24,22 @@ impl Live {
         Self { all, bars: Mutex::default() }
     }
 
-    /// Moves the bar of an upload, which is made where there is none yet.
+    /// Moves the bar of a transfer, which is made where there is none yet.
     pub(super) fn progresses(&self, progress: &Progress<'_>) {
         let mut bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner);
         let bar = bars.entry(progress.name.clone()).or_insert_with(|| {
             let style = ProgressStyle::with_template(
                 "  {bar:30} {percent:>3} %  {binary_bytes}/{binary_total_bytes}  {binary_bytes_per_sec}  {eta}  {msg}",
             );
-            let bar = self.all.add(ProgressBar::new(progress.size));
+            let bar = self.all.add(ProgressBar::new(progress.size.unwrap_or_default()));
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar.set_message(progress.name.to_string());
             bar
         });
-        bar.set_position(progress.sent);
+        bar.set_position(progress.moved);
     }
 
-    /// Takes the bar of an upload away.
+    /// Takes the bar of a transfer away.
     pub(super) fn ends(&self, name: &FileName) {
         let mut bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(bar) = bars.remove(name) {

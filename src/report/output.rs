@@ -8,21 +8,30 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::units::Bytes;
-use super::{Ending, Outcome, Status};
+use super::{Ending, Outcome, Status, VerifiedBy};
+use crate::command::Command;
 
-/// The names of the outputs, as `action.yml` declares them.
-pub const NAMES: &[&str] = &[
-    "files",
-    "urls",
-    "package-url",
-    "version",
-    "uploaded",
-    "replaced",
-    "unchanged",
-    "skipped",
-    "failed",
-    "total-size",
-];
+impl Command {
+    /// The names of the outputs, as the command's `action.yml` declares them.
+    #[must_use]
+    pub fn outputs(self) -> &'static [&'static str] {
+        match self {
+            Self::Publish => &[
+                "files",
+                "urls",
+                "package-url",
+                "version",
+                "uploaded",
+                "replaced",
+                "unchanged",
+                "skipped",
+                "failed",
+                "total-size",
+            ],
+            Self::Download => &["files", "version", "path", "downloaded", "unchanged", "total-size"],
+        }
+    }
+}
 
 /// An output that a later step takes into its environment breaks there at 128 KiB (Linux's limit on one variable).
 const LONGEST: usize = 100 * 1024;
@@ -37,10 +46,14 @@ pub(super) struct Outputs {
 #[derive(Serialize)]
 struct Row<'a> {
     name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<&'a str>,
     url: &'a str,
-    size: u64,
+    size: Option<u64>,
     sha256: Option<String>,
     status: Status,
+    #[serde(rename = "verified-by", skip_serializing_if = "Option::is_none")]
+    verified_by: Option<VerifiedBy>,
 }
 
 impl Outputs {
@@ -48,23 +61,27 @@ impl Outputs {
     pub(super) fn of(ending: &Ending) -> (Self, Vec<String>) {
         let outcomes = ending.outcomes();
         let count = |statuses: &[Status]| outcomes.iter().filter(|o| statuses.contains(&o.status)).count().to_string();
-        let published = || outcomes.iter().filter(|outcome| outcome.status.is_published());
-        let version = match ending {
-            Ending::Published(publication) => publication.target.version.as_str(),
-            Ending::Rejected(_) => "",
+        let in_place = || outcomes.iter().filter(|outcome| outcome.status.is_in_place());
+        let (version, folder) = match ending {
+            Ending::Ran(account) => (account.target.version.as_str(), account.folder.as_str()),
+            Ending::Rejected(..) => ("", ""),
         };
-        let values = vec![
-            ("files", rows(outcomes)),
-            ("urls", published().map(|outcome| outcome.url.as_str()).collect::<Vec<_>>().join("\n")),
-            ("package-url", ending.page().map(ToString::to_string).unwrap_or_default()),
-            ("version", version.to_owned()),
-            ("uploaded", count(&[Status::Uploaded])),
-            ("replaced", count(&[Status::Replaced])),
-            ("unchanged", count(&[Status::Unchanged])),
-            ("skipped", count(&[Status::Skipped])),
-            ("failed", count(&[Status::Failed, Status::Unknown, Status::NotAttempted])),
-            ("total-size", published().map(|outcome| outcome.size).sum::<u64>().to_string()),
-        ];
+        let value = |name: &'static str| match name {
+            "files" => rows(outcomes),
+            "urls" => in_place().map(|outcome| outcome.url.as_str()).collect::<Vec<_>>().join("\n"),
+            "package-url" => ending.page().map(ToString::to_string).unwrap_or_default(),
+            "version" => version.to_owned(),
+            "path" => folder.to_owned(),
+            "uploaded" => count(&[Status::Uploaded]),
+            "replaced" => count(&[Status::Replaced]),
+            "downloaded" => count(&[Status::Downloaded]),
+            "unchanged" => count(&[Status::Unchanged]),
+            "skipped" => count(&[Status::Skipped]),
+            "failed" => count(&[Status::Failed, Status::Unknown, Status::NotAttempted]),
+            "total-size" => in_place().filter_map(|outcome| outcome.size).sum::<u64>().to_string(),
+            other => unreachable!("no command has the output {other}"),
+        };
+        let values = ending.command().outputs().iter().map(|name| (*name, value(name))).collect();
         let mut outputs = Self { values };
         let warnings = outputs.leave_out_what_is_too_long();
         (outputs, warnings)
@@ -108,10 +125,12 @@ fn rows(outcomes: &[Outcome]) -> String {
         .map(|outcome| {
             let row = Row {
                 name: outcome.name.as_str(),
+                path: outcome.local.as_ref().map(|local| local.path.as_str()),
                 url: outcome.url.as_str(),
                 size: outcome.size,
                 sha256: outcome.sha256.map(|digest| digest.to_string()),
                 status: outcome.status,
+                verified_by: outcome.local.as_ref().map(|local| local.verified_by),
             };
             serde_json::to_string(&row).expect("text and numbers have a JSON form")
         })

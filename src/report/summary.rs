@@ -27,11 +27,11 @@ pub(super) fn markdown(ending: &Ending, redactor: &Redactor) -> String {
     let plain = |text: &str| plain(&redactor.redact(text));
     let code = |text: &str| code(&redactor.redact(text));
     let mut text = String::from("### Generic package");
-    if let Ending::Published(publication) = ending {
-        let target = &publication.target;
+    if let Ending::Ran(account) = ending {
+        let target = &account.target;
         let name = code(&format!("{}/{} {}", target.owner, target.package, target.version));
         // Writing to a String cannot fail, here and below.
-        let _ = match &publication.page {
+        let _ = match &account.page {
             Some(page) => write!(text, " [{name}](<{page}>)"),
             None => write!(text, " {name}"),
         };
@@ -46,7 +46,12 @@ fn table(text: &mut String, outcomes: &[Outcome], code: impl Fn(&str) -> String)
     if outcomes.is_empty() {
         return;
     }
-    text.push_str("| file | size | SHA-256 | status |\n|---|---:|---|---|\n");
+    let is_local = outcomes.iter().any(|outcome| outcome.local.is_some());
+    text.push_str(if is_local {
+        "| file | size | SHA-256 | verified by | status |\n|---|---:|---|---|---|\n"
+    } else {
+        "| file | size | SHA-256 | status |\n|---|---:|---|---|\n"
+    });
     for (count, outcome) in outcomes.iter().enumerate() {
         if text.len() > LONGEST_TABLE {
             let _ =
@@ -55,9 +60,12 @@ fn table(text: &mut String, outcomes: &[Outcome], code: impl Fn(&str) -> String)
         }
         let name = code(&outcome.name.to_string());
         let url = outcome.url.as_str().replace('|', "\\|");
-        let file = if outcome.status.is_published() { format!("[{name}](<{url}>)") } else { name };
+        let file = if outcome.status.is_in_place() { format!("[{name}](<{url}>)") } else { name };
         let sha256 = outcome.sha256.map(|digest| format!("`{digest}`")).unwrap_or_default();
-        let _ = writeln!(text, "| {file} | {} | {sha256} | {} |", Bytes(outcome.size), outcome.status.word());
+        let size = outcome.size.map(|size| Bytes(size).to_string()).unwrap_or_default();
+        let verified_by = outcome.local.as_ref().map(|local| format!("{} | ", local.verified_by.word()));
+        let verified_by = verified_by.unwrap_or_default();
+        let _ = writeln!(text, "| {file} | {size} | {sha256} | {verified_by}{} |", outcome.status.word());
     }
     text.push('\n');
 }

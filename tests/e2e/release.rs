@@ -270,8 +270,8 @@ impl Release {
         ask(["rm", &container]);
         let dockerfile = "FROM scratch\nCOPY generic-packages /\nENTRYPOINT [\"/generic-packages\"]\n";
         fs::write(context.join("Dockerfile"), dockerfile).expect("a file can be written");
-        let mut build = docker(["build", "--tag", &name, "--platform", &format!("linux/{arch}")]);
-        succeeds(build.args(["--label", &format!("org.opencontainers.image.revision={commit}")]).arg(&context));
+        let mut make = docker(["build", "--tag", &name, "--platform", &format!("linux/{arch}")]);
+        succeeds(make.args(["--label", &format!("org.opencontainers.image.revision={commit}")]).arg(&context));
         ask(["push", &name]);
     }
 

@@ -541,7 +541,7 @@ fn a_connection_that_went_stale_costs_no_retry() {
     let mut job = release(&registry);
     job.input("retries", "0");
     // Between the list and the first upload the server ends its connections, as after a time-out of its own.
-    let publication = job.publish_to(&Listener(|event| match event {
+    let publication = job.run_to(&Listener(|event| match event {
         Event::Unchanged => {
             registry.stop_listening();
             registry.listen_again();
@@ -561,7 +561,7 @@ fn a_server_that_is_not_there_is_waited_for() {
     let mut job = release(&registry);
     job.input("retries", "5");
     registry.stop_listening();
-    let publication = job.publish_to(&Listener(|event| match event {
+    let publication = job.run_to(&Listener(|event| match event {
         Event::Retry => registry.listen_again(),
         Event::Unchanged | Event::Progress { .. } => {}
     }));

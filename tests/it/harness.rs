@@ -13,11 +13,11 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use embedded_registry::{Action, Registry};
+use generic_packages::command::{self, Caller, Command as Task};
 use generic_packages::inputs::Inputs;
 use generic_packages::package::FileName;
-use generic_packages::publish::{Caller, publish};
 use generic_packages::registry::Limits;
-use generic_packages::report::{self, Console, Ending, Exchange, Header, Progress, Publication, Reporter, Retry};
+use generic_packages::report::{self, Account, Console, Ending, Exchange, Header, Progress, Reporter, Retry};
 use generic_packages::runner::{Environment, Runner};
 use generic_packages::stop::Stop;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -55,6 +55,7 @@ pub(crate) const AWKWARD_NAMES: [&str; 25] = [
 
 /// A step of a workflow of the repository alice/widget, run on the tag v1.0.0 by alice, with a good token.
 pub(crate) struct Job {
+    task: Task,
     folder: TempDir,
     variables: BTreeMap<OsString, OsString>,
     /// What may not be seen anywhere.
@@ -89,11 +90,36 @@ impl Job {
         job
     }
 
+    /// A step that downloads everything of the latest version into the folder `tools`.
+    pub(crate) fn downloading(registry: &Registry) -> Self {
+        let mut job = Self::new(registry);
+        job.downloads();
+        job
+    }
+
+    /// Makes it a step that downloads everything of the latest version into the folder `tools`.
+    pub(crate) fn downloads(&mut self) -> &mut Self {
+        self.task = Task::Download;
+        self.without("INPUT_FILES").input("path", "tools")
+    }
+
+    /// Makes it a step that publishes what is in `dist`.
+    pub(crate) fn publishes(&mut self) -> &mut Self {
+        self.task = Task::Publish;
+        self.without("INPUT_PATH").input("files", "dist/*")
+    }
+
+    /// What the step does.
+    pub(crate) fn task(&self) -> Task {
+        self.task
+    }
+
     /// The same, on a forge that is yet to be named, and without a token.
     pub(crate) fn on_no_forge() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         fs::create_dir(folder.path().join("workspace")).expect("a workspace");
-        let mut job = Self { folder, variables: BTreeMap::new(), secrets: Vec::new(), outputs_so_far: String::new() };
+        let (variables, secrets, outputs_so_far) = (BTreeMap::new(), Vec::new(), String::new());
+        let mut job = Self { task: Task::Publish, folder, variables, secrets, outputs_so_far };
         let workspace = job.workspace();
         let output = job.folder.path().join("output");
         let summary = job.folder.path().join("summary");
@@ -196,7 +222,11 @@ impl Job {
     /// The environment of the step, and nothing else.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_generic-packages"));
-        command.arg("publish").env_clear().envs(&self.variables).current_dir(self.workspace()).stdin(Stdio::null());
+        let word = match self.task {
+            Task::Publish => "publish",
+            Task::Download => "download",
+        };
+        command.arg(word).env_clear().envs(&self.variables).current_dir(self.workspace()).stdin(Stdio::null());
         command
     }
 
@@ -226,7 +256,7 @@ impl Job {
         self.make_runners_files();
         let environment = Environment::new(self.environment(), self.workspace());
         let runner = Runner::detect(&environment);
-        let reading = Inputs::read(&environment, &runner);
+        let reading = Inputs::read(self.task, &environment, &runner);
         let mut log = Vec::new();
         let console = Console::new(&mut log, &runner, None);
         console.opens(&reading);
@@ -241,8 +271,7 @@ impl Job {
         };
         let caller = Caller { reporter: &console, stop: Stop::default(), save: &drop };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let published = runtime.block_on(publish(&inputs, limits, &caller));
-        let ending = published.map_or_else(Ending::rejected, |publication| Ending::Published(publication.into()));
+        let ending = runtime.block_on(command::run(&inputs, limits, &caller));
         assert_eq!(report::hand_over(&ending, &runner, &reading.redactor), [""; 0]);
         console.closes(&ending);
         drop(console);
@@ -250,17 +279,20 @@ impl Job {
     }
 
     /// Runs the library, and tells all of it to that reporter.
-    pub(crate) fn publish_to(&self, reporter: &dyn Reporter) -> Publication {
-        self.publish_until(Stop::default(), reporter)
+    pub(crate) fn run_to(&self, reporter: &dyn Reporter) -> Account {
+        self.run_until(Stop::default(), reporter)
     }
 
     /// The same, until it is to end.
-    pub(crate) fn publish_until(&self, stop: Stop, reporter: &dyn Reporter) -> Publication {
+    pub(crate) fn run_until(&self, stop: Stop, reporter: &dyn Reporter) -> Account {
         let environment = Environment::new(self.environment(), self.workspace());
-        let inputs = Inputs::read(&environment, &Runner::detect(&environment)).inputs.expect("good inputs");
+        let inputs = Inputs::read(self.task, &environment, &Runner::detect(&environment)).inputs.expect("good inputs");
         let caller = Caller { reporter, stop, save: &drop };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(publish(&inputs, Limits::default(), &caller)).expect("nothing to put right")
+        match runtime.block_on(command::run(&inputs, Limits::default(), &caller)) {
+            Ending::Ran(account) => *account,
+            Ending::Rejected(..) => panic!("there is something to put right"),
+        }
     }
 
     fn make_runners_files(&self) {
@@ -307,14 +339,18 @@ impl Job {
         registry.forget_requests();
         let ran = self.run().exits_with(2).has_a_hint_for_each_error();
         assert_eq!(registry.requests(), [], "nothing is asked:\n{}", ran.log);
-        assert_eq!(ran.outputs["files"], "[]");
-        for name in ["uploaded", "replaced", "unchanged", "skipped", "failed", "total-size"] {
-            assert_eq!(ran.outputs[name], "0", "{name}");
+        for name in self.task.outputs() {
+            let nothing = match *name {
+                "files" => "[]",
+                "urls" | "package-url" | "version" | "path" => "",
+                _ => "0",
+            };
+            assert_eq!(ran.outputs[*name], nothing, "{name}");
         }
-        for name in ["urls", "package-url", "version"] {
-            assert_eq!(ran.outputs[name], "", "{name}");
-        }
-        ran.says("Nothing was sent")
+        ran.says(match self.task {
+            Task::Publish => "Nothing was sent",
+            Task::Download => "Nothing was downloaded",
+        })
     }
 
     /// Every form in which a secret could come out: as it is, percent-encoded, in base64 alone and behind a user name.
@@ -396,8 +432,8 @@ impl Ran {
 
 /// What a [`Listener`] hears.
 pub(crate) enum Event {
-    /// An upload goes on.
-    Progress { sent: u64, size: u64 },
+    /// A transfer goes on.
+    Progress { moved: u64, size: Option<u64> },
     /// A file is there already.
     Unchanged,
     /// Something is tried again.
@@ -417,14 +453,15 @@ impl<F: Fn(Event) + Sync> Reporter for Listener<F> {
     fn file_unchanged(&self, _: &FileName, _: u64) {
         (self.0)(Event::Unchanged);
     }
-    fn upload_ends(&self, _: &FileName) {}
+    fn transfer_ends(&self, _: &FileName) {}
     fn file_sent(&self, _: &FileName, _: u64, _: Duration) {}
+    fn file_downloaded(&self, _: &FileName, _: u64, _: Duration) {}
     fn request_ends(&self, _: &Exchange<'_>) {}
     fn progress_interval(&self) -> Duration {
         Duration::from_millis(1)
     }
     fn progresses(&self, progress: &Progress<'_>) {
-        (self.0)(Event::Progress { sent: progress.sent, size: progress.size });
+        (self.0)(Event::Progress { moved: progress.moved, size: progress.size });
     }
 }
 

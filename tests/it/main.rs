@@ -3,6 +3,7 @@
 //! The name of a test is what the program promises. Every run of the program is searched for the token, in every form
 //! in which it could come out (see [`harness::Job::run`]).
 
+mod downloading;
 mod faults;
 mod garbage;
 mod harness;
@@ -19,6 +20,7 @@ mod racing;
 mod refusals;
 mod replacing;
 mod reporting;
+mod rights;
 mod selecting;
 mod stopping;
 mod tls;

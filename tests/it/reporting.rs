@@ -4,6 +4,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
+use generic_packages::command::Command;
 use generic_packages::package::FileName;
 use generic_packages::report::{Console, Progress, Reporter};
 use generic_packages::runner::{Environment, Runner};
@@ -186,9 +187,9 @@ fn an_upload_that_takes_long_is_heard_of_while_it_runs() {
     registry.script(Fault::once(Match::put("/v1.0.0/a"), Point::BeforeStore, wait));
     let mut job = Job::new(&registry);
     job.file("dist/a", "1");
-    let publication = job.publish_to(&Listener(|event| {
-        if let Event::Progress { sent, size } = event {
-            assert!(sent <= size, "more was sent than there is");
+    let publication = job.run_to(&Listener(|event| {
+        if let Event::Progress { moved, size } = event {
+            assert!(Some(moved) <= size, "more was sent than there is");
             *heard.0.lock().expect("nobody panics") = true;
             heard.1.notify_all();
         }
@@ -203,7 +204,13 @@ fn progress_at(sent: u64) -> String {
     let mut log = Vec::new();
     let console = Console::new(&mut log, &Runner::detect(&environment), None);
     let name = FileName::parse("app.tar.gz").expect("a name");
-    console.progresses(&Progress { name: &name, sent, size: 120 << 20, took: Duration::from_secs(10) });
+    console.progresses(&Progress {
+        command: Command::Publish,
+        name: &name,
+        moved: sent,
+        size: Some(120 << 20),
+        took: Duration::from_secs(10),
+    });
     drop(console);
     String::from_utf8(log).expect("UTF-8")
 }

@@ -28,7 +28,7 @@ fn stopped(job: &Job, moment: &Receiver<()>, signal: Signal) -> Ran {
     })
 }
 
-fn send(child: &Child, signal: Signal) {
+pub(crate) fn send(child: &Child, signal: Signal) {
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a process");
     kill_process(pid, signal).expect("it still runs");
 }
@@ -115,7 +115,7 @@ fn the_last_look_after_a_signal_keeps_no_pause() {
         stop::Signal::Terminate
     };
     let stop = Stop::when(signal, std::future::pending());
-    let publication = job.publish_until(
+    let publication = job.run_until(
         stop,
         &Listener(|event| {
             if matches!(event, Event::Retry) {

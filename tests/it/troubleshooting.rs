@@ -2,15 +2,17 @@
 //!
 //! Each case is a heading of that page; what the program prints in that case is the block below it.
 
+mod downloading;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use embedded_registry::{Action, Answer, Fault, Match, Options, Persona, Point, Registry};
+use generic_packages::command::{self, Caller, Command};
 use generic_packages::inputs::Inputs;
-use generic_packages::publish::{Caller, publish};
 use generic_packages::registry::Limits;
-use generic_packages::report::{Console, Ending};
+use generic_packages::report::Console;
 use generic_packages::runner::{Environment, Runner};
 use generic_packages::stop::Stop;
 use rcgen::CertificateParams;
@@ -199,12 +201,10 @@ fn silent_server() -> String {
     let runner = Runner::detect(&environment);
     let mut log = Vec::new();
     let console = Console::new(&mut log, &runner, None);
-    let inputs = Inputs::read(&environment, &runner).inputs.expect("good inputs");
+    let inputs = Inputs::read(Command::Publish, &environment, &runner).inputs.expect("good inputs");
     let caller = Caller { reporter: &console, stop: Stop::default(), save: &drop };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let publication =
-        runtime.block_on(publish(&inputs, Limits::default(), &caller)).expect("nothing to put right before");
-    console.closes(&Ending::Published(publication.into()));
+    console.closes(&runtime.block_on(command::run(&inputs, Limits::default(), &caller)));
     drop(console);
     blocks(&String::from_utf8(log).expect("UTF-8"), &registry.url())
 }
@@ -452,7 +452,7 @@ fn page() -> BTreeMap<String, String> {
 fn the_page_has_each_kind_of_error_as_it_is_printed() {
     let mut page = page();
     let mut wrong = Vec::new();
-    for (heading, case) in CASES {
+    for (heading, case) in CASES.iter().chain(downloading::CASES) {
         let printed = case();
         if page.remove(*heading).as_ref() != Some(&printed) {
             wrong.push(format!("### {heading}\n\n```text\n{printed}\n```\n"));

@@ -3,16 +3,16 @@
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
-use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 
 use embedded_registry::{Persona, Registry};
 
 use super::{job_with, publishes, refuses};
-use crate::harness::{Job, Ran, says_that_it_is_not_tested};
+use crate::harness::{Job, says_that_it_is_not_tested};
+use crate::rights::run_without_rights;
 
 /// Makes a FIFO, or with `mknod` a device; `false` where the system does not let us.
 fn make(command: &str, path: &Path, arguments: &[&str]) -> bool {
@@ -259,37 +259,6 @@ fn nothing_is_said_twice_of_a_file() {
     let ran = refuses(&mut job, &registry, "dist/b", "is a link to nothing");
     // Once for people, and once for the annotation.
     assert_eq!(ran.log.matches("is a link to nothing").count(), 2, "{}", ran.log);
-}
-
-/// Runs a job with the rights of a user who is not root, as whom nothing is unreadable; `None` where that is not
-/// possible.
-fn run_without_rights(job: &Job, registry: &Registry) -> Option<Ran> {
-    const NOBODY: u32 = 65_534;
-    registry.forget_requests();
-    let mut command = job.command();
-    if fs::metadata("/proc/self").expect("this process").uid() == 0 {
-        // The program itself may lie where only root gets at it. A copy that this process wrote could be held open by
-        // what other tests start just then, and not be run.
-        let program = job.outside("program");
-        let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_generic-packages")).arg(&program).status();
-        assert!(copied.is_ok_and(|status| status.success()), "the program can be copied");
-        // What a runner makes for a step has to be that user's.
-        for file in ["output", "summary"] {
-            fs::write(job.outside(file), "").expect("a file can be written");
-        }
-        for path in ["", "output", "summary"] {
-            chown(job.outside(path), Some(NOBODY), Some(NOBODY)).expect("root may change owners");
-        }
-        if Command::new(&program).arg("--version").uid(NOBODY).gid(NOBODY).output().is_err() {
-            says_that_it_is_not_tested("what a user other than root may read: this system lets us be no other");
-            return None;
-        }
-        let mut other = Command::new(program);
-        other.args(command.get_args()).env_clear().current_dir(job.workspace());
-        other.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?)))).uid(NOBODY).gid(NOBODY);
-        command = other;
-    }
-    Some(job.run_as(command))
 }
 
 fn set_mode(path: &Path, mode: u32) {

@@ -41,6 +41,8 @@ pub enum Action {
     StopListening(Duration),
     /// Other bytes are stored than were sent, behind a good answer: a broken store. The point does not matter.
     StoreOtherBytes,
+    /// Other bytes of a file are sent than are stored: a broken way. The point does not matter.
+    SendOtherBytes,
     /// A GET or a HEAD is answered as before so many of the latest changes, as by a replica that is behind. A change is
     /// a file stored, a file deleted, or a version or package deleted with all its files; who is who, and what is
     /// linked to what, is as it is now. The point does not matter.
@@ -88,7 +90,7 @@ impl Action {
 
     /// Whether it acts wherever it has to, in place of at its point.
     pub(crate) fn is_about_the_whole(&self) -> bool {
-        matches!(self, Self::StoreOtherBytes | Self::Lag(_) | Self::Alter(_))
+        matches!(self, Self::StoreOtherBytes | Self::SendOtherBytes | Self::Lag(_) | Self::Alter(_))
     }
 }
 
@@ -106,6 +108,7 @@ impl fmt::Debug for Action {
             }
             Self::StopListening(time) => formatter.debug_tuple("StopListening").field(time).finish(),
             Self::StoreOtherBytes => formatter.write_str("StoreOtherBytes"),
+            Self::SendOtherBytes => formatter.write_str("SendOtherBytes"),
             Self::Lag(changes) => formatter.debug_tuple("Lag").field(changes).finish(),
             Self::Alter(alter) => formatter.debug_tuple("Alter").field(alter).finish(),
             Self::Then(_) => formatter.write_str("Then(..)"),

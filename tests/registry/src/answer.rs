@@ -94,12 +94,14 @@ pub(crate) struct Reply {
     pub(crate) body: Body,
     /// Sent in chunks when it is long, as Go does with a body whose length it was not told.
     may_be_chunked: bool,
+    /// Whether the first byte of a file is another one on its way out.
+    pub(crate) is_spoiled: bool,
 }
 
 impl From<Answer> for Reply {
     fn from(answer: Answer) -> Self {
         let Answer { status, headers, body } = answer;
-        Self { status, headers, body: Body::Bytes(body), may_be_chunked: false }
+        Self { status, headers, body: Body::Bytes(body), may_be_chunked: false, is_spoiled: false }
     }
 }
 
@@ -161,6 +163,12 @@ impl Reply {
         let before = bytes.clone();
         alter.apply(bytes);
         *bytes != before
+    }
+
+    /// Changes the first byte of a file; false if it has none.
+    pub(crate) fn spoil(&mut self) -> bool {
+        self.is_spoiled = matches!(&self.body, Body::File(_, range) if !range.is_empty());
+        self.is_spoiled
     }
 
     /// Whether it says that the connection ends with it.

@@ -16,6 +16,8 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// How many bytes of the body were read.
     pub body_bytes: u64,
+    /// How many bytes of a file were sent, or of another answer that was sent in pieces.
+    pub answer_bytes: u64,
     /// The status of the answer; none if there was no whole answer, or not yet.
     pub status: Option<u16>,
     /// When the head had been read, as a number that grows with every event.
@@ -75,6 +77,7 @@ impl Log {
             target: head.target.clone(),
             headers: head.headers.clone(),
             body_bytes: 0,
+            answer_bytes: 0,
             status: None,
             started,
             finished: None,
@@ -84,6 +87,10 @@ impl Log {
 
     pub(crate) fn read(&self, started: u64, bytes: u64) {
         self.change(started, |request, _| request.body_bytes += bytes);
+    }
+
+    pub(crate) fn sends(&self, started: u64, bytes: u64) {
+        self.change(started, |request, _| request.answer_bytes += bytes);
     }
 
     pub(crate) fn finish(&self, started: u64, status: Option<u16>) {

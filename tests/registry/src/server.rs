@@ -1,6 +1,6 @@
 //! What connections and requests go through.
 
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io::{self, Cursor, Read as _, Seek as _, SeekFrom};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -112,7 +112,7 @@ async fn act(shared: &Arc<Shared>, connection: &mut Connection, action: Action) 
             });
         }
         Action::Then(hook) => tokio::task::block_in_place(|| hook(&shared.world)),
-        Action::StoreOtherBytes | Action::Lag(_) | Action::Alter(_) => {}
+        Action::StoreOtherBytes | Action::SendOtherBytes | Action::Lag(_) | Action::Alter(_) => {}
     }
     Ok(())
 }
@@ -169,7 +169,11 @@ impl<'a> Exchange<'a> {
             Err(Stop::Answer(answer)) => (Reply::from(answer), true),
             Err(Stop::End(end)) => return end,
         };
-        self.apply(|action| matches!(action, Action::Alter(alter) if reply.alter(alter)));
+        self.apply(|action| match action {
+            Action::Alter(alter) => reply.alter(alter),
+            Action::SendOtherBytes => reply.spoil(),
+            _ => false,
+        });
         match self.send(reply, scripted).await {
             Ok(end) | Err(Stop::End(end)) => end,
             Err(Stop::Answer(_)) => End::Close,
@@ -354,7 +358,12 @@ impl<'a> Exchange<'a> {
                 if has_body {
                     let mut file = std::fs::File::open(blob.path())?;
                     file.seek(SeekFrom::Start(range.start))?;
-                    self.send_pieces(file, range.end - range.start, false, reply.status).await?;
+                    let mut first = [0];
+                    if reply.is_spoiled {
+                        file.read_exact(&mut first)?;
+                    }
+                    let other = Cursor::new([!first[0]]).take(reply.is_spoiled.into());
+                    self.send_pieces(other.chain(file), range.end - range.start, false, reply.status).await?;
                 } else {
                     self.shared.log.finish(self.id, Some(reply.status));
                 }
@@ -392,6 +401,7 @@ impl<'a> Exchange<'a> {
             let mut piece = Vec::new();
             bytes.by_ref().take(limit).read_to_end(&mut piece)?;
             sent += piece.len() as u64;
+            self.shared.log.sends(self.id, piece.len() as u64);
             let is_last = sent >= length;
             let cut_at_end = self.faults.iter().any(|pending| pending.at == Point::AnswerByte(length));
             if is_last && !cut_at_end {

@@ -305,3 +305,14 @@ fn faults_are_data_that_can_be_read_when_they_are_printed() {
         assert_eq!(format!("{action:?}"), printed);
     }
 }
+
+#[test]
+fn a_file_whose_bytes_are_changed_on_the_way_is_stored_as_it_was() {
+    let registry = scripted(Match::get("a.txt"), Point::Head, Action::SendOtherBytes);
+    registry.seed("alice", "tool", "1.0", "a.txt", b"hello\n");
+    let got = ask(&registry, Ask::new("GET", FILE).header("Range", "bytes=1-"));
+    assert_eq!((got.status, got.body), (206, b"\x9allo\n".to_vec()));
+    assert_eq!(ask(&registry, Ask::new("GET", FILE)).body, b"hello\n");
+    assert_eq!(registry.requests().iter().map(|request| request.answer_bytes).collect::<Vec<_>>(), [5, 6]);
+    assert_eq!(registry.acted().len(), 1);
+}

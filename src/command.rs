@@ -1,0 +1,54 @@
+//! The commands of the program: what they share, and where they part.
+
+use crate::download::download;
+use crate::inputs::{Inputs, Task};
+use crate::publish::publish;
+use crate::registry::Limits;
+use crate::report::{Account, Ending, Reporter};
+use crate::stop::Stop;
+
+/// What the program is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Files of the workspace go to the registry.
+    Publish,
+    /// Files of the registry come into the workspace.
+    Download,
+}
+
+impl Command {
+    /// The command of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "publish" => Some(Self::Publish),
+            "download" => Some(Self::Download),
+            _ => None,
+        }
+    }
+}
+
+/// Who lets a command run, and wants to hear of it.
+pub struct Caller<'a> {
+    /// Hears of the run as it goes on.
+    pub reporter: &'a dyn Reporter,
+    /// Knows whether the run is to end before its end.
+    pub stop: Stop,
+    /// Puts down what is so far, in case that nothing else ever is.
+    pub save: &'a dyn Fn(Account),
+}
+
+/// Does what the inputs say. Their time-out and retries take the place of those in `limits`.
+pub async fn run(inputs: &Inputs, limits: Limits, caller: &Caller<'_>) -> Ending {
+    let limits = Limits { silence: inputs.timeout, retries: inputs.retries, ..limits };
+    match &inputs.task {
+        Task::Publish(task) => match publish(inputs, task, limits, caller).await {
+            Ok(account) => account.into(),
+            Err(problems) => Ending::rejected(Command::Publish, problems),
+        },
+        Task::Download(task) => match download(inputs, task, limits, caller).await {
+            Ok(account) => account.into(),
+            Err(problem) => Ending::rejected(Command::Download, vec![problem]),
+        },
+    }
+}

@@ -1,0 +1,272 @@
+//! Why a download fails.
+
+use std::sync::Arc;
+
+use crate::advice::Advise;
+use crate::checksum::Sha256;
+use crate::files::{BadLine, FileError, PlaceError};
+use crate::package::{BadName, FileName, Target};
+use crate::registry::RegistryError;
+use crate::report::VerifiedBy;
+use crate::report::units::Bytes;
+use crate::stop::Stopped;
+use crate::untrusted::Untrusted;
+
+/// What failed in a run that came as far as its first request.
+#[derive(Debug, thiserror::Error)]
+pub enum DownloadError {
+    /// The registry, or the way there.
+    #[error(transparent)]
+    Registry(Box<RegistryError>),
+    /// A file cannot be put into its place.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// A file that is there already cannot be read again.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Somebody asked the run to end.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+    /// The owner has no such package.
+    #[error("there is no package {}/{} on {}", .target.owner, .target.package, .target.server)]
+    NoPackage {
+        /// What was asked for.
+        target: Box<Target>,
+        /// Packages with names like it.
+        near: Near,
+    },
+    /// The package has no such version.
+    #[error("there is no version {} of package {}/{}", .target.version, .target.owner, .target.package)]
+    NoVersion {
+        /// What was asked for.
+        target: Box<Target>,
+        /// Versions with names like it.
+        near: Near,
+    },
+    /// A line that stands for none of the version's files.
+    #[error("no file of version {version} matches `{line}`", version = .target.version)]
+    NoFile {
+        /// What was asked for.
+        target: Box<Target>,
+        /// The line as it was typed.
+        line: Untrusted,
+        /// Files with names like it.
+        near: Near,
+    },
+    /// Lines that take away all that the others stand for.
+    #[error("the lines that begin with `!` take away every file")]
+    AllTakenAway,
+    /// A line that is no pattern, and no file's name.
+    #[error("`{line}` is the name of no file, and {bad}")]
+    BadLine {
+        /// The line as it was typed.
+        line: Untrusted,
+        /// What is wrong with it.
+        bad: BadLine,
+    },
+    /// A line that only a list could tell the files of.
+    #[error("which files `{line}` stands for is not known: the registry does not list its files to visitors")]
+    Wildcard {
+        /// The line as it was typed.
+        line: Untrusted,
+        /// What the registry said to that.
+        #[source]
+        cause: Arc<RegistryError>,
+    },
+    /// A name that would lead elsewhere, or that no file should have.
+    #[error("a file on the registry is called `{name}`, and is not downloaded: {why}")]
+    Hostile {
+        /// The name.
+        name: Untrusted,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A name that was typed and that no file can have.
+    #[error("no file can be called that: the {0}")]
+    BadName(BadName),
+    /// Names that the registry takes for one.
+    #[error("`{0}` and `{1}` are one file on the registry, which does not regard case, and would be two here")]
+    SameName(FileName, FileName),
+    /// A name with the token in it.
+    #[error("a file's name contains the token or another secret, which everybody would see")]
+    Secret,
+    /// The file of checksums is not there.
+    #[error("version {} has no file `{name}` to verify against", .target.version)]
+    NoChecksums {
+        /// What was asked for.
+        target: Box<Target>,
+        /// Its name.
+        name: FileName,
+        /// Files with names like it.
+        near: Near,
+    },
+    /// The file of checksums is none.
+    #[error("`{name}` cannot be used to verify: {why}")]
+    BadChecksums {
+        /// Its name.
+        name: FileName,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The file of checksums names another hash than the registry, or none.
+    #[error("`{name}` is not what `{checksums}` says: {}", match .listed {
+        Some((theirs, named)) => format!("SHA-256 {theirs} on the registry, {named} there"),
+        None => "it is not in there".to_owned(),
+    })]
+    NotAsNamed {
+        /// The file.
+        name: FileName,
+        /// The file of checksums.
+        checksums: FileName,
+        /// The registry's hash and the one that is named.
+        listed: Option<(Sha256, Sha256)>,
+    },
+    /// Other bytes came than were promised.
+    #[error("`{name}` did not come as it should, also when it was fetched again: {}", in_words(.expected, .came))]
+    Differs {
+        /// The file.
+        name: FileName,
+        /// What it should be.
+        expected: Box<Expected>,
+        /// What came: its length in bytes, and its hash where all of it came.
+        came: (u64, Option<Sha256>),
+    },
+}
+
+impl From<RegistryError> for DownloadError {
+    fn from(error: RegistryError) -> Self {
+        Self::Registry(error.into())
+    }
+}
+
+/// What is known of a file before it comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// Its length in bytes.
+    pub size: Option<u64>,
+    /// Its hash.
+    pub sha256: Option<Sha256>,
+    /// Whose word that is.
+    pub by: VerifiedBy,
+}
+
+fn in_words(expected: &Expected, (size, sha256): &(u64, Option<Sha256>)) -> String {
+    let theirs = match expected.by {
+        VerifiedBy::Checksums => "by the file of checksums",
+        VerifiedBy::Registry | VerifiedBy::None => "by the registry's word",
+    };
+    match (expected.size, expected.sha256, sha256) {
+        (Some(wanted), _, _) if wanted != *size => {
+            format!("{} {theirs}, {} came", Bytes::exact(wanted), Bytes::exact(*size))
+        }
+        (_, Some(wanted), Some(sha256)) => format!("SHA-256 {wanted} {theirs}, {sha256} came"),
+        _ => format!("{} came", Bytes::exact(*size)),
+    }
+}
+
+/// What there is in place of something that is missing. The texts have been made harmless.
+#[derive(Debug, Default)]
+pub struct Near {
+    /// What comes closest, first.
+    names: Vec<Untrusted>,
+    /// How many there are.
+    of: usize,
+}
+
+impl Near {
+    /// A few of those names that look most like that one.
+    pub(super) fn of(name: &str, all: &[&str]) -> Self {
+        const SHOWN: usize = 4;
+        let closest = crate::nearest::closest(name, all.iter().copied(), SHOWN);
+        Self { names: closest.into_iter().map(Untrusted::new).collect(), of: all.len() }
+    }
+
+    fn in_words(&self) -> Option<String> {
+        let names: Vec<String> = self.names.iter().map(|name| format!("`{name}`")).collect();
+        match self.of - self.names.len() {
+            _ if names.is_empty() => None,
+            0 => Some(names.join(", ")),
+            more => Some(format!("{} and {more} more", names.join(", "))),
+        }
+    }
+}
+
+impl DownloadError {
+    /// Whether both tell of one cause, if of several files, and every file would meet it.
+    pub(super) fn says_the_same_of_every_file_as(&self, other: &Self) -> bool {
+        matches!((self, other), (Self::Registry(one), Self::Registry(other)) if one.says_the_same_of_every_file_as(other))
+    }
+
+    /// Whether every other file of this run would meet the same.
+    pub(super) fn meets_every_file(&self) -> bool {
+        matches!(self, Self::Registry(error) if error.meets_every_file())
+    }
+}
+
+impl Advise for DownloadError {
+    fn advice(&self) -> Option<String> {
+        let there = |near: &Near, check: &str, none: String| match near.in_words() {
+            Some(names) => format!("{check}: there is {names}"),
+            None => none,
+        };
+        Some(match self {
+            Self::Registry(error) => return error.advice(),
+            Self::Place(error) => return error.advice(),
+            Self::File(error) => return error.advice(),
+            Self::Stopped(stopped) => return stopped.advice(),
+            Self::NoPackage { target, near } => {
+                let none = format!(
+                    "Check `owner` and `repo`: {} has no generic package, or none that may be seen here",
+                    target.owner
+                );
+                there(near, "Check `repo`", none)
+            }
+            Self::NoVersion { target, near } => {
+                let none = format!("Check `version`, and `repo`: {} may have no such package", target.owner);
+                there(near, "Check `version`", none)
+            }
+            Self::NoFile { near, .. } => {
+                there(near, "Check `files`", "Check `files`: the version has no files".to_owned())
+            }
+            Self::NoChecksums { near, .. } => {
+                there(near, "Check `checksums`", "Check `checksums`: the version has no files".to_owned())
+            }
+            Self::AllTakenAway => "Take one of these lines out".to_owned(),
+            Self::BadLine { bad, .. } => return bad.advice(),
+            Self::Wildcard { .. } => "Give a `token` with the scope read:package, from a secret, or name the files without \
+                                      wildcards"
+                .to_owned(),
+            Self::Hostile { .. } => "Have the file taken off the registry, and find out who published it; a line `!name` \
+                                     in `files` leaves it out"
+                .to_owned(),
+            Self::BadName(_) => "Correct the name in `files`".to_owned(),
+            Self::SameName(..) => "Leave one of the lines out".to_owned(),
+            Self::Secret => "Have the file taken off the registry, and make a new token".to_owned(),
+            Self::BadChecksums { .. } => "Name a file in `checksums` that `sha256sum -c` could read, with a line for each \
+                                          file: 64 hexadecimal digits, two blanks, the name"
+                .to_owned(),
+            Self::NotAsNamed { listed: None, .. } => "Have the file of checksums made again for all files of the version, \
+                                                      or give a `token`, so that the registry's own list can verify"
+                .to_owned(),
+            Self::NotAsNamed { listed: Some(_), .. } => "Find out who changed which of the two; the file was not \
+                                                         downloaded"
+                .to_owned(),
+            Self::Differs { expected, .. } if expected.by == VerifiedBy::Checksums => {
+                "Find out who changed the file or the file of checksums, and whether the forge's storage is sound; what \
+                 was here before is as it was"
+                    .to_owned()
+            }
+            Self::Differs { .. } => "Run the step again, since another job may be replacing the file; if it stays so, look \
+                                     at what stands in front of the forge, and at its storage; what was here before is as \
+                                     it was"
+                .to_owned(),
+        })
+    }
+
+    fn brief(&self) -> String {
+        match self {
+            Self::Registry(error) => error.brief(),
+            other => other.to_string(),
+        }
+    }
+}

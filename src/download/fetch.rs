@@ -1,0 +1,204 @@
+//! One file: from the registry to its place.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use reqwest::header::HeaderValue;
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::{Instant, timeout};
+
+use super::error::DownloadError;
+use super::select::Item;
+use crate::checksum::Sha256;
+use crate::command::Command;
+use crate::files::{Folder, PlaceError, PlaceFault, Writing};
+use crate::registry::{Moved, Part, Registry, RegistryError};
+use crate::report::units;
+use crate::report::{Progress, Reporter, with_progress};
+
+/// How many chunks wait to be written.
+const AHEAD: usize = 2;
+
+/// Fetches files.
+#[derive(Clone, Copy)]
+pub(super) struct Fetcher<'a> {
+    pub(super) registry: &'a Registry<'a>,
+    pub(super) reporter: &'a dyn Reporter,
+    pub(super) folder: &'a Arc<Folder>,
+}
+
+/// A file that is in its place: its length in bytes and its hash.
+pub(super) type Fetched = (u64, Sha256);
+
+/// What there is of a file between two tries. While it is written it is with the thread that does that.
+struct State {
+    writing: Option<Writing>,
+    /// When the file was changed that it is of.
+    modified: Option<HeaderValue>,
+}
+
+/// How a try ended that met no fault of the way.
+enum Came {
+    Whole,
+    /// The server has a file of another length.
+    OfLength(u64),
+    /// The disk is at fault.
+    NotWritten(PlaceError),
+}
+
+impl Fetcher<'_> {
+    /// Brings a file into its place.
+    pub(super) async fn fetch(self, item: &Item) -> Result<Fetched, DownloadError> {
+        let begun = Instant::now();
+        let moved = Moved::default();
+        let progress = |took| Progress {
+            command: Command::Download,
+            name: &item.name,
+            moved: moved.bytes(),
+            size: item.expected.size,
+            took,
+        };
+        let result = with_progress(self.reporter, progress, self.bring(item, &moved)).await;
+        self.reporter.transfer_ends(&item.name);
+        let (size, sha256) = result?;
+        self.reporter.file_downloaded(&item.name, size, begun.elapsed());
+        Ok((size, sha256))
+    }
+
+    async fn bring(self, item: &Item, moved: &Moved) -> Result<Fetched, DownloadError> {
+        let (unfinished, mut writing) = self.folder.begin(&item.name)?;
+        writing.expect(item.expected.size);
+        writing = self.take_up(item, writing).await?;
+        let mut state = State { writing: Some(writing), modified: None };
+        for is_last in [false, true] {
+            let came = self
+                .registry
+                .persist_while(|| moved.last_moved(), async || self.receive(item, &mut state, moved).await)
+                .await?;
+            let mut writing = state.writing.take().expect("the thread that wrote it has ended");
+            let came = match came {
+                Came::NotWritten(error) => return Err(error.into()),
+                Came::OfLength(length) => (length, None),
+                Came::Whole => (writing.length(), Some(writing.sha256())),
+            };
+            let (wanted, is_executable) = (item.expected, item.is_executable);
+            if let (length, Some(sha256)) = came
+                && wanted.size.is_none_or(|size| size == length)
+                && wanted.sha256.is_none_or(|wanted| wanted == sha256)
+            {
+                on_disk(move || writing.settle(is_executable)).await?;
+                unfinished.finish()?;
+                let folder = Arc::clone(self.folder);
+                on_disk(move || folder.settle()).await?;
+                return Ok((length, sha256));
+            }
+            if is_last {
+                return Err(DownloadError::Differs { name: item.name.clone(), expected: wanted.into(), came });
+            }
+            self.reporter.notes(&format!("`{}` did not come as it should: once more from the start", item.name));
+            state.writing = Some(on_disk(move || writing.start_again().map(|()| writing)).await?);
+            state.modified = None;
+        }
+        unreachable!("the last time ends it")
+    }
+
+    /// Goes on with what an earlier run has left, where a hash tells in the end whether that was right.
+    async fn take_up(self, item: &Item, mut writing: Writing) -> Result<Writing, DownloadError> {
+        let found = writing.found();
+        let fits = item.expected.size.is_none_or(|size| found <= size);
+        if found > 0 && fits && item.expected.sha256.is_some() {
+            let size = units::Bytes(found);
+            self.reporter.notes(&format!("going on with `{}`, of which an earlier run has left {size}", item.name));
+            return Ok(on_disk(move || writing.keep().map(|()| writing)).await?);
+        }
+        Ok(on_disk(move || writing.start_again().map(|()| writing)).await?)
+    }
+
+    /// Receives a file once, or what is missing of it.
+    async fn receive(self, item: &Item, state: &mut State, moved: &Moved) -> Result<Came, RegistryError> {
+        let mut writing = state.writing.take().expect("the thread that wrote it has ended");
+        let length = writing.length();
+        // An earlier run may have left all of it.
+        if length > 0 && item.expected.size == Some(length) {
+            state.writing = Some(writing);
+            return Ok(Came::Whole);
+        }
+        // Without its date, and without a hash, nothing would tell that the file has changed.
+        let may_go_on = state.modified.is_some() || item.expected.sha256.is_some();
+        let part = Some(Part { length, modified: state.modified.clone() }).filter(|_| may_go_on);
+        let mut incoming = match self.registry.fetch(&item.name, part.as_ref(), item.expected.size).await {
+            Ok(incoming) => incoming,
+            Err(error) => {
+                state.writing = Some(writing);
+                return Err(error);
+            }
+        };
+        state.modified.clone_from(&incoming.modified);
+        moved.starts_at(incoming.start);
+        if incoming.start != length
+            && let Err(error) = writing.start_again()
+        {
+            state.writing = Some(writing);
+            return Ok(Came::NotWritten(error));
+        }
+        let promised = incoming.size.or(item.expected.size);
+        if let (Some(wanted), Some(size)) = (item.expected.size, incoming.size)
+            && wanted != size
+        {
+            state.writing = Some(writing);
+            return Ok(Came::OfLength(size));
+        }
+        writing.expect(promised);
+        let (chunks, thread) = begin_to_write(writing);
+        let received = loop {
+            match incoming.next(moved).await {
+                Ok(Some(chunk)) => match timeout(self.registry.silence(), chunks.send(chunk)).await {
+                    Ok(Ok(())) => {}
+                    // The thread has met an error, and tells it.
+                    Ok(Err(_)) => break Ok(()),
+                    Err(_) => return Ok(Came::NotWritten(self.stalled(item))),
+                },
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        drop(chunks);
+        let Ok(written) = timeout(self.registry.silence(), thread).await else {
+            return Ok(Came::NotWritten(self.stalled(item)));
+        };
+        let (writing, written) = written.expect("the thread does not panic");
+        state.writing = Some(writing);
+        match (written, received) {
+            (Err(error), _) => Ok(Came::NotWritten(error)),
+            (Ok(()), received) => received.map(|()| Came::Whole),
+        }
+    }
+
+    fn stalled(self, item: &Item) -> PlaceError {
+        let path = self.folder.place().path_of(&item.name);
+        PlaceError { path, fault: PlaceFault::Stalled(self.registry.silence()) }
+    }
+}
+
+/// A thread that writes, and what it comes to.
+type Writer = JoinHandle<(Writing, Result<(), PlaceError>)>;
+
+/// Writes chunks as they come, and hashes them, on a thread of its own.
+fn begin_to_write(mut writing: Writing) -> (mpsc::Sender<Bytes>, Writer) {
+    let (sender, mut chunks) = mpsc::channel::<Bytes>(AHEAD);
+    let thread = spawn_blocking(move || {
+        while let Some(chunk) = chunks.blocking_recv() {
+            if let Err(error) = writing.write(&chunk) {
+                return (writing, Err(error));
+            }
+        }
+        (writing, Ok(()))
+    });
+    (sender, thread)
+}
+
+/// Does something that may wait for the disk, on a thread of its own.
+async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    spawn_blocking(work).await.expect("the thread does not panic")
+}

@@ -1,0 +1,368 @@
+//! The use case: version -> what it has -> which files -> what is here already -> downloads.
+
+mod error;
+mod fetch;
+mod select;
+mod version;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::{self, FuturesUnordered};
+
+pub use self::error::{DownloadError, Expected, Near};
+use self::fetch::Fetcher;
+use self::select::{Checksums, Item};
+use crate::advice::Problem;
+use crate::checksum;
+use crate::command::{Caller, Command};
+use crate::files::{Folder, Found, IfNoneFound, Line, Place};
+use crate::inputs::Inputs;
+use crate::listing::Listing;
+use crate::package::{FileName, Version};
+use crate::registry::{Cause, Limits, Moved, Registry, RegistryError, SetupError};
+use crate::report::units::{self, Bytes};
+use crate::report::{Account, Header, Local, Outcome, Status, VerifiedBy};
+use crate::stop::{Signal, Stopped};
+use crate::untrusted::Untrusted;
+
+/// The largest file of checksums, in bytes: room for ten thousand lines.
+const LONGEST_CHECKSUMS: usize = 1024 * 1024;
+
+/// Which files are wanted, and what is to become of them. The version is that of the target; `latest` stands for a version
+/// of that name where there is one, else for the highest release by semantic versioning, else for the newest.
+#[derive(Debug)]
+pub struct Wanted {
+    /// Patterns on names on the registry, in the order in which they were given.
+    pub files: Vec<Line>,
+    /// What to do when a line finds no file.
+    pub if_none_found: IfNoneFound,
+    /// Patterns on the names of files that are to be executable.
+    pub executable: Vec<Line>,
+    /// The version's file of checksums.
+    pub checksums: Option<FileName>,
+    /// The folder that they go to.
+    pub place: Place,
+}
+
+/// What is known of the files of the version.
+pub(crate) enum Source {
+    /// The registry's list.
+    Listed(Listing),
+    /// Nothing: the registry shows its list to no visitor, and this is what it said.
+    Unlisted(Arc<RegistryError>),
+}
+
+/// Downloads files. An error means that nothing was asked.
+pub async fn download(
+    inputs: &Inputs,
+    wanted: &Wanted,
+    limits: Limits,
+    caller: &Caller<'_>,
+) -> Result<Account, SetupError> {
+    let registry = Registry::new(inputs, limits, caller.reporter)?;
+    let (command, target, username) = (Command::Download, &inputs.target, inputs.username());
+    caller.reporter.begins(&Header { command, target, username, files: None });
+    let run = Run { inputs, wanted, caller, registry, items: Vec::new(), outcomes: Vec::new(), errors: Vec::new() };
+    Ok(run.go().await)
+}
+
+/// A run on its way.
+struct Run<'a> {
+    inputs: &'a Inputs,
+    wanted: &'a Wanted,
+    caller: &'a Caller<'a>,
+    registry: Registry<'a>,
+    items: Vec<Item>,
+    /// What is known of each item; what is told if the run ends now.
+    outcomes: Vec<Outcome>,
+    errors: Vec<DownloadError>,
+}
+
+impl Run<'_> {
+    async fn go(mut self) -> Account {
+        let stop = self.caller.stop.clone();
+        let stopped = match stop.or(self.download()).await {
+            Ok(Ok(())) => None,
+            Ok(Err(errors)) => {
+                self.errors.extend(errors);
+                None
+            }
+            Err(signal) => {
+                self.errors.push(Stopped(signal).into());
+                Some(signal)
+            }
+        };
+        self.ended(stopped)
+    }
+
+    fn ended(self, stopped: Option<Signal>) -> Account {
+        let mut errors: Vec<DownloadError> = Vec::new();
+        for error in self.errors {
+            if !errors.iter().any(|known| known.says_the_same_of_every_file_as(&error)) {
+                errors.push(error);
+            }
+        }
+        Account {
+            command: Command::Download,
+            target: self.registry.target().clone(),
+            folder: self.wanted.place.path(),
+            outcomes: self.outcomes,
+            errors: errors.into_iter().map(|error| Box::new(error) as Problem).collect(),
+            page: None,
+            stopped,
+        }
+    }
+
+    async fn download(&mut self) -> Result<(), Vec<DownloadError>> {
+        let source = self.find().await.map_err(|error| vec![error])?;
+        let checksums = self.checksums(&source).await.map_err(|error| vec![error])?;
+        let redactor = self.inputs.redactor();
+        let selected = select::select(self.wanted, self.registry.target(), &source, checksums.as_ref(), &redactor)?;
+        self.items = selected.items;
+        self.outcomes = self.items.iter().map(|item| self.outcome(item)).collect();
+        self.announce();
+        for warning in &selected.warnings {
+            self.caller.reporter.warns(warning);
+        }
+        self.warns_of_what_nothing_verifies(&source);
+        if self.items.is_empty() {
+            self.caller.reporter.warns("there is nothing to download");
+            return Ok(());
+        }
+        self.compare().await?;
+        let missing: Vec<usize> =
+            (0..self.items.len()).filter(|&index| self.outcomes[index].status == Status::NotAttempted).collect();
+        if !missing.is_empty() {
+            let folder = Folder::make(&self.wanted.place).map_err(|error| vec![error.into()])?;
+            self.fetch(missing, &Arc::new(folder)).await;
+        }
+        Ok(())
+    }
+
+    /// Says which way the files go.
+    fn announce(&self) {
+        let sizes: Option<Vec<u64>> = self.items.iter().map(|item| item.expected.size).collect();
+        let size = sizes.map(|sizes| format!(", {}", Bytes(sizes.iter().sum()))).unwrap_or_default();
+        let (count, folder) = (units::files(self.items.len()), Untrusted::new(&self.wanted.place.path()));
+        self.caller.reporter.notes(&format!("{count}{size}, to {folder}"));
+    }
+
+    fn warns_of_what_nothing_verifies(&self, source: &Source) {
+        let unverified = self.items.iter().filter(|item| item.expected.by == VerifiedBy::None).count();
+        let Source::Unlisted(error) = source else { return };
+        if unverified > 0 {
+            self.caller.reporter.warns(&format!(
+                "only the length of {} can be verified: the registry lists its hashes to no visitor ({}); a `token`, or a \
+                 file that `checksums` names, would tell more",
+                units::files(unverified),
+                error.cause
+            ));
+        }
+    }
+
+    fn outcome(&self, item: &Item) -> Outcome {
+        Outcome {
+            name: item.name.clone(),
+            url: self.registry.target().file_url(&item.name),
+            size: item.expected.size,
+            sha256: item.expected.sha256,
+            status: Status::NotAttempted,
+            local: Some(Local {
+                path: self.wanted.place.path_of(&item.name).to_string_lossy().into_owned(),
+                verified_by: item.expected.by,
+            }),
+        }
+    }
+
+    /// Settles the version, and asks what it has.
+    async fn find(&mut self) -> Result<Source, DownloadError> {
+        if self.registry.target().version.as_str() == Version::LATEST {
+            let package = self.registry.target().package.clone();
+            let rows = match self.registry.versions(package.as_str()).await {
+                Ok(rows) => rows,
+                Err(error) if self.is_shown_to_no_visitor(&error) => return Ok(Source::Unlisted(Arc::new(error))),
+                Err(error) => return Err(error.into()),
+            };
+            let redactor = self.inputs.redactor();
+            let mut versions = version::of_package(&rows, &package);
+            // It would be seen in each URL.
+            versions.retain(|row| !redactor.finds(&row.version));
+            let Some((version, rule)) = version::latest(&versions) else {
+                return Err(self.no_package().await);
+            };
+            self.caller.reporter.notes(&format!("`latest` is {version}: {rule}"));
+            self.registry.turn_to(version);
+        }
+        match self.registry.files().await {
+            Ok(listing) if listing.version_exists => Ok(Source::Listed(listing)),
+            Ok(_) => Err(self.no_version().await),
+            Err(error) if self.is_shown_to_no_visitor(&error) => Ok(Source::Unlisted(Arc::new(error))),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether the registry refuses its lists for want of a token: Gitea, and Forgejo up to 11, show them to nobody
+    /// without one (recorded), though they give the files of a public package to everybody.
+    fn is_shown_to_no_visitor(&self, error: &RegistryError) -> bool {
+        self.inputs.credentials.is_none()
+            && matches!(&error.cause, Cause::Refused { status, refusal, .. }
+                if matches!(status.as_u16(), 401 | 403) && refusal.is_about_who_asks())
+    }
+
+    /// The package is not there; what else the owner has may tell why.
+    async fn no_package(&self) -> DownloadError {
+        let target = self.registry.target();
+        let rows = self.registry.versions("").await.unwrap_or_default();
+        let mut names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        DownloadError::NoPackage { target: Box::new(target.clone()), near: Near::of(target.package.as_str(), &names) }
+    }
+
+    /// The version is not there; which others there are may tell why.
+    async fn no_version(&self) -> DownloadError {
+        let target = self.registry.target();
+        let rows = match self.registry.versions(target.package.as_str()).await {
+            Ok(rows) => rows,
+            Err(error) if self.is_shown_to_no_visitor(&error) => {
+                return DownloadError::NoVersion { target: Box::new(target.clone()), near: Near::default() };
+            }
+            Err(error) => return error.into(),
+        };
+        let versions = version::of_package(&rows, &target.package);
+        if versions.is_empty() {
+            return self.no_package().await;
+        }
+        let versions: Vec<&str> = versions.iter().map(|row| row.version.as_str()).collect();
+        DownloadError::NoVersion {
+            target: Box::new(target.clone()),
+            near: Near::of(target.version.as_str(), &versions),
+        }
+    }
+
+    /// What the version's file of checksums says.
+    async fn checksums(&self, source: &Source) -> Result<Option<Checksums>, DownloadError> {
+        let Some(name) = &self.wanted.checksums else { return Ok(None) };
+        let bad = |why: &str| DownloadError::BadChecksums { name: name.clone(), why: why.to_owned() };
+        let listed = match source {
+            Source::Listed(listing) => {
+                let near = || {
+                    let all: Vec<&str> = listing.files().into_iter().map(|file| file.name.as_str()).collect();
+                    Near::of(name.as_str(), &all)
+                };
+                let missing = || DownloadError::NoChecksums {
+                    target: Box::new(self.registry.target().clone()),
+                    name: name.clone(),
+                    near: near(),
+                };
+                Some(listing.find(name).ok_or_else(missing)?)
+            }
+            Source::Unlisted(_) => None,
+        };
+        let size = listed.map(|file| file.size);
+        let bytes = self
+            .registry
+            .persist_while(
+                || None,
+                async || {
+                    let mut incoming = self.registry.fetch(name, None, size).await?;
+                    let mut bytes = Vec::new();
+                    while let Some(chunk) = incoming.next(&Moved::default()).await? {
+                        bytes.extend_from_slice(&chunk);
+                        if bytes.len() > LONGEST_CHECKSUMS {
+                            break;
+                        }
+                    }
+                    Ok(bytes)
+                },
+            )
+            .await?;
+        if bytes.len() > LONGEST_CHECKSUMS {
+            return Err(bad("it has more than 1 MiB"));
+        }
+        let mut hasher = checksum::Hasher::default();
+        hasher.update(&bytes);
+        if listed.is_some_and(|file| !file.holds(bytes.len() as u64, hasher.clone().finish())) {
+            return Err(bad("it did not come as the registry lists it"));
+        }
+        let named = checksum::read_list(&bytes).map_err(|error| bad(&error.to_string()))?;
+        Ok(Some(Checksums { name: name.clone(), hashes: named }))
+    }
+
+    /// Holds the files against what is here. What is here bit for bit needs no request.
+    async fn compare(&mut self) -> Result<(), Vec<DownloadError>> {
+        let Some(folder) = Folder::open(&self.wanted.place).map_err(|error| vec![error.into()])? else { return Ok(()) };
+        let (registry, folder) = (&self.registry, &folder);
+        let found: Vec<_> = stream::iter(&self.items)
+            .map(async |item| {
+                let Found::File(file) = folder.find(&item.name)? else { return Ok(None) };
+                let Some(wanted) = item.expected.sha256 else { return Ok(None) };
+                if item.expected.size.is_some_and(|size| size != file.size) {
+                    return Ok(None);
+                }
+                // What cannot be read is fetched.
+                if registry.hash(&file).await.ok() != Some(wanted) {
+                    return Ok(None);
+                }
+                if item.is_executable {
+                    file.make_executable()?;
+                }
+                Ok(Some(file.size))
+            })
+            .buffered(self.inputs.concurrency)
+            .collect::<Vec<Result<Option<u64>, DownloadError>>>()
+            .await;
+        let mut errors = Vec::new();
+        for ((item, outcome), found) in self.items.iter().zip(&mut self.outcomes).zip(found) {
+            match found {
+                Ok(Some(size)) => {
+                    outcome.status = Status::Unchanged;
+                    outcome.size = Some(size);
+                    self.caller.reporter.file_unchanged(&item.name, size);
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    outcome.status = Status::Failed;
+                    errors.push(error);
+                }
+            }
+        }
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+
+    /// Fetches many at once; the largest first, so that none of them is left to run alone at the end. What becomes of each
+    /// is put down at once, since the run may end at any time.
+    async fn fetch(&mut self, missing: Vec<usize>, folder: &Arc<Folder>) {
+        let mut queue = missing;
+        queue.sort_by_key(|&index| std::cmp::Reverse(self.items[index].expected.size));
+        let mut queue = VecDeque::from(queue);
+        let fetcher = Fetcher { registry: &self.registry, reporter: self.caller.reporter, folder };
+        let items = &self.items;
+        let fetch = async |index: usize| (index, fetcher.fetch(&items[index]).await);
+        let mut running = FuturesUnordered::new();
+        loop {
+            while running.len() < self.inputs.concurrency
+                && let Some(index) = queue.pop_front()
+            {
+                running.push(fetch(index));
+            }
+            let Some((index, result)) = running.next().await else { return };
+            let outcome = &mut self.outcomes[index];
+            match result {
+                Ok((size, sha256)) => {
+                    outcome.status = Status::Downloaded;
+                    (outcome.size, outcome.sha256) = (Some(size), Some(sha256));
+                }
+                Err(error) => {
+                    outcome.status = Status::Failed;
+                    if error.meets_every_file() {
+                        queue.clear();
+                    }
+                    self.errors.push(error);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Pure: lines, and what the version has -> the files to fetch, in the order of their names, or why not. Nothing is written
+//! before this is settled.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::sync::Arc;
+
+use super::error::{DownloadError, Expected, Near};
+use super::{Source, Wanted};
+use crate::checksum::Sha256;
+use crate::files::{IfNoneFound, Line, is_git, is_part};
+use crate::listing::Listing;
+use crate::package::{FileName, Target};
+use crate::report::VerifiedBy;
+use crate::secret::Redactor;
+use crate::untrusted::Untrusted;
+
+/// A file that is to be downloaded.
+#[derive(Clone, Debug)]
+pub(super) struct Item {
+    pub(super) name: FileName,
+    pub(super) expected: Expected,
+    pub(super) is_executable: bool,
+}
+
+/// The file of checksums of a version, and what it says.
+pub(super) struct Checksums {
+    pub(super) name: FileName,
+    pub(super) hashes: BTreeMap<String, Sha256>,
+}
+
+/// The files, and what is worth a warning.
+#[derive(Debug)]
+pub(super) struct Selected {
+    pub(super) items: Vec<Item>,
+    pub(super) warnings: Vec<String>,
+}
+
+/// Takes the lines in order; the error has all that is wrong with any of them, or with what they stand for.
+pub(super) fn select(
+    wanted: &Wanted,
+    target: &Target,
+    source: &Source,
+    checksums: Option<&Checksums>,
+    redactor: &Redactor,
+) -> Result<Selected, Vec<DownloadError>> {
+    let mut names = BTreeSet::<String>::new();
+    let mut warnings = Vec::new();
+    let mut errors = Vec::new();
+    let mut any_found = false;
+    for line in &wanted.files {
+        if line.takes_away {
+            let before = names.len();
+            if !names.remove(line.as_name()) {
+                names.retain(|name| !line.matches_name(name, false));
+            }
+            if names.len() == before && wanted.if_none_found != IfNoneFound::Ignore {
+                warnings.push(format!("`{}` takes nothing away", Untrusted::new(&line.text)));
+            }
+            continue;
+        }
+        let found = match source {
+            Source::Listed(listing) => among(line, listing, target),
+            Source::Unlisted(cause) => unlisted(line)
+                .ok_or_else(|| DownloadError::Wildcard { line: Untrusted::new(&line.text), cause: Arc::clone(cause) }),
+        };
+        match (found, wanted.if_none_found) {
+            (Ok(found), _) => {
+                any_found = true;
+                names.extend(found);
+            }
+            (Err(missing @ DownloadError::NoFile { .. }), IfNoneFound::Warn) => warnings.push(missing.to_string()),
+            (Err(DownloadError::NoFile { .. }), IfNoneFound::Ignore) => {}
+            (Err(error), _) => errors.push(error),
+        }
+    }
+    if any_found && names.is_empty() && errors.is_empty() && wanted.if_none_found == IfNoneFound::Error {
+        errors.push(DownloadError::AllTakenAway);
+    }
+    let mut items: Vec<Item> = Vec::new();
+    for name in names {
+        match item(&name, wanted, source, checksums, redactor) {
+            Ok(item) => match items.iter().find(|other| other.name.folded() == item.name.folded()) {
+                Some(other) => errors.push(DownloadError::SameName(other.name.clone(), item.name)),
+                None => items.push(item),
+            },
+            Err(error) => errors.push(error),
+        }
+    }
+    for line in wanted.executable.iter().filter(|line| !line.takes_away) {
+        if !items.iter().any(|item| stands_for(line, item.name.as_str())) && !items.is_empty() {
+            let line = Untrusted::new(&line.text);
+            warnings.push(format!("`{line}` in `executable` is none of the files that are downloaded"));
+        }
+    }
+    if errors.is_empty() { Ok(Selected { items, warnings }) } else { Err(errors) }
+}
+
+fn stands_for(line: &Line, name: &str) -> bool {
+    line.as_name() == name || line.matches_name(name, false)
+}
+
+/// What a line stands for among the files of a version. A line that is a file's name means that file, whatever its
+/// characters mean in a pattern.
+fn among(line: &Line, listing: &Listing, target: &Target) -> Result<Vec<String>, DownloadError> {
+    let all: Vec<&str> = listing.files().into_iter().map(|file| file.name.as_str()).collect();
+    if all.contains(&line.as_name()) {
+        return Ok(vec![line.as_name().to_owned()]);
+    }
+    let text = Untrusted::new(&line.text);
+    if let Some(bad) = &line.malformed {
+        return Err(DownloadError::BadLine { line: text, bad: bad.clone() });
+    }
+    let found: Vec<String> =
+        all.iter().filter(|name| line.matches_name(name, false)).map(|name| (*name).to_owned()).collect();
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    let other_case: Vec<&str> = all.iter().copied().filter(|name| line.matches_name(name, true)).collect();
+    let near = Near::of(line.as_name(), if other_case.is_empty() { &all } else { &other_case });
+    Err(DownloadError::NoFile { target: Box::new(target.clone()), line: text, near })
+}
+
+/// The name that a line is, where nobody lists the files; `None` where it may stand for any number of them.
+fn unlisted(line: &Line) -> Option<Vec<String>> {
+    (line.names_one_path || line.malformed.is_some()).then(|| vec![line.as_name().to_owned()])
+}
+
+fn item(
+    name: &str,
+    wanted: &Wanted,
+    source: &Source,
+    checksums: Option<&Checksums>,
+    redactor: &Redactor,
+) -> Result<Item, DownloadError> {
+    let parsed = match (FileName::parse(name), source) {
+        _ if redactor.finds(name) => return Err(DownloadError::Secret),
+        (Ok(parsed), _) => parsed,
+        (Err(bad), Source::Unlisted(_)) => return Err(DownloadError::BadName(bad)),
+        (Err(bad), Source::Listed(_)) => {
+            return Err(DownloadError::Hostile { name: bad.name, why: format!("it {}", bad.why) });
+        }
+    };
+    let hostile = |why: &str| DownloadError::Hostile { name: Untrusted::new(name), why: why.to_owned() };
+    if is_git(OsStr::new(name)) {
+        return Err(hostile("git would take it for the place of a repository"));
+    }
+    if is_part(name) {
+        return Err(hostile("this program calls files so that are not whole"));
+    }
+    let named = checksums.and_then(|checksums| checksums.hashes.get(name).copied());
+    let is_checksums = checksums.is_some_and(|checksums| checksums.name.folded() == parsed.folded());
+    let not_as_named = |listed| DownloadError::NotAsNamed {
+        name: parsed.clone(),
+        checksums: checksums.map_or_else(|| parsed.clone(), |checksums| checksums.name.clone()),
+        listed,
+    };
+    let expected = match (source, named) {
+        (Source::Listed(listing), named) => {
+            let theirs = listing.find(&parsed).expect("the name is from this list");
+            if let Some(named) = named.filter(|named| *named != theirs.sha256) {
+                return Err(not_as_named(Some((theirs.sha256, named))));
+            }
+            Expected { size: Some(theirs.size), sha256: Some(theirs.sha256), by: VerifiedBy::Registry }
+        }
+        (Source::Unlisted(_), Some(named)) => Expected { size: None, sha256: Some(named), by: VerifiedBy::Checksums },
+        (Source::Unlisted(_), None) if checksums.is_some() && !is_checksums => return Err(not_as_named(None)),
+        (Source::Unlisted(_), None) => Expected { size: None, sha256: None, by: VerifiedBy::None },
+    };
+    let is_executable = wanted.executable.iter().fold(false, |is_executable, line| match line.takes_away {
+        _ if !stands_for(line, name) => is_executable,
+        takes_away => !takes_away,
+    });
+    Ok(Item { name: parsed, expected, is_executable })
+}

@@ -1,0 +1,116 @@
+//! Where files are written to, and what can be wrong with that.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::advice::Advise;
+use crate::package::FileName;
+use crate::report::units::Bytes;
+use crate::untrusted::Untrusted;
+
+/// A folder in the workspace, which need not exist yet.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The workspace, without any links in its path.
+    pub workspace: PathBuf,
+    /// The folder's path in the workspace without any links; empty for the workspace itself.
+    pub within: PathBuf,
+}
+
+impl Place {
+    /// The folder's path relative to the workspace, as later steps may use it.
+    #[must_use]
+    pub fn path(&self) -> String {
+        if self.within.as_os_str().is_empty() { ".".to_owned() } else { self.within.to_string_lossy().into_owned() }
+    }
+
+    /// The path of a file in it, relative to the workspace.
+    #[must_use]
+    pub fn path_of(&self, name: &FileName) -> PathBuf {
+        self.within.join(name.as_str())
+    }
+}
+
+/// Why a file cannot be put into its place.
+#[derive(Debug)]
+pub struct PlaceError {
+    /// The path relative to the workspace.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub fault: PlaceFault,
+}
+
+impl fmt::Display for PlaceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = if self.path.as_os_str().is_empty() { Path::new(".") } else { &self.path };
+        write!(f, "{} {}", Untrusted::path(path), self.fault)
+    }
+}
+
+impl std::error::Error for PlaceError {
+    /// The fault is part of what is said already; the system's reason is not.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.fault.source()
+    }
+}
+
+/// What can be wrong with the place of a file.
+#[derive(Debug, thiserror::Error)]
+pub enum PlaceFault {
+    /// A folder has the file's name.
+    #[error("is a folder, and a file is to be put there")]
+    Folder,
+    /// A file or a link is where a folder has to be.
+    #[error("is no folder, or has become a link")]
+    NoFolder,
+    /// Somebody else writes it.
+    #[error("is being written by another run")]
+    Busy,
+    /// A disk that takes nothing.
+    #[error("could not be written on for {} s", .0.as_secs())]
+    Stalled(Duration),
+    /// What the system says of the folder.
+    #[error("cannot be opened or made")]
+    Open(#[source] io::Error),
+    /// What the system says of the file.
+    #[error("cannot be written{}", .missing.map(|size| format!(" ({} to go)", Bytes(size))).unwrap_or_default())]
+    Write {
+        /// How many bytes are not written yet, where that is known.
+        missing: Option<u64>,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl Advise for PlaceError {
+    fn advice(&self) -> Option<String> {
+        let of_system = |error: &io::Error, missing: Option<u64>| match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => match missing {
+                Some(size) => format!("Make room for {} more on the disk or in the quota of the runner", Bytes(size)),
+                None => "Make room on the disk or in the quota of the runner".to_owned(),
+            },
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                "Give the step the right to write there, for example with `chmod -R u+w` in a step before, or set \
+                 `path` to another folder"
+                    .to_owned()
+            }
+            _ => "Look at the disk and the mounts of the runner, then run the step again".to_owned(),
+        };
+        Some(match &self.fault {
+            PlaceFault::Folder => "Take the folder away, or set `path` to another folder".to_owned(),
+            PlaceFault::NoFolder => {
+                "Take away what is there, or set `path` to another folder; let nothing else change it meanwhile"
+                    .to_owned()
+            }
+            PlaceFault::Busy => "Let one step at a time download to this folder".to_owned(),
+            PlaceFault::Stalled(_) => {
+                "Look at the disk and the mounts of the runner, then run the step again".to_owned()
+            }
+            PlaceFault::Open(error) => of_system(error, None),
+            PlaceFault::Write { missing, source } => of_system(source, *missing),
+        })
+    }
+}

@@ -1,0 +1,92 @@
+//! Which files of a version are wanted, and the folder that they go to.
+
+use std::path::{Component, Path, PathBuf};
+
+use super::{RawInputs, Reader};
+use crate::advice::Advise;
+use crate::download::Wanted;
+use crate::files::{Line, Place, is_git};
+use crate::package::FileName;
+use crate::runner::Runner;
+
+impl Reader {
+    pub(super) fn wanted(&mut self, raw: &RawInputs, runner: &Runner) -> Option<Wanted> {
+        let if_none_found = self.if_none_found(raw);
+        let files = self.name_lines("files", raw.files.as_deref().unwrap_or("*"));
+        let executable = self.name_lines("executable", raw.executable.as_deref().unwrap_or_default());
+        let checksums = self.checksums(raw);
+        let workspace = self.workspace(runner);
+        let place = workspace.and_then(|workspace| self.place(raw, runner, workspace));
+        Some(Wanted { files: files?, if_none_found: if_none_found?, executable: executable?, checksums, place: place? })
+    }
+
+    /// Patterns on names, one a line.
+    fn name_lines(&mut self, input: &'static str, text: &str) -> Option<Vec<Line>> {
+        let before = self.problems.len();
+        let mut lines = Vec::new();
+        for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            match Line::of_names(line) {
+                Ok(line) => lines.push(line),
+                Err(bad) => self.problem(input, Some(line), bad.to_string(), bad.advice().unwrap_or_default()),
+            }
+        }
+        if !lines.is_empty() && lines.iter().all(|line| line.takes_away) {
+            let accepted = format!("Give a pattern a line, on names on the registry: `{input}: app-*.tar.gz`");
+            self.problem(input, None, "only takes files away", accepted);
+        }
+        (self.problems.len() == before).then_some(lines)
+    }
+
+    fn checksums(&mut self, raw: &RawInputs) -> Option<FileName> {
+        let text = raw.checksums.as_deref().map(str::trim)?;
+        let accepted = "Give the name of a file of the version that `sha256sum` could check: `checksums: SHA256SUMS`";
+        self.bad_name("checksums", FileName::parse(text), accepted)
+    }
+
+    /// The folder, which need not exist, without any links in the part of its path that does.
+    fn place(&mut self, raw: &RawInputs, runner: &Runner, workspace: PathBuf) -> Option<Place> {
+        let text = raw.path.as_deref().map_or("", str::trim);
+        let given = Path::new(text);
+        let within = [&runner.workspace, &workspace].into_iter().find_map(|root| given.strip_prefix(root).ok());
+        let mut path = workspace.clone();
+        let mut problem = None;
+        for component in within.unwrap_or(given).components() {
+            problem = match component {
+                Component::CurDir => continue,
+                Component::ParentDir => Some("has `..` in it".to_owned()),
+                Component::RootDir | Component::Prefix(_) => Some("lies outside the workspace".to_owned()),
+                Component::Normal(name) => {
+                    let next = path.join(name);
+                    match next.canonicalize() {
+                        Ok(real) if !real.starts_with(&workspace) => Some("lies outside the workspace".to_owned()),
+                        Ok(real) if !real.is_dir() => Some("is no folder, or leads through a file".to_owned()),
+                        Ok(real) => {
+                            path = real;
+                            None
+                        }
+                        Err(_) if next.is_symlink() => Some("leads through a link to nothing".to_owned()),
+                        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                            path = next;
+                            None
+                        }
+                        Err(error) => Some(format!("cannot be opened: {error}")),
+                    }
+                }
+            };
+            if problem.is_some() {
+                break;
+            }
+        }
+        let real = path.strip_prefix(&workspace).unwrap_or(Path::new("")).to_owned();
+        if problem.is_none() && real.iter().any(is_git) {
+            problem = Some("lies inside .git".to_owned());
+        }
+        if let Some(problem) = problem {
+            let accepted =
+                "Give a folder in the workspace, relative to it: `path: tools`; it is made where it is missing";
+            self.problem("path", Some(text), problem, accepted);
+            return None;
+        }
+        Some(Place { workspace, within: real })
+    }
+}

@@ -1,0 +1,22 @@
+//! What somebody may have meant who mistyped a word.
+
+/// The one of some words that a mistyped word is closest to, where it is close at all.
+#[must_use]
+pub fn nearest<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
+    words
+        .iter()
+        .map(|known| (strsim::damerau_levenshtein(word, known), *known))
+        .filter(|(distance, known)| *distance <= 1 + known.len() / 5)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, known)| known)
+}
+
+/// So many of some words, those first that look most like a word; among equals their order stays.
+#[must_use]
+pub fn closest<'a>(word: &str, words: impl IntoIterator<Item = &'a str>, most: usize) -> Vec<&'a str> {
+    let word = word.to_lowercase();
+    let likeness = |known: &str| strsim::jaro_winkler(&word, &known.to_lowercase());
+    let mut words: Vec<(f64, &str)> = words.into_iter().map(|known| (likeness(known), known)).collect();
+    words.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+    words.into_iter().map(|(_, known)| known).take(most).collect()
+}

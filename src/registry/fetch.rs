@@ -1,0 +1,197 @@
+//! Fetching a file: the request, the way to where a forge keeps its files, and the bytes as they come.
+
+use bytes::Bytes;
+use reqwest::header::{
+    ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_RANGE, HeaderName, HeaderValue, IF_RANGE, LAST_MODIFIED, LOCATION, RANGE,
+};
+use reqwest::{Method, Response, StatusCode};
+use tokio::time::timeout;
+use url::Url;
+
+use super::answer::is_html;
+use super::asked::Asked;
+use super::error::{Cause, RegistryError, Transport};
+use super::{Moved, Registry};
+use crate::package::FileName;
+
+/// How many times a forge may lead elsewhere; it does so once, to its object storage.
+const MOST_HOPS: usize = 5;
+
+/// The longest place that is gone to, in characters; a key to object storage has two thousand at most.
+const LONGEST_PLACE: usize = 8 * 1024;
+
+/// The beginning of a file that is there already.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// How many bytes.
+    pub length: u64,
+    /// When the file was changed that they are of, as the server said; `None` where something else tells in the end
+    /// whether they are of the same file as the rest.
+    pub modified: Option<HeaderValue>,
+}
+
+/// A file on its way to us.
+pub struct Incoming<'r> {
+    registry: &'r Registry<'r>,
+    response: Response,
+    asked: Asked,
+    url: Url,
+    /// Which of its bytes comes first: 0, or the length of the part that is there already.
+    pub start: u64,
+    /// The length of the whole file; `None` where the server does not say.
+    pub size: Option<u64>,
+    /// When it was changed, where the server takes that for a condition.
+    pub modified: Option<HeaderValue>,
+}
+
+impl Registry<'_> {
+    /// Asks for a file, once, or for what is missing of it. The answer is the whole file where it has changed, or where
+    /// only the whole is to be had. `size` is the length that it should have, where that is known.
+    pub async fn fetch(
+        &self,
+        name: &FileName,
+        part: Option<&Part>,
+        size: Option<u64>,
+    ) -> Result<Incoming<'_>, RegistryError> {
+        if let Some(part) = part.filter(|part| part.length > 0)
+            && let Some(rest) = self.fetch_rest(name, part, size).await?
+        {
+            return Ok(rest);
+        }
+        self.fetch_from(name, None, size).await
+    }
+
+    /// Asks for what is missing of a file; `None` where it is not the file that the part is of.
+    async fn fetch_rest(
+        &self,
+        name: &FileName,
+        part: &Part,
+        size: Option<u64>,
+    ) -> Result<Option<Incoming<'_>>, RegistryError> {
+        let incoming = self.fetch_from(name, Some(part), size).await?;
+        // Object storage may not know of If-Range, so what it says is compared.
+        let is_of_the_same = part.modified.is_none() || part.modified == incoming.modified;
+        let continues = incoming.start == part.length && is_of_the_same;
+        Ok(Some(incoming).filter(|incoming| match incoming.response.status() {
+            StatusCode::OK => true,
+            StatusCode::PARTIAL_CONTENT => continues && (size.is_none() || incoming.size == size),
+            _ => false,
+        }))
+    }
+
+    async fn fetch_from(
+        &self,
+        name: &FileName,
+        part: Option<&Part>,
+        size: Option<u64>,
+    ) -> Result<Incoming<'_>, RegistryError> {
+        let asked = Asked::Download(name.clone());
+        let mut url = self.target.file_url(name);
+        for hop in 0..=MOST_HOPS {
+            let request = if hop == 0 { self.request(Method::GET, &url) } else { self.http.get(url.clone()) };
+            let request = part
+                .map(headers_for)
+                .into_iter()
+                .flatten()
+                .fold(request, |request, (name, value)| request.header(name, value));
+            let is_good = |response: &Response| match response.status() {
+                // The registry gives every file as bytes (recorded): a page is not the file.
+                StatusCode::OK => !is_html(response) || hop > 0 && size.is_some() && response.content_length() == size,
+                StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => part.is_some(),
+                _ => hop < MOST_HOPS && leads_to(response).is_some(),
+            };
+            let response = self.ask(&asked, Method::GET, &url, request, is_good).await?;
+            if let Some(next) = leads_to(&response) {
+                url = next;
+                continue;
+            }
+            let incoming = self.incoming(asked.clone(), url.clone(), response, size);
+            return incoming.map_err(|what| self.garbled(&asked, &url, &what));
+        }
+        unreachable!("the last hop is no good answer if it leads elsewhere")
+    }
+
+    /// Takes an answer for a file; the error says why it cannot be one.
+    fn incoming(&self, asked: Asked, url: Url, response: Response, size: Option<u64>) -> Result<Incoming<'_>, String> {
+        let header = |name: HeaderName| response.headers().get(name);
+        let encoding = header(CONTENT_ENCODING).filter(|encoding| *encoding != "identity");
+        if let Some(encoding) = encoding {
+            let encoding = String::from_utf8_lossy(encoding.as_bytes());
+            return Err(format!("it is encoded, as {encoding}"));
+        }
+        let range = header(CONTENT_RANGE).and_then(|range| range.to_str().ok()).and_then(range_of);
+        let (start, whole) = match response.status() {
+            StatusCode::PARTIAL_CONTENT => range.unwrap_or((u64::MAX, None)),
+            _ => (0, response.content_length()),
+        };
+        // A body that just ends may be half of one.
+        if whole.is_none() && size.is_none() && response.status().is_success() {
+            return Err("it does not say how long it is".to_owned());
+        }
+        let takes_ranges = header(ACCEPT_RANGES).is_none_or(|unit| unit != "none");
+        let modified = header(LAST_MODIFIED).filter(|_| takes_ranges).cloned();
+        Ok(Incoming { registry: self, response, asked, url, start, size: whole, modified })
+    }
+}
+
+/// Where an answer leads that may be followed: object storage on another host (303 by Gitea's source, 302 and 307 by
+/// others), never from https to http, and never from http to the same by https: there `server-url` is wrong.
+fn leads_to(response: &Response) -> Option<Url> {
+    let asked = response.url();
+    if !matches!(response.status(), StatusCode::FOUND | StatusCode::SEE_OTHER | StatusCode::TEMPORARY_REDIRECT) {
+        return None;
+    }
+    let place = response.headers().get(LOCATION)?.to_str().ok()?;
+    let place = asked.join(place).ok()?;
+    let is_plain = place.username().is_empty() && place.password().is_none() && place.as_str().len() <= LONGEST_PLACE;
+    let is_followed = match (asked.scheme(), place.scheme()) {
+        ("http", "https") => place.path() != asked.path(),
+        (from, to) => from == to && from.starts_with("http"),
+    };
+    // Within one server it leads to another name of the owner, or to the login.
+    (is_plain && is_followed && place.origin() != asked.origin()).then_some(place)
+}
+
+/// Asks for the rest of a file, if it still is the same (RFC 9110, 13.1.5 and 14.2).
+fn headers_for(part: &Part) -> Vec<(HeaderName, HeaderValue)> {
+    let range = HeaderValue::from_str(&format!("bytes={}-", part.length)).expect("digits are a good value");
+    let condition = part.modified.clone().map(|date| (IF_RANGE, date));
+    [(RANGE, range)].into_iter().chain(condition).collect()
+}
+
+/// Where a part begins, and how long the whole is: `bytes 2-5/6`.
+fn range_of(header: &str) -> Option<(u64, Option<u64>)> {
+    let (range, whole) = header.strip_prefix("bytes ")?.split_once('/')?;
+    let start = range.split('-').next()?.parse().ok()?;
+    Some((start, whole.parse().ok()))
+}
+
+impl Incoming<'_> {
+    /// The next bytes; `None` at the end. Waits for them no longer than is allowed.
+    pub async fn next(&mut self, moved: &Moved) -> Result<Option<Bytes>, RegistryError> {
+        let allowed = self.registry.limits.silence;
+        let cause = match timeout(allowed, self.response.chunk()).await {
+            Ok(Ok(chunk)) => {
+                moved.add(chunk.as_ref().map_or(0, Bytes::len));
+                return Ok(chunk);
+            }
+            Ok(Err(error)) => Cause::Transport(Transport::broken(&error)),
+            Err(_) => Cause::Transport(Transport::Silent(allowed)),
+        };
+        Err(self.registry.error(&self.asked, Method::GET, &self.url, cause))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_says_where_it_begins_and_how_long_the_whole_is() {
+        assert_eq!(range_of("bytes 2-5/6"), Some((2, Some(6))));
+        assert_eq!(range_of("bytes 2-5/*"), Some((2, None)));
+        for header in ["", "bytes */6", "2-5/6", "bytes 2-5", "lines 1-2/3"] {
+            assert_eq!(range_of(header), None, "{header}");
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! What the registry is asked about a version, an owner's packages, and what it lists.
+
+use reqwest::{Response, StatusCode};
+use serde::Deserialize;
+use url::Url;
+
+use super::answer::{Answer, Reason, is_html, read_up_to};
+use super::asked::Asked;
+use super::error::{Cause, RegistryError, Transport};
+use super::refusal::Refusal;
+use super::{Method, Registry};
+use crate::listing::Listing;
+use crate::untrusted::Untrusted;
+
+/// The list of a version is 341 bytes a file; this is room for 190,000.
+const LONGEST_LIST: usize = 64 * 1024 * 1024;
+
+/// How many versions a page has; no server gives more (recorded).
+const PAGE: usize = 50;
+
+/// How many pages are read: 20,000 versions of packages whose names contain that of ours.
+const MOST_PAGES: usize = 400;
+
+/// What we read of a version for its page.
+#[derive(Deserialize)]
+struct PageRow {
+    html_url: String,
+}
+
+/// A version as the registry lists it; text from outside.
+#[derive(Clone, Debug, Deserialize)]
+pub struct VersionRow {
+    /// Grows with each new version (recorded on all versions).
+    pub id: u64,
+    /// The package.
+    pub name: String,
+    /// The version.
+    pub version: String,
+}
+
+impl Registry<'_> {
+    /// Which files the version has.
+    pub async fn files(&self) -> Result<Listing, RegistryError> {
+        self.persist(async || self.files_at_once().await).await
+    }
+
+    /// The same, asked once, and whatever pause the server asked for: nobody asks for anything after it.
+    pub async fn files_now(&self) -> Result<Listing, RegistryError> {
+        self.pause.is_over();
+        self.files_at_once().await
+    }
+
+    /// The same, asked once.
+    pub async fn files_at_once(&self) -> Result<Listing, RegistryError> {
+        let url = self.target.files_url();
+        let asked = Asked::Files;
+        let response = match self.get(&asked, &url).await {
+            Ok(response) => response,
+            // Nothing there yet. Unknown owners have other words.
+            Err(error) if is_absent(&error) => return Ok(Listing::default()),
+            Err(error) => return Err(error),
+        };
+        let rows = self.json(&asked, &url, response).await?;
+        Listing::new(rows).map_err(|bad| self.garbled(&asked, &url, &bad.to_string()))
+    }
+
+    /// The page of the version, as the API gives it.
+    pub async fn version_page(&self) -> Result<Url, RegistryError> {
+        let url = self.target.version_url();
+        let asked = Asked::Version;
+        let response = self.get(&asked, &url).await?;
+        let row: PageRow = self.json(&asked, &url, response).await?;
+        // It is shown and handed on as it is, so it has to be a plain address.
+        Url::parse(&row.html_url)
+            .ok()
+            .filter(|page| self.is_plain(page))
+            .ok_or_else(|| self.garbled(&asked, &url, &format!("its html_url is {}", row.html_url)))
+    }
+
+    fn is_plain(&self, page: &Url) -> bool {
+        let has_credentials = !page.username().is_empty() || page.password().is_some();
+        matches!(page.scheme(), "http" | "https")
+            && !(has_credentials || page.query().is_some() || page.fragment().is_some())
+            && page.as_str().len() <= 2048
+            && !self.redactor.finds(page.as_str())
+    }
+
+    /// The versions of the owner's packages whose names contain that text, newest first.
+    pub async fn versions(&self, name: &str) -> Result<Vec<VersionRow>, RegistryError> {
+        let asked = Asked::Versions;
+        let mut versions = Vec::new();
+        for page in 1..=MOST_PAGES {
+            let url = self.target.versions_url(name, PAGE, page);
+            let rows: Vec<VersionRow> = self
+                .persist(async || {
+                    let response = self.get(&asked, &url).await?;
+                    self.json(&asked, &url, response).await
+                })
+                .await?;
+            let is_last = rows.len() < PAGE;
+            versions.extend(rows);
+            if is_last {
+                return Ok(versions);
+            }
+        }
+        let url = self.target.versions_url(name, PAGE, MOST_PAGES);
+        Err(self.garbled(&asked, &url, &format!("it has more than {} versions", PAGE * MOST_PAGES)))
+    }
+
+    /// Reads a JSON answer; a page in HTML is told apart from JSON that is broken.
+    async fn json<T: serde::de::DeserializeOwned>(
+        &self,
+        asked: &Asked,
+        url: &Url,
+        response: Response,
+    ) -> Result<T, RegistryError> {
+        let status = response.status();
+        let cause = if is_html(&response) {
+            let answer = Answer::read(response, &self.redactor).await;
+            Cause::Refused {
+                refusal: Refusal::of(asked, url, &self.target, &answer),
+                status,
+                words: Untrusted::new(&answer.words),
+                retry_after: None,
+            }
+        } else {
+            match read_up_to(response, LONGEST_LIST, self.limits.silence).await {
+                Ok(body) => match serde_json::from_slice(&body) {
+                    Ok(value) => return Ok(value),
+                    Err(error) => {
+                        let what = Untrusted::new(&self.redactor.redact(&error.to_string()));
+                        Cause::Garbled { what, is_cut: error.is_eof() }
+                    }
+                },
+                Err(broken) => match broken.reason {
+                    Reason::Broken(error) => Cause::Transport(Transport::broken(&error)),
+                    Reason::Silent => Cause::Transport(Transport::Silent(self.limits.silence)),
+                    Reason::TooLong => return Err(self.garbled(asked, url, "it is longer than 64 MiB")),
+                },
+            }
+        };
+        Err(self.error(asked, Method::GET, url, cause))
+    }
+
+    pub(super) fn garbled(&self, asked: &Asked, url: &Url, what: &str) -> RegistryError {
+        let what = Untrusted::new(&self.redactor.redact(what));
+        self.error(asked, Method::GET, url, Cause::Garbled { what, is_cut: false })
+    }
+}
+
+/// Whether the answer to the list call means that the version has no files yet.
+fn is_absent(error: &RegistryError) -> bool {
+    matches!(&error.cause, Cause::Refused { status: StatusCode::NOT_FOUND, words, .. }
+        if words.to_string().contains("package does not exist"))
+}

@@ -1,0 +1,268 @@
+//! What a run comes to.
+
+use serde::Serialize;
+use url::Url;
+
+use super::units;
+use crate::advice::{Advise, Problem};
+use crate::checksum::Sha256;
+use crate::command::Command;
+use crate::package::{FileName, Target};
+use crate::stop::Signal;
+use crate::untrusted::Untrusted;
+
+/// What became of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// It was sent, and is on the registry bit for bit.
+    Uploaded,
+    /// It was fetched, and is in its place.
+    Downloaded,
+    /// It was where it was to go already, bit for bit.
+    Unchanged,
+    /// It was sent in place of other content, and is on the registry bit for bit.
+    Replaced,
+    /// The registry has other content under its name, and was to keep it.
+    Skipped,
+    /// It is not where it was to go, or not as it is where it comes from.
+    Failed,
+    /// It may be on the registry: it could not be verified.
+    Unknown,
+    /// It was not sent or fetched, since the run had to end before.
+    NotAttempted,
+}
+
+impl Status {
+    const ALL: [Self; 8] = [
+        Self::Uploaded,
+        Self::Replaced,
+        Self::Downloaded,
+        Self::Unchanged,
+        Self::Skipped,
+        Self::Failed,
+        Self::Unknown,
+        Self::NotAttempted,
+    ];
+
+    /// The word for it in log and outputs.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Uploaded => "uploaded",
+            Self::Downloaded => "downloaded",
+            Self::Unchanged => "unchanged",
+            Self::Replaced => "replaced",
+            Self::Skipped => "skipped",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+            Self::NotAttempted => "not-attempted",
+        }
+    }
+
+    /// Whether the file is where it was to go, bit for bit.
+    #[must_use]
+    pub fn is_in_place(self) -> bool {
+        matches!(self, Self::Uploaded | Self::Replaced | Self::Downloaded | Self::Unchanged)
+    }
+}
+
+/// Whose word a downloaded file was held against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VerifiedBy {
+    /// The registry's own list.
+    Registry,
+    /// The version's file of checksums.
+    Checksums,
+    /// Nobody's: it has the length that the server promised.
+    None,
+}
+
+impl VerifiedBy {
+    /// The word for it in outputs and summary.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Registry => "registry",
+            Self::Checksums => "checksums",
+            Self::None => "none",
+        }
+    }
+}
+
+/// What only a downloaded file has.
+#[derive(Clone, Debug)]
+pub struct Local {
+    /// Its path relative to the workspace; text from outside.
+    pub path: String,
+    /// Whose word it was held against, or is to be.
+    pub verified_by: VerifiedBy,
+}
+
+/// A file of the plan and what became of it.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Its name on the registry.
+    pub name: FileName,
+    /// Where it is downloaded from.
+    pub url: Url,
+    /// Its length in bytes; `None` where nobody has said.
+    pub size: Option<u64>,
+    /// Its hash, where that is known.
+    pub sha256: Option<Sha256>,
+    /// What became of it.
+    pub status: Status,
+    /// Where it was downloaded to; `None` where it was published.
+    pub local: Option<Local>,
+}
+
+/// What a run has done that came as far as its first request. `outcomes` has every file of the plan, in its order.
+pub struct Account {
+    /// What was done.
+    pub command: Command,
+    /// What was published to, or downloaded from.
+    pub target: Target,
+    /// The folder relative to the workspace that files were downloaded to; empty where there is none.
+    pub folder: String,
+    /// What became of each file.
+    pub outcomes: Vec<Outcome>,
+    /// All that failed.
+    pub errors: Vec<Problem>,
+    /// The page of the version, where it has one.
+    pub page: Option<Url>,
+    /// What ended the run before its end.
+    pub stopped: Option<Signal>,
+}
+
+impl Account {
+    /// Whether every file is where it was to go, bit for bit, but for those that were to be skipped.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        let is_as_wanted = |status: Status| status.is_in_place() || status == Status::Skipped;
+        self.errors.is_empty() && self.outcomes.iter().all(|outcome| is_as_wanted(outcome.status))
+    }
+}
+
+/// How a run ended.
+pub enum Ending {
+    /// Before its first request, with everything that has to be put right.
+    Rejected(Command, Vec<Problem>),
+    /// After it.
+    Ran(Box<Account>),
+}
+
+impl From<Account> for Ending {
+    fn from(account: Account) -> Self {
+        Self::Ran(account.into())
+    }
+}
+
+impl Ending {
+    /// The end of a run that has problems of one kind.
+    #[must_use]
+    pub fn rejected(command: Command, problems: Vec<impl Advise + Send + Sync + 'static>) -> Self {
+        Self::Rejected(command, problems.into_iter().map(|problem| Box::new(problem) as Problem).collect())
+    }
+
+    /// What was to be done.
+    #[must_use]
+    pub fn command(&self) -> Command {
+        match self {
+            Self::Rejected(command, _) => *command,
+            Self::Ran(account) => account.command,
+        }
+    }
+
+    /// What the step exits with: 0 where every file is where it was to go, bit for bit, but for those that were to be
+    /// skipped; 1 where something failed; 2 where something has to be put right before anything can be sent; 130 and 143
+    /// where a signal ended it.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Rejected(..) => 2,
+            Self::Ran(account) => match account.stopped {
+                Some(signal) => signal.exit_code(),
+                None => u8::from(!account.is_complete()),
+            },
+        }
+    }
+
+    /// What became of each file.
+    pub(super) fn outcomes(&self) -> &[Outcome] {
+        match self {
+            Self::Rejected(..) => &[],
+            Self::Ran(account) => &account.outcomes,
+        }
+    }
+
+    /// Everything that went wrong.
+    pub(super) fn problems(&self) -> Vec<&dyn Advise> {
+        let problems = match self {
+            Self::Rejected(_, problems) => problems,
+            Self::Ran(account) => &account.errors,
+        };
+        problems.iter().map(|problem| &**problem as &dyn Advise).collect()
+    }
+
+    /// The page of the version, where it has one.
+    pub(super) fn page(&self) -> Option<&Url> {
+        match self {
+            Self::Rejected(..) => None,
+            Self::Ran(account) => account.page.as_ref(),
+        }
+    }
+
+    /// One sentence: `2 of 3 files on the registry: 2 uploaded, 1 failed`.
+    pub(super) fn sentence(&self) -> String {
+        let account = match self {
+            Self::Rejected(Command::Publish, _) => return "Nothing was sent".to_owned(),
+            Self::Rejected(Command::Download, _) => return "Nothing was downloaded".to_owned(),
+            Self::Ran(account) => account,
+        };
+        let outcomes = &account.outcomes;
+        let in_place = outcomes.iter().filter(|outcome| outcome.status.is_in_place()).count();
+        let all = units::files(outcomes.len());
+        let counts = Status::ALL
+            .into_iter()
+            .map(|status| (outcomes.iter().filter(|outcome| outcome.status == status).count(), status))
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, status)| format!("{count} {}", status.word()))
+            .collect::<Vec<_>>()
+            .join(", ");
+        let (done, place, means) = match account.command {
+            Command::Publish => {
+                ("published", "on the registry".to_owned(), ", verified by size and SHA-256".to_owned())
+            }
+            Command::Download => ("downloaded", account.place(), account.means()),
+        };
+        match (outcomes.len(), account.is_complete()) {
+            (0, true) => format!("No file was {done}: there is none"),
+            (0, false) => format!("No file was {done}"),
+            (_, true) if in_place == outcomes.len() => format!("{all} {place}{means}: {counts}"),
+            (_, true) => format!("{in_place} of {all} {place}{means}: {counts}"),
+            (_, false) => format!("{in_place} of {all} {place}: {counts}"),
+        }
+    }
+}
+
+impl Account {
+    /// Where downloaded files are.
+    fn place(&self) -> String {
+        match self.folder.as_str() {
+            "." => "in the workspace".to_owned(),
+            folder => format!("in {}", Untrusted::new(folder)),
+        }
+    }
+
+    /// How downloaded files were verified.
+    fn means(&self) -> String {
+        let unverified =
+            |outcome: &&Outcome| outcome.local.as_ref().is_some_and(|local| local.verified_by == VerifiedBy::None);
+        match self.outcomes.iter().filter(unverified).count() {
+            0 => ", verified by SHA-256".to_owned(),
+            count if count == self.outcomes.len() => ", verified by their length alone".to_owned(),
+            count => format!(", verified by SHA-256, but {count} by the length alone"),
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! Downloads that meet faults: of the way, of the server, and bytes that are not those that were promised.
+
+use std::time::Duration;
+
+use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry, Request};
+
+use super::{asked, release, tools};
+use crate::harness::Job;
+
+/// A file of a megabyte in which no two stretches are the same.
+fn large() -> Vec<u8> {
+    (0..250_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect()
+}
+
+/// A registry with one large file, and a job that downloads it with one retry.
+fn one_large() -> (Registry, Job) {
+    let registry = Registry::start(Persona::default());
+    registry.seed("alice", "widget", "v1.0.0", "large", &large());
+    let mut job = Job::downloading(&registry);
+    job.input("retries", "1");
+    (registry, job)
+}
+
+/// The requests for files.
+fn gets(registry: &Registry) -> Vec<Request> {
+    registry.requests().into_iter().filter(|request| !request.target.contains("/api/v1/")).collect()
+}
+
+#[test]
+fn a_transfer_that_breaks_goes_on_where_it_stopped() {
+    for action in [Action::Reset, Action::Close] {
+        let (registry, job) = one_large();
+        registry.script(Fault::once(Match::get("large"), Point::AnswerByte(900_000), action));
+        let ran = job.run_in_short().exits_with(0).says("again in").says("the connection broke");
+        assert_eq!(tools(&job)["large"], large());
+        assert_eq!(ran.outputs["downloaded"], "1");
+        let gets = gets(&registry);
+        let range = gets[1].header("Range").expect("only the rest is asked for");
+        assert!(gets[1].header("If-Range").is_some(), "if it still is the same");
+        let start: u64 = range.trim_start_matches("bytes=").trim_end_matches('-').parse().expect("a number");
+        // A reset may take with it what the system had not handed over.
+        assert!(start > 0 && start <= 900_000, "{range}");
+        assert_eq!((gets[1].status, gets[1].answer_bytes), (Some(206), 1_000_000 - start));
+    }
+}
+
+#[test]
+fn a_file_that_was_replaced_in_the_middle_comes_whole_or_not_at_all() {
+    let (registry, job) = one_large();
+    let replace = Action::then(|world| {
+        world.delete("alice", "widget", "v1.0.0", "large");
+        world.seed("alice", "widget", "v1.0.0", "large", &[b'x'; 10]);
+    });
+    registry.script(Fault::once(Match::get("large"), Point::AnswerByte(500_000), replace));
+    registry.script(Fault::once(Match::get("large"), Point::AnswerByte(500_000), Action::Close));
+    let ran = job.run_in_short().exits_with(1).has_a_hint_for_each_error();
+    let ran = ran.says("1000000 bytes by the registry's word, 10 bytes came").says("once more from the start");
+    assert_eq!((tools(&job).len(), ran.statuses()["large"].as_str()), (0, "failed"));
+    // The next run sees the list anew.
+    job.run_in_short().exits_with(0);
+    assert_eq!(tools(&job)["large"], b"xxxxxxxxxx");
+}
+
+#[test]
+fn wrong_bytes_are_fetched_once_more_and_then_it_is_an_error_with_both_hashes() {
+    let registry = release(Persona::default());
+    let mut job = Job::downloading(&registry);
+    job.input("files", "a.txt").file("tools/a.txt", "what was here before");
+    registry.script(Fault::once(Match::get("a.txt"), Point::Head, Action::SendOtherBytes));
+    job.run().exits_with(0).says("`a.txt` did not come as it should: once more from the start");
+    assert_eq!(tools(&job)["a.txt"], b"hello\n");
+
+    job.file("tools/a.txt", "what was here before");
+    registry.forget_requests();
+    registry.script(Fault::always(Match::get("a.txt"), Point::Head, Action::SendOtherBytes));
+    let ran = job.run().exits_with(1).has_a_hint_for_each_error();
+    let theirs = registry.files("alice", "widget", "v1.0.0")[0].sha256.clone();
+    let ran = ran.says(&format!("SHA-256 {theirs} by the registry's word, "));
+    assert_eq!(gets(&registry).len(), 2);
+    assert_eq!(ran.statuses()["a.txt"], "failed");
+    assert_eq!(tools(&job), [("a.txt".to_owned(), b"what was here before".to_vec())].into());
+    assert_eq!((ran.outputs["downloaded"].as_str(), ran.outputs["total-size"].as_str()), ("0", "0"));
+}
+
+#[test]
+fn faults_of_the_server_pass_and_those_that_do_not_are_told() {
+    let registry = release(Persona::default());
+    let mut job = Job::downloading(&registry);
+    job.input("retries", "2");
+    for answer in
+        [Answer::html(502, "<title>502 Bad Gateway</title>"), Answer::text(429, "slow down"), Answer::text(500, "")]
+    {
+        registry.script(Fault::once(Match::any(), Point::Head, Action::Answer(answer.clone())));
+        registry.script(Fault::once(Match::get("app"), Point::Head, Action::Answer(answer)));
+        job.run_in_short().exits_with(0).says("retry 1 of 2");
+        assert_eq!(tools(&job).len(), 3);
+        std::fs::remove_dir_all(job.workspace().join("tools")).expect("the folder can be removed");
+    }
+    registry.script(Fault::always(
+        Match::get("app"),
+        Point::Head,
+        Action::Answer(Answer::text(500, "internal server error")),
+    ));
+    let ran =
+        job.run_in_short().exits_with(1).has_a_hint_for_each_error().says("`app` is not downloaded").says("(3 times)");
+    // The others come all the same, and nothing is left of the one that does not.
+    assert_eq!(tools(&job).into_keys().collect::<Vec<_>>(), ["a.txt", "empty"]);
+    assert_eq!(ran.statuses()["app"], "failed");
+    assert!(ran.summary.contains("2 of 3 files in tools"), "{}", ran.summary);
+}
+
+#[test]
+fn a_server_that_says_nothing_more_is_not_waited_for_without_end() {
+    let (registry, job) = one_large();
+    registry.script(Fault::once(Match::get("large"), Point::AnswerByte(300_000), Action::Hang));
+    job.run_in_short().exits_with(0).says("nothing was heard of the server for 1 s");
+    assert_eq!(tools(&job)["large"], large());
+    assert_eq!(gets(&registry)[1].status, Some(206));
+}
+
+#[test]
+fn a_slow_server_is_waited_for_as_long_as_bytes_move() {
+    let (registry, job) = one_large();
+    let drip = Action::drip(20, 50_000, Duration::from_millis(60));
+    registry.script(Fault::once(Match::get("large"), Point::AnswerByte(0), drip));
+    job.run_in_short().exits_with(0);
+    assert_eq!((tools(&job)["large"].clone(), gets(&registry).len()), (large(), 1));
+}
+
+#[test]
+fn a_server_that_knows_no_ranges_sends_the_whole_once_more() {
+    let (registry, job) = one_large();
+    registry.script(Fault::once(Match::get("large"), Point::AnswerByte(500_000), Action::Close));
+    let whole = Answer::empty(200).header("Content-Type", "application/octet-stream").with_body(large());
+    registry.script(Fault::once(Match::get("large"), Point::Head, Action::Answer(whole)).skip(1));
+    job.run_in_short().exits_with(0);
+    assert_eq!((tools(&job)["large"].clone(), gets(&registry).len()), (large(), 2));
+}
+
+#[test]
+fn a_range_that_is_none_of_the_file_starts_it_again() {
+    for answer in [
+        Answer::text(416, "invalid range: failed to overlap"),
+        Answer::text(206, "x").header("Content-Range", "bytes 7-8/1000000"),
+        Answer::text(206, "x").header("Content-Range", "bytes 500000-500001/77"),
+        Answer::text(206, "x"),
+    ] {
+        let (registry, job) = one_large();
+        registry.script(Fault::once(Match::get("large"), Point::AnswerByte(500_000), Action::Close));
+        registry.script(Fault::once(Match::get("large"), Point::Head, Action::Answer(answer)).skip(1));
+        job.run_in_short().exits_with(0);
+        let gets = gets(&registry);
+        assert_eq!((tools(&job)["large"].clone(), gets.len(), gets[2].header("Range")), (large(), 3, None));
+    }
+}
+
+#[test]
+fn a_web_page_in_place_of_a_file_is_told_and_not_written() {
+    let registry = release(Persona::default());
+    let page = Answer::html(200, "<html><title>Sign in</title></html>");
+    registry.script(Fault::always(Match::get(""), Point::Head, Action::Answer(page)));
+    let job = Job::downloading(&registry);
+    let ran = job.run().exits_with(1).has_a_hint_for_each_error().says("a web page answers at");
+    // It meets every file, so it is said once.
+    assert_eq!((ran.errors().len(), tools(&job).len()), (1, 0), "{}", ran.log);
+}
+
+#[test]
+fn an_answer_that_is_encoded_is_not_taken_for_the_file() {
+    let registry = release(Persona::default());
+    let encoded = Answer::empty(200).header("Content-Encoding", "gzip").with_body("hello\n");
+    registry.script(Fault::always(Match::get("a.txt"), Point::Head, Action::Answer(encoded)));
+    let mut job = Job::downloading(&registry);
+    job.input("files", "a.txt").run().exits_with(1).says("it is encoded, as gzip");
+}
+
+#[test]
+fn a_failure_that_every_file_would_meet_ends_the_run() {
+    let registry = Registry::start(Persona::default());
+    for count in 0..20 {
+        registry.seed("alice", "widget", "v1.0.0", &format!("file{count:02}"), b"content");
+    }
+    registry.script(Fault::always(Match::get(""), Point::Head, Action::Answer(Answer::text(401, "reqPackageAccess"))));
+    let mut job = Job::downloading(&registry);
+    let ran = job.input("concurrency", "2").run().exits_with(1).says("Check that the token has the scope read:package");
+    assert_eq!(ran.errors().len(), 1);
+    assert!(gets(&registry).len() <= 3, "{:?}", asked(&registry));
+    assert!(ran.statuses().into_values().filter(|status| status == "not-attempted").count() >= 17, "{}", ran.log);
+}
+
+#[test]
+fn nothing_of_a_file_is_left_by_a_run_that_a_signal_ends() {
+    let (registry, mut job) = one_large();
+    registry.seed("alice", "widget", "v1.0.0", "small", b"small");
+    let (come, comes) = std::sync::mpsc::channel();
+    let tell = Action::then(move |_| come.send(()).expect("the test waits"));
+    registry.script(Fault::once(Match::get("large"), Point::AnswerByte(500_000), tell));
+    registry.script(Fault::once(Match::get("large"), Point::AnswerByte(500_000), Action::Hang));
+    job.input("concurrency", "2").file("tools/large", "what was here before");
+    let ran = job.run_while(job.command(), |child| {
+        comes.recv_timeout(Duration::from_secs(20)).expect("the moment comes");
+        crate::stopping::send(child, rustix::process::Signal::TERM);
+    });
+    let ran = ran.exits_with(143).has_a_hint_for_each_error().says("SIGTERM ended the run before its end");
+    assert_eq!(ran.statuses()["large"], "not-attempted");
+    assert_eq!(tools(&job)["large"], b"what was here before");
+    assert!(tools(&job).into_keys().all(|name| !name.starts_with('.')));
+}
+
+#[test]
+fn what_a_killed_run_left_is_gone_on_with() {
+    let (registry, job) = one_large();
+    let (come, comes) = std::sync::mpsc::channel();
+    let tell = Action::then(move |_| come.send(()).expect("the test waits"));
+    registry.script(Fault::once(Match::get("large"), Point::AnswerByte(900_000), tell));
+    registry.script(Fault::once(Match::get("large"), Point::AnswerByte(900_000), Action::Hang));
+    let part = job.workspace().join("tools/.large.generic-packages-part");
+    job.run_while(job.command(), |child| {
+        comes.recv_timeout(Duration::from_secs(20)).expect("the moment comes");
+        // Until something of it is on the disk; the time-out of the test runner ends it otherwise.
+        while std::fs::metadata(&part).map_or(0, |part| part.len()) == 0 {
+            std::thread::yield_now();
+        }
+        crate::stopping::send(child, rustix::process::Signal::KILL);
+    });
+    let left = std::fs::metadata(&part).expect("a part is left").len();
+    registry.forget_requests();
+    job.run().exits_with(0).says("going on with `large`, of which an earlier run has left");
+    assert_eq!(tools(&job), [("large".to_owned(), large())].into());
+    assert_eq!(gets(&registry)[0].header("Range"), Some(format!("bytes={left}-").as_str()));
+}
+
+#[test]
+fn a_part_that_is_not_of_the_file_is_found_out() {
+    let (registry, mut job) = one_large();
+    for left in [vec![b'x'; 500_000], vec![b'x'; 1_000_000], vec![b'x'; 2_000_000]] {
+        job.file("tools/.large.generic-packages-part", left).file("tools/large", "old");
+        job.run().exits_with(0);
+        assert_eq!(tools(&job), [("large".to_owned(), large())].into());
+    }
+    // All of it may be there: then nothing is asked for.
+    registry.forget_requests();
+    job.file("tools/.large.generic-packages-part", large()).file("tools/large", "old").run().exits_with(0);
+    assert_eq!((tools(&job), gets(&registry)), ([("large".to_owned(), large())].into(), Vec::new()));
+}

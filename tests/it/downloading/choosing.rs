@@ -1,0 +1,188 @@
+//! Which version is taken, and which of its files.
+
+use embedded_registry::{Action, Alter, Answer, Fault, Match, Persona, Point, Registry};
+
+use super::{asked, release, tools};
+use crate::harness::{AWKWARD_NAMES, Job};
+
+/// A registry with these versions of alice/widget, oldest first, each with a file that has its name in it.
+fn versions(persona: Persona, versions: &[&str]) -> Registry {
+    let registry = Registry::start(persona);
+    for version in versions {
+        registry.seed("alice", "widget", version, "version", version.as_bytes());
+    }
+    // Names that contain ours are found too.
+    registry.seed("alice", "widget-extra", "v9.9.9", "version", b"of another package");
+    registry.seed("alice", "my-widget", "latest", "version", b"of another package");
+    registry
+}
+
+#[test]
+fn the_latest_version_is_the_one_called_so_else_the_highest_release_else_the_newest() {
+    for persona in Persona::all() {
+        for (given, wanted, why) in [
+            (&["v2.0.0", "latest", "v1.0.0"][..], "latest", "the version of that name"),
+            (&["v1.10.0", "v1.9.0", "2.0.0-rc.1"], "v1.10.0", "the highest release by semantic versioning"),
+            (
+                &["nightly-1", "nightly-2"],
+                "nightly-2",
+                "the newest one, since none is a release by semantic versioning",
+            ),
+        ] {
+            let registry = versions(persona, given);
+            let job = Job::downloading(&registry);
+            let ran = job.run().exits_with(0).says(&format!("`latest` is {wanted}: {why}"));
+            assert_eq!(
+                (ran.outputs["version"].as_str(), tools(&job)["version"].as_slice()),
+                (wanted, wanted.as_bytes())
+            );
+        }
+    }
+}
+
+#[test]
+fn a_version_is_taken_as_it_is_given() {
+    let registry = versions(Persona::default(), &["v1.0.0", "v2.0.0", "feature/x", "1.0 \u{e9}"]);
+    for version in ["v1.0.0", "feature/x", "1.0 \u{e9}"] {
+        let mut job = Job::downloading(&registry);
+        let ran = job.input("version", version).run().exits_with(0).does_not_say("`latest` is");
+        assert_eq!((ran.outputs["version"].as_str(), tools(&job)["version"].as_slice()), (version, version.as_bytes()));
+    }
+}
+
+#[test]
+fn all_pages_of_the_list_are_read() {
+    let registry = Registry::start(Persona::default());
+    registry.seed("alice", "widget", "v3.0.0", "version", b"v3.0.0");
+    for count in 0..120 {
+        registry.seed("alice", "widget", &format!("v2.0.{count}"), "version", b"older");
+    }
+    let job = Job::downloading(&registry);
+    job.run().exits_with(0);
+    assert_eq!(tools(&job)["version"], b"v3.0.0");
+    assert_eq!(asked(&registry)[..3], ["GET versions 1", "GET versions 2", "GET versions 3"]);
+}
+
+#[test]
+fn a_missing_version_is_told_with_those_that_look_like_it() {
+    let registry = versions(Persona::default(), &["v1.2.0", "v1.3.0", "v0.9.0", "nightly", "v1.0.0"]);
+    let mut job = Job::downloading(&registry);
+    let ran = job.input("version", "1.2.0").run().exits_with(1).has_a_hint_for_each_error();
+    let ran = ran.says("there is no version 1.2.0 of package alice/widget");
+    ran.says("Check `version`: there is `v1.2.0`, ").says("and 1 more");
+    assert_eq!(tools(&job).len(), 0);
+}
+
+#[test]
+fn a_missing_package_is_told_with_those_that_look_like_it() {
+    let registry = versions(Persona::default(), &["v1.0.0"]);
+    for version in ["latest", "v1.0.0"] {
+        let mut job = Job::downloading(&registry);
+        let ran = job.input("repo", "wigdet").input("version", version).run().exits_with(1).has_a_hint_for_each_error();
+        ran.says("there is no package alice/wigdet on http").says("Check `repo`: there is `widget`, ");
+    }
+    let mut job = Job::downloading(&registry);
+    job.input("owner", "acme").run().exits_with(1).says("acme has no generic package, or none that may be seen here");
+    job.input("owner", "alcie").run().exits_with(1).says("Check `owner`: there is no user or organisation alcie");
+}
+
+#[test]
+fn patterns_choose_among_the_names_on_the_registry() {
+    let registry = Registry::start(Persona::default());
+    for name in ["app-linux", "app-darwin", "app.txt", ".hidden", "SHA256SUMS"] {
+        registry.seed("alice", "widget", "v1.0.0", name, name.as_bytes());
+    }
+    for (files, wanted) in [
+        ("*", &[".hidden", "SHA256SUMS", "app-darwin", "app-linux", "app.txt"][..]),
+        ("app-{linux,darwin}", &["app-darwin", "app-linux"]),
+        ("app*\n!*.txt\n!app-linux", &["app-darwin"]),
+        ("!app*\n[!S]*", &[".hidden", "app-darwin", "app-linux", "app.txt"]),
+        ("app?txt\n./SHA256SUMS", &["SHA256SUMS", "app.txt"]),
+    ] {
+        let mut job = Job::downloading(&registry);
+        job.input("files", files).run().exits_with(0);
+        assert_eq!(tools(&job).into_keys().collect::<Vec<_>>(), wanted, "{files}");
+    }
+}
+
+#[test]
+fn a_line_that_finds_nothing_is_told_with_the_names_that_look_like_it() {
+    let registry = release(Persona::default());
+    let mut job = Job::downloading(&registry);
+    let ran = job.input("files", "*.tar.gz\nA.txt\na.txt\n!none").run().exits_with(1).has_a_hint_for_each_error();
+    let ran =
+        ran.says("no file of version v1.0.0 matches `*.tar.gz`").says("no file of version v1.0.0 matches `A.txt`");
+    let ran = ran.says("Check `files`: there is `a.txt`");
+    assert_eq!((ran.errors().len(), tools(&job).len()), (2, 0));
+
+    let ran = job.input("if-no-files-found", "warn").run().exits_with(0);
+    ran.says("warning: no file of version v1.0.0 matches `*.tar.gz`")
+        .says("`!none` takes nothing away")
+        .says("1 downloaded");
+    let ran = job.input("if-no-files-found", "ignore").input("files", "none").run().exits_with(0);
+    let ran = ran.says("No file was downloaded: there is none").does_not_say("matches");
+    assert_eq!((ran.outputs["files"].as_str(), ran.outputs["version"].as_str()), ("[]", "v1.0.0"));
+    job.without("INPUT_IF-NO-FILES-FOUND").input("files", "*\n!*").run().exits_with(1).says("take away every file");
+}
+
+#[test]
+fn a_line_that_is_no_pattern_is_told_unless_it_is_a_name() {
+    let registry = release(Persona::default());
+    registry.seed("alice", "widget", "v1.0.0", "a{b", b"content");
+    let mut job = Job::downloading(&registry);
+    job.input("files", "a{b").run().exits_with(0);
+    let ran = job.input("files", "c{d\n[").run().exits_with(1).has_a_hint_for_each_error();
+    ran.says("`c{d` is the name of no file, and has a brace without its partner").says("`[` is the name of no file");
+}
+
+#[test]
+fn awkward_names_come_back_byte_for_byte() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    for name in AWKWARD_NAMES {
+        job.file(format!("dist/{name}"), name);
+    }
+    job.input("include-hidden-files", "true").run().exits_with(0);
+    job.downloads().input("version", "v1.0.0").run().exits_with(0);
+    assert_eq!(tools(&job), AWKWARD_NAMES.map(|name| (name.to_owned(), name.as_bytes().to_vec())).into());
+    // Each by its name alone, with a token and without a list.
+    std::fs::remove_dir_all(job.workspace().join("tools")).expect("it is there");
+    let lines: Vec<String> = AWKWARD_NAMES.iter().map(|name| format!("./{name}")).collect();
+    job.input("files", lines.join("\n")).run().exits_with(0).says("25 downloaded");
+}
+
+#[test]
+fn a_name_of_255_characters_has_room_for_a_part_beside_it() {
+    let registry = Registry::start(Persona::default());
+    let name = "n".repeat(255);
+    registry.seed("alice", "widget", "v1.0.0", &name, b"content");
+    let job = Job::downloading(&registry);
+    job.run().exits_with(0);
+    assert_eq!(tools(&job), [(name, b"content".to_vec())].into());
+}
+
+#[test]
+fn lists_of_every_form_are_read() {
+    let registry = release(Persona::default());
+    for alter in [Alter::UpperCaseHashes, Alter::SizeField("Size".to_owned())] {
+        registry.script(Fault::once(Match::list(), Point::Head, Action::Alter(alter)));
+        let job = Job::downloading(&registry);
+        job.run().exits_with(0);
+        assert_eq!(tools(&job).len(), 3);
+    }
+    let garbled = Answer::json(200, r#"[{"name":"a"}]"#);
+    registry.script(Fault::always(Match::versions(), Point::Head, Action::Answer(garbled)));
+    let ran = Job::downloading(&registry).run().exits_with(1).has_a_hint_for_each_error();
+    ran.says("the registry does not say which versions there are")
+        .says("the answer is not what the registry's API gives");
+}
+
+#[test]
+fn a_version_of_which_nothing_could_be_asked_for_is_passed_over() {
+    let registry = Registry::start(Persona::default());
+    registry.seed("alice", "widget", "v1.0.0", "app", b"content");
+    let rows = r#"[{"id":9,"name":"widget","version":".."},{"id":8,"name":"widget","version":"a\u001b[31m"},
+        {"id":7,"name":"WIDGET","version":"v1.0.0"},{"id":6,"name":"widget2","version":"v2.0.0"}]"#;
+    registry.script(Fault::once(Match::versions(), Point::Head, Action::Answer(Answer::json(200, rows))));
+    Job::downloading(&registry).run().exits_with(0).says("`latest` is v1.0.0");
+}

@@ -1,0 +1,183 @@
+//! Where files are written to, and what stands in the way there.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::process::Command;
+
+use embedded_registry::{Action, Fault, Match, Persona, Point, Registry};
+
+use super::{release, tools};
+use crate::harness::Job;
+use crate::rights::run_without_rights;
+
+#[test]
+fn a_folder_outside_the_workspace_is_refused_before_anything_is_asked() {
+    let registry = release(Persona::default());
+    let mut job = Job::downloading(&registry);
+    let outside = job.outside("beside");
+    fs::create_dir_all(&outside).expect("a folder");
+    job.link("link", &outside).link("dead", "nowhere").file("file", "").folder(".git/hooks").link("git", ".git");
+    for (path, problem) in [
+        ("..", "has `..` in it"),
+        ("a/../../b", "has `..` in it"),
+        ("/etc", "lies outside the workspace"),
+        ("link", "lies outside the workspace"),
+        ("link/deeper", "lies outside the workspace"),
+        ("dead/x", "leads through a link to nothing"),
+        ("file", "is no folder"),
+        ("file/x", "is no folder"),
+        (".git", "lies inside .git"),
+        ("new/.GIT/x", "lies inside .git"),
+        ("git/hooks", "lies inside .git"),
+    ] {
+        job.input("path", path).is_refused(&registry).says(problem);
+    }
+    assert_eq!(fs::read_dir(outside).expect("a folder").count(), 0);
+    // As the runner calls it, it is in the workspace.
+    job.input("path", job.workspace().join("tools")).run().exits_with(0);
+    assert_eq!(tools(&job).len(), 3);
+}
+
+#[test]
+fn all_that_is_wrong_with_the_inputs_is_told_at_once() {
+    let registry = release(Persona::default());
+    let mut job = Job::downloading(&registry);
+    job.input("path", "..").input("files", "a/b\n..").input("executable", "!x").input("checksums", "a/b");
+    job.input("retries", "many").input("version", "..").input("if-no-files-found", "wran");
+    let ran = job.is_refused(&registry);
+    assert_eq!(ran.errors().len(), 8, "{}", ran.log);
+    let ran = ran.says("input `files`: `a/b` has a `/` in it, and files on the registry lie in no folders");
+    ran.says("input `executable` only takes files away").says("input `checksums`: `a/b` has the character `/`");
+}
+
+#[test]
+fn a_link_in_a_files_place_is_replaced_and_not_followed() {
+    let registry = release(Persona::default());
+    let mut job = Job::downloading(&registry);
+    let outside = job.outside("secret");
+    fs::write(&outside, "stays").expect("a file");
+    job.link("tools/a.txt", &outside).link("tools/.app.generic-packages-part", &outside);
+    job.run().exits_with(0).says("3 downloaded");
+    assert_eq!(fs::read(&outside).expect("a file"), b"stays");
+    assert!(!job.workspace().join("tools/a.txt").is_symlink());
+    assert_eq!(tools(&job)["a.txt"], b"hello\n");
+}
+
+#[test]
+fn what_has_a_second_name_is_not_written_through() {
+    let registry = release(Persona::default());
+    let mut job = Job::downloading(&registry);
+    let outside = job.outside("secret");
+    fs::write(&outside, "stays").expect("a file");
+    job.folder("tools");
+    fs::hard_link(&outside, job.workspace().join("tools/.a.txt.generic-packages-part")).expect("a second name");
+    job.run().exits_with(0);
+    assert_eq!(fs::read(&outside).expect("a file"), b"stays");
+}
+
+#[test]
+fn a_folder_that_becomes_a_link_meanwhile_leads_nowhere() {
+    let registry = release(Persona::default());
+    let mut job = Job::downloading(&registry);
+    let (folder, outside) = (job.workspace().join("tools"), job.outside("beside"));
+    fs::create_dir_all(&outside).expect("a folder");
+    job.file("tools/a.txt", "old");
+    let target = outside.clone();
+    let swap = Action::then(move |_| {
+        fs::rename(&folder, folder.with_file_name("moved")).expect("it can be moved");
+        symlink(&target, &folder).expect("a link can be made");
+    });
+    registry.script(Fault::once(Match::list(), Point::Head, swap.clone()));
+    let ran = job.run().exits_with(1).has_a_hint_for_each_error().says("tools is no folder, or has become a link");
+    assert_eq!(ran.outputs["downloaded"], "0");
+    // What was opened before stays what it is.
+    let (registry, mut job) = (release(Persona::default()), Job::downloading(&registry));
+    job.against(&registry);
+    let (folder, target) = (job.workspace().join("tools"), outside.clone());
+    let swap = Action::then(move |_| {
+        fs::rename(&folder, folder.with_file_name("moved")).expect("it can be moved");
+        symlink(&target, &folder).expect("a link can be made");
+    });
+    registry.script(Fault::once(Match::get("app"), Point::Head, swap));
+    job.run().exits_with(0);
+    assert_eq!(fs::read_dir(outside).expect("a folder").count(), 0);
+    assert_eq!(fs::read_dir(job.workspace().join("moved")).expect("a folder").count(), 3);
+}
+
+#[test]
+fn a_folder_in_a_files_place_is_an_error_and_nothing_is_written() {
+    let registry = release(Persona::default());
+    let mut job = Job::downloading(&registry);
+    job.folder("tools/app").file("tools/empty", "old");
+    let ran = job.run().exits_with(1).has_a_hint_for_each_error();
+    let ran = ran.says("tools/app is a folder, and a file is to be put there");
+    assert_eq!(ran.statuses().into_iter().collect::<Vec<_>>().len(), 3);
+    assert!(!job.workspace().join("tools/a.txt").exists());
+    assert_eq!(fs::read(job.workspace().join("tools/empty")).expect("a file"), b"old");
+    assert_eq!(ran.statuses()["app"], "failed");
+}
+
+#[test]
+fn a_full_disk_is_an_error_that_says_what_is_needed() {
+    let registry = release(Persona::default());
+    let mut job = Job::downloading(&registry);
+    job.file("tools/app", "old");
+    let inner = job.command();
+    // No file may have more than so many blocks of 512 or 1024 bytes; a program that leaves SIGXFSZ alone meets EFBIG.
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -f 100; trap '' XFSZ; exec \"$0\" download"]).arg(inner.get_program());
+    shell.env_clear().envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    shell.current_dir(job.workspace());
+    let ran = job.run_as(shell).exits_with(1).has_a_hint_for_each_error();
+    let ran = ran.says("error: tools/app cannot be written (").says("to go)").says("caused by: File too large");
+    let ran = ran.says("Make room for ").says("more on the disk or in the quota of the runner");
+    assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["downloaded", "failed", "downloaded"]);
+    assert_eq!(tools(&job).into_keys().collect::<Vec<_>>(), ["a.txt", "app", "empty"]);
+    assert_eq!(tools(&job)["app"], b"old");
+}
+
+#[test]
+fn a_folder_that_may_not_be_written_is_an_error_with_its_path() {
+    let registry = release(Persona::default());
+    let mut job = Job::downloading(&registry);
+    job.file("tools/a.txt", "old");
+    let folder = job.workspace().join("tools");
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o555)).expect("rights can be changed");
+    let Some(ran) = run_without_rights(&job, &registry) else { return };
+    let ran = ran.exits_with(1).has_a_hint_for_each_error().says("tools/app cannot be written");
+    ran.says("caused by: Permission denied").says("Give the step the right to write there");
+    assert_eq!(tools(&job), [("a.txt".to_owned(), b"old".to_vec())].into());
+    let Some(ran) = run_without_rights(job.input("path", "tools/deeper"), &registry) else { return };
+    ran.exits_with(1).says("tools/deeper cannot be opened or made").says("Permission denied");
+}
+
+#[test]
+fn a_file_that_another_run_writes_is_left_to_it() {
+    let registry = release(Persona::default());
+    let mut job = Job::downloading(&registry);
+    job.file("tools/.a.txt.generic-packages-part", "of the other");
+    let part = fs::File::open(job.workspace().join("tools/.a.txt.generic-packages-part")).expect("a file");
+    part.lock().expect("nobody else has it");
+    let ran = job.run().exits_with(1).has_a_hint_for_each_error().says("tools/a.txt is being written by another run");
+    assert_eq!(ran.statuses()["a.txt"], "failed");
+    assert_eq!(tools(&job)[".a.txt.generic-packages-part"], b"of the other");
+}
+
+#[test]
+fn two_runs_at_once_leave_whole_files() {
+    let registry = Registry::start(Persona::default());
+    let bytes: Vec<u8> = (0..2_000_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
+    registry.seed("alice", "widget", "v1.0.0", "app", &bytes);
+    let job = Job::downloading(&registry);
+    let other = job.command();
+    let second = std::thread::scope(|scope| {
+        let mut other = other;
+        let second = scope.spawn(move || other.stdout(std::process::Stdio::piped()).output().expect("it runs"));
+        let ran = job.run();
+        // The one that comes second may find that the first is at it.
+        assert!(matches!(ran.code, Some(0 | 1)), "{}", ran.log);
+        second.join().expect("it ends")
+    });
+    assert!(matches!(second.status.code(), Some(0 | 1)));
+    assert_eq!(tools(&job), [("app".to_owned(), bytes)].into());
+}

@@ -1,0 +1,125 @@
+//! Forges that lead to object storage.
+
+use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
+
+use super::{release, tools};
+use crate::harness::Job;
+use crate::network::{Identity, TlsFront, naming};
+
+/// Where a registry has the file, by another name of its host.
+fn place(registry: &Registry, name: &str) -> String {
+    let url = registry.url().replace("127.0.0.1", "localhost");
+    format!("{url}/api/packages/alice/generic/widget/v1.0.0/{name}?X-Amz-Signature=0123456789abcdef")
+}
+
+fn leads(status: u16, place: &str) -> Action {
+    Action::Answer(Answer::empty(status).header("Location", place))
+}
+
+fn job(registry: &Registry) -> Job {
+    let mut job = Job::downloading(registry);
+    job.input("files", "app");
+    job
+}
+
+#[test]
+fn a_file_in_object_storage_comes_from_there_without_the_token_and_the_headers() {
+    for status in [302, 303, 307] {
+        let (registry, storage) = (release(Persona::default()), release(Persona::default()));
+        registry.script(Fault::always(Match::get("app"), Point::Head, leads(status, &place(&storage, "app"))));
+        let mut job = job(&registry);
+        job.input("headers", "X-Gate: a-password-of-the-gate").secret("a-password-of-the-gate");
+        job.variable("RUNNER_DEBUG", "1");
+        let ran = job.run().exits_with(0).does_not_say("X-Amz-Signature");
+        assert_eq!(tools(&job)["app"], vec![7; 300_000]);
+        assert_eq!(ran.files()[0]["verified-by"], "registry");
+        let asked = registry.requests().pop().expect("the forge is asked");
+        assert!(asked.header("Authorization").is_some() && asked.header("X-Gate").is_some());
+        let asked = storage.requests().pop().expect("the storage is asked");
+        assert!(asked.target.ends_with("/app?X-Amz-Signature=0123456789abcdef"), "{}", asked.target);
+        assert_eq!((asked.header("Authorization"), asked.header("X-Gate")), (None, None));
+    }
+}
+
+#[test]
+fn a_transfer_from_object_storage_goes_on_where_it_broke() {
+    let (registry, storage) = (release(Persona::default()), release(Persona::default()));
+    registry.script(Fault::always(Match::get("app"), Point::Head, leads(303, &place(&storage, "app"))));
+    storage.script(Fault::once(Match::get("app"), Point::AnswerByte(200_000), Action::Close));
+    let mut job = job(&registry);
+    job.input("retries", "1").run_in_short().exits_with(0);
+    assert_eq!(tools(&job)["app"], vec![7; 300_000]);
+    // A key to the storage may have had its time, so the forge is asked anew.
+    assert_eq!(registry.requests().iter().filter(|request| request.target.ends_with("/app")).count(), 2);
+    assert_eq!(storage.requests()[1].header("Range"), Some("bytes=200000-"));
+}
+
+#[test]
+fn no_redirect_leads_from_https_to_http() {
+    let (registry, storage) = (release(Persona::default()), release(Persona::default()));
+    registry.script(Fault::always(Match::get("app"), Point::Head, leads(303, &place(&storage, "app"))));
+    let identity = Identity::self_signed(&naming(&["localhost"]));
+    let pem = identity.pem.clone();
+    let front = TlsFront::start(identity, Job::address_of(&registry));
+    let mut job = job(&registry);
+    job.input("server-url", format!("https://localhost:{}", front.address().port())).input("ca-certificate", pem);
+    let ran = job.run().exits_with(1).has_a_hint_for_each_error();
+    ran.says("leads to localhost by http, where anybody on the way could change the file").does_not_say("X-Amz");
+    assert_eq!(storage.requests(), []);
+}
+
+#[test]
+fn a_redirect_for_good_is_not_followed() {
+    for status in [301, 308] {
+        let (registry, storage) = (release(Persona::default()), release(Persona::default()));
+        registry.script(Fault::always(Match::get("app"), Point::Head, leads(status, &place(&storage, "app"))));
+        let ran = job(&registry).run().exits_with(1).has_a_hint_for_each_error().does_not_say("X-Amz");
+        ran.says("Set `server-url` to the forge itself").says("leads to http://localhost:");
+        assert_eq!(storage.requests(), []);
+    }
+}
+
+#[test]
+fn redirects_end() {
+    let (registry, storage) = (release(Persona::default()), release(Persona::default()));
+    let elsewhere = release(Persona::default());
+    registry.script(Fault::always(Match::get("app"), Point::Head, leads(303, &place(&storage, "app"))));
+    storage.script(Fault::always(Match::get("app"), Point::Head, leads(303, &place(&elsewhere, "app"))));
+    elsewhere.script(Fault::always(Match::get("app"), Point::Head, leads(303, &place(&storage, "app"))));
+    let ran = job(&registry).run().exits_with(1).has_a_hint_for_each_error();
+    ran.says("leads from one place to the next, without end").does_not_say("X-Amz");
+    assert_eq!(storage.requests().len() + elsewhere.requests().len(), 5);
+}
+
+#[test]
+fn what_object_storage_refuses_is_told_as_its_own() {
+    let (registry, storage) = (release(Persona::default()), release(Persona::default()));
+    registry.script(Fault::always(Match::get("app"), Point::Head, leads(303, &place(&storage, "app"))));
+    storage.script(Fault::always(Match::get("app"), Point::Head, Action::Answer(Answer::text(403, "AccessDenied"))));
+    let ran = job(&registry).run().exits_with(1).has_a_hint_for_each_error().says("403 Forbidden: AccessDenied");
+    ran.says("look at the forge's object storage").does_not_say("X-Amz").does_not_say("token with");
+
+    storage.clear_script();
+    let page = Answer::html(200, "<html><title>Welcome</title></html>");
+    storage.script(Fault::always(Match::get("app"), Point::Head, Action::Answer(page)));
+    job(&registry).run().exits_with(1).says("look at the forge's object storage");
+
+    storage.stop_listening();
+    let ran = job(&registry).run().exits_with(1).has_a_hint_for_each_error().says("no connection to the server");
+    ran.says("Check that the runner can reach localhost, where http://127.0.0.1");
+}
+
+#[test]
+fn a_redirect_within_the_forge_is_not_followed() {
+    for (location, hint) in [("/user/login", "a web page answers at"), ("app", "a web page answers at")] {
+        let registry = release(Persona::default());
+        registry.script(Fault::always(Match::get("app"), Point::Head, leads(303, location)));
+        job(&registry).run().exits_with(1).has_a_hint_for_each_error().says(hint);
+        assert_eq!(registry.requests().len(), 3);
+    }
+    let registry = Registry::start(Persona::default());
+    registry.seed("dave", "widget", "v1.0.0", "app", b"content");
+    registry.rename_user("dave", "david");
+    let mut job = job(&registry);
+    job.input("owner", "dave").token(&registry.token("dave_write")).run().exits_with(1).says("Set `owner: david`");
+}

@@ -1,0 +1,203 @@
+//! Downloads without a token: from registries that show their lists to everybody, and from those that do not.
+
+use std::fs;
+
+use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
+
+use super::{asked, release, tools};
+use crate::harness::Job;
+
+/// A file of checksums for these files.
+fn checksums(files: &[(&str, &[u8])]) -> String {
+    let line = |(name, bytes): &(&str, &[u8])| {
+        let mut hasher = generic_packages::checksum::Hasher::default();
+        hasher.update(bytes);
+        format!("{}  {name}\n", hasher.finish())
+    };
+    files.iter().map(line).collect()
+}
+
+/// A job without a token.
+fn visitor(registry: &Registry) -> Job {
+    let mut job = Job::downloading(registry);
+    job.without("INPUT_TOKEN");
+    job
+}
+
+#[test]
+fn a_public_package_needs_no_token_where_the_registry_lists_it() {
+    let registry = release(Persona::Forgejo15);
+    let job = visitor(&registry);
+    let ran = job.run().exits_with(0).says("without a token").says("verified by SHA-256: 3 downloaded");
+    assert_eq!((tools(&job).len(), ran.outputs["version"].as_str()), (3, "v1.0.0"));
+    assert!(registry.requests().iter().all(|request| request.header("Authorization").is_none()));
+    assert_eq!(ran.masks, [""; 0]);
+}
+
+#[test]
+fn where_the_registry_lists_nothing_to_visitors_names_are_fetched_and_what_is_unverified_is_called_so() {
+    for persona in Persona::all().into_iter().filter(|persona| *persona != Persona::Forgejo15) {
+        let registry = release(persona);
+        let mut job = visitor(&registry);
+        let ran = job.input("version", "v1.0.0").input("files", "app\na.txt").run().exits_with(0);
+        let ran = ran.says("2 files in tools, verified by their length alone: 2 downloaded");
+        let ran = ran
+            .says("warning: only the length of 2 files can be verified")
+            .says("(401 Unauthorized: token is required)");
+        assert_eq!(asked(&registry).len(), 3, "{:?}", asked(&registry));
+        assert_eq!((tools(&job)["a.txt"].as_slice(), tools(&job)["app"].len()), (&b"hello\n"[..], 300_000));
+        assert!(ran.files().iter().all(|file| file["verified-by"] == "none" && file["sha256"].is_string()));
+        assert_eq!(ran.outputs["total-size"], "300006");
+    }
+}
+
+#[test]
+fn a_file_of_checksums_verifies_where_the_registry_lists_nothing() {
+    let registry = release(Persona::default());
+    let sums = checksums(&[("a.txt", b"hello\n"), ("app", &vec![7; 300_000])]);
+    registry.seed("alice", "widget", "v1.0.0", "SHA256SUMS", sums.as_bytes());
+    let mut job = visitor(&registry);
+    job.input("version", "v1.0.0").input("files", "app\na.txt\nSHA256SUMS").input("checksums", "SHA256SUMS");
+    let ran = job.file("tools/a.txt", "hello\n").run().exits_with(0).says("but 1 by the length alone");
+    let by = |name: &str| {
+        let files = ran.files();
+        let file = files.iter().find(|file| file["name"] == name).expect("it is there");
+        (file["status"].as_str().expect("a word").to_owned(), file["verified-by"].as_str().expect("a word").to_owned())
+    };
+    let words = |status: &str, by: &str| (status.to_owned(), by.to_owned());
+    assert_eq!(by("app"), words("downloaded", "checksums"));
+    // What is here already needs no request.
+    assert_eq!(by("a.txt"), words("unchanged", "checksums"));
+    assert_eq!(by("SHA256SUMS"), words("downloaded", "none"));
+    assert_eq!(asked(&registry).iter().filter(|request| request.ends_with("a.txt")).count(), 0);
+}
+
+#[test]
+fn what_differs_from_the_checksums_is_an_error_and_what_is_not_in_them_too() {
+    let registry = release(Persona::default());
+    let sums = checksums(&[("a.txt", b"other\n")]);
+    registry.seed("alice", "widget", "v1.0.0", "SHA256SUMS", sums.as_bytes());
+    let mut job = visitor(&registry);
+    job.input("version", "v1.0.0").input("files", "a.txt").input("checksums", "SHA256SUMS");
+    job.file("tools/a.txt", "old");
+    let ran = job.run().exits_with(1).has_a_hint_for_each_error();
+    ran.says("by the file of checksums").says("Find out who changed the file or the file of checksums");
+    assert_eq!(tools(&job)["a.txt"], b"old");
+
+    let ran = job.input("files", "app").run().exits_with(1).has_a_hint_for_each_error();
+    ran.says("`app` is not what `SHA256SUMS` says: it is not in there");
+
+    // With a list, the registry's word has to be the same, and what is not in the file is verified by the list.
+    let mut job = Job::downloading(&registry);
+    job.input("checksums", "SHA256SUMS").input("files", "app").run().exits_with(0);
+    let ran = job.input("files", "a*").run().exits_with(1).has_a_hint_for_each_error();
+    ran.says("`a.txt` is not what `SHA256SUMS` says: SHA-256");
+    assert!(!tools(&job).contains_key("a.txt"));
+}
+
+#[test]
+fn what_is_no_file_of_checksums_verifies_nothing() {
+    let registry = release(Persona::default());
+    registry.seed("alice", "widget", "v1.0.0", "large", &vec![b'\n'; 1024 * 1024 + 1]);
+    for (token, name, why) in [
+        (true, "none", "version v1.0.0 has no file `none` to verify against"),
+        (true, "a.txt", "`a.txt` cannot be used to verify: line 1 is no checksum with a name"),
+        (true, "large", "`large` cannot be used to verify: it has more than 1 MiB"),
+        (false, "empty", "`empty` cannot be used to verify: it has no line"),
+        (false, "none", "`none` is not downloaded"),
+    ] {
+        let mut job = if token { Job::downloading(&registry) } else { visitor(&registry) };
+        job.input("version", "v1.0.0").input("files", "app").input("checksums", name);
+        job.run().exits_with(1).has_a_hint_for_each_error().says(why);
+        assert_eq!(tools(&job).len(), 0, "{name}");
+    }
+    registry.script(Fault::always(Match::get("a.txt"), Point::Head, Action::SendOtherBytes));
+    let mut job = Job::downloading(&registry);
+    job.input("checksums", "a.txt").run().exits_with(1).says("it did not come as the registry lists it");
+}
+
+#[test]
+fn wildcards_need_a_list() {
+    let registry = release(Persona::default());
+    let mut job = visitor(&registry);
+    for files in ["*", "a*\napp", "app-{a,b}"] {
+        let ran = job.input("version", "v1.0.0").input("files", files).run().exits_with(1).has_a_hint_for_each_error();
+        ran.says("the registry does not list its files to visitors")
+            .says("caused by: 401 Unauthorized: token is required")
+            .says("Give a `token` with the scope read:package, from a secret, or name the files without wildcards");
+        assert_eq!(tools(&job).len(), 0);
+    }
+    // A name may look like a pattern that is none, and lines may take away.
+    registry.seed("alice", "widget", "v1.0.0", "a{b", b"content");
+    job.input("files", "a{b\napp\na.txt\n!app*").run().exits_with(0);
+    assert_eq!(tools(&job).into_keys().collect::<Vec<_>>(), ["a.txt", "a{b"]);
+}
+
+#[test]
+fn the_newest_version_needs_a_token_where_no_version_is_called_so() {
+    let registry = release(Persona::default());
+    let mut job = visitor(&registry);
+    let ran = job.input("files", "app").run().exits_with(1).has_a_hint_for_each_error();
+    ran.says("Name the version, or give a `token`: finding the newest takes a list");
+    registry.seed("alice", "widget", "latest", "app", b"of that name");
+    let ran = job.run().exits_with(0);
+    assert_eq!((tools(&job)["app"].as_slice(), ran.outputs["version"].as_str()), (&b"of that name"[..], "latest"));
+}
+
+#[test]
+fn what_is_missing_is_told_without_a_list_too() {
+    let registry = release(Persona::default());
+    for (input, value, words) in [
+        ("files", "none", "404 Not Found: package file does not exist"),
+        ("version", "v9", "there is no version v9 of package alice/widget"),
+        ("repo", "wigdet", "there is no version v1.0.0 of package alice/wigdet"),
+    ] {
+        let mut job = visitor(&registry);
+        job.input("version", "v1.0.0").input("files", "app").input(input, value);
+        job.run().exits_with(1).has_a_hint_for_each_error().says(words);
+    }
+    let mut job = visitor(&registry);
+    job.input("owner", "alcie").run().exits_with(1).says("Check `owner`: there is no user or organisation alcie");
+}
+
+#[test]
+fn what_only_members_may_see_wants_a_token() {
+    let registry = Registry::start(Persona::default());
+    registry.seed("secretorg", "widget", "v1.0.0", "app", b"content");
+    let mut job = visitor(&registry);
+    job.input("owner", "secretorg").input("version", "v1.0.0").input("files", "app");
+    let ran = job.run().exits_with(1).has_a_hint_for_each_error().says("401 Unauthorized: reqPackageAccess");
+    ran.says("Give a `token` with the scope read:package, from a secret");
+
+    // A server that shows nothing to anybody who is not signed in.
+    let refusal = Answer::json(403, r#"{"message":"Only signed in user is allowed to call APIs."}"#);
+    registry.script(Fault::always(Match::list(), Point::Head, Action::Answer(refusal)));
+    registry.script(Fault::always(Match::get(""), Point::Head, Action::Answer(Answer::text(401, "reqPackageAccess"))));
+    job.input("owner", "alice").run().exits_with(1).says("Give a `token` with the scope read:package");
+}
+
+#[test]
+fn a_bad_token_is_an_error_though_no_token_would_do() {
+    let registry = release(Persona::Forgejo15);
+    let mut job = visitor(&registry);
+    // It is sent back in the answer, and shown nowhere.
+    let ran = job.token("0123456789abcdef0123456789abcdef01234567").run().exits_with(1).has_a_hint_for_each_error();
+    ran.says("401 Unauthorized").says("Make a new personal token with the scope read:package");
+}
+
+#[test]
+fn an_unverified_file_that_breaks_goes_on_where_its_date_is_known_and_starts_again_where_not() {
+    let registry = release(Persona::default());
+    let mut job = visitor(&registry);
+    job.input("version", "v1.0.0").input("files", "app").input("retries", "1");
+    registry.script(Fault::once(Match::get("app"), Point::AnswerByte(200_000), Action::Close));
+    job.run_in_short().exits_with(0);
+    assert_eq!(tools(&job)["app"], vec![7; 300_000]);
+    assert_eq!(registry.requests().pop().expect("a request").status, Some(206));
+
+    // What an earlier run has left is nothing that could be verified.
+    fs::remove_file(job.workspace().join("tools/app")).expect("it is there");
+    job.file("tools/.app.generic-packages-part", vec![b'x'; 100]).run_in_short().exits_with(0);
+    assert_eq!(tools(&job)["app"], vec![7; 300_000]);
+    assert_eq!(registry.requests().pop().expect("a request").status, Some(200));
+}
