@@ -33,7 +33,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let arguments: Vec<String> = env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
     Ok(match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [name] if let Some(command) = Command::named(name) => run(command)?,
-        ["--help" | "-h" | "help"] => say(HELP, 0),
+        ["--help" | "-h" | "help"] | [_, "--help" | "-h"] => say(HELP, 0),
         ["--version" | "-V"] => say(concat!("generic-packages ", env!("CARGO_PKG_VERSION"), "\n"), 0),
         [] => say(HELP, 2),
         [unknown, ..] => say(&format!("error: unknown command `{}`\n\n{HELP}", Untrusted::new(unknown)), 2),

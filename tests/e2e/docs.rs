@@ -8,10 +8,14 @@ use embedded_registry::{Persona, Registry};
 use pulldown_cmark::{CodeBlockKind, Event, Parser, Tag, TagEnd};
 
 use crate::engine::{Engine, Ran, repository, succeeds};
+use crate::image::copy_the_context;
 use crate::runner::{Event as Trigger, Forge, Project};
 
 /// How the documents call the action.
 const USES: &str = "uses: OWNER/generic-packages@v1";
+
+/// How they call the other one.
+const DOWNLOADS: &str = "uses: OWNER/generic-packages/download@v1";
 
 /// The host that the documents give for an example.
 const HOST: &str = "https://git.example.com";
@@ -93,14 +97,12 @@ fn every_example_in_the_documents_passes_the_linters_and_gives_inputs_that_there
     let workflows = folder.path().join(".github/workflows");
     fs::create_dir_all(&workflows).expect("folders can be made");
     succeeds(Command::new("git").args(["init", "--quiet"]).current_dir(folder.path()));
-    for file in ["action.yml", "Dockerfile"] {
-        fs::copy(repository().join(file), folder.path().join(file)).expect("a file of the action");
-    }
+    copy_the_context(folder.path());
     let examples = examples();
     assert!(examples.len() > 10, "there are {} examples", examples.len());
     for example in &examples {
         // A linter knows the inputs of an action in the same repository.
-        let workflow = example.workflow().replace(USES, "uses: ./");
+        let workflow = example.workflow().replace(USES, "uses: ./").replace(DOWNLOADS, "uses: ./download");
         fs::write(workflows.join(format!("{}.yml", example.name)), workflow).expect("a file can be written");
     }
     let lint = |program: &str, arguments: &[&str]| {

@@ -49,6 +49,7 @@ impl<'a> Project<'a> {
         copy_the_context(&action);
         // The runner names its containers after the workflow, and tests run at the same time.
         let workflow = workflow.replacen("name: ", &format!("name: {:08x} ", getrandom::u32().expect("chance")), 1);
+        // Both actions are in one repository, and the runner looks for that.
         project.uses("OWNER/generic-packages@v1", &action).file(".github/workflows/workflow.yml", &workflow)
     }
 

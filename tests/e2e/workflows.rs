@@ -73,6 +73,18 @@ fn files_are_found_in_a_checkout_in_another_place() {
     assert_eq!(stored.as_deref(), Some(&b"read me"[..]));
 }
 
+#[test]
+#[ignore = "needs a container engine: .ci/e2e brings one"]
+fn what_one_job_publishes_the_next_downloads_and_runs() {
+    let engine = Engine::new();
+    let registry = Registry::start(Persona::Forgejo15);
+    let project = Project::new(&engine, include_str!("workflows/download.yml"));
+    let ran = project.push_tag("v1.4.0", &Forge::of(&registry)).exits_with(0);
+    let ran = ran.says("`latest` is v1.4.0: the highest release by semantic versioning");
+    let ran = ran.prints("widget runs, 2 words").prints("a lothidden");
+    ran.prints("3 downloaded, then 3 unchanged of version v1.4.0");
+}
+
 /// `uses: docker://IMAGE` has no action.yml, and hands its `with:` over as inputs all the same.
 #[test]
 #[ignore = "needs a container engine: .ci/e2e brings one"]
