@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ use crate::untrusted::Untrusted;
 /// refused, which says more than a client that cannot be built.
 pub(super) fn config(given: &[CertificateDer<'static>]) -> ClientConfig {
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots.add_parsable_certificates(of_system());
     roots.add_parsable_certificates(given.iter().cloned());
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -35,6 +36,16 @@ pub(super) fn config(given: &[CertificateDer<'static>]) -> ClientConfig {
     }
     let verifier = Verifier::new(roots, given, &provider);
     builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth()
+}
+
+/// The system's roots. SSL_CERT_FILE and SSL_CERT_DIR take their place; where a job has these for its own machine, they lead
+/// nowhere in the action's container, which has its roots in the usual place all the same.
+fn of_system() -> Vec<CertificateDer<'static>> {
+    let named = rustls_native_certs::load_native_certs().certs;
+    if !named.is_empty() {
+        return named;
+    }
+    rustls_native_certs::load_certs_from_paths(Some(Path::new("/etc/ssl/certs/ca-certificates.crt")), None).certs
 }
 
 /// Verifies as rustls does by itself, but for a server that shows a certificate that was given: that one needs no
