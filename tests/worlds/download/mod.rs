@@ -120,7 +120,7 @@ fn registry(world: &World) -> (Registry, History) {
     let mut known = BTreeMap::new();
     let mut sums = String::new();
     // Others that are not meant.
-    registry.seed(OWNER, PACKAGE, "v0.9.0", "app.tar.gz", b"of an older version");
+    registry.seed(OWNER, PACKAGE, "v0.9.0", "older.txt", b"of an older version");
     registry.seed(OWNER, "widget-extra", "v9.0.0", "app.tar.gz", b"of another package");
     for file in &world.files {
         let bytes = file.content.bytes();
