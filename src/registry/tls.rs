@@ -38,8 +38,8 @@ pub(super) fn config(given: &[CertificateDer<'static>]) -> ClientConfig {
     builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth()
 }
 
-/// The system's roots. SSL_CERT_FILE and SSL_CERT_DIR take their place; where a job has these for its own machine, they lead
-/// nowhere in the action's container, which has its roots in the usual place all the same.
+/// The system's roots. `SSL_CERT_FILE` and `SSL_CERT_DIR` take their place; where a job has these for its own machine, they
+/// lead nowhere in the action's container, which has its roots in the usual place all the same.
 fn of_system() -> Vec<CertificateDer<'static>> {
     let named = rustls_native_certs::load_native_certs().certs;
     if !named.is_empty() {
