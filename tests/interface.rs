@@ -89,8 +89,12 @@ fn no_action_yml_sets_defaults() {
 /// command goes through its arguments.
 #[test]
 fn both_actions_run_the_same_image() {
-    let [publish, download] =
-        INTERFACES.map(|interface| interface.action.split("\nruns:\n").nth(1).expect("how it runs"));
+    let [publish, download] = INTERFACES.map(|interface| {
+        let runs = interface.action.split("\nruns:\n").nth(1).expect("how it runs");
+        // Without what is for linters.
+        let lines = runs.lines().map(|line| line.split(" # ").next().unwrap_or_default());
+        lines.map(|line| format!("{line}\n")).collect::<Vec<_>>().concat()
+    });
     assert_eq!(publish, "  using: docker\n  image: Dockerfile\n");
     assert_eq!(download, "  using: docker\n  image: ../Dockerfile\n  args:\n    - download\n");
 }
