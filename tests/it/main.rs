@@ -18,6 +18,7 @@ mod proxy;
 mod publishing;
 mod racing;
 mod refusals;
+mod renaming;
 mod replacing;
 mod reporting;
 mod rights;
