@@ -1,11 +1,11 @@
 //! Pure: files and what the registry already has -> what to do, or why not. Nothing is sent before this is settled.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::advice::Advise;
 use crate::checksum::Sha256;
-use crate::files::LocalFile;
+use crate::files::{Chosen, LocalFile, Placeholder};
 use crate::listing::{Listing, RegistryFile};
 use crate::package::{BadName, FileName};
 use crate::report::units::Bytes;
@@ -31,6 +31,8 @@ pub enum PlanError {
         path: Untrusted,
         /// What is wrong with the name.
         bad: BadName,
+        /// Whether it is one that a line gives.
+        is_renamed: bool,
     },
     /// Names that the registry takes for one.
     #[error("{}: the registry takes these for one name, {how}", listed(.paths))]
@@ -38,7 +40,9 @@ pub enum PlanError {
         /// The paths relative to the workspace.
         paths: Vec<Untrusted>,
         /// In which way the names are the same.
-        how: &'static str,
+        how: String,
+        /// What would tell them apart.
+        cure: String,
     },
     /// A name with the token in it.
     #[error("a file's name contains the token or another secret, which everybody would see")]
@@ -49,8 +53,11 @@ impl Advise for PlanError {
     fn advice(&self) -> Option<String> {
         Some(
             match self {
+                Self::Name { is_renamed: true, .. } => {
+                    "Correct the name behind `=>`, or what its placeholders stand for"
+                }
                 Self::Name { .. } => "Rename the file before this step, or take it away with a line `!path`",
-                Self::SameName { .. } => "Give each file a name of its own: only the last part of a path is published",
+                Self::SameName { cure, .. } => cure,
                 Self::Secret => "Rename the file",
             }
             .to_owned(),
@@ -59,28 +66,67 @@ impl Advise for PlanError {
 }
 
 /// Gives every file its name; the error has all that is wrong with any of them.
-pub fn name_files(files: Vec<LocalFile>, redactor: &Redactor) -> Result<Vec<NamedFile>, Vec<PlanError>> {
+pub fn name_files(files: Vec<Chosen>, redactor: &Redactor) -> Result<Vec<NamedFile>, Vec<PlanError>> {
     let mut named = Vec::new();
     let mut errors = Vec::new();
-    for local in files {
-        match FileName::parse(local.name()) {
-            _ if redactor.finds(local.name()) => errors.push(PlanError::Secret),
-            Ok(name) => named.push(NamedFile { local, name }),
-            Err(bad) => errors.push(PlanError::Name { path: Untrusted::path(&local.path), bad }),
+    for chosen in files {
+        match FileName::parse(&chosen.name) {
+            _ if redactor.finds(&chosen.name) => errors.push(PlanError::Secret),
+            Ok(name) => named.push((chosen, name)),
+            Err(bad) => {
+                let (path, is_renamed) = (Untrusted::path(&chosen.local.path), chosen.is_renamed);
+                errors.push(PlanError::Name { path, bad, is_renamed });
+            }
         }
     }
-    let mut by_name = BTreeMap::<String, Vec<&NamedFile>>::new();
+    // The same file under the same name, from two lines, is one.
+    let mut known = BTreeSet::new();
+    named.retain(|(chosen, name)| known.insert((chosen.local.path.clone(), name.clone())));
+    let mut by_name = BTreeMap::<String, Vec<&(Chosen, FileName)>>::new();
     for file in &named {
-        by_name.entry(file.name.folded()).or_default().push(file);
+        by_name.entry(file.1.folded()).or_default().push(file);
     }
     for same in by_name.values().filter(|same| same.len() > 1) {
-        let equal = same.iter().all(|file| file.name == same[0].name);
-        errors.push(PlanError::SameName {
-            paths: same.iter().map(|file| Untrusted::path(&file.local.path)).collect(),
-            how: if equal { "since it sees no folders" } else { "since it does not regard case" },
-        });
+        let files: Vec<&Chosen> = same.iter().map(|(chosen, _)| chosen).collect();
+        let how = match &same[0].1 {
+            first if same.iter().any(|(_, name)| name != first) => "since it does not regard case".to_owned(),
+            first if files.iter().any(|file| file.is_renamed) => format!("since each is to be called `{first}`"),
+            _ => "since it sees no folders".to_owned(),
+        };
+        let paths = files.iter().map(|file| Untrusted::path(&file.local.path)).collect();
+        errors.push(PlanError::SameName { paths, how, cure: apart(&files) });
     }
+    let named = named.into_iter().map(|(chosen, name)| NamedFile { local: chosen.local, name }).collect();
     if errors.is_empty() { Ok(named) } else { Err(errors) }
+}
+
+/// What would tell files apart that have one name.
+fn apart(files: &[&Chosen]) -> String {
+    let are_of_one_line = files.iter().all(|file| file.pattern == files[0].pattern);
+    let differs = files[0].placeholders.iter().find_map(|(placeholder, _)| {
+        // Numbers count in one pattern.
+        if matches!(placeholder, Placeholder::Component(_)) && !are_of_one_line {
+            return None;
+        }
+        let value = |file: &&Chosen| {
+            let (_, text) = file.placeholders.iter().find(|(known, _)| known == placeholder)?;
+            Some(text.clone())
+        };
+        let values: Vec<String> = files.iter().map(value).collect::<Option<_>>()?;
+        let folded: BTreeSet<String> = values.iter().map(|value| value.to_lowercase()).collect();
+        (folded.len() == files.len()).then_some((placeholder, values))
+    });
+    match differs {
+        Some((placeholder, values)) if files.iter().all(|file| file.is_renamed) => {
+            let values: Vec<Untrusted> = values.iter().map(|value| Untrusted::new(value)).collect();
+            format!("Put `{placeholder}` into the name behind `=>`, which stands for {} here", listed(&values))
+        }
+        Some((placeholder, _)) if files.iter().all(|file| !file.is_renamed) => format!(
+            "Give each file a name of its own: only the last part of a path is published, but with \
+             ` => {placeholder}-{{name}}` behind the pattern each has its own"
+        ),
+        _ => "Give each file a name of its own: only the last part of a path is published".to_owned(),
+    }
 }
 
 /// A few of some paths.

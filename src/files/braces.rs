@@ -1,6 +1,6 @@
 //! Braces in a pattern, which glob does not know.
 
-use super::pattern::BadLine;
+use super::bad_line::BadLine;
 
 /// How many patterns the braces of one line may stand for.
 pub(super) const MOST_ALTERNATIVES: usize = 1_000;

@@ -1,25 +1,31 @@
 //! Patterns -> sorted, unique [`LocalFile`]s. Nothing outside the workspace and nothing inside `.git` gets through.
 //! [`Folder`] is where files are written to.
 
+mod bad_line;
 mod braces;
 mod folder;
 mod local;
+mod near;
 mod pattern;
 mod place;
+mod renaming;
 
-use std::collections::BTreeSet;
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
+pub use self::bad_line::BadLine;
 pub use self::folder::{Folder, Found, Unfinished, Writing, is_part};
 pub use self::local::{FileError, FileFault, LocalFile};
+pub use self::near::Near;
+use self::near::{names, none_found};
 use self::pattern::Matching;
-pub use self::pattern::{BadLine, Line, is_git};
+pub use self::pattern::{Line, is_git};
 pub use self::place::{Place, PlaceError, PlaceFault};
+pub use self::renaming::{Chosen, Placeholder};
 use crate::advice::Advise;
 use crate::untrusted::Untrusted;
 
@@ -60,76 +66,10 @@ impl Selection {
 /// The files that a selection found, sorted by path, and what is worth a warning.
 #[derive(Debug)]
 pub struct Selected {
-    /// The files, each once.
-    pub files: Vec<LocalFile>,
+    /// The files, each once for each name that a line gives it, or once under its own.
+    pub files: Vec<Chosen>,
     /// One text a warning.
     pub warnings: Vec<String>,
-}
-
-/// What comes closest to a line that finds nothing. The texts have been made harmless.
-#[derive(Debug)]
-pub enum Near {
-    /// Files that begin with a dot, or lie in a folder that does.
-    Hidden(String),
-    /// Folders.
-    Folders(String),
-    /// Links to folders, which a wildcard does not enter.
-    Links(String),
-    /// Files whose names differ by case.
-    OtherCase(String),
-    /// Nothing at all in the workspace.
-    EmptyWorkspace,
-    /// Nothing at all in the workspace, and no output file either.
-    NoMounts,
-    /// Other things, in the folder that was looked in.
-    There {
-        /// The folder relative to the workspace; empty for the workspace itself.
-        folder: PathBuf,
-        /// A few names of what lies there.
-        names: String,
-    },
-}
-
-impl fmt::Display for Near {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Hidden(names) => write!(f, "only hidden files would, such as {names}"),
-            Self::Folders(names) => write!(f, "only folders do, such as {names}"),
-            Self::Links(names) => write!(f, "there are links to folders, such as {names}, which are not entered"),
-            Self::OtherCase(names) => write!(f, "only files of another case would, such as {names}"),
-            Self::EmptyWorkspace => f.write_str("the workspace is empty; no checkout or build in this job?"),
-            Self::NoMounts => f.write_str("the container sees neither the job's workspace nor GITHUB_OUTPUT"),
-            Self::There { folder, names } => {
-                let place = match folder.as_os_str() {
-                    name if name.is_empty() => "the workspace".to_owned(),
-                    _ => Untrusted::path(folder).to_string(),
-                };
-                match names.as_str() {
-                    "" => write!(f, "{place} is empty"),
-                    names => write!(f, "{place} has {names}"),
-                }
-            }
-        }
-    }
-}
-
-impl Near {
-    fn advice(&self) -> &'static str {
-        match self {
-            Self::Hidden(_) => "Set `include-hidden-files: true`, or write the dot in the pattern",
-            Self::Folders(_) => "Write `/*` behind it for the files in them, or `/**` for those below them too",
-            Self::Links(_) => "Name the link without wildcards, as in `link/*`",
-            Self::OtherCase(_) => "Write the name in the case that it has",
-            Self::EmptyWorkspace => "Check the repository out, or build or download the files, in a step before",
-            Self::NoMounts => {
-                "Run the job on a label that is a container image: on a label of the host, container actions see \
-                 nothing of the job"
-            }
-            Self::There { .. } => {
-                "Correct the pattern, or build the file first; `if-no-files-found: warn` goes on without it"
-            }
-        }
-    }
 }
 
 /// Why files cannot be selected.
@@ -146,6 +86,14 @@ pub enum SelectError {
     /// Lines that take away all that the others found.
     #[error("the lines that begin with `!` take away every file")]
     AllTakenAway,
+    /// A placeholder in a new name that stands for nothing.
+    #[error("{path}: `{placeholder}` in its new name stands for nothing", path = Untrusted::path(.path))]
+    NoPlaceholder {
+        /// The file relative to the workspace.
+        path: PathBuf,
+        /// The placeholder.
+        placeholder: Placeholder,
+    },
     /// A folder that a line names. What is published, or kept back, are files.
     #[error("{path} is a folder, and only files are published", path = Untrusted::path(.path))]
     Folder {
@@ -173,6 +121,11 @@ impl Advise for SelectError {
         match self {
             Self::NoneFound { near, .. } => Some(near.advice().to_owned()),
             Self::AllTakenAway => Some("Take one of these lines out".to_owned()),
+            Self::NoPlaceholder { .. } => Some(
+                "Give the file a name of its own in a line of its own: `{dir}` is the folder that a file lies in, and \
+                 the workspace is none"
+                    .to_owned(),
+            ),
             Self::Folder { line, .. } => {
                 let line = Untrusted::new(line);
                 Some(format!("Write `{line}/*` for the files in it, or `{line}/**` for those below it too"))
@@ -185,7 +138,7 @@ impl Advise for SelectError {
 
 /// Takes the lines in order and finds their files; the error has all that is wrong with any of them.
 pub fn select(selection: &Selection) -> Result<Selected, Vec<SelectError>> {
-    let mut paths = BTreeSet::<PathBuf>::new();
+    let mut paths = Paths::new();
     let mut warnings = Vec::new();
     let mut errors = Vec::new();
     let mut links = BTreeSet::<PathBuf>::new();
@@ -205,7 +158,7 @@ pub fn select(selection: &Selection) -> Result<Selected, Vec<SelectError>> {
                 (error, _) => errors.push(error),
             },
             Ok(met) => {
-                paths.extend(met.files);
+                met.files.into_iter().for_each(|path| add(&mut paths, path, line));
                 links.extend(met.links);
             }
             Err(error) => errors.push(error),
@@ -217,9 +170,13 @@ pub fn select(selection: &Selection) -> Result<Selected, Vec<SelectError>> {
     }
     let any_found = !paths.is_empty();
     let mut files = Vec::new();
-    for path in paths {
+    for (path, lines) in paths {
         match LocalFile::check(&selection.workspace, &path) {
-            Ok(file) => files.push(file),
+            Ok(file) => {
+                for chosen in lines.into_iter().map(|line| choose(selection, &file, line)) {
+                    chosen.map_or_else(|error| errors.push(error), |chosen| files.push(chosen));
+                }
+            }
             Err(error) => errors.push(error.into()),
         }
     }
@@ -229,8 +186,37 @@ pub fn select(selection: &Selection) -> Result<Selected, Vec<SelectError>> {
     if errors.is_empty() { Ok(Selected { files, warnings }) } else { Err(errors) }
 }
 
+/// The paths that were found, relative to the workspace, each with the lines that name it.
+type Paths<'a> = BTreeMap<PathBuf, Vec<&'a Line>>;
+
+/// Takes note of what a line has found. A file is published under each of the names that lines give it, and under its
+/// own where none does.
+fn add<'a>(paths: &mut Paths<'a>, path: PathBuf, line: &'a Line) {
+    let lines = paths.entry(path).or_default();
+    if line.new_name.is_some() {
+        // Two of the patterns that its braces stand for may have found the file.
+        lines.retain(|other| other.new_name.is_some() && !std::ptr::eq(*other, line));
+        lines.push(line);
+    } else if lines.is_empty() {
+        lines.push(line);
+    }
+}
+
+/// Gives a file the name that a line has for it.
+fn choose(selection: &Selection, file: &LocalFile, line: &Line) -> Result<Chosen, SelectError> {
+    let placeholders = line.placeholders(&file.path, selection.matching());
+    let name = match &line.new_name {
+        Some(template) => template
+            .fill(&placeholders)
+            .map_err(|placeholder| SelectError::NoPlaceholder { path: file.path.clone(), placeholder })?,
+        None => file.name().to_owned(),
+    };
+    let (is_renamed, pattern) = (line.new_name.is_some(), line.text.clone());
+    Ok(Chosen { local: file.clone(), name, is_renamed, pattern, placeholders })
+}
+
 /// Takes away what a line stands for; the same rule as for lines that add: an existing file's name means that file.
-fn take_away(selection: &Selection, line: &Line, paths: &mut BTreeSet<PathBuf>) -> Result<Option<String>, SelectError> {
+fn take_away(selection: &Selection, line: &Line, paths: &mut Paths<'_>) -> Result<Option<String>, SelectError> {
     let named = selection.workspace.join(&line.literal);
     refuse_folder(selection, line)?;
     let before = paths.len();
@@ -239,7 +225,7 @@ fn take_away(selection: &Selection, line: &Line, paths: &mut BTreeSet<PathBuf>) 
     } else {
         // What somebody wants to keep back is kept back, hidden or not.
         let matching = Matching { include_hidden: true, ..selection.matching() };
-        paths.retain(|path| !line.matches(path, matching));
+        paths.retain(|path, _| !line.matches(path, matching));
     }
     let in_vain = paths.len() == before && selection.if_none_found != IfNoneFound::Ignore;
     Ok(in_vain.then(|| format!("`{}` takes nothing away", Untrusted::new(&line.text))))
@@ -334,62 +320,4 @@ fn walk(selection: &Selection, line: &Line, matching: Matching) -> Result<Met, S
         }
     }
     Ok(met)
-}
-
-/// What to tell somebody whose line finds nothing: what would have matched, or what lies where was looked.
-fn none_found(selection: &Selection, line: &Line) -> SelectError {
-    let found = |near: Near| SelectError::NoneFound { line: line.text.clone(), near };
-    let strict = selection.matching();
-    // What cannot be walked is told by the lines that match something there.
-    let met = |matching| walk(selection, line, matching).unwrap_or_default();
-    let hidden = met(Matching { include_hidden: true, ..strict });
-    if !hidden.files.is_empty() {
-        return found(Near::Hidden(names(&hidden.files)));
-    }
-    if !hidden.folders.is_empty() {
-        return found(Near::Folders(names(&hidden.folders)));
-    }
-    if !hidden.links.is_empty() {
-        return found(Near::Links(names(&hidden.links)));
-    }
-    let other_case = met(Matching { include_hidden: true, ignore_case: true });
-    if !other_case.files.is_empty() {
-        return found(Near::OtherCase(names(&other_case.files)));
-    }
-    let mut folder = line.searches(strict).next().map_or(Path::new(""), |search| search.folder);
-    while !selection.workspace.join(folder).is_dir() && !folder.as_os_str().is_empty() {
-        folder = folder.parent().unwrap_or(Path::new(""));
-    }
-    // What lies outside, or in .git, is nobody's business.
-    if let Err(fault @ (FileFault::Outside | FileFault::Git)) = local::resolve(&selection.workspace, folder) {
-        return FileError { path: folder.to_owned(), fault }.into();
-    }
-    let entries = fs::read_dir(selection.workspace.join(folder)).into_iter().flatten().flatten();
-    let there: BTreeSet<PathBuf> = entries
-        .map(|entry| {
-            let name = PathBuf::from(entry.file_name());
-            // Joined with nothing, a path ends in a slash.
-            if entry.path().is_dir() { name.join("") } else { name }
-        })
-        .collect();
-    let is_workspace = folder.as_os_str().is_empty();
-    found(match there.is_empty() && is_workspace {
-        true if !selection.sees_runner => Near::NoMounts,
-        true => Near::EmptyWorkspace,
-        false => Near::There { folder: folder.to_owned(), names: names(&there) },
-    })
-}
-
-/// How many names a message shows.
-const SHOWN: usize = 4;
-
-/// A few of some paths, made harmless.
-fn names<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> String {
-    let mut shown: Vec<String> = paths.into_iter().map(|path| Untrusted::path(path).to_string()).collect();
-    let more = shown.len().saturating_sub(SHOWN);
-    shown.truncate(SHOWN);
-    match more {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
-    }
 }

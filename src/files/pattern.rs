@@ -8,14 +8,17 @@ use std::path::{Path, PathBuf};
 
 use glob::{MatchOptions, Pattern};
 
-use super::braces::{MOST_ALTERNATIVES, expand_braces};
-use crate::advice::Advise;
+use super::bad_line::BadLine;
+use super::braces::expand_braces;
+use super::renaming::{self, Placeholder, Template, Wildcards};
 
 /// One line of the input `files`.
 #[derive(Clone, Debug)]
 pub struct Line {
-    /// The line as it was typed, without the blanks at its ends.
+    /// The pattern as it was typed, without the blanks at its ends.
     pub text: String,
+    /// The name that its files get, where the line has one.
+    pub(super) new_name: Option<Template>,
     /// Whether the line begins with `!` and takes files away.
     pub takes_away: bool,
     /// The line taken as the path of one file, relative to the workspace.
@@ -66,69 +69,26 @@ pub(super) struct Search<'a> {
     pub(super) depth: Option<usize>,
 }
 
-/// A line that is no pattern, or that leads where nothing may be published from.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadLine {
-    /// Nothing but `!` or a path of no components.
-    #[error("names nothing")]
-    Empty,
-    /// `..`, in whatever place.
-    #[error("has `..` in it: nothing outside the workspace is published")]
-    Parent,
-    /// An absolute path to somewhere else.
-    #[error("is an absolute path outside the workspace")]
-    Outside,
-    /// A path with `.git` in it.
-    #[error("leads into .git, where checkout leaves its token")]
-    Git,
-    /// A `/` in a name on the registry.
-    #[error("has a `/` in it, and files on the registry lie in no folders")]
-    Slash,
-    /// A brace that is not closed, or not opened.
-    #[error("has a brace without its partner")]
-    Brace,
-    /// Braces that stand for too many patterns.
-    #[error("stands for more than {MOST_ALTERNATIVES} patterns")]
-    TooMany,
-    /// What glob says of a pattern.
-    #[error("is no pattern: {0}")]
-    Pattern(&'static str),
-}
-
-impl Advise for BadLine {
-    fn advice(&self) -> Option<String> {
-        Some(match self {
-            Self::Empty => "Give a pattern or a path, or take the line out".to_owned(),
-            Self::Parent => "Write the path relative to the workspace, or set `working-directory`".to_owned(),
-            Self::Outside => {
-                "Write the path relative to the workspace, without `${{ github.workspace }}`: that is the \
-                              host's path, and GitHub rewrites it for a container in the first line only"
-                    .to_owned()
-            }
-            Self::Git => "Take the line out, and copy what you want to publish to a folder of its own".to_owned(),
-            Self::Slash => "Write the name alone; the folder to write to is `path`".to_owned(),
-            Self::Brace => "Close the brace, or write `[{]` and `[}]` for the characters".to_owned(),
-            Self::TooMany => "Use a wildcard, or several lines".to_owned(),
-            Self::Pattern(_) => {
-                "Write `**` as a component of its own, close each `[`, and write `[*]`, `[?]`, `[[]` for \
-                                 the characters"
-                    .to_owned()
-            }
-        })
-    }
-}
-
-impl BadLine {
-    /// Whether the line is only no pattern, and may still be a name.
-    fn is_of_form(&self) -> bool {
-        matches!(self, Self::Brace | Self::TooMany | Self::Pattern(_))
-    }
-}
-
 impl Line {
-    /// Reads a line. `workspace` and `base` are real paths, `base` in `workspace`; `given_workspace` is what the
-    /// runner calls the workspace, as it may stand in the line.
+    /// Reads a line: `pattern`, `pattern => name` or `!pattern`. `workspace` and `base` are real paths, `base` in
+    /// `workspace`; `given_workspace` is what the runner calls the workspace, as it may stand in the line.
     pub fn parse(text: &str, workspace: &Path, given_workspace: &Path, base: &Path) -> Result<Self, BadLine> {
+        let whole = Self::parse_pattern(text, workspace, given_workspace, base);
+        let Some((pattern, name)) = renaming::split(text) else { return whole };
+        match whole {
+            // What names an existing file means that file, also where ` => ` is part of its name.
+            Ok(line) if workspace.join(&line.literal).symlink_metadata().is_ok() => Ok(line),
+            _ => {
+                let line = Self::parse_pattern(pattern, workspace, given_workspace, base)?;
+                if line.takes_away {
+                    return Err(BadLine::NameOfTaken);
+                }
+                Ok(Self { new_name: Some(Template::parse(name, &line.wildcards())?), ..line })
+            }
+        }
+    }
+
+    fn parse_pattern(text: &str, workspace: &Path, given_workspace: &Path, base: &Path) -> Result<Self, BadLine> {
         let (takes_away, path) = without_exclamation(text);
         let (path, base) = if path.starts_with('/') {
             let inside = [given_workspace, workspace].iter().find_map(|root| Path::new(path).strip_prefix(root).ok());
@@ -156,7 +116,8 @@ impl Line {
         if !takes_away && (literal.iter().any(is_git) || alternatives.iter().any(in_git)) {
             return Err(BadLine::Git);
         }
-        Ok(Self { text: text.to_owned(), takes_away, literal, names_one_path, malformed: None, alternatives })
+        let (text, new_name, malformed) = (text.to_owned(), None, None);
+        Ok(Self { text, new_name, takes_away, literal, names_one_path, malformed, alternatives })
     }
 
     /// Reads a line about names on the registry. What is no pattern may still be a name, which only the registry knows.
@@ -179,7 +140,8 @@ impl Line {
         };
         let names_one_path = !has_wildcard(name);
         let literal = PathBuf::from(name);
-        Ok(Self { text: text.to_owned(), takes_away, literal, names_one_path, malformed, alternatives })
+        let (text, new_name) = (text.to_owned(), None);
+        Ok(Self { text, new_name, takes_away, literal, names_one_path, malformed, alternatives })
     }
 
     /// The line taken as a name on the registry.
@@ -209,6 +171,26 @@ impl Line {
     /// Whether files that the line stands for can lie in a folder, given relative to the workspace.
     pub(super) fn may_lie_in(&self, folder: &Path, matching: Matching) -> bool {
         self.alternatives.iter().any(|a| a.may_lie_in(folder, matching))
+    }
+
+    /// Which of its components hold a wildcard, as far as each of its patterns has them.
+    pub(super) fn wildcards(&self) -> Wildcards {
+        let fewest = self.alternatives.iter().map(Alternative::wildcards).min_by_key(|own| own.places.len());
+        fewest.unwrap_or_default()
+    }
+
+    /// What each placeholder stands for in the name of a file that the line stands for.
+    pub(super) fn placeholders(&self, path: &Path, matching: Matching) -> Vec<(Placeholder, String)> {
+        let text = path.to_string_lossy();
+        let meant = self.alternatives.iter().find(|a| a.whole.matches_with(&text, matching.options()));
+        let wildcards = meant.or(self.alternatives.first()).map(Alternative::wildcards).unwrap_or_default();
+        let components = wildcards.places.iter().map(|&place| path.iter().nth(place));
+        let own =
+            [(Placeholder::Name, path.file_name()), (Placeholder::Folder, path.parent().and_then(Path::file_name))];
+        own.into_iter()
+            .chain((1..).map(Placeholder::Component).zip(components))
+            .filter_map(|(placeholder, text)| Some((placeholder, text?.to_string_lossy().into_owned())))
+            .collect()
     }
 
     /// Where to look for what the line stands for. Where case does not count, the folder's own name may differ too.
@@ -243,6 +225,13 @@ impl Alternative {
         Ok(Self { folder, components, whole: pattern(&texts.join("/"))? })
     }
 
+    fn wildcards(&self) -> Wildcards {
+        let fixed = self.components.iter().take_while(|component| !is_recursive(component));
+        let places = fixed.enumerate().filter(|(_, component)| has_wildcard(&without_escapes(component.as_str())));
+        let places = places.map(|(place, _)| place).collect();
+        Wildcards { places, end_in_recursion: self.components.iter().any(is_recursive) }
+    }
+
     fn may_lie_in(&self, folder: &Path, matching: Matching) -> bool {
         let mut patterns = self.components.iter();
         let mut names = folder.iter().map(|name| name.to_string_lossy());
@@ -271,6 +260,20 @@ fn without_exclamation(text: &str) -> (bool, &str) {
 
 fn has_wildcard(text: &str) -> bool {
     text.contains(['*', '?', '[', '{'])
+}
+
+/// The pattern without the classes of one character: they are how `*` and its like are written for themselves.
+fn without_escapes(pattern: &str) -> String {
+    let mut rest = pattern;
+    let mut text = String::new();
+    while let Some((before, class)) = rest.split_once('[') {
+        let mut characters = class.chars();
+        let is_escape = characters.next().is_some_and(|c| c != '!') && characters.next() == Some(']');
+        text.push_str(before);
+        rest = if is_escape { characters.as_str() } else { class };
+        text.push_str(if is_escape { "" } else { "*" });
+    }
+    text + rest
 }
 
 /// `[^a]` is what shells and git write for `[!a]`, and glob takes the `^` for a character.

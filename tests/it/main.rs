@@ -19,6 +19,7 @@ mod proxy;
 mod publishing;
 mod racing;
 mod refusals;
+mod renaming;
 mod replacing;
 mod reporting;
 mod rights;

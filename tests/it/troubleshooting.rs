@@ -157,6 +157,24 @@ const CASES: &[Case] = &[
     ("A link to nothing", || told_before(|job| job.link("dist/latest", "app-2.tar.gz"))),
     ("A name that the registry does not take", || told_before(|job| job.file("dist/caf\u{e9}.txt", ""))),
     ("Two files of one name", || told_before(|job| job.file("out/app.tar.gz", "").input("files", "**/*.tar.gz"))),
+    ("Two files of one new name", || {
+        told_before(|job| job.file("out/app.tar.gz", "").input("files", "*/app.tar.gz => app.tgz"))
+    }),
+    ("A placeholder that is none", || told_before(|job| job.input("files", "dist/*.tar.gz => app-{arch}.tar.gz"))),
+    ("A placeholder without its wildcard", || told_before(|job| job.input("files", "**/*.tar.gz => app-{1}.tar.gz"))),
+    ("A brace without its partner in a new name", || {
+        told_before(|job| job.input("files", "dist/*.tar.gz => app-{name"))
+    }),
+    ("A new name for what is taken away", || {
+        told_before(|job| job.input("files", "dist/*\n!dist/*.tar.gz => app.tar.gz"))
+    }),
+    ("A new name that the registry does not take", || {
+        told_before(|job| job.input("files", "dist/*.tar.gz => linux/{name}"))
+    }),
+    ("A new name that one file makes bad", || {
+        told_before(|job| job.file("dist/caf\u{e9}.tar.gz", "").input("files", "dist/* => new-{name}"))
+    }),
+    ("A file in no folder", || told_before(|job| job.file("app", "").input("files", "app* => {dir}-{name}"))),
     ("Two names that differ by case", || told_before(|job| job.file("dist/APP.tar.gz", ""))),
 ];
 

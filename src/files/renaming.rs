@@ -1,0 +1,138 @@
+//! New names: what stands behind `=>` in a line of the input `files`.
+//!
+//! Text with placeholders in braces; `{{` and `}}` are the characters. The registry takes no `>` in a name, so that the
+//! last ` => ` of a line is the one that counts, and what stands before it may hold others.
+
+use std::fmt;
+
+use super::bad_line::BadLine;
+use super::local::LocalFile;
+use crate::package::FileName;
+use crate::untrusted::Untrusted;
+
+/// Which components of a pattern hold a wildcard, up to a `**`: it stands for any number of them, so that none behind it
+/// has a place.
+#[derive(Debug, Default)]
+pub(super) struct Wildcards {
+    /// Their places in the path.
+    pub(super) places: Vec<usize>,
+    /// Whether a `**` follows.
+    pub(super) end_in_recursion: bool,
+}
+
+/// What a name is made of.
+#[derive(Clone, Debug)]
+pub(super) struct Template {
+    parts: Vec<Part>,
+}
+
+#[derive(Clone, Debug)]
+enum Part {
+    Text(String),
+    Placeholder(Placeholder),
+}
+
+/// What stands for a part of a file's path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placeholder {
+    /// The file's own name.
+    Name,
+    /// The name of the folder that it lies in.
+    Folder,
+    /// The component of its path that the one of that number matches, counted from 1 among those that hold a wildcard.
+    Component(usize),
+}
+
+impl fmt::Display for Placeholder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name => f.write_str("{name}"),
+            Self::Folder => f.write_str("{dir}"),
+            Self::Component(number) => write!(f, "{{{number}}}"),
+        }
+    }
+}
+
+/// A file that was found, and what it is to be called on the registry.
+#[derive(Debug)]
+pub struct Chosen {
+    /// The file.
+    pub local: LocalFile,
+    /// Its name there, which may be none that the registry takes.
+    pub name: String,
+    /// Whether a line gives it that name; else it is the file's own.
+    pub is_renamed: bool,
+    /// The pattern that found it, as it was typed.
+    pub pattern: String,
+    /// What each placeholder stands for in its name.
+    pub placeholders: Vec<(Placeholder, String)>,
+}
+
+/// The pattern and the name of a line that has both: `=>` with white space, or nothing, on either side of it.
+pub(super) fn split(line: &str) -> Option<(&str, &str)> {
+    let stands_alone = |before: &str, after: &str| {
+        (before.is_empty() || before.ends_with(char::is_whitespace))
+            && (after.is_empty() || after.starts_with(char::is_whitespace))
+    };
+    let mut arrows = line.rmatch_indices("=>").map(|(at, arrow)| (&line[..at], &line[at + arrow.len()..]));
+    arrows.find(|(before, after)| stands_alone(before, after)).map(|(before, after)| (before.trim(), after.trim()))
+}
+
+impl Template {
+    /// Reads a name for what a pattern with these wildcards finds.
+    pub(super) fn parse(text: &str, wildcards: &Wildcards) -> Result<Self, BadLine> {
+        let mut parts = Vec::new();
+        let mut plain = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find(['{', '}']) {
+            plain.push_str(&rest[..at]);
+            let (brace, behind) = rest[at..].split_at(1);
+            if let Some(behind) = behind.strip_prefix(brace) {
+                plain.push_str(brace);
+                rest = behind;
+                continue;
+            }
+            let (word, behind) = behind.split_once('}').filter(|_| brace == "{").ok_or(BadLine::NameBrace)?;
+            parts.push(Part::Text(std::mem::take(&mut plain)));
+            parts.push(Part::Placeholder(placeholder(word, wildcards)?));
+            rest = behind;
+        }
+        parts.push(Part::Text(plain + rest));
+        let template = Self { parts };
+        // Whatever a placeholder stands for, it makes no name good that is not good with a letter in its place.
+        let sample = template.filled(|_| Some("a")).unwrap_or_default();
+        FileName::parse(&sample).map_err(|bad| BadLine::Name(bad.why))?;
+        Ok(template)
+    }
+
+    /// The name of a file for which the placeholders stand for these; an error where one stands for nothing.
+    pub(super) fn fill(&self, placeholders: &[(Placeholder, String)]) -> Result<String, Placeholder> {
+        let value = |wanted| placeholders.iter().find(|(known, _)| *known == wanted).map(|(_, text)| text.as_str());
+        self.filled(value)
+    }
+
+    fn filled<'a>(&self, value: impl Fn(Placeholder) -> Option<&'a str>) -> Result<String, Placeholder> {
+        let mut name = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => name.push_str(text),
+                Part::Placeholder(placeholder) => name.push_str(value(*placeholder).ok_or(*placeholder)?),
+            }
+        }
+        Ok(name)
+    }
+}
+
+/// The placeholder that a word in braces is.
+fn placeholder(word: &str, wildcards: &Wildcards) -> Result<Placeholder, BadLine> {
+    let there = wildcards.places.len();
+    match (word, word.parse()) {
+        ("name", _) => Ok(Placeholder::Name),
+        ("dir", _) => Ok(Placeholder::Folder),
+        (_, Ok(number)) if (1..=there).contains(&number) => Ok(Placeholder::Component(number)),
+        (_, Ok(number)) if number > there => {
+            Err(BadLine::NoWildcard { number, there, end_in_recursion: wildcards.end_in_recursion })
+        }
+        _ => Err(BadLine::Placeholder(Untrusted::new(word))),
+    }
+}

@@ -1,0 +1,227 @@
+//! New names: `pattern => name` in a line of `files`.
+
+use std::collections::BTreeMap;
+
+use embedded_registry::{Persona, Registry};
+
+use crate::harness::{Job, Ran};
+
+/// What is on the registry: each name with its content.
+fn stored(registry: &Registry) -> BTreeMap<String, String> {
+    let content = |name: &str| registry.read("alice", "widget", "v1.0.0", name).expect("it is listed");
+    let files = registry.files("alice", "widget", "v1.0.0").into_iter();
+    files.map(|file| (file.name.clone(), String::from_utf8(content(&file.name)).expect("text"))).collect()
+}
+
+/// A job with files that hold their own paths.
+fn job(registry: &Registry, paths: &[&str]) -> Job {
+    let mut job = Job::new(registry);
+    for path in paths {
+        job.file(path, path);
+    }
+    job
+}
+
+/// Publishes files that hold their own paths, and returns the paths by the names that they have then.
+#[track_caller]
+fn published(paths: &[&str], lines: &str) -> Vec<(String, String)> {
+    let registry = Registry::start(Persona::default());
+    job(&registry, paths).input("files", lines).run().exits_with(0);
+    stored(&registry).into_iter().collect()
+}
+
+/// What the program says of lines that it refuses before it asks anything.
+#[track_caller]
+fn refused(paths: &[&str], lines: &str) -> Ran {
+    let registry = Registry::start(Persona::default());
+    job(&registry, paths).input("files", lines).is_refused(&registry)
+}
+
+fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(name, path)| ((*name).to_owned(), (*path).to_owned())).collect()
+}
+
+const TARGETS: [&str; 2] = ["target/aarch64-linux/release/app", "target/x86_64-linux/release/app"];
+
+#[test]
+fn a_file_is_published_under_the_name_behind_the_arrow() {
+    assert_eq!(published(&["dist/app"], "dist/app => app-1.0"), pairs(&[("app-1.0", "dist/app")]));
+    // Blanks around both are nobody's.
+    assert_eq!(published(&["dist/app"], "  dist/app\t =>   my app  "), pairs(&[("my app", "dist/app")]));
+}
+
+#[test]
+fn outputs_and_url_have_the_new_name() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    let ran = job.file("dist/app", "").input("files", "dist/app => app 1").run().exits_with(0);
+    assert_eq!(ran.files()[0]["name"], "app 1");
+    assert!(ran.outputs["urls"].ends_with("/v1.0.0/app%201"), "{}", ran.outputs["urls"]);
+    assert_eq!(job.run().exits_with(0).statuses()["app 1"], "unchanged");
+}
+
+#[test]
+fn a_number_stands_for_the_whole_component_that_its_wildcard_matches() {
+    let expected = pairs(&[("app-aarch64-linux", TARGETS[0]), ("app-x86_64-linux", TARGETS[1])]);
+    assert_eq!(published(&TARGETS, "target/*/release/app => app-{1}"), expected);
+    // Not only the part that the wildcard itself matches.
+    let line = "target/*-linux/release/a* => {2}.{1}";
+    let expected = pairs(&[("app.aarch64-linux", TARGETS[0]), ("app.x86_64-linux", TARGETS[1])]);
+    assert_eq!(published(&TARGETS, line), expected);
+}
+
+#[test]
+fn braces_and_characters_that_are_written_as_classes_do_not_count() {
+    let paths = ["a/x[1]/app", "b/x[1]/app"];
+    let expected = pairs(&[("app-in-a-as-app", paths[0])]);
+    assert_eq!(published(&paths, "{a,c}/x[[]1]/ap? => {1}-in-a-as-{name}"), expected);
+    let expected = pairs(&[("a", paths[0]), ("b", paths[1])]);
+    assert_eq!(published(&paths, "[!c]/x[[]1[]]/app => {1}"), expected);
+}
+
+#[test]
+fn with_braces_the_pattern_that_matches_says_what_a_number_stands_for() {
+    let paths = ["x/one/app", "y/two"];
+    assert_eq!(published(&paths, "{x/*/app,y/*} => {1}"), pairs(&[("one", paths[0]), ("two", paths[1])]));
+}
+
+#[test]
+fn name_and_dir_stand_for_the_files_own_name_and_its_folder() {
+    let paths = ["build/linux/app.bin", "build/macos/app.bin"];
+    let expected = pairs(&[("linux_app.bin", paths[0]), ("macos_app.bin", paths[1])]);
+    assert_eq!(published(&paths, "**/*.bin => {dir}_{name}"), expected);
+    // The folder counts from the workspace, also where the pattern begins lower.
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    job.file("build/app", "").input("working-directory", "build").input("files", "app => {dir}-{name}");
+    job.run().exits_with(0);
+    assert_eq!(stored(&registry).into_keys().collect::<Vec<_>>(), ["build-app"]);
+}
+
+#[test]
+fn doubled_braces_are_the_characters() {
+    assert_eq!(published(&["app"], "app => {{{name}}}-{{1}}"), pairs(&[("{app}-{1}", "app")]));
+}
+
+#[test]
+fn the_last_arrow_counts_and_a_line_that_names_an_existing_file_means_that_file() {
+    assert_eq!(published(&["a => b"], "a => b => c"), pairs(&[("c", "a => b")]));
+    assert_eq!(published(&["a => b", "ab"], "a [=]> * => c\nab"), pairs(&[("ab", "ab"), ("c", "a => b")]));
+    // Its own name is none that the registry takes, and a line with `!` can take it away.
+    let ran = refused(&["a => b", "a"], "a => b").says("error: a => b: the file name `a => b` has the character `>`");
+    assert_eq!(ran.errors().len(), 1);
+    assert_eq!(published(&["a => b", "ab"], "*\n!a => b"), pairs(&[("ab", "ab")]));
+}
+
+#[test]
+fn an_arrow_without_blanks_is_part_of_a_name() {
+    refused(&["app"], "app=>b").says("error: no file matches `app=>b`");
+}
+
+#[test]
+fn a_file_gets_each_name_that_lines_give_it_and_its_own_only_where_none_does() {
+    let paths = ["dist/app", "dist/lib"];
+    let expected = pairs(&[("app-1", paths[0]), ("app-latest", paths[0]), ("lib", paths[1])]);
+    assert_eq!(published(&paths, "dist/app => app-1\ndist/*\n*/app => app-latest"), expected);
+    assert_eq!(published(&paths, "dist/*\ndist/app => app-1\ndist/app => app-latest\n*/app => app-1"), expected);
+    let expected = pairs(&[("app", paths[0]), ("app-1", paths[0])]);
+    assert_eq!(published(&paths, "dist/app => app-1\ndist/app => {name}"), expected);
+}
+
+#[test]
+fn what_is_taken_away_is_taken_away_under_all_its_names() {
+    let paths = ["dist/app", "dist/lib"];
+    assert_eq!(published(&paths, "dist/* => new-{name}\n!dist/app"), pairs(&[("new-lib", paths[1])]));
+}
+
+#[test]
+fn files_that_would_have_one_name_are_told_with_the_placeholder_that_tells_them_apart() {
+    let hint = |paths: &[&str], lines: &str, hint: &str| {
+        let ran = refused(paths, lines);
+        assert_eq!(ran.errors().len(), 1, "{}", ran.log);
+        ran.says(&format!("hint: {hint}"));
+    };
+    let one = "target/aarch64-linux/release/app and target/x86_64-linux/release/app: the registry takes these for one \
+               name, since each is to be called `app`";
+    assert_eq!(refused(&TARGETS, "target/*/release/app => app").errors(), [one]);
+    let stands_for = "into the name behind `=>`, which stands for";
+    let values = format!("Put `{{1}}` {stands_for} aarch64-linux and x86_64-linux here");
+    hint(&TARGETS, "target/*/release/app => app", &values);
+    hint(&["x/a", "x/b"], "x/* => same", &format!("Put `{{name}}` {stands_for} a and b here"));
+    // Behind `**` there are no numbers, but the folder has a name.
+    hint(&["p/x/a", "q/y/a"], "**/a => same", &format!("Put `{{dir}}` {stands_for} x and y here"));
+    // Numbers of two lines count differently.
+    let own = "Give each file a name of its own: only the last part of a path is published";
+    let apart = format!("{own}, but with ` => {{2}}-{{name}}` behind the pattern each has its own");
+    hint(&["a/x/lib/app", "a/y/lib/app"], "[ab]/*/lib/app", &apart);
+    let apart = format!("{own}, but with ` => {{dir}}-{{name}}` behind the pattern each has its own");
+    hint(&["x/app", "y/app"], "x/*\ny/*", &apart);
+    // With one placeholder `p` stands for the same in two of them.
+    let ran = refused(&["p/q/a/f", "p/r/a/f", "s/q/a/f"], "*/*/a/f => f").says(&format!("hint: {own}"));
+    assert!(!ran.log.contains('{'), "{}", ran.log);
+    assert!(!refused(&["x/a", "x/A"], "x/*").log.contains('{'));
+    assert!(!refused(&["x/a", "y/b"], "x/a => b\ny/b").log.contains('{'));
+}
+
+#[test]
+fn new_names_that_differ_by_case_alone_are_refused() {
+    let ran = refused(&["x/a", "x/b"], "x/a => App\nx/b => app");
+    assert_eq!(ran.errors(), ["x/a and x/b: the registry takes these for one name, since it does not regard case"]);
+}
+
+#[test]
+fn a_name_that_cannot_be_given_is_told_before_anything_is_looked_for() {
+    for (line, problem) in [
+        ("app => {arch}", "has `{arch}` in its name, which is no placeholder"),
+        ("app => {}", "has `{}` in its name, which is no placeholder"),
+        ("app => {0}", "has `{0}` in its name, which is no placeholder"),
+        ("app => {name", "has a brace without its partner in its name"),
+        ("app => name}", "has a brace without its partner in its name"),
+        ("app => {1}", "has `{1}` in its name, and no component of its pattern holds a wildcard"),
+        ("*/a? => {3}", "has `{3}` in its name, and only 2 components of its pattern hold a wildcard"),
+        ("{a,b} => {1}", "has `{1}` in its name, and no component of its pattern holds a wildcard"),
+        ("{*/x,y} => {1}", "has `{1}` in its name, and no component of its pattern holds a wildcard"),
+        ("**/*.x => {1}", "has `{1}` in its name, and no component of its pattern holds a wildcard before its `**`"),
+        ("*/**/*.x => {2}", "has `{2}` in its name, and only one component of its pattern holds a wildcard before its"),
+        ("!app => b", "takes files away, and what is taken away gets no name"),
+        ("app =>", "gives a name that the registry refuses: it is empty"),
+        ("app => dist/{name}", "gives a name that the registry refuses: it has the character `/`"),
+        ("app => caf\u{e9}", "gives a name that the registry refuses: it has the character `\u{e9}`"),
+        ("=> b", "names nothing"),
+        ("../app => b", "has `..` in it"),
+        (".git/config => b", "leads into .git"),
+    ] {
+        let ran = refused(&["app"], &format!("{line}\nnone*"));
+        let expected = format!("input `files`: `{line}` {problem}");
+        assert!(matches!(&ran.errors()[..], [error] if error.starts_with(&expected)), "{line}: {}", ran.log);
+    }
+}
+
+#[test]
+fn a_name_that_only_one_files_placeholders_make_bad_is_told_with_that_file() {
+    let ran = refused(&["x/good", "x/b,d", "x/a'b"], "x/* => {1}.bin");
+    assert_eq!(ran.errors().len(), 2, "{}", ran.log);
+    ran.says("error: x/b,d: the file name `b,d.bin` has the character `,`").says("hint: Correct the name behind `=>`");
+    refused(&["a,b"], "a,b").says("hint: Rename the file before this step");
+    // A new name makes good what is bad.
+    assert_eq!(published(&["x/b,d"], "x/* => bd"), pairs(&[("bd", "x/b,d")]));
+}
+
+#[test]
+fn a_file_in_no_folder_has_no_dir() {
+    let ran = refused(&["app", "x/app"], "{*,*/*} => {dir}-{name}");
+    assert_eq!(ran.errors(), ["app: `{dir}` in its new name stands for nothing"]);
+}
+
+#[test]
+fn a_new_name_may_not_show_the_token_or_command_the_runner() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    job.file("app", "");
+    job.input("files", format!("app => {}", registry.token("alice_write")));
+    job.is_refused(&registry).says("error: input `files` contains the token");
+    let name = "::set-env name=X::y";
+    let ran = job.input("files", format!("app => {name}")).run().exits_with(0);
+    assert_eq!(ran.statuses()[name], "uploaded");
+    job.input("files", "app => {::debug::##[add-path]}").is_refused(&registry);
+}
