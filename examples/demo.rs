@@ -1,16 +1,14 @@
-//! The main job on the embedded registry, as a maintainer meets it: a release, its re-run, and a conflict.
+//! The main job on the embedded registry, as a maintainer meets it: a release with its seal, its re-run, and a conflict.
 //!
 //! `cargo run --example demo` publishes real files through the program that the action runs: its own executable, a
-//! packed archive of this repository's sources, and a checksum file.
+//! packed archive of this repository's sources. The version is sealed, and `sha256sum` checks what the registry has.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 use embedded_registry::{Persona, Registry};
-use generic_packages::checksum::Hasher;
 
 /// A step of a workflow: the program, with the environment that a runner would give it.
 struct Step {
@@ -26,15 +24,18 @@ fn main() -> anyhow::Result<()> {
     let step = Step { program: build()?, workspace, registry: Registry::start(Persona::Gitea1_26) };
     say("A Gitea 1.26 answers at", &step.registry.url());
 
-    say("A release:", "the executable, the sources and their checksums go to version v1.0.0");
+    say("A release:", "the executable and the sources go to version v1.0.0, which is sealed then");
     step.make_release()?;
     ensure!(step.publish()? == 0, "the release failed");
 
     say("The same step again:", "everything is there, so nothing is sent");
     ensure!(step.publish()? == 0, "the re-run failed");
 
+    say("sha256sum -c", "on what the registry has, with the copy of the seal");
+    step.check()?;
+
     say("A rebuild:", "a file has other content now, so nothing is sent and the step fails");
-    fs::write(step.workspace.join("dist/SHA256SUMS"), "something else\n")?;
+    fs::write(step.workspace.join("dist/generic-packages-src.tar.gz"), "something else\n")?;
     ensure!(step.publish()? == 1, "the conflict was not noticed");
 
     say("What the registry has:", "");
@@ -66,13 +67,20 @@ impl Step {
             .args(["-C", env!("CARGO_MANIFEST_DIR"), "Cargo.toml", "Cargo.lock", "src", "tests", "README.md"])
             .status()?;
         ensure!(packed.success(), "the sources cannot be packed");
-        let mut sums = String::new();
-        for name in ["generic-packages", "generic-packages-src.tar.gz"] {
-            let mut hasher = Hasher::default();
-            hasher.update(&fs::read(dist.join(name))?);
-            writeln!(sums, "{}  {name}", hasher.finish())?;
+        Ok(())
+    }
+
+    /// Lets `sha256sum` check what the registry has.
+    fn check(&self) -> anyhow::Result<()> {
+        let folder = self.workspace.join("downloaded");
+        fs::create_dir_all(&folder)?;
+        for file in self.registry.files("alice", "widget", "v1.0.0") {
+            let stored = self.registry.path_of("alice", "widget", "v1.0.0", &file.name).context("it is there")?;
+            fs::copy(stored, folder.join(&file.name))?;
         }
-        fs::write(dist.join("SHA256SUMS"), sums)?;
+        let copy = self.workspace.join(".generic-packages/SHA256SUMS");
+        let checked = Command::new("sha256sum").arg("-c").arg(copy).current_dir(&folder).status()?;
+        ensure!(checked.success(), "the seal does not hold");
         Ok(())
     }
 
@@ -87,6 +95,7 @@ impl Step {
             .env("GITHUB_WORKSPACE", &self.workspace)
             .env("GITHUB_OUTPUT", self.workspace.join("output"))
             .env("INPUT_FILES", "dist/*")
+            .env("INPUT_CHECKSUMS", "SHA256SUMS")
             .env("INPUT_TOKEN", self.registry.token("alice_write"))
             .status()?;
         status.code().context("a signal ended the step")

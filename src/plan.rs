@@ -40,6 +40,14 @@ pub enum PlanError {
         /// In which way the names are the same.
         how: &'static str,
     },
+    /// The name of the file that is made of all others.
+    #[error("{path}: `{name}` is what `checksums` makes of the registry's own list")]
+    Sealed {
+        /// The path relative to the workspace.
+        path: Untrusted,
+        /// The name.
+        name: FileName,
+    },
     /// A name with the token in it.
     #[error("a file's name contains the token or another secret, which everybody would see")]
     Secret,
@@ -51,6 +59,7 @@ impl Advise for PlanError {
             match self {
                 Self::Name { .. } => "Rename the file before this step, or take it away with a line `!path`",
                 Self::SameName { .. } => "Give each file a name of its own: only the last part of a path is published",
+                Self::Sealed { .. } => "Take the file out of `files`, or give `checksums` another name",
                 Self::Secret => "Rename the file",
             }
             .to_owned(),

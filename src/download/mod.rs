@@ -109,6 +109,7 @@ impl Run<'_> {
             command: Command::Download,
             target: self.registry.target().clone(),
             folder: self.wanted.place.path(),
+            checksums_file: String::new(),
             outcomes: self.outcomes,
             errors: errors.into_iter().map(|error| Box::new(error) as Problem).collect(),
             page: None,

@@ -19,8 +19,9 @@ pub use self::folder::{Folder, Found, Unfinished, Writing, is_part};
 pub use self::local::{FileError, FileFault, LocalFile};
 use self::pattern::Matching;
 pub use self::pattern::{BadLine, Line, is_git};
-pub use self::place::{Place, PlaceError, PlaceFault};
+pub use self::place::{OWN_FOLDER, Place, PlaceError, PlaceFault};
 use crate::advice::Advise;
+use crate::package::FileName;
 use crate::untrusted::Untrusted;
 
 /// What to do when a line finds no file.
@@ -47,6 +48,9 @@ pub struct Selection {
     pub if_none_found: IfNoneFound,
     /// Whether wildcards match names that begin with a dot.
     pub include_hidden: bool,
+    /// A name that wildcards pass over, whatever its case: that of the file of checksums, of which an earlier run's copy
+    /// may lie there.
+    pub passes_over: Option<FileName>,
     /// Whether the files of the runner can be seen from here; they cannot from a container on a host label.
     pub sees_runner: bool,
 }
@@ -54,6 +58,11 @@ pub struct Selection {
 impl Selection {
     fn matching(&self) -> Matching {
         Matching { include_hidden: self.include_hidden, ignore_case: false }
+    }
+
+    fn passes_over(&self, path: &Path) -> bool {
+        let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase());
+        self.passes_over.as_ref().is_some_and(|passed| name == Some(passed.folded()))
     }
 }
 
@@ -77,6 +86,8 @@ pub enum Near {
     Links(String),
     /// Files whose names differ by case.
     OtherCase(String),
+    /// Files of the name that is passed over.
+    PassedOver(String),
     /// Nothing at all in the workspace.
     EmptyWorkspace,
     /// Nothing at all in the workspace, and no output file either.
@@ -97,6 +108,9 @@ impl fmt::Display for Near {
             Self::Folders(names) => write!(f, "only folders do, such as {names}"),
             Self::Links(names) => write!(f, "there are links to folders, such as {names}, which are not entered"),
             Self::OtherCase(names) => write!(f, "only files of another case would, such as {names}"),
+            Self::PassedOver(names) => {
+                write!(f, "only {names} would, which `checksums` makes of the registry's own list")
+            }
             Self::EmptyWorkspace => f.write_str("the workspace is empty; no checkout or build in this job?"),
             Self::NoMounts => f.write_str("the container sees neither the job's workspace nor GITHUB_OUTPUT"),
             Self::There { folder, names } => {
@@ -120,6 +134,7 @@ impl Near {
             Self::Folders(_) => "Write `/*` behind it for the files in them, or `/**` for those below them too",
             Self::Links(_) => "Name the link without wildcards, as in `link/*`",
             Self::OtherCase(_) => "Write the name in the case that it has",
+            Self::PassedOver(_) => "Take the line out; a job that only seals needs no `files`",
             Self::EmptyWorkspace => "Check the repository out, or build or download the files, in a step before",
             Self::NoMounts => {
                 "Run the job on a label that is a container image: on a label of the host, container actions see \
@@ -223,7 +238,7 @@ pub fn select(selection: &Selection) -> Result<Selected, Vec<SelectError>> {
             Err(error) => errors.push(error.into()),
         }
     }
-    if !any_found && errors.is_empty() && selection.if_none_found == IfNoneFound::Error {
+    if !any_found && !selection.lines.is_empty() && errors.is_empty() && selection.if_none_found == IfNoneFound::Error {
         errors.push(SelectError::AllTakenAway);
     }
     if errors.is_empty() { Ok(Selected { files, warnings }) } else { Err(errors) }
@@ -241,7 +256,9 @@ fn take_away(selection: &Selection, line: &Line, paths: &mut BTreeSet<PathBuf>) 
         let matching = Matching { include_hidden: true, ..selection.matching() };
         paths.retain(|path| !line.matches(path, matching));
     }
-    let in_vain = paths.len() == before && selection.if_none_found != IfNoneFound::Ignore;
+    let in_vain = paths.len() == before
+        && selection.if_none_found != IfNoneFound::Ignore
+        && !selection.passes_over(&line.literal);
     Ok(in_vain.then(|| format!("`{}` takes nothing away", Untrusted::new(&line.text))))
 }
 
@@ -284,6 +301,7 @@ struct Met {
     /// Links to folders in which more of it may lie. They are not entered: they can lead into loops and out of the
     /// workspace.
     links: Vec<PathBuf>,
+    passed_over: Vec<PathBuf>,
 }
 
 fn walk(selection: &Selection, line: &Line, matching: Matching) -> Result<Met, SelectError> {
@@ -320,7 +338,8 @@ fn walk(selection: &Selection, line: &Line, matching: Matching) -> Result<Met, S
             };
             let path = inside(entry.path());
             let kind = entry.file_type();
-            let may_hold_more = !is_git(entry.file_name()) && line.may_lie_in(&path, matching);
+            let is_ours = entry.file_name() == OWN_FOLDER;
+            let may_hold_more = !is_git(entry.file_name()) && !is_ours && line.may_lie_in(&path, matching);
             if kind.is_dir() && !may_hold_more {
                 entries.skip_current_dir();
             }
@@ -329,7 +348,12 @@ fn walk(selection: &Selection, line: &Line, matching: Matching) -> Result<Met, S
                 met.links.push(path.clone());
             }
             if !is_git(entry.file_name()) && line.matches(&path, matching) {
-                if kind.is_dir() || is_link { &mut met.folders } else { &mut met.files }.push(path);
+                let kept = match kind.is_dir() || is_link {
+                    true => &mut met.folders,
+                    false if selection.passes_over(&path) => &mut met.passed_over,
+                    false => &mut met.files,
+                };
+                kept.push(path);
             }
         }
     }
@@ -345,6 +369,9 @@ fn none_found(selection: &Selection, line: &Line) -> SelectError {
     let hidden = met(Matching { include_hidden: true, ..strict });
     if !hidden.files.is_empty() {
         return found(Near::Hidden(names(&hidden.files)));
+    }
+    if !hidden.passed_over.is_empty() {
+        return found(Near::PassedOver(names(&hidden.passed_over)));
     }
     if !hidden.folders.is_empty() {
         return found(Near::Folders(names(&hidden.folders)));
