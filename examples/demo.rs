@@ -1,14 +1,15 @@
-//! The main job on the embedded registry, as a maintainer meets it: a release with its seal, its re-run, and a conflict.
+//! Both commands on the embedded registry, as a maintainer meets them: a release with its seal, its re-run, a conflict; then a download,
+//! one that breaks, its re-run, and a version that does not exist.
 //!
-//! `cargo run --example demo` publishes real files through the program that the action runs: its own executable, a
-//! packed archive of this repository's sources. The version is sealed, and `sha256sum` checks what the registry has.
+//! `cargo run --example demo` publishes real files through the program that the actions run: its own executable, a
+//! packed archive of this repository's sources. What it downloads it checks with `sha256sum`, and runs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
-use embedded_registry::{Persona, Registry};
+use embedded_registry::{Action, Fault, Match, Persona, Point, Registry};
 
 /// A step of a workflow: the program, with the environment that a runner would give it.
 struct Step {
@@ -31,15 +32,37 @@ fn main() -> anyhow::Result<()> {
     say("The same step again:", "everything is there, so nothing is sent");
     ensure!(step.publish()? == 0, "the re-run failed");
 
-    say("sha256sum -c", "on what the registry has, with the copy of the seal");
-    step.check()?;
-
     say("A rebuild:", "a file has other content now, so nothing is sent and the step fails");
     fs::write(step.workspace.join("dist/generic-packages-src.tar.gz"), "something else\n")?;
     ensure!(step.publish()? == 1, "the conflict was not noticed");
 
     say("What the registry has:", "");
     show(&step.registry);
+
+    say("Another job downloads the latest version:", "the executable, the sources, and the seal");
+    ensure!(step.download("latest")? == 0, "the download failed");
+    say("sha256sum -c", "on what was downloaded");
+    step.check()?;
+    let tool = step.workspace.join("tools/generic-packages");
+    let version = Command::new(&tool).arg("--version").output()?;
+    say("What was downloaded says of itself:", String::from_utf8_lossy(&version.stdout).trim());
+
+    say("The same step again:", "everything is here, so nothing is fetched");
+    step.registry.forget_requests();
+    ensure!(step.download("latest")? == 0, "the re-run failed");
+    say("Asked for were", &step.asked());
+
+    say("A connection that breaks at 90 %:", "the rest alone is fetched, and the whole is verified");
+    let size = fs::metadata(&tool)?.len();
+    fs::remove_dir_all(step.workspace.join("tools"))?;
+    step.registry.forget_requests();
+    let at = Point::AnswerByte(size * 9 / 10);
+    step.registry.script(Fault::once(Match::get("/generic-packages"), at, Action::Close));
+    ensure!(step.download("v1.0.0")? == 0, "the broken transfer did not go on");
+    say("Bytes on the wire, of a file that has", &format!("{size}: {}", step.sent()));
+
+    say("A version that does not exist:", "the step fails, and says what there is");
+    ensure!(step.download("1.0.0")? == 1, "the missing version was not noticed");
     Ok(())
 }
 
@@ -70,35 +93,53 @@ impl Step {
         Ok(())
     }
 
-    /// Lets `sha256sum` check what the registry has.
+    /// Lets `sha256sum` check what was downloaded.
     fn check(&self) -> anyhow::Result<()> {
-        let folder = self.workspace.join("downloaded");
-        fs::create_dir_all(&folder)?;
-        for file in self.registry.files("alice", "widget", "v1.0.0") {
-            let stored = self.registry.path_of("alice", "widget", "v1.0.0", &file.name).context("it is there")?;
-            fs::copy(stored, folder.join(&file.name))?;
-        }
-        let copy = self.workspace.join(".generic-packages/SHA256SUMS");
-        let checked = Command::new("sha256sum").arg("-c").arg(copy).current_dir(&folder).status()?;
+        let mut command = Command::new("sha256sum");
+        let checked = command.args(["-c", "SHA256SUMS"]).current_dir(self.workspace.join("tools")).status()?;
         ensure!(checked.success(), "the seal does not hold");
         Ok(())
     }
 
-    /// Runs the step; its log goes to the terminal. Gives its exit code.
+    /// Publishes what is in `dist`. Gives the exit code.
     fn publish(&self) -> anyhow::Result<i32> {
+        self.run("publish", &[("INPUT_FILES", "dist/*"), ("INPUT_CHECKSUMS", "SHA256SUMS")])
+    }
+
+    /// Downloads what the version has. Gives the exit code.
+    fn download(&self, version: &str) -> anyhow::Result<i32> {
+        let inputs = [("INPUT_VERSION", version), ("INPUT_PATH", "tools")];
+        self.run("download", &[&inputs[..], &[("INPUT_EXECUTABLE", "generic-packages")]].concat())
+    }
+
+    /// Runs the step; its log goes to the terminal. Gives its exit code.
+    fn run(&self, command: &str, inputs: &[(&str, &str)]) -> anyhow::Result<i32> {
         let status = Command::new(&self.program)
-            .arg("publish")
+            .arg(command)
             .env_clear()
             .envs([("GITHUB_ACTIONS", "true"), ("GITEA_ACTIONS", "true"), ("GITHUB_ACTOR", "alice")])
             .envs([("GITHUB_REPOSITORY", "alice/widget"), ("GITHUB_REF", "refs/tags/v1.0.0")])
             .env("GITHUB_SERVER_URL", self.registry.url())
             .env("GITHUB_WORKSPACE", &self.workspace)
             .env("GITHUB_OUTPUT", self.workspace.join("output"))
-            .env("INPUT_FILES", "dist/*")
-            .env("INPUT_CHECKSUMS", "SHA256SUMS")
             .env("INPUT_TOKEN", self.registry.token("alice_write"))
+            .envs(inputs.iter().copied())
             .status()?;
         status.code().context("a signal ended the step")
+    }
+
+    /// The requests since they were forgotten.
+    fn asked(&self) -> String {
+        let asked =
+            self.registry.requests().into_iter().map(|request| format!("{} {}", request.method, request.target));
+        asked.collect::<Vec<_>>().join(", ")
+    }
+
+    /// How many bytes of the executable were sent, each time.
+    fn sent(&self) -> String {
+        let requests = self.registry.requests().into_iter();
+        let files = requests.filter(|request| request.target.ends_with("/generic-packages"));
+        files.map(|request| request.answer_bytes.to_string()).collect::<Vec<_>>().join(" and ")
     }
 }
 

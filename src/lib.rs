@@ -1,15 +1,17 @@
-//! Publishes files to the generic package registry of Gitea and Forgejo.
+//! Publishes files to the generic package registry of Gitea and Forgejo, and downloads them from there.
 //!
 //! The modules in reading order, which is the order in which data flows:
 //!
 //! 1. [`runner`]: the environment, and which runner it is;
 //! 2. [`inputs`]: `INPUT_*` -> [`inputs::Inputs`], with [`secret`], the names of [`package`] and the [`way`] to the
 //!    server;
-//! 3. [`files`]: patterns -> the local files;
-//! 4. [`publish`]: the use case, top to bottom, with
+//! 3. [`command`]: what the two use cases share, and where they part;
+//! 4. [`files`]: patterns -> the local files; the folder that files are written to;
+//! 5. [`publish`]: the one use case, top to bottom, with
 //!    [`plan`] (pure: files and the [`listing`] -> what to do with each file, or why not),
 //!    [`registry`] (the HTTP client) and [`checksum`];
-//! 5. [`report`]: outcomes -> log, outputs and exit code; all text from outside goes through [`untrusted`].
+//! 6. [`download`]: the other, top to bottom, with the same client;
+//! 7. [`report`]: outcomes -> log, outputs and exit code; all text from outside goes through [`untrusted`].
 //!
 //! The library reads no environment, prints nothing and never exits: `main` does.
 

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, timeout};
 
-use super::error::DownloadError;
+use super::error::{DownloadError, Expected};
 use super::select::Item;
 use crate::checksum::Sha256;
 use crate::command::Command;
@@ -36,12 +36,14 @@ struct State {
     writing: Option<Writing>,
     /// When the file was changed that it is of.
     modified: Option<HeaderValue>,
+    /// The length that the registry lists, or else that the server has promised.
+    size: Option<u64>,
 }
 
 /// How a try ended that met no fault of the way.
 enum Came {
     Whole,
-    /// The server has a file of another length.
+    /// More came than there should be: the length that the server gives, or what came until that was seen.
     OfLength(u64),
     /// The disk is at fault.
     NotWritten(PlaceError),
@@ -70,7 +72,7 @@ impl Fetcher<'_> {
         let (unfinished, mut writing) = self.folder.begin(&item.name)?;
         writing.expect(item.expected.size);
         writing = self.take_up(item, writing).await?;
-        let mut state = State { writing: Some(writing), modified: None };
+        let mut state = State { writing: Some(writing), modified: None, size: item.expected.size };
         for is_last in [false, true] {
             let came = self
                 .registry
@@ -82,13 +84,15 @@ impl Fetcher<'_> {
                 Came::OfLength(length) => (length, None),
                 Came::Whole => (writing.length(), Some(writing.sha256())),
             };
-            let (wanted, is_executable) = (item.expected, item.is_executable);
+            let (wanted, is_executable) = (Expected { size: state.size, ..item.expected }, item.is_executable);
             if let (length, Some(sha256)) = came
                 && wanted.size.is_none_or(|size| size == length)
                 && wanted.sha256.is_none_or(|wanted| wanted == sha256)
             {
                 on_disk(move || writing.settle(is_executable)).await?;
                 unfinished.finish()?;
+                let folder = Arc::clone(self.folder);
+                on_disk(move || folder.settle()).await?;
                 return Ok((length, sha256));
             }
             if is_last {
@@ -96,7 +100,7 @@ impl Fetcher<'_> {
             }
             self.reporter.notes(&format!("`{}` did not come as it should: once more from the start", item.name));
             state.writing = Some(on_disk(move || writing.start_again().map(|()| writing)).await?);
-            state.modified = None;
+            (state.modified, state.size) = (None, item.expected.size);
         }
         unreachable!("the last time ends it")
     }
@@ -124,7 +128,7 @@ impl Fetcher<'_> {
         }
         // Without its date, and without a hash, nothing would tell that the file has changed.
         let may_go_on = state.modified.is_some() || item.expected.sha256.is_some();
-        let part = Some(Part { length, modified: state.modified.clone() }).filter(|_| may_go_on);
+        let part = Some(Part { length, size: state.size, modified: state.modified.clone() }).filter(|_| may_go_on);
         let mut incoming = match self.registry.fetch(&item.name, part.as_ref(), item.expected.size).await {
             Ok(incoming) => incoming,
             Err(error) => {
@@ -140,17 +144,18 @@ impl Fetcher<'_> {
             state.writing = Some(writing);
             return Ok(Came::NotWritten(error));
         }
-        let promised = incoming.size.or(item.expected.size);
-        if let (Some(wanted), Some(size)) = (item.expected.size, incoming.size)
-            && wanted != size
-        {
-            state.writing = Some(writing);
-            return Ok(Came::OfLength(size));
-        }
-        writing.expect(promised);
+        let wanted = item.expected.size;
+        state.size = wanted.or(incoming.size);
+        writing.expect(state.size);
+        let mut too_long = None;
         let (chunks, thread) = begin_to_write(writing);
         let received = loop {
             match incoming.next(moved).await {
+                // What has no end must not fill the disk.
+                Ok(Some(_)) if wanted.is_some_and(|wanted| moved.bytes() > wanted) => {
+                    too_long = Some(incoming.size.unwrap_or_else(|| moved.bytes()));
+                    break Ok(());
+                }
                 Ok(Some(chunk)) => match timeout(self.registry.silence(), chunks.send(chunk)).await {
                     Ok(Ok(())) => {}
                     // The thread has met an error, and tells it.
@@ -169,7 +174,7 @@ impl Fetcher<'_> {
         state.writing = Some(writing);
         match (written, received) {
             (Err(error), _) => Ok(Came::NotWritten(error)),
-            (Ok(()), received) => received.map(|()| Came::Whole),
+            (Ok(()), received) => received.map(|()| too_long.map_or(Came::Whole, Came::OfLength)),
         }
     }
 

@@ -24,7 +24,7 @@ use crate::nearest::Near;
 use crate::package::{FileName, Version};
 use crate::registry::{Cause, Limits, Moved, Registry, RegistryError, SetupError};
 use crate::report::units::{self, Bytes};
-use crate::report::{Account, Header, Local, Outcome, Status};
+use crate::report::{Account, Header, Local, Outcome, Status, VerifiedBy};
 use crate::stop::{Signal, Stopped};
 use crate::untrusted::Untrusted;
 
@@ -128,6 +128,7 @@ impl Run<'_> {
         for warning in &selected.warnings {
             self.caller.reporter.warns(warning);
         }
+        self.warns_of_what_nothing_verifies(&source);
         if self.items.is_empty() {
             self.caller.reporter.warns("there is nothing to download");
             return Ok(());
@@ -148,6 +149,19 @@ impl Run<'_> {
         let size = sizes.map(|sizes| format!(", {}", Bytes(sizes.iter().sum()))).unwrap_or_default();
         let (count, folder) = (units::files(self.items.len()), Untrusted::new(&self.wanted.place.path()));
         self.caller.reporter.notes(&format!("{count}{size}, to {folder}"));
+    }
+
+    fn warns_of_what_nothing_verifies(&self, source: &Source) {
+        let unverified = self.items.iter().filter(|item| item.expected.by == VerifiedBy::None).count();
+        let Source::Unlisted(error) = source else { return };
+        if unverified > 0 {
+            self.caller.reporter.warns(&format!(
+                "only the length of {} can be verified: the registry lists its hashes to no visitor ({}); a `token`, or a \
+                 file that `checksums` names, would tell more",
+                units::files(unverified),
+                error.cause
+            ));
+        }
     }
 
     fn outcome(&self, item: &Item) -> Outcome {
@@ -173,7 +187,11 @@ impl Run<'_> {
                 Err(error) if self.is_shown_to_no_visitor(&error) => return Ok(Source::Unlisted(Arc::new(error))),
                 Err(error) => return Err(error.into()),
             };
-            let Some((version, rule)) = version::latest(&version::of_package(&rows, &package)) else {
+            let redactor = self.inputs.redactor();
+            let mut versions = version::of_package(&rows, &package);
+            // It would be seen in each URL.
+            versions.retain(|row| !redactor.finds(&row.version));
+            let Some((version, rule)) = version::latest(&versions) else {
                 return Err(self.no_package().await);
             };
             self.caller.reporter.notes(&format!("`latest` is {version}: {rule}"));

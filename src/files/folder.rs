@@ -98,6 +98,17 @@ impl Folder {
         }
     }
 
+    /// Has the names of its files on the disk.
+    pub fn settle(&self) -> Result<(), PlaceError> {
+        // What was opened for its path alone cannot be synced; where it cannot be read, that is left to the system.
+        const READ: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+        let Ok(folder) = openat(&self.open, ".", READ, Mode::empty()) else { return Ok(()) };
+        fsync(&folder).map_err(|error| {
+            let fault = PlaceFault::Write { missing: None, source: error.into() };
+            PlaceError { path: self.place.within.clone(), fault }
+        })
+    }
+
     /// Begins, or goes on, to write a file beside its place.
     pub fn begin(self: &Arc<Self>, name: &FileName) -> Result<(Unfinished, Writing), PlaceError> {
         let path = self.place.path_of(name);
@@ -175,7 +186,8 @@ pub struct Unfinished {
 }
 
 impl Unfinished {
-    /// Puts the file into its place. A reader sees the old file or the new one.
+    /// Puts the file into its place. A reader sees the old file or the new one, also after a crash, once the folder has
+    /// [settled](Folder::settle).
     pub fn finish(mut self) -> Result<(), PlaceError> {
         let Folder { open, place } = &*self.folder;
         let path = place.path_of(&self.name);
@@ -186,11 +198,7 @@ impl Unfinished {
         let wrong = |error| PlaceError { path: path.clone(), fault: fault(error) };
         renameat(open, &self.part, open, self.name.as_str()).map_err(wrong)?;
         self.is_in_place = true;
-        // What was opened for its path alone cannot be synced; where the folder cannot be read, that is left to the system.
-        match openat(open, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
-            Ok(folder) => fsync(&folder).map_err(wrong),
-            Err(_) => Ok(()),
-        }
+        Ok(())
     }
 }
 

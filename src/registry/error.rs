@@ -17,6 +17,9 @@ use crate::package::ServerUrl;
 use crate::untrusted::Untrusted;
 use crate::way::Way;
 
+/// The longest place elsewhere that people are shown, in characters.
+const LONGEST_PLACE: usize = 1024;
+
 /// A request that did not end as hoped.
 #[derive(Debug, thiserror::Error)]
 #[error("{asked}: {method} {url}{}", tries_in_words(*.tries))]
@@ -193,6 +196,9 @@ impl RegistryError {
         let host = Untrusted::new(self.url.host_str().unwrap_or_default());
         self.url.set_query(None);
         self.url.set_fragment(None);
+        if self.url.as_str().len() > LONGEST_PLACE {
+            self.url.set_path("");
+        }
         if let Cause::Transport(Transport::Resolve(_) | Transport::ResolveLater(_) | Transport::Connect(_)) =
             &self.cause
         {

@@ -17,11 +17,16 @@ use crate::package::FileName;
 /// How many times a forge may lead elsewhere; it does so once, to its object storage.
 const MOST_HOPS: usize = 5;
 
+/// The longest place that is gone to, in characters; a key to object storage has two thousand at most.
+const LONGEST_PLACE: usize = 8 * 1024;
+
 /// The beginning of a file that is there already.
 #[derive(Clone, Debug)]
 pub struct Part {
     /// How many bytes.
     pub length: u64,
+    /// How many the whole has, where that is known.
+    pub size: Option<u64>,
     /// When the file was changed that they are of, as the server said; `None` where something else tells in the end
     /// whether they are of the same file as the rest.
     pub modified: Option<HeaderValue>,
@@ -51,7 +56,7 @@ impl Registry<'_> {
         size: Option<u64>,
     ) -> Result<Incoming<'_>, RegistryError> {
         if let Some(part) = part.filter(|part| part.length > 0)
-            && let Some(rest) = self.fetch_rest(name, part, size).await?
+            && let Some(rest) = self.fetch_rest(name, part).await?
         {
             return Ok(rest);
         }
@@ -59,19 +64,14 @@ impl Registry<'_> {
     }
 
     /// Asks for what is missing of a file; `None` where it is not the file that the part is of.
-    async fn fetch_rest(
-        &self,
-        name: &FileName,
-        part: &Part,
-        size: Option<u64>,
-    ) -> Result<Option<Incoming<'_>>, RegistryError> {
-        let incoming = self.fetch_from(name, Some(part), size).await?;
+    async fn fetch_rest(&self, name: &FileName, part: &Part) -> Result<Option<Incoming<'_>>, RegistryError> {
+        let incoming = self.fetch_from(name, Some(part), part.size).await?;
         // Object storage may not know of If-Range, so what it says is compared.
         let is_of_the_same = part.modified.is_none() || part.modified == incoming.modified;
         let continues = incoming.start == part.length && is_of_the_same;
         Ok(Some(incoming).filter(|incoming| match incoming.response.status() {
             StatusCode::OK => true,
-            StatusCode::PARTIAL_CONTENT => continues && (size.is_none() || incoming.size == size),
+            StatusCode::PARTIAL_CONTENT => continues && (part.size.is_none() || incoming.size == part.size),
             _ => false,
         }))
     }
@@ -117,12 +117,17 @@ impl Registry<'_> {
             return Err(format!("it is encoded, as {encoding}"));
         }
         let range = header(CONTENT_RANGE).and_then(|range| range.to_str().ok()).and_then(range_of);
-        let (start, whole) = match response.status() {
-            StatusCode::PARTIAL_CONTENT => range.unwrap_or((u64::MAX, None)),
-            _ => (0, response.content_length()),
+        let length = response.content_length();
+        let (start, whole) = match (response.status(), range) {
+            (StatusCode::PARTIAL_CONTENT, Some((start, whole))) => {
+                (start, whole.or_else(|| Some(start.saturating_add(length?))))
+            }
+            // It does not say of which part it is.
+            (StatusCode::PARTIAL_CONTENT, None) => (u64::MAX, None),
+            (_, _) => (0, length),
         };
         // A body that just ends may be half of one.
-        if whole.is_none() && size.is_none() && response.status().is_success() {
+        if whole.is_none() && size.is_none() && response.status() == StatusCode::OK {
             return Err("it does not say how long it is".to_owned());
         }
         let takes_ranges = header(ACCEPT_RANGES).is_none_or(|unit| unit != "none");
@@ -140,7 +145,7 @@ fn leads_to(response: &Response) -> Option<Url> {
     }
     let place = response.headers().get(LOCATION)?.to_str().ok()?;
     let place = asked.join(place).ok()?;
-    let is_plain = place.username().is_empty() && place.password().is_none();
+    let is_plain = place.username().is_empty() && place.password().is_none() && place.as_str().len() <= LONGEST_PLACE;
     let is_followed = match (asked.scheme(), place.scheme()) {
         ("http", "https") => place.path() != asked.path(),
         (from, to) => from == to && from.starts_with("http"),

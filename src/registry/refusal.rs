@@ -152,6 +152,10 @@ impl Refusal {
                 Self::Unencrypted(Untrusted::new(place.host_str().unwrap_or_default()))
             }
             _ if !target.server.is_origin_of(asked_url) => Self::Redirects,
+            // What stands behind may be a key to it.
+            Some(place) if place.host_str() != asked_url.host_str() => {
+                Self::Redirect(Untrusted::new(&place.origin().ascii_serialization()))
+            }
             _ => Self::of_redirect(asked_url, target, answer),
         }
     }

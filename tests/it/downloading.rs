@@ -122,8 +122,11 @@ fn files_named_so_can_be_executed_and_no_others() {
     let mode = |name: &str| fs::metadata(folder.join(name)).expect("a file").permissions().mode();
     assert_eq!((mode("a.txt") & 0o100, mode("app") & 0o111, mode("empty") & 0o111), (0o100, 0, 0));
 
-    job.input("executable", "app").run().exits_with(0);
-    assert_eq!(mode("app") & 0o100, 0o100);
+    job.input("executable", "app\nempty").run().exits_with(0);
+    assert_eq!((mode("app") & 0o100, mode("empty") & 0o100), (0o100, 0o100));
+    fs::remove_file(folder.join("app")).expect("it is there");
+    let ran = job.run().exits_with(0);
+    assert_eq!((ran.statuses()["app"].as_str(), mode("app") & 0o100), ("downloaded", 0o100));
 }
 
 #[test]

@@ -109,6 +109,11 @@ impl Job {
         self.without("INPUT_PATH").input("files", "dist/*")
     }
 
+    /// What the step does.
+    pub(crate) fn task(&self) -> Task {
+        self.task
+    }
+
     /// The same, on a forge that is yet to be named, and without a token.
     pub(crate) fn on_no_forge() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");

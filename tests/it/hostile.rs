@@ -5,6 +5,7 @@ mod answers;
 mod bad_samples;
 mod commands;
 mod corpus;
+mod downloads;
 mod echoes;
 mod files;
 mod findings;

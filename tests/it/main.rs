@@ -26,4 +26,3 @@ mod selecting;
 mod stopping;
 mod tls;
 mod troubleshooting;
-mod troubleshooting_seals;

@@ -2,6 +2,9 @@
 //!
 //! Each case is a heading of that page; what the program prints in that case is the block below it.
 
+mod downloading;
+mod sealing;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -17,7 +20,6 @@ use rcgen::CertificateParams;
 
 use crate::harness::{Job, Ran};
 use crate::network::{Identity, Manners, Proxy, TlsFront, authority, naming};
-use crate::troubleshooting_seals;
 
 /// The heading, and what leads to it.
 pub(crate) type Case = (&'static str, fn() -> String);
@@ -451,7 +453,7 @@ fn page() -> BTreeMap<String, String> {
 fn the_page_has_each_kind_of_error_as_it_is_printed() {
     let mut page = page();
     let mut wrong = Vec::new();
-    for (heading, case) in CASES.iter().chain(troubleshooting_seals::CASES) {
+    for (heading, case) in CASES.iter().chain(downloading::CASES).chain(sealing::CASES) {
         let printed = case();
         if page.remove(*heading).as_ref() != Some(&printed) {
             wrong.push(format!("### {heading}\n\n```text\n{printed}\n```\n"));

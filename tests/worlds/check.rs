@@ -72,9 +72,9 @@ impl Scene<'_> {
         for row in &rows {
             wrong.extend(self.one_file(row));
         }
-        let all_good = rows.iter().all(|row| row.is_published() || row.status == "skipped");
+        let all_good = rows.iter().all(|row| row.is_in_place() || row.status == "skipped");
         // Where the last list is not to be had, a run fails though it has only skipped files.
-        let all_published = rows.iter().all(Row::is_published);
+        let all_published = rows.iter().all(Row::is_in_place);
         if self.ran.code == Some(0) && !all_good || self.ran.code == Some(1) && all_published {
             wrong.push(format!("(i) exit code {:?}, and all files as wanted: {all_good}", self.ran.code));
         }
@@ -92,7 +92,7 @@ impl Scene<'_> {
         let at_last_look = self.entries.looks.last().and_then(|seen| seen.get(&folded));
         let at_end = self.end.get(&folded);
         let is_there = holds(at_end, file.content) || holds(at_last_look, file.content);
-        if row.size != file.content.length as u64
+        if row.size != Some(file.content.length as u64)
             || row.sha256.as_ref().is_some_and(|told| *told != sha256(file.content))
         {
             return Some(format!("(iv) `{}` was told with another size or hash: {row:?}", row.name));

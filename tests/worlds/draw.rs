@@ -23,7 +23,7 @@ use fastrand::Rng;
 use super::world::{Act, Content, Event, File, Later, On, Policy, Runs, World};
 
 /// Names that nobody would choose, none of them the beginning of another, also percent-encoded.
-const NAMES: [&str; 14] = [
+pub(super) const NAMES: [&str; 14] = [
     "app.tar.gz",
     "SHA256SUMS",
     "a b.txt",
@@ -39,7 +39,7 @@ const NAMES: [&str; 14] = [
     "%41.txt",
     "plus+plus:colon",
 ];
-const VERSIONS: [&str; 4] = ["v1.0.0", "feature/x", "1.0 \u{e9}", "1.0+b?c#d"];
+pub(super) const VERSIONS: [&str; 4] = ["v1.0.0", "feature/x", "1.0 \u{e9}", "1.0+b?c#d"];
 /// The registry is asked for the right to write before a file of more than 1 MiB is sent.
 const LARGE: usize = 1024 * 1024 + 1;
 /// How much goes wrong at most where all of it passes.

@@ -9,9 +9,10 @@
 //! - (v) a run after it in which nothing goes wrong ends as the policy has it;
 //! - (vi) no secret is seen anywhere.
 //!
-//! `draw` says how a world is drawn so that this can be decided.
+//! `draw` says how a world is drawn so that this can be decided. Each seed has a world for downloads too: see `download`.
 
 mod check;
+mod download;
 mod draw;
 mod journal;
 mod run;
@@ -34,7 +35,7 @@ use self::check::Scene;
 use self::journal::seen;
 use self::run::{Ender, Job, Ran};
 use self::script::{ELSEWHERE, TOKENS};
-use self::world::{Act, Later, Runs, World};
+use self::world::{Act, Later, World};
 
 /// A run that nothing stands in the way of may take its time.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -87,26 +88,39 @@ impl Tour<'_> {
     }
 }
 
-/// Lets a world run its course; the error says what does not hold in it.
+/// Lets the worlds of a seed run their course; the error says what does not hold in them.
 fn visit(seed: u64, program: &Path) -> Result<(), String> {
     let world = Arc::new(draw::world(seed));
     let mut visit = Visit { world: &world, program, violations: Vec::new(), runs: Vec::new(), requests: Vec::new() };
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| visit.go())) {
-        visit.violations.push(format!("a panic: {}", in_words(panic.as_ref())));
-    }
-    if visit.violations.is_empty() {
+    let panic = catch_unwind(AssertUnwindSafe(|| visit.go())).err();
+    let Visit { violations, runs, requests, .. } = visit;
+    let published = report(seed, panic, violations, || told_briefly(&world), &runs, &requests);
+    [published, download::visit(seed, program)].into_iter().collect()
+}
+
+/// What does not hold in a world, with all that there is to know of it.
+fn report(
+    seed: u64,
+    panic: Option<Box<dyn Any + Send>>,
+    mut violations: Vec<String>,
+    world: impl Fn() -> String,
+    runs: &[Ran],
+    requests: &[(String, Option<u16>)],
+) -> Result<(), String> {
+    violations.extend(panic.map(|panic| format!("a panic: {}", in_words(panic.as_ref()))));
+    if violations.is_empty() {
         return Ok(());
     }
     let mut report = format!("world {seed}:\n");
     // Writing to a String cannot fail.
-    for violation in &visit.violations {
+    for violation in &violations {
         let _ = writeln!(report, "- {violation}");
     }
-    let _ = writeln!(report, "{}", told_briefly(&world));
-    for ran in &visit.runs {
+    let _ = writeln!(report, "{}", world());
+    for ran in runs {
         let _ = writeln!(report, "--- a run, exit code {:?}:\n{}\n---", ran.code, ran.log);
     }
-    for (request, status) in &visit.requests {
+    for (request, status) in requests {
         let _ = writeln!(report, "{request} {status:?}");
     }
     Err(report)
@@ -145,9 +159,10 @@ impl Visit<'_> {
         let (start, start_elsewhere) = (now(), elsewhere());
         let ender = Arc::new(Ender::new(world.runs));
         script::script(&registry, world, &journal, &ender);
-        let mut job = Job::new(world, &registry);
+        let mut job = Job::publishing(world, &registry);
         let Some(ran) = self.run(&mut job, &registry, TOKENS[0], world.silence, &ender) else { return };
-        until_idle(&registry, world);
+        let hangs = world.events.iter().any(|event| matches!(event.act, Act::Fault(Action::Hang)));
+        until_idle(&registry, hangs);
         let (end, requests) = (now(), registry.requests());
         let told =
             |request: &embedded_registry::Request| (format!("{} {}", request.method, request.target), request.status);
@@ -185,14 +200,8 @@ impl Visit<'_> {
         ender: &Arc<Ender>,
     ) -> Option<Ran> {
         let token = registry.token(token);
-        let job = job.with_token(&token);
-        let ran = match self.world.runs {
-            Runs::Library => job.run_library(self.world, silence, ender),
-            Runs::Program => {
-                job.run_program(self.program, ender).map_err(|error| format!("it does not start: {error}"))
-            }
-        };
-        match ran {
+        let job = job.with_token(Some(&token));
+        match job.run(self.world.runs, self.world.seed, self.program, silence, ender) {
             Ok(ran) => {
                 self.violations.extend(check::shown_secrets(&ran, &token));
                 Some(ran)
@@ -207,9 +216,8 @@ impl Visit<'_> {
 
 /// Waits until the registry has dealt with every request, also with those that nobody waits for any more. One that
 /// hangs and has not read all that was sent never learns that its client is gone; it does nothing any more.
-fn until_idle(registry: &Registry, world: &World) {
+fn until_idle(registry: &Registry, hangs: bool) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-    let hangs = world.events.iter().any(|event| matches!(event.act, Act::Fault(Action::Hang)));
     let patience = if hangs { Duration::from_secs(1) } else { PATIENCE };
     let idle = async {
         while registry.requests().iter().any(|request| request.finished.is_none()) {

@@ -23,8 +23,9 @@ use tokio::sync::Notify;
 use super::journal::{OWNER, PACKAGE};
 use super::world::{Runs, World};
 
-/// A workspace with the local files, and the environment of a step.
+/// A workspace with what is in it, and the environment of a step.
 pub(crate) struct Job {
+    task: Task,
     folder: TempDir,
     variables: BTreeMap<OsString, OsString>,
 }
@@ -92,60 +93,89 @@ impl Ender {
 
 impl Job {
     /// A job that publishes to that registry.
-    pub(crate) fn new(world: &World, registry: &Registry) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let dist = folder.path().join("workspace/dist");
-        fs::create_dir_all(&dist).expect("a workspace");
+    pub(crate) fn publishing(world: &World, registry: &Registry) -> Self {
+        let mut job = Self::new(Task::Publish, registry);
         for file in &world.files {
-            fs::write(dist.join(&file.name), file.content.bytes()).expect("a file can be written");
+            job.file(&format!("dist/{}", file.name), &file.content.bytes());
         }
-        let mut job = Self { folder, variables: BTreeMap::new() };
-        for name in ["output", "summary"] {
-            fs::write(job.path(name), "").expect("a runner makes the file");
-        }
-        for (name, value) in [
-            ("GITHUB_ACTIONS", "true"),
-            ("GITHUB_REPOSITORY_OWNER", OWNER),
-            ("GITHUB_ACTOR", OWNER),
+        job.with(&[
             ("INPUT_FILES", "dist/*"),
             ("INPUT_INCLUDE-HIDDEN-FILES", "true"),
             ("INPUT_VERSION", world.version),
             ("INPUT_IF-FILE-EXISTS", world.policy.word()),
             ("INPUT_CONCURRENCY", &world.concurrency.to_string()),
             ("INPUT_RETRIES", &world.retries.to_string()),
-            ("GITHUB_SERVER_URL", &registry.url()),
-            ("GITHUB_REPOSITORY", &format!("{OWNER}/{PACKAGE}")),
-        ] {
-            job.variables.insert(name.into(), value.into());
-        }
+        ])
+    }
+
+    /// A job of a workflow of the package's repository on that registry.
+    pub(crate) fn new(task: Task, registry: &Registry) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        fs::create_dir_all(folder.path().join("workspace")).expect("a workspace");
+        let mut job = Self { task, folder, variables: BTreeMap::new() };
         for (name, path) in
             [("GITHUB_WORKSPACE", "workspace"), ("GITHUB_OUTPUT", "output"), ("GITHUB_STEP_SUMMARY", "summary")]
         {
             job.variables.insert(name.into(), job.path(path).into());
         }
-        job
+        job.with(&[
+            ("GITHUB_ACTIONS", "true"),
+            ("GITHUB_REPOSITORY_OWNER", OWNER),
+            ("GITHUB_ACTOR", OWNER),
+            ("GITHUB_SERVER_URL", &registry.url()),
+            ("GITHUB_REPOSITORY", &format!("{OWNER}/{PACKAGE}")),
+        ])
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    /// The same, with these variables.
+    pub(crate) fn with(mut self, variables: &[(&str, &str)]) -> Self {
+        self.variables.extend(variables.iter().map(|(name, value)| (name.into(), value.into())));
+        self
+    }
+
+    /// Writes a file into the workspace.
+    pub(crate) fn file(&mut self, path: &str, bytes: &[u8]) {
+        let path = self.path("workspace").join(path);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("folders can be made");
+        fs::write(path, bytes).expect("a file can be written");
+    }
+
+    /// A path beside the workspace, or the workspace.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// The same job with that token, and nothing written by a run before.
-    pub(crate) fn with_token(&mut self, token: &str) -> &Self {
-        self.variables.insert("INPUT_TOKEN".into(), token.into());
+    /// The same job with that token or without any, and nothing written by a run before.
+    pub(crate) fn with_token(&mut self, token: Option<&str>) -> &Self {
+        self.variables.insert("INPUT_TOKEN".into(), token.unwrap_or_default().into());
         for name in ["output", "summary"] {
             fs::write(self.path(name), "").expect("a runner makes the file");
         }
         self
     }
 
+    /// Runs it. The error is what is wrong with that alone.
+    pub(crate) fn run(
+        &self,
+        runs: Runs,
+        seed: u64,
+        program: &Path,
+        silence: Duration,
+        ender: &Arc<Ender>,
+    ) -> Result<Ran, String> {
+        match runs {
+            Runs::Library => self.run_library(seed, silence, ender),
+            Runs::Program => self.run_program(program, ender).map_err(|error| format!("it does not start: {error}")),
+        }
+    }
+
     /// Runs the library as the program does, with waits of milliseconds.
-    pub(crate) fn run_library(&self, world: &World, silence: Duration, ender: &Arc<Ender>) -> Result<Ran, String> {
+    fn run_library(&self, seed: u64, silence: Duration, ender: &Arc<Ender>) -> Result<Ran, String> {
         let environment = Environment::new(self.variables.clone(), self.path("workspace"));
         let runner = Runner::detect(&environment);
         let mut log = Vec::new();
         let console = Console::new(&mut log, &runner, None);
-        let reading = Inputs::read(Task::Publish, &environment, &runner);
+        let reading = Inputs::read(self.task, &environment, &runner);
         console.opens(&reading);
         let mut inputs = reading.inputs.map_err(|errors| format!("the inputs are refused: {errors:?}"))?;
         inputs.timeout = silence;
@@ -162,10 +192,10 @@ impl Job {
         let stop = Stop::when(stopped, std::future::pending());
         let caller = Caller { reporter: &console, stop, save: &save };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let ending = runtime.block_on(command::run(&inputs, limits(world.seed, silence), &caller));
+        let ending = runtime.block_on(command::run(&inputs, limits(seed, silence), &caller));
         runtime.shutdown_background();
         if matches!(ending, Ending::Rejected(..)) {
-            return Err("the files are refused".to_owned());
+            return Err("something is to be put right before".to_owned());
         }
         for warning in report::hand_over(&ending, &runner, &reading.redactor) {
             console.warns(&warning);
@@ -176,9 +206,13 @@ impl Job {
     }
 
     /// Runs the program.
-    pub(crate) fn run_program(&self, program: &Path, ender: &Ender) -> io::Result<Ran> {
+    fn run_program(&self, program: &Path, ender: &Ender) -> io::Result<Ran> {
         let mut command = Command::new(program);
-        command.arg("publish").env_clear().envs(&self.variables).current_dir(self.path("workspace"));
+        let word = match self.task {
+            Task::Publish => "publish",
+            Task::Download => "download",
+        };
+        command.arg(word).env_clear().envs(&self.variables).current_dir(self.path("workspace"));
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         ender.has_started(child.id());
         let output = child.wait_with_output()?;

@@ -157,7 +157,7 @@ fn action(event: &Event, registry: &Registry, world: &Arc<World>, journal: &Jour
 }
 
 /// An answer that shows the token to whoever reads it.
-fn with_echo(action: &Action, token: &str) -> Action {
+pub(crate) fn with_echo(action: &Action, token: &str) -> Action {
     match action {
         Action::Answer(answer) => {
             let body = String::from_utf8_lossy(&answer.body).replace("TOKEN", token);

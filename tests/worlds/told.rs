@@ -9,15 +9,15 @@ use serde_json::Value;
 pub(crate) struct Row {
     pub(crate) name: String,
     pub(crate) url: String,
-    pub(crate) size: u64,
+    pub(crate) size: Option<u64>,
     pub(crate) sha256: Option<String>,
     pub(crate) status: String,
 }
 
 impl Row {
-    /// Whether it was said to be on the registry.
-    pub(crate) fn is_published(&self) -> bool {
-        matches!(self.status.as_str(), "uploaded" | "replaced" | "unchanged")
+    /// Whether it was said to be where it was to go.
+    pub(crate) fn is_in_place(&self) -> bool {
+        matches!(self.status.as_str(), "uploaded" | "replaced" | "downloaded" | "unchanged")
     }
 }
 
@@ -44,7 +44,7 @@ pub(crate) fn rows(outputs: &BTreeMap<String, String>) -> Result<Vec<Row>, Strin
             Some(Row {
                 name: text(row, "name")?,
                 url: text(row, "url")?,
-                size: row["size"].as_u64()?,
+                size: row["size"].as_u64(),
                 sha256: text(row, "sha256"),
                 status: text(row, "status")?,
             })
@@ -57,7 +57,7 @@ pub(crate) fn rows(outputs: &BTreeMap<String, String>) -> Result<Vec<Row>, Strin
 pub(crate) fn contradictions(outputs: &BTreeMap<String, String>, rows: &[Row]) -> Vec<String> {
     let count =
         |statuses: &[&str]| rows.iter().filter(|row| statuses.contains(&row.status.as_str())).count().to_string();
-    let published = || rows.iter().filter(|row| row.is_published());
+    let published = || rows.iter().filter(|row| row.is_in_place());
     let expected = [
         ("urls", published().map(|row| row.url.clone()).collect::<Vec<_>>().join("\n")),
         ("uploaded", count(&["uploaded"])),
@@ -65,17 +65,34 @@ pub(crate) fn contradictions(outputs: &BTreeMap<String, String>, rows: &[Row]) -
         ("unchanged", count(&["unchanged"])),
         ("skipped", count(&["skipped"])),
         ("failed", count(&["failed", "unknown", "not-attempted"])),
-        ("total-size", published().map(|row| row.size).sum::<u64>().to_string()),
+        ("total-size", published().filter_map(|row| row.size).sum::<u64>().to_string()),
     ];
-    let wrong = expected.into_iter().filter(|(name, value)| outputs.get(*name) != Some(value));
-    wrong.map(|(name, value)| format!("output `{name}` is {:?} and not {value:?}", outputs.get(name))).collect()
+    differing(outputs, &expected)
+}
+
+/// The same of a download.
+pub(crate) fn download_contradictions(outputs: &BTreeMap<String, String>, rows: &[Row]) -> Vec<String> {
+    let count = |status: &str| rows.iter().filter(|row| row.status == status).count().to_string();
+    let in_place = rows.iter().filter(|row| row.is_in_place());
+    let expected = [
+        ("path", "tools".to_owned()),
+        ("downloaded", count("downloaded")),
+        ("unchanged", count("unchanged")),
+        ("total-size", in_place.filter_map(|row| row.size).sum::<u64>().to_string()),
+    ];
+    differing(outputs, &expected)
+}
+
+fn differing(outputs: &BTreeMap<String, String>, expected: &[(&str, String)]) -> Vec<String> {
+    let wrong = expected.iter().filter(|(name, value)| outputs.get(*name) != Some(value));
+    wrong.map(|(name, value)| format!("output `{name}` is {:?} and not {value:?}", outputs.get(*name))).collect()
 }
 
 /// The files that a summary links to, by their URLs, and whether each row has the status of the outputs.
 pub(crate) fn summary_contradictions(summary: &str, rows: &[Row]) -> Vec<String> {
     let table: Vec<&str> = summary
         .lines()
-        .filter(|line| line.starts_with("| ") && *line != "| file | size | SHA-256 | status |")
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| file | size | SHA-256 | "))
         .collect();
     if table.len() != rows.len() {
         return vec![format!("the summary has {} rows and not {}", table.len(), rows.len())];
@@ -88,7 +105,7 @@ pub(crate) fn summary_contradictions(summary: &str, rows: &[Row]) -> Vec<String>
     }
     let linked: BTreeSet<&str> =
         table.iter().filter_map(|line| line.split_once("](<")?.1.split_once(">)")).map(|(url, _)| url).collect();
-    let published: BTreeSet<&str> = rows.iter().filter(|row| row.is_published()).map(|row| row.url.as_str()).collect();
+    let published: BTreeSet<&str> = rows.iter().filter(|row| row.is_in_place()).map(|row| row.url.as_str()).collect();
     if linked != published {
         wrong.push(format!("the summary links to {linked:?}, and published are {published:?}"));
     }

@@ -1,8 +1,8 @@
 //! Downloads that meet faults: of the way, of the server, and bytes that are not those that were promised.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry, Request};
+use embedded_registry::{Action, Answer, Fault, Match, Options, Persona, Point, Registry, Request};
 
 use super::{asked, release, tools};
 use crate::harness::Job;
@@ -139,19 +139,51 @@ fn a_server_that_knows_no_ranges_sends_the_whole_once_more() {
 
 #[test]
 fn a_range_that_is_none_of_the_file_starts_it_again() {
+    let (clock, date) = stopped_clock();
+    let rest = |range: &str, date: &str| {
+        Answer::text(206, vec![b'x'; 500_000]).header("Content-Range", range).header("Last-Modified", date)
+    };
     for answer in [
         Answer::text(416, "invalid range: failed to overlap"),
-        Answer::text(206, "x").header("Content-Range", "bytes 7-8/1000000"),
-        Answer::text(206, "x").header("Content-Range", "bytes 500000-500001/77"),
+        rest("bytes 7-500006/1000000", &date),
+        rest("bytes 500000-999999/77", &date),
+        Answer { body: b"x".to_vec(), ..rest("bytes 500000-500000/*", &date) },
+        // Object storage that does not know If-Range.
+        rest("bytes 500000-999999/1000000", "Tue, 24 Nov 2026 00:00:00 GMT"),
         Answer::text(206, "x"),
     ] {
-        let (registry, job) = one_large();
-        registry.script(Fault::once(Match::get("large"), Point::AnswerByte(500_000), Action::Close));
-        registry.script(Fault::once(Match::get("large"), Point::Head, Action::Answer(answer)).skip(1));
-        job.run_in_short().exits_with(0);
-        let gets = gets(&registry);
-        assert_eq!((tools(&job)["large"].clone(), gets.len(), gets[2].header("Range")), (large(), 3, None));
+        for token in ["alice_write", ""] {
+            let registry = Registry::start_with(Options { clock: Some(clock), ..Options::default() });
+            registry.seed("alice", "widget", "v1.0.0", "large", &large());
+            let mut job = Job::downloading(&registry);
+            job.input("retries", "1").input("version", "v1.0.0").input("files", "large");
+            job.input("token", if token.is_empty() { String::new() } else { registry.token(token) });
+            registry.script(Fault::once(Match::get("large"), Point::AnswerByte(500_000), Action::Close));
+            registry.script(Fault::once(Match::get("large"), Point::Head, Action::Answer(answer.clone())).skip(1));
+            let ran = job.run_in_short().exits_with(0);
+            let gets = gets(&registry);
+            assert_eq!((tools(&job)["large"].clone(), gets.len(), gets[2].header("Range")), (large(), 3, None));
+            ran.does_not_say("once more from the start");
+        }
     }
+}
+
+/// A time at which a registry stands still, and what it says of files that came then.
+fn stopped_clock() -> (SystemTime, String) {
+    let clock = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_455_004);
+    (clock, httpdate::fmt_http_date(clock))
+}
+
+#[test]
+fn an_answer_without_end_does_not_fill_the_disk() {
+    let (registry, job) = one_large();
+    let endless =
+        [&b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n200000\r\n"[..], &vec![b'x'; 0x20_0000]].concat();
+    registry.script(Fault::always(Match::get("large"), Point::Head, Action::Raw(endless)));
+    let ran = job.run_in_short().exits_with(1).has_a_hint_for_each_error();
+    // It is not read to its end, which breaks off and would be tried again.
+    ran.says("1000000 bytes by the registry's word").does_not_say("the connection broke");
+    assert_eq!(tools(&job).len(), 0);
 }
 
 #[test]
@@ -233,10 +265,16 @@ fn what_a_killed_run_left_is_gone_on_with() {
 #[test]
 fn a_part_that_is_not_of_the_file_is_found_out() {
     let (registry, mut job) = one_large();
-    for left in [vec![b'x'; 500_000], vec![b'x'; 1_000_000], vec![b'x'; 2_000_000]] {
+    // One as long as the file may be all of it, and one that is longer can be nothing of it.
+    for (length, asked_with_range) in [(500_000, vec![true, false]), (1_000_000, vec![false]), (2_000_000, vec![false])]
+    {
+        let left = vec![b'x'; length];
         job.file("tools/.large.generic-packages-part", left).file("tools/large", "old");
+        registry.forget_requests();
         job.run().exits_with(0);
         assert_eq!(tools(&job), [("large".to_owned(), large())].into());
+        let ranges: Vec<bool> = gets(&registry).iter().map(|request| request.header("Range").is_some()).collect();
+        assert_eq!(ranges, asked_with_range);
     }
     // All of it may be there: then nothing is asked for.
     registry.forget_requests();

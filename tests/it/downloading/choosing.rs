@@ -106,6 +106,19 @@ fn patterns_choose_among_the_names_on_the_registry() {
 }
 
 #[test]
+fn a_line_that_is_a_files_name_means_that_file_whatever_its_characters() {
+    let registry = Registry::start(Persona::default());
+    for name in ["a[1]", "a1", "b"] {
+        registry.seed("alice", "widget", "v1.0.0", name, b"content");
+    }
+    for (files, wanted) in [("a[1]", &["a[1]"][..]), ("*\n!a[1]", &["a1", "b"]), ("a[[]1]\na[1-9]", &["a1", "a[1]"])] {
+        let mut job = Job::downloading(&registry);
+        job.input("files", files).run().exits_with(0);
+        assert_eq!(tools(&job).into_keys().collect::<Vec<_>>(), wanted, "{files}");
+    }
+}
+
+#[test]
 fn a_line_that_finds_nothing_is_told_with_the_names_that_look_like_it() {
     let registry = release(Persona::default());
     let mut job = Job::downloading(&registry);

@@ -69,6 +69,17 @@ fn no_redirect_leads_from_https_to_http() {
 }
 
 #[test]
+fn a_redirect_for_good_is_not_followed() {
+    for status in [301, 308] {
+        let (registry, storage) = (release(Persona::default()), release(Persona::default()));
+        registry.script(Fault::always(Match::get("app"), Point::Head, leads(status, &place(&storage, "app"))));
+        let ran = job(&registry).run().exits_with(1).has_a_hint_for_each_error().does_not_say("X-Amz");
+        ran.says("Set `server-url` to the forge itself").says("leads to http://localhost:");
+        assert_eq!(storage.requests(), []);
+    }
+}
+
+#[test]
 fn redirects_end() {
     let (registry, storage) = (release(Persona::default()), release(Persona::default()));
     let elsewhere = release(Persona::default());

@@ -41,6 +41,9 @@ fn where_the_registry_lists_nothing_to_visitors_names_are_fetched_and_what_is_un
         let mut job = visitor(&registry);
         let ran = job.input("version", "v1.0.0").input("files", "app\na.txt").run().exits_with(0);
         let ran = ran.says("2 files in tools, verified by their length alone: 2 downloaded");
+        let ran = ran
+            .says("warning: only the length of 2 files can be verified")
+            .says("(401 Unauthorized: token is required)");
         assert_eq!(asked(&registry).len(), 3, "{:?}", asked(&registry));
         assert_eq!((tools(&job)["a.txt"].as_slice(), tools(&job)["app"].len()), (&b"hello\n"[..], 300_000));
         assert!(ran.files().iter().all(|file| file["verified-by"] == "none" && file["sha256"].is_string()));
@@ -158,6 +161,20 @@ fn what_is_missing_is_told_without_a_list_too() {
 }
 
 #[test]
+fn what_does_not_say_how_long_it_is_is_not_taken_where_nothing_else_would_tell() {
+    let registry = release(Persona::default());
+    let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nhello\n\r\n0\r\n\r\n".to_vec();
+    registry.script(Fault::always(Match::get("a.txt"), Point::Head, Action::Raw(chunked)));
+    let mut job = visitor(&registry);
+    let ran = job.input("version", "v1.0.0").input("files", "a.txt").run().exits_with(1).has_a_hint_for_each_error();
+    ran.says("it does not say how long it is");
+    // A hash tells.
+    let mut job = Job::downloading(&registry);
+    job.input("files", "a.txt").run().exits_with(0);
+    assert_eq!(tools(&job)["a.txt"], b"hello\n");
+}
+
+#[test]
 fn what_only_members_may_see_wants_a_token() {
     let registry = Registry::start(Persona::default());
     registry.seed("secretorg", "widget", "v1.0.0", "app", b"content");
@@ -194,7 +211,8 @@ fn an_unverified_file_that_breaks_goes_on_where_its_date_is_known_and_starts_aga
 
     // What an earlier run has left is nothing that could be verified.
     fs::remove_file(job.workspace().join("tools/app")).expect("it is there");
-    job.file("tools/.app.generic-packages-part", vec![b'x'; 100]).run_in_short().exits_with(0);
+    let ran = job.file("tools/.app.generic-packages-part", vec![b'x'; 100]).run_in_short().exits_with(0);
+    ran.does_not_say("going on with");
     assert_eq!(tools(&job)["app"], vec![7; 300_000]);
     assert_eq!(registry.requests().pop().expect("a request").status, Some(200));
 }

@@ -1,5 +1,7 @@
 //! The checkers can fail: each is given what it is there for.
 
+use generic_packages::command::Command;
+
 use super::commands::{self, Found, Reader, find};
 use super::{corpus, outputs, secrets, summary, terminal};
 
@@ -93,21 +95,22 @@ fn a_log_with_a_foreign_command_is_found_out() {
 
 #[test]
 fn outputs_that_say_something_else_are_found_out() {
-    let names = generic_packages::command::Command::Publish.outputs();
+    let check = |text: &str| outputs::check(text, Command::Publish);
+    let names = Command::Publish.outputs();
     let file = |value: &str| names.iter().map(|name| format!("{name}<<D\n{value}\nD\n")).collect::<Vec<_>>().concat();
-    assert_eq!(kinds(&outputs::check(&file("x"))), [""; 0]);
+    assert_eq!(kinds(&check(&file("x"))), [""; 0]);
     assert_eq!(outputs::read(&file("a\nb=c")).expect("good")["files"], "a\nb=c");
     assert_eq!(outputs::read(&file("")).expect("good")["files"], "");
     let other = "other outputs than were declared";
-    assert_eq!(kinds(&outputs::check(&file("x\nD\ninjected=1\nversion<<D\ny"))), [other]);
-    assert_eq!(kinds(&outputs::check(&(file("x") + "injected=1\n"))), [other]);
-    assert_eq!(kinds(&outputs::check(&file("x\nD\nz"))), ["outputs that are not read"]);
-    assert_eq!(kinds(&outputs::check(&file("x")[1..])), [other]);
-    assert_eq!(kinds(&outputs::check("files<<D\nx")), ["outputs that are not read"]);
-    assert_eq!(kinds(&outputs::check(&file("x\r\ny"))), ["outputs that are read differently"]);
-    assert_eq!(kinds(&outputs::check(&file("\n\nx"))), ["outputs that are read differently"]);
-    assert_eq!(kinds(&outputs::check(&file(&"x".repeat(70_000)))), ["outputs that are not read"]);
-    assert_eq!(kinds(&outputs::check(&file(&"x\n".repeat(70_000)))).first(), Some(&"an output without end"));
+    assert_eq!(kinds(&check(&file("x\nD\ninjected=1\nversion<<D\ny"))), [other]);
+    assert_eq!(kinds(&check(&(file("x") + "injected=1\n"))), [other]);
+    assert_eq!(kinds(&check(&file("x\nD\nz"))), ["outputs that are not read"]);
+    assert_eq!(kinds(&check(&file("x")[1..])), [other]);
+    assert_eq!(kinds(&check("files<<D\nx")), ["outputs that are not read"]);
+    assert_eq!(kinds(&check(&file("x\r\ny"))), ["outputs that are read differently"]);
+    assert_eq!(kinds(&check(&file("\n\nx"))), ["outputs that are read differently"]);
+    assert_eq!(kinds(&check(&file(&"x".repeat(70_000)))), ["outputs that are not read"]);
+    assert_eq!(kinds(&check(&file(&"x\n".repeat(70_000)))).first(), Some(&"an output without end"));
 }
 
 /// A summary with that in its heading, in its table and in its errors.

@@ -109,15 +109,15 @@ pub(super) fn read(text: &str) -> Result<BTreeMap<String, String>, Fault> {
     Ok(stored)
 }
 
-/// What is wrong with the file of outputs: every runner stores the same, under the names that `action.yml` declares and
-/// no others, and nothing that is too long to be used.
-pub(super) fn check(text: &str) -> Vec<Fault> {
+/// What is wrong with the file of outputs: every runner stores the same, under the names that the command's
+/// `action.yml` declares and no others, and nothing that is too long to be used.
+pub(super) fn check(text: &str, command: Command) -> Vec<Fault> {
     let stored = match read(text) {
         Ok(stored) => stored,
         Err(fault) => return vec![fault],
     };
     let mut faults = Vec::new();
-    let mut names: Vec<&str> = Command::Publish.outputs().to_vec();
+    let mut names: Vec<&str> = command.outputs().to_vec();
     names.sort_unstable();
     let found: Vec<&str> = stored.keys().map(String::as_str).collect();
     if found != names {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::Output;
 
 use embedded_registry::Registry;
+use generic_packages::command::Command;
 
 use super::commands::Reader;
 use super::findings::Fault;
@@ -90,11 +91,12 @@ impl Run {
             fs::write(path, "").expect("a runner makes the file");
         }
         let ran = job.command().output().expect("the program starts");
-        Self::look(&ran, (output_path, summary_path), under, code, may_lead_to)
+        Self::look(&ran, job.task(), (output_path, summary_path), under, code, may_lead_to)
     }
 
     fn look(
         ran: &Output,
+        task: Command,
         paths: (PathBuf, PathBuf),
         under: Under,
         code: i32,
@@ -119,7 +121,7 @@ impl Run {
         faults.extend(commands::check(&log, under.readers()));
         faults.extend(terminal::check(&log));
         faults.extend(terminal::check_widths(&log));
-        faults.extend(outputs::check(&outputs));
+        faults.extend(outputs::check(&outputs, task));
         let (seen, found) = summary::read(&summary, may_lead_to);
         faults.extend(found);
         faults.extend(terminal::check(&summary));

@@ -2,8 +2,8 @@
 
 use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
 
+use super::{Case, job, told, told_before};
 use crate::harness::Job;
-use crate::troubleshooting::{Case, job, told, told_before};
 
 pub(crate) const CASES: &[Case] = &[
     ("Something is missing in the version that is to be sealed", missing),

@@ -1,0 +1,162 @@
+//! What goes wrong with downloads.
+
+use std::fs::File;
+use std::process::Command;
+
+use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
+
+use super::{Case, blocks};
+use crate::harness::Job;
+use crate::network::{Identity, TlsFront, naming};
+
+pub(super) const CASES: &[Case] = &[
+    ("There is no such version", || told(|job, _| job.input("version", "1.2.0"))),
+    ("There is no such package", || told(|job, _| job.input("repo", "wigdet"))),
+    ("No file of the version matches", || told(|job, _| job.input("files", "app-windows-*"))),
+    ("A line that is no pattern and no name", || told(|job, _| job.input("files", "app-{linux"))),
+    ("The token may not read packages", || {
+        told(|job, registry| job.token(&registry.token("alice_none")).input("username", "alice"))
+    }),
+    ("A wildcard without a token", || told(|job, _| job.without("INPUT_TOKEN").input("files", "app-*"))),
+    ("The latest version without a token", || told(|job, _| job.without("INPUT_TOKEN").without("INPUT_VERSION"))),
+    ("A file that is not there", || told(|job, _| job.without("INPUT_TOKEN").input("files", "app-windows"))),
+    ("A version that is not there", || {
+        told(|job, _| job.without("INPUT_TOKEN").input("version", "v1.3.0").input("repo", "wigdet"))
+    }),
+    ("A package that only members may see", || {
+        told(|job, registry| {
+            registry.seed("secretorg", "widget", "v1.2.0", "app-linux", b"content");
+            job.without("INPUT_TOKEN").input("owner", "secretorg")
+        })
+    }),
+    ("A name that no file can have", || told(|job, _| job.without("INPUT_TOKEN").input("files", "caf\u{e9}"))),
+    ("Two lines that stand for one file", || {
+        told(|job, _| job.without("INPUT_TOKEN").input("files", "app-linux\nApp-Linux"))
+    }),
+    ("A name on the registry that leads elsewhere", || {
+        told(|job, registry| {
+            let hash = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+            let list = format!(r#"[{{"name":"../../.bashrc","size":5,"sha256":"{hash}"}}]"#);
+            registry.script(Fault::always(Match::list(), Point::Head, Action::Answer(Answer::json(200, list))));
+            job.input("files", "*")
+        })
+    }),
+    ("Other bytes than the registry lists", || faulty(Action::SendOtherBytes)),
+    ("Other bytes than the checksums say", || {
+        told(|job, registry| {
+            registry.script(Fault::always(Match::get("/app-linux"), Point::Head, Action::SendOtherBytes));
+            job.without("INPUT_TOKEN").input("checksums", "SHA256SUMS")
+        })
+    }),
+    ("A file that the checksums leave out", || {
+        told(|job, _| job.without("INPUT_TOKEN").input("checksums", "SHA256SUMS").input("files", "app-darwin"))
+    }),
+    ("The checksums and the registry differ", || told(|job, _| job.input("checksums", "OLD-SHA256SUMS"))),
+    ("What is no file of checksums", || told(|job, _| job.input("checksums", "app-darwin"))),
+    ("There is no file of checksums", || told(|job, _| job.input("checksums", "SHA256SUM"))),
+    ("Object storage by http", storage_by_http),
+    ("Object storage refuses", || {
+        storage(|storage| {
+            let refusal = Answer::text(403, "AccessDenied");
+            storage.script(Fault::always(Match::any(), Point::Head, Action::Answer(refusal)));
+        })
+    }),
+    ("Object storage leads on and on", || {
+        storage(|storage| {
+            let place = storage.url() + "/again";
+            let again = Answer::empty(303).header("Location", &place.replace("127.0.0.1", "localhost"));
+            storage.script(Fault::always(Match::any(), Point::Head, Action::Answer(again.clone())));
+        })
+    }),
+    ("The disk is full", full_disk),
+    ("A folder is in the way", || told(|job, _| job.folder("tools/app-linux"))),
+    ("Another run writes the file", other_run),
+    ("`path` leads out of the workspace", || refused(|job| job.input("path", "../tools"))),
+    ("`files` has a folder in it", || refused(|job| job.input("files", "dist/app-linux"))),
+];
+
+/// The step that the page talks of.
+fn job(registry: &Registry) -> Job {
+    for (name, content) in [("app-linux", "content"), ("app-darwin", "other content")] {
+        registry.seed("acme", "widget", "v1.2.0", name, content.as_bytes());
+    }
+    // `sha256sum` of what is in app-linux, and of something else.
+    let hash = "ed7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73";
+    registry.seed("acme", "widget", "v1.2.0", "SHA256SUMS", format!("{hash}  app-linux\n").as_bytes());
+    let old = "c".repeat(64);
+    registry.seed("acme", "widget", "v1.2.0", "OLD-SHA256SUMS", format!("{old}  app-linux\n").as_bytes());
+    registry.seed("acme", "widget", "v1.1.0", "app-linux", b"older content");
+    let mut job = Job::downloading(registry);
+    job.input("owner", "acme").input("repo", "widget").input("version", "v1.2.0").input("files", "app-linux");
+    job
+}
+
+/// What a failing run says of its errors.
+fn told(spoil: impl for<'a> FnOnce(&'a mut Job, &Registry) -> &'a mut Job) -> String {
+    let registry = Registry::start(Persona::default());
+    let mut job = job(&registry);
+    spoil(&mut job, &registry);
+    blocks(&job.run().exits_with(1).log, &registry.url())
+}
+
+fn refused(spoil: impl FnOnce(&mut Job) -> &mut Job) -> String {
+    let registry = Registry::start(Persona::default());
+    blocks(&spoil(&mut job(&registry)).run().exits_with(2).log, &registry.url())
+}
+
+fn faulty(action: Action) -> String {
+    told(|job, registry| {
+        registry.script(Fault::always(Match::get("/app-linux"), Point::Head, action));
+        job
+    })
+}
+
+/// What is said where the forge leads to that object storage.
+fn storage(spoil: impl FnOnce(&Registry)) -> String {
+    let storage = Registry::start(Persona::default());
+    spoil(&storage);
+    let place = storage.url().replace("127.0.0.1", "localhost");
+    let leads = Answer::empty(303).header("Location", &format!("{place}/packages/ed/70/ed7002b4?X-Amz-Signature=1"));
+    let told = faulty(Action::Answer(leads));
+    told.replace(&place, "https://storage.example.com").replace("localhost", "storage.example.com")
+}
+
+fn storage_by_http() -> String {
+    let registry = Registry::start(Persona::default());
+    let mut job = job(&registry);
+    let leads = Answer::empty(303).header("Location", "http://storage.example.com/packages/ed/70/ed7002b4");
+    registry.script(Fault::always(Match::get("/app-linux"), Point::Head, Action::Answer(leads)));
+    let identity = Identity::self_signed(&naming(&["localhost"]));
+    let pem = identity.pem.clone();
+    let front = TlsFront::start(identity, Job::address_of(&registry));
+    let url = format!("https://localhost:{}", front.address().port());
+    let ran = job.input("server-url", &url).input("ca-certificate", pem).run().exits_with(1);
+    blocks(&ran.log, &url)
+}
+
+fn full_disk() -> String {
+    let registry = Registry::start(Persona::default());
+    let mut job = job(&registry);
+    registry.seed("acme", "widget", "v1.2.0", "image", &vec![0; 4 << 20]);
+    job.input("files", "image");
+    let inner = job.command();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -f 1000; trap '' XFSZ; exec \"$0\" download"]).arg(inner.get_program());
+    shell.env_clear().envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    shell.current_dir(job.workspace());
+    let told = blocks(&job.run_as(shell).exits_with(1).log, &registry.url());
+    // A full disk words it otherwise, and how much of a piece still fits is chance.
+    let told = told.replace("File too large (os error 27)", "No space left on device (os error 28)");
+    let (_, rest) = told.split_once("cannot be written (").expect("how much is missing");
+    let (missing, _) = rest.split_once(" to go)").expect("how much is missing");
+    told.replace(missing, "3.5 MiB")
+}
+
+fn other_run() -> String {
+    let registry = Registry::start(Persona::default());
+    let mut job = job(&registry);
+    job.file("tools/.app-linux.generic-packages-part", "");
+    let part = File::open(job.workspace().join("tools/.app-linux.generic-packages-part")).expect("a file");
+    part.lock().expect("nobody else has it");
+    blocks(&job.run().exits_with(1).log, &registry.url())
+}
