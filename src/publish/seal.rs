@@ -154,6 +154,7 @@ async fn copy(folder: &Arc<Folder>, name: &FileName, content: String) -> Result<
         writing.write(content.as_bytes())?;
         writing.settle(false)?;
         unfinished.finish()?;
+        folder.settle()?;
         folder.find(&name)
     });
     match written.await.expect("the thread does not panic")? {
