@@ -1,17 +1,15 @@
-//! Both commands on the embedded registry, as a maintainer meets them: a release, its re-run, a conflict; then a download,
+//! Both commands on the embedded registry, as a maintainer meets them: a release with its seal, its re-run, a conflict; then a download,
 //! one that breaks, its re-run, and a version that does not exist.
 //!
 //! `cargo run --example demo` publishes real files through the program that the actions run: its own executable, a
-//! packed archive of this repository's sources, and a checksum file. What it downloads it runs.
+//! packed archive of this repository's sources. What it downloads it checks with `sha256sum`, and runs.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 use embedded_registry::{Action, Fault, Match, Persona, Point, Registry};
-use generic_packages::checksum::Hasher;
 
 /// A step of a workflow: the program, with the environment that a runner would give it.
 struct Step {
@@ -27,7 +25,7 @@ fn main() -> anyhow::Result<()> {
     let step = Step { program: build()?, workspace, registry: Registry::start(Persona::Gitea1_26) };
     say("A Gitea 1.26 answers at", &step.registry.url());
 
-    say("A release:", "the executable, the sources and their checksums go to version v1.0.0");
+    say("A release:", "the executable and the sources go to version v1.0.0, which is sealed then");
     step.make_release()?;
     ensure!(step.publish()? == 0, "the release failed");
 
@@ -35,14 +33,16 @@ fn main() -> anyhow::Result<()> {
     ensure!(step.publish()? == 0, "the re-run failed");
 
     say("A rebuild:", "a file has other content now, so nothing is sent and the step fails");
-    fs::write(step.workspace.join("dist/SHA256SUMS"), "something else\n")?;
+    fs::write(step.workspace.join("dist/generic-packages-src.tar.gz"), "something else\n")?;
     ensure!(step.publish()? == 1, "the conflict was not noticed");
 
     say("What the registry has:", "");
     show(&step.registry);
 
-    say("Another job downloads the latest version:", "the executable, and the checksums");
+    say("Another job downloads the latest version:", "the executable, the sources, and the seal");
     ensure!(step.download("latest")? == 0, "the download failed");
+    say("sha256sum -c", "on what was downloaded");
+    step.check()?;
     let tool = step.workspace.join("tools/generic-packages");
     let version = Command::new(&tool).arg("--version").output()?;
     say("What was downloaded says of itself:", String::from_utf8_lossy(&version.stdout).trim());
@@ -90,25 +90,25 @@ impl Step {
             .args(["-C", env!("CARGO_MANIFEST_DIR"), "Cargo.toml", "Cargo.lock", "src", "tests", "README.md"])
             .status()?;
         ensure!(packed.success(), "the sources cannot be packed");
-        let mut sums = String::new();
-        for name in ["generic-packages", "generic-packages-src.tar.gz"] {
-            let mut hasher = Hasher::default();
-            hasher.update(&fs::read(dist.join(name))?);
-            writeln!(sums, "{}  {name}", hasher.finish())?;
-        }
-        fs::write(dist.join("SHA256SUMS"), sums)?;
+        Ok(())
+    }
+
+    /// Lets `sha256sum` check what was downloaded.
+    fn check(&self) -> anyhow::Result<()> {
+        let mut command = Command::new("sha256sum");
+        let checked = command.args(["-c", "SHA256SUMS"]).current_dir(self.workspace.join("tools")).status()?;
+        ensure!(checked.success(), "the seal does not hold");
         Ok(())
     }
 
     /// Publishes what is in `dist`. Gives the exit code.
     fn publish(&self) -> anyhow::Result<i32> {
-        self.run("publish", &[("INPUT_FILES", "dist/*")])
+        self.run("publish", &[("INPUT_FILES", "dist/*"), ("INPUT_CHECKSUMS", "SHA256SUMS")])
     }
 
-    /// Downloads the executable and the checksums. Gives the exit code.
+    /// Downloads what the version has. Gives the exit code.
     fn download(&self, version: &str) -> anyhow::Result<i32> {
-        let files = "generic-packages\nSHA256SUMS";
-        let inputs = [("INPUT_FILES", files), ("INPUT_VERSION", version), ("INPUT_PATH", "tools")];
+        let inputs = [("INPUT_VERSION", version), ("INPUT_PATH", "tools")];
         self.run("download", &[&inputs[..], &[("INPUT_EXECUTABLE", "generic-packages")]].concat())
     }
 

@@ -1,7 +1,7 @@
 //! SHA-256: the digest, and hashing while bytes pass by.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
 use sha2::Digest as _;
@@ -91,6 +91,19 @@ pub fn read_list(bytes: &[u8]) -> Result<BTreeMap<String, Sha256>, NotAList> {
     if hashes.is_empty() { Err(NotAList::Empty) } else { Ok(hashes) }
 }
 
+/// Writes what `sha256sum -c` reads: a line `HASH  NAME` for each of these names, which have no character that would have
+/// to be escaped there (those of the registry have none).
+#[must_use]
+pub fn write_list<'a>(files: impl IntoIterator<Item = (&'a str, Sha256)>) -> String {
+    files.into_iter().fold(String::new(), |mut list, (name, sha256)| {
+        // A name that is `-` alone would be taken for the standard input.
+        let here = if name == "-" { "./" } else { "" };
+        // Writing to a String cannot fail.
+        let _ = writeln!(list, "{sha256}  {here}{name}");
+        list
+    })
+}
+
 /// Hash and name in a line: `HASH  NAME`, `HASH *NAME` or `SHA256 (NAME) = HASH`.
 fn line_of(line: &str) -> Option<(&str, &str)> {
     if let Some(rest) = line.strip_prefix("SHA256 (") {
@@ -132,6 +145,16 @@ mod tests {
         ] {
             assert_eq!(read_list(text.as_bytes()).expect_err(&text).to_string(), wanted);
         }
+    }
+
+    #[test]
+    fn a_list_that_is_written_is_one_that_can_be_read() {
+        let digest: Sha256 = EMPTY.parse().expect("a digest");
+        let names = ["-", "-rf", "a  b", "b) = c"];
+        let text = write_list(names.map(|name| (name, digest)));
+        assert!(text.starts_with(&format!("{EMPTY}  ./-\n{EMPTY}  -rf\n")), "{text}");
+        assert_eq!(read_list(text.as_bytes()).expect("a list").keys().collect::<Vec<_>>(), names);
+        assert_eq!(write_list([]), "");
     }
 
     #[test]

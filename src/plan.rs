@@ -44,6 +44,14 @@ pub enum PlanError {
         /// What would tell them apart.
         cure: String,
     },
+    /// The name of the file that is made of all others.
+    #[error("{path}: `{name}` is what `checksums` makes of the registry's own list")]
+    Sealed {
+        /// The path relative to the workspace.
+        path: Untrusted,
+        /// The name.
+        name: FileName,
+    },
     /// A name with the token in it.
     #[error("a file's name contains the token or another secret, which everybody would see")]
     Secret,
@@ -58,6 +66,7 @@ impl Advise for PlanError {
                 }
                 Self::Name { .. } => "Rename the file before this step, or take it away with a line `!path`",
                 Self::SameName { cure, .. } => cure,
+                Self::Sealed { .. } => "Take the file out of `files`, or give `checksums` another name",
                 Self::Secret => "Rename the file",
             }
             .to_owned(),

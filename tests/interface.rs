@@ -27,7 +27,7 @@ const INTERFACES: [Interface; 2] = [
         name: "publish",
         action: include_str!("../action.yml"),
         sections: ["## Inputs", "## Outputs"],
-        required: &["files", "token"],
+        required: &["token"],
     },
     Interface {
         command: Command::Download,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::advice::Advise;
 use crate::checksum::Sha256;
 use crate::files::{BadLine, FileError, PlaceError};
+use crate::nearest::Near;
 use crate::package::{BadName, FileName, Target};
 use crate::registry::RegistryError;
 use crate::report::VerifiedBy;
@@ -161,33 +162,6 @@ fn in_words(expected: &Expected, (size, sha256): &(u64, Option<Sha256>)) -> Stri
         }
         (_, Some(wanted), Some(sha256)) => format!("SHA-256 {wanted} {theirs}, {sha256} came"),
         _ => format!("{} came", Bytes::exact(*size)),
-    }
-}
-
-/// What there is in place of something that is missing. The texts have been made harmless.
-#[derive(Debug, Default)]
-pub struct Near {
-    /// What comes closest, first.
-    names: Vec<Untrusted>,
-    /// How many there are.
-    of: usize,
-}
-
-impl Near {
-    /// A few of those names that look most like that one.
-    pub(super) fn of(name: &str, all: &[&str]) -> Self {
-        const SHOWN: usize = 4;
-        let closest = crate::nearest::closest(name, all.iter().copied(), SHOWN);
-        Self { names: closest.into_iter().map(Untrusted::new).collect(), of: all.len() }
-    }
-
-    fn in_words(&self) -> Option<String> {
-        let names: Vec<String> = self.names.iter().map(|name| format!("`{name}`")).collect();
-        match self.of - self.names.len() {
-            _ if names.is_empty() => None,
-            0 => Some(names.join(", ")),
-            more => Some(format!("{} and {more} more", names.join(", "))),
-        }
     }
 }
 

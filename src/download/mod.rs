@@ -11,7 +11,7 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, FuturesUnordered};
 
-pub use self::error::{DownloadError, Expected, Near};
+pub use self::error::{DownloadError, Expected};
 use self::fetch::Fetcher;
 use self::select::{Checksums, Item};
 use crate::advice::Problem;
@@ -20,6 +20,7 @@ use crate::command::{Caller, Command};
 use crate::files::{Folder, Found, IfNoneFound, Line, Place};
 use crate::inputs::Inputs;
 use crate::listing::Listing;
+use crate::nearest::Near;
 use crate::package::{FileName, Version};
 use crate::registry::{Cause, Limits, Moved, Registry, RegistryError, SetupError};
 use crate::report::units::{self, Bytes};
@@ -108,6 +109,7 @@ impl Run<'_> {
             command: Command::Download,
             target: self.registry.target().clone(),
             folder: self.wanted.place.path(),
+            checksums_file: String::new(),
             outcomes: self.outcomes,
             errors: errors.into_iter().map(|error| Box::new(error) as Problem).collect(),
             page: None,

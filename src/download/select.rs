@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::sync::Arc;
 
-use super::error::{DownloadError, Expected, Near};
+use super::error::{DownloadError, Expected};
 use super::{Source, Wanted};
 use crate::checksum::Sha256;
 use crate::files::{IfNoneFound, Line, is_git, is_part};
 use crate::listing::Listing;
+use crate::nearest::Near;
 use crate::package::{FileName, Target};
 use crate::report::VerifiedBy;
 use crate::secret::Redactor;

@@ -24,9 +24,10 @@ pub use self::near::Near;
 use self::near::{names, none_found};
 use self::pattern::Matching;
 pub use self::pattern::{Line, is_git};
-pub use self::place::{Place, PlaceError, PlaceFault};
+pub use self::place::{OWN_FOLDER, Place, PlaceError, PlaceFault};
 pub use self::renaming::{Chosen, Placeholder};
 use crate::advice::Advise;
+use crate::package::FileName;
 use crate::untrusted::Untrusted;
 
 /// What to do when a line finds no file.
@@ -53,6 +54,9 @@ pub struct Selection {
     pub if_none_found: IfNoneFound,
     /// Whether wildcards match names that begin with a dot.
     pub include_hidden: bool,
+    /// A name that wildcards pass over, whatever its case: that of the file of checksums, of which an earlier run's copy
+    /// may lie there.
+    pub passes_over: Option<FileName>,
     /// Whether the files of the runner can be seen from here; they cannot from a container on a host label.
     pub sees_runner: bool,
 }
@@ -60,6 +64,11 @@ pub struct Selection {
 impl Selection {
     fn matching(&self) -> Matching {
         Matching { include_hidden: self.include_hidden, ignore_case: false }
+    }
+
+    fn passes_over(&self, path: &Path) -> bool {
+        let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase());
+        self.passes_over.as_ref().is_some_and(|passed| name == Some(passed.folded()))
     }
 }
 
@@ -180,7 +189,7 @@ pub fn select(selection: &Selection) -> Result<Selected, Vec<SelectError>> {
             Err(error) => errors.push(error.into()),
         }
     }
-    if !any_found && errors.is_empty() && selection.if_none_found == IfNoneFound::Error {
+    if !any_found && !selection.lines.is_empty() && errors.is_empty() && selection.if_none_found == IfNoneFound::Error {
         errors.push(SelectError::AllTakenAway);
     }
     if errors.is_empty() { Ok(Selected { files, warnings }) } else { Err(errors) }
@@ -227,7 +236,9 @@ fn take_away(selection: &Selection, line: &Line, paths: &mut Paths<'_>) -> Resul
         let matching = Matching { include_hidden: true, ..selection.matching() };
         paths.retain(|path, _| !line.matches(path, matching));
     }
-    let in_vain = paths.len() == before && selection.if_none_found != IfNoneFound::Ignore;
+    let in_vain = paths.len() == before
+        && selection.if_none_found != IfNoneFound::Ignore
+        && !selection.passes_over(&line.literal);
     Ok(in_vain.then(|| format!("`{}` takes nothing away", Untrusted::new(&line.text))))
 }
 
@@ -270,6 +281,7 @@ struct Met {
     /// Links to folders in which more of it may lie. They are not entered: they can lead into loops and out of the
     /// workspace.
     links: Vec<PathBuf>,
+    passed_over: Vec<PathBuf>,
 }
 
 fn walk(selection: &Selection, line: &Line, matching: Matching) -> Result<Met, SelectError> {
@@ -306,7 +318,8 @@ fn walk(selection: &Selection, line: &Line, matching: Matching) -> Result<Met, S
             };
             let path = inside(entry.path());
             let kind = entry.file_type();
-            let may_hold_more = !is_git(entry.file_name()) && line.may_lie_in(&path, matching);
+            let is_ours = entry.file_name() == OWN_FOLDER;
+            let may_hold_more = !is_git(entry.file_name()) && !is_ours && line.may_lie_in(&path, matching);
             if kind.is_dir() && !may_hold_more {
                 entries.skip_current_dir();
             }
@@ -315,7 +328,12 @@ fn walk(selection: &Selection, line: &Line, matching: Matching) -> Result<Met, S
                 met.links.push(path.clone());
             }
             if !is_git(entry.file_name()) && line.matches(&path, matching) {
-                if kind.is_dir() || is_link { &mut met.folders } else { &mut met.files }.push(path);
+                let kept = match kind.is_dir() || is_link {
+                    true => &mut met.folders,
+                    false if selection.passes_over(&path) => &mut met.passed_over,
+                    false => &mut met.files,
+                };
+                kept.push(path);
             }
         }
     }

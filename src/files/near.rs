@@ -21,6 +21,8 @@ pub enum Near {
     Links(String),
     /// Files whose names differ by case.
     OtherCase(String),
+    /// Files of the name that is passed over.
+    PassedOver(String),
     /// Nothing at all in the workspace.
     EmptyWorkspace,
     /// Nothing at all in the workspace, and no output file either.
@@ -41,6 +43,9 @@ impl fmt::Display for Near {
             Self::Folders(names) => write!(f, "only folders do, such as {names}"),
             Self::Links(names) => write!(f, "there are links to folders, such as {names}, which are not entered"),
             Self::OtherCase(names) => write!(f, "only files of another case would, such as {names}"),
+            Self::PassedOver(names) => {
+                write!(f, "only {names} would, which `checksums` makes of the registry's own list")
+            }
             Self::EmptyWorkspace => f.write_str("the workspace is empty; no checkout or build in this job?"),
             Self::NoMounts => f.write_str("the container sees neither the job's workspace nor GITHUB_OUTPUT"),
             Self::There { folder, names } => {
@@ -64,6 +69,7 @@ impl Near {
             Self::Folders(_) => "Write `/*` behind it for the files in them, or `/**` for those below them too",
             Self::Links(_) => "Name the link without wildcards, as in `link/*`",
             Self::OtherCase(_) => "Write the name in the case that it has",
+            Self::PassedOver(_) => "Take the line out; a job that only seals needs no `files`",
             Self::EmptyWorkspace => "Check the repository out, or build or download the files, in a step before",
             Self::NoMounts => {
                 "Run the job on a label that is a container image: on a label of the host, container actions see \
@@ -85,6 +91,9 @@ pub(super) fn none_found(selection: &Selection, line: &Line) -> SelectError {
     let hidden = met(Matching { include_hidden: true, ..strict });
     if !hidden.files.is_empty() {
         return found(Near::Hidden(names(&hidden.files)));
+    }
+    if !hidden.passed_over.is_empty() {
+        return found(Near::PassedOver(names(&hidden.passed_over)));
     }
     if !hidden.folders.is_empty() {
         return found(Near::Folders(names(&hidden.folders)));

@@ -144,6 +144,13 @@ impl Line {
         Ok(Self { text, new_name, takes_away, literal, names_one_path, malformed, alternatives })
     }
 
+    /// Whether the line adds one file of that name, given in lower case.
+    #[must_use]
+    pub fn names_a_file_called(&self, name: Option<&str>) -> bool {
+        let own = self.literal.file_name().map(|own| own.to_string_lossy().to_lowercase());
+        !self.takes_away && self.names_one_path && name.is_some() && own.as_deref() == name
+    }
+
     /// The line taken as a name on the registry.
     #[must_use]
     pub fn as_name(&self) -> &str {

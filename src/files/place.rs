@@ -10,6 +10,9 @@ use crate::package::FileName;
 use crate::report::units::Bytes;
 use crate::untrusted::Untrusted;
 
+/// The folder in the workspace that holds what this program makes for later steps. Wildcards do not enter it.
+pub const OWN_FOLDER: &str = ".generic-packages";
+
 /// A folder in the workspace, which need not exist yet.
 #[derive(Clone, Debug)]
 pub struct Place {
@@ -20,6 +23,12 @@ pub struct Place {
 }
 
 impl Place {
+    /// This program's own folder in a workspace, which is given without any links in its path.
+    #[must_use]
+    pub fn own(workspace: &Path) -> Self {
+        Self { workspace: workspace.to_owned(), within: OWN_FOLDER.into() }
+    }
+
     /// The folder's path relative to the workspace, as later steps may use it.
     #[must_use]
     pub fn path(&self) -> String {
@@ -85,32 +94,40 @@ pub enum PlaceFault {
     },
 }
 
-impl Advise for PlaceError {
-    fn advice(&self) -> Option<String> {
+impl PlaceError {
+    /// The cure; `elsewhere` says in what other way the file could be put somewhere else.
+    fn cure(&self, elsewhere: &str) -> String {
         let of_system = |error: &io::Error, missing: Option<u64>| match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => match missing {
                 Some(size) => format!("Make room for {} more on the disk or in the quota of the runner", Bytes(size)),
                 None => "Make room on the disk or in the quota of the runner".to_owned(),
             },
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                "Give the step the right to write there, for example with `chmod -R u+w` in a step before, or set \
-                 `path` to another folder"
-                    .to_owned()
+                format!(
+                    "Give the step the right to write there, for example with `chmod -R u+w` in a step before{elsewhere}"
+                )
             }
             _ => "Look at the disk and the mounts of the runner, then run the step again".to_owned(),
         };
-        Some(match &self.fault {
-            PlaceFault::Folder => "Take the folder away, or set `path` to another folder".to_owned(),
+        match &self.fault {
+            PlaceFault::Folder => format!("Take the folder away{elsewhere}"),
             PlaceFault::NoFolder => {
-                "Take away what is there, or set `path` to another folder; let nothing else change it meanwhile"
-                    .to_owned()
+                format!("Take away what is there{elsewhere}; let nothing else change it meanwhile")
             }
-            PlaceFault::Busy => "Let one step at a time download to this folder".to_owned(),
+            PlaceFault::Busy => "Let one step at a time write to this folder".to_owned(),
             PlaceFault::Stalled(_) => {
                 "Look at the disk and the mounts of the runner, then run the step again".to_owned()
             }
             PlaceFault::Open(error) => of_system(error, None),
             PlaceFault::Write { missing, source } => of_system(source, *missing),
-        })
+        }
+    }
+}
+
+impl Advise for PlaceError {
+    fn advice(&self) -> Option<String> {
+        // Where our own folder is, nobody chooses.
+        let is_ours = self.path.starts_with(OWN_FOLDER);
+        Some(self.cure(if is_ours { "" } else { ", or set `path` to another folder" }))
     }
 }

@@ -6,6 +6,7 @@
 mod destination;
 mod names;
 mod raw;
+mod sealing;
 mod selection;
 mod way;
 
@@ -19,9 +20,9 @@ use self::way::Address;
 use crate::advice::Advise;
 use crate::command::Command;
 use crate::download::Wanted;
-use crate::files::Selection;
+use crate::files::{Line, Selection};
 use crate::nearest::nearest;
-use crate::package::{BadName, Target};
+use crate::package::{BadName, FileName, Target};
 use crate::runner::{Environment, Runner};
 use crate::secret::{Credentials, Redactor, Secret};
 use crate::untrusted::Untrusted;
@@ -62,6 +63,17 @@ pub struct Publishing {
     pub selection: Selection,
     /// What to do where the registry has other content under a file's name.
     pub if_file_exists: IfFileExists,
+    /// Whether the version is to be sealed then, and how.
+    pub sealing: Option<Sealing>,
+}
+
+/// How a version is sealed: a file of checksums of all its other files is its last one.
+#[derive(Debug)]
+pub struct Sealing {
+    /// The name of that file.
+    pub name: FileName,
+    /// Patterns on names, for each of which the version has to have a file.
+    pub expect: Vec<Line>,
 }
 
 /// What to do where the registry has other content under a file's name.
@@ -285,7 +297,9 @@ impl Reader {
         let policies =
             [("fail", IfFileExists::Fail), ("skip", IfFileExists::Skip), ("overwrite", IfFileExists::Overwrite)];
         let if_file_exists = self.choice("if-file-exists", raw.if_file_exists.as_deref(), &policies);
-        Some(Publishing { selection: selection?, if_file_exists: if_file_exists? })
+        let sealing = self.sealing(raw);
+        let selection = selection?;
+        Some(Publishing { selection, if_file_exists: if_file_exists?, sealing })
     }
 
     fn whole_number(

@@ -21,7 +21,7 @@ impl Reader {
     }
 
     /// Patterns on names, one a line.
-    fn name_lines(&mut self, input: &'static str, text: &str) -> Option<Vec<Line>> {
+    pub(super) fn name_lines(&mut self, input: &'static str, text: &str) -> Option<Vec<Line>> {
         let before = self.problems.len();
         let mut lines = Vec::new();
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {

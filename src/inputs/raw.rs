@@ -39,6 +39,7 @@ raw_inputs! {
     path: String = "path",
     executable: String = "executable",
     checksums: String = "checksums",
+    expect: String = "expect",
 }
 
 impl Command {
@@ -58,6 +59,8 @@ impl Command {
                 "working-directory",
                 "if-no-files-found",
                 "if-file-exists",
+                "checksums",
+                "expect",
                 "include-hidden-files",
                 "concurrency",
                 "retries",

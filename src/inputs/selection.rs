@@ -6,6 +6,7 @@ use super::{RawInputs, Reader};
 use crate::advice::Advise;
 use crate::command::Command;
 use crate::files::{IfNoneFound, Line, Selection, is_git};
+use crate::package::FileName;
 use crate::runner::Runner;
 
 impl Reader {
@@ -15,12 +16,14 @@ impl Reader {
         let if_none_found = self.if_none_found(raw);
         let include_hidden = self.boolean("include-hidden-files", raw.include_hidden_files.as_deref());
         let lines = self.lines(raw, runner, workspace.as_deref(), base.as_deref());
+        let passes_over = raw.checksums.as_deref().and_then(|name| FileName::parse(name.trim()).ok());
         Some(Selection {
             workspace: workspace?,
             base: base?,
             lines: lines?,
             if_none_found: if_none_found?,
             include_hidden: include_hidden?,
+            passes_over,
             sees_runner: !runner.reads_commands() || runner.output.as_deref().is_some_and(Path::exists),
         })
     }
@@ -91,14 +94,24 @@ impl Reader {
     ) -> Option<Vec<Line>> {
         let accepted = "Give a pattern a line, relative to `working-directory`: `files: dist/*.tar.gz`";
         let Some(text) = raw.files.as_deref() else {
+            // A job that only seals publishes nothing of its own.
+            if raw.checksums.is_some() {
+                return Some(Vec::new());
+            }
             self.missing("files", "is not given", accepted);
             return None;
         };
+        let sealed_by = raw.checksums.as_deref().map(|name| name.trim().to_lowercase());
         let mut lines = Vec::new();
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
             // Without a workspace there is a problem already; the patterns are checked for their form all the same.
             let workspace = workspace.unwrap_or(&runner.workspace);
             match Line::parse(line, workspace, &runner.workspace, base.unwrap_or(workspace)) {
+                Ok(line) if line.names_a_file_called(sealed_by.as_deref()) => {
+                    let problem = "is the file that `checksums` makes of the registry's own list";
+                    let accepted = "Take the line out, or `checksums`: wildcards pass over that name";
+                    self.problem("files", Some(&line.text), problem, accepted);
+                }
                 Ok(line) => lines.push(line),
                 Err(bad) => self.problem("files", Some(line), bad.to_string(), bad.advice().unwrap_or_default()),
             }

@@ -3,11 +3,13 @@
 use url::Url;
 
 use crate::advice::Advise;
-use crate::files::{FileError, SelectError};
-use crate::package::FileName;
+use crate::files::{FileError, PlaceError, SelectError};
+use crate::nearest::Near;
+use crate::package::{FileName, Target, Version};
 use crate::plan::{Conflict, PlanError};
 use crate::registry::{RegistryError, SetupError};
 use crate::stop::Stopped;
+use crate::untrusted::Untrusted;
 
 /// Why a run ended before its first request.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +20,9 @@ pub enum Rejected {
     /// The files' names are not those of a version.
     #[error(transparent)]
     Plan(PlanError),
+    /// The file of checksums cannot be put into its place here.
+    #[error(transparent)]
+    Place(PlaceError),
     /// There is no HTTP client.
     #[error(transparent)]
     Setup(SetupError),
@@ -28,6 +33,7 @@ impl Advise for Rejected {
         match self {
             Self::Select(error) => error.advice(),
             Self::Plan(error) => error.advice(),
+            Self::Place(error) => error.advice(),
             Self::Setup(error) => error.advice(),
         }
     }
@@ -63,6 +69,42 @@ pub enum PublishError {
         /// Why nothing took its place, where that is known.
         #[source]
         cause: Option<Box<PublishError>>,
+    },
+    /// The file of checksums cannot be put into its place here.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// Nothing of what was expected.
+    #[error("expected `{line}`, found none in version {version}, so it is not sealed")]
+    Expected {
+        /// The line as it was typed.
+        line: Untrusted,
+        /// The version.
+        version: Version,
+        /// What is there.
+        near: Near,
+    },
+    /// A version without files.
+    #[error("there is nothing to seal: version {} of package {}/{} has no files", .0.version, .0.owner, .0.package)]
+    NothingToSeal(Box<Target>),
+    /// A file whose name cannot stand in a list of checksums.
+    #[error("the version is not sealed: a file there is called `{name}`, and {why}")]
+    Unsealable {
+        /// The name.
+        name: Untrusted,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Others changed the version whenever it was sealed.
+    #[error(
+        "`{name}` does not seal version {version}: other jobs have changed it each of {times} times that it was sealed"
+    )]
+    NotSealed {
+        /// The name of the file of checksums.
+        name: FileName,
+        /// The version.
+        version: Version,
+        /// How often it was tried.
+        times: u32,
     },
     /// Somebody asked the run to end.
     #[error(transparent)]
@@ -122,6 +164,23 @@ impl Advise for PublishError {
                     None => "Run the step again with the same files to bring it back".to_owned(),
                 })
             }
+            Self::Place(error) => error.advice(),
+            Self::Expected { near, .. } => {
+                let there = near.in_words().map(|names| format!(": there is {names}"));
+                let there = there.unwrap_or_else(|| ": there is nothing".to_owned());
+                Some(format!("Let the jobs that publish it end before this one (`needs:`), or correct `expect`{there}"))
+            }
+            Self::NothingToSeal(_) => Some(
+                "Check `version` and `repo`, and let the jobs that publish the files end before this one (`needs:`)"
+                    .to_owned(),
+            ),
+            Self::Unsealable { .. } => {
+                Some("Have the file taken off the registry, and find out who published it".to_owned())
+            }
+            Self::NotSealed { .. } => Some(
+                "Seal in one job that `needs:` all those that publish to this version; then run that job again"
+                    .to_owned(),
+            ),
             Self::Stopped(stopped) => stopped.advice(),
             Self::Lost { .. } => Some("Run the step again, and look at the forge's log if it stays so".to_owned()),
             Self::Altered(_) => Some(

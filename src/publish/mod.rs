@@ -2,6 +2,7 @@
 
 mod error;
 mod replace;
+mod seal;
 mod send;
 mod tally;
 mod verify;
@@ -16,6 +17,7 @@ use futures_util::stream::FuturesUnordered;
 use url::Url;
 
 pub use self::error::{PublishError, Rejected};
+use self::seal::Seal;
 use self::send::{Sender, Stumble};
 use self::tally::{Entry, Tally};
 use crate::advice::Problem;
@@ -23,6 +25,7 @@ use crate::checksum::Sha256;
 use crate::command::{Caller, Command};
 use crate::files;
 use crate::inputs::{Inputs, Publishing};
+use crate::listing::Listing;
 use crate::plan::{self, NamedFile};
 use crate::registry::{Limits, Registry};
 use crate::report::{Account, Header};
@@ -46,22 +49,23 @@ pub async fn publish(
     let selected = files::select(&task.selection).map_err(|errors| wrapped(errors, Rejected::Select))?;
     let named = plan::name_files(selected.files, &inputs.redactor());
     let files = named.map_err(|errors| wrapped(errors, Rejected::Plan))?;
+    let seal = task.sealing.as_ref().map(|sealing| Seal::of(&files, sealing, &task.selection.workspace)).transpose()?;
     let registry = Registry::new(inputs, limits, reporter).map_err(|error| vec![Rejected::Setup(error)])?;
     reporter.begins(&Header {
         command: Command::Publish,
         target: &inputs.target,
         username: inputs.username(),
-        files: Some((files.len(), files.iter().map(|file| file.local.size).sum())),
+        files: Some((files.len(), files.iter().map(|file| file.local.size).sum())).filter(|(count, _)| *count > 0),
     });
     for warning in &selected.warnings {
         reporter.warns(warning);
     }
-    if files.is_empty() {
+    if files.is_empty() && seal.is_none() {
         reporter.warns("there is nothing to publish");
     }
     let tally = Tally::new(&files, &inputs.target, &registry, task.if_file_exists);
     let sender = Sender { registry: &registry, reporter };
-    Ok(Run { inputs, caller, sender, files: files.into(), tally, right_known: false }.go().await)
+    Ok(Run { inputs, caller, sender, files: files.into(), tally, right_known: false, seal }.go().await)
 }
 
 fn wrapped<E>(errors: Vec<E>, wrap: fn(E) -> Rejected) -> Vec<Rejected> {
@@ -77,6 +81,8 @@ struct Run<'a> {
     tally: Tally,
     /// Whether we are known to have the right to write.
     right_known: bool,
+    /// The seal, where there is to be one.
+    seal: Option<Seal<'a>>,
 }
 
 /// What ends a run before its end.
@@ -124,41 +130,54 @@ impl Run<'_> {
 
     /// What has become of the files by now.
     fn so_far(&self, stopped: Option<Signal>) -> Account {
-        let (target, outcomes) = (self.inputs.target.clone(), self.tally.outcomes());
+        let (target, mut outcomes) = (self.inputs.target.clone(), self.tally.outcomes());
+        let checksums_file = self.path_of_seal();
+        outcomes.extend(self.seal_to_come());
         let (command, folder) = (Command::Publish, String::new());
-        Account { command, target, folder, outcomes, errors: Vec::new(), page: None, stopped }
+        Account { command, target, folder, checksums_file, outcomes, errors: Vec::new(), page: None, stopped }
     }
 
-    /// The whole way, in rounds: a look at the registry, then what follows from it, until nothing does. Whatever goes
-    /// wrong is settled by the next look, and every round that is not the last costs tries. Returns whether the version
-    /// exists.
+    /// The files, and then what follows from all that the version has. Returns whether the version exists.
     async fn publish(&mut self) -> Result<bool, Halt> {
-        let stop = self.caller.stop.clone();
-        if self.files.is_empty() {
+        if self.files.is_empty() && self.seal.is_none() {
             return Ok(false);
         }
-        let mut version_exists = stop.or(self.look()).await??.version_exists;
+        let mut listing = self.rounds().await?;
+        if self.seal.is_none() {
+            self.warn_of_a_stale_seal(&listing);
+        } else {
+            listing = self.seal(listing).await?;
+        }
+        Ok(listing.version_exists)
+    }
+
+    /// The way of the files, in rounds: a look at the registry, then what follows from it, until nothing does. Whatever
+    /// goes wrong is settled by the next look, and every round that is not the last costs tries. Returns what the last
+    /// look has shown.
+    async fn rounds(&mut self) -> Result<Listing, Halt> {
+        let stop = self.caller.stop.clone();
+        let mut listing = stop.or(self.look()).await??;
         // With any conflict nothing is sent.
         if self.tally.has_failed() {
-            return Ok(version_exists);
+            return Ok(listing);
         }
         loop {
             let queue = self.tally.to_send();
             if self.tally.is_hopeless() {
-                return Ok(version_exists);
+                return Ok(listing);
             } else if !queue.is_empty() {
-                stop.or(self.send(queue, version_exists)).await?;
+                stop.or(self.send(queue, listing.version_exists)).await?;
             } else if let Some((index, seen)) = self.tally.to_replace()
                 && !self.tally.has_failed()
             {
                 if !stop.or(self.has_the_right()).await? {
-                    return Ok(version_exists);
+                    return Ok(listing);
                 }
                 self.replace(index, seen).await?;
             } else {
-                return Ok(version_exists);
+                return Ok(listing);
             }
-            version_exists = stop.or(self.look()).await??.version_exists;
+            listing = stop.or(self.look()).await??;
         }
     }
 

@@ -33,6 +33,8 @@ pub(super) struct Entry {
     may_be_ours: bool,
     /// What was deleted, or may have been, so that it can take its place.
     deleted: Option<Conflict>,
+    /// What to do where the registry has other content under its name.
+    if_file_exists: IfFileExists,
 }
 
 /// What is to happen with a file when the list has been read, and shows nothing under its name.
@@ -49,7 +51,7 @@ enum Todo {
 }
 
 impl Entry {
-    fn new(file: &NamedFile, target: &Target, budget: Budget) -> Self {
+    fn new(file: &NamedFile, target: &Target, budget: Budget, if_file_exists: IfFileExists) -> Self {
         let outcome = Outcome {
             name: file.name.clone(),
             url: target.file_url(&file.name),
@@ -60,7 +62,8 @@ impl Entry {
         };
         let todo = Todo::Send;
         let size = file.local.size;
-        Self { size, outcome, budget, todo, error: None, was_taken: false, may_be_ours: false, deleted: None }
+        let (error, deleted) = (None, None);
+        Self { size, outcome, budget, todo, error, was_taken: false, may_be_ours: false, deleted, if_file_exists }
     }
 
     /// The file is on its way: from here on it may be on the registry.
@@ -121,6 +124,12 @@ impl Entry {
         self.error = Some(error.into());
     }
 
+    /// The registry has it, and that is not enough.
+    pub(super) fn is_in_vain(&mut self, error: impl Into<PublishError>) {
+        self.deleted = None;
+        self.fails(error);
+    }
+
     /// The registry has it, bit for bit.
     pub(super) fn is_there(&mut self, sha256: Sha256, reporter: &dyn Reporter) {
         let Outcome { name, status: before, .. } = &self.outcome;
@@ -145,7 +154,7 @@ impl Entry {
     }
 
     /// The registry has other content under its name. Returns why the list has to be read once more, where it has.
-    fn differs(&mut self, now: Conflict, policy: &Policy, reporter: &dyn Reporter) -> Option<&'static str> {
+    fn differs(&mut self, now: Conflict, page: &Url, reporter: &dyn Reporter) -> Option<&'static str> {
         let is_what_was_deleted = self.deleted.as_ref().is_some_and(|seen| seen.theirs == now.theirs);
         if self.was_taken {
             let is_second_look = self.todo == Todo::Send;
@@ -173,8 +182,8 @@ impl Entry {
                 _ => self.fails(PublishError::Overtaken(now)),
             }
         } else {
-            match policy.if_file_exists {
-                IfFileExists::Fail => self.fails(PublishError::Conflict { conflict: now, page: policy.page.clone() }),
+            match self.if_file_exists {
+                IfFileExists::Fail => self.fails(PublishError::Conflict { conflict: now, page: page.clone() }),
                 IfFileExists::Skip => {
                     if self.outcome.status != Status::Skipped {
                         reporter.warns(&format!("{now}; it is skipped, so the registry's content stays"));
@@ -195,6 +204,11 @@ impl Entry {
             }
         }
         None
+    }
+
+    /// Whether another job was faster, or has put something else in its place since.
+    pub(super) fn was_overtaken(&self) -> bool {
+        matches!(self.error, Some(PublishError::Overtaken(_) | PublishError::Altered(_)))
     }
 
     /// The registry has nothing under its name. Returns why the list has to be read once more, where it has.
@@ -253,18 +267,13 @@ impl Entry {
     }
 }
 
-struct Policy {
-    if_file_exists: IfFileExists,
-    /// Where files can be deleted by hand.
-    page: Url,
-}
-
 /// What is known of all files. They go by their index in the plan.
 pub(super) struct Tally {
     pub(super) entries: Vec<Entry>,
     /// What failed that is about no single file.
     pub(super) errors: Vec<PublishError>,
-    policy: Policy,
+    /// Where files can be deleted by hand.
+    page: Url,
 }
 
 impl Tally {
@@ -274,8 +283,13 @@ impl Tally {
         registry: &Registry<'_>,
         if_file_exists: IfFileExists,
     ) -> Self {
-        let entries = files.iter().map(|file| Entry::new(file, target, registry.budget())).collect();
-        Self { entries, errors: Vec::new(), policy: Policy { if_file_exists, page: target.page_url() } }
+        let entry = |file| Entry::new(file, target, registry.budget(), if_file_exists);
+        Self { entries: files.iter().map(entry).collect(), errors: Vec::new(), page: target.page_url() }
+    }
+
+    /// Takes one more file into the plan, behind all others, which takes the place of whatever has its name.
+    pub(super) fn adds(&mut self, file: &NamedFile, target: &Target, registry: &Registry<'_>) {
+        self.entries.push(Entry::new(file, target, registry.budget(), IfFileExists::Overwrite));
     }
 
     /// Takes note of what the list shows of a file. Returns why the list has to be read once more, where it has.
@@ -289,7 +303,7 @@ impl Tally {
         match step {
             Ok(Step::Unchanged(sha256)) => entry.is_there(sha256, reporter),
             Ok(Step::Conflict(now)) if entry.outcome.status != Status::Failed => {
-                return entry.differs(now, &self.policy, reporter);
+                return entry.differs(now, &self.page, reporter);
             }
             Ok(Step::Upload) => return entry.is_absent(),
             Ok(Step::Conflict(_)) => {}

@@ -60,6 +60,12 @@ impl Status {
         }
     }
 
+    /// Whether the file is where it was to go, bit for bit, or was to be skipped.
+    #[must_use]
+    pub fn is_as_wanted(self) -> bool {
+        self.is_in_place() || self == Self::Skipped
+    }
+
     /// Whether the file is where it was to go, bit for bit.
     #[must_use]
     pub fn is_in_place(self) -> bool {
@@ -125,6 +131,8 @@ pub struct Account {
     pub target: Target,
     /// The folder relative to the workspace that files were downloaded to; empty where there is none.
     pub folder: String,
+    /// The path relative to the workspace of the copy of the seal; empty where the version is not sealed.
+    pub checksums_file: String,
     /// What became of each file.
     pub outcomes: Vec<Outcome>,
     /// All that failed.
@@ -139,8 +147,7 @@ impl Account {
     /// Whether every file is where it was to go, bit for bit, but for those that were to be skipped.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        let is_as_wanted = |status: Status| status.is_in_place() || status == Status::Skipped;
-        self.errors.is_empty() && self.outcomes.iter().all(|outcome| is_as_wanted(outcome.status))
+        self.errors.is_empty() && self.outcomes.iter().all(|outcome| outcome.status.is_as_wanted())
     }
 }
 

@@ -27,6 +27,7 @@ impl Command {
                 "skipped",
                 "failed",
                 "total-size",
+                "checksums-file",
             ],
             Self::Download => &["files", "version", "path", "downloaded", "unchanged", "total-size"],
         }
@@ -62,9 +63,11 @@ impl Outputs {
         let outcomes = ending.outcomes();
         let count = |statuses: &[Status]| outcomes.iter().filter(|o| statuses.contains(&o.status)).count().to_string();
         let in_place = || outcomes.iter().filter(|outcome| outcome.status.is_in_place());
-        let (version, folder) = match ending {
-            Ending::Ran(account) => (account.target.version.as_str(), account.folder.as_str()),
-            Ending::Rejected(..) => ("", ""),
+        let (version, folder, checksums_file) = match ending {
+            Ending::Ran(account) => {
+                (account.target.version.as_str(), account.folder.as_str(), account.checksums_file.as_str())
+            }
+            Ending::Rejected(..) => ("", "", ""),
         };
         let value = |name: &'static str| match name {
             "files" => rows(outcomes),
@@ -72,6 +75,7 @@ impl Outputs {
             "package-url" => ending.page().map(ToString::to_string).unwrap_or_default(),
             "version" => version.to_owned(),
             "path" => folder.to_owned(),
+            "checksums-file" => checksums_file.to_owned(),
             "uploaded" => count(&[Status::Uploaded]),
             "replaced" => count(&[Status::Replaced]),
             "downloaded" => count(&[Status::Downloaded]),

@@ -342,7 +342,7 @@ impl Job {
         for name in self.task.outputs() {
             let nothing = match *name {
                 "files" => "[]",
-                "urls" | "package-url" | "version" | "path" => "",
+                "urls" | "package-url" | "version" | "path" | "checksums-file" => "",
                 _ => "0",
             };
             assert_eq!(ran.outputs[*name], nothing, "{name}");

@@ -23,6 +23,7 @@ mod renaming;
 mod replacing;
 mod reporting;
 mod rights;
+mod sealing;
 mod selecting;
 mod stopping;
 mod tls;

@@ -8,8 +8,19 @@ use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
 
 use crate::harness::Job;
 
-const NAMES: [&str; 10] =
-    ["files", "urls", "package-url", "version", "uploaded", "replaced", "unchanged", "skipped", "failed", "total-size"];
+const NAMES: [&str; 11] = [
+    "files",
+    "urls",
+    "package-url",
+    "version",
+    "uploaded",
+    "replaced",
+    "unchanged",
+    "skipped",
+    "failed",
+    "total-size",
+    "checksums-file",
+];
 
 /// A job with two files to publish.
 fn job(registry: &Registry) -> Job {
@@ -36,7 +47,7 @@ fn outputs_are_written_as_runners_read_them() {
     let files = format!("[\n{},\n{}\n]", row("a", "a", 1, digest(0)), row("b c", "b%20c", 2, digest(1)));
     let page = format!("{}/alice/-/packages/generic/widget/v1.0.0", registry.url());
     let urls = format!("{base}/a\n{base}/b%20c");
-    let values = [&files, &urls, &page, "v1.0.0", "2", "0", "0", "0", "0", "3"];
+    let values = [&files, &urls, &page, "v1.0.0", "2", "0", "0", "0", "0", "3", ""];
     let entry = |(name, value)| format!("{name}<<{delimiter}\n{value}\n{delimiter}\n");
     let expected: String = NAMES.into_iter().zip(values).map(entry).collect();
     assert_eq!(ran.written, expected);

@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::harness::{Event, Job, Listener, Ran};
 
 /// After so many others a request stays there for good, so that a run that waits for it does not end, and tells that it has come.
-fn holds(registry: &Registry, on: Match, at: Point, skip: usize) -> Receiver<()> {
+pub(crate) fn holds(registry: &Registry, on: Match, at: Point, skip: usize) -> Receiver<()> {
     let (come, comes) = channel();
     registry
         .script(Fault::once(on.clone(), at, Action::then(move |_| come.send(()).expect("the test waits"))).skip(skip));
@@ -21,7 +21,7 @@ fn holds(registry: &Registry, on: Match, at: Point, skip: usize) -> Receiver<()>
 }
 
 /// Runs a job, and sends the signal when the moment comes. The time-out ends a test in which it never does.
-fn stopped(job: &Job, moment: &Receiver<()>, signal: Signal) -> Ran {
+pub(crate) fn stopped(job: &Job, moment: &Receiver<()>, signal: Signal) -> Ran {
     job.run_while(job.command(), |child| {
         moment.recv_timeout(Duration::from_secs(20)).expect("the moment comes");
         send(child, signal);

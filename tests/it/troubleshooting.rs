@@ -3,6 +3,7 @@
 //! Each case is a heading of that page; what the program prints in that case is the block below it.
 
 mod downloading;
+mod sealing;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,7 +22,7 @@ use crate::harness::{Job, Ran};
 use crate::network::{Identity, Manners, Proxy, TlsFront, authority, naming};
 
 /// The heading, and what leads to it.
-type Case = (&'static str, fn() -> String);
+pub(crate) type Case = (&'static str, fn() -> String);
 
 const CASES: &[Case] = &[
     ("The token is wrong or expired", || refused_token("0123456789abcdef0123456789abcdef01234567")),
@@ -179,7 +180,7 @@ const CASES: &[Case] = &[
 ];
 
 /// What the program says before it sends anything.
-fn told_before(spoil: impl FnOnce(&mut Job) -> &mut Job) -> String {
+pub(crate) fn told_before(spoil: impl FnOnce(&mut Job) -> &mut Job) -> String {
     let registry = Registry::start(Persona::default());
     let ran = spoil(&mut job(&registry)).run().exits_with(2);
     assert!(registry.requests().is_empty());
@@ -418,14 +419,14 @@ fn untrusted_proxy() -> String {
 }
 
 /// The step that the page talks of.
-fn job(registry: &Registry) -> Job {
+pub(crate) fn job(registry: &Registry) -> Job {
     let mut job = Job::new(registry);
     job.file("dist/app.tar.gz", "content").input("owner", "acme").input("repo", "widget").input("version", "1.2.0");
     job
 }
 
 /// What a failing run says of its errors.
-fn told(registry: &Registry, job: &mut Job) -> String {
+pub(crate) fn told(registry: &Registry, job: &mut Job) -> String {
     let ran: Ran = job.run().exits_with(1);
     blocks(&ran.log, &registry.url())
 }
@@ -470,7 +471,7 @@ fn page() -> BTreeMap<String, String> {
 fn the_page_has_each_kind_of_error_as_it_is_printed() {
     let mut page = page();
     let mut wrong = Vec::new();
-    for (heading, case) in CASES.iter().chain(downloading::CASES) {
+    for (heading, case) in CASES.iter().chain(downloading::CASES).chain(sealing::CASES) {
         let printed = case();
         if page.remove(*heading).as_ref() != Some(&printed) {
             wrong.push(format!("### {heading}\n\n```text\n{printed}\n```\n"));

@@ -1,0 +1,206 @@
+//! The seal of a version: a file of checksums of all its other files, from the registry's own hashes, which is its last
+//! one. It follows from what is there, so it takes the place of an older one without being asked.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::error::{PublishError, Rejected};
+use super::{Halt, Run};
+use crate::checksum;
+use crate::files::{FileError, FileFault, Folder, Found, Line, LocalFile, Place, PlaceError};
+use crate::inputs::Sealing;
+use crate::listing::Listing;
+use crate::nearest::Near;
+use crate::package::{FileName, Target};
+use crate::plan::{NamedFile, PlanError};
+use crate::report::units;
+use crate::report::{Outcome, Status};
+use crate::secret::Redactor;
+use crate::untrusted::Untrusted;
+
+/// How often a version is sealed that others change meanwhile.
+const MOST: u32 = 3;
+
+/// The name that a seal has where nobody says otherwise.
+const USUAL_NAME: &str = "sha256sums";
+
+/// The seal that is to come, or has.
+pub(super) struct Seal<'a> {
+    sealing: &'a Sealing,
+    /// Where the copy of it lies.
+    folder: Arc<Folder>,
+    /// Its index in the plan: it comes behind all others.
+    index: usize,
+}
+
+impl<'a> Seal<'a> {
+    /// Makes sure, before anything is sent, that the seal has a place here, and that none of the files is to have its name.
+    pub(super) fn of(files: &[NamedFile], sealing: &'a Sealing, workspace: &Path) -> Result<Self, Vec<Rejected>> {
+        let name = &sealing.name;
+        let mut errors: Vec<Rejected> = files
+            .iter()
+            .filter(|file| file.name.folded() == name.folded())
+            .map(|file| PlanError::Sealed { path: Untrusted::path(&file.local.path), name: name.clone() })
+            .map(Rejected::Plan)
+            .collect();
+        match open(workspace, name) {
+            Ok(folder) if errors.is_empty() => {
+                return Ok(Self { sealing, folder: Arc::new(folder), index: files.len() });
+            }
+            Ok(_) => {}
+            Err(error) => errors.push(Rejected::Place(error)),
+        }
+        Err(errors)
+    }
+}
+
+fn open(workspace: &Path, name: &FileName) -> Result<Folder, PlaceError> {
+    let folder = Folder::make(&Place::own(workspace))?;
+    folder.find(name)?;
+    Ok(folder)
+}
+
+impl Run<'_> {
+    /// Seals what the version has, once all of the run's own files are there, and returns what it has then. Where others
+    /// change it meanwhile it is sealed again.
+    pub(super) async fn seal(&mut self, mut listing: Listing) -> Result<Listing, Halt> {
+        let Some(Seal { sealing, ref folder, index }) = self.seal else { return Ok(listing) };
+        let folder = Arc::clone(folder);
+        let (name, target) = (&sealing.name, &self.inputs.target);
+        let are_there = self.tally.entries.iter().all(|entry| entry.outcome.status.is_as_wanted());
+        if !are_there || !self.tally.errors.is_empty() {
+            return Ok(listing);
+        }
+        let redactor = self.inputs.redactor();
+        for _ in 0..MOST {
+            let content = match content_of(&listing, sealing, target, &redactor) {
+                Ok(content) => content,
+                Err(errors) => {
+                    self.tally.errors.extend(errors);
+                    return Ok(listing);
+                }
+            };
+            let local = match copy(&folder, name, content.clone()).await {
+                Ok(local) => local,
+                Err(error) => {
+                    self.tally.errors.push(error);
+                    return Ok(listing);
+                }
+            };
+            let file = NamedFile { local, name: name.clone() };
+            self.tally.entries.truncate(index);
+            self.tally.adds(&file, target, self.sender.registry);
+            self.files = self.files[..index].iter().cloned().chain([file]).collect();
+            listing = self.rounds().await?;
+            let was_overtaken = self.tally.entries[index].was_overtaken();
+            if !was_overtaken && (self.tally.has_failed() || self.tally.is_hopeless()) {
+                return Ok(listing);
+            }
+            if !was_overtaken && content_of(&listing, sealing, target, &redactor).is_ok_and(|now| now == content) {
+                let count = units::files(content.lines().count());
+                self.caller.reporter.notes(&format!("`{name}` seals {count} of version {}", target.version));
+                return Ok(listing);
+            }
+            let note = format!("another job has changed version {} while it was sealed", target.version);
+            self.caller.reporter.notes(&note);
+        }
+        let (name, version) = (name.clone(), target.version.clone());
+        self.tally.entries[index].is_in_vain(PublishError::NotSealed { name, version, times: MOST });
+        Ok(listing)
+    }
+
+    /// What is told of the seal while it is still to come.
+    pub(super) fn seal_to_come(&self) -> Option<Outcome> {
+        let seal = self.seal.as_ref().filter(|seal| self.tally.entries.len() == seal.index)?;
+        let name = seal.sealing.name.clone();
+        let url = self.inputs.target.file_url(&name);
+        Some(Outcome { name, url, size: None, sha256: None, status: Status::NotAttempted, local: None })
+    }
+
+    /// The path of the seal's copy relative to the workspace; empty unless the registry has the seal.
+    pub(super) fn path_of_seal(&self) -> String {
+        let is_there =
+            |seal: &&Seal<'_>| self.tally.entries.get(seal.index).is_some_and(|e| e.outcome.status.is_in_place());
+        let path = |seal: &Seal<'_>| seal.folder.place().path_of(&seal.sealing.name).to_string_lossy().into_owned();
+        self.seal.as_ref().filter(is_there).map(path).unwrap_or_default()
+    }
+
+    /// Says that the version has a seal that does not cover what this run has published.
+    pub(super) fn warn_of_a_stale_seal(&self, listing: &Listing) {
+        let has_changed =
+            self.tally.entries.iter().any(|entry| matches!(entry.outcome.status, Status::Uploaded | Status::Replaced));
+        let is_seal = |name: &str| name.eq_ignore_ascii_case(USUAL_NAME);
+        let seal = listing.files().into_iter().find(|file| is_seal(&file.name));
+        let is_ours = self.files.iter().any(|file| is_seal(file.name.as_str()));
+        if let Some(seal) = seal.filter(|_| has_changed && !is_ours) {
+            let name = Untrusted::new(&seal.name);
+            self.caller.reporter.warns(&format!(
+                "`{name}` of version {} is stale now: it does not cover what was published; let the last job seal the \
+                 version again with `checksums: {name}`",
+                self.inputs.target.version
+            ));
+        }
+    }
+}
+
+/// Puts the copy into its place, for later steps and to be sent.
+async fn copy(folder: &Arc<Folder>, name: &FileName, content: String) -> Result<LocalFile, PublishError> {
+    let (folder, name) = (Arc::clone(folder), name.clone());
+    let path = folder.place().path_of(&name);
+    let written = tokio::task::spawn_blocking(move || {
+        let (unfinished, mut writing) = folder.begin(&name)?;
+        writing.start_again()?;
+        writing.expect(Some(content.len() as u64));
+        writing.write(content.as_bytes())?;
+        writing.settle(false)?;
+        unfinished.finish()?;
+        folder.settle()?;
+        folder.find(&name)
+    });
+    match written.await.expect("the thread does not panic")? {
+        Found::File(file) => Ok(file),
+        Found::Nothing => Err(FileError { path, fault: FileFault::Gone }.into()),
+    }
+}
+
+/// The seal of what is there, or why there can be none.
+fn content_of(
+    listing: &Listing,
+    sealing: &Sealing,
+    target: &Target,
+    redactor: &Redactor,
+) -> Result<String, Vec<PublishError>> {
+    let is_other = |name: &str| name.to_lowercase() != sealing.name.folded();
+    let files: Vec<_> = listing.files().into_iter().filter(|file| is_other(&file.name)).collect();
+    if files.is_empty() {
+        return Err(vec![PublishError::NothingToSeal(Box::new(target.clone()))]);
+    }
+    let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
+    let mut errors: Vec<PublishError> = names.iter().filter_map(|name| unsealable(name, redactor)).collect();
+    errors.extend(sealing.expect.iter().filter(|line| !names.iter().any(|name| stands_for(line, name))).map(|line| {
+        PublishError::Expected {
+            line: Untrusted::new(&line.text),
+            version: target.version.clone(),
+            near: Near::of(line.as_name(), &names),
+        }
+    }));
+    if errors.is_empty() {
+        Ok(checksum::write_list(files.iter().map(|file| (file.name.as_str(), file.sha256))))
+    } else {
+        Err(errors)
+    }
+}
+
+/// What is wrong with a name on the registry that our own rules would not let be there.
+fn unsealable(name: &str, redactor: &Redactor) -> Option<PublishError> {
+    if redactor.finds(name) {
+        let why = "it contains the token or another secret, which everybody would see".to_owned();
+        return Some(PublishError::Unsealable { name: Untrusted::new(&redactor.redact(name)), why });
+    }
+    let bad = FileName::parse(name).err()?;
+    Some(PublishError::Unsealable { name: bad.name, why: format!("that {}", bad.why) })
+}
+
+fn stands_for(line: &Line, name: &str) -> bool {
+    line.as_name() == name || line.matches_name(name, false)
+}

@@ -1,0 +1,422 @@
+//! The seal of a version: `checksums`, `expect`, the output `checksums-file`.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
+use generic_packages::checksum::Hasher;
+
+use crate::harness::{Job, Ran, gather};
+use crate::stopping::{holds, stopped};
+
+/// A job that seals version v1.0.0, and publishes nothing of its own.
+fn sealing(registry: &Registry) -> Job {
+    let mut job = Job::new(registry);
+    job.without("INPUT_FILES").input("checksums", "SHA256SUMS");
+    job
+}
+
+fn seed(registry: &Registry, name: &str, content: &str) {
+    registry.seed("alice", "widget", "v1.0.0", name, content.as_bytes());
+}
+
+fn read(registry: &Registry, name: &str) -> Option<String> {
+    registry.read("alice", "widget", "v1.0.0", name).map(|bytes| String::from_utf8(bytes).expect("a text"))
+}
+
+/// The line of a list that `sha256sum` would write.
+fn line(name: &str, content: &str) -> String {
+    let mut hasher = Hasher::default();
+    hasher.update(content.as_bytes());
+    format!("{}  {name}\n", hasher.finish())
+}
+
+/// What the seal of the version has to be now.
+fn right_seal(registry: &Registry) -> String {
+    let mut files = registry.files("alice", "widget", "v1.0.0");
+    files.retain(|file| !file.name.eq_ignore_ascii_case("SHA256SUMS"));
+    files.sort_by(|one, other| one.name.cmp(&other.name));
+    files.iter().map(|file| format!("{}  {}\n", file.sha256, file.name)).collect::<Vec<_>>().concat()
+}
+
+/// The changes that were asked for, each with the name of its file.
+fn changes(registry: &Registry) -> Vec<String> {
+    let requests = registry.requests();
+    let last = |target: &str| target.rsplit('/').next().unwrap_or_default().to_owned();
+    let changes = requests.iter().filter(|request| request.method != "GET");
+    changes.map(|request| format!("{} {}", request.method, last(&request.target))).collect()
+}
+
+/// Where a job finds the copy of the seal.
+fn copy(job: &Job) -> PathBuf {
+    job.workspace().join(".generic-packages/SHA256SUMS")
+}
+
+/// What a job does on the registry between two looks of ours.
+fn another_publishes(name: &'static str) -> Action {
+    Action::then(move |world| {
+        world.store("alice", "widget", "v1.0.0", name, b"late");
+    })
+}
+
+#[test]
+fn the_seal_names_every_file_of_the_version_and_is_uploaded_last() {
+    for persona in Persona::all() {
+        let registry = Registry::start(persona);
+        seed(&registry, "other-job.zip", "theirs");
+        let mut job = Job::new(&registry);
+        job.file("dist/b", "22").file("dist/a", "1").input("checksums", "SHA256SUMS");
+        let ran = job.run().exits_with(0).says("`SHA256SUMS` seals 3 files of version v1.0.0");
+        let wanted = [line("a", "1"), line("b", "22"), line("other-job.zip", "theirs")].concat();
+        assert_eq!(read(&registry, "SHA256SUMS"), Some(wanted.clone()), "{persona:?}");
+        assert_eq!(changes(&registry).last().map(String::as_str), Some("PUT SHA256SUMS"));
+        assert_eq!(ran.statuses()["SHA256SUMS"], "uploaded");
+        assert_eq!(ran.outputs["uploaded"], "3");
+        assert_eq!(ran.outputs["checksums-file"], ".generic-packages/SHA256SUMS");
+        assert_eq!(fs::read_to_string(copy(&job)).expect("the copy"), wanted);
+    }
+}
+
+#[test]
+fn sha256sum_accepts_a_sealed_version_whatever_the_names_are() {
+    let registry = Registry::start(Persona::default());
+    for name in crate::harness::AWKWARD_NAMES.iter().chain(&["-"]) {
+        seed(&registry, name, name);
+    }
+    let job = sealing(&registry);
+    job.run().exits_with(0);
+    let folder = job.outside("downloaded");
+    fs::create_dir(&folder).expect("a folder");
+    for file in registry.files("alice", "widget", "v1.0.0") {
+        fs::write(folder.join(&file.name), read(&registry, &file.name).expect("it is there")).expect("a file");
+    }
+    for sums in [folder.join("SHA256SUMS"), copy(&job)] {
+        let checked = Command::new("sha256sum").args(["--strict", "-c"]).arg(sums).current_dir(&folder).output();
+        let checked = checked.expect("coreutils are there");
+        let said = String::from_utf8_lossy(&checked.stdout);
+        assert!(checked.status.success(), "{said}");
+        assert_eq!(said.lines().filter(|line| line.ends_with(": OK")).count(), 26);
+    }
+}
+
+#[test]
+fn a_job_that_only_seals_needs_no_files() {
+    let registry = Registry::start(Persona::default());
+    seed(&registry, "a", "1");
+    let ran = sealing(&registry).run().exits_with(0).says("1 file on the registry, verified by size and SHA-256");
+    assert_eq!(ran.statuses().into_iter().collect::<Vec<_>>(), [("SHA256SUMS".to_owned(), "uploaded".to_owned())]);
+    assert_eq!(changes(&registry), ["PUT SHA256SUMS"]);
+    assert_eq!(read(&registry, "SHA256SUMS"), Some(line("a", "1")));
+}
+
+#[test]
+fn a_seal_that_is_still_right_is_not_touched() {
+    let registry = Registry::start(Persona::default());
+    seed(&registry, "a", "1");
+    let job = sealing(&registry);
+    job.run().exits_with(0);
+    registry.forget_requests();
+    let ran = job.run().exits_with(0);
+    assert_eq!(ran.statuses()["SHA256SUMS"], "unchanged");
+    assert_eq!(ran.outputs["checksums-file"], ".generic-packages/SHA256SUMS");
+    assert_eq!(changes(&registry), [""; 0]);
+}
+
+#[test]
+fn an_older_seal_is_replaced_whatever_is_to_happen_with_other_content() {
+    for policy in ["fail", "skip", "overwrite"] {
+        let registry = Registry::start(Persona::default());
+        seed(&registry, "a", "1");
+        seed(&registry, "sha256sums", "an older one");
+        let ran = sealing(&registry).input("if-file-exists", policy).run().exits_with(0);
+        assert_eq!(ran.statuses()["SHA256SUMS"], "replaced", "{policy}");
+        assert_eq!(changes(&registry), ["PUT %2A", "DELETE SHA256SUMS", "PUT SHA256SUMS"]);
+        assert_eq!(read(&registry, "SHA256SUMS"), Some(line("a", "1")));
+    }
+}
+
+#[test]
+fn nothing_but_the_seal_is_replaced_without_being_asked_for() {
+    let registry = Registry::start(Persona::default());
+    seed(&registry, "a", "theirs");
+    let mut job = Job::new(&registry);
+    job.file("dist/a", "ours").file("dist/b", "2").input("checksums", "SHA256SUMS");
+    let ran = job.run().exits_with(1).has_a_hint_for_each_error();
+    assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["not-attempted", "failed", "not-attempted"]);
+    assert_eq!(ran.outputs["checksums-file"], "");
+    assert_eq!(changes(&registry), [""; 0]);
+}
+
+#[test]
+fn what_was_skipped_is_sealed_as_the_registry_has_it() {
+    let registry = Registry::start(Persona::default());
+    seed(&registry, "a", "theirs");
+    let mut job = Job::new(&registry);
+    job.file("dist/a", "ours").input("checksums", "SHA256SUMS").input("if-file-exists", "skip").run().exits_with(0);
+    assert_eq!(read(&registry, "SHA256SUMS"), Some(line("a", "theirs")));
+}
+
+#[test]
+fn what_is_expected_and_missing_keeps_the_version_from_being_sealed() {
+    let registry = Registry::start(Persona::default());
+    seed(&registry, "app-x86_64-linux", "1");
+    // The seal itself is nothing that could be expected.
+    seed(&registry, "SHA256SUMS", "an older one");
+    let mut job = sealing(&registry);
+    job.input("expect", "*-x86_64-*\n*-aarch64-*\n\n  [S]*\n");
+    let ran = job.run().exits_with(1).has_a_hint_for_each_error();
+    let ran = ran.says("expected `*-aarch64-*`, found none in version v1.0.0, so it is not sealed");
+    assert_eq!(ran.errors().len(), 2);
+    let ran = ran.says("or correct `expect`: there is `app-x86_64-linux`");
+    assert_eq!(ran.statuses()["SHA256SUMS"], "not-attempted");
+    assert_eq!(ran.outputs["checksums-file"], "");
+    assert_eq!(read(&registry, "SHA256SUMS").as_deref(), Some("an older one"));
+    assert_eq!(changes(&registry), [""; 0]);
+    seed(&registry, "app-aarch64-linux", "2");
+    job.input("expect", "*-x86_64-*\napp-{aarch64,riscv}-linux").run().exits_with(0);
+}
+
+#[test]
+fn a_version_without_files_is_not_sealed() {
+    let registry = Registry::start(Persona::default());
+    let nothing = "there is nothing to seal: version v1.0.0 of package alice/widget has no files";
+    sealing(&registry).run().exits_with(1).has_a_hint_for_each_error().says(nothing);
+    seed(&registry, "SHA256SUMS", "of what is gone");
+    sealing(&registry).run().exits_with(1).says(nothing);
+    assert_eq!(changes(&registry), [""; 0]);
+}
+
+#[test]
+fn where_a_file_of_the_run_is_not_published_nothing_is_sealed() {
+    let registry = Registry::start(Persona::default());
+    seed(&registry, "other", "1");
+    let refused = Action::Answer(Answer::text(400, "invalid filename"));
+    registry.script(Fault::always(Match::put("/v1.0.0/a"), Point::Head, refused));
+    let mut job = Job::new(&registry);
+    job.file("dist/a", "1").input("checksums", "SHA256SUMS");
+    let ran = job.run().exits_with(1);
+    assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["not-attempted", "failed"]);
+    assert_eq!(read(&registry, "SHA256SUMS"), None);
+}
+
+#[test]
+fn wildcards_pass_over_the_name_of_the_seal_whatever_its_case() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    job.file("dist/a", "1").file("dist/SHA256SUMS", "of a build").file("out/sha256sums", "of another");
+    job.input("files", "dist/*\n{out,dist}/*\n!dist/SHA256SUMS").input("checksums", "SHA256SUMS");
+    let ran = job.run().exits_with(0).does_not_say("takes nothing away");
+    assert_eq!(ran.statuses().into_keys().collect::<Vec<_>>(), ["SHA256SUMS", "a"]);
+    assert_eq!(read(&registry, "SHA256SUMS"), Some(line("a", "1")));
+}
+
+#[test]
+fn wildcards_do_not_enter_the_folder_of_the_copy() {
+    let registry = Registry::start(Persona::default());
+    let mut job = sealing(&registry);
+    seed(&registry, "a", "1");
+    job.run().exits_with(0);
+    job.without("INPUT_CHECKSUMS").file("b", "2").input("include-hidden-files", "true").input("files", "**");
+    assert_eq!(job.run().exits_with(0).statuses().into_keys().collect::<Vec<_>>(), ["b"]);
+    let ran = job.input("files", ".generic-packages/*").run().exits_with(0);
+    assert_eq!(ran.statuses()["SHA256SUMS"], "unchanged");
+}
+
+#[test]
+fn lines_that_find_only_the_name_of_the_seal_find_nothing() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    job.file("dist/SHA256SUMS", "of a build").input("checksums", "SHA256SUMS");
+    let ran = job.is_refused(&registry).says("no file matches `dist/*`: only dist/SHA256SUMS would, which `checksums`");
+    ran.says("a job that only seals needs no `files`");
+}
+
+#[test]
+fn a_line_that_names_the_seal_is_refused() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    job.file("dist/a", "1").file("dist/SUMS[1]", "1").input("checksums", "SHA256SUMS");
+    for named in ["SHA256SUMS", "dist/sha256sums"] {
+        job.input("files", format!("dist/a\n{named}"));
+        let ran = job.is_refused(&registry);
+        ran.says(&format!("input `files`: `{named}` is the file that `checksums` makes of the registry's own list"));
+    }
+    // Whatever its characters mean in a pattern.
+    job.input("files", "dist/a\ndist/SUMS[1]").input("checksums", "sums[1]");
+    job.is_refused(&registry).says("dist/SUMS[1]: `sums[1]` is what `checksums` makes of the registry's own list");
+}
+
+#[test]
+fn bad_names_and_patterns_are_refused_together() {
+    let registry = Registry::start(Persona::default());
+    let mut job = sealing(&registry);
+    let ran = job.input("checksums", "a/b").input("expect", "a/*\n").is_refused(&registry);
+    assert_eq!(ran.errors().len(), 2, "{}", ran.log);
+    for bad in [".git", ".Generic-Packages-Part", "a,b"] {
+        job.input("checksums", bad).input("expect", "x").is_refused(&registry).says("input `checksums`");
+    }
+    job.input("checksums", "SHA256SUMS").input("expect", "a\n!b");
+    job.is_refused(&registry).says("input `expect`: `!b` takes away, and nothing can be expected of that");
+    job.without("INPUT_CHECKSUMS").input("files", "dist/*");
+    job.is_refused(&registry).says("input `expect` is given without `checksums`");
+}
+
+#[test]
+fn a_place_that_cannot_take_the_copy_is_told_before_anything_is_sent() {
+    let registry = Registry::start(Persona::default());
+    for (spoil, wanted) in [
+        ((|job| job.file(".generic-packages", "")) as fn(&mut Job) -> &mut Job, "Take away what is there; let nothing"),
+        (|job| job.link(".generic-packages", "dist"), ".generic-packages is no folder, or has become a link"),
+        (|job| job.folder(".generic-packages/SHA256SUMS"), ".generic-packages/SHA256SUMS is a folder, and a file"),
+    ] {
+        let mut job = Job::new(&registry);
+        job.file("dist/a", "1").input("checksums", "SHA256SUMS");
+        spoil(&mut job).is_refused(&registry).says(wanted).does_not_say("set `path`");
+    }
+}
+
+#[test]
+fn the_copy_replaces_a_link_and_does_not_follow_it() {
+    let registry = Registry::start(Persona::default());
+    seed(&registry, "a", "1");
+    let mut job = sealing(&registry);
+    let victim = job.outside("victim");
+    fs::write(&victim, "untouched").expect("a file");
+    job.link(".generic-packages/SHA256SUMS", &victim).run().exits_with(0);
+    assert_eq!(fs::read_to_string(&victim).expect("it is there"), "untouched");
+    assert_eq!(fs::read_to_string(copy(&job)).expect("the copy"), line("a", "1"));
+}
+
+#[test]
+fn a_file_that_comes_while_the_version_is_sealed_is_sealed_too() {
+    let registry = Registry::start(Persona::default());
+    seed(&registry, "a", "1");
+    registry.script(Fault::once(Match::put("/SHA256SUMS"), Point::AfterStore, another_publishes("late")));
+    let ran = sealing(&registry).run().exits_with(0).says("another job has changed version v1.0.0 while it was sealed");
+    assert_eq!(read(&registry, "SHA256SUMS"), Some([line("a", "1"), line("late", "late")].concat()));
+    assert_eq!(ran.outputs["failed"], "0");
+}
+
+#[test]
+fn a_version_that_changes_whenever_it_is_sealed_is_given_up_after_three_times() {
+    let registry = Registry::start(Persona::default());
+    seed(&registry, "a", "1");
+    let count = std::sync::atomic::AtomicUsize::new(0);
+    let another = Action::then(move |world| {
+        let number = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        world.seed("alice", "widget", "v1.0.0", &format!("late-{number}"), b"late");
+    });
+    registry.script(Fault::always(Match::put("/SHA256SUMS"), Point::AfterStore, another));
+    let ran = sealing(&registry).run().exits_with(1).has_a_hint_for_each_error();
+    let ran = ran.says("`SHA256SUMS` does not seal version v1.0.0: other jobs have changed it each of 3 times");
+    assert_eq!(ran.statuses()["SHA256SUMS"], "failed");
+    assert_eq!(ran.outputs["checksums-file"], "");
+    assert_eq!(changes(&registry).iter().filter(|change| *change == "PUT SHA256SUMS").count(), 3);
+    registry.clear_script();
+    sealing(&registry).run().exits_with(0);
+    assert_eq!(read(&registry, "SHA256SUMS"), Some(right_seal(&registry)));
+}
+
+#[test]
+fn a_seal_that_another_job_was_faster_with_is_made_anew_where_it_is_not_right() {
+    let registry = Registry::start(Persona::default());
+    seed(&registry, "a", "1");
+    seed(&registry, "SHA256SUMS", "an older one");
+    // Just before the deletion, in its gap, and when ours was taken.
+    for (on, at) in [
+        (Match::put("/%2A"), Point::Head),
+        (Match::delete("/SHA256SUMS"), Point::AfterStore),
+        (Match::put("/SHA256SUMS"), Point::AfterStore),
+    ] {
+        registry.world().delete("alice", "widget", "v1.0.0", "SHA256SUMS");
+        seed(&registry, "SHA256SUMS", "an older one");
+        let another = Action::then(|world| {
+            world.delete("alice", "widget", "v1.0.0", "SHA256SUMS");
+            world.seed("alice", "widget", "v1.0.0", "SHA256SUMS", b"another job's");
+        });
+        registry.script(Fault::once(on.clone(), at, another));
+        let mut job = sealing(&registry);
+        job.input("retries", "3").run_in_short().exits_with(0);
+        assert_eq!(read(&registry, "SHA256SUMS"), Some(line("a", "1")), "{on:?}");
+    }
+}
+
+#[test]
+fn of_two_jobs_that_seal_at_once_both_are_green_and_the_seal_is_right() {
+    for older in [None, Some("an older one")] {
+        let registry = Registry::start(Persona::default());
+        seed(&registry, "a", "1");
+        if let Some(older) = older {
+            seed(&registry, "SHA256SUMS", older);
+        }
+        // Neither goes on before both know what is there.
+        registry.script(Fault::once(Match::list(), Point::AfterStore, gather(2)).times(2).skip(2));
+        let jobs = [sealing(&registry), sealing(&registry)].map(|mut job| {
+            job.input("retries", "5");
+            job
+        });
+        let runs: Vec<Ran> = std::thread::scope(|scope| {
+            let runs: Vec<_> = jobs.iter().map(|job| scope.spawn(|| job.run_in_short())).collect();
+            runs.into_iter().map(|run| run.join().expect("no run panics")).collect()
+        });
+        for ran in runs {
+            ran.exits_with(0);
+        }
+        assert_eq!(read(&registry, "SHA256SUMS"), Some(line("a", "1")));
+    }
+}
+
+#[test]
+fn publishing_into_a_sealed_version_warns_that_the_seal_is_stale() {
+    for seal in ["SHA256SUMS", "sha256sums"] {
+        let registry = Registry::start(Persona::default());
+        seed(&registry, seal, "an older one");
+        let mut job = Job::new(&registry);
+        job.file("dist/a", "1");
+        let warning = format!("`{seal}` of version v1.0.0 is stale now");
+        job.run().exits_with(0).says(&warning).says(&format!("with `checksums: {seal}`"));
+        // Nothing changes.
+        job.run().exits_with(0).does_not_say("is stale now");
+        // Who publishes a seal of his own knows what he does.
+        let mut job = Job::new(&registry);
+        job.file("dist/b", "2")
+            .file(format!("dist/{seal}"), "an older one")
+            .run()
+            .exits_with(0)
+            .does_not_say("is stale");
+    }
+}
+
+#[test]
+fn a_file_whose_name_no_list_of_checksums_could_have_keeps_the_version_from_being_sealed() {
+    let registry = Registry::start(Persona::default());
+    seed(&registry, "a", "1");
+    let sha256 = "0".repeat(64);
+    for name in [r"a\nb", r"..\\x", "../x"] {
+        let list = format!(r#"[{{"name":"{name}","size":1,"sha256":"{sha256}"}}]"#);
+        registry.script(Fault::always(Match::list(), Point::Head, Action::Answer(Answer::json(200, list.clone()))));
+        let ran = sealing(&registry).run().exits_with(1).has_a_hint_for_each_error();
+        ran.says("the version is not sealed: a file there is called");
+        registry.clear_script();
+    }
+    let token = registry.token("alice_write");
+    let list = format!(r#"[{{"name":"{token}","size":1,"sha256":"{sha256}"}}]"#);
+    registry.script(Fault::always(Match::list(), Point::Head, Action::Answer(Answer::json(200, list.clone()))));
+    sealing(&registry).run().exits_with(1).says("it contains the token or another secret");
+    assert_eq!(read(&registry, "SHA256SUMS"), None);
+}
+
+#[test]
+fn a_signal_before_the_seal_leaves_the_version_unsealed_and_says_so() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    job.file("dist/a", "1").input("checksums", "SHA256SUMS").input("timeout", "3600");
+    let moment = holds(&registry, Match::put("/SHA256SUMS"), Point::BeforeStore, 0);
+    let ran = stopped(&job, &moment, rustix::process::Signal::TERM).exits_with(143);
+    assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["unknown", "uploaded"]);
+    assert_eq!(ran.outputs["checksums-file"], "");
+    registry.clear_script();
+    job.run().exits_with(0);
+    assert_eq!(read(&registry, "SHA256SUMS"), Some(line("a", "1")));
+}

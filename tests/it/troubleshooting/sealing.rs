@@ -1,0 +1,61 @@
+//! The cases of `docs/troubleshooting.md` that are about the seal of a version.
+
+use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
+
+use super::{Case, job, told, told_before};
+use crate::harness::Job;
+
+pub(crate) const CASES: &[Case] = &[
+    ("Something is missing in the version that is to be sealed", missing),
+    ("There is nothing to seal", || sealing(|_| {}, |job| job)),
+    ("The version changes while it is sealed", || {
+        let count = std::sync::atomic::AtomicUsize::new(0);
+        let another = Action::then(move |world| {
+            let number = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            world.seed("acme", "widget", "1.2.0", &format!("late-{number}"), b"late");
+        });
+        let changes = Fault::always(Match::put("/SHA256SUMS"), Point::AfterStore, another);
+        sealing(
+            |registry| {
+                registry.seed("acme", "widget", "1.2.0", "app.tar.gz", b"content");
+                registry.script(changes.clone());
+            },
+            |job| job,
+        )
+    }),
+    ("A name that no list of checksums can have", || {
+        let list = format!(r#"[{{"name":"../app","size":1,"sha256":"{}"}}]"#, "0".repeat(64));
+        let answer = Action::Answer(Answer::json(200, list));
+        let lists = Fault::always(Match::list(), Point::Head, answer);
+        sealing(|registry| registry.script(lists.clone()), |job| job)
+    }),
+    ("`files` names the file of checksums", || {
+        told_before(|job| job.input("files", "dist/*\ndist/SHA256SUMS").input("checksums", "SHA256SUMS"))
+    }),
+    ("A file has the name of the file of checksums", || {
+        told_before(|job| job.file("dist/SUMS[1]", "").input("files", "dist/SUMS[1]").input("checksums", "SUMS[1]"))
+    }),
+    ("Only the file of checksums matches", || {
+        told_before(|job| job.file("out/SHA256SUMS", "").input("files", "out/*").input("checksums", "SHA256SUMS"))
+    }),
+    ("`expect` without `checksums`", || told_before(|job| job.input("expect", "app-*"))),
+    ("There is no place for the copy of the checksums", || {
+        told_before(|job| job.file(".generic-packages", "").input("checksums", "SHA256SUMS"))
+    }),
+];
+
+/// What is said by a job that only seals.
+fn sealing(prepare: impl Fn(&Registry), spoil: impl FnOnce(&mut Job) -> &mut Job) -> String {
+    let registry = Registry::start(Persona::default());
+    prepare(&registry);
+    let mut job = job(&registry);
+    job.without("INPUT_FILES").input("checksums", "SHA256SUMS");
+    told(&registry, spoil(&mut job))
+}
+
+fn missing() -> String {
+    sealing(
+        |registry| registry.seed("acme", "widget", "1.2.0", "app-x86_64-linux.tar.gz", b"content"),
+        |job| job.input("expect", "*-x86_64-*\n*-aarch64-*"),
+    )
+}
