@@ -32,13 +32,18 @@ fn a_pushed_tag_publishes_a_release_and_a_later_step_has_its_outputs() {
 
 #[test]
 #[ignore = "needs a container engine: .ci/e2e brings one"]
-fn a_matrix_of_four_platforms_fans_out_into_one_version() {
+fn a_matrix_of_four_platforms_fans_out_into_one_version_and_a_last_job_seals_it() {
     let engine = Engine::new();
     // The server on which jobs that make a version at once meet the most trouble.
     let registry = Registry::start(Persona::Gitea1_24Postgres);
     let project = Project::new(&engine, include_str!("workflows/matrix.yml"));
-    project.push_tag("v2.0.0", &Forge::of(&registry)).exits_with(0);
+    let ran = project.push_tag("v2.0.0", &Forge::of(&registry)).exits_with(0);
+    let mut ran = ran.says("`SHA256SUMS` seals 4 files of version v2.0.0");
+    for platform in ["amd64", "arm64", "armv7", "riscv64"] {
+        ran = ran.prints(&format!("app-linux-{platform}: OK"));
+    }
     let mut files = registry.files("alice", "widget", "v2.0.0");
+    files.retain(|file| file.name != "SHA256SUMS");
     files.sort_by(|one, other| one.name.cmp(&other.name));
     let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
     assert_eq!(names, ["app-linux-amd64", "app-linux-arm64", "app-linux-armv7", "app-linux-riscv64"]);
