@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::advice::Advise;
 use crate::checksum::Sha256;
-use crate::files::{Chosen, LocalFile, Placeholder};
+use crate::files::{Chosen, LocalFile};
 use crate::listing::{Listing, RegistryFile};
 use crate::package::{BadName, FileName};
 use crate::report::units::Bytes;
@@ -111,12 +111,7 @@ pub fn name_files(files: Vec<Chosen>, redactor: &Redactor) -> Result<Vec<NamedFi
 
 /// What would tell files apart that have one name.
 fn apart(files: &[&Chosen]) -> String {
-    let are_of_one_line = files.iter().all(|file| file.pattern == files[0].pattern);
     let differs = files[0].placeholders.iter().find_map(|(placeholder, _)| {
-        // Numbers count in one pattern.
-        if matches!(placeholder, Placeholder::Component(_)) && !are_of_one_line {
-            return None;
-        }
         let value = |file: &&Chosen| {
             let (_, text) = file.placeholders.iter().find(|(known, _)| known == placeholder)?;
             Some(text.clone())

@@ -220,8 +220,7 @@ fn choose(selection: &Selection, file: &LocalFile, line: &Line) -> Result<Chosen
             .map_err(|placeholder| SelectError::NoPlaceholder { path: file.path.clone(), placeholder })?,
         None => file.name().to_owned(),
     };
-    let (is_renamed, pattern) = (line.new_name.is_some(), line.text.clone());
-    Ok(Chosen { local: file.clone(), name, is_renamed, pattern, placeholders })
+    Ok(Chosen { local: file.clone(), name, is_renamed: line.new_name.is_some(), placeholders })
 }
 
 /// Takes away what a line stands for; the same rule as for lines that add: an existing file's name means that file.

@@ -62,8 +62,6 @@ pub struct Chosen {
     pub name: String,
     /// Whether a line gives it that name; else it is the file's own.
     pub is_renamed: bool,
-    /// The pattern that found it, as it was typed.
-    pub pattern: String,
     /// What each placeholder stands for in its name.
     pub placeholders: Vec<(Placeholder, String)>,
 }

@@ -77,12 +77,14 @@ fn braces_and_characters_that_are_written_as_classes_do_not_count() {
     assert_eq!(published(&paths, "{a,c}/x[[]1]/ap? => {1}-in-a-as-{name}"), expected);
     let expected = pairs(&[("a", paths[0]), ("b", paths[1])]);
     assert_eq!(published(&paths, "[!c]/x[[]1[]]/app => {1}"), expected);
+    // A class of all but two is none of these.
+    assert_eq!(published(&paths, "[!]c]/x[[]1[]]/app => {1}"), expected);
 }
 
 #[test]
 fn with_braces_the_pattern_that_matches_says_what_a_number_stands_for() {
     let paths = ["x/one/app", "y/two"];
-    assert_eq!(published(&paths, "{x/*/app,y/*} => {1}"), pairs(&[("one", paths[0]), ("two", paths[1])]));
+    assert_eq!(published(&paths, "{?/one/app,y/*} => {1}"), pairs(&[("two", paths[1]), ("x", paths[0])]));
 }
 
 #[test]
@@ -115,7 +117,9 @@ fn the_last_arrow_counts_and_a_line_that_names_an_existing_file_means_that_file(
 
 #[test]
 fn an_arrow_without_blanks_is_part_of_a_name() {
-    refused(&["app"], "app=>b").says("error: no file matches `app=>b`");
+    for line in ["app=>b", "app=> b", "app =>b"] {
+        refused(&["app"], line).says(&format!("error: no file matches `{line}`"));
+    }
 }
 
 #[test]
@@ -124,6 +128,7 @@ fn a_file_gets_each_name_that_lines_give_it_and_its_own_only_where_none_does() {
     let expected = pairs(&[("app-1", paths[0]), ("app-latest", paths[0]), ("lib", paths[1])]);
     assert_eq!(published(&paths, "dist/app => app-1\ndist/*\n*/app => app-latest"), expected);
     assert_eq!(published(&paths, "dist/*\ndist/app => app-1\ndist/app => app-latest\n*/app => app-1"), expected);
+    assert_eq!(published(&paths[..1], "dist/app => app-1\ndist/*"), pairs(&[("app-1", paths[0])]));
     let expected = pairs(&[("app", paths[0]), ("app-1", paths[0])]);
     assert_eq!(published(&paths, "dist/app => app-1\ndist/app => {name}"), expected);
 }
@@ -150,7 +155,9 @@ fn files_that_would_have_one_name_are_told_with_the_placeholder_that_tells_them_
     hint(&["x/a", "x/b"], "x/* => same", &format!("Put `{{name}}` {stands_for} a and b here"));
     // Behind `**` there are no numbers, but the folder has a name.
     hint(&["p/x/a", "q/y/a"], "**/a => same", &format!("Put `{{dir}}` {stands_for} x and y here"));
-    // Numbers of two lines count differently.
+    // Each line counts for itself.
+    let values = format!("Put `{{1}}` {stands_for} q and p here");
+    hint(&["x/p/lib/a", "q/lib/a"], "x/*/lib/a => same\n?/lib/a => same", &values);
     let own = "Give each file a name of its own: only the last part of a path is published";
     let apart = format!("{own}, but with ` => {{2}}-{{name}}` behind the pattern each has its own");
     hint(&["a/x/lib/app", "a/y/lib/app"], "[ab]/*/lib/app", &apart);
@@ -220,6 +227,8 @@ fn a_new_name_may_not_show_the_token_or_command_the_runner() {
     job.file("app", "");
     job.input("files", format!("app => {}", registry.token("alice_write")));
     job.is_refused(&registry).says("error: input `files` contains the token");
+    job.file(format!("x/{}/app", registry.token("alice_write")), "").input("files", "x/*/app => {1}");
+    job.is_refused(&registry).says("error: a file's name contains the token");
     let name = "::set-env name=X::y";
     let ran = job.input("files", format!("app => {name}")).run().exits_with(0);
     assert_eq!(ran.statuses()[name], "uploaded");
