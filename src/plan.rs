@@ -19,6 +19,14 @@ pub struct NamedFile {
     pub local: LocalFile,
     /// Its name on the registry.
     pub name: FileName,
+    /// Whether that name has to be spelled so there; otherwise one that differs by case will do.
+    pub is_exact: bool,
+}
+
+impl NamedFile {
+    fn may_be_called(&self, theirs: &RegistryFile) -> bool {
+        !self.is_exact || theirs.name == self.name.as_str()
+    }
 }
 
 /// Why files cannot be published under their names.
@@ -74,7 +82,7 @@ pub fn name_files(files: Vec<LocalFile>, redactor: &Redactor) -> Result<Vec<Name
     for local in files {
         match FileName::parse(local.name()) {
             _ if redactor.finds(local.name()) => errors.push(PlanError::Secret),
-            Ok(name) => named.push(NamedFile { local, name }),
+            Ok(name) => named.push(NamedFile { local, name, is_exact: false }),
             Err(bad) => errors.push(PlanError::Name { path: Untrusted::path(&local.path), bad }),
         }
     }
@@ -150,7 +158,9 @@ pub fn needs_hash(file: &NamedFile, listing: &Listing) -> bool {
 pub fn step(file: &NamedFile, listing: &Listing, sha256: Option<Sha256>) -> Step {
     match (listing.find(&file.name), sha256) {
         (None, _) => Step::Upload,
-        (Some(theirs), Some(ours)) if theirs.holds(file.local.size, ours) => Step::Unchanged(ours),
+        (Some(theirs), Some(ours)) if theirs.holds(file.local.size, ours) && file.may_be_called(theirs) => {
+            Step::Unchanged(ours)
+        }
         (Some(theirs), sha256) => {
             Step::Conflict(Conflict { name: file.name.clone(), theirs: theirs.clone(), size: file.local.size, sha256 })
         }

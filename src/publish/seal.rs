@@ -26,11 +26,11 @@ const USUAL_NAME: &str = "sha256sums";
 
 /// The seal that is to come, or has.
 pub(super) struct Seal<'a> {
-    sealing: &'a Sealing,
+    pub(super) sealing: &'a Sealing,
     /// Where the copy of it lies.
-    folder: Arc<Folder>,
+    pub(super) folder: Arc<Folder>,
     /// Its index in the plan: it comes behind all others.
-    index: usize,
+    pub(super) index: usize,
 }
 
 impl<'a> Seal<'a> {
@@ -87,10 +87,7 @@ impl Run<'_> {
                     return Ok(listing);
                 }
             };
-            let file = NamedFile { local, name: name.clone() };
-            self.tally.entries.truncate(index);
-            self.tally.adds(&file, target, self.sender.registry);
-            self.files = self.files[..index].iter().cloned().chain([file]).collect();
+            self.adds_last(index, NamedFile { local, name: name.clone(), is_exact: false });
             listing = self.rounds().await?;
             let was_overtaken = self.tally.entries[index].was_overtaken();
             if !was_overtaken && (self.tally.has_failed() || self.tally.is_hopeless()) {
@@ -107,6 +104,13 @@ impl Run<'_> {
         let (name, version) = (name.clone(), target.version.clone());
         self.tally.entries[index].is_in_vain(PublishError::NotSealed { name, version, times: MOST });
         Ok(listing)
+    }
+
+    /// Takes one more file into the plan, at that index and behind all others.
+    pub(super) fn adds_last(&mut self, index: usize, file: NamedFile) {
+        self.tally.entries.truncate(index);
+        self.tally.adds(&file, self.sender.registry);
+        self.files = self.files[..index].iter().cloned().chain([file]).collect();
     }
 
     /// What is told of the seal while it is still to come.
