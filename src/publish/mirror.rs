@@ -126,6 +126,7 @@ impl Run<'_> {
     pub(super) async fn mirror(&mut self, source: &Listing) -> Result<(), Halt> {
         let Some(seal) = &self.seal else { return Ok(()) };
         let aliases = &seal.sealing.aliases;
+        self.aliases.clear();
         let mut store = Store { own: Arc::clone(&seal.folder), below: None, names: Vec::new(), files: HashMap::new() };
         for (index, alias) in aliases.iter().enumerate() {
             let registry = self.sender.registry.of_version(alias.clone());

@@ -155,12 +155,31 @@ impl Run<'_> {
         if self.seal.is_none() {
             self.warn_of_a_stale_seal(&listing);
         } else {
-            listing = self.seal(listing).await?;
-            if !self.tally.has_failed() {
-                self.mirror(&listing).await?;
-            }
+            listing = self.seal_and_mirror(listing).await?;
         }
         Ok(listing.version_exists)
+    }
+
+    /// Seals the version and makes its aliases the same; once more where others have changed it meanwhile. Returns what it
+    /// has then.
+    async fn seal_and_mirror(&mut self, mut listing: Listing) -> Result<Listing, Halt> {
+        for _ in 0..seal::MOST {
+            listing = self.seal(listing).await?;
+            if self.tally.has_failed() || !self.has_aliases() {
+                return Ok(listing);
+            }
+            self.mirror(&listing).await?;
+            if self.tally.has_failed() {
+                return Ok(listing);
+            }
+            let sealed = listing;
+            listing = self.rounds().await?;
+            if self.tally.has_failed() || listing.files() == sealed.files() {
+                return Ok(listing);
+            }
+        }
+        self.is_not_sealed();
+        Ok(listing)
     }
 
     /// The way of the files, in rounds: a look at the registry, then what follows from it, until nothing does. Whatever

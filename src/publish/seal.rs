@@ -19,7 +19,7 @@ use crate::secret::Redactor;
 use crate::untrusted::Untrusted;
 
 /// How often a version is sealed that others change meanwhile.
-const MOST: u32 = 3;
+pub(super) const MOST: u32 = 3;
 
 /// The name that a seal has where nobody says otherwise.
 const USUAL_NAME: &str = "sha256sums";
@@ -101,9 +101,21 @@ impl Run<'_> {
             let note = format!("another job has changed version {} while it was sealed", target.version);
             self.caller.reporter.notes(&note);
         }
-        let (name, version) = (name.clone(), target.version.clone());
-        self.tally.entries[index].is_in_vain(PublishError::NotSealed { name, version, times: MOST });
+        self.is_not_sealed();
         Ok(listing)
+    }
+
+    /// Gives the seal up: it is there, and does not hold.
+    pub(super) fn is_not_sealed(&mut self) {
+        if let Some(Seal { sealing, index, .. }) = self.seal {
+            let (name, version) = (sealing.name.clone(), self.inputs.target.version.clone());
+            self.tally.entries[index].is_in_vain(PublishError::NotSealed { name, version, times: MOST });
+        }
+    }
+
+    /// Whether other versions are to become what this one is.
+    pub(super) fn has_aliases(&self) -> bool {
+        self.seal.as_ref().is_some_and(|seal| !seal.sealing.aliases.is_empty())
     }
 
     /// Takes one more file into the plan, at that index and behind all others.

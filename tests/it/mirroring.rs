@@ -382,3 +382,17 @@ fn a_signal_while_files_are_fetched_leaves_the_alias_as_it_is_and_no_litter() {
     let left = fs::read_dir(job.workspace().join(".generic-packages")).expect("a folder").count();
     assert_eq!(left, 1, "the copy of the seal");
 }
+
+#[test]
+fn a_version_that_changes_while_it_is_mirrored_is_sealed_and_mirrored_once_more() {
+    let registry = Registry::start(Persona::default());
+    seed(&registry, "v1.0.0", &NEW);
+    let another = Action::then(|world| {
+        world.store("alice", "widget", "v1.0.0", "late", b"late");
+    });
+    registry.script(Fault::once(Match::put("/latest/SHA256SUMS"), Point::AfterStore, another));
+    job(&registry).run().exits_with(0);
+    let version = has(&registry, "v1.0.0");
+    assert!(version["SHA256SUMS"].contains("  late\n"), "{version:?}");
+    assert_eq!(has(&registry, "latest"), version);
+}
