@@ -81,6 +81,12 @@ impl Listing {
         files
     }
 
+    /// The file that the registry takes for one with another version's, by its name.
+    #[must_use]
+    pub fn like(&self, file: &RegistryFile) -> Option<&RegistryFile> {
+        self.by_folded_name.get(&file.name.to_lowercase())
+    }
+
     /// The file that the registry takes for the one of that name: it does not regard case.
     #[must_use]
     pub fn find(&self, name: &FileName) -> Option<&RegistryFile> {

@@ -129,6 +129,12 @@ name_type! {
 impl Version {
     /// The version that stands for the newest one, where there is none of that name.
     pub const LATEST: &str = "latest";
+
+    /// What is equal for versions that the registry takes for one: it does not regard case.
+    #[must_use]
+    pub fn folded(&self) -> String {
+        self.0.to_lowercase()
+    }
 }
 
 impl FileName {

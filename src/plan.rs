@@ -19,6 +19,14 @@ pub struct NamedFile {
     pub local: LocalFile,
     /// Its name on the registry.
     pub name: FileName,
+    /// Whether that name has to be spelled so there; otherwise one that differs by case will do.
+    pub is_exact: bool,
+}
+
+impl NamedFile {
+    fn may_be_called(&self, theirs: &RegistryFile) -> bool {
+        !self.is_exact || theirs.name == self.name.as_str()
+    }
 }
 
 /// Why files cannot be published under their names.
@@ -105,7 +113,8 @@ pub fn name_files(files: Vec<Chosen>, redactor: &Redactor) -> Result<Vec<NamedFi
         let paths = files.iter().map(|file| Untrusted::path(&file.local.path)).collect();
         errors.push(PlanError::SameName { paths, how, cure: apart(&files) });
     }
-    let named = named.into_iter().map(|(chosen, name)| NamedFile { local: chosen.local, name }).collect();
+    let named =
+        named.into_iter().map(|(chosen, name)| NamedFile { local: chosen.local, name, is_exact: false }).collect();
     if errors.is_empty() { Ok(named) } else { Err(errors) }
 }
 
@@ -191,7 +200,9 @@ pub fn needs_hash(file: &NamedFile, listing: &Listing) -> bool {
 pub fn step(file: &NamedFile, listing: &Listing, sha256: Option<Sha256>) -> Step {
     match (listing.find(&file.name), sha256) {
         (None, _) => Step::Upload,
-        (Some(theirs), Some(ours)) if theirs.holds(file.local.size, ours) => Step::Unchanged(ours),
+        (Some(theirs), Some(ours)) if theirs.holds(file.local.size, ours) && file.may_be_called(theirs) => {
+            Step::Unchanged(ours)
+        }
         (Some(theirs), sha256) => {
             Step::Conflict(Conflict { name: file.name.clone(), theirs: theirs.clone(), size: file.local.size, sha256 })
         }

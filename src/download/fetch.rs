@@ -22,14 +22,14 @@ const AHEAD: usize = 2;
 
 /// Fetches files.
 #[derive(Clone, Copy)]
-pub(super) struct Fetcher<'a> {
-    pub(super) registry: &'a Registry<'a>,
-    pub(super) reporter: &'a dyn Reporter,
-    pub(super) folder: &'a Arc<Folder>,
+pub(crate) struct Fetcher<'a> {
+    pub(crate) registry: &'a Registry<'a>,
+    pub(crate) reporter: &'a dyn Reporter,
+    pub(crate) folder: &'a Arc<Folder>,
 }
 
 /// A file that is in its place: its length in bytes and its hash.
-pub(super) type Fetched = (u64, Sha256);
+pub(crate) type Fetched = (u64, Sha256);
 
 /// What there is of a file between two tries. While it is written it is with the thread that does that.
 struct State {
@@ -51,7 +51,7 @@ enum Came {
 
 impl Fetcher<'_> {
     /// Brings a file into its place.
-    pub(super) async fn fetch(self, item: &Item) -> Result<Fetched, DownloadError> {
+    pub(crate) async fn fetch(self, item: &Item) -> Result<Fetched, DownloadError> {
         let begun = Instant::now();
         let moved = Moved::default();
         let progress = |took| Progress {

@@ -12,8 +12,9 @@ use futures_util::StreamExt as _;
 use futures_util::stream::{self, FuturesUnordered};
 
 pub use self::error::{DownloadError, Expected};
-use self::fetch::Fetcher;
-use self::select::{Checksums, Item};
+pub(crate) use self::fetch::Fetcher;
+use self::select::Checksums;
+pub(crate) use self::select::{Item, allow_on_disk};
 use crate::advice::Problem;
 use crate::checksum;
 use crate::command::{Caller, Command};
@@ -110,6 +111,7 @@ impl Run<'_> {
             target: self.registry.target().clone(),
             folder: self.wanted.place.path(),
             checksums_file: String::new(),
+            aliases: Vec::new(),
             outcomes: self.outcomes,
             errors: errors.into_iter().map(|error| Box::new(error) as Problem).collect(),
             page: None,

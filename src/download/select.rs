@@ -18,10 +18,10 @@ use crate::untrusted::Untrusted;
 
 /// A file that is to be downloaded.
 #[derive(Clone, Debug)]
-pub(super) struct Item {
-    pub(super) name: FileName,
-    pub(super) expected: Expected,
-    pub(super) is_executable: bool,
+pub(crate) struct Item {
+    pub(crate) name: FileName,
+    pub(crate) expected: Expected,
+    pub(crate) is_executable: bool,
 }
 
 /// The file of checksums of a version, and what it says.
@@ -127,6 +127,18 @@ fn unlisted(line: &Line) -> Option<Vec<String>> {
     (line.names_one_path || line.malformed.is_some()).then(|| vec![line.as_name().to_owned()])
 }
 
+/// Makes sure that a file of that name may lie in a workspace.
+pub(crate) fn allow_on_disk(name: &FileName) -> Result<(), DownloadError> {
+    let hostile = |why: &str| DownloadError::Hostile { name: Untrusted::new(name.as_str()), why: why.to_owned() };
+    if is_git(OsStr::new(name.as_str())) {
+        return Err(hostile("git would take it for the place of a repository"));
+    }
+    if is_part(name.as_str()) {
+        return Err(hostile("this program calls files so that are not whole"));
+    }
+    Ok(())
+}
+
 fn item(
     name: &str,
     wanted: &Wanted,
@@ -142,13 +154,7 @@ fn item(
             return Err(DownloadError::Hostile { name: bad.name, why: format!("it {}", bad.why) });
         }
     };
-    let hostile = |why: &str| DownloadError::Hostile { name: Untrusted::new(name), why: why.to_owned() };
-    if is_git(OsStr::new(name)) {
-        return Err(hostile("git would take it for the place of a repository"));
-    }
-    if is_part(name) {
-        return Err(hostile("this program calls files so that are not whole"));
-    }
+    allow_on_disk(&parsed)?;
     let named = checksums.and_then(|checksums| checksums.hashes.get(name).copied());
     let is_checksums = checksums.is_some_and(|checksums| checksums.name.folded() == parsed.folded());
     let not_as_named = |listed| DownloadError::NotAsNamed {

@@ -109,6 +109,16 @@ impl Folder {
         })
     }
 
+    /// Takes a file away, where it is there. Where it stays, nobody minds.
+    pub fn remove(&self, name: &FileName) {
+        let _ = unlinkat(&self.open, name.as_str(), AtFlags::empty());
+    }
+
+    /// Takes a folder in it away, where that is empty.
+    pub fn remove_empty(&self, name: &str) {
+        let _ = unlinkat(&self.open, name, AtFlags::REMOVEDIR);
+    }
+
     /// Begins, or goes on, to write a file beside its place.
     pub fn begin(self: &Arc<Self>, name: &FileName) -> Result<(Unfinished, Writing), PlaceError> {
         let path = self.place.path_of(name);

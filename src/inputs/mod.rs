@@ -22,7 +22,7 @@ use crate::command::Command;
 use crate::download::Wanted;
 use crate::files::{Line, Selection};
 use crate::nearest::nearest;
-use crate::package::{BadName, FileName, Target};
+use crate::package::{BadName, FileName, Target, Version};
 use crate::runner::{Environment, Runner};
 use crate::secret::{Credentials, Redactor, Secret};
 use crate::untrusted::Untrusted;
@@ -74,6 +74,8 @@ pub struct Sealing {
     pub name: FileName,
     /// Patterns on names, for each of which the version has to have a file.
     pub expect: Vec<Line>,
+    /// Other versions that are to become what this one is then, in the order in which they were given.
+    pub aliases: Vec<Version>,
 }
 
 /// What to do where the registry has other content under a file's name.
@@ -271,7 +273,7 @@ impl Reader {
         };
         let username = self.username(raw, runner);
         let task = match self.command {
-            Command::Publish => self.publishing(raw, runner).map(Task::Publish),
+            Command::Publish => self.publishing(raw, runner, version.as_ref()).map(Task::Publish),
             Command::Download => self.wanted(raw, runner).map(Task::Download),
         };
         let concurrency = self.whole_number("concurrency", raw.concurrency.as_deref(), 1..=32, 4);
@@ -292,12 +294,12 @@ impl Reader {
         })
     }
 
-    fn publishing(&mut self, raw: &RawInputs, runner: &Runner) -> Option<Publishing> {
+    fn publishing(&mut self, raw: &RawInputs, runner: &Runner, version: Option<&Version>) -> Option<Publishing> {
         let selection = self.selection(raw, runner);
         let policies =
             [("fail", IfFileExists::Fail), ("skip", IfFileExists::Skip), ("overwrite", IfFileExists::Overwrite)];
         let if_file_exists = self.choice("if-file-exists", raw.if_file_exists.as_deref(), &policies);
-        let sealing = self.sealing(raw);
+        let sealing = self.sealing(raw, version);
         let selection = selection?;
         Some(Publishing { selection, if_file_exists: if_file_exists?, sealing })
     }

@@ -40,6 +40,7 @@ raw_inputs! {
     executable: String = "executable",
     checksums: String = "checksums",
     expect: String = "expect",
+    also_version: String = "also-version",
 }
 
 impl Command {
@@ -61,6 +62,7 @@ impl Command {
                 "if-file-exists",
                 "checksums",
                 "expect",
+                "also-version",
                 "include-hidden-files",
                 "concurrency",
                 "retries",

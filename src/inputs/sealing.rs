@@ -3,28 +3,60 @@
 use std::ffi::OsStr;
 
 use super::{RawInputs, Reader, Sealing};
-use crate::files::{is_git, is_part};
-use crate::package::FileName;
+use crate::files::{Line, is_git, is_part};
+use crate::package::{FileName, Version};
 
 impl Reader {
     /// How the version is to be sealed, where it is.
-    pub(super) fn sealing(&mut self, raw: &RawInputs) -> Option<Sealing> {
+    pub(super) fn sealing(&mut self, raw: &RawInputs, version: Option<&Version>) -> Option<Sealing> {
         let Some(name) = raw.checksums.as_deref().map(str::trim) else {
-            if raw.expect.is_some() {
-                let problem = "is given without `checksums`, and what is not sealed is not looked at as a whole";
-                self.problem("expect", None, problem, "Give `checksums: SHA256SUMS` too");
+            let needing = [("expect", &raw.expect), ("also-version", &raw.also_version)];
+            for (input, _) in needing.into_iter().filter(|(_, given)| given.is_some()) {
+                let problem = "is given without `checksums`, and only a version that is sealed is looked at as a whole";
+                self.problem(input, None, problem, "Give `checksums: SHA256SUMS` too");
             }
             return None;
         };
         let name = self.name_of_seal(name);
-        let expect = self.name_lines("expect", raw.expect.as_deref().unwrap_or_default());
-        let takes_away = expect.iter().flatten().find(|line| line.takes_away).map(|line| line.text.clone());
-        if let Some(line) = takes_away {
+        let expect = self.expect(raw);
+        let aliases = self.aliases(raw, version);
+        Some(Sealing { name: name?, expect: expect?, aliases: aliases? })
+    }
+
+    fn expect(&mut self, raw: &RawInputs) -> Option<Vec<Line>> {
+        let lines = self.name_lines("expect", raw.expect.as_deref().unwrap_or_default())?;
+        if let Some(line) = lines.iter().find(|line| line.takes_away) {
             let accepted = "Give a pattern a line, on names of files that have to be there: `expect: app-*-linux`";
-            self.problem("expect", Some(&line), "takes away, and nothing can be expected of that", accepted);
+            self.problem("expect", Some(&line.text), "takes away, and nothing can be expected of that", accepted);
             return None;
         }
-        Some(Sealing { name: name?, expect: expect? })
+        Some(lines)
+    }
+
+    /// The registry does not regard the case of versions (recorded).
+    fn aliases(&mut self, raw: &RawInputs, version: Option<&Version>) -> Option<Vec<Version>> {
+        const INPUT: &str = "also-version";
+        let accepted = "Give other versions, one a line, that are to become what this one is: `also-version: latest`";
+        let before = self.problems.len();
+        let mut aliases: Vec<Version> = Vec::new();
+        let text = raw.also_version.as_deref().unwrap_or_default();
+        for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            let Some(alias) = self.bad_name(INPUT, Version::parse(line), accepted) else { continue };
+            let is_alike = |other: &Version| other.folded() == alias.folded();
+            if version.is_some_and(is_alike) {
+                self.problem(
+                    INPUT,
+                    Some(line),
+                    "is the version itself, whose case the registry does not regard",
+                    accepted,
+                );
+            } else if aliases.iter().any(is_alike) {
+                self.problem(INPUT, Some(line), "is there twice", accepted);
+            } else {
+                aliases.push(alias);
+            }
+        }
+        (self.problems.len() == before).then_some(aliases)
     }
 
     fn name_of_seal(&mut self, text: &str) -> Option<FileName> {

@@ -2,10 +2,12 @@
 
 use url::Url;
 
+use super::mirror::Counts;
 use crate::advice::Advise;
+use crate::download::DownloadError;
 use crate::files::{FileError, PlaceError, SelectError};
 use crate::nearest::Near;
-use crate::package::{FileName, Target, Version};
+use crate::package::{BadName, FileName, Target, Version};
 use crate::plan::{Conflict, PlanError};
 use crate::registry::{RegistryError, SetupError};
 use crate::stop::Stopped;
@@ -106,6 +108,33 @@ pub enum PublishError {
         /// How often it was tried.
         times: u32,
     },
+    /// Another version is not what it should be.
+    #[error("version {alias} is not what {version} is: {}", state_in_words(.state.as_ref()))]
+    NotMirrored {
+        /// That version.
+        alias: Version,
+        /// The version that it should be the same as.
+        version: Version,
+        /// What it has now, where that is known.
+        state: Option<Counts>,
+        /// Why; `None` where somebody asked the run to end.
+        #[source]
+        cause: Option<Box<PublishError>>,
+    },
+    /// Others changed an alias whenever it was what it should be.
+    #[error("other jobs have changed version {alias} each of {times} times that it was brought to that")]
+    Unsettled {
+        /// The alias.
+        alias: Version,
+        /// How often it was tried.
+        times: u32,
+    },
+    /// A file whose name no request could have.
+    #[error("a file there cannot be deleted or sent: the {0}")]
+    Undeletable(BadName),
+    /// What is not at hand cannot be fetched.
+    #[error(transparent)]
+    Download(#[from] Box<DownloadError>),
     /// Somebody asked the run to end.
     #[error(transparent)]
     Stopped(#[from] Stopped),
@@ -122,6 +151,10 @@ pub enum PublishError {
     /// The registry lists other content than was sent.
     #[error("{0}; the registry had taken ours")]
     Altered(Conflict),
+}
+
+fn state_in_words(state: Option<&Counts>) -> String {
+    state.map_or_else(|| "what it has now is not known".to_owned(), ToString::to_string)
 }
 
 impl PublishError {
@@ -156,14 +189,20 @@ impl Advise for PublishError {
                     .to_owned(),
             ),
             Self::Missing { cause, .. } => {
-                let cure = cause.as_ref().and_then(|cause| cause.advice());
-                // Where nothing else is to be done, it has been said.
-                let cure = cure.filter(|cure| !cure.starts_with("Run the step again"));
-                Some(match cure {
-                    Some(cure) => format!("{cure}. Then run the step again with the same files to bring it back"),
-                    None => "Run the step again with the same files to bring it back".to_owned(),
-                })
+                Some(and_then(cause.as_deref(), "run the step again with the same files to bring it back"))
             }
+            Self::NotMirrored { cause, .. } => {
+                // What is missing comes back with the rest.
+                let cause = match cause.as_deref() {
+                    Some(Self::Missing { cause, .. }) => cause,
+                    _ => cause,
+                };
+                Some(and_then(cause.as_deref(), "run the step again: it changes what is not the same yet, and no more"))
+            }
+            Self::Unsettled { alias, .. } => {
+                Some(format!("Let one job at a time publish to version {alias} (`concurrency:` in the workflow)"))
+            }
+            Self::Download(error) => error.advice(),
             Self::Place(error) => error.advice(),
             Self::Expected { near, .. } => {
                 let there = near.in_words().map(|names| format!(": there is {names}"));
@@ -174,7 +213,7 @@ impl Advise for PublishError {
                 "Check `version` and `repo`, and let the jobs that publish the files end before this one (`needs:`)"
                     .to_owned(),
             ),
-            Self::Unsealable { .. } => {
+            Self::Unsealable { .. } | Self::Undeletable(_) => {
                 Some("Have the file taken off the registry, and find out who published it".to_owned())
             }
             Self::NotSealed { .. } => Some(
@@ -196,5 +235,15 @@ impl Advise for PublishError {
             Self::Registry(error) => error.brief(),
             other => other.to_string(),
         }
+    }
+}
+
+/// The cure of a cause, where there is one, and what to do after that.
+fn and_then(cause: Option<&PublishError>, then: &str) -> String {
+    let cure = cause.and_then(Advise::advice);
+    // Where nothing else is to be done, it has been said.
+    match cure.filter(|cure| !cure.starts_with("Run the step again")) {
+        Some(cure) => format!("{cure}. Then {then}"),
+        None => format!("{}{}", then[..1].to_uppercase(), &then[1..]),
     }
 }

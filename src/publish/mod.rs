@@ -1,6 +1,7 @@
 //! The use case: files -> plan -> what is there -> uploads -> replacements -> what is there now.
 
 mod error;
+mod mirror;
 mod replace;
 mod seal;
 mod send;
@@ -26,6 +27,7 @@ use crate::command::{Caller, Command};
 use crate::files;
 use crate::inputs::{Inputs, Publishing};
 use crate::listing::Listing;
+use crate::package::Version;
 use crate::plan::{self, NamedFile};
 use crate::registry::{Limits, Registry};
 use crate::report::{Account, Header};
@@ -63,9 +65,12 @@ pub async fn publish(
     if files.is_empty() && seal.is_none() {
         reporter.warns("there is nothing to publish");
     }
-    let tally = Tally::new(&files, &inputs.target, &registry, task.if_file_exists);
+    let tally = Tally::new(&files, &registry, task.if_file_exists);
     let sender = Sender { registry: &registry, reporter };
-    Ok(Run { inputs, caller, sender, files: files.into(), tally, right_known: false, seal }.go().await)
+    let aliases = Vec::new();
+    let run =
+        Run { inputs, caller, sender, files: files.into(), tally, right_known: false, seal, aliases, tells: None };
+    Ok(run.go().await)
 }
 
 fn wrapped<E>(errors: Vec<E>, wrap: fn(E) -> Rejected) -> Vec<Rejected> {
@@ -83,6 +88,10 @@ struct Run<'a> {
     right_known: bool,
     /// The seal, where there is to be one.
     seal: Option<Seal<'a>>,
+    /// Other versions that are what this one is now.
+    aliases: Vec<Version>,
+    /// What is told where the run is to end, but for a run that is part of another: what that one tells.
+    tells: Option<&'a dyn Fn(Signal) -> Account>,
 }
 
 /// What ends a run before its end.
@@ -131,10 +140,10 @@ impl Run<'_> {
     /// What has become of the files by now.
     fn so_far(&self, stopped: Option<Signal>) -> Account {
         let (target, mut outcomes) = (self.inputs.target.clone(), self.tally.outcomes());
-        let checksums_file = self.path_of_seal();
+        let (checksums_file, aliases) = (self.path_of_seal(), self.aliases.clone());
         outcomes.extend(self.seal_to_come());
         let (command, folder) = (Command::Publish, String::new());
-        Account { command, target, folder, checksums_file, outcomes, errors: Vec::new(), page: None, stopped }
+        Account { command, target, folder, checksums_file, aliases, outcomes, errors: Vec::new(), page: None, stopped }
     }
 
     /// The files, and then what follows from all that the version has. Returns whether the version exists.
@@ -146,9 +155,31 @@ impl Run<'_> {
         if self.seal.is_none() {
             self.warn_of_a_stale_seal(&listing);
         } else {
-            listing = self.seal(listing).await?;
+            listing = self.seal_and_mirror(listing).await?;
         }
         Ok(listing.version_exists)
+    }
+
+    /// Seals the version and makes its aliases the same; once more where others have changed it meanwhile. Returns what it
+    /// has then.
+    async fn seal_and_mirror(&mut self, mut listing: Listing) -> Result<Listing, Halt> {
+        for _ in 0..seal::MOST {
+            listing = self.seal(listing).await?;
+            if self.tally.has_failed() || !self.has_aliases() {
+                return Ok(listing);
+            }
+            self.mirror(&listing).await?;
+            if self.tally.has_failed() {
+                return Ok(listing);
+            }
+            let sealed = listing;
+            listing = self.rounds().await?;
+            if self.tally.has_failed() || listing.files() == sealed.files() {
+                return Ok(listing);
+            }
+        }
+        self.is_not_sealed();
+        Ok(listing)
     }
 
     /// The way of the files, in rounds: a look at the registry, then what follows from it, until nothing does. Whatever

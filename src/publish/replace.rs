@@ -11,7 +11,7 @@ use super::{Halt, Run};
 use crate::checksum::Sha256;
 use crate::plan::{self, Conflict, NamedFile, Step};
 use crate::registry::{Next, RegistryError};
-use crate::report::units::Bytes;
+use crate::report::units::{Bytes, Span};
 use crate::stop::Signal;
 
 /// How often a file is tried again that is missing on the registry until it is sent.
@@ -69,6 +69,7 @@ impl Run<'_> {
             stop.or(async {}).await?;
             entry.begins_to_replace(seen.clone(), RETRIES);
             let mut signal = None;
+            let begun = Instant::now();
             let swapped = {
                 let mut swap = pin!(swap(self.sender, file, sha256, &seen));
                 tokio::select! {
@@ -88,6 +89,8 @@ impl Run<'_> {
             let entry = &mut self.tally.entries[index];
             let again = match swapped {
                 Swapped::Taken(sha256) => {
+                    let (name, away) = (&file.name, Span(begun.elapsed()));
+                    self.sender.reporter.notes(&format!("`{name}` was away for {away} at most"));
                     entry.is_taken(sha256);
                     None
                 }
@@ -134,7 +137,7 @@ impl Run<'_> {
             "{signal} came while `{name}` is being replaced: until its upload ends it is missing on the registry, so \
              the upload goes on; a second SIGINT gives it up"
         ));
-        (self.caller.save)(self.so_far(Some(signal)));
+        (self.caller.save)(self.tells.map_or_else(|| self.so_far(Some(signal)), |tells| tells(signal)));
     }
 }
 

@@ -19,18 +19,18 @@ use crate::secret::Redactor;
 use crate::untrusted::Untrusted;
 
 /// How often a version is sealed that others change meanwhile.
-const MOST: u32 = 3;
+pub(super) const MOST: u32 = 3;
 
 /// The name that a seal has where nobody says otherwise.
 const USUAL_NAME: &str = "sha256sums";
 
 /// The seal that is to come, or has.
 pub(super) struct Seal<'a> {
-    sealing: &'a Sealing,
+    pub(super) sealing: &'a Sealing,
     /// Where the copy of it lies.
-    folder: Arc<Folder>,
+    pub(super) folder: Arc<Folder>,
     /// Its index in the plan: it comes behind all others.
-    index: usize,
+    pub(super) index: usize,
 }
 
 impl<'a> Seal<'a> {
@@ -87,10 +87,7 @@ impl Run<'_> {
                     return Ok(listing);
                 }
             };
-            let file = NamedFile { local, name: name.clone() };
-            self.tally.entries.truncate(index);
-            self.tally.adds(&file, target, self.sender.registry);
-            self.files = self.files[..index].iter().cloned().chain([file]).collect();
+            self.adds_last(index, NamedFile { local, name: name.clone(), is_exact: false });
             listing = self.rounds().await?;
             let was_overtaken = self.tally.entries[index].was_overtaken();
             if !was_overtaken && (self.tally.has_failed() || self.tally.is_hopeless()) {
@@ -104,9 +101,28 @@ impl Run<'_> {
             let note = format!("another job has changed version {} while it was sealed", target.version);
             self.caller.reporter.notes(&note);
         }
-        let (name, version) = (name.clone(), target.version.clone());
-        self.tally.entries[index].is_in_vain(PublishError::NotSealed { name, version, times: MOST });
+        self.is_not_sealed();
         Ok(listing)
+    }
+
+    /// Gives the seal up: it is there, and does not hold.
+    pub(super) fn is_not_sealed(&mut self) {
+        if let Some(Seal { sealing, index, .. }) = self.seal {
+            let (name, version) = (sealing.name.clone(), self.inputs.target.version.clone());
+            self.tally.entries[index].is_in_vain(PublishError::NotSealed { name, version, times: MOST });
+        }
+    }
+
+    /// Whether other versions are to become what this one is.
+    pub(super) fn has_aliases(&self) -> bool {
+        self.seal.as_ref().is_some_and(|seal| !seal.sealing.aliases.is_empty())
+    }
+
+    /// Takes one more file into the plan, at that index and behind all others.
+    pub(super) fn adds_last(&mut self, index: usize, file: NamedFile) {
+        self.tally.entries.truncate(index);
+        self.tally.adds(&file, self.sender.registry);
+        self.files = self.files[..index].iter().cloned().chain([file]).collect();
     }
 
     /// What is told of the seal while it is still to come.

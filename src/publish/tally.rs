@@ -10,7 +10,6 @@ use super::send::Stumble;
 use crate::checksum::Sha256;
 use crate::files::FileError;
 use crate::inputs::IfFileExists;
-use crate::package::Target;
 use crate::plan::{Conflict, NamedFile, Step};
 use crate::registry::{Budget, Cause, Next, Refusal, Registry};
 use crate::report::{Outcome, Reporter, Status};
@@ -51,10 +50,11 @@ enum Todo {
 }
 
 impl Entry {
-    fn new(file: &NamedFile, target: &Target, budget: Budget, if_file_exists: IfFileExists) -> Self {
+    fn new(file: &NamedFile, registry: &Registry<'_>, if_file_exists: IfFileExists) -> Self {
+        let budget = registry.budget();
         let outcome = Outcome {
             name: file.name.clone(),
-            url: target.file_url(&file.name),
+            url: registry.target().file_url(&file.name),
             size: Some(file.local.size),
             sha256: None,
             status: Status::NotAttempted,
@@ -277,19 +277,15 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn new(
-        files: &[NamedFile],
-        target: &Target,
-        registry: &Registry<'_>,
-        if_file_exists: IfFileExists,
-    ) -> Self {
-        let entry = |file| Entry::new(file, target, registry.budget(), if_file_exists);
-        Self { entries: files.iter().map(entry).collect(), errors: Vec::new(), page: target.page_url() }
+    pub(super) fn new(files: &[NamedFile], registry: &Registry<'_>, if_file_exists: IfFileExists) -> Self {
+        let entry = |file| Entry::new(file, registry, if_file_exists);
+        let page = registry.target().page_url();
+        Self { entries: files.iter().map(entry).collect(), errors: Vec::new(), page }
     }
 
     /// Takes one more file into the plan, behind all others, which takes the place of whatever has its name.
-    pub(super) fn adds(&mut self, file: &NamedFile, target: &Target, registry: &Registry<'_>) {
-        self.entries.push(Entry::new(file, target, registry.budget(), IfFileExists::Overwrite));
+    pub(super) fn adds(&mut self, file: &NamedFile, registry: &Registry<'_>) {
+        self.entries.push(Entry::new(file, registry, IfFileExists::Overwrite));
     }
 
     /// Takes note of what the list shows of a file. Returns why the list has to be read once more, where it has.

@@ -10,7 +10,7 @@ use crate::listing::Listing;
 use crate::stop::{Signal, Stopped};
 
 /// How long a run that was asked to end may look at the registry.
-const LAST_LOOK: Duration = Duration::from_secs(1);
+pub(super) const LAST_LOOK: Duration = Duration::from_secs(1);
 
 impl Run<'_> {
     /// Reads the list, and takes note of what it shows of each file. Where that is strange it is read again.

@@ -15,6 +15,8 @@ pub enum Asked {
     Upload(FileName),
     /// To delete a file, so that another can take its place.
     Delete(FileName),
+    /// To delete a file for good.
+    Remove(FileName),
     /// The version itself, for its page.
     Version,
     /// The versions of the package, or the packages of the owner.
@@ -30,7 +32,7 @@ impl Asked {
             Self::Files => "the list of files".to_owned(),
             Self::Right => "the question for the right to write".to_owned(),
             Self::Upload(name) | Self::Download(name) => format!("`{name}`"),
-            Self::Delete(name) => format!("deleting `{name}`"),
+            Self::Delete(name) | Self::Remove(name) => format!("deleting `{name}`"),
             Self::Version => "the version's page".to_owned(),
             Self::Versions => "the list of versions".to_owned(),
         }
@@ -44,6 +46,7 @@ impl fmt::Display for Asked {
             Self::Right => f.write_str("the registry does not let us publish"),
             Self::Upload(name) => write!(f, "`{name}` is not published"),
             Self::Delete(name) => write!(f, "`{name}` is not replaced, since it cannot be deleted first"),
+            Self::Remove(name) => write!(f, "`{name}` cannot be deleted"),
             Self::Version => f.write_str("the registry does not say where the version's page is"),
             Self::Versions => f.write_str("the registry does not say which versions there are"),
             Self::Download(name) => write!(f, "`{name}` is not downloaded"),

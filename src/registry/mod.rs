@@ -18,6 +18,7 @@ mod tls;
 mod way;
 
 use std::fmt::Display;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
@@ -63,6 +64,7 @@ impl Advise for SetupError {
 }
 
 /// One version of a package on a forge, as one user meets it.
+#[derive(Clone)]
 pub struct Registry<'a> {
     http: reqwest::Client,
     command: Command,
@@ -72,7 +74,8 @@ pub struct Registry<'a> {
     way: Way,
     redactor: Redactor,
     limits: Limits,
-    pause: Pause,
+    /// Shared by all that were made of one.
+    pause: Arc<Pause>,
     reporter: &'a dyn Reporter,
 }
 
@@ -97,7 +100,7 @@ impl<'a> Registry<'a> {
             way: inputs.way.clone(),
             redactor: inputs.redactor(),
             limits,
-            pause: Pause::default(),
+            pause: Arc::default(),
             reporter,
         })
     }
@@ -111,6 +114,14 @@ impl<'a> Registry<'a> {
     /// Turns to another version of the package.
     pub fn turn_to(&mut self, version: Version) {
         self.target.version = version;
+    }
+
+    /// Another version of the package, met in the same way and with the same pauses.
+    #[must_use]
+    pub fn of_version(&self, version: Version) -> Self {
+        let mut other = self.clone();
+        other.turn_to(version);
+        other
     }
 
     /// How long nothing may move while bytes are sent or received.
@@ -240,10 +251,18 @@ impl<'a> Registry<'a> {
         }
     }
 
-    /// Deletes a file.
+    /// Deletes a file, so that another can take its place.
     pub async fn delete(&self, name: &FileName) -> Result<(), RegistryError> {
+        self.delete_as(Asked::Delete(name.clone()), name).await
+    }
+
+    /// Deletes a file for good.
+    pub async fn remove(&self, name: &FileName) -> Result<(), RegistryError> {
+        self.delete_as(Asked::Remove(name.clone()), name).await
+    }
+
+    async fn delete_as(&self, asked: Asked, name: &FileName) -> Result<(), RegistryError> {
         let url = self.target.file_url(name);
-        let asked = Asked::Delete(name.clone());
         let request = self.request(Method::DELETE, &url);
         self.ask(&asked, Method::DELETE, &url, request, is(StatusCode::NO_CONTENT)).await.map(drop)
     }

@@ -24,7 +24,7 @@ impl RegistryError {
     /// What may follow on this. Versions are those of the recordings, and RFC 9110 is the one on HTTP's semantics.
     #[must_use]
     pub fn next(&self) -> Next {
-        let changes = matches!(self.asked, Asked::Upload(_) | Asked::Delete(_));
+        let changes = matches!(self.asked, Asked::Upload(_) | Asked::Delete(_) | Asked::Remove(_));
         let if_it_changes = |then: Next, otherwise: Next| if changes { then } else { otherwise };
         match &self.cause {
             // The file itself is at fault; the server stores nothing of an upload that breaks off (all versions).

@@ -122,7 +122,9 @@ impl Refusal {
                 Self::NoOwner
             }
             StatusCode::NOT_FOUND if has("package does not exist") && is_download => Self::NoVersion,
-            StatusCode::NOT_FOUND if has("does not exist") && (is_download || matches!(asked, Asked::Delete(_))) => {
+            StatusCode::NOT_FOUND
+                if has("does not exist") && (is_download || matches!(asked, Asked::Delete(_) | Asked::Remove(_))) =>
+            {
                 Self::NotThere
             }
             StatusCode::NOT_FOUND if target.version.as_str().contains('/') => Self::SlashInVersion,

@@ -7,7 +7,7 @@ use super::units;
 use crate::advice::{Advise, Problem};
 use crate::checksum::Sha256;
 use crate::command::Command;
-use crate::package::{FileName, Target};
+use crate::package::{FileName, Target, Version};
 use crate::stop::Signal;
 use crate::untrusted::Untrusted;
 
@@ -133,6 +133,8 @@ pub struct Account {
     pub folder: String,
     /// The path relative to the workspace of the copy of the seal; empty where the version is not sealed.
     pub checksums_file: String,
+    /// Other versions that are what this one is now.
+    pub aliases: Vec<Version>,
     /// What became of each file.
     pub outcomes: Vec<Outcome>,
     /// All that failed.
@@ -238,9 +240,7 @@ impl Ending {
             .collect::<Vec<_>>()
             .join(", ");
         let (done, place, means) = match account.command {
-            Command::Publish => {
-                ("published", "on the registry".to_owned(), ", verified by size and SHA-256".to_owned())
-            }
+            Command::Publish => ("published", "on the registry".to_owned(), account.means_of_publishing()),
             Command::Download => ("downloaded", account.place(), account.means()),
         };
         match (outcomes.len(), account.is_complete()) {
@@ -254,6 +254,13 @@ impl Ending {
 }
 
 impl Account {
+    /// How published files were verified, and as what else they are there.
+    fn means_of_publishing(&self) -> String {
+        let aliases = self.aliases.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
+        let also = if aliases.is_empty() { String::new() } else { format!(", also as {aliases}") };
+        format!(", verified by size and SHA-256{also}")
+    }
+
     /// Where downloaded files are.
     fn place(&self) -> String {
         match self.folder.as_str() {

@@ -9,7 +9,8 @@
 //! - (v) a run after it in which nothing goes wrong ends as the policy has it;
 //! - (vi) no secret is seen anywhere.
 //!
-//! `draw` says how a world is drawn so that this can be decided. Each seed has a world for downloads too: see `download`.
+//! `draw` says how a world is drawn so that this can be decided. Each seed has a world for downloads too, and one
+//! for seals and aliases: see `download` and `seal`.
 
 mod check;
 mod download;
@@ -17,6 +18,7 @@ mod draw;
 mod journal;
 mod run;
 mod script;
+mod seal;
 mod told;
 mod world;
 
@@ -95,7 +97,7 @@ fn visit(seed: u64, program: &Path) -> Result<(), String> {
     let panic = catch_unwind(AssertUnwindSafe(|| visit.go())).err();
     let Visit { violations, runs, requests, .. } = visit;
     let published = report(seed, panic, violations, || told_briefly(&world), &runs, &requests);
-    [published, download::visit(seed, program)].into_iter().collect()
+    [published, download::visit(seed, program), seal::visit(seed, program)].into_iter().collect()
 }
 
 /// What does not hold in a world, with all that there is to know of it.

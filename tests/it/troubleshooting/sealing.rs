@@ -29,6 +29,29 @@ pub(crate) const CASES: &[Case] = &[
         let lists = Fault::always(Match::list(), Point::Head, answer);
         sealing(|registry| registry.script(lists.clone()), |job| job)
     }),
+    ("A rolling name is not what the version is", || {
+        let page = Answer::html(413, "<html><title>413 Request Entity Too Large</title></html>");
+        mirroring(&Fault::always(Match::put("/latest/app.tar.gz"), Point::Head, Action::Answer(page)))
+    }),
+    ("A rolling name keeps a file that it should not have", || {
+        mirroring(&Fault::always(Match::delete("/latest/old"), Point::Head, Action::Answer(Answer::text(403, "no"))))
+    }),
+    ("A rolling name changes whenever it is moved", || {
+        let count = std::sync::atomic::AtomicUsize::new(0);
+        let another = Action::then(move |world| {
+            let number = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            world.seed("acme", "widget", "latest", &format!("late-{number}"), b"late");
+        });
+        mirroring(&Fault::always(Match::list().containing("/latest/"), Point::BeforeStore, another))
+    }),
+    ("A rolling name has a file of a name that no request can have", || {
+        let list = format!(r#"[{{"name":"../app","size":1,"sha256":"{}"}}]"#, "0".repeat(64));
+        let lists = Match::list().containing("/latest/");
+        mirroring(&Fault::always(lists, Point::Head, Action::Answer(Answer::json(200, list))))
+    }),
+    ("A rolling name is the version itself", || {
+        told_before(|job| job.input("checksums", "SHA256SUMS").input("also-version", "latest\n1.2.0"))
+    }),
     ("`files` names the file of checksums", || {
         told_before(|job| job.input("files", "dist/*\ndist/SHA256SUMS").input("checksums", "SHA256SUMS"))
     }),
@@ -57,5 +80,18 @@ fn missing() -> String {
     sealing(
         |registry| registry.seed("acme", "widget", "1.2.0", "app-x86_64-linux.tar.gz", b"content"),
         |job| job.input("expect", "*-x86_64-*\n*-aarch64-*"),
+    )
+}
+
+/// What is said by a job that seals, and moves a rolling name.
+fn mirroring(fault: &Fault) -> String {
+    sealing(
+        |registry| {
+            registry.seed("acme", "widget", "1.2.0", "app.tar.gz", b"content");
+            registry.seed("acme", "widget", "latest", "app.tar.gz", b"an older one");
+            registry.seed("acme", "widget", "latest", "old", b"x");
+            registry.script(fault.clone());
+        },
+        |job| job.input("also-version", "latest"),
     )
 }

@@ -1,0 +1,354 @@
+//! Rolling names such as `latest`: other versions that become, file by file, what the sealed version is.
+//!
+//! What is there already stays untouched, what is new is added, what is other is replaced one by one, what is left over is
+//! deleted, and the checksums come last. A look that comes after all that tells whether it is so: of two runs at once the one
+//! that looks last has either made the version whole, or fails.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use futures_util::stream;
+
+use super::error::PublishError;
+use super::send::Sender;
+use super::tally::Tally;
+use super::verify::LAST_LOOK;
+use super::{Entry, Halt, Run};
+use crate::checksum::Sha256;
+use crate::download::{Expected, Fetcher, Item, allow_on_disk};
+use crate::files::{Folder, Found, LocalFile, Place};
+use crate::inputs::IfFileExists;
+use crate::listing::{Listing, RegistryFile};
+use crate::package::FileName;
+use crate::plan::NamedFile;
+use crate::registry::{Cause, Next, Refusal, Registry};
+use crate::report::{Status, VerifiedBy, units};
+use crate::stop::Signal;
+
+/// How often an alias is brought to what the version is, where others change it meanwhile.
+const MOST: u32 = 3;
+
+/// The folder, below our own, that holds what is fetched to be sent again.
+const FOLDER: &str = "mirrored";
+
+/// Pure: what an alias has and what it is to have -> what is to be done.
+#[derive(Debug, PartialEq, Eq)]
+struct Work {
+    /// Files that are not there, or not as they should be, but for the checksums.
+    to_send: Vec<RegistryFile>,
+    /// The checksums, where they are not there or not as they should be.
+    seal: Option<RegistryFile>,
+    /// Files that should not be there.
+    strays: Vec<RegistryFile>,
+    counts: Counts,
+}
+
+/// How what an alias has stands to what it is to have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    same: usize,
+    other: usize,
+    missing: usize,
+    left_over: usize,
+}
+
+impl Work {
+    fn of(source: &Listing, there: &Listing, seal: &FileName) -> Self {
+        let mut work = Self { to_send: Vec::new(), seal: None, strays: Vec::new(), counts: Counts::of(source, there) };
+        for file in source.files().into_iter().filter(|file| there.like(file) != Some(file)) {
+            if file.name.to_lowercase() == seal.folded() {
+                work.seal = Some(file.clone());
+            } else {
+                work.to_send.push(file.clone());
+            }
+        }
+        work.strays.extend(there.files().into_iter().filter(|file| source.like(file).is_none()).cloned());
+        work
+    }
+
+    fn is_done(&self) -> bool {
+        self.to_send.is_empty() && self.seal.is_none() && self.strays.is_empty()
+    }
+}
+
+impl Counts {
+    fn of(source: &Listing, there: &Listing) -> Self {
+        let mut counts = Self::default();
+        for file in source.files() {
+            match there.like(file) {
+                Some(theirs) if theirs == file => counts.same += 1,
+                Some(_) => counts.other += 1,
+                None => counts.missing += 1,
+            }
+        }
+        counts.left_over = there.files().into_iter().filter(|file| source.like(file).is_none()).count();
+        counts
+    }
+}
+
+/// The state of an alias: `3 of 5 files are the same, 1 is another, 1 is missing`.
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { same, other, missing, left_over } = *self;
+        let is = |count: usize| if count == 1 { "is" } else { "are" };
+        write!(f, "{same} of {} {} the same", units::files(same + other + missing), is(same))?;
+        for (count, what) in [(other, "other than they should be"), (missing, "missing"), (left_over, "left over")] {
+            if count > 0 {
+                write!(f, ", {count} {} {what}", is(count))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why an alias is not what it should be.
+enum End {
+    Failed(Vec<PublishError>),
+    Stopped(Signal),
+}
+
+impl From<Signal> for End {
+    fn from(signal: Signal) -> Self {
+        Self::Stopped(signal)
+    }
+}
+
+impl<E: Into<PublishError>> From<E> for End {
+    fn from(error: E) -> Self {
+        Self::Failed(vec![error.into()])
+    }
+}
+
+impl Run<'_> {
+    /// Makes every alias what the version is, of which that is the list. The first that fails is the last.
+    pub(super) async fn mirror(&mut self, source: &Listing) -> Result<(), Halt> {
+        let Some(seal) = &self.seal else { return Ok(()) };
+        let aliases = &seal.sealing.aliases;
+        self.aliases.clear();
+        let mut store = Store { own: Arc::clone(&seal.folder), below: None, names: Vec::new(), files: HashMap::new() };
+        for (index, alias) in aliases.iter().enumerate() {
+            let registry = self.sender.registry.of_version(alias.clone());
+            let mirror = Mirror { main: self, registry: &registry, source, seal: &seal.sealing.name };
+            let end = match mirror.bring(&mut store).await {
+                Ok(()) => {
+                    self.aliases.push(alias.clone());
+                    continue;
+                }
+                Err(end) => end,
+            };
+            let looked = tokio::time::timeout(LAST_LOOK, registry.files_now()).await;
+            let state = looked.ok().and_then(Result::ok).map(|there| Counts::of(source, &there));
+            let (alias, version) = (alias.clone(), self.inputs.target.version.clone());
+            let (mut errors, signal) = match end {
+                End::Failed(errors) => (errors, None),
+                End::Stopped(signal) => (Vec::new(), Some(signal)),
+            };
+            let rest = errors.split_off(errors.len().min(1));
+            let cause = errors.pop().map(Box::new);
+            self.tally.errors.push(PublishError::NotMirrored { alias, version, state, cause });
+            self.tally.errors.extend(rest);
+            for untouched in &aliases[index + 1..] {
+                self.caller.reporter.notes(&format!("version {untouched} is as it was"));
+            }
+            return signal.map_or(Ok(()), |signal| Err(signal.into()));
+        }
+        Ok(())
+    }
+}
+
+/// One alias on its way.
+struct Mirror<'m, 'r> {
+    main: &'m Run<'r>,
+    registry: &'m Registry<'r>,
+    source: &'m Listing,
+    seal: &'m FileName,
+}
+
+impl Mirror<'_, '_> {
+    /// In rounds, each with a look at first: what the alias has, and what follows from that.
+    async fn bring(&self, store: &mut Store) -> Result<(), End> {
+        let (stop, reporter) = (&self.main.caller.stop, self.main.caller.reporter);
+        let (alias, version) = (&self.registry.target().version, &self.main.inputs.target.version);
+        for round in 0..=MOST {
+            let there = stop.or(self.registry.files()).await??;
+            let work = Work::of(self.source, &there, self.seal);
+            if work.is_done() {
+                let count = units::files(work.counts.same);
+                reporter.notes(&format!("version {alias} is what {version} is: {count}"));
+                return Ok(());
+            }
+            match round {
+                0 => reporter.notes(&format!("version {alias} becomes what {version} is: {}", work.counts)),
+                MOST => break,
+                _ => reporter.notes(&format!("another job has changed version {alias} meanwhile: {}", work.counts)),
+            }
+            self.work(work, store).await?;
+        }
+        let (alias, times) = (alias.clone(), MOST);
+        Err(PublishError::Unsettled { alias, times }.into())
+    }
+
+    /// Does what is to be done, once. Where another job was faster, the next look tells what is left.
+    async fn work(&self, work: Work, store: &mut Store) -> Result<(), End> {
+        // Before anything changes.
+        let parsed = work.strays.iter().map(|stray| Ok((FileName::parse(&stray.name)?, stray)));
+        let strays: Vec<_> = parsed.collect::<Result<_, _>>().map_err(PublishError::Undeletable)?;
+        let files: Arc<[NamedFile]> = store.have(self.main, &work.to_send).await?.into();
+        let seal = store.have(self.main, work.seal.as_slice()).await?.pop();
+        let tells = |signal| self.main.so_far(Some(signal));
+        let mut run = Run {
+            inputs: self.main.inputs,
+            caller: self.main.caller,
+            sender: Sender { registry: self.registry, reporter: self.main.caller.reporter },
+            tally: Tally::new(&files, self.registry, IfFileExists::Overwrite),
+            files,
+            right_known: self.main.right_known,
+            seal: None,
+            aliases: Vec::new(),
+            tells: Some(&tells),
+        };
+        if !run.files.is_empty() {
+            let went = run.rounds().await;
+            if went.is_err() || !is_settled(&run.tally) {
+                return unsettled(run.tally, went.err());
+            }
+        }
+        self.clear(&strays).await?;
+        if let Some(seal) = seal {
+            run.adds_last(run.files.len(), seal);
+            let went = run.rounds().await;
+            if went.is_err() || !is_settled(&run.tally) {
+                return unsettled(run.tally, went.err());
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes what is left over: only what was seen, as it was seen.
+    async fn clear(&self, strays: &[(FileName, &RegistryFile)]) -> Result<(), End> {
+        let stop = &self.main.caller.stop;
+        for (name, stray) in strays {
+            self.main.caller.reporter.notes(&format!("deleting `{name}`, which is left over"));
+            let mut budget = self.registry.budget();
+            loop {
+                let there = stop.or(self.registry.files()).await??;
+                if there.find(name) != Some(*stray) {
+                    break;
+                }
+                let error = match stop.or(self.registry.remove(name)).await? {
+                    Ok(()) => break,
+                    Err(error) => error,
+                };
+                // Somebody else was faster.
+                if matches!(error.cause, Cause::Refused { refusal: Refusal::NotThere, .. }) {
+                    break;
+                }
+                if error.next() == Next::Final || !stop.or(self.registry.wait(&mut budget, &error)).await? {
+                    return Err(error.after(budget.tries()).into());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether nothing has failed.
+fn is_settled(tally: &Tally) -> bool {
+    tally.errors.is_empty() && tally.entries.iter().all(|entry| entry.outcome.status.is_in_place())
+}
+
+/// What follows where something has failed: another round, where other jobs were faster and nothing else was.
+fn unsettled(mut tally: Tally, halt: Option<Halt>) -> Result<(), End> {
+    match halt {
+        Some(Halt::Stopped(signal)) => return Err(signal.into()),
+        Some(Halt::Failed(error)) => tally.errors.push(*error),
+        None => {}
+    }
+    let was_overtaken = tally.entries.iter().any(Entry::was_overtaken);
+    // What was not attempted waited for what was overtaken.
+    let is_at_fault = |entry: &Entry| {
+        let status = entry.outcome.status;
+        !status.is_in_place() && status != Status::NotAttempted && !entry.was_overtaken()
+    };
+    if tally.errors.is_empty() && was_overtaken && !tally.entries.iter().any(is_at_fault) {
+        return Ok(());
+    }
+    Err(End::Failed(tally.into_errors()))
+}
+
+/// What is at hand of the version's files: those of this run, and those that were fetched.
+struct Store {
+    own: Arc<Folder>,
+    /// The folder that files are fetched to, once there is one.
+    below: Option<Arc<Folder>>,
+    /// What may lie in it.
+    names: Vec<FileName>,
+    files: HashMap<Sha256, LocalFile>,
+}
+
+impl Store {
+    /// Has these files of the version at hand. What this run has not published itself is fetched, and counts as a
+    /// download.
+    async fn have(&mut self, main: &Run<'_>, wanted: &[RegistryFile]) -> Result<Vec<NamedFile>, End> {
+        let mut to_fetch: Vec<Item> = Vec::new();
+        let mut named = Vec::new();
+        for file in wanted {
+            let name = FileName::parse(&file.name).map_err(PublishError::Undeletable)?;
+            let is_known = self.files.contains_key(&file.sha256)
+                || to_fetch.iter().any(|item| item.expected.sha256 == Some(file.sha256));
+            if at_hand(main, file).is_none() && !is_known {
+                allow_on_disk(&name).map_err(Box::new)?;
+                let expected = Expected { size: Some(file.size), sha256: Some(file.sha256), by: VerifiedBy::Registry };
+                to_fetch.push(Item { name: name.clone(), expected, is_executable: false });
+            }
+            named.push(name);
+        }
+        self.fetch(main, to_fetch).await?;
+        let local = |file: &RegistryFile| at_hand(main, file).or_else(|| self.files.get(&file.sha256)).cloned();
+        let files = wanted.iter().zip(named);
+        Ok(files.filter_map(|(file, name)| Some(NamedFile { local: local(file)?, name, is_exact: true })).collect())
+    }
+
+    async fn fetch(&mut self, main: &Run<'_>, items: Vec<Item>) -> Result<(), End> {
+        if items.is_empty() {
+            return Ok(());
+        }
+        if self.below.is_none() {
+            let Place { workspace, within } = self.own.place().clone();
+            self.below = Some(Arc::new(Folder::make(&Place { workspace, within: within.join(FOLDER) })?));
+        }
+        let Some(folder) = self.below.clone() else { return Ok(()) };
+        self.names.extend(items.iter().map(|item| item.name.clone()));
+        let fetcher = Fetcher { registry: main.sender.registry, reporter: main.caller.reporter, folder: &folder };
+        let fetch = async |item| fetcher.fetch(item).await.map(|(_, sha256)| (item, sha256));
+        let mut running = stream::iter(&items).map(fetch).buffer_unordered(main.inputs.concurrency);
+        while let Some(result) = main.caller.stop.or(running.next()).await? {
+            let (item, sha256) = result.map_err(Box::new)?;
+            if let Found::File(file) = folder.find(&item.name)? {
+                self.files.insert(sha256, file);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The file of this run that has that content, where one has.
+fn at_hand<'r>(main: &'r Run<'_>, wanted: &RegistryFile) -> Option<&'r LocalFile> {
+    let mut known = main.files.iter().zip(&main.tally.entries);
+    let holds = |entry: &Entry| entry.outcome.sha256.is_some_and(|sha256| wanted.holds(entry.size, sha256));
+    known.find(|(_, entry)| entry.outcome.status.is_in_place() && holds(entry)).map(|(file, _)| &file.local)
+}
+
+impl Drop for Store {
+    /// What was fetched is of no use to anybody else.
+    fn drop(&mut self) {
+        if let Some(below) = &self.below {
+            for name in &self.names {
+                below.remove(name);
+            }
+            self.own.remove_empty(FOLDER);
+        }
+    }
+}
