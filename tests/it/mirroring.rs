@@ -266,6 +266,17 @@ fn a_stray_that_another_job_changes_or_deletes_first_is_not_deleted_as_it_was() 
 }
 
 #[test]
+fn a_stray_that_is_gone_when_it_is_to_be_deleted_is_no_failure() {
+    let registry = Registry::start(Persona::default());
+    seed(&registry, "v1.0.0", &NEW);
+    seed(&registry, "latest", &OLD);
+    let gone = Action::then(|world| assert!(world.delete("alice", "widget", "latest", "stray")));
+    registry.script(Fault::once(Match::delete("/latest/stray"), Point::BeforeStore, gone));
+    job(&registry).run().exits_with(0);
+    assert_eq!(has(&registry, "latest"), has(&registry, "v1.0.0"));
+}
+
+#[test]
 fn an_alias_that_another_job_changes_meanwhile_is_brought_there_again() {
     // What was to be replaced, what was sent, and something of another name.
     for name in ["other", "new", "late"] {
