@@ -361,6 +361,7 @@ fn a_signal_finishes_a_replacement_in_its_gap_and_says_what_the_alias_is() {
     let mut job = job(&registry);
     job.input("timeout", "3600");
     let outputs = job.outside("output");
+    let mut saved = String::new();
     let ran = job.run_while(job.command(), |child| {
         begins.recv_timeout(std::time::Duration::from_secs(20)).expect("the moment comes");
         crate::stopping::send(child, Signal::TERM);
@@ -368,8 +369,10 @@ fn a_signal_finishes_a_replacement_in_its_gap_and_says_what_the_alias_is() {
         while !fs::read_to_string(&outputs).is_ok_and(|text| text.contains("total-size")) {
             thread::yield_now();
         }
+        saved = fs::read_to_string(&outputs).expect("it is there");
         go.send(()).expect("the hook waits");
     });
+    assert!(saved.contains("/v1.0.0/SHA256SUMS") && !saved.contains("/latest/"), "{saved}");
     let ran = ran.exits_with(143).has_a_hint_for_each_error();
     assert_eq!(has(&registry, "latest")["other"], "ours");
     let state = "version latest is not what v1.0.0 is: 3 of 4 files are the same, 1 is other than they should be, 1 is left over";
