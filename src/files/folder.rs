@@ -156,7 +156,9 @@ impl Folder {
                 unlinkat(&self.open, &part, AtFlags::empty()).map_err(wrong)?;
                 continue;
             }
-            let unfinished = Unfinished { folder: Arc::clone(self), part, name: name.clone(), is_in_place: false };
+            let lock = file.try_clone().map_err(|source| fault(PlaceFault::Write { missing: None, source }))?;
+            let (folder, name) = (Arc::clone(self), name.clone());
+            let unfinished = Unfinished { folder, part, name, is_in_place: false, _lock: lock };
             let writing = Writing { file, hasher: Hasher::default(), length: 0, found: ours.len(), size: None, path };
             return Ok((unfinished, writing));
         }
@@ -193,6 +195,9 @@ pub struct Unfinished {
     part: String,
     name: FileName,
     is_in_place: bool,
+    /// Keeps the lock after what wrote the file has closed it: another run that took it up before it has left its name
+    /// would write into what is in its place then. It goes after the name has.
+    _lock: File,
 }
 
 impl Unfinished {

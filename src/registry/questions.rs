@@ -15,10 +15,10 @@ use crate::untrusted::Untrusted;
 /// The list of a version is 341 bytes a file; this is room for 190,000.
 const LONGEST_LIST: usize = 64 * 1024 * 1024;
 
-/// How many versions a page has; no server gives more (recorded).
+/// How many versions are asked for on a page; no server gives more (recorded), and one may be set up to give fewer.
 const PAGE: usize = 50;
 
-/// How many pages are read: 20,000 versions of packages whose names contain that of ours.
+/// How many pages are read: up to 20,000 versions of packages whose names contain that of ours.
 const MOST_PAGES: usize = 400;
 
 /// What we read of a version for its page.
@@ -36,6 +36,11 @@ pub struct VersionRow {
     pub name: String,
     /// The version.
     pub version: String,
+}
+
+/// How many rows a list has on all of its pages, as the registry says in a header (recorded on all versions).
+fn total_of(response: &Response) -> Option<usize> {
+    response.headers().get("x-total-count")?.to_str().ok()?.parse().ok()
 }
 
 impl Registry<'_> {
@@ -91,20 +96,22 @@ impl Registry<'_> {
         let mut versions = Vec::new();
         for page in 1..=MOST_PAGES {
             let url = self.target.versions_url(name, PAGE, page);
-            let rows: Vec<VersionRow> = self
+            let (rows, total): (Vec<VersionRow>, _) = self
                 .persist(async || {
                     let response = self.get(&asked, &url).await?;
-                    self.json(&asked, &url, response).await
+                    let total = total_of(&response);
+                    Ok((self.json(&asked, &url, response).await?, total))
                 })
                 .await?;
-            let is_last = rows.len() < PAGE;
+            // How many are on a page tells nothing: an administrator can have fewer than are asked for.
+            let is_past_the_end = rows.is_empty();
             versions.extend(rows);
-            if is_last {
+            if is_past_the_end || total.is_some_and(|total| versions.len() >= total) {
                 return Ok(versions);
             }
         }
         let url = self.target.versions_url(name, PAGE, MOST_PAGES);
-        Err(self.garbled(&asked, &url, &format!("it has more than {} versions", PAGE * MOST_PAGES)))
+        Err(self.garbled(&asked, &url, &format!("it has more than {} versions", versions.len())))
     }
 
     /// Reads a JSON answer; a page in HTML is told apart from JSON that is broken.

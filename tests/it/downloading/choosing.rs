@@ -1,6 +1,6 @@
 //! Which version is taken, and which of its files.
 
-use embedded_registry::{Action, Alter, Answer, Fault, Match, Persona, Point, Registry};
+use embedded_registry::{Action, Alter, Answer, Fault, Match, Options, Persona, Point, Registry};
 
 use super::{asked, release, tools};
 use crate::harness::{AWKWARD_NAMES, Job};
@@ -47,6 +47,19 @@ fn a_version_is_taken_as_it_is_given() {
         let mut job = Job::downloading(&registry);
         let ran = job.input("version", version).run().exits_with(0).does_not_say("`latest` is");
         assert_eq!((ran.outputs["version"].as_str(), tools(&job)["version"].as_slice()), (version, version.as_bytes()));
+    }
+}
+
+/// An administrator can have fewer on a page than are asked for.
+#[test]
+fn a_page_that_is_short_is_not_taken_for_the_last() {
+    for (page_limit, persona) in [(30, Persona::Gitea1_26), (1, Persona::Forgejo15)] {
+        let registry = Registry::start_with(Options { persona, page_limit, ..Options::default() });
+        registry.seed("alice", "widget", "v2.0.0", "version", b"v2.0.0");
+        for count in 0..40 {
+            registry.seed("alice", "widget", &format!("nightly-{count}"), "version", b"newer");
+        }
+        Job::downloading(&registry).run().exits_with(0).says("`latest` is v2.0.0: the highest release");
     }
 }
 

@@ -2,9 +2,13 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
 
 use embedded_registry::{Action, Fault, Match, Persona, Point, Registry};
+use generic_packages::files::{Folder, Place, PlaceError, PlaceFault};
+use generic_packages::package::FileName;
 
 use super::{release, tools};
 use crate::harness::Job;
@@ -180,4 +184,26 @@ fn two_runs_at_once_leave_whole_files() {
     });
     assert!(matches!(second.status.code(), Some(0 | 1)));
     assert_eq!(tools(&job), [("app".to_owned(), bytes)].into());
+}
+
+/// Somebody who could take up what has all of its bytes, but not its place, would write into what is in its place then.
+#[test]
+fn a_file_is_nobody_elses_before_it_is_in_its_place() {
+    let workspace = tempfile::tempdir().expect("a temporary folder");
+    let place = Place { workspace: workspace.path().canonicalize().expect("a path"), within: PathBuf::new() };
+    let folder = Arc::new(Folder::make(&place).expect("a folder"));
+    let name = FileName::parse("tool").expect("a name");
+    let is_busy = || matches!(folder.begin(&name), Err(PlaceError { fault: PlaceFault::Busy, .. }));
+
+    let (unfinished, mut writing) = folder.begin(&name).expect("nobody else writes");
+    writing
+        .start_again()
+        .and_then(|()| writing.write(b"whole"))
+        .and_then(|()| writing.settle(false))
+        .expect("it is written");
+    drop(writing);
+    assert!(is_busy(), "another run could take it up");
+    unfinished.finish().expect("its place is free");
+    assert_eq!(fs::read(workspace.path().join("tool")).expect("it is in its place"), b"whole");
+    assert!(!is_busy(), "what is in its place keeps nobody from writing anew");
 }

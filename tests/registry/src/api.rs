@@ -245,10 +245,11 @@ fn change(shared: &Shared, state: &mut State, owner: u64, name: &str, question: 
     }
 }
 
-/// One page of versions. 30 of them unless asked otherwise, 50 at most (`api-list-over-limit`).
+/// One page of versions. 30 of them unless asked otherwise, 50 at most (`api-list-over-limit`), or fewer where a server is
+/// set up so.
 fn list(shared: &Shared, state: &State, head: &Head, owner: &Account, found: &[(&Package, &Version)]) -> Reply {
     let number = |name: &str| head.query_value(name).and_then(|value| value.parse::<usize>().ok());
-    let limit = number("limit").filter(|limit| *limit > 0).unwrap_or(30).min(50);
+    let limit = number("limit").filter(|limit| *limit > 0).unwrap_or(30).min(shared.options.page_limit);
     let page = number("page").unwrap_or(1).max(1);
     let versions = found.iter().skip((page - 1).saturating_mul(limit)).take(limit);
     let versions = versions.map(|(package, version)| version_json(shared, state, owner, package, version));

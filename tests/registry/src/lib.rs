@@ -86,6 +86,8 @@ pub struct Options {
     pub port: u16,
     /// A clock that stands still, for tests in which the order of versions must not depend on when a second ends.
     pub clock: Option<SystemTime>,
+    /// How many versions a page of their list has at the most, whatever is asked for: 50 on the recorded servers.
+    pub page_limit: usize,
 }
 
 impl Default for Options {
@@ -97,6 +99,7 @@ impl Default for Options {
             address: Ipv4Addr::LOCALHOST.into(),
             port: 0,
             clock: None,
+            page_limit: 50,
         }
     }
 }
