@@ -10,6 +10,16 @@ use sha2::Digest as _;
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Sha256([u8; 32]);
 
+impl Sha256 {
+    /// The digest of bytes that are all at hand.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut hasher = Hasher::default();
+        hasher.update(bytes);
+        hasher.finish()
+    }
+}
+
 /// A text that is no SHA-256 in hexadecimal.
 #[derive(Debug, thiserror::Error)]
 #[error("not a SHA-256: 64 hexadecimal digits expected")]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::header::HeaderMap;
 use rustls::pki_types::CertificateDer;
 use url::Url;
@@ -13,13 +14,56 @@ use crate::secret::Secret;
 pub struct Way {
     /// Certificates that are trusted beside the system's roots.
     pub certificates: Vec<CertificateDer<'static>>,
-    /// The proxy that all requests go through.
-    pub proxy: Option<Proxy>,
+    /// The proxies that requests go through.
+    pub proxies: Proxies,
     /// Sent with every request to the server, and with nothing that is said to a proxy. Every value is marked as
     /// sensitive.
     pub headers: HeaderMap,
     /// What nobody may see of proxy and headers.
     pub secrets: Vec<Secret>,
+}
+
+/// Which proxy the way to a server goes through: the forge, or where it keeps its files.
+#[derive(Clone, Debug, Default)]
+pub struct Proxies {
+    /// The proxy for each scheme that has one.
+    pub(crate) by_scheme: Vec<(&'static str, Proxy)>,
+    /// The hosts that are reached without one, as `NO_PROXY` lists them.
+    pub(crate) exceptions: String,
+}
+
+impl Proxies {
+    /// The proxy for what is asked of that address, if any.
+    #[must_use]
+    pub fn for_url(&self, address: &Url) -> Option<&Proxy> {
+        let (_, proxy) = self.by_scheme.iter().find(|(scheme, _)| *scheme == address.scheme())?;
+        (!self.has_none_for(address)).then_some(proxy)
+    }
+
+    /// Whether an address is one of the exceptions.
+    pub(crate) fn has_none_for(&self, address: &Url) -> bool {
+        let matcher = Matcher::builder().all("http://proxy").no(exceptions(&self.exceptions, address)).build();
+        address.as_str().parse().is_ok_and(|address| matcher.intercept(&address).is_none())
+    }
+}
+
+/// The list of `NO_PROXY` as the matcher takes it, which knows no ports and no `*.`.
+fn exceptions(list: &str, address: &Url) -> String {
+    let entries = list.split([',', ' ', '\t', '\n']).filter_map(|entry| {
+        let (host, port) = match entry.rsplit_once(':') {
+            // An address of version 6 has colons of its own.
+            Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, port.parse::<u16>().ok()),
+            _ => (entry, None),
+        };
+        let host = host.trim_matches(['[', ']']);
+        let is_meant = port.is_none_or(|port| address.port_or_known_default() == Some(port));
+        is_meant.then(|| match host {
+            // The matcher takes it for all names, but for no address.
+            "*" => "*,0.0.0.0/0,::/0",
+            host => host.strip_prefix('*').filter(|rest| rest.starts_with('.')).unwrap_or(host),
+        })
+    });
+    entries.collect::<Vec<_>>().join(",")
 }
 
 /// An HTTP proxy. What it shows of itself is host, port and the variable that names it, never its credentials.

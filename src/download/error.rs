@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::advice::Advise;
 use crate::checksum::Sha256;
-use crate::files::{BadLine, FileError, PlaceError};
+use crate::files::{BadLine, PlaceError};
 use crate::nearest::Near;
 use crate::package::{BadName, FileName, Target};
 use crate::registry::RegistryError;
@@ -22,9 +22,6 @@ pub enum DownloadError {
     /// A file cannot be put into its place.
     #[error(transparent)]
     Place(#[from] PlaceError),
-    /// A file that is there already cannot be read again.
-    #[error(transparent)]
-    File(#[from] FileError),
     /// Somebody asked the run to end.
     #[error(transparent)]
     Stopped(#[from] Stopped),
@@ -109,18 +106,27 @@ pub enum DownloadError {
         /// What is wrong with it.
         why: String,
     },
-    /// The file of checksums names another hash than the registry, or none.
-    #[error("`{name}` is not what `{checksums}` says: {}", match .listed {
-        Some((theirs, named)) => format!("SHA-256 {theirs} on the registry, {named} there"),
-        None => "it is not in there".to_owned(),
-    })]
+    /// The file of checksums names another hash than the registry.
+    #[error("`{name}` is not what `{checksums}` says: SHA-256 {listed} on the registry, {named} there")]
     NotAsNamed {
         /// The file.
         name: FileName,
         /// The file of checksums.
         checksums: FileName,
-        /// The registry's hash and the one that is named.
-        listed: Option<(Sha256, Sha256)>,
+        /// The registry's hash.
+        listed: Sha256,
+        /// The one that is named.
+        named: Sha256,
+    },
+    /// The file of checksums does not name the file.
+    #[error("`{name}` is not in `{checksums}`, so nothing there verifies it")]
+    NotNamed {
+        /// The file.
+        name: FileName,
+        /// The file of checksums.
+        checksums: FileName,
+        /// What it names instead: the file in a folder.
+        in_folder: Option<Untrusted>,
     },
     /// Other bytes came than were promised.
     #[error("`{name}` did not come as it should, also when it was fetched again: {}", in_words(.expected, .came))]
@@ -186,7 +192,6 @@ impl Advise for DownloadError {
         Some(match self {
             Self::Registry(error) => return error.advice(),
             Self::Place(error) => return error.advice(),
-            Self::File(error) => return error.advice(),
             Self::Stopped(stopped) => return stopped.advice(),
             Self::NoPackage { target, near } => {
                 let none = format!(
@@ -219,12 +224,14 @@ impl Advise for DownloadError {
             Self::BadChecksums { .. } => "Name a file in `checksums` that `sha256sum -c` could read, with a line for each \
                                           file: 64 hexadecimal digits, two blanks, the name"
                 .to_owned(),
-            Self::NotAsNamed { listed: None, .. } => "Have the file of checksums made again for all files of the version, \
-                                                      or give a `token`, so that the registry's own list can verify"
-                .to_owned(),
-            Self::NotAsNamed { listed: Some(_), .. } => "Find out who changed which of the two; the file was not \
-                                                         downloaded"
-                .to_owned(),
+            Self::NotNamed { in_folder: Some(path), .. } => format!(
+                "Have the file of checksums made in the folder of the files: it names `{path}`, and a version has no folders"
+            ),
+            Self::NotNamed { name, .. } => format!(
+                "Have the file of checksums made again for all files of the version, as `checksums` does when publishing, \
+                 or leave this one out with a line `!{name}` in `files`"
+            ),
+            Self::NotAsNamed { .. } => "Find out who changed which of the two; the file was not downloaded".to_owned(),
             Self::Differs { expected, .. } if expected.by == VerifiedBy::Checksums => {
                 "Find out who changed the file or the file of checksums, and whether the forge's storage is sound; what \
                  was here before is as it was"

@@ -13,7 +13,7 @@ use super::select::Item;
 use crate::checksum::Sha256;
 use crate::command::Command;
 use crate::files::{Folder, PlaceError, PlaceFault, Writing};
-use crate::registry::{Moved, Part, Registry, RegistryError};
+use crate::registry::{Moved, Part, Promised, Registry, RegistryError};
 use crate::report::units;
 use crate::report::{Progress, Reporter, with_progress};
 
@@ -50,7 +50,7 @@ enum Came {
 }
 
 impl Fetcher<'_> {
-    /// Brings a file into its place.
+    /// Brings a file into its place. Its folder is not [settled](Folder::settle) yet.
     pub(crate) async fn fetch(self, item: &Item) -> Result<Fetched, DownloadError> {
         let begun = Instant::now();
         let moved = Moved::default();
@@ -72,8 +72,10 @@ impl Fetcher<'_> {
         let (unfinished, mut writing) = self.folder.begin(&item.name)?;
         writing.expect(item.expected.size);
         writing = self.take_up(item, writing).await?;
+        let mut is_taken_up = writing.length() > 0;
         let mut state = State { writing: Some(writing), modified: None, size: item.expected.size };
-        for is_last in [false, true] {
+        let mut is_last = false;
+        loop {
             let came = self
                 .registry
                 .persist_while(|| moved.last_moved(), async || self.receive(item, &mut state, moved).await)
@@ -90,9 +92,8 @@ impl Fetcher<'_> {
                 && wanted.sha256.is_none_or(|wanted| wanted == sha256)
             {
                 on_disk(move || writing.settle(is_executable)).await?;
+                // From here on nothing waits: a signal finds the file either not in its place, or told to be there.
                 unfinished.finish()?;
-                let folder = Arc::clone(self.folder);
-                on_disk(move || folder.settle()).await?;
                 return Ok((length, sha256));
             }
             if is_last {
@@ -101,8 +102,9 @@ impl Fetcher<'_> {
             self.reporter.notes(&format!("`{}` did not come as it should: once more from the start", item.name));
             state.writing = Some(on_disk(move || writing.start_again().map(|()| writing)).await?);
             (state.modified, state.size) = (None, item.expected.size);
+            // What an earlier run has left is nothing that came now.
+            is_last = !std::mem::take(&mut is_taken_up);
         }
-        unreachable!("the last time ends it")
     }
 
     /// Goes on with what an earlier run has left, where a hash tells in the end whether that was right.
@@ -129,7 +131,8 @@ impl Fetcher<'_> {
         // Without its date, and without a hash, nothing would tell that the file has changed.
         let may_go_on = state.modified.is_some() || item.expected.sha256.is_some();
         let part = Some(Part { length, size: state.size, modified: state.modified.clone() }).filter(|_| may_go_on);
-        let mut incoming = match self.registry.fetch(&item.name, part.as_ref(), item.expected.size).await {
+        let promised = Promised { size: item.expected.size, has_hash: item.expected.sha256.is_some() };
+        let mut incoming = match self.registry.fetch(&item.name, part.as_ref(), &promised).await {
             Ok(incoming) => incoming,
             Err(error) => {
                 state.writing = Some(writing);
@@ -144,15 +147,14 @@ impl Fetcher<'_> {
             state.writing = Some(writing);
             return Ok(Came::NotWritten(error));
         }
-        let wanted = item.expected.size;
-        state.size = wanted.or(incoming.size);
+        state.size = item.expected.size.or(incoming.size);
         writing.expect(state.size);
         let mut too_long = None;
         let (chunks, thread) = begin_to_write(writing);
         let received = loop {
             match incoming.next(moved).await {
                 // What has no end must not fill the disk.
-                Ok(Some(_)) if wanted.is_some_and(|wanted| moved.bytes() > wanted) => {
+                Ok(Some(_)) if state.size.is_some_and(|size| moved.bytes() > size) => {
                     too_long = Some(incoming.size.unwrap_or_else(|| moved.bytes()));
                     break Ok(());
                 }
@@ -202,6 +204,6 @@ fn begin_to_write(mut writing: Writing) -> (mpsc::Sender<Bytes>, Writer) {
 }
 
 /// Does something that may wait for the disk, on a thread of its own.
-async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(super) async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     spawn_blocking(work).await.expect("the thread does not panic")
 }

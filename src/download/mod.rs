@@ -1,5 +1,6 @@
 //! The use case: version -> what it has -> which files -> what is here already -> downloads.
 
+mod checksums;
 mod error;
 mod fetch;
 mod select;
@@ -13,24 +14,20 @@ use futures_util::stream::{self, FuturesUnordered};
 
 pub use self::error::{DownloadError, Expected};
 pub(crate) use self::fetch::Fetcher;
-use self::select::Checksums;
+use self::fetch::on_disk;
 pub(crate) use self::select::{Item, allow_on_disk};
 use crate::advice::Problem;
-use crate::checksum;
 use crate::command::{Caller, Command};
-use crate::files::{Folder, Found, IfNoneFound, Line, Place};
+use crate::files::{Folder, Found, IfNoneFound, Line, Place, PlaceError};
 use crate::inputs::Inputs;
 use crate::listing::Listing;
 use crate::nearest::Near;
 use crate::package::{FileName, Version};
-use crate::registry::{Cause, Limits, Moved, Registry, RegistryError, SetupError};
+use crate::registry::{Cause, Limits, Refusal, Registry, RegistryError, SetupError};
 use crate::report::units::{self, Bytes};
 use crate::report::{Account, Header, Local, Outcome, Status, VerifiedBy};
 use crate::stop::{Signal, Stopped};
 use crate::untrusted::Untrusted;
-
-/// The largest file of checksums, in bytes: room for ten thousand lines.
-const LONGEST_CHECKSUMS: usize = 1024 * 1024;
 
 /// Which files are wanted, and what is to become of them. The version is that of the target; `latest` stands for a version
 /// of that name where there is one, else for the highest release by semantic versioning, else for the newest.
@@ -138,11 +135,17 @@ impl Run<'_> {
         self.compare().await?;
         let missing: Vec<usize> =
             (0..self.items.len()).filter(|&index| self.outcomes[index].status == Status::NotAttempted).collect();
-        if !missing.is_empty() {
-            let folder = Folder::make(&self.wanted.place).map_err(|error| vec![error.into()])?;
-            self.fetch(missing, &Arc::new(folder)).await;
+        let wrong = |error: PlaceError| vec![error.into()];
+        if missing.is_empty() {
+            if let Some(folder) = Folder::open(&self.wanted.place).map_err(wrong)? {
+                folder.sweep(&[]);
+            }
+            return Ok(());
         }
-        Ok(())
+        let folder = Arc::new(Folder::make(&self.wanted.place).map_err(wrong)?);
+        folder.sweep(&missing.iter().map(|&index| &self.items[index].name).collect::<Vec<_>>());
+        self.fetch(missing, &folder).await;
+        on_disk(move || folder.settle()).await.map_err(wrong)
     }
 
     /// Says which way the files go.
@@ -207,18 +210,17 @@ impl Run<'_> {
         }
     }
 
-    /// Whether the registry refuses its lists for want of a token: Gitea, and Forgejo up to 11, show them to nobody
-    /// without one (recorded), though they give the files of a public package to everybody.
+    /// Whether the registry shows its lists to nobody without a token, though it may give the files of a public package to
+    /// everybody. Any other refusal is an error: what stands in front of a forge says 401 and 403 too.
     fn is_shown_to_no_visitor(&self, error: &RegistryError) -> bool {
         self.inputs.credentials.is_none()
-            && matches!(&error.cause, Cause::Refused { status, refusal, .. }
-                if matches!(status.as_u16(), 401 | 403) && refusal.is_about_who_asks())
+            && matches!(error.cause, Cause::Refused { refusal: Refusal::SignedInOnly, .. })
     }
 
     /// The package is not there; what else the owner has may tell why.
     async fn no_package(&self) -> DownloadError {
         let target = self.registry.target();
-        let rows = self.registry.versions("").await.unwrap_or_default();
+        let rows = self.registry.newest_versions().await;
         let mut names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
         names.sort_unstable();
         names.dedup();
@@ -246,55 +248,6 @@ impl Run<'_> {
         }
     }
 
-    /// What the version's file of checksums says.
-    async fn checksums(&self, source: &Source) -> Result<Option<Checksums>, DownloadError> {
-        let Some(name) = &self.wanted.checksums else { return Ok(None) };
-        let bad = |why: &str| DownloadError::BadChecksums { name: name.clone(), why: why.to_owned() };
-        let listed = match source {
-            Source::Listed(listing) => {
-                let near = || {
-                    let all: Vec<&str> = listing.files().into_iter().map(|file| file.name.as_str()).collect();
-                    Near::of(name.as_str(), &all)
-                };
-                let missing = || DownloadError::NoChecksums {
-                    target: Box::new(self.registry.target().clone()),
-                    name: name.clone(),
-                    near: near(),
-                };
-                Some(listing.find(name).ok_or_else(missing)?)
-            }
-            Source::Unlisted(_) => None,
-        };
-        let size = listed.map(|file| file.size);
-        let bytes = self
-            .registry
-            .persist_while(
-                || None,
-                async || {
-                    let mut incoming = self.registry.fetch(name, None, size).await?;
-                    let mut bytes = Vec::new();
-                    while let Some(chunk) = incoming.next(&Moved::default()).await? {
-                        bytes.extend_from_slice(&chunk);
-                        if bytes.len() > LONGEST_CHECKSUMS {
-                            break;
-                        }
-                    }
-                    Ok(bytes)
-                },
-            )
-            .await?;
-        if bytes.len() > LONGEST_CHECKSUMS {
-            return Err(bad("it has more than 1 MiB"));
-        }
-        let mut hasher = checksum::Hasher::default();
-        hasher.update(&bytes);
-        if listed.is_some_and(|file| !file.holds(bytes.len() as u64, hasher.clone().finish())) {
-            return Err(bad("it did not come as the registry lists it"));
-        }
-        let named = checksum::read_list(&bytes).map_err(|error| bad(&error.to_string()))?;
-        Ok(Some(Checksums { name: name.clone(), hashes: named }))
-    }
-
     /// Holds the files against what is here. What is here bit for bit needs no request.
     async fn compare(&mut self) -> Result<(), Vec<DownloadError>> {
         let Some(folder) = Folder::open(&self.wanted.place).map_err(|error| vec![error.into()])? else { return Ok(()) };
@@ -310,10 +263,9 @@ impl Run<'_> {
                 if registry.hash(&file).await.ok() != Some(wanted) {
                     return Ok(None);
                 }
-                if item.is_executable {
-                    file.make_executable()?;
-                }
-                Ok(Some(file.size))
+                // Nor can what is somebody else's be made executable.
+                let is_as_wanted = !item.is_executable || file.make_executable().is_ok();
+                Ok(Some(file.size).filter(|_| is_as_wanted))
             })
             .buffered(self.inputs.concurrency)
             .collect::<Vec<Result<Option<u64>, DownloadError>>>()

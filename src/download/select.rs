@@ -1,13 +1,14 @@
 //! Pure: lines, and what the version has -> the files to fetch, in the order of their names, or why not. Nothing is written
 //! before this is settled.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::sync::Arc;
 
+use super::checksums::Checksums;
 use super::error::{DownloadError, Expected};
 use super::{Source, Wanted};
-use crate::checksum::Sha256;
 use crate::files::{IfNoneFound, Line, is_git, is_part};
 use crate::listing::Listing;
 use crate::nearest::Near;
@@ -22,12 +23,6 @@ pub(crate) struct Item {
     pub(crate) name: FileName,
     pub(crate) expected: Expected,
     pub(crate) is_executable: bool,
-}
-
-/// The file of checksums of a version, and what it says.
-pub(super) struct Checksums {
-    pub(super) name: FileName,
-    pub(super) hashes: BTreeMap<String, Sha256>,
 }
 
 /// The files, and what is worth a warning.
@@ -79,11 +74,18 @@ pub(super) fn select(
         errors.push(DownloadError::AllTakenAway);
     }
     let mut items: Vec<Item> = Vec::new();
+    let mut by_folded_name = HashMap::new();
     for name in names {
         match item(&name, wanted, source, checksums, redactor) {
-            Ok(item) => match items.iter().find(|other| other.name.folded() == item.name.folded()) {
-                Some(other) => errors.push(DownloadError::SameName(other.name.clone(), item.name)),
-                None => items.push(item),
+            Ok(item) => match by_folded_name.entry(item.name.folded()) {
+                Entry::Occupied(other) => {
+                    let other: &Item = &items[*other.get()];
+                    errors.push(DownloadError::SameName(other.name.clone(), item.name));
+                }
+                Entry::Vacant(entry) => {
+                    entry.insert(items.len());
+                    items.push(item);
+                }
             },
             Err(error) => errors.push(error),
         }
@@ -155,23 +157,19 @@ fn item(
         }
     };
     allow_on_disk(&parsed)?;
-    let named = checksums.and_then(|checksums| checksums.hashes.get(name).copied());
-    let is_checksums = checksums.is_some_and(|checksums| checksums.name.folded() == parsed.folded());
-    let not_as_named = |listed| DownloadError::NotAsNamed {
-        name: parsed.clone(),
-        checksums: checksums.map_or_else(|| parsed.clone(), |checksums| checksums.name.clone()),
-        listed,
-    };
+    let named = checksums.map(|checksums| checksums.hash_of(&parsed)).transpose()?.flatten();
     let expected = match (source, named) {
         (Source::Listed(listing), named) => {
             let theirs = listing.find(&parsed).expect("the name is from this list");
-            if let Some(named) = named.filter(|named| *named != theirs.sha256) {
-                return Err(not_as_named(Some((theirs.sha256, named))));
+            if let (Some(named), Some(checksums)) = (named, checksums)
+                && named != theirs.sha256
+            {
+                let (checksums, listed) = (checksums.name.clone(), theirs.sha256);
+                return Err(DownloadError::NotAsNamed { name: parsed, checksums, listed, named });
             }
             Expected { size: Some(theirs.size), sha256: Some(theirs.sha256), by: VerifiedBy::Registry }
         }
         (Source::Unlisted(_), Some(named)) => Expected { size: None, sha256: Some(named), by: VerifiedBy::Checksums },
-        (Source::Unlisted(_), None) if checksums.is_some() && !is_checksums => return Err(not_as_named(None)),
         (Source::Unlisted(_), None) => Expected { size: None, sha256: None, by: VerifiedBy::None },
     };
     let is_executable = wanted.executable.iter().fold(false, |is_executable, line| match line.takes_away {

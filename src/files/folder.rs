@@ -4,6 +4,7 @@
 //! The folder is opened component by component without following a link in any of them, and everything in it is named
 //! relative to what was opened: a folder that is swapped for a link meanwhile leads nowhere else.
 
+use std::collections::HashSet;
 use std::fs::{File, Permissions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -12,7 +13,7 @@ use std::sync::Arc;
 
 use rustix::fd::OwnedFd;
 use rustix::fs::{
-    AtFlags, FileType, FlockOperation, Mode, OFlags, flock, fsync, mkdirat, openat, renameat, statat, unlinkat,
+    AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, flock, fsync, mkdirat, openat, renameat, statat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -20,6 +21,9 @@ use super::local::{ENTER, LocalFile};
 use super::place::{Place, PlaceError, PlaceFault};
 use crate::checksum::{Hasher, Sha256};
 use crate::package::FileName;
+
+/// Opens a folder to read what is in it.
+const READ: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// What there is under a file's name.
 #[derive(Debug)]
@@ -101,7 +105,6 @@ impl Folder {
     /// Has the names of its files on the disk.
     pub fn settle(&self) -> Result<(), PlaceError> {
         // What was opened for its path alone cannot be synced; where it cannot be read, that is left to the system.
-        const READ: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
         let Ok(folder) = openat(&self.open, ".", READ, Mode::empty()) else { return Ok(()) };
         fsync(&folder).map_err(|error| {
             let fault = PlaceFault::Write { missing: None, source: error.into() };
@@ -119,11 +122,36 @@ impl Folder {
         let _ = unlinkat(&self.open, name, AtFlags::REMOVEDIR);
     }
 
+    /// Takes away what killed runs have left of files other than these, and that nobody writes. Where it stays, nobody
+    /// minds.
+    pub fn sweep(&self, but: &[&FileName]) {
+        let kept: HashSet<String> = but.iter().map(|name| part_of(name)).collect();
+        let Ok(entries) = openat(&self.open, ".", READ, Mode::empty()).and_then(Dir::new) else { return };
+        for entry in entries.flatten() {
+            let Ok(name) = entry.file_name().to_str() else { continue };
+            if name.starts_with('.') && name.ends_with(PART) && !kept.contains(name) {
+                self.remove_unlocked(name);
+            }
+        }
+    }
+
+    /// Takes a file away, unless another run has locked it.
+    fn remove_unlocked(&self, part: &str) {
+        const OPEN: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
+        let Ok(file) = openat(&self.open, part, OPEN, Mode::empty()).map(File::from) else { return };
+        let is_file = file.metadata().is_ok_and(|file| file.is_file());
+        if is_file && flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            // Who has opened it meanwhile sees that it has lost its name.
+            let _ = unlinkat(&self.open, part, AtFlags::empty());
+        }
+    }
+
     /// Begins, or goes on, to write a file beside its place.
     pub fn begin(self: &Arc<Self>, name: &FileName) -> Result<(Unfinished, Writing), PlaceError> {
         let path = self.place.path_of(name);
         let part = part_of(name);
         let fault = |fault| PlaceError { path: path.clone(), fault };
+        let of_part = |fault| PlaceError { path: self.place.within.join(&part), fault };
         let wrong = |error: Errno| fault(PlaceFault::Write { missing: None, source: error.into() });
         // Each time somebody else may have been faster.
         for _ in 0..8 {
@@ -138,6 +166,14 @@ impl Folder {
                 Err(Errno::LOOP | Errno::NXIO) => {
                     unlinkat(&self.open, &part, AtFlags::empty()).map_err(wrong)?;
                     continue;
+                }
+                Err(Errno::ISDIR) => return Err(of_part(PlaceFault::Folder)),
+                // Another user's: it can be taken away where the folder is ours.
+                Err(error @ (Errno::ACCESS | Errno::PERM)) => {
+                    if unlinkat(&self.open, &part, AtFlags::empty()).is_ok() {
+                        continue;
+                    }
+                    return Err(wrong(error));
                 }
                 Err(error) => return Err(wrong(error)),
             };
@@ -174,9 +210,7 @@ fn part_of(name: &FileName) -> String {
     if part.len() <= LONGEST {
         return part;
     }
-    let mut hasher = Hasher::default();
-    hasher.update(name.as_str().as_bytes());
-    format!(".{}{PART}", hasher.finish())
+    format!(".{}{PART}", Sha256::of(name.as_str().as_bytes()))
 }
 
 /// How the names of files end that are not whole.

@@ -18,7 +18,7 @@ use crate::files::{FileFault, LocalFile};
 use crate::package::{Owner, PackageName, ServerUrl};
 use crate::runner::{Environment, Runner};
 use crate::secret::{Redactor, Secret};
-use crate::way::{Proxy, Way};
+use crate::way::{Proxies, Proxy, Way};
 
 /// Where the files go, as far as it is known. It is public.
 pub(super) struct Address<'a> {
@@ -78,8 +78,8 @@ impl Reader {
     ) -> Option<Way> {
         let certificates = self.certificates(raw, runner);
         let headers = self.headers(raw, address);
-        let proxy = address.server.and_then(|server| self.proxy(environment, server));
-        Some(Way { certificates: certificates?, proxy, headers: headers?, secrets: self.secrets.clone() })
+        let proxies = address.server.map(|server| self.proxies(environment, server)).unwrap_or_default();
+        Some(Way { certificates: certificates?, proxies, headers: headers?, secrets: self.secrets.clone() })
     }
 
     fn certificates(&mut self, raw: &RawInputs, runner: &Runner) -> Option<Vec<CertificateDer<'static>>> {
@@ -207,50 +207,41 @@ impl Reader {
         }
     }
 
-    /// The proxy through which the server is reached, if any; an error where it is named in a way that cannot be used.
+    /// The proxies through which the server is reached, and where it keeps its files; an error where the one for the
+    /// server is named in a way that cannot be used.
     ///
     /// As in Go, in which the runners are written, upper case goes before lower case. As everywhere here, empty means
     /// not set.
-    fn proxy(&mut self, environment: &Environment, server: &ServerUrl) -> Option<Proxy> {
-        let set = |names: &[&'static str]| {
-            names.iter().find_map(|wanted| {
-                let (_, value) = environment.variables().find(|(name, value)| name == wanted && !value.is_empty())?;
-                Some((*wanted, value.to_string_lossy().trim().to_owned())).filter(|(_, value)| !value.is_empty())
-            })
-        };
+    fn proxies(&mut self, environment: &Environment, server: &ServerUrl) -> Proxies {
         // A web server gives the header `Proxy` of a request, which anybody can send, to a CGI program as HTTP_PROXY.
-        let is_cgi = set(&["REQUEST_METHOD"]).is_some();
-        let names: &[_] = match (server.is_https(), is_cgi) {
-            (true, _) => &["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"],
-            (false, false) => &["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"],
-            (false, true) => &["http_proxy", "ALL_PROXY", "all_proxy"],
+        let is_cgi = set(environment, &["REQUEST_METHOD"]).is_some();
+        let names_for_http: &[_] = if is_cgi {
+            &["http_proxy", "ALL_PROXY", "all_proxy"]
+        } else {
+            &["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]
         };
-        let (variable, value) = set(names)?;
-        let address = server.join([]);
-        let exceptions = set(&["NO_PROXY", "no_proxy"]).map(|(_, value)| exceptions(&value, &address));
-        let intercepts = |proxy: &str, exceptions: &str| {
-            let matcher = Matcher::builder().all(proxy).no(exceptions).build();
-            address.as_str().parse().is_ok_and(|address| matcher.intercept(&address).is_some())
-        };
-        if !intercepts("http://proxy", &exceptions.unwrap_or_default()) {
-            return None;
-        }
-        let url = if value.contains("://") { Url::parse(&value) } else { Url::parse(&format!("http://{value}")) };
-        // Nothing of it is shown: it may hold a password.
-        let problem = match url {
-            Ok(url) if url.scheme().starts_with("socks") => "names a SOCKS proxy, and only HTTP proxies are known here",
-            Ok(url) if !matches!(url.scheme(), "http" | "https") => "does not begin with http:// or https://",
-            // The HTTP client would go without a proxy that it does not understand.
-            Ok(url) if url.has_host() && intercepts(url.as_str(), "") => {
-                self.hide_credentials(&url);
-                return Some(Proxy { url, variable });
+        let names_for_https: &[_] = &["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+        let exceptions = set(environment, &["NO_PROXY", "no_proxy"]).map(|(_, list)| list).unwrap_or_default();
+        let mut proxies = Proxies { by_scheme: Vec::new(), exceptions };
+        let forge = server.join([]);
+        for (scheme, names) in [("http", names_for_http), ("https", names_for_https)] {
+            let Some((variable, value)) = set(environment, names) else { continue };
+            match proxy_of(variable, &value, &forge) {
+                Ok(proxy) => {
+                    self.hide_credentials(&proxy.url);
+                    proxies.by_scheme.push((scheme, proxy));
+                }
+                // Where the forge needs it not, its files may need it not either.
+                Err(_) if forge.scheme() != scheme || proxies.has_none_for(&forge) => {}
+                Err(problem) => {
+                    let accepted = "Set it to `http://proxy.example.com:3128`, with `user:password@` before the host if \
+                                    the proxy wants them (special characters percent-encoded), or name the server's host \
+                                    in NO_PROXY";
+                    self.problem(variable, None, problem, accepted);
+                }
             }
-            _ => "is no URL of a proxy",
-        };
-        let accepted = "Set it to `http://proxy.example.com:3128`, with `user:password@` before the host if the proxy \
-                        wants them (special characters percent-encoded), or name the server's host in NO_PROXY";
-        self.problem(variable, None, problem, accepted);
-        None
+        }
+        proxies
     }
 
     /// A user name alone is a secret only where no password goes with it.
@@ -284,21 +275,28 @@ impl Reader {
     }
 }
 
-/// The list of `NO_PROXY` as the matcher takes it, which knows no ports and no `*.`.
-fn exceptions(list: &str, address: &Url) -> String {
-    let entries = list.split([',', ' ', '\t', '\n']).filter_map(|entry| {
-        let (host, port) = match entry.rsplit_once(':') {
-            // An address of version 6 has colons of its own.
-            Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, port.parse::<u16>().ok()),
-            _ => (entry, None),
-        };
-        let host = host.trim_matches(['[', ']']);
-        let is_meant = port.is_none_or(|port| address.port_or_known_default() == Some(port));
-        is_meant.then(|| match host {
-            // The matcher takes it for all names, but for no address.
-            "*" => "*,0.0.0.0/0,::/0",
-            host => host.strip_prefix('*').filter(|rest| rest.starts_with('.')).unwrap_or(host),
-        })
-    });
-    entries.collect::<Vec<_>>().join(",")
+/// The first of these variables that has a value.
+fn set(environment: &Environment, names: &[&'static str]) -> Option<(&'static str, String)> {
+    names.iter().find_map(|wanted| {
+        let (_, value) = environment.variables().find(|(name, value)| name == wanted && !value.is_empty())?;
+        Some((*wanted, value.to_string_lossy().trim().to_owned())).filter(|(_, value)| !value.is_empty())
+    })
+}
+
+/// Reads the value of a variable that names a proxy. Nothing of it is shown: it may hold a password.
+fn proxy_of(variable: &'static str, value: &str, forge: &Url) -> Result<Proxy, &'static str> {
+    let url = if value.contains("://") { Url::parse(value) } else { Url::parse(&format!("http://{value}")) };
+    // The HTTP client would go without a proxy that it does not understand.
+    let is_understood = |url: &Url| {
+        let matcher = Matcher::builder().all(url.as_str()).build();
+        forge.as_str().parse().is_ok_and(|forge| matcher.intercept(&forge).is_some())
+    };
+    match url {
+        Ok(url) if url.scheme().starts_with("socks") => {
+            Err("names a SOCKS proxy, and only HTTP proxies are known here")
+        }
+        Ok(url) if !matches!(url.scheme(), "http" | "https") => Err("does not begin with http:// or https://"),
+        Ok(url) if url.has_host() && is_understood(&url) => Ok(Proxy { url, variable }),
+        _ => Err("is no URL of a proxy"),
+    }
 }

@@ -317,7 +317,9 @@ impl Store {
         }
         if self.below.is_none() {
             let Place { workspace, within } = self.own.place().clone();
-            self.below = Some(Arc::new(Folder::make(&Place { workspace, within: within.join(FOLDER) })?));
+            let below = Folder::make(&Place { workspace, within: within.join(FOLDER) })?;
+            below.sweep(&items.iter().map(|item| &item.name).collect::<Vec<_>>());
+            self.below = Some(Arc::new(below));
         }
         let Some(folder) = self.below.clone() else { return Ok(()) };
         self.names.extend(items.iter().map(|item| item.name.clone()));

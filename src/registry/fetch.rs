@@ -32,6 +32,15 @@ pub struct Part {
     pub modified: Option<HeaderValue>,
 }
 
+/// What is known of a file before it comes, and tells in the end whether it has come.
+#[derive(Clone, Copy, Debug)]
+pub struct Promised {
+    /// Its length in bytes, where that is known.
+    pub size: Option<u64>,
+    /// Whether its hash is known.
+    pub has_hash: bool,
+}
+
 /// A file on its way to us.
 pub struct Incoming<'r> {
     registry: &'r Registry<'r>,
@@ -48,24 +57,30 @@ pub struct Incoming<'r> {
 
 impl Registry<'_> {
     /// Asks for a file, once, or for what is missing of it. The answer is the whole file where it has changed, or where
-    /// only the whole is to be had. `size` is the length that it should have, where that is known.
+    /// only the whole is to be had.
     pub async fn fetch(
         &self,
         name: &FileName,
         part: Option<&Part>,
-        size: Option<u64>,
+        promised: &Promised,
     ) -> Result<Incoming<'_>, RegistryError> {
         if let Some(part) = part.filter(|part| part.length > 0)
-            && let Some(rest) = self.fetch_rest(name, part).await?
+            && let Some(rest) = self.fetch_rest(name, part, promised).await?
         {
             return Ok(rest);
         }
-        self.fetch_from(name, None, size).await
+        self.fetch_from(name, None, promised).await
     }
 
     /// Asks for what is missing of a file; `None` where it is not the file that the part is of.
-    async fn fetch_rest(&self, name: &FileName, part: &Part) -> Result<Option<Incoming<'_>>, RegistryError> {
-        let incoming = self.fetch_from(name, Some(part), part.size).await?;
+    async fn fetch_rest(
+        &self,
+        name: &FileName,
+        part: &Part,
+        promised: &Promised,
+    ) -> Result<Option<Incoming<'_>>, RegistryError> {
+        let promised = Promised { size: part.size, ..*promised };
+        let incoming = self.fetch_from(name, Some(part), &promised).await?;
         // Object storage may not know of If-Range, so what it says is compared.
         let is_of_the_same = part.modified.is_none() || part.modified == incoming.modified;
         let continues = incoming.start == part.length && is_of_the_same;
@@ -80,8 +95,9 @@ impl Registry<'_> {
         &self,
         name: &FileName,
         part: Option<&Part>,
-        size: Option<u64>,
+        promised: &Promised,
     ) -> Result<Incoming<'_>, RegistryError> {
+        let size = promised.size;
         let asked = Asked::Download(name.clone());
         let mut url = self.target.file_url(name);
         for hop in 0..=MOST_HOPS {
@@ -102,14 +118,20 @@ impl Registry<'_> {
                 url = next;
                 continue;
             }
-            let incoming = self.incoming(asked.clone(), url.clone(), response, size);
+            let incoming = self.incoming(asked.clone(), url.clone(), response, promised);
             return incoming.map_err(|what| self.garbled(&asked, &url, &what));
         }
         unreachable!("the last hop is no good answer if it leads elsewhere")
     }
 
     /// Takes an answer for a file; the error says why it cannot be one.
-    fn incoming(&self, asked: Asked, url: Url, response: Response, size: Option<u64>) -> Result<Incoming<'_>, String> {
+    fn incoming(
+        &self,
+        asked: Asked,
+        url: Url,
+        response: Response,
+        promised: &Promised,
+    ) -> Result<Incoming<'_>, String> {
         let header = |name: HeaderName| response.headers().get(name);
         let encoding = header(CONTENT_ENCODING).filter(|encoding| *encoding != "identity");
         if let Some(encoding) = encoding {
@@ -127,7 +149,7 @@ impl Registry<'_> {
             (_, _) => (0, length),
         };
         // A body that just ends may be half of one.
-        if whole.is_none() && size.is_none() && response.status() == StatusCode::OK {
+        if whole.is_none() && promised.size.is_none() && !promised.has_hash && response.status() == StatusCode::OK {
             return Err("it does not say how long it is".to_owned());
         }
         let takes_ranges = header(ACCEPT_RANGES).is_none_or(|unit| unit != "none");

@@ -32,7 +32,7 @@ pub use self::asked::Asked;
 use self::body::FileBody;
 pub use self::body::Moved;
 pub use self::error::{Cause, RegistryError, Transport};
-pub use self::fetch::{Incoming, Part};
+pub use self::fetch::{Incoming, Part, Promised};
 use self::limits::Pause;
 pub use self::limits::{Budget, Jitter, Limits};
 pub use self::next::Next;
@@ -84,7 +84,7 @@ impl<'a> Registry<'a> {
     pub fn new(inputs: &Inputs, limits: Limits, reporter: &'a dyn Reporter) -> Result<Self, SetupError> {
         let http = inputs
             .way
-            .client()?
+            .client()
             .user_agent(concat!("generic-packages/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
@@ -372,7 +372,7 @@ impl<'a> Registry<'a> {
     fn error(&self, asked: &Asked, method: Method, url: &Url, cause: Cause) -> RegistryError {
         let who = Asker { command: self.command, target: &self.target, credentials: self.credentials.as_ref() };
         let error = RegistryError::new(asked.clone(), method, url.clone(), cause, |refusal| {
-            self.way.advice(refusal, refusal.advice(&who))
+            self.way.advice(refusal, url, refusal.advice(&who))
         });
         if self.target.server.is_origin_of(url) { error } else { error.elsewhere(&self.target.server) }
     }

@@ -7,11 +7,6 @@ use crate::untrusted::Untrusted;
 use crate::way::Proxy;
 
 impl Proxy {
-    /// The proxy for all requests, as the HTTP client takes it.
-    pub(super) fn for_all(&self) -> reqwest::Result<reqwest::Proxy> {
-        reqwest::Proxy::all(self.url.clone())
-    }
-
     /// The proxy refuses to work without credentials, or with those that it has.
     pub(super) fn wants_credentials(&self) -> ProxyFault {
         let has_credentials = !self.url.username().is_empty() || self.url.password().is_some();

@@ -10,16 +10,23 @@ use super::error::{Cause, RegistryError, Transport};
 use super::refusal::Refusal;
 use super::{Method, Registry};
 use crate::listing::Listing;
+use crate::report::units::Bytes;
 use crate::untrusted::Untrusted;
 
 /// The list of a version is 341 bytes a file; this is room for 190,000.
 const LONGEST_LIST: usize = 64 * 1024 * 1024;
+
+/// A page of versions is some 100 KB: each row has its owner, its repository and who made it.
+const LONGEST_PAGE: usize = 4 * 1024 * 1024;
 
 /// How many versions are asked for on a page; no server gives more (recorded), and one may be set up to give fewer.
 const PAGE: usize = 50;
 
 /// How many pages are read: up to 20,000 versions of packages whose names contain that of ours.
 const MOST_PAGES: usize = 400;
+
+/// How often a list is read that changes while it is read.
+const MOST_READINGS: u32 = 3;
 
 /// What we read of a version for its page.
 #[derive(Deserialize)]
@@ -65,7 +72,7 @@ impl Registry<'_> {
             Err(error) if is_absent(&error) => return Ok(Listing::default()),
             Err(error) => return Err(error),
         };
-        let rows = self.json(&asked, &url, response).await?;
+        let rows = self.json(&asked, &url, response, LONGEST_LIST).await?;
         Listing::new(rows).map_err(|bad| self.garbled(&asked, &url, &bad.to_string()))
     }
 
@@ -74,7 +81,7 @@ impl Registry<'_> {
         let url = self.target.version_url();
         let asked = Asked::Version;
         let response = self.get(&asked, &url).await?;
-        let row: PageRow = self.json(&asked, &url, response).await?;
+        let row: PageRow = self.json(&asked, &url, response, LONGEST_PAGE).await?;
         // It is shown and handed on as it is, so it has to be a plain address.
         Url::parse(&row.html_url)
             .ok()
@@ -92,34 +99,64 @@ impl Registry<'_> {
 
     /// The versions of the owner's packages whose names contain that text, newest first.
     pub async fn versions(&self, name: &str) -> Result<Vec<VersionRow>, RegistryError> {
-        let asked = Asked::Versions;
+        for _ in 1..MOST_READINGS {
+            if let Some(versions) = self.versions_unless_they_change(name).await? {
+                return Ok(versions);
+            }
+        }
+        let versions = self.versions_unless_they_change(name).await?;
+        versions.ok_or_else(|| {
+            self.garbled(&Asked::Versions, &self.target.versions_url(name, PAGE, 1), "it changes all the time")
+        })
+    }
+
+    /// The same; `None` where their number has changed from one page to the next, which may have moved a row from a page
+    /// that was still to be read to one that was read already.
+    async fn versions_unless_they_change(&self, name: &str) -> Result<Option<Vec<VersionRow>>, RegistryError> {
         let mut versions = Vec::new();
+        let mut known = None;
         for page in 1..=MOST_PAGES {
-            let url = self.target.versions_url(name, PAGE, page);
-            let (rows, total): (Vec<VersionRow>, _) = self
-                .persist(async || {
-                    let response = self.get(&asked, &url).await?;
-                    let total = total_of(&response);
-                    Ok((self.json(&asked, &url, response).await?, total))
-                })
-                .await?;
+            let (rows, total) = self.persist(async || self.page_of_versions(name, page).await).await?;
+            if page > 1 && total != known {
+                return Ok(None);
+            }
+            known = total;
             // How many are on a page tells nothing: an administrator can have fewer than are asked for.
             let is_past_the_end = rows.is_empty();
             versions.extend(rows);
             if is_past_the_end || total.is_some_and(|total| versions.len() >= total) {
-                return Ok(versions);
+                return Ok(Some(versions));
             }
         }
         let url = self.target.versions_url(name, PAGE, MOST_PAGES);
-        Err(self.garbled(&asked, &url, &format!("it has more than {} versions", versions.len())))
+        Err(self.garbled(&Asked::Versions, &url, &format!("it has more than {} versions", versions.len())))
     }
 
-    /// Reads a JSON answer; a page in HTML is told apart from JSON that is broken.
+    /// The newest versions of all packages of the owner, asked once: what is told of them is worth no more.
+    pub async fn newest_versions(&self) -> Vec<VersionRow> {
+        self.page_of_versions("", 1).await.map(|(rows, _)| rows).unwrap_or_default()
+    }
+
+    /// A page of the versions, asked once, and how many there are on all pages.
+    async fn page_of_versions(
+        &self,
+        name: &str,
+        page: usize,
+    ) -> Result<(Vec<VersionRow>, Option<usize>), RegistryError> {
+        let asked = Asked::Versions;
+        let url = self.target.versions_url(name, PAGE, page);
+        let response = self.get(&asked, &url).await?;
+        let total = total_of(&response);
+        Ok((self.json(&asked, &url, response, LONGEST_PAGE).await?, total))
+    }
+
+    /// Reads a JSON answer of at most so many bytes; a page in HTML is told apart from JSON that is broken.
     async fn json<T: serde::de::DeserializeOwned>(
         &self,
         asked: &Asked,
         url: &Url,
         response: Response,
+        longest: usize,
     ) -> Result<T, RegistryError> {
         let status = response.status();
         let cause = if is_html(&response) {
@@ -131,7 +168,7 @@ impl Registry<'_> {
                 retry_after: None,
             }
         } else {
-            match read_up_to(response, LONGEST_LIST, self.limits.silence).await {
+            match read_up_to(response, longest, self.limits.silence).await {
                 Ok(body) => match serde_json::from_slice(&body) {
                     Ok(value) => return Ok(value),
                     Err(error) => {
@@ -142,7 +179,9 @@ impl Registry<'_> {
                 Err(broken) => match broken.reason {
                     Reason::Broken(error) => Cause::Transport(Transport::broken(&error)),
                     Reason::Silent => Cause::Transport(Transport::Silent(self.limits.silence)),
-                    Reason::TooLong => return Err(self.garbled(asked, url, "it is longer than 64 MiB")),
+                    Reason::TooLong => {
+                        return Err(self.garbled(asked, url, &format!("it is longer than {}", Bytes(longest as u64))));
+                    }
                 },
             }
         };

@@ -27,6 +27,8 @@ pub(super) struct Asker<'a> {
 pub enum Refusal {
     /// The token is wrong, expired or garbled.
     BadToken,
+    /// Only those who are signed in are answered.
+    SignedInOnly,
     /// The token is good but has no scope for packages.
     NoScope,
     /// The token lacks the scope write:package, or its user may not write packages of this owner.
@@ -104,6 +106,12 @@ impl Refusal {
             StatusCode::BAD_REQUEST if has("invalid package version") => Self::Version,
             // The right's refusal names it; everything else at this status is about the token (all versions).
             StatusCode::UNAUTHORIZED if has("reqPackageAccess") => Self::NoRight,
+            // What visitors are told on the API's lists: by Gitea, and by Forgejo up to 11; by servers that want a
+            // sign-in for everything.
+            StatusCode::UNAUTHORIZED if answer.words == "token is required" => Self::SignedInOnly,
+            StatusCode::FORBIDDEN if answer.words == "Only signed in user is allowed to call APIs." => {
+                Self::SignedInOnly
+            }
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if answer.is_html => Self::WebPage,
             StatusCode::UNAUTHORIZED => Self::BadToken,
             StatusCode::FORBIDDEN if has("package type size") => Self::SizeLimit,
@@ -111,7 +119,6 @@ impl Refusal {
             StatusCode::FORBIDDEN if has("package count") => Self::CountLimit,
             StatusCode::FORBIDDEN if has("required scope") => Self::NoScope,
             StatusCode::FORBIDDEN if has("reqToken") || has("specific permission") => Self::Private,
-            StatusCode::FORBIDDEN if has("Only signed in user") => Self::BadToken,
             StatusCode::FORBIDDEN => Self::NoRight,
             // The API names the missing owner; below /api/packages the words are the same for all owners that are not
             // to be had. Elsewhere they mean a path that does not exist.
@@ -181,15 +188,11 @@ impl Refusal {
         }
     }
 
-    /// Whether somebody else, or somebody with a token, might be answered.
-    pub(crate) fn is_about_who_asks(&self) -> bool {
-        matches!(self, Self::BadToken | Self::NoScope | Self::NoRight | Self::Private)
-    }
-
     /// Whether every other file of this run would meet the same refusal.
     pub(super) fn meets_every_file(&self) -> bool {
         match self {
             Self::BadToken
+            | Self::SignedInOnly
             | Self::NoScope
             | Self::NoRight
             | Self::Private
@@ -237,12 +240,12 @@ impl Refusal {
                  those who are signed in, and no version is called `latest`"
                     .to_owned()
             }
-            (Self::BadToken | Self::NoScope | Self::NoRight, Some(credentials))
+            (Self::BadToken | Self::SignedInOnly | Self::NoScope | Self::NoRight, Some(credentials))
                 if credentials.shape() != TokenShape::Plain =>
             {
                 garbled_token(credentials.shape(), command, &tokens)
             }
-            (Self::BadToken, Some(_)) => {
+            (Self::BadToken | Self::SignedInOnly, Some(_)) => {
                 format!("Make a new personal token with the scope {scope}: this one is wrong or expired; {tokens}")
             }
             (Self::NoScope, Some(_)) => {
@@ -265,7 +268,7 @@ impl Refusal {
         let Target { server, owner, package, version } = target;
         let packages = format!("{server}/{}/-/packages", owner.as_str());
         match self {
-            Self::BadToken | Self::NoScope | Self::NoRight | Self::Private => format!(
+            Self::BadToken | Self::SignedInOnly | Self::NoScope | Self::NoRight | Self::Private => format!(
                 "Give a `token` with the scope read:package, from a secret: {server} shows this only to those who are \
                  signed in and may read packages of {owner} ({server}/user/settings/applications)"
             ),

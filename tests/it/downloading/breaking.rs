@@ -187,6 +187,26 @@ fn an_answer_without_end_does_not_fill_the_disk() {
 }
 
 #[test]
+fn a_rest_without_end_does_not_fill_the_disk_where_only_the_length_is_known() {
+    let (clock, date) = stopped_clock();
+    let registry = Registry::start_with(Options { clock: Some(clock), ..Options::default() });
+    registry.seed("alice", "widget", "v1.0.0", "large", &large());
+    registry.script(Fault::once(Match::get("large"), Point::AnswerByte(500_000), Action::Close));
+    let head = format!(
+        "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 500000-999999/1000000\r\nLast-Modified: {date}\r\n\
+         Transfer-Encoding: chunked\r\n\r\n200000\r\n"
+    );
+    let endless = [head.as_bytes(), &vec![b'x'; 0x20_0000]].concat();
+    registry.script(Fault::once(Match::get("large"), Point::Head, Action::Raw(endless)).skip(1));
+    let mut job = Job::downloading(&registry);
+    job.without("INPUT_TOKEN").input("version", "v1.0.0").input("files", "large").input("retries", "1");
+    let ran = job.run_in_short().exits_with(0).says("`large` did not come as it should: once more from the start");
+    // It is not read to its end, which breaks off as well.
+    assert_eq!(ran.log.matches("the connection broke").count(), 1, "{}", ran.log);
+    assert_eq!((tools(&job)["large"].clone(), gets(&registry).len()), (large(), 3));
+}
+
+#[test]
 fn a_web_page_in_place_of_a_file_is_told_and_not_written() {
     let registry = release(Persona::default());
     let page = Answer::html(200, "<html><title>Sign in</title></html>");
@@ -260,6 +280,37 @@ fn what_a_killed_run_left_is_gone_on_with() {
     job.run().exits_with(0).says("going on with `large`, of which an earlier run has left");
     assert_eq!(tools(&job), [("large".to_owned(), large())].into());
     assert_eq!(gets(&registry)[0].header("Range"), Some(format!("bytes={left}-").as_str()));
+}
+
+#[test]
+fn a_part_that_is_not_of_the_file_costs_none_of_the_two_fetches() {
+    let (registry, mut job) = one_large();
+    job.file("tools/.large.generic-packages-part", vec![b'x'; 500_000]);
+    registry.script(Fault::once(Match::get("large"), Point::Head, Action::SendOtherBytes).skip(1));
+    job.run().exits_with(0);
+    assert_eq!((tools(&job)["large"].clone(), gets(&registry).len()), (large(), 3));
+}
+
+#[test]
+fn what_killed_runs_left_of_other_files_is_taken_away_unless_another_run_writes_it() {
+    let (registry, mut job) = one_large();
+    let parts = ["tools/.gone.generic-packages-part", "tools/.busy.generic-packages-part"];
+    let others = ["tools/gone.generic-packages-part", "tools/.gone.generic-packages-part.txt"];
+    for is_unchanged in [false, true] {
+        for name in parts.into_iter().chain(others) {
+            job.file(name, "left");
+        }
+        job.file("tools/.large.generic-packages-part", if is_unchanged { vec![b'x'; 9] } else { large() });
+        let busy = std::fs::File::open(job.workspace().join(parts[1])).expect("a file");
+        busy.lock().expect("nobody else has it");
+        registry.forget_requests();
+        job.run().exits_with(0).says(if is_unchanged { "1 unchanged" } else { "1 downloaded" });
+        // What was left of the file itself was not taken away before it was gone on with.
+        assert_eq!(gets(&registry), []);
+        let left: Vec<String> = tools(&job).into_keys().collect();
+        let name = |path: &str| path["tools/".len()..].to_owned();
+        assert_eq!(left, [name(parts[1]), name(others[1]), name(others[0]), "large".to_owned()]);
+    }
 }
 
 #[test]

@@ -76,6 +76,25 @@ fn all_pages_of_the_list_are_read() {
     assert_eq!(asked(&registry)[..3], ["GET versions 1", "GET versions 2", "GET versions 3"]);
 }
 
+/// A row that is deleted on a page moves one from the next page onto it.
+#[test]
+fn a_list_that_changes_while_it_is_read_is_read_anew() {
+    let registry = Registry::start(Persona::default());
+    for count in 0..50 {
+        registry.seed("alice", "widget", &format!("v1.0.{count}"), "version", b"older");
+    }
+    registry.seed("alice", "widget", "v3.0.0", "version", b"v3.0.0");
+    for count in 0..50 {
+        registry.seed("alice", "widget", &format!("nightly-{count}"), "version", b"newer");
+    }
+    // It stands first on the second page, and moves to the end of the first.
+    let delete = Action::then(|world| assert!(world.delete("alice", "widget", "nightly-7", "version")));
+    registry.script(Fault::once(Match::versions().containing("page=2"), Point::Head, delete));
+    let job = Job::downloading(&registry);
+    job.run().exits_with(0).says("`latest` is v3.0.0");
+    assert_eq!(asked(&registry)[..4], ["GET versions 1", "GET versions 2", "GET versions 1", "GET versions 2"]);
+}
+
 #[test]
 fn a_missing_version_is_told_with_those_that_look_like_it() {
     let registry = versions(Persona::default(), &["v1.2.0", "v1.3.0", "v0.9.0", "nightly", "v1.0.0"]);

@@ -156,6 +156,42 @@ fn a_folder_that_may_not_be_written_is_an_error_with_its_path() {
 }
 
 #[test]
+fn what_another_user_left_of_a_file_is_begun_anew() {
+    let registry = release(Persona::default());
+    let mut job = Job::downloading(&registry);
+    job.input("files", "a.txt").file("tools/.a.txt.generic-packages-part", "of root");
+    let (folder, part) = (job.workspace().join("tools"), job.workspace().join("tools/.a.txt.generic-packages-part"));
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).expect("rights can be changed");
+    fs::set_permissions(&part, fs::Permissions::from_mode(0o444)).expect("rights can be changed");
+    let Some(ran) = run_without_rights(&job, &registry) else { return };
+    ran.exits_with(0);
+    assert_eq!(tools(&job), [("a.txt".to_owned(), b"hello\n".to_vec())].into());
+}
+
+#[test]
+fn another_users_file_that_should_be_executable_is_fetched_anew() {
+    let registry = release(Persona::default());
+    let mut job = Job::downloading(&registry);
+    job.input("files", "a.txt").input("executable", "a.txt").file("tools/a.txt", "hello\n");
+    let (folder, file) = (job.workspace().join("tools"), job.workspace().join("tools/a.txt"));
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).expect("rights can be changed");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o444)).expect("rights can be changed");
+    let Some(ran) = run_without_rights(&job, &registry) else { return };
+    ran.exits_with(0);
+    let mode = fs::metadata(&file).expect("it is there").permissions().mode();
+    assert_eq!((mode & 0o111 != 0, fs::read(&file).expect("a file")), (true, b"hello\n".to_vec()));
+}
+
+#[test]
+fn a_folder_where_a_file_would_be_written_is_named() {
+    let registry = release(Persona::default());
+    let mut job = Job::downloading(&registry);
+    let ran = job.folder("tools/.a.txt.generic-packages-part").run().exits_with(1).has_a_hint_for_each_error();
+    ran.says("tools/.a.txt.generic-packages-part is a folder").says("Take the folder away");
+    assert_eq!(fs::read(job.workspace().join("tools/app")).expect("the others come").len(), 300_000);
+}
+
+#[test]
 fn a_file_that_another_run_writes_is_left_to_it() {
     let registry = release(Persona::default());
     let mut job = Job::downloading(&registry);

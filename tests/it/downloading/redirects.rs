@@ -4,7 +4,7 @@ use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
 
 use super::{release, tools};
 use crate::harness::Job;
-use crate::network::{Identity, TlsFront, naming};
+use crate::network::{Identity, Manners, Proxy, TlsFront, naming};
 
 /// Where a registry has the file, by another name of its host.
 fn place(registry: &Registry, name: &str) -> String {
@@ -38,6 +38,30 @@ fn a_file_in_object_storage_comes_from_there_without_the_token_and_the_headers()
         let asked = storage.requests().pop().expect("the storage is asked");
         assert!(asked.target.ends_with("/app?X-Amz-Signature=0123456789abcdef"), "{}", asked.target);
         assert_eq!((asked.header("Authorization"), asked.header("X-Gate")), (None, None));
+    }
+}
+
+#[test]
+fn the_way_to_object_storage_is_chosen_for_itself() {
+    // The proxy reaches one of the two, and nothing else does.
+    for is_behind in ["forge", "storage"] {
+        let (registry, storage) = (release(Persona::default()), release(Persona::default()));
+        let (behind, near) = if is_behind == "forge" { (&registry, &storage) } else { (&storage, &registry) };
+        let proxy = Proxy::start(Manners::Open, Job::address_of(behind));
+        let far = |path: &str| format!("http://far.example.com{path}");
+        let path = "/api/packages/alice/generic/widget/v1.0.0/app";
+        let place = if is_behind == "forge" { place(near, "app") } else { far(path) };
+        registry.script(Fault::always(Match::get("app"), Point::Head, leads(303, &place)));
+        let mut job = job(&registry);
+        job.variable("HTTP_PROXY", format!("http://{}", proxy.address())).variable("NO_PROXY", "127.0.0.1,localhost");
+        if is_behind == "forge" {
+            job.input("server-url", far(""));
+        }
+        job.run().exits_with(0);
+        assert_eq!(tools(&job)["app"], vec![7; 300_000]);
+        assert!(
+            !proxy.heads().is_empty() && proxy.heads().iter().all(|head| head.contains(" http://far.example.com/"))
+        );
     }
 }
 

@@ -3,18 +3,14 @@
 use std::fs;
 
 use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
+use generic_packages::checksum::Sha256;
 
 use super::{asked, release, tools};
 use crate::harness::Job;
 
 /// A file of checksums for these files.
 fn checksums(files: &[(&str, &[u8])]) -> String {
-    let line = |(name, bytes): &(&str, &[u8])| {
-        let mut hasher = generic_packages::checksum::Hasher::default();
-        hasher.update(bytes);
-        format!("{}  {name}\n", hasher.finish())
-    };
-    files.iter().map(line).collect()
+    files.iter().map(|(name, bytes)| format!("{}  {name}\n", Sha256::of(bytes))).collect()
 }
 
 /// A job without a token.
@@ -73,7 +69,7 @@ fn a_file_of_checksums_verifies_where_the_registry_lists_nothing() {
 }
 
 #[test]
-fn what_differs_from_the_checksums_is_an_error_and_what_is_not_in_them_too() {
+fn what_differs_from_the_checksums_is_an_error() {
     let registry = release(Persona::default());
     let sums = checksums(&[("a.txt", b"other\n")]);
     registry.seed("alice", "widget", "v1.0.0", "SHA256SUMS", sums.as_bytes());
@@ -84,15 +80,46 @@ fn what_differs_from_the_checksums_is_an_error_and_what_is_not_in_them_too() {
     ran.says("by the file of checksums").says("Find out who changed the file or the file of checksums");
     assert_eq!(tools(&job)["a.txt"], b"old");
 
-    let ran = job.input("files", "app").run().exits_with(1).has_a_hint_for_each_error();
-    ran.says("`app` is not what `SHA256SUMS` says: it is not in there");
-
-    // With a list, the registry's word has to be the same, and what is not in the file is verified by the list.
+    // With a list, the registry's word has to be the same.
     let mut job = Job::downloading(&registry);
-    job.input("checksums", "SHA256SUMS").input("files", "app").run().exits_with(0);
+    job.input("checksums", "SHA256SUMS");
     let ran = job.input("files", "a*").run().exits_with(1).has_a_hint_for_each_error();
     ran.says("`a.txt` is not what `SHA256SUMS` says: SHA-256");
     assert!(!tools(&job).contains_key("a.txt"));
+}
+
+#[test]
+fn what_is_not_in_the_checksums_is_an_error_with_a_list_too() {
+    let registry = release(Persona::default());
+    let sums = checksums(&[("a.txt", b"hello\n"), ("dist/empty", b"")]);
+    registry.seed("alice", "widget", "v1.0.0", "SHA256SUMS", sums.as_bytes());
+    for mut job in [visitor(&registry), Job::downloading(&registry)] {
+        job.input("version", "v1.0.0").input("checksums", "SHA256SUMS");
+        let ran = job.input("files", "a.txt\napp\nempty").run().exits_with(1).has_a_hint_for_each_error();
+        let ran = ran.says("`app` is not in `SHA256SUMS`").says("leave this one out with a line `!app` in `files`");
+        ran.says("`empty` is not in `SHA256SUMS`").says("it names `dist/empty`, and a version has no folders");
+        assert_eq!(tools(&job).len(), 0);
+        job.input("files", "a.txt\napp\n!app").run().exits_with(0);
+        assert_eq!(tools(&job).into_keys().collect::<Vec<_>>(), ["a.txt"]);
+    }
+}
+
+#[test]
+fn a_file_of_checksums_that_is_here_already_is_not_fetched_and_one_that_came_wrong_once_more() {
+    let registry = release(Persona::default());
+    let sums = checksums(&[("a.txt", b"hello\n")]);
+    registry.seed("alice", "widget", "v1.0.0", "SHA256SUMS", sums.as_bytes());
+    let mut job = Job::downloading(&registry);
+    job.input("checksums", "SHA256SUMS").input("files", "a.txt").input("version", "v1.0.0");
+    registry.script(Fault::once(Match::get("SHA256SUMS"), Point::Head, Action::SendOtherBytes));
+    job.run().exits_with(0);
+    assert_eq!(asked(&registry).len(), 4, "{:?}", asked(&registry));
+    registry.forget_requests();
+    job.file("tools/SHA256SUMS", sums.as_str()).run().exits_with(0);
+    assert_eq!(asked(&registry).len(), 1, "{:?}", asked(&registry));
+    // One of another time says nothing.
+    job.file("tools/SHA256SUMS", "old").run().exits_with(0);
+    assert_eq!(asked(&registry).len(), 3, "{:?}", asked(&registry));
 }
 
 #[test]
@@ -168,7 +195,11 @@ fn what_does_not_say_how_long_it_is_is_not_taken_where_nothing_else_would_tell()
     let mut job = visitor(&registry);
     let ran = job.input("version", "v1.0.0").input("files", "a.txt").run().exits_with(1).has_a_hint_for_each_error();
     ran.says("it does not say how long it is");
-    // A hash tells.
+    // A hash tells, whoever says it.
+    let sums = checksums(&[("a.txt", b"hello\n")]);
+    registry.seed("alice", "widget", "v1.0.0", "SHA256SUMS", sums.as_bytes());
+    job.input("checksums", "SHA256SUMS").run().exits_with(0).says("verified by SHA-256");
+    assert_eq!(tools(&job)["a.txt"], b"hello\n");
     let mut job = Job::downloading(&registry);
     job.input("files", "a.txt").run().exits_with(0);
     assert_eq!(tools(&job)["a.txt"], b"hello\n");
@@ -180,7 +211,7 @@ fn what_only_members_may_see_wants_a_token() {
     registry.seed("secretorg", "widget", "v1.0.0", "app", b"content");
     let mut job = visitor(&registry);
     job.input("owner", "secretorg").input("version", "v1.0.0").input("files", "app");
-    let ran = job.run().exits_with(1).has_a_hint_for_each_error().says("401 Unauthorized: reqPackageAccess");
+    let ran = job.run().exits_with(1).has_a_hint_for_each_error().says("403 Forbidden: user should have specific");
     ran.says("Give a `token` with the scope read:package, from a secret");
 
     // A server that shows nothing to anybody who is not signed in.
@@ -188,6 +219,24 @@ fn what_only_members_may_see_wants_a_token() {
     registry.script(Fault::always(Match::list(), Point::Head, Action::Answer(refusal)));
     registry.script(Fault::always(Match::get(""), Point::Head, Action::Answer(Answer::text(401, "reqPackageAccess"))));
     job.input("owner", "alice").run().exits_with(1).says("Give a `token` with the scope read:package");
+}
+
+/// What stands in front of a forge refuses as well, and its refusal says nothing of what visitors may see.
+#[test]
+fn only_the_words_of_a_forge_mean_that_it_shows_its_lists_to_no_visitor() {
+    for (answer, words) in [
+        (Answer::text(401, "Unauthorized"), "401 Unauthorized"),
+        (Answer::json(401, r#"{"message":"a token is required by this gate"}"#), "by this gate"),
+        (Answer::json(403, r#"{"message":"blocked"}"#), "403 Forbidden: blocked"),
+        (Answer::text(403, "token is required"), "403 Forbidden: token is required"),
+    ] {
+        let registry = release(Persona::default());
+        registry.script(Fault::always(Match::list(), Point::Head, Action::Answer(answer)));
+        let mut job = visitor(&registry);
+        let ran = job.input("version", "v1.0.0").input("files", "app").run().exits_with(1).has_a_hint_for_each_error();
+        ran.says(words).says("the registry does not say which files the version has");
+        assert_eq!(tools(&job).len(), 0);
+    }
 }
 
 #[test]
