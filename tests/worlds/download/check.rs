@@ -45,13 +45,14 @@ impl Scene<'_> {
     fn what_is_here(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         let wanted = |name: &str| self.world.files.iter().any(|file| file.is_wanted && file.name == name);
+        let wanted_part =
+            |name: &str| self.world.files.iter().any(|file| file.is_wanted && part_of(&file.name) == name);
         let was_killed = self.ran.code.is_none();
-        let parts: Vec<String> =
-            self.world.files.iter().filter(|file| file.is_wanted).map(|file| part_of(&file.name)).collect();
+        // Of a file that is not wanted they may be taken away, but are not made.
+        let parts: Vec<String> = self.world.files.iter().map(|file| part_of(&file.name)).collect();
         for (name, bytes) in self.after {
             let is_as_before = self.before.get(name) == Some(bytes);
-            let is_fine =
-                is_as_before || wanted(name) && self.is_right(name, bytes) || parts.contains(name) && was_killed;
+            let is_fine = is_as_before || wanted(name) && self.is_right(name, bytes) || wanted_part(name) && was_killed;
             if !is_fine {
                 wrong.push(format!("(ii) `{name}` is of {} bytes, and was neither here nor there", bytes.len()));
             }
@@ -99,6 +100,9 @@ impl Scene<'_> {
     }
 
     fn one_file(&self, row: &Row) -> Option<String> {
+        if row.status == "not-attempted" && self.before.get(&row.name) != self.after.get(&row.name) {
+            return Some(format!("(iv) `{}` is not-attempted, and is not as it was", row.name));
+        }
         if !row.is_in_place() {
             return (!matches!(row.status.as_str(), "failed" | "not-attempted"))
                 .then(|| format!("(iv) `{}` is {}", row.name, row.status));
@@ -168,11 +172,9 @@ pub(super) fn differs_from_expected(
         if !is_here(file) && after.get(&file.name) != there(&file.name).as_ref() {
             wrong.push(format!("(v) `{}` is not here as it is there", file.name));
         }
-        if after.contains_key(&part_of(&file.name))
-            && !(world.may_be_unverified() || before.get(&file.name) == after.get(&file.name))
-        {
-            wrong.push(format!("(iii) something of `{}` is left", file.name));
-        }
+    }
+    for File { name, .. } in world.files.iter().filter(|file| after.contains_key(&part_of(&file.name))) {
+        wrong.push(format!("(iii) something of `{name}` is left"));
     }
     wrong
 }
