@@ -74,25 +74,23 @@ impl Hasher {
 /// A text that is no list of checksums.
 #[derive(Debug, thiserror::Error)]
 pub enum NotAList {
-    /// A line that is none of a list.
-    #[error("line {0} is no checksum with a name")]
-    Line(usize),
     /// A name with two different hashes.
     #[error("line {0} has another hash for a name that an earlier line has")]
     Twice(usize),
-    /// Nothing in it.
-    #[error("it has no line")]
+    /// No line that is one of a list.
+    #[error("it has no line with a SHA-256 and a name")]
     Empty,
 }
 
-/// Reads what `sha256sum` writes, also with `--tag`: the hashes by the names, of which a leading `./` is no part.
+/// Reads what `sha256sum -c` reads: the hashes by the names, of which a leading `./` is no part. Lines of anything else, such
+/// as a signature or another kind of hash, are passed over, as they are there: a name that is missing is for the caller to
+/// miss.
 pub fn read_list(bytes: &[u8]) -> Result<BTreeMap<String, Sha256>, NotAList> {
     let text = String::from_utf8_lossy(bytes);
     let mut hashes = BTreeMap::new();
-    for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'))
-    {
-        let (digest, name) = line_of(line.trim_end()).ok_or(NotAList::Line(number))?;
-        let sha256 = digest.parse().map_err(|_| NotAList::Line(number))?;
+    for (number, line) in (1..).zip(text.trim_start_matches('\u{feff}').lines()) {
+        let Some((digest, name)) = line_of(line.trim()) else { continue };
+        let Ok(sha256) = digest.parse() else { continue };
         let name = name.strip_prefix("./").unwrap_or(name).to_owned();
         if hashes.insert(name, sha256).is_some_and(|other| other != sha256) {
             return Err(NotAList::Twice(number));
@@ -114,14 +112,16 @@ pub fn write_list<'a>(files: impl IntoIterator<Item = (&'a str, Sha256)>) -> Str
     })
 }
 
-/// Hash and name in a line: `HASH  NAME`, `HASH *NAME` or `SHA256 (NAME) = HASH`.
+/// Hash and name in a line: `HASH  NAME`, `HASH *NAME`, `HASH NAME` or `SHA256 (NAME) = HASH`. A line that begins with `\`
+/// has a name with a character in it that no file on the registry has.
 fn line_of(line: &str) -> Option<(&str, &str)> {
     if let Some(rest) = line.strip_prefix("SHA256 (") {
         let (name, digest) = rest.rsplit_once(") = ")?;
         return Some((digest, name));
     }
     let (digest, rest) = line.split_at_checked(64)?;
-    let name = rest.strip_prefix("  ").or_else(|| rest.strip_prefix(" *"))?;
+    let rest = rest.strip_prefix([' ', '\t'])?;
+    let name = rest.strip_prefix([' ', '*']).unwrap_or(rest);
     Some((digest, name)).filter(|(_, name)| !name.is_empty())
 }
 
@@ -141,16 +141,19 @@ mod tests {
     #[test]
     fn a_list_is_read_as_sha256sum_writes_it() {
         let upper = EMPTY.to_uppercase();
-        let text = format!("{EMPTY}  a b\n\n{upper} *./b\r\nSHA256 (c) d) = {EMPTY}\n# by hand\n{EMPTY}  a b\n");
+        let text = format!(
+            "\u{feff}{EMPTY}  a b\n\n{upper} *./b\r\nSHA256 (c) d) = {EMPTY}\n# by hand\n{EMPTY}  a b\n{EMPTY} e\n  {EMPTY}  f\n\
+             -----BEGIN PGP SIGNATURE-----\nSHA512 (g) = {EMPTY}{EMPTY}\n\\{EMPTY}  h\\ni\n{EMPTY}{EMPTY}  j\n"
+        );
         let list = read_list(text.as_bytes()).expect("a list");
-        assert_eq!(list.keys().collect::<Vec<_>>(), ["a b", "b", "c) d"]);
+        assert_eq!(list.keys().collect::<Vec<_>>(), ["a b", "b", "c) d", "e", "f"]);
         assert!(list.values().all(|digest| digest.to_string() == EMPTY));
         let other = EMPTY.replace('e', "f");
         for (text, wanted) in [
-            (String::new(), "it has no line"),
-            (format!("{EMPTY}  a\n{EMPTY} b"), "line 2 is no checksum with a name"),
-            (format!("{EMPTY}  "), "line 1 is no checksum with a name"),
-            ("<html>".to_owned(), "line 1 is no checksum with a name"),
+            (String::new(), "it has no line with a SHA-256 and a name"),
+            (format!("{EMPTY}  "), "it has no line with a SHA-256 and a name"),
+            (format!("{EMPTY}a"), "it has no line with a SHA-256 and a name"),
+            ("<html>".to_owned(), "it has no line with a SHA-256 and a name"),
             (format!("{EMPTY}  a\n{other}  a"), "line 2 has another hash for a name that an earlier line has"),
         ] {
             assert_eq!(read_list(text.as_bytes()).expect_err(&text).to_string(), wanted);

@@ -148,7 +148,11 @@ impl FileName {
 fn only(name: &str, allowed: impl Fn(char) -> bool, words: &str) -> Result<(), String> {
     match name.chars().find(|&c| !allowed(c)) {
         None => Ok(()),
-        Some(c) => Err(format!("has the character `{}`: {words} are allowed", Untrusted::new(&c.to_string()))),
+        Some(c) => {
+            // It may look like one that is allowed.
+            let code = if c.is_ascii() { String::new() } else { format!(" (U+{:04X})", u32::from(c)) };
+            Err(format!("has the character `{}`{code}: {words} are allowed", Untrusted::new(&c.to_string())))
+        }
     }
 }
 

@@ -27,7 +27,9 @@ pub(super) struct Checksums {
 impl Checksums {
     /// The hash that is named for a file; none for the file of checksums itself, which cannot name its own.
     pub(super) fn hash_of(&self, name: &FileName) -> Result<Option<Sha256>, DownloadError> {
-        let named = self.hashes.get(name.as_str()).copied();
+        // The registry does not regard case.
+        let mut by_case = self.hashes.iter().filter(|(other, _)| other.to_lowercase() == name.folded());
+        let named = self.hashes.get(name.as_str()).or_else(|| by_case.next().map(|(_, sha256)| sha256)).copied();
         if named.is_some() || self.name.folded() == name.folded() {
             return Ok(named);
         }

@@ -69,7 +69,8 @@ impl Fetcher<'_> {
     }
 
     async fn bring(self, item: &Item, moved: &Moved) -> Result<Fetched, DownloadError> {
-        let (unfinished, mut writing) = self.folder.begin(&item.name)?;
+        let (folder, name) = (Arc::clone(self.folder), item.name.clone());
+        let (unfinished, mut writing) = on_disk(move || folder.begin(&name)).await?;
         writing.expect(item.expected.size);
         writing = self.take_up(item, writing).await?;
         let mut is_taken_up = writing.length() > 0;

@@ -151,7 +151,9 @@ impl Run<'_> {
     /// Says which way the files go.
     fn announce(&self) {
         let sizes: Option<Vec<u64>> = self.items.iter().map(|item| item.expected.size).collect();
-        let size = sizes.map(|sizes| format!(", {}", Bytes(sizes.iter().sum()))).unwrap_or_default();
+        let size = sizes
+            .map(|sizes| format!(", {}", Bytes(sizes.into_iter().fold(0, u64::saturating_add))))
+            .unwrap_or_default();
         let (count, folder) = (units::files(self.items.len()), Untrusted::new(&self.wanted.place.path()));
         self.caller.reporter.notes(&format!("{count}{size}, to {folder}"));
     }
@@ -185,7 +187,7 @@ impl Run<'_> {
 
     /// Settles the version, and asks what it has.
     async fn find(&mut self) -> Result<Source, DownloadError> {
-        if self.registry.target().version.as_str() == Version::LATEST {
+        if self.registry.target().version.as_str().eq_ignore_ascii_case(Version::LATEST) {
             let package = self.registry.target().package.clone();
             let rows = match self.registry.versions(package.as_str()).await {
                 Ok(rows) => rows,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::checksums::Checksums;
 use super::error::{DownloadError, Expected};
 use super::{Source, Wanted};
-use crate::files::{IfNoneFound, Line, is_git, is_part};
+use crate::files::{IfNoneFound, Line, OWN_FOLDER, is_git, is_part};
 use crate::listing::Listing;
 use crate::nearest::Near;
 use crate::package::{FileName, Target};
@@ -134,6 +134,9 @@ pub(crate) fn allow_on_disk(name: &FileName) -> Result<(), DownloadError> {
     let hostile = |why: &str| DownloadError::Hostile { name: Untrusted::new(name.as_str()), why: why.to_owned() };
     if is_git(OsStr::new(name.as_str())) {
         return Err(hostile("git would take it for the place of a repository"));
+    }
+    if name.as_str().eq_ignore_ascii_case(OWN_FOLDER) {
+        return Err(hostile("this program's own folder is called so"));
     }
     if is_part(name.as_str()) {
         return Err(hostile("this program calls files so that are not whole"));

@@ -9,6 +9,7 @@ mod near;
 mod pattern;
 mod place;
 mod renaming;
+mod unfinished;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -18,7 +19,7 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 pub use self::bad_line::BadLine;
-pub use self::folder::{Folder, Found, Unfinished, Writing, is_part};
+pub use self::folder::{Folder, Found};
 pub use self::local::{FileError, FileFault, LocalFile};
 pub use self::near::Near;
 use self::near::{names, none_found};
@@ -26,6 +27,7 @@ use self::pattern::Matching;
 pub use self::pattern::{Line, is_git};
 pub use self::place::{OWN_FOLDER, Place, PlaceError, PlaceFault};
 pub use self::renaming::{Chosen, Placeholder};
+pub use self::unfinished::{Unfinished, Writing, is_part};
 use crate::advice::Advise;
 use crate::package::FileName;
 use crate::untrusted::Untrusted;

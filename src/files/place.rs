@@ -5,6 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::io::Errno;
+
 use crate::advice::Advise;
 use crate::package::FileName;
 use crate::report::units::Bytes;
@@ -77,6 +79,9 @@ pub enum PlaceFault {
     /// Somebody else writes it.
     #[error("is being written by another run")]
     Busy,
+    /// What was written of it has lost its name.
+    #[error("cannot be put there: somebody has taken away what was written of it, or put another in its place")]
+    TakenAway,
     /// A disk that takes nothing.
     #[error("could not be written on for {} s", .0.as_secs())]
     Stalled(Duration),
@@ -107,6 +112,9 @@ impl PlaceError {
                     "Give the step the right to write there, for example with `chmod -R u+w` in a step before{elsewhere}"
                 )
             }
+            _ if matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE)) => {
+                "Lower `concurrency`, or raise the runner's limit on open files (`ulimit -n`)".to_owned()
+            }
             _ => "Look at the disk and the mounts of the runner, then run the step again".to_owned(),
         };
         match &self.fault {
@@ -114,7 +122,7 @@ impl PlaceError {
             PlaceFault::NoFolder => {
                 format!("Take away what is there{elsewhere}; let nothing else change it meanwhile")
             }
-            PlaceFault::Busy => "Let one step at a time write to this folder".to_owned(),
+            PlaceFault::Busy | PlaceFault::TakenAway => "Let one step at a time write to this folder".to_owned(),
             PlaceFault::Stalled(_) => {
                 "Look at the disk and the mounts of the runner, then run the step again".to_owned()
             }

@@ -55,6 +55,9 @@ impl Reader {
                 Component::CurDir => continue,
                 Component::ParentDir => Some("has `..` in it".to_owned()),
                 Component::RootDir | Component::Prefix(_) => Some("lies outside the workspace".to_owned()),
+                Component::Normal(name) if name.to_string_lossy().contains(char::is_control) => {
+                    Some("has a line break or another control character in it".to_owned())
+                }
                 Component::Normal(name) => {
                     let next = path.join(name);
                     match next.canonicalize() {

@@ -108,13 +108,15 @@ impl Registry<'_> {
                 .flatten()
                 .fold(request, |request, (name, value)| request.header(name, value));
             let is_good = |response: &Response| match response.status() {
-                // The registry gives every file as bytes (recorded): a page is not the file.
-                StatusCode::OK => !is_html(response) || hop > 0 && size.is_some() && response.content_length() == size,
+                // The registry gives every file as bytes (recorded): a page is not the file. Where storage gives one, its
+                // length or its hash tells.
+                StatusCode::OK if hop > 0 && size.is_some() => !is_html(response) || response.content_length() == size,
+                StatusCode::OK => !is_html(response) || hop > 0 && promised.has_hash,
                 StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => part.is_some(),
-                _ => hop < MOST_HOPS && leads_to(response).is_some(),
+                _ => hop < MOST_HOPS && leads_to(response, hop).is_some(),
             };
             let response = self.ask(&asked, Method::GET, &url, request, is_good).await?;
-            if let Some(next) = leads_to(&response) {
+            if let Some(next) = leads_to(&response, hop) {
                 url = next;
                 continue;
             }
@@ -133,7 +135,8 @@ impl Registry<'_> {
         promised: &Promised,
     ) -> Result<Incoming<'_>, String> {
         let header = |name: HeaderName| response.headers().get(name);
-        let encoding = header(CONTENT_ENCODING).filter(|encoding| *encoding != "identity");
+        let is_of_the_file = response.status() != StatusCode::RANGE_NOT_SATISFIABLE;
+        let encoding = header(CONTENT_ENCODING).filter(|encoding| is_of_the_file && *encoding != "identity");
         if let Some(encoding) = encoding {
             let encoding = String::from_utf8_lossy(encoding.as_bytes());
             return Err(format!("it is encoded, as {encoding}"));
@@ -158,22 +161,36 @@ impl Registry<'_> {
     }
 }
 
-/// Where an answer leads that may be followed: object storage on another host (303 by Gitea's source, 302 and 307 by
-/// others), never from https to http, and never from http to the same by https: there `server-url` is wrong.
-fn leads_to(response: &Response) -> Option<Url> {
+/// Where an answer leads that may be followed: from a forge to object storage on another host (303 by Gitea's source, 302 and
+/// 307 by others), and on from there; never from https to http, and never from http to the same by https: there `server-url`
+/// is wrong.
+fn leads_to(response: &Response, hop: usize) -> Option<Url> {
     let asked = response.url();
-    if !matches!(response.status(), StatusCode::FOUND | StatusCode::SEE_OTHER | StatusCode::TEMPORARY_REDIRECT) {
+    if !is_for_now(response.status()) {
         return None;
     }
     let place = response.headers().get(LOCATION)?.to_str().ok()?;
     let place = asked.join(place).ok()?;
-    let is_plain = place.username().is_empty() && place.password().is_none() && place.as_str().len() <= LONGEST_PLACE;
     let is_followed = match (asked.scheme(), place.scheme()) {
         ("http", "https") => place.path() != asked.path(),
-        (from, to) => from == to && from.starts_with("http"),
+        (from, to) => from == to,
     };
-    // Within one server it leads to another name of the owner, or to the login.
-    (is_plain && is_followed && place.origin() != asked.origin()).then_some(place)
+    // Within the forge it leads to another name of the owner, or to the login.
+    let is_elsewhere = hop > 0 || place.origin() != asked.origin();
+    (is_plain(&place) && is_followed && is_elsewhere).then_some(place)
+}
+
+/// Whether a redirect with that status is for this request alone. What leads elsewhere for good means another `server-url`.
+pub(super) fn is_for_now(status: StatusCode) -> bool {
+    matches!(status, StatusCode::FOUND | StatusCode::SEE_OTHER | StatusCode::TEMPORARY_REDIRECT)
+}
+
+/// Whether an address is one that a file could be fetched from.
+pub(super) fn is_plain(place: &Url) -> bool {
+    matches!(place.scheme(), "http" | "https")
+        && place.username().is_empty()
+        && place.password().is_none()
+        && place.as_str().len() <= LONGEST_PLACE
 }
 
 /// Asks for the rest of a file, if it still is the same (RFC 9110, 13.1.5 and 14.2).

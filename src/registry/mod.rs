@@ -27,7 +27,7 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use tokio::time::timeout;
 use url::Url;
 
-use self::answer::Answer;
+use self::answer::{Answer, is_html};
 pub use self::asked::Asked;
 use self::body::FileBody;
 pub use self::body::Moved;
@@ -347,7 +347,13 @@ impl<'a> Registry<'a> {
             Ok(response) if is_good(&response) => return Ok(response),
             Ok(response) if let Some(fault) = self.way.fault_in(&response) => Cause::Transport(fault.into()),
             Ok(response) => {
+                // What comes with success may be a file of which nobody has said that it is for everybody.
+                let is_file =
+                    matches!(asked, Asked::Download(_)) && response.status().is_success() && !is_html(&response);
                 let mut answer = Answer::read(response, &self.redactor).await;
+                if is_file {
+                    answer.words.clear();
+                }
                 if let Some(pause) = answer.retry_after {
                     self.pause.lasts(pause.min(self.limits.longest_pause));
                 }

@@ -8,6 +8,7 @@ use url::Url;
 
 use super::answer::Answer;
 use super::asked::Asked;
+use super::fetch::{is_for_now, is_plain};
 use crate::command::Command;
 use crate::package::{Target, Version};
 use crate::secret::{Credentials, TokenShape};
@@ -155,12 +156,15 @@ impl Refusal {
 
     /// Those that are not followed.
     fn of_download_redirect(asked_url: &Url, target: &Target, answer: &Answer) -> Self {
-        let place = answer.location.as_ref().and_then(|given| asked_url.join(given).ok());
-        match place {
+        let is_at_forge = target.server.is_origin_of(asked_url);
+        let storage = |host: Option<&str>| Self::Storage(Untrusted::new(host.unwrap_or_default()));
+        match answer.location.as_ref().and_then(|given| asked_url.join(given).ok()) {
             Some(place) if asked_url.scheme() == "https" && place.scheme() == "http" => {
                 Self::Unencrypted(Untrusted::new(place.host_str().unwrap_or_default()))
             }
-            _ if !target.server.is_origin_of(asked_url) => Self::Redirects,
+            Some(place) if !is_at_forge && is_for_now(answer.status) && is_plain(&place) => Self::Redirects,
+            _ if !is_at_forge => storage(asked_url.host_str()),
+            Some(place) if !is_plain(&place) => storage(place.host_str()),
             // What stands behind may be a key to it.
             Some(place) if place.host_str() != asked_url.host_str() => {
                 Self::Redirect(Untrusted::new(&place.origin().ascii_serialization()))
@@ -235,7 +239,7 @@ impl Refusal {
         };
         let tokens = format!("{server}/user/settings/applications");
         match (self, credentials) {
-            (Self::NoVersion, None) if version.as_str() == Version::LATEST => {
+            (Self::NoVersion, None) if version.as_str().eq_ignore_ascii_case(Version::LATEST) => {
                 "Name the version, or give a `token`: finding the newest takes a list that this registry shows only to \
                  those who are signed in, and no version is called `latest`"
                     .to_owned()

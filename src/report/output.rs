@@ -82,7 +82,7 @@ impl Outputs {
             "unchanged" => count(&[Status::Unchanged]),
             "skipped" => count(&[Status::Skipped]),
             "failed" => count(&[Status::Failed, Status::Unknown, Status::NotAttempted]),
-            "total-size" => in_place().filter_map(|outcome| outcome.size).sum::<u64>().to_string(),
+            "total-size" => in_place().filter_map(|outcome| outcome.size).fold(0, u64::saturating_add).to_string(),
             other => unreachable!("no command has the output {other}"),
         };
         let values = ending.command().outputs().iter().map(|name| (*name, value(name))).collect();

@@ -145,6 +145,7 @@ fn a_range_that_is_none_of_the_file_starts_it_again() {
     };
     for answer in [
         Answer::text(416, "invalid range: failed to overlap"),
+        Answer::text(416, "squeezed").header("Content-Encoding", "gzip"),
         rest("bytes 7-500006/1000000", &date),
         rest("bytes 500000-999999/77", &date),
         Answer { body: b"x".to_vec(), ..rest("bytes 500000-500000/*", &date) },
@@ -204,6 +205,34 @@ fn a_rest_without_end_does_not_fill_the_disk_where_only_the_length_is_known() {
     // It is not read to its end, which breaks off as well.
     assert_eq!(ran.log.matches("the connection broke").count(), 1, "{}", ran.log);
     assert_eq!((tools(&job)["large"].clone(), gets(&registry).len()), (large(), 3));
+}
+
+#[test]
+fn a_server_that_takes_no_ranges_is_not_held_to_its_dates() {
+    let (clock, date) = stopped_clock();
+    let registry = Registry::start_with(Options { clock: Some(clock), ..Options::default() });
+    registry.seed("alice", "widget", "v1.0.0", "large", &large());
+    let head =
+        format!("HTTP/1.1 200 OK\r\nAccept-Ranges: none\r\nLast-Modified: {date}\r\nContent-Length: 1000000\r\n\r\n");
+    let half = [head.as_bytes(), &large()[..500_000]].concat();
+    registry.script(Fault::once(Match::get("large"), Point::Head, Action::Raw(half)));
+    let mut job = Job::downloading(&registry);
+    job.without("INPUT_TOKEN").input("version", "v1.0.0").input("files", "large").input("retries", "1");
+    job.run_in_short().exits_with(0);
+    assert_eq!((tools(&job)["large"].clone(), gets(&registry)[1].header("Range")), (large(), None));
+}
+
+/// A file may be for few, and a log is for many.
+#[test]
+fn nothing_of_a_file_is_told_whatever_success_it_comes_with() {
+    let registry = release(Persona::default());
+    for status in [203, 206, 226] {
+        let odd = Answer::text(status, "DB_PASSWORD=hunter2");
+        registry.script(Fault::once(Match::get("a.txt"), Point::Head, Action::Answer(odd)));
+        let mut job = Job::downloading(&registry);
+        let ran = job.input("files", "a.txt").run().exits_with(1).has_a_hint_for_each_error();
+        ran.says(&format!("caused by: {status} ")).does_not_say("hunter2");
+    }
 }
 
 #[test]

@@ -41,6 +41,32 @@ fn the_latest_version_is_the_one_called_so_else_the_highest_release_else_the_new
 }
 
 #[test]
+fn latest_is_meant_in_any_case() {
+    let registry = versions(Persona::default(), &["v1.0.0", "nightly"]);
+    for version in ["Latest", "LATEST"] {
+        let ran = Job::downloading(&registry).input("version", version).run().exits_with(0);
+        assert_eq!(ran.outputs["version"], "v1.0.0");
+    }
+}
+
+#[test]
+fn a_list_that_changes_all_the_time_is_told() {
+    let registry = Registry::start(Persona::default());
+    for count in 0..60 {
+        registry.seed("alice", "widget", &format!("nightly-{count}"), "version", b"newer");
+    }
+    let count = std::sync::atomic::AtomicUsize::new(0);
+    let add = Action::then(move |world| {
+        let count = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        world.seed("alice", "widget", &format!("more-{count}"), "version", b"newest");
+    });
+    registry.script(Fault::always(Match::versions(), Point::Head, add));
+    let ran = Job::downloading(&registry).run().exits_with(1).has_a_hint_for_each_error();
+    ran.says("it changes all the time");
+    assert_eq!(asked(&registry).len(), 6, "{:?}", asked(&registry));
+}
+
+#[test]
 fn a_version_is_taken_as_it_is_given() {
     let registry = versions(Persona::default(), &["v1.0.0", "v2.0.0", "feature/x", "1.0 \u{e9}"]);
     for version in ["v1.0.0", "feature/x", "1.0 \u{e9}"] {

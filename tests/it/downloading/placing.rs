@@ -33,6 +33,7 @@ fn a_folder_outside_the_workspace_is_refused_before_anything_is_asked() {
         (".git", "lies inside .git"),
         ("new/.GIT/x", "lies inside .git"),
         ("git/hooks", "lies inside .git"),
+        ("tools\nmore", "has a line break or another control character in it"),
     ] {
         job.input("path", path).is_refused(&registry).says(problem);
     }
@@ -180,6 +181,93 @@ fn another_users_file_that_should_be_executable_is_fetched_anew() {
     ran.exits_with(0);
     let mode = fs::metadata(&file).expect("it is there").permissions().mode();
     assert_eq!((mode & 0o111 != 0, fs::read(&file).expect("a file")), (true, b"hello\n".to_vec()));
+}
+
+#[test]
+fn what_another_run_has_lost_is_not_put_into_its_place_by_it() {
+    let workspace = tempfile::tempdir().expect("a temporary folder");
+    let place = Place { workspace: workspace.path().canonicalize().expect("a path"), within: PathBuf::new() };
+    let folder = Arc::new(Folder::make(&place).expect("a folder"));
+    let name = FileName::parse("tool").expect("a name");
+    let (first, _) = folder.begin(&name).expect("nobody else writes");
+    // Whoever cleans up in between, another run begins a part of the same name.
+    let part = workspace.path().join(".tool.generic-packages-part");
+    fs::remove_file(&part).expect("it is there");
+    let (second, mut writing) = folder.begin(&name).expect("the name is free");
+    let lost = first.finish().expect_err("it would be what the second has written so far");
+    assert!(matches!(lost.fault, PlaceFault::TakenAway), "{lost}");
+    assert!(part.exists(), "the second goes on");
+    writing.write(b"whole").expect("it is written");
+    second.finish().expect("its place is free");
+    assert_eq!(fs::read(workspace.path().join("tool")).expect("it is in its place"), b"whole");
+
+    let (third, _) = folder.begin(&name).expect("nobody else writes");
+    fs::remove_file(&part).expect("it is there");
+    let (fourth, _) = folder.begin(&name).expect("the name is free");
+    drop(third);
+    assert!(part.exists(), "what failed takes away its own alone");
+    drop(fourth);
+    assert!(!part.exists());
+}
+
+#[test]
+fn a_part_that_a_run_is_at_is_left_to_it_whoever_may_write_it() {
+    let registry = release(Persona::default());
+    let mut job = Job::downloading(&registry);
+    job.input("files", "a.txt").file("tools/.a.txt.generic-packages-part", "of root");
+    let (folder, part) = (job.workspace().join("tools"), job.workspace().join("tools/.a.txt.generic-packages-part"));
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).expect("rights can be changed");
+    fs::set_permissions(&part, fs::Permissions::from_mode(0o444)).expect("rights can be changed");
+    let busy = fs::File::open(&part).expect("a file");
+    busy.lock().expect("nobody else has it");
+    let Some(ran) = run_without_rights(&job, &registry) else { return };
+    ran.exits_with(1).has_a_hint_for_each_error().says("tools/a.txt is being written by another run");
+    assert_eq!(tools(&job)[".a.txt.generic-packages-part"], b"of root");
+
+    // What cannot even be looked at is named.
+    fs::set_permissions(&part, fs::Permissions::from_mode(0o400)).expect("rights can be changed");
+    let Some(ran) = run_without_rights(&job, &registry) else { return };
+    ran.exits_with(1).says("tools/.a.txt.generic-packages-part cannot be written").says("Permission denied");
+}
+
+#[test]
+fn a_look_at_a_part_keeps_nobody_from_writing_it() {
+    let registry = release(Persona::default());
+    let mut job = Job::downloading(&registry);
+    job.input("files", "a.txt").file("tools/.a.txt.generic-packages-part", "hel");
+    let part = fs::File::open(job.workspace().join("tools/.a.txt.generic-packages-part")).expect("a file");
+    part.lock().expect("nobody else has it");
+    // The run cannot write before its first look at the list has ended, and then has patience.
+    let part = std::sync::Mutex::new(Some(part));
+    let let_go = Action::then(move |_| drop(part.lock().expect("nobody panics").take()));
+    registry.script(Fault::once(Match::list(), Point::Head, let_go));
+    job.run().exits_with(0);
+    assert_eq!(tools(&job), [("a.txt".to_owned(), b"hello\n".to_vec())].into());
+}
+
+#[test]
+fn what_has_another_name_elsewhere_gets_no_other_rights() {
+    let registry = release(Persona::default());
+    let mut job = Job::downloading(&registry);
+    let outside = job.outside("beside");
+    fs::write(&outside, "hello\n").expect("a file");
+    job.folder("tools");
+    fs::hard_link(&outside, job.workspace().join("tools/a.txt")).expect("a second name");
+    job.input("files", "a.txt").input("executable", "a.txt").run().exits_with(0);
+    let mode = |path: &std::path::Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o111;
+    assert_eq!((mode(&outside), mode(&job.workspace().join("tools/a.txt"))), (0, 0o111));
+}
+
+#[test]
+fn a_part_that_would_run_as_somebody_else_is_begun_anew() {
+    let registry = release(Persona::default());
+    let mut job = Job::downloading(&registry);
+    job.input("files", "a.txt").file("tools/.a.txt.generic-packages-part", "hel");
+    let part = job.workspace().join("tools/.a.txt.generic-packages-part");
+    fs::set_permissions(part, fs::Permissions::from_mode(0o4777)).expect("rights can be changed");
+    job.run().exits_with(0);
+    let mode = fs::metadata(job.workspace().join("tools/a.txt")).expect("it is there").permissions().mode();
+    assert_eq!(mode & 0o7000, 0);
 }
 
 #[test]

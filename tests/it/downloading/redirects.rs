@@ -104,6 +104,59 @@ fn a_redirect_for_good_is_not_followed() {
 }
 
 #[test]
+fn a_place_that_is_none_for_a_file_is_not_asked() {
+    let long = format!("http://localhost/{}", "x".repeat(8 * 1024));
+    for (place, host) in [
+        ("http://user:word@localhost:1/app", "localhost"),
+        ("http://user@localhost:1/app", "localhost"),
+        ("ftp://localhost/app", "localhost"),
+        ("s3://bucket/app", "bucket"),
+        (&long, "localhost"),
+    ] {
+        let registry = release(Persona::default());
+        registry.script(Fault::always(Match::get("app"), Point::Head, leads(303, place)));
+        let ran = job(&registry).run().exits_with(1).has_a_hint_for_each_error().does_not_say("user");
+        ran.says("look at the forge's object storage").says(&format!("leads to {host} for this file"));
+    }
+}
+
+#[test]
+fn the_same_address_by_https_is_a_server_url_that_is_wrong() {
+    let registry = release(Persona::default());
+    let https = format!("{}/api/packages/alice/generic/widget/v1.0.0/app", registry.url().replace("http:", "https:"));
+    registry.script(Fault::always(Match::get("app"), Point::Head, leads(302, &https)));
+    job(&registry).run().exits_with(1).has_a_hint_for_each_error().says("Set `server-url: https://127.0.0.1:");
+}
+
+#[test]
+fn object_storage_may_lead_on_within_itself_but_not_for_good() {
+    let (registry, storage) = (release(Persona::default()), release(Persona::default()));
+    registry.script(Fault::always(Match::get("app"), Point::Head, leads(303, &place(&storage, "other"))));
+    storage.script(Fault::once(Match::get("other"), Point::Head, leads(307, "app?key=0123456789")));
+    job(&registry).run().exits_with(0).does_not_say("0123456789");
+    storage.script(Fault::once(Match::get("other"), Point::Head, leads(308, "app?key=0123456789")));
+    let mut again = job(&registry);
+    let ran = again.input("path", "elsewhere").run().exits_with(1).has_a_hint_for_each_error();
+    ran.says("look at the forge's object storage").does_not_say("0123456789").does_not_say("without end");
+}
+
+#[test]
+fn a_page_that_is_a_file_comes_from_storage_where_something_tells_that_it_is_it() {
+    const PAGE: &str = "<html><title>Notes</title></html>";
+    let (registry, storage) = (Registry::start(Persona::default()), Registry::start(Persona::default()));
+    registry.seed("alice", "widget", "v1.0.0", "app", PAGE.as_bytes());
+    let sums = format!("{}  app\n", generic_packages::checksum::Sha256::of(PAGE.as_bytes()));
+    registry.seed("alice", "widget", "v1.0.0", "SHA256SUMS", sums.as_bytes());
+    registry.script(Fault::always(Match::get("/app"), Point::Head, leads(303, &place(&storage, "app"))));
+    storage.script(Fault::always(Match::get("/app"), Point::Head, Action::Answer(Answer::html(200, PAGE))));
+    job(&registry).run().exits_with(0);
+    let mut visitor = job(&registry);
+    visitor.without("INPUT_TOKEN").input("version", "v1.0.0").run().exits_with(1).says("object storage");
+    visitor.input("checksums", "SHA256SUMS").run().exits_with(0);
+    assert_eq!(tools(&visitor)["app"], PAGE.as_bytes());
+}
+
+#[test]
 fn redirects_end() {
     let (registry, storage) = (release(Persona::default()), release(Persona::default()));
     let elsewhere = release(Persona::default());

@@ -102,6 +102,10 @@ fn what_is_not_in_the_checksums_is_an_error_with_a_list_too() {
         job.input("files", "a.txt\napp\n!app").run().exits_with(0);
         assert_eq!(tools(&job).into_keys().collect::<Vec<_>>(), ["a.txt"]);
     }
+    // The registry does not regard case.
+    let mut job = visitor(&registry);
+    job.input("version", "v1.0.0").input("checksums", "SHA256SUMS").input("files", "A.txt");
+    job.run().exits_with(0).says("verified by SHA-256: 1 downloaded");
 }
 
 #[test]
@@ -129,9 +133,9 @@ fn what_is_no_file_of_checksums_verifies_nothing() {
     registry.seed("alice", "widget", "v1.0.0", "large", &vec![b'\n'; 1024 * 1024 + 1]);
     for (token, name, why) in [
         (true, "none", "version v1.0.0 has no file `none` to verify against"),
-        (true, "a.txt", "`a.txt` cannot be used to verify: line 1 is no checksum with a name"),
+        (true, "a.txt", "`a.txt` cannot be used to verify: it has no line with a SHA-256 and a name"),
         (true, "large", "`large` cannot be used to verify: it has more than 1 MiB"),
-        (false, "empty", "`empty` cannot be used to verify: it has no line"),
+        (false, "empty", "`empty` cannot be used to verify: it has no line with a SHA-256"),
         (false, "none", "`none` is not downloaded"),
     ] {
         let mut job = if token { Job::downloading(&registry) } else { visitor(&registry) };
