@@ -42,7 +42,7 @@ pub struct Caller<'a> {
 pub async fn run(inputs: &Inputs, limits: Limits, caller: &Caller<'_>) -> Ending {
     let limits = Limits { silence: inputs.timeout, retries: inputs.retries, ..limits };
     match &inputs.task {
-        Task::Publish(task) => match publish(inputs, task, limits, caller).await {
+        Task::Publish(task) => match Box::pin(publish(inputs, task, limits, caller)).await {
             Ok(account) => account.into(),
             Err(problems) => Ending::rejected(Command::Publish, problems),
         },

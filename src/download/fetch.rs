@@ -1,24 +1,30 @@
 //! One file: from the registry to its place.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::HeaderValue;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::error::{DownloadError, Expected};
 use super::select::Item;
 use crate::checksum::Sha256;
 use crate::command::Command;
-use crate::files::{Folder, PlaceError, PlaceFault, Writing};
+use crate::files::{Folder, PlaceError, PlaceFault, Unfinished, Writing};
+use crate::package::FileName;
 use crate::registry::{Moved, Part, Promised, Registry, RegistryError};
 use crate::report::units;
 use crate::report::{Progress, Reporter, with_progress};
 
 /// How many chunks wait to be written.
 const AHEAD: usize = 2;
+
+/// How long somebody else's glance at an unfinished file may take, and how many there may be one after the other.
+const GLANCE: Duration = Duration::from_millis(10);
+const GLANCES: u32 = 10;
 
 /// Fetches files.
 #[derive(Clone, Copy)]
@@ -69,8 +75,7 @@ impl Fetcher<'_> {
     }
 
     async fn bring(self, item: &Item, moved: &Moved) -> Result<Fetched, DownloadError> {
-        let (folder, name) = (Arc::clone(self.folder), item.name.clone());
-        let (unfinished, mut writing) = on_disk(move || folder.begin(&name)).await?;
+        let (unfinished, mut writing) = self.begin(&item.name).await?;
         writing.expect(item.expected.size);
         writing = self.take_up(item, writing).await?;
         let mut is_taken_up = writing.length() > 0;
@@ -106,6 +111,17 @@ impl Fetcher<'_> {
             // What an earlier run has left is nothing that came now.
             is_last = !std::mem::take(&mut is_taken_up);
         }
+    }
+
+    /// Begins to write. Who has the lock may have it for a glance only, to see that nobody has it.
+    async fn begin(self, name: &FileName) -> Result<(Unfinished, Writing), PlaceError> {
+        for _ in 0..GLANCES {
+            match self.folder.begin(name) {
+                Err(PlaceError { fault: PlaceFault::Busy, .. }) => sleep(GLANCE).await,
+                begun => return begun,
+            }
+        }
+        self.folder.begin(name)
     }
 
     /// Goes on with what an earlier run has left, where a hash tells in the end whether that was right.

@@ -6,7 +6,6 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustix::fs::{AtFlags, Dir, FlockOperation, Mode, OFlags, flock, openat, renameat, unlinkat};
 use rustix::io::Errno;
@@ -44,8 +43,7 @@ impl Folder {
         Ok(Removed::Gone)
     }
 
-    /// Begins, or goes on, to write a file beside its place. Waits for up to a tenth of a second where another run has the
-    /// lock, since it may have it only to see that nobody has.
+    /// Begins, or goes on, to write a file beside its place.
     pub fn begin(self: &Arc<Self>, name: &FileName) -> Result<(Unfinished, Writing), PlaceError> {
         let path = self.place.path_of(name);
         let part = part_of(name);
@@ -53,7 +51,7 @@ impl Folder {
         let of_part = |fault| PlaceError { path: self.place.within.join(&part), fault };
         let wrong = |error: Errno| fault(PlaceFault::Write { missing: None, source: error.into() });
         // Each time somebody else may have been faster.
-        for _ in 0..TRIES {
+        for _ in 0..8 {
             const OPEN: OFlags = OFlags::RDWR
                 .union(OFlags::CREATE)
                 .union(OFlags::NOFOLLOW)
@@ -70,10 +68,7 @@ impl Folder {
                 // Another user's: it can be taken away where the folder is ours.
                 Err(error @ (Errno::ACCESS | Errno::PERM)) => match self.remove_unlocked(&part) {
                     Ok(Removed::Gone) => continue,
-                    Ok(Removed::Not) => {
-                        std::thread::sleep(GLANCE);
-                        continue;
-                    }
+                    Ok(Removed::Not) => return Err(fault(PlaceFault::Busy)),
                     Err(Errno::NOENT) => return Err(wrong(error)),
                     Err(error) => {
                         return Err(of_part(PlaceFault::Write { missing: None, source: error.into() }));
@@ -81,10 +76,9 @@ impl Folder {
                 },
                 Err(error) => return Err(wrong(error)),
             };
-            // Some file systems know no locks, and say otherwise. Another run may just be looking at it.
+            // Some file systems know no locks, and say otherwise.
             if flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
-                std::thread::sleep(GLANCE);
-                continue;
+                return Err(fault(PlaceFault::Busy));
             }
             if !self.is_still(&part, &file) {
                 continue;
@@ -104,12 +98,6 @@ impl Folder {
         Err(fault(PlaceFault::Busy))
     }
 }
-
-/// How often a file is begun that others have or take away.
-const TRIES: u32 = 10;
-
-/// How long a lock is waited for that may be one of a run that sweeps.
-const GLANCE: Duration = Duration::from_millis(10);
 
 /// What has become of a part that nobody wants.
 enum Removed {

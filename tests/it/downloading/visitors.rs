@@ -10,7 +10,7 @@ use crate::harness::Job;
 
 /// A file of checksums for these files.
 fn checksums(files: &[(&str, &[u8])]) -> String {
-    files.iter().map(|(name, bytes)| format!("{}  {name}\n", Sha256::of(bytes))).collect()
+    generic_packages::checksum::write_list(files.iter().map(|(name, bytes)| (*name, Sha256::of(bytes))))
 }
 
 /// A job without a token.
