@@ -24,7 +24,7 @@ const AHEAD: usize = 2;
 
 /// How long somebody else's glance at an unfinished file may take, and how many there may be one after the other.
 const GLANCE: Duration = Duration::from_millis(10);
-const GLANCES: u32 = 10;
+const GLANCES: u32 = 50;
 
 /// Fetches files.
 #[derive(Clone, Copy)]
