@@ -200,6 +200,7 @@ impl Mirror<'_, '_> {
         let tells = |signal| self.main.so_far(Some(signal));
         let mut run = Run {
             inputs: self.main.inputs,
+            task: self.main.task,
             caller: self.main.caller,
             sender: Sender { registry: self.registry, reporter: self.main.caller.reporter },
             tally: Tally::new(&files, self.registry, IfFileExists::Overwrite),

@@ -1,6 +1,7 @@
 //! The use case: files -> plan -> what is there -> uploads -> replacements -> what is there now.
 
 mod error;
+mod link;
 mod mirror;
 mod replace;
 mod seal;
@@ -9,7 +10,6 @@ mod tally;
 mod verify;
 
 use std::collections::VecDeque;
-use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ use crate::inputs::{Inputs, Publishing};
 use crate::listing::Listing;
 use crate::package::Version;
 use crate::plan::{self, NamedFile};
-use crate::registry::{Limits, Registry};
+use crate::registry::{About, Limits, Registry, RegistryError};
 use crate::report::{Account, Header};
 use crate::stop::Signal;
 
@@ -67,9 +67,8 @@ pub async fn publish(
     }
     let tally = Tally::new(&files, &registry, task.if_file_exists);
     let sender = Sender { registry: &registry, reporter };
-    let aliases = Vec::new();
-    let run =
-        Run { inputs, caller, sender, files: files.into(), tally, right_known: false, seal, aliases, tells: None };
+    let (aliases, files) = (Vec::new(), files.into());
+    let run = Run { inputs, task, caller, sender, files, tally, right_known: false, seal, aliases, tells: None };
     Ok(run.go().await)
 }
 
@@ -80,6 +79,7 @@ fn wrapped<E>(errors: Vec<E>, wrap: fn(E) -> Rejected) -> Vec<Rejected> {
 /// A run on its way.
 struct Run<'a> {
     inputs: &'a Inputs,
+    task: &'a Publishing,
     caller: &'a Caller<'a>,
     sender: Sender<'a>,
     files: Arc<[NamedFile]>,
@@ -116,7 +116,7 @@ impl Run<'_> {
     async fn go(mut self) -> Account {
         match self.publish().await {
             Ok(version_exists) => {
-                let page = if version_exists { Some(self.page().await) } else { None };
+                let page = if version_exists { Some(self.crown().await) } else { None };
                 self.ended(page, None)
             }
             Err(Halt::Failed(error)) => {
@@ -305,19 +305,44 @@ impl Run<'_> {
         }
     }
 
-    /// The page of the version. That it is not told is no failure: every forge lays its pages out in the same way.
-    async fn page(&self) -> Url {
-        let asked = tokio::time::timeout(PATIENCE, self.sender.registry.version_page());
+    /// What is left when the files are done: the link, if it is asked for and all is well, and the page of the version.
+    async fn crown(&self) -> Url {
+        let is_complete = self.tally.errors.is_empty() && self.so_far(None).is_complete();
+        let about = match self.task.link_repository.as_ref().filter(|_| is_complete) {
+            Some(repository) => self.caller.stop.or(self.link(repository)).await.unwrap_or_else(|signal| {
+                let named = self.named(repository);
+                let warning =
+                    format!("{signal} came before the package was linked to {named}; run the step again for it");
+                self.caller.reporter.warns(&warning);
+                None
+            }),
+            None => self.ask_about().await,
+        };
+        about.map_or_else(|| self.inputs.target.page_url(), |about| self.page_of(&about))
+    }
+
+    /// What the registry says of the version. It is asked for its page alone, so once, and not for long.
+    async fn ask_about(&self) -> Option<About> {
+        let asked = tokio::time::timeout(PATIENCE, self.sender.registry.about_at_once());
         match self.caller.stop.or(asked).await {
-            Ok(Ok(Ok(page))) => return page,
-            Ok(Ok(Err(error))) => {
-                let reason = error.source().map(ToString::to_string).unwrap_or_default();
-                self.caller.reporter.warns(&format!("{error} ({reason}); the link is the usual one"));
-            }
+            Ok(Ok(Ok(about))) => return Some(about),
+            Ok(Ok(Err(error))) => self.warns_of_page(&error),
             Ok(Err(_)) => self.caller.reporter.warns("the registry does not say where the version's page is"),
             // All is done, and the runner waits for our end.
             Err(_) => {}
         }
-        self.inputs.target.page_url()
+        None
+    }
+
+    /// The page of the version. That it is not told is no failure: every forge lays its pages out in the same way.
+    fn page_of(&self, about: &About) -> Url {
+        self.sender.registry.page_of(about).unwrap_or_else(|error| {
+            self.warns_of_page(&error);
+            self.inputs.target.page_url()
+        })
+    }
+
+    fn warns_of_page(&self, error: &RegistryError) {
+        self.caller.reporter.warns(&format!("{error} ({}); the link is the usual one", error.cause));
     }
 }

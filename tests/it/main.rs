@@ -12,6 +12,7 @@ mod headers;
 mod healing;
 mod hostile;
 mod inputs;
+mod linking;
 mod mirroring;
 mod naming;
 mod network;
