@@ -68,6 +68,8 @@ pub struct Publishing {
     pub sealing: Option<Sealing>,
     /// The owner's repository that the package is to be linked to.
     pub link_repository: Option<RepositoryName>,
+    /// Whether nothing is to be changed, and only told what would be.
+    pub dry_run: bool,
 }
 
 /// How a version is sealed: a file of checksums of all its other files is its last one.
@@ -313,11 +315,13 @@ impl Reader {
         let if_file_exists = self.choice("if-file-exists", raw.if_file_exists.as_deref(), &policies);
         let sealing = self.sealing(raw, version);
         let link_repository = self.link_repository(raw, runner, destination);
+        let dry_run = self.boolean("dry-run", raw.dry_run.as_deref());
         Some(Publishing {
             selection: selection?,
             if_file_exists: if_file_exists?,
             sealing,
             link_repository: link_repository?,
+            dry_run: dry_run?,
         })
     }
 

@@ -209,6 +209,7 @@ impl Mirror<'_, '_> {
             seal: None,
             aliases: Vec::new(),
             tells: Some(&tells),
+            plan: Vec::new(),
         };
         if !run.files.is_empty() {
             let went = run.rounds().await;

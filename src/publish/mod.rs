@@ -3,6 +3,7 @@
 mod error;
 mod link;
 mod mirror;
+mod rehearse;
 mod replace;
 mod seal;
 mod send;
@@ -30,7 +31,7 @@ use crate::listing::Listing;
 use crate::package::Version;
 use crate::plan::{self, NamedFile};
 use crate::registry::{About, Limits, Registry, RegistryError};
-use crate::report::{Account, Header};
+use crate::report::{Account, Header, Planned};
 use crate::stop::Signal;
 
 /// A file over this size, in bytes, is not sent before the right to write is known: a server that refuses it closes
@@ -57,6 +58,7 @@ pub async fn publish(
         command: Command::Publish,
         target: &inputs.target,
         username: inputs.username(),
+        is_dry: task.dry_run,
         files: Some((files.len(), files.iter().map(|file| file.local.size).sum())).filter(|(count, _)| *count > 0),
     });
     for warning in &selected.warnings {
@@ -68,7 +70,19 @@ pub async fn publish(
     let tally = Tally::new(&files, &registry, task.if_file_exists);
     let sender = Sender { registry: &registry, reporter };
     let (aliases, files) = (Vec::new(), files.into());
-    let run = Run { inputs, task, caller, sender, files, tally, right_known: false, seal, aliases, tells: None };
+    let run = Run {
+        inputs,
+        task,
+        caller,
+        sender,
+        files,
+        tally,
+        right_known: false,
+        seal,
+        aliases,
+        tells: None,
+        plan: Vec::new(),
+    };
     Ok(run.go().await)
 }
 
@@ -92,6 +106,8 @@ struct Run<'a> {
     aliases: Vec<Version>,
     /// What is told where the run is to end, but for a run that is part of another: what that one tells.
     tells: Option<&'a dyn Fn(Signal) -> Account>,
+    /// What a real run would do, where this is a dry one.
+    plan: Vec<Planned>,
 }
 
 /// What ends a run before its end.
@@ -114,11 +130,9 @@ impl From<Signal> for Halt {
 
 impl Run<'_> {
     async fn go(mut self) -> Account {
-        match self.publish().await {
-            Ok(version_exists) => {
-                let page = if version_exists { Some(self.crown().await) } else { None };
-                self.ended(page, None)
-            }
+        let done = if self.task.dry_run { self.rehearse().await } else { self.publish().await };
+        match done {
+            Ok(page) => self.ended(page, None),
             Err(Halt::Failed(error)) => {
                 self.tally.errors.push(*error);
                 self.tally.entries.iter_mut().for_each(Entry::is_not_verified);
@@ -143,11 +157,18 @@ impl Run<'_> {
         let (checksums_file, aliases) = (self.path_of_seal(), self.aliases.clone());
         outcomes.extend(self.seal_to_come());
         let (command, folder) = (Command::Publish, String::new());
-        Account { command, target, folder, checksums_file, aliases, outcomes, errors: Vec::new(), page: None, stopped }
+        let plan = self.task.dry_run.then(|| self.plan.clone());
+        let (errors, page) = (Vec::new(), None);
+        Account { command, target, folder, checksums_file, aliases, outcomes, plan, errors, page, stopped }
+    }
+
+    /// Publishes, and does what is left to be done then. Returns the page of the version, where there is one.
+    async fn publish(&mut self) -> Result<Option<Url>, Halt> {
+        Ok(if self.settle().await? { Some(self.crown().await) } else { None })
     }
 
     /// The files, and then what follows from all that the version has. Returns whether the version exists.
-    async fn publish(&mut self) -> Result<bool, Halt> {
+    async fn settle(&mut self) -> Result<bool, Halt> {
         if self.files.is_empty() && self.seal.is_none() {
             return Ok(false);
         }
@@ -318,7 +339,7 @@ impl Run<'_> {
             }),
             None => self.ask_about().await,
         };
-        about.map_or_else(|| self.inputs.target.page_url(), |about| self.page_of(&about))
+        self.page_of(about.as_ref())
     }
 
     /// What the registry says of the version. It is asked for its page alone, so once, and not for long.
@@ -335,7 +356,8 @@ impl Run<'_> {
     }
 
     /// The page of the version. That it is not told is no failure: every forge lays its pages out in the same way.
-    fn page_of(&self, about: &About) -> Url {
+    fn page_of(&self, about: Option<&About>) -> Url {
+        let Some(about) = about else { return self.inputs.target.page_url() };
         self.sender.registry.page_of(about).unwrap_or_else(|error| {
             self.warns_of_page(&error);
             self.inputs.target.page_url()

@@ -1,6 +1,6 @@
 //! Links of the package to a repository.
 
-use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
+use embedded_registry::{Action, Answer, Fault, Match, Options, Persona, Point, Registry};
 use rustix::process::Signal;
 
 use crate::harness::{Job, Ran};
@@ -88,6 +88,11 @@ fn true_means_the_workflows_repository_where_it_is_the_owners_on_this_forge() {
     let mut job = job(&registry, "true");
     job.input("server-url", format!("{}/", registry.url())).input("owner", "Alice").run().exits_with(0);
     assert_eq!(link_of(&registry).as_deref(), Some("alice/widget"));
+    let registry = Registry::start_with(Options { path_prefix: "/git".to_owned(), ..Options::default() });
+    let mut job = Job::new(&registry);
+    job.file("dist/a", "1").input("link-repository", "true").input("server-url", registry.url());
+    job.variable("GITHUB_SERVER_URL", format!("{}/", registry.url())).run().exits_with(0);
+    assert_eq!(link_of(&registry).as_deref(), Some("alice/widget"));
 }
 
 #[test]
@@ -133,6 +138,8 @@ fn a_package_that_is_linked_elsewhere_stays_so_with_a_warning() {
     let registry = Registry::start(Persona::default());
     job(&registry, "gadget").run().exits_with(0);
     registry.forget_requests();
+    // The forge knows it by another case.
+    job(&registry, "Gadget").run().exits_with(0).does_not_say("warning:");
     let ran = job(&registry, "widget").run().exits_with(0).does_not_say("error:");
     let ran = ran.says("warning: the package is linked to the repository alice/gadget, and stays so");
     ran.says("to link it to alice/widget, unlink it first");

@@ -32,6 +32,10 @@ const CASES: &[Case] = &[
     ("The token is base64", || refused_token("YWxpY2U6MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWYwMTIzNDU2Nwo=")),
     ("The token has no scope for packages", || with_token("alice_none")),
     ("The token may read only, or the user has no right", || with_token("alice_read")),
+    ("The right to write is asked for, and not given", || {
+        let registry = Registry::start(Persona::default());
+        told(&registry, job(&registry).input("dry-run", "true").token(&registry.token("alice_read")))
+    }),
     ("The token is the job's own", jobs_own_token),
     ("The owner is private", private_owner),
     ("The token is for public owners only", || put_answers(Answer::text(403, "reqToken"))),
