@@ -61,12 +61,8 @@ fn commands(files: &[&Outcome]) -> String {
 
 /// A text as one word of a shell (POSIX, XCU 2.2.2).
 fn quoted(text: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.~+%/:@".contains(c);
-    if text.chars().all(is_plain) && !text.starts_with('~') {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.+%/:@".contains(c);
+    if text.chars().all(is_plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 /// The step of a workflow; `None` where a runner would take a part of it for an expression, for which there is no escape.

@@ -42,6 +42,8 @@ fn a_dry_run_tells_what_a_run_would_do_and_changes_nothing() {
         assert_eq!(plan(&ran), rows, "{persona:?}: {}", ran.log);
         let sentence = "Dry run, nothing was changed; a real run would succeed: 1 upload, 1 replace, 1 unchanged";
         assert!(ran.log.contains(sentence), "{}", ran.log);
+        // What the first look finds is told in the plan alone.
+        assert_eq!(ran.log.matches("unchanged  ").count(), 1, "{}", ran.log);
         assert_eq!(asked(&registry), ["GET files", "PUT %2A", "GET v1.0.0"]);
         assert_eq!(registry.files("alice", "widget", "v1.0.0"), before);
     }
