@@ -114,6 +114,7 @@ impl Run<'_> {
             aliases: Vec::new(),
             outcomes: self.outcomes,
             plan: None,
+            sealed: Vec::new(),
             errors: errors.into_iter().map(|error| Box::new(error) as Problem).collect(),
             page: None,
             stopped,

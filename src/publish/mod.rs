@@ -28,7 +28,7 @@ use crate::command::{Caller, Command};
 use crate::files;
 use crate::inputs::{Inputs, Publishing};
 use crate::listing::Listing;
-use crate::package::Version;
+use crate::package::{FileName, Version};
 use crate::plan::{self, NamedFile};
 use crate::registry::{About, Limits, Registry, RegistryError};
 use crate::report::{Account, Header, Planned};
@@ -79,11 +79,12 @@ pub async fn publish(
         tally,
         right_known: false,
         seal,
+        sealed: Vec::new(),
         aliases,
         tells: None,
         plan: Vec::new(),
     };
-    Ok(run.go().await)
+    Ok(Box::pin(run.go()).await)
 }
 
 fn wrapped<E>(errors: Vec<E>, wrap: fn(E) -> Rejected) -> Vec<Rejected> {
@@ -102,6 +103,8 @@ struct Run<'a> {
     right_known: bool,
     /// The seal, where there is to be one.
     seal: Option<Seal<'a>>,
+    /// What the seal covers, once it holds.
+    sealed: Vec<FileName>,
     /// Other versions that are what this one is now.
     aliases: Vec<Version>,
     /// What is told where the run is to end, but for a run that is part of another: what that one tells.
@@ -154,12 +157,12 @@ impl Run<'_> {
     /// What has become of the files by now.
     fn so_far(&self, stopped: Option<Signal>) -> Account {
         let (target, mut outcomes) = (self.inputs.target.clone(), self.tally.outcomes());
-        let (checksums_file, aliases) = (self.path_of_seal(), self.aliases.clone());
+        let (checksums_file, sealed, aliases) = (self.path_of_seal(), self.sealed.clone(), self.aliases.clone());
         outcomes.extend(self.seal_to_come());
         let (command, folder) = (Command::Publish, String::new());
         let plan = self.task.dry_run.then(|| self.plan.clone());
         let (errors, page) = (Vec::new(), None);
-        Account { command, target, folder, checksums_file, aliases, outcomes, plan, errors, page, stopped }
+        Account { command, target, folder, checksums_file, sealed, aliases, outcomes, plan, errors, page, stopped }
     }
 
     /// Publishes, and does what is left to be done then. Returns the page of the version, where there is one.
@@ -177,6 +180,7 @@ impl Run<'_> {
             self.warn_of_a_stale_seal(&listing);
         } else {
             listing = self.seal_and_mirror(listing).await?;
+            self.sealed = if self.tally.has_failed() { Vec::new() } else { self.covered(&listing) };
         }
         Ok(listing.version_exists)
     }

@@ -114,11 +114,15 @@ impl<W: Write + Send> Console<W> {
 
     /// The plan of a dry run, as a table.
     fn plan(&self, plan: &[Planned]) {
+        const HEAD: &str = "on the registry";
+        let width = plan.iter().map(|row| row.there.len()).chain([HEAD.len()]).max().unwrap_or_default();
         let line = |action: &str, size: &str, there: &str, what: &str| {
-            self.line(&format!("  {action:<13}  {size:>10}  {there:<26}  {what}"));
+            // What is left over in an alias may be called as anybody likes.
+            let what = Untrusted::whole(&self.redacted(what));
+            self.line(&format!("  {action:<9}  {size:>10}  {there:<width$}  {what}"));
         };
         self.folded(plan.len(), "the plan", || {
-            line("plan", "size", "on the registry", "what");
+            line("plan", "size", HEAD, "what");
             for Planned { action, what, size, there } in plan {
                 let size = size.map(|size| Bytes(size).to_string()).unwrap_or_default();
                 line(action.word(), &size, there, what);

@@ -138,6 +138,9 @@ pub struct Account {
     pub folder: String,
     /// The path relative to the workspace of the copy of the seal; empty where the version is not sealed.
     pub checksums_file: String,
+    /// What the seal covers, which is every other file of the version, and is the last of `outcomes`; nothing where the
+    /// version is not sealed.
+    pub sealed: Vec<FileName>,
     /// Other versions that are what this one is now.
     pub aliases: Vec<Version>,
     /// What became of each file.

@@ -13,13 +13,28 @@ pub enum Action {
     Skip,
     /// Other content is in the way, and the run fails.
     Conflict,
+    /// A file is deleted that an alias should not have.
+    Delete,
+    /// The version gets its file of checksums.
+    Seal,
+    /// Another version becomes what this one is then; what that takes follows.
+    Alias,
     /// The package is linked to a repository.
     Link,
 }
 
 impl Action {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Upload, Self::Replace, Self::Unchanged, Self::Skip, Self::Conflict, Self::Link];
+    pub(super) const ALL: [Self; 9] = [
+        Self::Upload,
+        Self::Replace,
+        Self::Unchanged,
+        Self::Skip,
+        Self::Conflict,
+        Self::Seal,
+        Self::Alias,
+        Self::Delete,
+        Self::Link,
+    ];
 
     /// The word for it in log and summary.
     #[must_use]
@@ -30,8 +45,16 @@ impl Action {
             Self::Unchanged => "unchanged",
             Self::Skip => "skip",
             Self::Conflict => "conflict",
+            Self::Delete => "delete",
+            Self::Seal => "seal",
+            Self::Alias => "alias",
             Self::Link => "link",
         }
+    }
+
+    /// Whether it changes files, for which the right to write is needed.
+    pub(crate) fn changes_files(self) -> bool {
+        matches!(self, Self::Upload | Self::Replace | Self::Delete | Self::Seal)
     }
 }
 
@@ -40,7 +63,8 @@ impl Action {
 pub struct Planned {
     /// What would be done.
     pub action: Action,
-    /// With what: the name of a file, or a repository with its owner. It has been made harmless.
+    /// With what: the name of a file, behind the version where that is an alias; a version; or a repository with its
+    /// owner. It has been made harmless.
     pub what: String,
     /// The length of a file in bytes.
     pub size: Option<u64>,

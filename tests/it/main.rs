@@ -23,6 +23,7 @@ mod publishing;
 mod racing;
 mod recipes;
 mod refusals;
+mod rehearsing;
 mod renaming;
 mod replacing;
 mod reporting;

@@ -17,14 +17,14 @@ fn job(registry: &Registry) -> Job {
 }
 
 /// The plan in the log: the words of each row below its head.
-fn plan(ran: &Ran) -> Vec<String> {
+pub(crate) fn plan(ran: &Ran) -> Vec<String> {
     let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
     let rows = ran.log.lines().map(words).skip_while(|line| line != "plan size on the registry what").skip(1);
     rows.take_while(|line| !line.starts_with(['D', 'e', ':'])).collect()
 }
 
 /// Method and last segment of each request.
-fn asked(registry: &Registry) -> Vec<String> {
+pub(crate) fn asked(registry: &Registry) -> Vec<String> {
     let requests = registry.requests();
     requests.iter().map(|asked| format!("{} {}", asked.method, asked.target.rsplit('/').next().expect("one"))).collect()
 }
@@ -147,7 +147,7 @@ fn a_version_that_is_not_there_yet_has_no_page_and_its_link_is_not_known() {
     let registry = Registry::start(Persona::default());
     let mut job = Job::new(&registry);
     let ran = job.file("dist/a", "1").input("dry-run", "true").input("link-repository", "true").run().exits_with(0);
-    assert_eq!(plan(&ran), ["upload 1 B nothing a", "link not known repository alice/widget"]);
+    assert_eq!(plan(&ran), ["upload 1 B nothing a", "link not known yet: version is new repository alice/widget"]);
     assert_eq!(ran.outputs["package-url"], "");
     assert_eq!(asked(&registry), ["GET files", "PUT %2A"]);
 }
@@ -159,7 +159,7 @@ fn a_link_that_is_there_is_left_in_the_plan_too() {
     job.input("files", "dist/same").input("dry-run", "").input("link-repository", "gadget").run().exits_with(0);
     job.input("dry-run", "true");
     let ran = job.run().exits_with(0).does_not_say("warning:");
-    assert_eq!(plan(&ran)[1], "unchanged linked to it repository alice/gadget");
+    assert_eq!(plan(&ran)[1], "unchanged already linked repository alice/gadget");
     let ran = job.input("link-repository", "widget").run().exits_with(0);
     let ran = ran.says("warning: the package is linked to the repository alice/gadget, and stays so");
     assert_eq!(plan(&ran)[1], "skip linked elsewhere repository alice/widget");

@@ -7,6 +7,16 @@ use embedded_registry::{Action, Answer, Fault, Match, Options, Persona, Point, R
 
 use crate::harness::{AWKWARD_NAMES, Job, Ran};
 
+/// A job with these files that seals its version.
+fn sealing(registry: &Registry, files: &[(&str, &str)]) -> Job {
+    let mut job = Job::new(registry);
+    for (name, content) in files {
+        job.file(format!("dist/{name}"), content);
+    }
+    job.input("checksums", "SHA256SUMS").input("include-hidden-files", "true");
+    job
+}
+
 /// The block of that language in a summary, where it has one.
 fn block(ran: &Ran, language: &str) -> Option<String> {
     let (_, rest) = ran.summary.split_once(&format!("\n```{language}\n"))?;
@@ -75,6 +85,74 @@ fn the_commands_are_as_people_write_them() {
     assert_eq!(block(&ran, "yaml"), Some(step));
     // A re-run says the same.
     assert_eq!(block(&job.run().exits_with(0), "sh"), block(&ran, "sh"));
+}
+
+#[test]
+fn of_a_sealed_version_the_commands_bring_all_that_it_has_and_hold_it_against_the_seal() {
+    let registry = Registry::start(Persona::default());
+    registry.seed("alice", "widget", "v1.0.0", "of another job", b"theirs");
+    let ran = sealing(&registry, &[("app", "ours")]).run().exits_with(0);
+    let base = format!("{}/api/packages/alice/generic/widget/v1.0.0", registry.url());
+    let sum = &registry.files("alice", "widget", "v1.0.0")[2];
+    assert_eq!(sum.name, "SHA256SUMS");
+    let commands = format!(
+        "curl -fsSLO {base}/app\ncurl -fsSL -o 'of another job' {base}/of%20another%20job\ncurl -fsSLO {base}/SHA256SUMS\n\
+         sha256sum -c - SHA256SUMS <<'EOF'\n{}  SHA256SUMS\nEOF",
+        sum.sha256
+    );
+    assert_eq!(block(&ran, "sh").as_ref(), Some(&commands));
+    let (shell, files) = run(&commands);
+    assert!(shell.status.success() && files.len() == 3, "{shell:?}");
+    assert_eq!(String::from_utf8_lossy(&shell.stdout), "SHA256SUMS: OK\napp: OK\nof another job: OK\n");
+    let step = block(&ran, "yaml").expect("a step");
+    assert!(step.ends_with("    version: \"v1.0.0\"\n    checksums: \"SHA256SUMS\""), "{step}");
+    // The job that seals and publishes nothing tells the same.
+    let ran = sealing(&registry, &[]).without("INPUT_FILES").run().exits_with(0);
+    assert_eq!((block(&ran, "sh"), block(&ran, "yaml")), (Some(commands), Some(step)));
+}
+
+#[test]
+fn the_commands_of_a_sealed_version_fail_where_a_file_or_the_seal_is_another() {
+    let spoilt = ["app", "of another job", "SHA256SUMS"];
+    for name in spoilt {
+        let registry = Registry::start(Persona::default());
+        registry.seed("alice", "widget", "v1.0.0", "of another job", b"theirs");
+        let ran = sealing(&registry, &[("app", "ours")]).run().exits_with(0);
+        assert!(registry.world().delete("alice", "widget", "v1.0.0", name));
+        let evil = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  app\n";
+        registry.seed("alice", "widget", "v1.0.0", name, evil.as_bytes());
+        let (shell, _) = run(&block(&ran, "sh").expect("commands"));
+        assert!(!shell.status.success(), "{name}: {shell:?}");
+    }
+}
+
+#[test]
+fn a_sealed_version_of_awkward_names_is_downloaded_and_verified_whatever_its_seal_is_called() {
+    for seal in ["-", "-x", "my sums", "%41sums", "~"] {
+        let registry = Registry::start(Persona::default());
+        let files: Vec<(&str, &str)> = AWKWARD_NAMES.iter().filter(|name| **name != seal).map(|n| (*n, *n)).collect();
+        let mut job = sealing(&registry, &files);
+        let ran = job.input("checksums", seal).run().exits_with(0);
+        let commands = block(&ran, "sh").expect("commands");
+        let (shell, came) = run(&commands);
+        assert!(shell.status.success() && came.len() == files.len() + 1, "{commands}\n{shell:?}");
+    }
+}
+
+#[test]
+fn a_seal_that_failed_is_in_no_commands() {
+    let registry = Registry::start(Persona::default());
+    let ran = sealing(&registry, &[("app", "ours")]).input("expect", "*.exe").run().exits_with(1);
+    assert!(!ran.summary.contains("```"), "{}", ran.summary);
+}
+
+#[test]
+fn the_step_calls_the_action_as_the_documents_do() {
+    let registry = Registry::start(Persona::default());
+    let step = block(&Job::new(&registry).file("dist/a", "").run(), "yaml").expect("a step");
+    let call = step.lines().next().expect("a line");
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).expect("the README");
+    assert!(call.contains("uses: ") && readme.lines().any(|line| line == call), "{call}");
 }
 
 #[test]

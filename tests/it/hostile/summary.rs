@@ -111,7 +111,8 @@ fn is_of_a_block(line: &str) -> bool {
     let is_sum = line.get(..66).is_some_and(|sum| {
         sum.ends_with("  ") && sum[..64].chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c))
     });
-    let beginnings = ["    server-url: \"", "    owner: \"", "    repo: \"", "    version: \""];
+    let inputs = ["server-url", "owner", "repo", "version", "checksums"];
+    let beginnings = inputs.map(|name| format!("    {name}: \""));
     let is_input = beginnings.iter().any(|beginning| line.starts_with(beginning)) && line.ends_with('"');
     let fixed = ["- uses: OWNER/generic-packages/download@v1", "  with:", "sha256sum -c <<'EOF'", "EOF"];
     is_sum
@@ -119,6 +120,7 @@ fn is_of_a_block(line: &str) -> bool {
         || fixed.contains(&line)
         || line.starts_with("curl -fsSLO ")
         || line.starts_with("curl -fsSL -o ")
+        || line.starts_with("sha256sum -c - ") && line.ends_with(" <<'EOF'")
 }
 
 /// How many cells a line has that begins and ends with `|`.
