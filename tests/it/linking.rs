@@ -239,6 +239,25 @@ fn a_run_that_fails_links_nothing() {
 }
 
 #[test]
+fn a_link_is_the_last_change_behind_seal_and_rolling_names_and_none_where_these_fail() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job(&registry, "true");
+    job.input("checksums", "SHA256SUMS").input("also-version", "latest").input("retries", "0");
+    let no = Action::Answer(Answer::text(413, ""));
+    registry.script(Fault::once(Match::put("/v1.0.0/SHA256SUMS"), Point::Head, no.clone()));
+    registry.script(Fault::once(Match::put("/latest/SHA256SUMS"), Point::Head, no));
+    for _ in 0..2 {
+        job.run().exits_with(1);
+        assert_eq!((link_of(&registry), asked_to_link(&registry)), (None, 0));
+    }
+    job.run().exits_with(0).says("the package is now linked to alice/widget");
+    let changes: Vec<String> =
+        registry.requests().into_iter().filter(|asked| asked.method != "GET").map(|asked| asked.method).collect();
+    assert_eq!(changes.last().map(String::as_str), Some("POST"), "{changes:?}");
+    assert_eq!((link_of(&registry).as_deref(), asked_to_link(&registry)), (Some("alice/widget"), 1));
+}
+
+#[test]
 fn the_name_of_the_other_repository_commands_no_runner() {
     let registry = Registry::start(Persona::default());
     let about = r###"{"html_url":"http://h/","repository":{"full_name":"##[add-path]\n::debug::x"}}"###;
