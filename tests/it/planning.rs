@@ -189,6 +189,19 @@ fn a_list_that_is_not_to_be_had_fails_a_dry_run_without_a_plan() {
 }
 
 #[test]
+fn a_file_that_cannot_be_read_any_more_fails_a_dry_run() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    job.file("dist/a", "1").file("dist/b", "2").input("dry-run", "true");
+    let gone = job.workspace().join("dist/a");
+    let goes = Action::then(move |_| std::fs::remove_file(&gone).expect("it is there"));
+    registry.script(Fault::once(Match::list(), Point::Head, goes));
+    let ran = job.run().exits_with(1).has_a_hint_for_each_error();
+    assert_eq!((ran.errors().len(), plan(&ran)), (1, vec!["upload 1 B nothing b".to_owned()]), "{}", ran.log);
+    assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["failed", "not-attempted"]);
+}
+
+#[test]
 fn a_signal_ends_a_dry_run_before_it_knows() {
     let registry = Registry::start(Persona::default());
     let moment = holds(&registry, Match::put("%2A"), Point::Head, 0);

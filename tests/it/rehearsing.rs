@@ -205,7 +205,7 @@ fn a_seal_or_an_alias_alone_needs_the_right_to_write_and_where_both_are_right_no
 #[test]
 fn a_dry_run_of_a_seal_exits_as_the_real_run_after_it() {
     type Spoil = for<'a> fn(&'a mut Job, &Registry) -> &'a mut Job;
-    let worlds: [(Spoil, i32); 14] = [
+    let worlds: [(Spoil, i32); 15] = [
         (|job, _| job, 0),
         (|job, _| job.input("expect", "new\nchanged\ntheirs"), 0),
         (|job, _| job.input("expect", "n?w\n*.exe"), 1),
@@ -226,6 +226,8 @@ fn a_dry_run_of_a_seal_exits_as_the_real_run_after_it() {
             },
             1,
         ),
+        // The same name, of a file that is at hand.
+        (|job, _| job.input("files", "dist/new => .git"), 0),
         (
             |job, registry| {
                 let refusal = Action::Answer(Answer::json(403, r#"{"message":"no"}"#));
