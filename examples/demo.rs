@@ -41,7 +41,7 @@ fn main() -> anyhow::Result<()> {
     ensure!(step.publish(&[])? == 0, "the re-run failed");
 
     say("A rebuild:", "a file has other content now, so nothing is sent and the step fails");
-    fs::write(step.workspace.join("dist/generic-packages-src.tar.gz"), "something else\n")?;
+    fs::write(step.workspace.join("dist/sources.tar.gz"), "something else\n")?;
     ensure!(step.publish(&[])? == 1, "the conflict was not noticed");
 
     say("What the registry has:", "");
@@ -68,6 +68,7 @@ fn main() -> anyhow::Result<()> {
     step.registry.script(Fault::once(Match::get("/generic-packages"), at, Action::Close));
     ensure!(step.download("v1.0.0")? == 0, "the broken transfer did not go on");
     say("Bytes on the wire, of a file that has", &format!("{size}: {}", step.sent()));
+    ensure!(step.sent().contains(" and "), "the connection did not break");
 
     say("A version that does not exist:", "the step fails, and says what there is");
     ensure!(step.download("1.0.0")? == 1, "the missing version was not noticed");
@@ -94,7 +95,7 @@ impl Step {
         fs::copy(&self.program, dist.join("generic-packages"))?;
         let packed = Command::new("tar")
             .args(["-czf"])
-            .arg(dist.join("generic-packages-src.tar.gz"))
+            .arg(dist.join("sources.tar.gz"))
             .args(["-C", env!("CARGO_MANIFEST_DIR"), "Cargo.toml", "Cargo.lock", "src", "tests", "README.md"])
             .status()?;
         ensure!(packed.success(), "the sources cannot be packed");
