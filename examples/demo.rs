@@ -1,5 +1,5 @@
-//! Both commands on the embedded registry, as a maintainer meets them: a release with its seal, its re-run, a conflict; then a download,
-//! one that breaks, its re-run, and a version that does not exist.
+//! Both commands on the embedded registry, as a maintainer meets them: a release, dry at first, with its seal and `latest`, its re-run, a
+//! conflict; then a download, one that breaks, its re-run, and a version that does not exist.
 //!
 //! `cargo run --example demo` publishes real files through the program that the actions run: its own executable, a
 //! packed archive of this repository's sources. What it downloads it checks with `sha256sum`, and runs.
@@ -25,16 +25,24 @@ fn main() -> anyhow::Result<()> {
     let step = Step { program: build()?, workspace, registry: Registry::start(Persona::Gitea1_26) };
     say("A Gitea 1.26 answers at", &step.registry.url());
 
-    say("A release:", "the executable and the sources go to version v1.0.0, which is sealed then");
+    say("A dry run of a release:", "what would go to version v1.0.0, its seal, and what `latest` would become");
     step.make_release()?;
-    ensure!(step.publish()? == 0, "the release failed");
+    ensure!(step.publish(&[("INPUT_DRY-RUN", "true")])? == 0, "the dry run failed");
+    ensure!(step.registry.files("alice", "widget", "v1.0.0").is_empty(), "the dry run has published");
+
+    say(
+        "The release:",
+        "the executable and the sources go there, the version is sealed, mirrored to `latest`, and linked",
+    );
+    ensure!(step.publish(&[])? == 0, "the release failed");
+    ensure!(step.registry.files("alice", "widget", "latest").len() == 3, "`latest` is not what v1.0.0 is");
 
     say("The same step again:", "everything is there, so nothing is sent");
-    ensure!(step.publish()? == 0, "the re-run failed");
+    ensure!(step.publish(&[])? == 0, "the re-run failed");
 
     say("A rebuild:", "a file has other content now, so nothing is sent and the step fails");
-    fs::write(step.workspace.join("dist/generic-packages-src.tar.gz"), "something else\n")?;
-    ensure!(step.publish()? == 1, "the conflict was not noticed");
+    fs::write(step.workspace.join("dist/sources.tar.gz"), "something else\n")?;
+    ensure!(step.publish(&[])? == 1, "the conflict was not noticed");
 
     say("What the registry has:", "");
     show(&step.registry);
@@ -60,6 +68,7 @@ fn main() -> anyhow::Result<()> {
     step.registry.script(Fault::once(Match::get("/generic-packages"), at, Action::Close));
     ensure!(step.download("v1.0.0")? == 0, "the broken transfer did not go on");
     say("Bytes on the wire, of a file that has", &format!("{size}: {}", step.sent()));
+    ensure!(step.sent().contains(" and "), "the connection did not break");
 
     say("A version that does not exist:", "the step fails, and says what there is");
     ensure!(step.download("1.0.0")? == 1, "the missing version was not noticed");
@@ -86,7 +95,7 @@ impl Step {
         fs::copy(&self.program, dist.join("generic-packages"))?;
         let packed = Command::new("tar")
             .args(["-czf"])
-            .arg(dist.join("generic-packages-src.tar.gz"))
+            .arg(dist.join("sources.tar.gz"))
             .args(["-C", env!("CARGO_MANIFEST_DIR"), "Cargo.toml", "Cargo.lock", "src", "tests", "README.md"])
             .status()?;
         ensure!(packed.success(), "the sources cannot be packed");
@@ -102,8 +111,9 @@ impl Step {
     }
 
     /// Publishes what is in `dist`. Gives the exit code.
-    fn publish(&self) -> anyhow::Result<i32> {
-        self.run("publish", &[("INPUT_FILES", "dist/*"), ("INPUT_CHECKSUMS", "SHA256SUMS")])
+    fn publish(&self, more: &[(&str, &str)]) -> anyhow::Result<i32> {
+        let inputs = [("INPUT_FILES", "dist/*"), ("INPUT_CHECKSUMS", "SHA256SUMS"), ("INPUT_ALSO-VERSION", "latest")];
+        self.run("publish", &[&inputs[..], &[("INPUT_LINK-REPOSITORY", "true")], more].concat())
     }
 
     /// Downloads what the version has. Gives the exit code.

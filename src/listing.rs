@@ -73,6 +73,13 @@ impl Listing {
         Ok(Self { by_folded_name, version_exists: true })
     }
 
+    /// The version as it is with one more file, which takes the place of what the registry takes for it by its name.
+    #[must_use]
+    pub fn with(mut self, file: RegistryFile) -> Self {
+        self.by_folded_name.insert(file.name.to_lowercase(), file);
+        Self { version_exists: true, ..self }
+    }
+
     /// All files, in the order of their names.
     #[must_use]
     pub fn files(&self) -> Vec<&RegistryFile> {

@@ -126,6 +126,17 @@ name_type! {
     }
 }
 
+name_type! {
+    /// The name of a repository, without its owner.
+    RepositoryName, "repository", |name| {
+        if name.is_empty() {
+            return Err("is empty: the name of a repository is expected".to_owned());
+        }
+        only(name, |c| c.is_ascii_alphanumeric() || "-_.".contains(c), "letters, digits and `-_.`")?;
+        not_dots(name)
+    }
+}
+
 impl Version {
     /// The version that stands for the newest one, where there is none of that name.
     pub const LATEST: &str = "latest";
@@ -189,6 +200,12 @@ impl ServerUrl {
     #[must_use]
     pub fn host(&self) -> &str {
         self.0.host_str().unwrap_or_default()
+    }
+
+    /// Whether that is this base URL too, be it with a slash at its end.
+    #[must_use]
+    pub fn is_at(&self, url: &str) -> bool {
+        Url::parse(url.trim()).is_ok_and(|url| Self(url).to_string() == self.to_string())
     }
 
     /// Whether a URL leads to the same scheme, host and port.
@@ -263,6 +280,13 @@ impl Target {
         let query = [("type", "generic"), ("q", name), ("limit", &numbers[0]), ("page", &numbers[1])];
         url.query_pairs_mut().extend_pairs(query);
         url
+    }
+
+    /// Where the package is linked to a repository of its owner (Gitea 1.24 and later, Forgejo 11 and later).
+    #[must_use]
+    pub fn link_url(&self, repository: &RepositoryName) -> Url {
+        let package = ["packages", self.owner.as_str(), "generic", self.package.as_str()];
+        self.server.join(["api", "v1"].iter().chain(&package).chain(&["-", "link", repository.as_str()]).copied())
     }
 
     /// What the API knows of the version.

@@ -62,7 +62,7 @@ pub async fn download(
 ) -> Result<Account, SetupError> {
     let registry = Registry::new(inputs, limits, caller.reporter)?;
     let (command, target, username) = (Command::Download, &inputs.target, inputs.username());
-    caller.reporter.begins(&Header { command, target, username, files: None });
+    caller.reporter.begins(&Header { command, target, username, is_dry: false, files: None });
     let run = Run { inputs, wanted, caller, registry, items: Vec::new(), outcomes: Vec::new(), errors: Vec::new() };
     Ok(run.go().await)
 }
@@ -110,6 +110,8 @@ impl Run<'_> {
             checksums_file: String::new(),
             aliases: Vec::new(),
             outcomes: self.outcomes,
+            plan: None,
+            sealed: Vec::new(),
             errors: errors.into_iter().map(|error| Box::new(error) as Problem).collect(),
             page: None,
             stopped,

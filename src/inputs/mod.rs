@@ -4,6 +4,7 @@
 //! before anything is reported, so that one run names them all.
 
 mod destination;
+mod link;
 mod names;
 mod raw;
 mod sealing;
@@ -22,7 +23,7 @@ use crate::command::Command;
 use crate::download::Wanted;
 use crate::files::{Line, Selection};
 use crate::nearest::nearest;
-use crate::package::{BadName, FileName, Target, Version};
+use crate::package::{BadName, FileName, Owner, RepositoryName, ServerUrl, Target, Version};
 use crate::runner::{Environment, Runner};
 use crate::secret::{Credentials, Redactor, Secret};
 use crate::untrusted::Untrusted;
@@ -65,6 +66,10 @@ pub struct Publishing {
     pub if_file_exists: IfFileExists,
     /// Whether the version is to be sealed then, and how.
     pub sealing: Option<Sealing>,
+    /// The owner's repository that the package is to be linked to.
+    pub link_repository: Option<RepositoryName>,
+    /// Whether nothing is to be changed, and only told what would be.
+    pub dry_run: bool,
 }
 
 /// How a version is sealed: a file of checksums of all its other files is its last one.
@@ -273,7 +278,10 @@ impl Reader {
         };
         let username = self.username(raw, runner);
         let task = match self.command {
-            Command::Publish => self.publishing(raw, runner, version.as_ref()).map(Task::Publish),
+            Command::Publish => {
+                let destination = server.as_ref().zip(owner.as_ref());
+                self.publishing(raw, runner, version.as_ref(), destination).map(Task::Publish)
+            }
             Command::Download => self.wanted(raw, runner).map(Task::Download),
         };
         let concurrency = self.whole_number("concurrency", raw.concurrency.as_deref(), 1..=32, 4);
@@ -294,14 +302,27 @@ impl Reader {
         })
     }
 
-    fn publishing(&mut self, raw: &RawInputs, runner: &Runner, version: Option<&Version>) -> Option<Publishing> {
+    fn publishing(
+        &mut self,
+        raw: &RawInputs,
+        runner: &Runner,
+        version: Option<&Version>,
+        destination: Option<(&ServerUrl, &Owner)>,
+    ) -> Option<Publishing> {
         let selection = self.selection(raw, runner);
         let policies =
             [("fail", IfFileExists::Fail), ("skip", IfFileExists::Skip), ("overwrite", IfFileExists::Overwrite)];
         let if_file_exists = self.choice("if-file-exists", raw.if_file_exists.as_deref(), &policies);
         let sealing = self.sealing(raw, version);
-        let selection = selection?;
-        Some(Publishing { selection, if_file_exists: if_file_exists?, sealing })
+        let link_repository = self.link_repository(raw, runner, destination);
+        let dry_run = self.boolean("dry-run", raw.dry_run.as_deref());
+        Some(Publishing {
+            selection: selection?,
+            if_file_exists: if_file_exists?,
+            sealing,
+            link_repository: link_repository?,
+            dry_run: dry_run?,
+        })
     }
 
     fn whole_number(

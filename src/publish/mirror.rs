@@ -35,14 +35,14 @@ const FOLDER: &str = "mirrored";
 
 /// Pure: what an alias has and what it is to have -> what is to be done.
 #[derive(Debug, PartialEq, Eq)]
-struct Work {
+pub(super) struct Work {
     /// Files that are not there, or not as they should be, but for the checksums.
-    to_send: Vec<RegistryFile>,
+    pub(super) to_send: Vec<RegistryFile>,
     /// The checksums, where they are not there or not as they should be.
-    seal: Option<RegistryFile>,
+    pub(super) seal: Option<RegistryFile>,
     /// Files that should not be there.
-    strays: Vec<RegistryFile>,
-    counts: Counts,
+    pub(super) strays: Vec<RegistryFile>,
+    pub(super) counts: Counts,
 }
 
 /// How what an alias has stands to what it is to have.
@@ -55,7 +55,7 @@ pub struct Counts {
 }
 
 impl Work {
-    fn of(source: &Listing, there: &Listing, seal: &FileName) -> Self {
+    pub(super) fn of(source: &Listing, there: &Listing, seal: &FileName) -> Self {
         let mut work = Self { to_send: Vec::new(), seal: None, strays: Vec::new(), counts: Counts::of(source, there) };
         for file in source.files().into_iter().filter(|file| there.like(file) != Some(file)) {
             if file.name.to_lowercase() == seal.folded() {
@@ -68,7 +68,7 @@ impl Work {
         work
     }
 
-    fn is_done(&self) -> bool {
+    pub(super) fn is_done(&self) -> bool {
         self.to_send.is_empty() && self.seal.is_none() && self.strays.is_empty()
     }
 }
@@ -85,6 +85,14 @@ impl Counts {
         }
         counts.left_over = there.files().into_iter().filter(|file| source.like(file).is_none()).count();
         counts
+    }
+
+    /// For a cell of a table: `3 same, 1 other, 1 missing`.
+    pub(super) fn in_brief(self) -> String {
+        let Self { same, other, missing, left_over } = self;
+        let counts = [(same, "same"), (other, "other"), (missing, "missing"), (left_over, "left over")];
+        let counts = counts.into_iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}"));
+        counts.collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -200,14 +208,17 @@ impl Mirror<'_, '_> {
         let tells = |signal| self.main.so_far(Some(signal));
         let mut run = Run {
             inputs: self.main.inputs,
+            task: self.main.task,
             caller: self.main.caller,
             sender: Sender { registry: self.registry, reporter: self.main.caller.reporter },
             tally: Tally::new(&files, self.registry, IfFileExists::Overwrite),
             files,
             right_known: self.main.right_known,
             seal: None,
+            sealed: Vec::new(),
             aliases: Vec::new(),
             tells: Some(&tells),
+            plan: Vec::new(),
         };
         if !run.files.is_empty() {
             let went = run.rounds().await;

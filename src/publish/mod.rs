@@ -1,7 +1,9 @@
 //! The use case: files -> plan -> what is there -> uploads -> replacements -> what is there now.
 
 mod error;
+mod link;
 mod mirror;
+mod rehearse;
 mod replace;
 mod seal;
 mod send;
@@ -9,7 +11,6 @@ mod tally;
 mod verify;
 
 use std::collections::VecDeque;
-use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,10 +28,10 @@ use crate::command::{Caller, Command};
 use crate::files;
 use crate::inputs::{Inputs, Publishing};
 use crate::listing::Listing;
-use crate::package::Version;
+use crate::package::{FileName, Version};
 use crate::plan::{self, NamedFile};
-use crate::registry::{Limits, Registry};
-use crate::report::{Account, Header};
+use crate::registry::{About, Limits, Registry, RegistryError};
+use crate::report::{Account, Header, Planned};
 use crate::stop::Signal;
 
 /// A file over this size, in bytes, is not sent before the right to write is known: a server that refuses it closes
@@ -57,6 +58,7 @@ pub async fn publish(
         command: Command::Publish,
         target: &inputs.target,
         username: inputs.username(),
+        is_dry: task.dry_run,
         files: Some((files.len(), files.iter().map(|file| file.local.size).sum())).filter(|(count, _)| *count > 0),
     });
     for warning in &selected.warnings {
@@ -67,10 +69,22 @@ pub async fn publish(
     }
     let tally = Tally::new(&files, &registry, task.if_file_exists);
     let sender = Sender { registry: &registry, reporter };
-    let aliases = Vec::new();
-    let run =
-        Run { inputs, caller, sender, files: files.into(), tally, right_known: false, seal, aliases, tells: None };
-    Ok(run.go().await)
+    let (aliases, files) = (Vec::new(), files.into());
+    let run = Run {
+        inputs,
+        task,
+        caller,
+        sender,
+        files,
+        tally,
+        right_known: false,
+        seal,
+        sealed: Vec::new(),
+        aliases,
+        tells: None,
+        plan: Vec::new(),
+    };
+    Ok(Box::pin(run.go()).await)
 }
 
 fn wrapped<E>(errors: Vec<E>, wrap: fn(E) -> Rejected) -> Vec<Rejected> {
@@ -80,6 +94,7 @@ fn wrapped<E>(errors: Vec<E>, wrap: fn(E) -> Rejected) -> Vec<Rejected> {
 /// A run on its way.
 struct Run<'a> {
     inputs: &'a Inputs,
+    task: &'a Publishing,
     caller: &'a Caller<'a>,
     sender: Sender<'a>,
     files: Arc<[NamedFile]>,
@@ -88,10 +103,14 @@ struct Run<'a> {
     right_known: bool,
     /// The seal, where there is to be one.
     seal: Option<Seal<'a>>,
+    /// What the seal covers, once it holds.
+    sealed: Vec<FileName>,
     /// Other versions that are what this one is now.
     aliases: Vec<Version>,
     /// What is told where the run is to end, but for a run that is part of another: what that one tells.
     tells: Option<&'a dyn Fn(Signal) -> Account>,
+    /// What a real run would do, where this is a dry one.
+    plan: Vec<Planned>,
 }
 
 /// What ends a run before its end.
@@ -114,11 +133,9 @@ impl From<Signal> for Halt {
 
 impl Run<'_> {
     async fn go(mut self) -> Account {
-        match self.publish().await {
-            Ok(version_exists) => {
-                let page = if version_exists { Some(self.page().await) } else { None };
-                self.ended(page, None)
-            }
+        let done = if self.task.dry_run { self.rehearse().await } else { self.publish().await };
+        match done {
+            Ok(page) => self.ended(page, None),
             Err(Halt::Failed(error)) => {
                 self.tally.errors.push(*error);
                 self.tally.entries.iter_mut().for_each(Entry::is_not_verified);
@@ -140,14 +157,21 @@ impl Run<'_> {
     /// What has become of the files by now.
     fn so_far(&self, stopped: Option<Signal>) -> Account {
         let (target, mut outcomes) = (self.inputs.target.clone(), self.tally.outcomes());
-        let (checksums_file, aliases) = (self.path_of_seal(), self.aliases.clone());
+        let (checksums_file, sealed, aliases) = (self.path_of_seal(), self.sealed.clone(), self.aliases.clone());
         outcomes.extend(self.seal_to_come());
         let (command, folder) = (Command::Publish, String::new());
-        Account { command, target, folder, checksums_file, aliases, outcomes, errors: Vec::new(), page: None, stopped }
+        let plan = self.task.dry_run.then(|| self.plan.clone());
+        let (errors, page) = (Vec::new(), None);
+        Account { command, target, folder, checksums_file, sealed, aliases, outcomes, plan, errors, page, stopped }
+    }
+
+    /// Publishes, and does what is left to be done then. Returns the page of the version, where there is one.
+    async fn publish(&mut self) -> Result<Option<Url>, Halt> {
+        Ok(if self.settle().await? { Some(self.crown().await) } else { None })
     }
 
     /// The files, and then what follows from all that the version has. Returns whether the version exists.
-    async fn publish(&mut self) -> Result<bool, Halt> {
+    async fn settle(&mut self) -> Result<bool, Halt> {
         if self.files.is_empty() && self.seal.is_none() {
             return Ok(false);
         }
@@ -156,6 +180,7 @@ impl Run<'_> {
             self.warn_of_a_stale_seal(&listing);
         } else {
             listing = self.seal_and_mirror(listing).await?;
+            self.sealed = if self.tally.has_failed() { Vec::new() } else { self.covered(&listing) };
         }
         Ok(listing.version_exists)
     }
@@ -305,19 +330,45 @@ impl Run<'_> {
         }
     }
 
-    /// The page of the version. That it is not told is no failure: every forge lays its pages out in the same way.
-    async fn page(&self) -> Url {
-        let asked = tokio::time::timeout(PATIENCE, self.sender.registry.version_page());
+    /// What is left when the files are done: the link, if it is asked for and all is well, and the page of the version.
+    async fn crown(&self) -> Url {
+        let is_complete = self.tally.errors.is_empty() && self.so_far(None).is_complete();
+        let about = match self.task.link_repository.as_ref().filter(|_| is_complete) {
+            Some(repository) => self.caller.stop.or(self.link(repository)).await.unwrap_or_else(|signal| {
+                let named = self.named(repository);
+                let warning =
+                    format!("{signal} came before the package was linked to {named}; run the step again for it");
+                self.caller.reporter.warns(&warning);
+                None
+            }),
+            None => self.ask_about().await,
+        };
+        self.page_of(about.as_ref())
+    }
+
+    /// What the registry says of the version. It is asked for its page alone, so once, and not for long.
+    async fn ask_about(&self) -> Option<About> {
+        let asked = tokio::time::timeout(PATIENCE, self.sender.registry.about_at_once());
         match self.caller.stop.or(asked).await {
-            Ok(Ok(Ok(page))) => return page,
-            Ok(Ok(Err(error))) => {
-                let reason = error.source().map(ToString::to_string).unwrap_or_default();
-                self.caller.reporter.warns(&format!("{error} ({reason}); the link is the usual one"));
-            }
+            Ok(Ok(Ok(about))) => return Some(about),
+            Ok(Ok(Err(error))) => self.warns_of_page(&error),
             Ok(Err(_)) => self.caller.reporter.warns("the registry does not say where the version's page is"),
             // All is done, and the runner waits for our end.
             Err(_) => {}
         }
-        self.inputs.target.page_url()
+        None
+    }
+
+    /// The page of the version. That it is not told is no failure: every forge lays its pages out in the same way.
+    fn page_of(&self, about: Option<&About>) -> Url {
+        let Some(about) = about else { return self.inputs.target.page_url() };
+        self.sender.registry.page_of(about).unwrap_or_else(|error| {
+            self.warns_of_page(&error);
+            self.inputs.target.page_url()
+        })
+    }
+
+    fn warns_of_page(&self, error: &RegistryError) {
+        self.caller.reporter.warns(&format!("{error} ({}); the link is the usual one", error.cause));
     }
 }

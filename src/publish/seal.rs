@@ -31,6 +31,8 @@ pub(super) struct Seal<'a> {
     pub(super) folder: Arc<Folder>,
     /// Its index in the plan: it comes behind all others.
     pub(super) index: usize,
+    /// What a dry run has found out that would become of it.
+    pub(super) foretold: Option<Outcome>,
 }
 
 impl<'a> Seal<'a> {
@@ -45,7 +47,7 @@ impl<'a> Seal<'a> {
             .collect();
         match open(workspace, name) {
             Ok(folder) if errors.is_empty() => {
-                return Ok(Self { sealing, folder: Arc::new(folder), index: files.len() });
+                return Ok(Self { sealing, folder: Arc::new(folder), index: files.len(), foretold: None });
             }
             Ok(_) => {}
             Err(error) => errors.push(Rejected::Place(error)),
@@ -64,7 +66,7 @@ impl Run<'_> {
     /// Seals what the version has, once all of the run's own files are there, and returns what it has then. Where others
     /// change it meanwhile it is sealed again.
     pub(super) async fn seal(&mut self, mut listing: Listing) -> Result<Listing, Halt> {
-        let Some(Seal { sealing, ref folder, index }) = self.seal else { return Ok(listing) };
+        let Some(Seal { sealing, ref folder, index, .. }) = self.seal else { return Ok(listing) };
         let folder = Arc::clone(folder);
         let (name, target) = (&sealing.name, &self.inputs.target);
         let are_there = self.tally.entries.iter().all(|entry| entry.outcome.status.is_as_wanted());
@@ -128,6 +130,9 @@ impl Run<'_> {
     /// What is told of the seal while it is still to come.
     pub(super) fn seal_to_come(&self) -> Option<Outcome> {
         let seal = self.seal.as_ref().filter(|seal| self.tally.entries.len() == seal.index)?;
+        if seal.foretold.is_some() {
+            return seal.foretold.clone();
+        }
         let name = seal.sealing.name.clone();
         let url = self.inputs.target.file_url(&name);
         Some(Outcome { name, url, size: None, sha256: None, status: Status::NotAttempted, local: None })
@@ -141,17 +146,26 @@ impl Run<'_> {
         self.seal.as_ref().filter(is_there).map(path).unwrap_or_default()
     }
 
-    /// Says that the version has a seal that does not cover what this run has published.
+    /// What the seal covers of what is there: every other file.
+    pub(super) fn covered(&self, listing: &Listing) -> Vec<FileName> {
+        let Some(Seal { sealing, .. }) = self.seal else { return Vec::new() };
+        let names = listing.files().into_iter().filter_map(|file| FileName::parse(&file.name).ok());
+        names.filter(|name| name.folded() != sealing.name.folded()).collect()
+    }
+
+    /// Says that the version has a seal that does not cover what this run has published, or would publish.
     pub(super) fn warn_of_a_stale_seal(&self, listing: &Listing) {
-        let has_changed =
-            self.tally.entries.iter().any(|entry| matches!(entry.outcome.status, Status::Uploaded | Status::Replaced));
+        let changes = |status| matches!(status, Status::Uploaded | Status::Replaced | Status::Planned);
+        let has_changed = self.tally.entries.iter().any(|entry| changes(entry.outcome.status));
         let is_seal = |name: &str| name.eq_ignore_ascii_case(USUAL_NAME);
         let seal = listing.files().into_iter().find(|file| is_seal(&file.name));
         let is_ours = self.files.iter().any(|file| is_seal(file.name.as_str()));
         if let Some(seal) = seal.filter(|_| has_changed && !is_ours) {
             let name = Untrusted::new(&seal.name);
+            let (is, was) =
+                if self.task.dry_run { ("would be stale then", "would be") } else { ("is stale now", "was") };
             self.caller.reporter.warns(&format!(
-                "`{name}` of version {} is stale now: it does not cover what was published; let the last job seal the \
+                "`{name}` of version {} {is}: it does not cover what {was} published; let the last job seal the \
                  version again with `checksums: {name}`",
                 self.inputs.target.version
             ));
@@ -180,7 +194,7 @@ async fn copy(folder: &Arc<Folder>, name: &FileName, content: String) -> Result<
 }
 
 /// The seal of what is there, or why there can be none.
-fn content_of(
+pub(super) fn content_of(
     listing: &Listing,
     sealing: &Sealing,
     target: &Target,

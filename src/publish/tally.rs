@@ -23,9 +23,9 @@ pub(super) struct Entry {
     /// The tries that it has left.
     pub(super) budget: Budget,
     /// What is to happen when the list has been read.
-    todo: Todo,
+    pub(super) todo: Todo,
     /// Why it is not published, as far as that is known.
-    error: Option<PublishError>,
+    pub(super) error: Option<PublishError>,
     /// Whether the registry said that it took it, and no list has shown it since.
     was_taken: bool,
     /// Whether what is there under its name may be from us.
@@ -38,7 +38,7 @@ pub(super) struct Entry {
 
 /// What is to happen with a file when the list has been read, and shows nothing under its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Todo {
+pub(super) enum Todo {
     /// It is sent.
     Send,
     /// The list is read once more: the registry says that it has it, or still shows what was deleted.

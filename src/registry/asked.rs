@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::package::FileName;
+use crate::package::{FileName, RepositoryName};
 
 /// What the registry was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,8 +17,10 @@ pub enum Asked {
     Delete(FileName),
     /// To delete a file for good.
     Remove(FileName),
-    /// The version itself, for its page.
+    /// The version itself: its page, and the repository that its package is linked to.
     Version,
+    /// To link the package to that repository.
+    Link(RepositoryName),
     /// The versions of the package, or the packages of the owner.
     Versions,
     /// The content of a file.
@@ -33,7 +35,8 @@ impl Asked {
             Self::Right => "the question for the right to write".to_owned(),
             Self::Upload(name) | Self::Download(name) => format!("`{name}`"),
             Self::Delete(name) | Self::Remove(name) => format!("deleting `{name}`"),
-            Self::Version => "the version's page".to_owned(),
+            Self::Version => "the question about the version".to_owned(),
+            Self::Link(name) => format!("linking to `{name}`"),
             Self::Versions => "the list of versions".to_owned(),
         }
     }
@@ -48,6 +51,7 @@ impl fmt::Display for Asked {
             Self::Delete(name) => write!(f, "`{name}` is not replaced, since it cannot be deleted first"),
             Self::Remove(name) => write!(f, "`{name}` cannot be deleted"),
             Self::Version => f.write_str("the registry does not say where the version's page is"),
+            Self::Link(name) => write!(f, "the package is not linked to the repository {name}"),
             Self::Versions => f.write_str("the registry does not say which versions there are"),
             Self::Download(name) => write!(f, "`{name}` is not downloaded"),
         }

@@ -37,7 +37,7 @@ use self::limits::Pause;
 pub use self::limits::{Budget, Jitter, Limits};
 pub use self::next::Next;
 pub use self::proxy::ProxyFault;
-pub use self::questions::VersionRow;
+pub use self::questions::{About, VersionRow};
 use self::refusal::Asker;
 pub use self::refusal::Refusal;
 pub use self::tls::TlsFault;

@@ -56,6 +56,8 @@ impl RegistryError {
                 status if status.is_server_error() => if_it_changes(Next::LookFirst, Next::Again),
                 // The file is there, or was a moment ago (all versions).
                 StatusCode::CONFLICT if *refusal == Refusal::Exists => Next::LookFirst,
+                // The package is linked, be it by a try whose answer was lost (all versions that can link).
+                StatusCode::BAD_REQUEST if *refusal == Refusal::Linked => Next::LookFirst,
                 // The file is not there, or is no longer (all versions).
                 StatusCode::NOT_FOUND if *refusal == Refusal::NotThere => Next::LookOnly,
                 // A success that is not the one of the registry may be anybody's word.

@@ -1,5 +1,6 @@
 //! What the registry is asked about a version, an owner's packages, and what it lists.
 
+use reqwest::header::CONTENT_LENGTH;
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 use url::Url;
@@ -8,8 +9,9 @@ use super::answer::{Answer, Reason, is_html, read_up_to};
 use super::asked::Asked;
 use super::error::{Cause, RegistryError, Transport};
 use super::refusal::Refusal;
-use super::{Method, Registry};
+use super::{Method, Registry, is};
 use crate::listing::Listing;
+use crate::package::RepositoryName;
 use crate::report::units::Bytes;
 use crate::untrusted::Untrusted;
 
@@ -28,10 +30,24 @@ const MOST_PAGES: usize = 400;
 /// How often a list is read that changes while it is read.
 const MOST_READINGS: u32 = 3;
 
-/// What we read of a version for its page.
-#[derive(Deserialize)]
-struct PageRow {
+/// What we read of a version; text from outside.
+#[derive(Clone, Debug, Deserialize)]
+pub struct About {
     html_url: String,
+    repository: Option<Repository>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Repository {
+    full_name: String,
+}
+
+impl About {
+    /// The repository that the version's package is linked to, with its owner; text from outside.
+    #[must_use]
+    pub fn linked_to(&self) -> Option<&str> {
+        self.repository.as_ref().map(|repository| repository.full_name.as_str())
+    }
 }
 
 /// A version as the registry lists it; text from outside.
@@ -76,17 +92,33 @@ impl Registry<'_> {
         Listing::new(rows).map_err(|bad| self.garbled(&asked, &url, &bad.to_string()))
     }
 
-    /// The page of the version, as the API gives it.
-    pub async fn version_page(&self) -> Result<Url, RegistryError> {
+    /// What the API knows of the version.
+    pub async fn about(&self) -> Result<About, RegistryError> {
+        self.persist(async || self.about_at_once().await).await
+    }
+
+    /// The same, asked once.
+    pub async fn about_at_once(&self) -> Result<About, RegistryError> {
         let url = self.target.version_url();
-        let asked = Asked::Version;
-        let response = self.get(&asked, &url).await?;
-        let row: PageRow = self.json(&asked, &url, response, LONGEST_PAGE).await?;
+        let response = self.get(&Asked::Version, &url).await?;
+        self.json(&Asked::Version, &url, response, LONGEST_PAGE).await
+    }
+
+    /// The page of the version, as the API gives it.
+    pub fn page_of(&self, about: &About) -> Result<Url, Box<RegistryError>> {
         // It is shown and handed on as it is, so it has to be a plain address.
-        Url::parse(&row.html_url)
-            .ok()
-            .filter(|page| self.is_plain(page))
-            .ok_or_else(|| self.garbled(&asked, &url, &format!("its html_url is {}", row.html_url)))
+        Url::parse(&about.html_url).ok().filter(|page| self.is_plain(page)).ok_or_else(|| {
+            let what = format!("its html_url is {}", about.html_url);
+            self.garbled(&Asked::Version, &self.target.version_url(), &what).into()
+        })
+    }
+
+    /// Links the package to a repository of its owner, once. A second link, be it to the same one, is refused.
+    pub async fn link(&self, repository: &RepositoryName) -> Result<(), RegistryError> {
+        let url = self.target.link_url(repository);
+        let asked = Asked::Link(repository.clone());
+        let request = self.request(Method::POST, &url).header(CONTENT_LENGTH, 0);
+        self.ask(&asked, Method::POST, &url, request, is(StatusCode::CREATED)).await.map(drop)
     }
 
     fn is_plain(&self, page: &Url) -> bool {

@@ -70,6 +70,14 @@ pub enum Refusal {
     SlashInVersion,
     /// Not the root of a forge.
     WrongPath,
+    /// The package is linked to a repository already, be it the same.
+    Linked,
+    /// The owner has no such repository.
+    NoRepository,
+    /// The user has no right to link packages to the repository.
+    NoRightToLink,
+    /// The server cannot link packages by its API: Gitea before 1.24, Forgejo before 11.
+    NoLinks,
     /// A method that this path does not know.
     WrongMethod,
     /// A file of that name is there.
@@ -95,6 +103,7 @@ impl Refusal {
     pub(super) fn of(asked: &Asked, asked_url: &Url, target: &Target, answer: &Answer) -> Self {
         let has = |text: &str| answer.words.contains(text);
         let is_download = matches!(asked, Asked::Download(_));
+        let is_link = matches!(asked, Asked::Link(_));
         match answer.status {
             status if is_download && status.is_redirection() => Self::of_download_redirect(asked_url, target, answer),
             _ if !target.server.is_origin_of(asked_url) => {
@@ -105,6 +114,7 @@ impl Refusal {
             StatusCode::BAD_REQUEST if has("invalid filename") => Self::FileName,
             StatusCode::BAD_REQUEST if has("invalid package name") => Self::PackageName,
             StatusCode::BAD_REQUEST if has("invalid package version") => Self::Version,
+            StatusCode::BAD_REQUEST if is_link => Self::Linked,
             // The right's refusal names it; everything else at this status is about the token (all versions).
             StatusCode::UNAUTHORIZED if has("reqPackageAccess") => Self::NoRight,
             // What visitors are told on the API's lists: by Gitea, and by Forgejo up to 11; by servers that want a
@@ -119,11 +129,17 @@ impl Refusal {
             StatusCode::FORBIDDEN if has("storage quota") => Self::StorageQuota,
             StatusCode::FORBIDDEN if has("package count") => Self::CountLimit,
             StatusCode::FORBIDDEN if has("required scope") => Self::NoScope,
+            // `permission denied` is about the repository (source: Gitea 1.24, services/packages/package_update.go).
+            StatusCode::FORBIDDEN if is_link && has("permission") => Self::NoRightToLink,
             StatusCode::FORBIDDEN if has("reqToken") || has("specific permission") => Self::Private,
             StatusCode::FORBIDDEN => Self::NoRight,
             // The API names the missing owner; below /api/packages the words are the same for all owners that are not
             // to be had. Elsewhere they mean a path that does not exist.
             StatusCode::NOT_FOUND if has("user redirect does not exist") => Self::NoOwner,
+            StatusCode::NOT_FOUND if is_link && has("repository does not exist") => Self::NoRepository,
+            StatusCode::NOT_FOUND if is_link && has("package does not exist") => Self::NoVersion,
+            // The list call was answered before, so this is about no other path.
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED if is_link => Self::NoLinks,
             StatusCode::NOT_FOUND
                 if has("Not found.") && !matches!(asked, Asked::Files | Asked::Version | Asked::Versions) =>
             {
@@ -220,6 +236,10 @@ impl Refusal {
             | Self::SizeLimit
             | Self::ProxyBodyLimit
             | Self::Exists
+            | Self::Linked
+            | Self::NoRepository
+            | Self::NoRightToLink
+            | Self::NoLinks
             | Self::NotThere
             | Self::Storage(_)
             | Self::Later
@@ -310,6 +330,17 @@ impl Refusal {
                 format!("Check `server-url`: {server} is not the base URL of a forge; does it lack a sub-path?")
             }
             Self::Exists => "Run the step again: another job has published this name meanwhile".to_owned(),
+            Self::Linked => "Run the step again: another job has linked the package meanwhile".to_owned(),
+            Self::NoRepository => format!("Correct `link-repository`: {owner} has no repository of that name"),
+            Self::NoRightToLink => format!(
+                "Let the token's user write packages of that repository too, or link the package by hand: {}/settings",
+                target.page_url()
+            ),
+            Self::NoLinks => format!(
+                "Link the package by hand ({}/settings), or take `link-repository` out: Gitea before 1.24 and Forgejo \
+                 before 11 have no API for it",
+                target.page_url()
+            ),
             Self::NotThere => format!(
                 "Check `files` and run the step again: version {version} has no such file, or another job has deleted it \
                  meanwhile"

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use indicatif::MultiProgress;
 
 use super::live::Live;
 use super::units::{Bytes, Rate, Span, files};
-use super::{Ending, Exchange, Header, Outcome, Progress, Reporter, Retry, Status};
+use super::{Ending, Exchange, Header, Outcome, Planned, Progress, Reporter, Retry, Status};
 use crate::advice::Advise;
 use crate::command::Command;
 use crate::inputs::Reading;
@@ -40,6 +41,8 @@ pub struct Console<W> {
     runner: Kind,
     debug: bool,
     live: Option<Live>,
+    /// Whether this is a dry run.
+    is_dry: AtomicBool,
     /// What was warned of, for the annotations at the end.
     warnings: Mutex<Vec<String>>,
     /// Takes out of every text what nobody may see; known when the inputs are.
@@ -54,6 +57,7 @@ impl<W: Write + Send> Console<W> {
             runner: runner.kind,
             debug: runner.debug && runner.reads_commands(),
             live: live.map(Live::new),
+            is_dry: AtomicBool::new(false),
             warnings: Mutex::default(),
             redactor: OnceLock::new(),
         }
@@ -79,20 +83,9 @@ impl<W: Write + Send> Console<W> {
     /// The last lines of a run: what was not attempted, what failed, one sentence, and what the runner may show
     /// beside the log.
     pub fn closes(&self, ending: &Ending) {
-        let rest: Vec<&Outcome> = ending.outcomes().iter().filter(|outcome| !outcome.status.is_in_place()).collect();
-        let folded = rest.len() > LONG_LIST;
-        if folded {
-            let what = match ending.command() {
-                Command::Publish => "published",
-                Command::Download => "downloaded",
-            };
-            self.command("group", &format!("{} not {what}", files(rest.len())));
-        }
-        for Outcome { status, size, name, .. } in rest {
-            self.file(status.word(), *size, None, name);
-        }
-        if folded {
-            self.command("endgroup", "");
+        match ending.plan() {
+            Some(plan) => self.plan(plan),
+            None => self.rest(ending),
         }
         let problems = ending.problems();
         for problem in &problems {
@@ -103,6 +96,52 @@ impl<W: Write + Send> Console<W> {
             None => self.paragraph("", &ending.sentence()),
         }
         self.annotate(&problems, &ending.sentence());
+    }
+
+    /// What did not get to where it was to go.
+    fn rest(&self, ending: &Ending) {
+        let rest: Vec<&Outcome> = ending.outcomes().iter().filter(|outcome| !outcome.status.is_in_place()).collect();
+        let what = match ending.command() {
+            Command::Publish => "published",
+            Command::Download => "downloaded",
+        };
+        self.folded(rest.len(), &format!("{} not {what}", files(rest.len())), || {
+            for Outcome { status, size, name, .. } in rest {
+                self.file(status.word(), *size, None, name);
+            }
+        });
+    }
+
+    /// The plan of a dry run, as a table.
+    fn plan(&self, plan: &[Planned]) {
+        const HEAD: &str = "on the registry";
+        let width = plan.iter().map(|row| row.there.len()).chain([HEAD.len()]).max().unwrap_or_default();
+        let line = |action: &str, size: &str, there: &str, what: &str| {
+            // What is left over in an alias may be called as anybody likes.
+            let what = Untrusted::whole(&self.redacted(what));
+            self.line(&format!("  {action:<9}  {size:>10}  {there:<width$}  {what}"));
+        };
+        self.folded(plan.len(), "the plan", || {
+            line("plan", "size", HEAD, "what");
+            for Planned { action, what, size, there } in plan {
+                let size = size.map(|size| Bytes(size).to_string()).unwrap_or_default();
+                line(action.word(), &size, there, what);
+            }
+        });
+    }
+
+    /// Writes a list, folded where it is long and the runner can.
+    fn folded(&self, length: usize, title: &str, list: impl FnOnce()) {
+        let is_folded = length > LONG_LIST;
+        if is_folded {
+            self.command("group", title);
+        }
+        if length > 0 {
+            list();
+        }
+        if is_folded {
+            self.command("endgroup", "");
+        }
     }
 
     /// A file's line.
@@ -228,6 +267,10 @@ impl<W: Write + Send> Reporter for Console<W> {
         self.line(&format!("generic-packages {version}, {place}{count}"));
         self.line(&format!("  {way} {}, {user}", target.server));
         self.line(&format!("  {relation} package {}/{}, version {}", target.owner, target.package, target.version));
+        if header.is_dry {
+            self.is_dry.store(true, Ordering::Relaxed);
+            self.line("  as a dry run, which changes nothing");
+        }
     }
 
     fn warns(&self, warning: &str) {
@@ -273,7 +316,10 @@ impl<W: Write + Send> Reporter for Console<W> {
     }
 
     fn file_unchanged(&self, name: &FileName, size: u64) {
-        self.file(Status::Unchanged.word(), Some(size), None, name);
+        // The plan has it.
+        if !self.is_dry.load(Ordering::Relaxed) {
+            self.file(Status::Unchanged.word(), Some(size), None, name);
+        }
     }
 
     fn transfer_ends(&self, name: &FileName) {

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use url::Url;
 
+use super::plan::{self, Planned};
 use super::units;
 use crate::advice::{Advise, Problem};
 use crate::checksum::Sha256;
@@ -29,17 +30,20 @@ pub enum Status {
     Failed,
     /// It may be on the registry: it could not be verified.
     Unknown,
+    /// It would be sent, and this is a dry run.
+    Planned,
     /// It was not sent or fetched, since the run had to end before.
     NotAttempted,
 }
 
 impl Status {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Uploaded,
         Self::Replaced,
         Self::Downloaded,
         Self::Unchanged,
         Self::Skipped,
+        Self::Planned,
         Self::Failed,
         Self::Unknown,
         Self::NotAttempted,
@@ -54,6 +58,7 @@ impl Status {
             Self::Unchanged => "unchanged",
             Self::Replaced => "replaced",
             Self::Skipped => "skipped",
+            Self::Planned => "planned",
             Self::Failed => "failed",
             Self::Unknown => "unknown",
             Self::NotAttempted => "not-attempted",
@@ -133,10 +138,15 @@ pub struct Account {
     pub folder: String,
     /// The path relative to the workspace of the copy of the seal; empty where the version is not sealed.
     pub checksums_file: String,
+    /// What the seal covers, which is every other file of the version, and is the last of `outcomes`; nothing where the
+    /// version is not sealed.
+    pub sealed: Vec<FileName>,
     /// Other versions that are what this one is now.
     pub aliases: Vec<Version>,
     /// What became of each file.
     pub outcomes: Vec<Outcome>,
+    /// What a real run would do, where this was a dry one.
+    pub plan: Option<Vec<Planned>>,
     /// All that failed.
     pub errors: Vec<Problem>,
     /// The page of the version, where it has one.
@@ -146,10 +156,12 @@ pub struct Account {
 }
 
 impl Account {
-    /// Whether every file is where it was to go, bit for bit, but for those that were to be skipped.
+    /// Whether every file is where it was to go, bit for bit, but for those that were to be skipped; after a dry run,
+    /// whether a real one would come to that, as far as can be told.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.errors.is_empty() && self.outcomes.iter().all(|outcome| outcome.status.is_as_wanted())
+        let is_as_wanted = |status: Status| status.is_as_wanted() || status == Status::Planned;
+        self.errors.is_empty() && self.outcomes.iter().all(|outcome| is_as_wanted(outcome.status))
     }
 }
 
@@ -214,6 +226,14 @@ impl Ending {
         problems.iter().map(|problem| &**problem as &dyn Advise).collect()
     }
 
+    /// What a real run would do, where this was a dry one.
+    pub(super) fn plan(&self) -> Option<&[Planned]> {
+        match self {
+            Self::Rejected(..) => None,
+            Self::Ran(account) => account.plan.as_deref(),
+        }
+    }
+
     /// The page of the version, where it has one.
     pub(super) fn page(&self) -> Option<&Url> {
         match self {
@@ -229,6 +249,9 @@ impl Ending {
             Self::Rejected(Command::Download, _) => return "Nothing was downloaded".to_owned(),
             Self::Ran(account) => account,
         };
+        if let Some(plan) = &account.plan {
+            return account.foretold(plan);
+        }
         let outcomes = &account.outcomes;
         let in_place = outcomes.iter().filter(|outcome| outcome.status.is_in_place()).count();
         let all = units::files(outcomes.len());
@@ -259,6 +282,20 @@ impl Account {
         let aliases = self.aliases.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
         let also = if aliases.is_empty() { String::new() } else { format!(", also as {aliases}") };
         format!(", verified by size and SHA-256{also}")
+    }
+
+    /// What a dry run says of a real one.
+    fn foretold(&self, plan: &[Planned]) -> String {
+        let counts = match plan::counts(plan) {
+            counts if counts.is_empty() => counts,
+            counts => format!(": {counts}"),
+        };
+        let verdict = match (self.stopped, self.is_complete()) {
+            (Some(_), _) => "what a real run would do is not known",
+            (None, true) => "a real run would succeed",
+            (None, false) => "a real run would fail",
+        };
+        format!("Dry run, nothing was changed; {verdict}{counts}")
     }
 
     /// Where downloaded files are.

@@ -6,6 +6,8 @@ mod console;
 mod ending;
 mod live;
 mod output;
+mod plan;
+mod recipe;
 mod summary;
 pub mod units;
 
@@ -17,6 +19,7 @@ use tokio::time::Instant;
 pub use self::console::Console;
 pub use self::ending::{Account, Ending, Local, Outcome, Status, VerifiedBy};
 use self::output::Outputs;
+pub use self::plan::{Action, Planned};
 use crate::command::Command;
 use crate::package::{FileName, Target};
 use crate::runner::Runner;
@@ -100,6 +103,8 @@ pub struct Header<'a> {
     pub target: &'a Target,
     /// As whom; empty where nobody is named, `None` where there is no token.
     pub username: Option<Untrusted>,
+    /// Whether nothing is to be changed.
+    pub is_dry: bool,
     /// How many files there are, and their length together in bytes; `None` where the registry is yet to be asked.
     pub files: Option<(usize, u64)>,
 }

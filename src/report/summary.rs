@@ -6,13 +6,22 @@ use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::path::Path;
 
+use super::recipe::recipe;
 use super::units::{Bytes, files};
-use super::{Ending, Outcome};
+use super::{Ending, Outcome, Planned};
 use crate::advice::Advise;
+use crate::command::Command;
 use crate::secret::Redactor;
 
 /// GitHub drops a step's summary of more than 1 MiB as a whole; this leaves room for what follows the table.
 const LONGEST_TABLE: usize = 900 * 1024;
+
+/// The same with the commands, so that there is room for errors.
+const LONGEST: usize = 960 * 1024;
+
+const PUBLISH_HEAD: &str = "| file | size | SHA-256 | status |\n|---|---:|---|---|\n";
+const DOWNLOAD_HEAD: &str = "| file | size | SHA-256 | verified by | status |\n|---|---:|---|---|---|\n";
+const PLAN_HEAD: &str = "| what | plan | size | on the registry |\n|---|---|---:|---|\n";
 
 /// How many errors are told in full; the log has them all.
 const MOST_PROBLEMS: usize = 20;
@@ -22,7 +31,7 @@ pub(super) fn write(path: &Path, markdown: &str) -> io::Result<()> {
     OpenOptions::new().append(true).create(true).open(path)?.write_all(markdown.as_bytes())
 }
 
-/// What became of the run: a sentence, a table, what failed.
+/// What became of the run: a sentence, a table, how to download what is there, what failed.
 pub(super) fn markdown(ending: &Ending, redactor: &Redactor) -> String {
     let plain = |text: &str| plain(&redactor.redact(text));
     let code = |text: &str| code(&redactor.redact(text));
@@ -37,37 +46,53 @@ pub(super) fn markdown(ending: &Ending, redactor: &Redactor) -> String {
         };
     }
     let _ = writeln!(text, "\n\n{}\n", plain(&ending.sentence()));
-    table(&mut text, ending.outcomes(), code);
+    if let Some(rows) = ending.plan() {
+        table(&mut text, PLAN_HEAD, rows.len(), rows.iter().map(|row| plan_row(row, code)));
+    } else {
+        let outcomes = ending.outcomes();
+        let head = if ending.command() == Command::Download { DOWNLOAD_HEAD } else { PUBLISH_HEAD };
+        table(&mut text, head, outcomes.len(), outcomes.iter().map(|outcome| outcome_row(outcome, code)));
+    }
+    if let Ending::Ran(account) = ending {
+        let recipe = recipe(account);
+        if text.len() + recipe.len() <= LONGEST {
+            text.push_str(&redactor.redact(&recipe));
+        }
+    }
     problems(&mut text, &ending.problems(), code);
     text
 }
 
-fn table(text: &mut String, outcomes: &[Outcome], code: impl Fn(&str) -> String) {
-    if outcomes.is_empty() {
+/// A table, as far as there is room for it.
+fn table(text: &mut String, head: &str, count: usize, rows: impl Iterator<Item = String>) {
+    if count == 0 {
         return;
     }
-    let is_local = outcomes.iter().any(|outcome| outcome.local.is_some());
-    text.push_str(if is_local {
-        "| file | size | SHA-256 | verified by | status |\n|---|---:|---|---|---|\n"
-    } else {
-        "| file | size | SHA-256 | status |\n|---|---:|---|---|\n"
-    });
-    for (count, outcome) in outcomes.iter().enumerate() {
+    text.push_str(head);
+    for (done, row) in rows.enumerate() {
         if text.len() > LONGEST_TABLE {
-            let _ =
-                writeln!(text, "\nThe table ends here: {} more would make it too long.", files(outcomes.len() - count));
+            let _ = writeln!(text, "\nThe table ends here: {} more would make it too long.", files(count - done));
             break;
         }
-        let name = code(&outcome.name.to_string());
-        let url = outcome.url.as_str().replace('|', "\\|");
-        let file = if outcome.status.is_in_place() { format!("[{name}](<{url}>)") } else { name };
-        let sha256 = outcome.sha256.map(|digest| format!("`{digest}`")).unwrap_or_default();
-        let size = outcome.size.map(|size| Bytes(size).to_string()).unwrap_or_default();
-        let verified_by = outcome.local.as_ref().map(|local| format!("{} | ", local.verified_by.word()));
-        let verified_by = verified_by.unwrap_or_default();
-        let _ = writeln!(text, "| {file} | {size} | {sha256} | {verified_by}{} |", outcome.status.word());
+        text.push_str(&row);
     }
     text.push('\n');
+}
+
+fn outcome_row(outcome: &Outcome, code: impl Fn(&str) -> String) -> String {
+    let name = code(&outcome.name.to_string());
+    let url = outcome.url.as_str().replace('|', "\\|");
+    let file = if outcome.status.is_in_place() { format!("[{name}](<{url}>)") } else { name };
+    let sha256 = outcome.sha256.map(|digest| format!("`{digest}`")).unwrap_or_default();
+    let size = outcome.size.map(|size| Bytes(size).to_string()).unwrap_or_default();
+    let verified_by = outcome.local.as_ref().map(|local| format!("{} | ", local.verified_by.word()));
+    let verified_by = verified_by.unwrap_or_default();
+    format!("| {file} | {size} | {sha256} | {verified_by}{} |\n", outcome.status.word())
+}
+
+fn plan_row(row: &Planned, code: impl Fn(&str) -> String) -> String {
+    let size = row.size.map(|size| Bytes(size).to_string()).unwrap_or_default();
+    format!("| {} | {} | {size} | {} |\n", code(&row.what), row.action.word(), row.there)
 }
 
 fn problems(text: &mut String, problems: &[&dyn Advise], code: impl Fn(&str) -> String) {

@@ -28,6 +28,8 @@ impl Forge {
 pub(crate) enum Event<'a> {
     /// A tag was pushed.
     Tag(&'a str),
+    /// A branch was pushed.
+    Branch(&'a str),
     /// Its time has come; it runs on the default branch.
     Schedule,
 }
@@ -87,6 +89,7 @@ impl<'a> Project<'a> {
         self.commit();
         let (name, payload) = match event {
             Event::Tag(tag) => ("push", format!(r#"{{"ref": "refs/tags/{tag}"}}"#)),
+            Event::Branch(branch) => ("push", format!(r#"{{"ref": "refs/heads/{branch}"}}"#)),
             Event::Schedule => ("schedule", "{}".to_owned()),
         };
         let event = self.folder.path().join("event.json");

@@ -11,6 +11,7 @@ mod files;
 mod findings;
 mod inputs;
 mod outputs;
+mod plans;
 mod run;
 mod secrets;
 mod summary;

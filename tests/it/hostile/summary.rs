@@ -9,7 +9,7 @@
 //!   `[[links and images]]`, URLs, e-mail addresses and mentions (go-gitea/gitea at 578817a, `modules/markup/html.go`,
 //!   `PostProcessDefault`, `visitNode`).
 
-use pulldown_cmark::{Event, HeadingLevel, LinkType, Options, Parser, Tag, TagEnd};
+use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, LinkType, Options, Parser, Tag, TagEnd};
 
 use super::findings::Fault;
 
@@ -56,12 +56,29 @@ fn options() -> Options {
     Options::all() - others
 }
 
-/// The summary as it is laid out: a heading, a sentence, a table of four columns, or five for a download, a list of errors.
+/// The summary as it is laid out: a heading, a sentence, a table of four columns, or five for a download, two blocks of code,
+/// a list of errors.
 fn check_lines(text: &str, rows_seen: usize) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut rows = 0;
+    let mut fence: Option<&str> = None;
     let columns = if text.contains("\n| file | size | SHA-256 | verified by | status |\n") { 5 } else { 4 };
     for (count, line) in text.split('\n').enumerate() {
+        if let Some(end) = fence {
+            if line == end {
+                fence = None;
+            } else if !is_of_a_block(line) {
+                faults.push(Fault::new("a line that no block of the summary has", line));
+            }
+            continue;
+        }
+        if let Some(begun) = ["sh", "yaml"].iter().find_map(|language| line.strip_suffix(language))
+            && begun.len() >= 3
+            && begun.chars().all(|c| c == '`')
+        {
+            fence = Some(begun);
+            continue;
+        }
         let starts = |beginnings: &[&str]| beginnings.iter().any(|beginning| line.starts_with(beginning));
         if line.starts_with('|') {
             rows += 1;
@@ -70,10 +87,14 @@ fn check_lines(text: &str, rows_seen: usize) -> Vec<Fault> {
             }
         } else if count == 0 && !line.starts_with("### Generic package")
             || count == 2
-                && !starts(&["Nothing was ", "No file was "])
+                && !starts(&["Nothing was ", "No file was ", "Dry run"])
                 && !line.contains(" on the registry")
                 && !line.contains(" in tools")
-            || count > 2 && !line.is_empty() && !starts(&["- ", "The table ends here"])
+            || count > 2
+                && !line.is_empty()
+                && !starts(&["- ", "The table ends here"])
+                && !["Download and verify (for a private package, curl needs `--user NAME` too):", "In a workflow:"]
+                    .contains(&line)
         {
             faults.push(Fault::new("a line that the summary does not have", line));
         }
@@ -83,6 +104,23 @@ fn check_lines(text: &str, rows_seen: usize) -> Vec<Fault> {
         faults.push(Fault::new("a table that falls apart", format!("{rows_seen} rows are seen of {rows} lines")));
     }
     faults
+}
+
+/// Whether a line is one of the commands that download, or one of the step that does.
+fn is_of_a_block(line: &str) -> bool {
+    let is_sum = line.get(..66).is_some_and(|sum| {
+        sum.ends_with("  ") && sum[..64].chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c))
+    });
+    let inputs = ["server-url", "owner", "repo", "version", "checksums"];
+    let beginnings = inputs.map(|name| format!("    {name}: \""));
+    let is_input = beginnings.iter().any(|beginning| line.starts_with(beginning)) && line.ends_with('"');
+    let fixed = ["- uses: OWNER/generic-packages/download@v1", "  with:", "sha256sum -c <<'EOF'", "EOF"];
+    is_sum
+        || is_input
+        || fixed.contains(&line)
+        || line.starts_with("curl -fsSLO ")
+        || line.starts_with("curl -fsSL -o ")
+        || line.starts_with("sha256sum -c - ") && line.ends_with(" <<'EOF'")
 }
 
 /// How many cells a line has that begins and ends with `|`.
@@ -116,6 +154,7 @@ struct Walk {
     in_item: bool,
     in_link: bool,
     in_code: bool,
+    in_block: bool,
     /// What was last met in an item: only its beginning may be bold.
     item_begins: bool,
 }
@@ -139,6 +178,10 @@ impl Walk {
                 self.in_link = true;
                 self.seen.links.push(dest_url.to_string());
             }
+            Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(language))) if matches!(&**language, "sh" | "yaml") => {
+                self.in_block = true;
+            }
+            Event::End(TagEnd::CodeBlock) => self.in_block = false,
             Event::End(TagEnd::Link) => self.in_link = false,
             Event::End(TagEnd::TableRow) => self.in_row = false,
             Event::End(TagEnd::Item) => self.in_item = false,
@@ -147,7 +190,7 @@ impl Walk {
             }
             Event::End(TagEnd::Strong | TagEnd::Paragraph | TagEnd::TableCell | TagEnd::Heading(_)) => self.apart(),
             Event::Start(Tag::Paragraph | Tag::Table(_) | Tag::TableHead | Tag::List(None)) | Event::End(_) => {}
-            Event::Text(text) => self.text(text, false),
+            Event::Text(text) => self.text(text, self.in_block),
             Event::Code(text) => self.text(text, true),
             Event::InlineHtml(html) if &**html == "<br>" && self.in_item && !self.in_code => self.apart(),
             Event::InlineHtml(html) if &**html == if self.in_code { "</code>" } else { "<code>" } => {

@@ -1,0 +1,95 @@
+//! Links the package to a repository, once everything is on the registry and verified. Whatever comes of it, the release is
+//! none the worse for it: what does not work is a warning with its cure.
+
+use tokio::time::Instant;
+
+use super::Run;
+use crate::advice::Advise as _;
+use crate::package::RepositoryName;
+use crate::registry::{About, Asked, Next, RegistryError};
+use crate::untrusted::Untrusted;
+
+/// What the package is linked to.
+pub(super) enum Linked {
+    /// Nothing.
+    ToNothing,
+    /// The repository that it is to be linked to.
+    AsWanted,
+    /// Another one.
+    Elsewhere,
+}
+
+impl Run<'_> {
+    /// Links the package, unless it is linked. A link that is there was made by somebody, and the registry answers
+    /// 400 to a second one, so that a lost answer is looked after (recorded on Gitea 1.24 and 1.26, Forgejo 11 and 15).
+    /// Returns what the registry says of the version, where it does.
+    pub(super) async fn link(&self, repository: &RepositoryName) -> Option<About> {
+        let (registry, reporter) = (self.sender.registry, self.sender.reporter);
+        let mut budget = registry.budget();
+        let mut given_up = None;
+        loop {
+            let begun = Instant::now();
+            let about = match registry.about().await {
+                Ok(about) => about,
+                Err(error) => {
+                    self.warns_of(repository, &error);
+                    return None;
+                }
+            };
+            match (self.linked(repository, &about), given_up.take()) {
+                (Linked::AsWanted, _) => {
+                    reporter.notes(&format!("the package is linked to {}", self.named(repository)));
+                }
+                (Linked::Elsewhere, _) => {}
+                (Linked::ToNothing, Some(error)) => self.warns_of(repository, &error),
+                (Linked::ToNothing, None) => match registry.link(repository).await {
+                    Ok(()) => reporter.notes(&format!("the package is now linked to {}", self.named(repository))),
+                    Err(error) if matches!(error.next(), Next::Final | Next::LookOnly) => {
+                        self.warns_of(repository, &error.after(budget.tries()));
+                    }
+                    Err(error) => {
+                        budget.failed(begun, None);
+                        if !registry.wait(&mut budget, &error).await {
+                            // It may be linked all the same.
+                            given_up = Some(error.after(budget.tries()));
+                        }
+                        continue;
+                    }
+                },
+            }
+            return Some(about);
+        }
+    }
+
+    /// Whether it is linked. A link to another repository is warned of.
+    pub(super) fn linked(&self, repository: &RepositoryName, about: &About) -> Linked {
+        match about.linked_to() {
+            None => Linked::ToNothing,
+            Some(there) if there.eq_ignore_ascii_case(&self.named(repository)) => Linked::AsWanted,
+            Some(there) => {
+                let (there, wanted) = (Untrusted::new(there), self.named(repository));
+                self.sender.reporter.warns(&format!(
+                    "the package is linked to the repository {there}, and stays so: to link it to {wanted}, unlink it \
+                     first: {}/settings",
+                    self.inputs.target.page_url()
+                ));
+                Linked::Elsewhere
+            }
+        }
+    }
+
+    /// Says why the package is not linked, and what to do.
+    pub(super) fn warns_of(&self, repository: &RepositoryName, error: &RegistryError) {
+        let advice = error.advice().unwrap_or_default();
+        let what = match error.asked {
+            Asked::Link(_) => error.to_string(),
+            _ => format!("the package is not linked to the repository {repository}: {error}"),
+        };
+        self.sender.reporter.warns(&format!("{what} ({}). {advice}", error.cause));
+    }
+
+    /// A repository with its owner.
+    pub(super) fn named(&self, repository: &RepositoryName) -> String {
+        format!("{}/{repository}", self.inputs.target.owner)
+    }
+}

@@ -1,0 +1,216 @@
+//! A dry run: everything up to the first change, and then what would be changed.
+
+use futures_util::{StreamExt as _, stream};
+use url::Url;
+
+use super::error::PublishError;
+use super::link::Linked;
+use super::mirror::Work;
+use super::seal::{Seal, content_of};
+use super::tally::{Entry, Todo};
+use super::{Halt, Run};
+use crate::checksum::Hasher;
+use crate::download::allow_on_disk;
+use crate::listing::{Listing, RegistryFile};
+use crate::package::{FileName, Version};
+use crate::registry::About;
+use crate::report::units::{self, Bytes};
+use crate::report::{Action, Outcome, Planned, Status};
+use crate::untrusted::Untrusted;
+
+impl Run<'_> {
+    /// Looks at the registry, puts down the plan, and asks for the right to write where anything would be written.
+    /// Returns the page of the version, where there is one. What fails here would fail in a real run,
+    /// which asks for no right either where there is nothing to write.
+    pub(super) async fn rehearse(&mut self) -> Result<Option<Url>, Halt> {
+        let stop = self.caller.stop.clone();
+        if self.files.is_empty() && self.seal.is_none() {
+            return Ok(None);
+        }
+        let listing = stop.or(self.look()).await??;
+        stop.or(self.hash_what_would_be_sent()).await?;
+        self.plan = (0..self.files.len()).filter_map(|index| self.planned(index, &listing)).collect();
+        let files_would_be_there = !self.tally.has_failed();
+        let sealed = if files_would_be_there { self.rehearse_seal(&listing).await? } else { None };
+        let writes = self.plan.iter().any(|row| row.action.changes_files());
+        let may_write = !writes || stop.or(self.has_the_right()).await?;
+        if files_would_be_there && may_write {
+            for entry in self.tally.entries.iter_mut().filter(|entry| entry.would_be_sent()) {
+                entry.outcome.status = Status::Planned;
+            }
+            match &mut self.seal {
+                Some(seal) => seal.foretold = sealed,
+                None => self.warn_of_a_stale_seal(&listing),
+            }
+        }
+        let about = if listing.version_exists { self.ask_about().await } else { None };
+        if !self.tally.has_failed() {
+            self.plan_link(&listing, about.as_ref());
+        }
+        Ok(listing.version_exists.then(|| self.page_of(about.as_ref())))
+    }
+
+    /// Reads what would be sent: that it cannot be read is found out now, and what follows from it needs the hashes.
+    async fn hash_what_would_be_sent(&mut self) {
+        if self.tally.has_failed() {
+            return;
+        }
+        let (registry, files) = (self.sender.registry, &self.files);
+        let unhashed = |entry: &Entry| entry.would_be_sent() && entry.outcome.sha256.is_none();
+        let indices = (0..files.len()).filter(|&index| unhashed(&self.tally.entries[index]));
+        let hash = async |index: usize| (index, registry.hash(&files[index].local).await);
+        let hashes: Vec<_> = stream::iter(indices).map(hash).buffered(self.inputs.concurrency).collect().await;
+        for (index, hash) in hashes {
+            match hash {
+                Ok(sha256) => self.tally.entries[index].outcome.sha256 = Some(sha256),
+                Err(error) => self.tally.entries[index].fails(error),
+            }
+        }
+    }
+
+    /// What would be done with a file; `None` where it cannot be told, which is an error.
+    fn planned(&self, index: usize, listing: &Listing) -> Option<Planned> {
+        let entry = &self.tally.entries[index];
+        let action = entry.action()?;
+        let there = match (listing.find(&entry.outcome.name), action) {
+            (Some(_), Action::Unchanged) => SAME.to_owned(),
+            (theirs, _) => in_words(theirs),
+        };
+        Some(Planned { action, what: entry.outcome.name.to_string(), size: Some(entry.size), there })
+    }
+
+    /// The seal of what the version would have, and then the aliases. Returns what would become of the seal.
+    async fn rehearse_seal(&mut self, listing: &Listing) -> Result<Option<Outcome>, Halt> {
+        let Some(Seal { sealing, .. }) = self.seal else { return Ok(None) };
+        let would_be_sent = self.tally.entries.iter().filter(|entry| entry.would_be_sent());
+        let mut version = would_be_sent.filter_map(Entry::foreseen).fold(listing.clone(), Listing::with);
+        let content = match content_of(&version, sealing, &self.inputs.target, &self.inputs.redactor()) {
+            Ok(content) => content,
+            Err(errors) => {
+                self.tally.errors.extend(errors);
+                return Ok(None);
+            }
+        };
+        let (name, size) = (&sealing.name, content.len() as u64);
+        let mut hasher = Hasher::default();
+        hasher.update(content.as_bytes());
+        let sha256 = hasher.finish();
+        let theirs = listing.find(name);
+        let is_there = theirs.is_some_and(|theirs| theirs.holds(size, sha256));
+        let (action, status, there) = if is_there {
+            (Action::Unchanged, Status::Unchanged, SAME.to_owned())
+        } else {
+            version = version.with(RegistryFile { name: name.as_str().to_owned(), size, sha256 });
+            (Action::Seal, Status::Planned, in_words(theirs))
+        };
+        let what = format!("{name} of {}", units::files(content.lines().count()));
+        self.plan.push(Planned { action, what, size: Some(size), there });
+        for alias in &sealing.aliases {
+            self.rehearse_alias(alias, &version, name).await?;
+            // A real run ends there too.
+            if self.tally.has_failed() {
+                break;
+            }
+        }
+        let (name, url) = (name.clone(), self.inputs.target.file_url(name));
+        Ok(Some(Outcome { name, url, size: Some(size), sha256: Some(sha256), status, local: None }))
+    }
+
+    /// What would be done so that an alias becomes what the version would be then, in the order of a real run.
+    async fn rehearse_alias(&mut self, alias: &Version, version: &Listing, seal: &FileName) -> Result<(), Halt> {
+        let registry = self.sender.registry.of_version(alias.clone());
+        let looked = self.caller.stop.or(registry.files()).await?.map_err(|error| (None, Box::new(error.into())));
+        let found = looked.and_then(|there| {
+            let work = Work::of(version, &there, seal);
+            self.can_be_done(&work).map_err(|cause| (Some(work.counts), cause))?;
+            Ok((there, work))
+        });
+        let (there, work) = match found {
+            Ok(found) => found,
+            Err((state, cause)) => {
+                let (alias, version, cause) = (alias.clone(), self.inputs.target.version.clone(), Some(cause));
+                self.tally.errors.push(PublishError::NotMirrored { alias, version, state, cause });
+                return Ok(());
+            }
+        };
+        let (action, state) =
+            if work.is_done() { (Action::Unchanged, SAME.to_owned()) } else { (Action::Alias, work.counts.in_brief()) };
+        self.plan.push(Planned { action, what: format!("version {alias}"), size: None, there: state });
+        let row = |action: Action, file: &RegistryFile, there: String| {
+            let what = format!("{alias}/{}", Untrusted::new(&file.name));
+            Planned { action, what, size: Some(file.size), there }
+        };
+        let send = |file| {
+            let theirs = there.like(file);
+            row(if theirs.is_some() { Action::Replace } else { Action::Upload }, file, in_words(theirs))
+        };
+        self.plan.extend(work.to_send.iter().map(send));
+        self.plan.extend(work.strays.iter().map(|stray| row(Action::Delete, stray, "left over".to_owned())));
+        self.plan.extend(work.seal.iter().map(send));
+        Ok(())
+    }
+
+    /// Finds out what would keep an alias from becoming what it should be before anything of it is changed.
+    fn can_be_done(&self, work: &Work) -> Result<(), Box<PublishError>> {
+        let parsed =
+            |file: &RegistryFile| FileName::parse(&file.name).map_err(|bad| Box::new(PublishError::Undeletable(bad)));
+        for stray in &work.strays {
+            parsed(stray)?;
+        }
+        let at_hand: Vec<RegistryFile> = self.tally.entries.iter().filter_map(Entry::foreseen).collect();
+        for file in &work.to_send {
+            let name = parsed(file)?;
+            if !at_hand.iter().any(|ours| ours.holds(file.size, file.sha256)) {
+                allow_on_disk(&name).map_err(|error| PublishError::Download(Box::new(error)))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A package without this version may be linked by another one: only a version is asked for it.
+    fn plan_link(&mut self, listing: &Listing, about: Option<&About>) {
+        let Some(repository) = &self.task.link_repository else { return };
+        let linked = about.map(|about| self.linked(repository, about));
+        let (action, there) = match linked {
+            None if !listing.version_exists => (Action::Link, "not known yet: version is new"),
+            None => (Action::Link, "not known"),
+            Some(Linked::ToNothing) => (Action::Link, "linked to nothing"),
+            Some(Linked::AsWanted) => (Action::Unchanged, "already linked"),
+            Some(Linked::Elsewhere) => (Action::Skip, "linked elsewhere"),
+        };
+        let what = format!("repository {}", self.named(repository));
+        self.plan.push(Planned { action, what, size: None, there: there.to_owned() });
+    }
+}
+
+const SAME: &str = "the same";
+
+/// What is there under a name, where something else is to be.
+fn in_words(theirs: Option<&RegistryFile>) -> String {
+    theirs.map_or_else(|| "nothing".to_owned(), |theirs| format!("other content, {}", Bytes(theirs.size)))
+}
+
+impl Entry {
+    fn would_be_sent(&self) -> bool {
+        matches!(self.todo, Todo::Send | Todo::Replace(_))
+    }
+
+    /// The file as the registry would list it, where it has it from us, or would have it.
+    fn foreseen(&self) -> Option<RegistryFile> {
+        let is_ours = self.outcome.status.is_in_place() || self.would_be_sent();
+        let sha256 = self.outcome.sha256.filter(|_| is_ours)?;
+        Some(RegistryFile { name: self.outcome.name.as_str().to_owned(), size: self.size, sha256 })
+    }
+
+    /// What a real run would do after its first look, where it would do anything.
+    fn action(&self) -> Option<Action> {
+        match (self.outcome.status, &self.todo, &self.error) {
+            (Status::Unchanged, ..) => Some(Action::Unchanged),
+            (Status::Skipped, ..) => Some(Action::Skip),
+            (Status::Failed, _, Some(PublishError::Conflict { .. })) => Some(Action::Conflict),
+            (_, Todo::Send, _) => Some(Action::Upload),
+            (_, Todo::Replace(_), _) => Some(Action::Replace),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! How to download what was published, and to verify it: what a maintainer pastes into release notes.
+
+use std::fmt::Write as _;
+
+use super::{Account, Outcome};
+use crate::command::Command;
+use crate::package::{FileName, Target};
+use crate::untrusted::misleads;
+
+/// The action that downloads, as the README calls it.
+const ACTION: &str = "OWNER/generic-packages/download@v1";
+
+/// For more files than this nobody types commands: the action brings all of them.
+const MOST_COMMANDS: usize = 50;
+
+/// Commands for a shell, and a step for a workflow, each in a block of code; nothing where not all is published.
+pub(super) fn recipe(account: &Account) -> String {
+    let files: Vec<&Outcome> = account.outcomes.iter().filter(|outcome| outcome.status.is_in_place()).collect();
+    let is_published = account.command == Command::Publish && account.plan.is_none() && account.is_complete();
+    let mut text = String::new();
+    let Some(last) = files.last().filter(|_| is_published) else { return text };
+    // The seal vouches for all that the version has, also for what others have published, and we vouch for the seal.
+    let seal = Some(&last.name).filter(|_| !account.sealed.is_empty());
+    let (names, sums) = match seal {
+        Some(seal) => (account.sealed.iter().chain([seal]).collect(), &files[files.len() - 1..]),
+        None => (files.iter().map(|outcome| &outcome.name).collect::<Vec<_>>(), &files[..]),
+    };
+    // Writing to a String cannot fail, here and below.
+    if names.len() <= MOST_COMMANDS {
+        let _ = writeln!(text, "Download and verify (for a private package, curl needs `--user NAME` too):\n");
+        block(&mut text, "sh", &commands(&account.target, &names, sums, seal));
+    }
+    if let Some(step) = step(&account.target, seal) {
+        let _ = writeln!(text, "In a workflow:\n");
+        block(&mut text, "yaml", &step);
+    }
+    text
+}
+
+/// A block of code, which nothing in it ends.
+fn block(text: &mut String, language: &str, code: &str) {
+    let longest = code.split(|c| c != '`').map(str::len).max().unwrap_or_default();
+    let fence = "`".repeat(3.max(longest + 1));
+    let _ = writeln!(text, "{fence}{language}\n{code}{fence}\n");
+}
+
+/// Downloads files of those names, and holds them against these hashes, and then against the seal, where there is one.
+fn commands(target: &Target, names: &[&FileName], sums: &[&Outcome], seal: Option<&FileName>) -> String {
+    let mut commands = String::new();
+    for name in names {
+        let url = target.file_url(name);
+        let last = url.path().rsplit('/').next().unwrap_or_default();
+        let (is_last, url) = (last == name.as_str(), quoted(url.as_str()));
+        // curl saves under the last segment as it stands, without decoding it.
+        let _ = if is_last {
+            writeln!(commands, "curl -fsSLO {url}")
+        } else {
+            writeln!(commands, "curl -fsSL -o {} {url}", quoted(name.as_str()))
+        };
+    }
+    let lists = seal.map(|seal| format!(" - {}", quoted(&as_a_path(seal)))).unwrap_or_default();
+    let _ = writeln!(commands, "sha256sum -c{lists} <<'EOF'");
+    for Outcome { name, sha256, .. } in sums {
+        if let Some(sha256) = sha256 {
+            // sha256sum takes `-` alone for its standard input.
+            let name = if name.as_str() == "-" { "./-" } else { name.as_str() };
+            let _ = writeln!(commands, "{sha256}  {name}");
+        }
+    }
+    commands + "EOF\n"
+}
+
+/// A name that no program takes for an option.
+fn as_a_path(name: &FileName) -> String {
+    let before = if name.as_str().starts_with('-') { "./" } else { "" };
+    format!("{before}{}", name.as_str())
+}
+
+/// A text as one word of a shell (POSIX, XCU 2.2.2).
+fn quoted(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.+%/:@".contains(c);
+    if text.chars().all(is_plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+/// The step of a workflow; `None` where a runner would take a part of it for an expression, for which there is no escape.
+fn step(target: &Target, seal: Option<&FileName>) -> Option<String> {
+    let mut inputs = vec![
+        ("server-url", target.server.to_string()),
+        ("owner", target.owner.as_str().to_owned()),
+        ("repo", target.package.as_str().to_owned()),
+        ("version", target.version.as_str().to_owned()),
+    ];
+    inputs.extend(seal.map(|seal| ("checksums", seal.as_str().to_owned())));
+    if inputs.iter().any(|(_, value)| value.contains("${{")) {
+        return None;
+    }
+    let mut step = format!("- uses: {ACTION}\n  with:\n");
+    for (name, value) in inputs {
+        let _ = writeln!(step, "    {name}: {}", in_yaml(&value));
+    }
+    Some(step)
+}
+
+/// A text in double quotes, without what misleads a reader (YAML 1.2.2, 5.7): `1.10` alone would be a number.
+fn in_yaml(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for character in text.chars() {
+        let _ = match character {
+            '"' | '\\' => write!(quoted, "\\{character}"),
+            character if misleads(character) => write!(quoted, "\\U{:08X}", u32::from(character)),
+            character => write!(quoted, "{character}"),
+        };
+    }
+    quoted + "\""
+}

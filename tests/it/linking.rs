@@ -1,0 +1,275 @@
+//! Links of the package to a repository.
+
+use embedded_registry::{Action, Answer, Fault, Match, Options, Persona, Point, Registry};
+use rustix::process::Signal;
+
+use crate::harness::{Job, Ran};
+use crate::stopping::{holds, stopped};
+
+/// A job with one file that wants the package linked.
+fn job(registry: &Registry, repository: &str) -> Job {
+    let mut job = Job::new(registry);
+    job.file("dist/a", "1").input("link-repository", repository);
+    job
+}
+
+fn link_of(registry: &Registry) -> Option<String> {
+    registry.world().link_of("alice", "widget")
+}
+
+/// How often the registry was asked to link.
+fn asked_to_link(registry: &Registry) -> usize {
+    registry.requests().iter().filter(|request| request.method == "POST").count()
+}
+
+/// The warnings of a run that succeeded.
+fn warnings(ran: Ran) -> Vec<String> {
+    let ran = ran.exits_with(0).does_not_say("error:");
+    assert_eq!(ran.outputs["uploaded"], "1");
+    ran.unbroken().lines().filter_map(|line| line.strip_prefix("warning: ")).map(str::to_owned).collect()
+}
+
+const WITH_LINKS: [Persona; 4] = [Persona::Gitea1_24, Persona::Gitea1_26, Persona::Forgejo11, Persona::Forgejo15];
+
+const WITHOUT_LINKS: [Persona; 2] = [Persona::Gitea1_22, Persona::Forgejo7];
+
+#[test]
+fn the_package_is_linked_once_and_is_the_last_that_is_asked_for() {
+    for persona in WITH_LINKS {
+        let registry = Registry::start(persona);
+        let job = job(&registry, "gadget");
+        job.run().exits_with(0).says("the package is now linked to alice/gadget").does_not_say("warning:");
+        assert_eq!(link_of(&registry).as_deref(), Some("alice/gadget"), "{persona:?}");
+        let last = registry.requests().pop().expect("requests");
+        let target = "/api/v1/packages/alice/generic/widget/-/link/gadget";
+        assert_eq!((last.method.as_str(), last.target.as_str()), ("POST", target));
+        // A second run finds it linked, and asks for nothing.
+        registry.forget_requests();
+        job.run().exits_with(0).says("the package is linked to alice/gadget").does_not_say("warning:");
+        assert_eq!(asked_to_link(&registry), 0, "{persona:?}");
+    }
+}
+
+#[test]
+fn a_server_that_cannot_link_is_a_warning_with_the_cure() {
+    for persona in WITHOUT_LINKS {
+        let registry = Registry::start(persona);
+        let told = warnings(job(&registry, "true").run());
+        let cure = format!(
+            "Link the package by hand ({}/alice/-/packages/generic/widget/v1.0.0/settings), or take `link-repository` out: \
+             Gitea before 1.24 and Forgejo before 11 have no API for it",
+            registry.url()
+        );
+        assert!(matches!(&told[..], [one] if one.contains("404 page not found") && one.ends_with(&cure)), "{told:?}");
+        assert_eq!(asked_to_link(&registry), 1, "{persona:?}");
+    }
+    let registry = Registry::start(Persona::default());
+    registry.script(Fault::always(Match::link(), Point::Head, Action::Answer(Answer::text(405, ""))));
+    let told = warnings(job(&registry, "true").run());
+    assert!(matches!(&told[..], [one] if one.contains("405") && one.contains("by hand")), "{told:?}");
+}
+
+#[test]
+fn true_means_the_workflows_repository_where_it_is_the_owners_on_this_forge() {
+    for (value, linked) in [
+        ("true", Some("alice/widget")),
+        ("TRUE", Some("alice/widget")),
+        ("alice/gadget", Some("alice/gadget")),
+        ("ALICE/gadget", Some("alice/gadget")),
+        ("false", None),
+        ("", None),
+    ] {
+        let registry = Registry::start(Persona::default());
+        job(&registry, value).run().exits_with(0).does_not_say("warning:");
+        assert_eq!(link_of(&registry).as_deref(), linked, "{value}");
+    }
+    let registry = Registry::start(Persona::default());
+    // The same forge in other words, and the owner too.
+    let mut job = job(&registry, "true");
+    job.input("server-url", format!("{}/", registry.url())).input("owner", "Alice").run().exits_with(0);
+    assert_eq!(link_of(&registry).as_deref(), Some("alice/widget"));
+    let registry = Registry::start_with(Options { path_prefix: "/git".to_owned(), ..Options::default() });
+    let mut job = Job::new(&registry);
+    job.file("dist/a", "1").input("link-repository", "true").input("server-url", registry.url());
+    job.variable("GITHUB_SERVER_URL", format!("{}/", registry.url())).run().exits_with(0);
+    assert_eq!(link_of(&registry).as_deref(), Some("alice/widget"));
+}
+
+#[test]
+fn where_true_means_no_repository_of_the_owner_on_this_forge_it_is_refused() {
+    let registry = Registry::start(Persona::default());
+    let refused = |spoil: fn(&mut Job) -> &mut Job, problem: &str| {
+        let mut job = job(&registry, "true");
+        let ran = spoil(&mut job).is_refused(&registry);
+        assert_eq!(ran.errors().len(), 1, "{}", ran.log);
+        let ran = ran.says(&format!("error: input `link-repository`: `true` means the workflow's repository{problem}"));
+        ran.says("hint: Name a repository of the package's owner on the forge that is published to");
+    };
+    let elsewhere = format!(", which lies on https://github.com, and not on {}", registry.url());
+    refused(
+        |job| {
+            let url = job.environment()[std::ffi::OsStr::new("GITHUB_SERVER_URL")].clone();
+            job.input("server-url", url).variable("GITHUB_SERVER_URL", "https://github.com")
+        },
+        &elsewhere,
+    );
+    refused(|job| job.input("owner", "acme"), " alice/widget, and the package is acme's");
+    refused(|job| job.without("GITHUB_REPOSITORY").input("repo", "widget"), ", and there is none");
+}
+
+#[test]
+fn a_repository_of_another_owner_or_of_no_name_is_refused() {
+    let registry = Registry::start(Persona::default());
+    for (value, problem) in [
+        ("acme/widget", "belongs to another owner than the package, which is alice's"),
+        ("a b", "has the character ` `"),
+        ("alice/", "is empty"),
+        ("a/b/c", "belongs to another owner"),
+        ("alice/b/c", "has the character `/`"),
+        ("..", "would change the path"),
+    ] {
+        let ran = job(&registry, value).is_refused(&registry).says("error: input `link-repository`: `");
+        ran.says(problem).says("hint: Give the name of a repository of the package's owner, or `true`");
+    }
+}
+
+#[test]
+fn a_package_that_is_linked_elsewhere_stays_so_with_a_warning() {
+    let registry = Registry::start(Persona::default());
+    job(&registry, "gadget").run().exits_with(0);
+    registry.forget_requests();
+    // The forge knows it by another case.
+    job(&registry, "Gadget").run().exits_with(0).does_not_say("warning:");
+    let ran = job(&registry, "widget").run().exits_with(0).does_not_say("error:");
+    let ran = ran.says("warning: the package is linked to the repository alice/gadget, and stays so");
+    ran.says("to link it to alice/widget, unlink it first");
+    assert_eq!((link_of(&registry).as_deref(), asked_to_link(&registry)), (Some("alice/gadget"), 0));
+}
+
+#[test]
+fn a_repository_that_does_not_exist_or_may_not_be_linked_to_is_a_warning() {
+    let registry = Registry::start(Persona::default());
+    let told = warnings(job(&registry, "wigdet").run());
+    let cure = "Correct `link-repository`: alice has no repository of that name";
+    assert!(matches!(&told[..], [one] if one.ends_with(cure)), "{told:?}");
+    assert_eq!(link_of(&registry), None);
+    for (status, message, cure) in [
+        (403, "permission denied", "Let the token's user write packages of that repository too"),
+        (403, "token does not have at least one of required scope(s): [write:package]", "with the scope write:package"),
+        (404, "package does not exist", "Check `version` and `repo`"),
+        (500, "", "look into the forge's log"),
+    ] {
+        let registry = Registry::start(Persona::default());
+        let answer = Answer::json(status, format!(r#"{{"message":"{message}"}}"#));
+        registry.script(Fault::always(Match::link(), Point::Head, Action::Answer(answer)));
+        let told = warnings(job(&registry, "gadget").run());
+        assert!(matches!(&told[..], [one] if one.contains(cure)), "{message}: {told:?}");
+    }
+}
+
+#[test]
+fn a_token_that_may_only_read_links_nothing_and_that_is_a_warning() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job(&registry, "true");
+    job.input("link-repository", "").run().exits_with(0);
+    job.token(&registry.token("alice_read")).input("link-repository", "true");
+    let ran = job.run().exits_with(0).says("warning: the package is not linked to the repository widget: POST");
+    ran.says("Make a personal token with the scope write:package");
+    assert_eq!(link_of(&registry), None);
+}
+
+#[test]
+fn a_link_whose_answer_is_lost_is_looked_for_before_it_is_made_again() {
+    let registry = Registry::start(Persona::default());
+    registry.script(Fault::once(Match::link(), Point::AfterStore, Action::Reset));
+    // There is no second try here, and yet a second look.
+    let told = warnings(job(&registry, "true").run());
+    assert_eq!((told, link_of(&registry).as_deref(), asked_to_link(&registry)), (vec![], Some("alice/widget"), 1));
+}
+
+#[test]
+fn a_link_that_meets_a_passing_fault_is_made_again() {
+    let registry = Registry::start(Persona::default());
+    registry.script(Fault::once(Match::link(), Point::Head, Action::Answer(Answer::html(502, ""))));
+    registry.script(Fault::once(Match::version(), Point::Head, Action::Answer(Answer::html(502, ""))));
+    let told = warnings(job(&registry, "true").input("retries", "2").run_in_short());
+    assert_eq!((told, link_of(&registry).as_deref()), (vec![], Some("alice/widget")));
+}
+
+#[test]
+fn another_job_that_links_the_package_meanwhile_is_seen() {
+    let registry = Registry::start(Persona::default());
+    // What the other job's link makes of ours, whichever repository it took.
+    let refusal = Answer::json(400, r#"{"message":"invalid argument"}"#);
+    let linked = |name: &str| {
+        let page = format!("{}/alice/-/packages/generic/widget/v1.0.0", registry.url());
+        let about = format!(r#"{{"html_url":"{page}","repository":{{"full_name":"{name}"}}}}"#);
+        registry.clear_script();
+        registry.script(Fault::always(Match::link(), Point::Head, Action::Answer(refusal.clone())));
+        registry.script(Fault::always(Match::version(), Point::Head, Action::Answer(Answer::json(200, about))).skip(1));
+    };
+    linked("alice/widget");
+    let ran = job(&registry, "widget").run().exits_with(0);
+    ran.says("the package is linked to alice/widget").does_not_say("warning:");
+    linked("alice/gadget");
+    job(&registry, "widget").run().exits_with(0).says("warning: the package is linked to the repository alice/gadget");
+}
+
+#[test]
+fn a_version_that_is_not_told_of_is_not_linked_and_the_page_is_the_usual_one() {
+    let registry = Registry::start(Persona::default());
+    registry.script(Fault::always(Match::version(), Point::Head, Action::Answer(Answer::text(500, ""))));
+    let ran = job(&registry, "true")
+        .run()
+        .exits_with(0)
+        .says("warning: the package is not linked to the repository widget: the registry does not say");
+    assert!(ran.outputs["package-url"].ends_with("/alice/-/packages/generic/widget/v1.0.0"));
+    assert_eq!(asked_to_link(&registry), 0);
+}
+
+#[test]
+fn a_run_that_fails_links_nothing() {
+    let registry = Registry::start(Persona::default());
+    registry.seed("alice", "widget", "v1.0.0", "a", b"other");
+    job(&registry, "true").run().exits_with(1);
+    // What is skipped is as it was wanted.
+    assert_eq!((link_of(&registry), asked_to_link(&registry)), (None, 0));
+    job(&registry, "true").input("if-file-exists", "skip").run().exits_with(0);
+    assert_eq!(link_of(&registry).as_deref(), Some("alice/widget"));
+}
+
+#[test]
+fn a_link_is_the_last_change_behind_seal_and_rolling_names_and_none_where_these_fail() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job(&registry, "true");
+    job.input("checksums", "SHA256SUMS").input("also-version", "latest").input("retries", "0");
+    let no = Action::Answer(Answer::text(413, ""));
+    registry.script(Fault::once(Match::put("/v1.0.0/SHA256SUMS"), Point::Head, no.clone()));
+    registry.script(Fault::once(Match::put("/latest/SHA256SUMS"), Point::Head, no));
+    for _ in 0..2 {
+        job.run().exits_with(1);
+        assert_eq!((link_of(&registry), asked_to_link(&registry)), (None, 0));
+    }
+    job.run().exits_with(0).says("the package is now linked to alice/widget");
+    let changes: Vec<String> =
+        registry.requests().into_iter().filter(|asked| asked.method != "GET").map(|asked| asked.method).collect();
+    assert_eq!(changes.last().map(String::as_str), Some("POST"), "{changes:?}");
+    assert_eq!((link_of(&registry).as_deref(), asked_to_link(&registry)), (Some("alice/widget"), 1));
+}
+
+#[test]
+fn the_name_of_the_other_repository_commands_no_runner() {
+    let registry = Registry::start(Persona::default());
+    let about = r###"{"html_url":"http://h/","repository":{"full_name":"##[add-path]\n::debug::x"}}"###;
+    registry.script(Fault::always(Match::version(), Point::Head, Action::Answer(Answer::json(200, about))));
+    let told = warnings(job(&registry, "true").run());
+    assert!(told.iter().any(|one| one.contains("the repository ##\\[add-path]\\n::debug::x, and stays")), "{told:?}");
+}
+
+#[test]
+fn a_signal_during_the_link_ends_the_run_with_all_that_is_published() {
+    let registry = Registry::start(Persona::default());
+    let moment = holds(&registry, Match::link(), Point::Head, 0);
+    let told = warnings(stopped(job(&registry, "true").input("timeout", "3600"), &moment, Signal::TERM));
+    assert_eq!(told, ["SIGTERM came before the package was linked to alice/widget; run the step again for it"]);
+}
