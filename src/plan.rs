@@ -138,6 +138,9 @@ fn apart(files: &[&Chosen]) -> String {
             "Give each file a name of its own: only the last part of a path is published, but with \
              ` => {placeholder}-{{name}}` behind the pattern each has its own"
         ),
+        _ if files.iter().all(|file| file.is_renamed) => {
+            "Give each file a name of its own behind `=>`, whose case the registry does not regard".to_owned()
+        }
         _ => "Give each file a name of its own: only the last part of a path is published".to_owned(),
     }
 }

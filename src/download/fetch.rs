@@ -75,7 +75,7 @@ impl Fetcher<'_> {
     }
 
     async fn bring(self, item: &Item, moved: &Moved) -> Result<Fetched, DownloadError> {
-        let (unfinished, mut writing) = self.begin(&item.name).await?;
+        let (unfinished, mut writing) = self.begin(&item.here).await?;
         writing.expect(item.expected.size);
         writing = self.take_up(item, writing).await?;
         let mut is_taken_up = writing.length() > 0;
@@ -198,7 +198,7 @@ impl Fetcher<'_> {
     }
 
     fn stalled(self, item: &Item) -> PlaceError {
-        let path = self.folder.place().path_of(&item.name);
+        let path = self.folder.place().path_of(&item.here);
         PlaceError { path, fault: PlaceFault::Stalled(self.registry.silence()) }
     }
 }

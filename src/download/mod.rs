@@ -15,7 +15,7 @@ use futures_util::stream::{self, FuturesUnordered};
 pub use self::error::{DownloadError, Expected};
 pub(crate) use self::fetch::Fetcher;
 use self::fetch::on_disk;
-pub(crate) use self::select::{Item, allow_on_disk};
+pub(crate) use self::select::Item;
 use crate::advice::Problem;
 use crate::command::{Caller, Command};
 use crate::files::{Folder, Found, IfNoneFound, Line, Place, PlaceError};
@@ -145,7 +145,7 @@ impl Run<'_> {
             return Ok(());
         }
         let folder = Arc::new(Folder::make(&self.wanted.place).map_err(wrong)?);
-        folder.sweep(&missing.iter().map(|&index| &self.items[index].name).collect::<Vec<_>>());
+        folder.sweep(&missing.iter().map(|&index| &self.items[index].here).collect::<Vec<_>>());
         self.fetch(missing, &folder).await;
         on_disk(move || folder.settle()).await.map_err(wrong)
     }
@@ -181,7 +181,7 @@ impl Run<'_> {
             sha256: item.expected.sha256,
             status: Status::NotAttempted,
             local: Some(Local {
-                path: self.wanted.place.path_of(&item.name).to_string_lossy().into_owned(),
+                path: self.wanted.place.path_of(&item.here).to_string_lossy().into_owned(),
                 verified_by: item.expected.by,
             }),
         }
@@ -258,7 +258,7 @@ impl Run<'_> {
         let (registry, folder) = (&self.registry, &folder);
         let found: Vec<_> = stream::iter(&self.items)
             .map(async |item| {
-                let Found::File(file) = folder.find(&item.name)? else { return Ok(None) };
+                let Found::File(file) = folder.find(&item.here)? else { return Ok(None) };
                 let Some(wanted) = item.expected.sha256 else { return Ok(None) };
                 if item.expected.size.is_some_and(|size| size != file.size) {
                     return Ok(None);

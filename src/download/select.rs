@@ -21,6 +21,8 @@ use crate::untrusted::Untrusted;
 #[derive(Clone, Debug)]
 pub(crate) struct Item {
     pub(crate) name: FileName,
+    /// What it is called here.
+    pub(crate) here: FileName,
     pub(crate) expected: Expected,
     pub(crate) is_executable: bool,
 }
@@ -130,7 +132,7 @@ fn unlisted(line: &Line) -> Option<Vec<String>> {
 }
 
 /// Makes sure that a file of that name may lie in a workspace.
-pub(crate) fn allow_on_disk(name: &FileName) -> Result<(), DownloadError> {
+fn allow_on_disk(name: &FileName) -> Result<(), DownloadError> {
     let hostile = |why: &str| DownloadError::Hostile { name: Untrusted::new(name.as_str()), why: why.to_owned() };
     if is_git(OsStr::new(name.as_str())) {
         return Err(hostile("git would take it for the place of a repository"));
@@ -179,5 +181,5 @@ fn item(
         _ if !stands_for(line, name) => is_executable,
         takes_away => !takes_away,
     });
-    Ok(Item { name: parsed, expected, is_executable })
+    Ok(Item { here: parsed.clone(), name: parsed, expected, is_executable })
 }

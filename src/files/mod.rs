@@ -25,7 +25,7 @@ pub use self::near::Near;
 use self::near::{names, none_found};
 use self::pattern::Matching;
 pub use self::pattern::{Line, is_git};
-pub use self::place::{OWN_FOLDER, Place, PlaceError, PlaceFault};
+pub use self::place::{FETCHED_FOLDER, OWN_FOLDER, Place, PlaceError, PlaceFault};
 pub use self::renaming::{Chosen, Placeholder};
 pub use self::unfinished::{Unfinished, Writing, is_part};
 use crate::advice::Advise;
@@ -130,6 +130,9 @@ pub enum SelectError {
 impl Advise for SelectError {
     fn advice(&self) -> Option<String> {
         match self {
+            Self::NoneFound { line, .. } if line.contains("=>") => {
+                Some("Put a blank on each side of `=>`, if a new name is meant to stand behind it".to_owned())
+            }
             Self::NoneFound { near, .. } => Some(near.advice().to_owned()),
             Self::AllTakenAway => Some("Take one of these lines out".to_owned()),
             Self::NoPlaceholder { .. } => Some(
@@ -331,7 +334,7 @@ fn walk(selection: &Selection, line: &Line, matching: Matching) -> Result<Met, S
             if !is_git(entry.file_name()) && line.matches(&path, matching) {
                 let kept = match kind.is_dir() || is_link {
                     true => &mut met.folders,
-                    false if selection.passes_over(&path) => &mut met.passed_over,
+                    false if line.new_name.is_none() && selection.passes_over(&path) => &mut met.passed_over,
                     false => &mut met.files,
                 };
                 kept.push(path);

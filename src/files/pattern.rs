@@ -144,11 +144,11 @@ impl Line {
         Ok(Self { text, new_name, takes_away, literal, names_one_path, malformed, alternatives })
     }
 
-    /// Whether the line adds one file of that name, given in lower case.
+    /// Whether the line adds one file under that name of its own, given in lower case.
     #[must_use]
     pub fn names_a_file_called(&self, name: Option<&str>) -> bool {
         let own = self.literal.file_name().map(|own| own.to_string_lossy().to_lowercase());
-        !self.takes_away && self.names_one_path && name.is_some() && own.as_deref() == name
+        !self.takes_away && self.names_one_path && self.new_name.is_none() && name.is_some() && own.as_deref() == name
     }
 
     /// The line taken as a name on the registry.

@@ -15,6 +15,9 @@ use crate::untrusted::Untrusted;
 /// The folder in the workspace that holds what this program makes for later steps. Wildcards do not enter it.
 pub const OWN_FOLDER: &str = ".generic-packages";
 
+/// The folder in there that holds what is fetched to be sent again.
+pub const FETCHED_FOLDER: &str = "mirrored";
+
 /// A folder in the workspace, which need not exist yet.
 #[derive(Clone, Debug)]
 pub struct Place {

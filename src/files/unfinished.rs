@@ -29,6 +29,14 @@ impl Folder {
         }
     }
 
+    /// Takes all of its files away. Where they stay, nobody minds.
+    pub fn empty(&self) {
+        let Ok(entries) = openat(&self.open, ".", READ, Mode::empty()).and_then(Dir::new) else { return };
+        for entry in entries.flatten() {
+            let _ = unlinkat(&self.open, entry.file_name(), AtFlags::empty());
+        }
+    }
+
     /// Takes a part away, unless another run has locked it.
     fn remove_unlocked(&self, part: &str) -> Result<Removed, Errno> {
         const OPEN: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);

@@ -3,7 +3,8 @@
 use std::ffi::OsStr;
 
 use super::{RawInputs, Reader, Sealing};
-use crate::files::{Line, is_git, is_part};
+use crate::advice::Advise as _;
+use crate::files::{FETCHED_FOLDER, Line, is_git, is_part};
 use crate::package::{FileName, Version};
 
 impl Reader {
@@ -18,13 +19,25 @@ impl Reader {
             return None;
         };
         let name = self.name_of_seal(name);
-        let expect = self.expect(raw);
+        let expect = self.expect(raw, name.as_ref());
         let aliases = self.aliases(raw, version);
         Some(Sealing { name: name?, expect: expect?, aliases: aliases? })
     }
 
-    fn expect(&mut self, raw: &RawInputs) -> Option<Vec<Line>> {
+    fn expect(&mut self, raw: &RawInputs, seal: Option<&FileName>) -> Option<Vec<Line>> {
         let lines = self.name_lines("expect", raw.expect.as_deref().unwrap_or_default())?;
+        let before = self.problems.len();
+        for line in &lines {
+            if let Some(bad) = &line.malformed {
+                self.problem("expect", Some(&line.text), bad.to_string(), bad.advice().unwrap_or_default());
+            } else if seal.is_some_and(|seal| line.as_name().to_lowercase() == seal.folded()) {
+                let problem = "is the file that `checksums` makes when all that is expected is there";
+                self.problem("expect", Some(&line.text), problem, "Take the line out: it is always made");
+            }
+        }
+        if self.problems.len() > before {
+            return None;
+        }
         if let Some(line) = lines.iter().find(|line| line.takes_away) {
             let accepted = "Give a pattern a line, on names of files that have to be there: `expect: app-*-linux`";
             self.problem("expect", Some(&line.text), "takes away, and nothing can be expected of that", accepted);
@@ -62,7 +75,8 @@ impl Reader {
     fn name_of_seal(&mut self, text: &str) -> Option<FileName> {
         let accepted = "Give the name that the file of checksums is to have: `checksums: SHA256SUMS`";
         let name = self.bad_name("checksums", FileName::parse(text), accepted)?;
-        if is_git(OsStr::new(name.as_str())) || is_part(name.as_str()) {
+        let is_ours = is_part(name.as_str()) || name.folded() == FETCHED_FOLDER;
+        if is_git(OsStr::new(name.as_str())) || is_ours {
             self.problem("checksums", Some(text), "is a name that git or this program takes for its own", accepted);
             return None;
         }

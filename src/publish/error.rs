@@ -108,6 +108,16 @@ pub enum PublishError {
         /// How often it was tried.
         times: u32,
     },
+    /// What the version has is no longer what its file of checksums says.
+    #[error(
+        "`{name}` does not seal version {version}: it is on the registry, and is not the list of what the version has"
+    )]
+    SealIsStale {
+        /// The name of the file of checksums.
+        name: FileName,
+        /// The version.
+        version: Version,
+    },
     /// Another version is not what it should be.
     #[error("version {alias} is not what {version} is: {}", state_in_words(.state.as_ref()))]
     NotMirrored {
@@ -215,6 +225,9 @@ impl Advise for PublishError {
             ),
             Self::Unsealable { .. } | Self::Undeletable(_) => {
                 Some("Have the file taken off the registry, and find out who published it".to_owned())
+            }
+            Self::SealIsStale { .. } => {
+                Some("Put right what else has failed, then run the step again: it makes the seal anew".to_owned())
             }
             Self::NotSealed { .. } => Some(
                 "Seal in one job that `needs:` all those that publish to this version; then run that job again"

@@ -17,11 +17,11 @@ use super::tally::Tally;
 use super::verify::LAST_LOOK;
 use super::{Entry, Halt, Run};
 use crate::checksum::Sha256;
-use crate::download::{Expected, Fetcher, Item, allow_on_disk};
-use crate::files::{Folder, Found, LocalFile, Place};
+use crate::download::{Expected, Fetcher, Item};
+use crate::files::{FETCHED_FOLDER, Folder, Found, LocalFile, Place};
 use crate::inputs::IfFileExists;
 use crate::listing::{Listing, RegistryFile};
-use crate::package::FileName;
+use crate::package::{FileName, Version};
 use crate::plan::NamedFile;
 use crate::registry::{Cause, Next, Refusal, Registry};
 use crate::report::{Status, VerifiedBy, units};
@@ -29,9 +29,6 @@ use crate::stop::Signal;
 
 /// How often an alias is brought to what the version is, where others change it meanwhile.
 const MOST: u32 = 3;
-
-/// The folder, below our own, that holds what is fetched to be sent again.
-const FOLDER: &str = "mirrored";
 
 /// Pure: what an alias has and what it is to have -> what is to be done.
 #[derive(Debug, PartialEq, Eq)]
@@ -96,6 +93,12 @@ impl Counts {
     }
 }
 
+impl Counts {
+    fn are_all_the_same(self) -> bool {
+        (self.other, self.missing, self.left_over) == (0, 0, 0)
+    }
+}
+
 /// The state of an alias: `3 of 5 files are the same, 1 is another, 1 is missing`.
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -114,12 +117,13 @@ impl fmt::Display for Counts {
 /// Why an alias is not what it should be.
 enum End {
     Failed(Vec<PublishError>),
-    Stopped(Signal),
+    /// Somebody asked the run to end, and this had failed by then.
+    Stopped(Signal, Vec<PublishError>),
 }
 
 impl From<Signal> for End {
     fn from(signal: Signal) -> Self {
-        Self::Stopped(signal)
+        Self::Stopped(signal, Vec::new())
     }
 }
 
@@ -139,30 +143,52 @@ impl Run<'_> {
         for (index, alias) in aliases.iter().enumerate() {
             let registry = self.sender.registry.of_version(alias.clone());
             let mirror = Mirror { main: self, registry: &registry, source, seal: &seal.sealing.name };
-            let end = match mirror.bring(&mut store).await {
+            let end = mirror.bring(&mut store).await;
+            if !self.touched.contains(alias) {
+                self.touched.push(alias.clone());
+            }
+            let (mut errors, signal) = match end {
                 Ok(()) => {
                     self.aliases.push(alias.clone());
                     continue;
                 }
-                Err(end) => end,
-            };
-            let looked = tokio::time::timeout(LAST_LOOK, registry.files_now()).await;
-            let state = looked.ok().and_then(Result::ok).map(|there| Counts::of(source, &there));
-            let (alias, version) = (alias.clone(), self.inputs.target.version.clone());
-            let (mut errors, signal) = match end {
-                End::Failed(errors) => (errors, None),
-                End::Stopped(signal) => (Vec::new(), Some(signal)),
+                Err(End::Failed(errors)) => (errors, None),
+                Err(End::Stopped(signal, errors)) => (errors, Some(signal)),
             };
             let rest = errors.split_off(errors.len().min(1));
-            let cause = errors.pop().map(Box::new);
-            self.tally.errors.push(PublishError::NotMirrored { alias, version, state, cause });
+            self.tell_of_alias(alias, source, errors.pop().map(Box::new)).await;
             self.tally.errors.extend(rest);
-            for untouched in &aliases[index + 1..] {
-                self.caller.reporter.notes(&format!("version {untouched} is as it was"));
+            for other in &aliases[index + 1..] {
+                if self.touched.contains(other) {
+                    self.tell_of_alias(other, source, None).await;
+                } else {
+                    self.caller.reporter.notes(&format!("version {other} is as it was"));
+                }
             }
             return signal.map_or(Ok(()), |signal| Err(signal.into()));
         }
         Ok(())
+    }
+
+    /// Says what the aliases have that were made what the version was before it changed; that is its list now.
+    pub(super) async fn tell_of_aliases(&mut self, source: &Listing) {
+        for alias in std::mem::take(&mut self.aliases) {
+            self.tell_of_alias(&alias, source, None).await;
+        }
+    }
+
+    /// Says what an alias has now, where it is not what it should be, and why.
+    async fn tell_of_alias(&mut self, alias: &Version, source: &Listing, cause: Option<Box<PublishError>>) {
+        let registry = self.sender.registry.of_version(alias.clone());
+        let looked = tokio::time::timeout(LAST_LOOK, registry.files_now()).await;
+        let state = looked.ok().and_then(Result::ok).map(|there| Counts::of(source, &there));
+        let (alias, version) = (alias.clone(), self.inputs.target.version.clone());
+        match state {
+            Some(state) if state.are_all_the_same() && cause.is_none() => {
+                self.caller.reporter.notes(&format!("version {alias} is what {version} is"));
+            }
+            state => self.tally.errors.push(PublishError::NotMirrored { alias, version, state, cause }),
+        }
     }
 }
 
@@ -177,25 +203,38 @@ struct Mirror<'m, 'r> {
 impl Mirror<'_, '_> {
     /// In rounds, each with a look at first: what the alias has, and what follows from that.
     async fn bring(&self, store: &mut Store) -> Result<(), End> {
-        let (stop, reporter) = (&self.main.caller.stop, self.main.caller.reporter);
+        let reporter = self.main.caller.reporter;
         let (alias, version) = (&self.registry.target().version, &self.main.inputs.target.version);
+        let mut waits = self.registry.budget();
         for round in 0..=MOST {
-            let there = stop.or(self.registry.files()).await??;
-            let work = Work::of(self.source, &there, self.seal);
+            let mut work = self.look().await?;
+            if round > 0 && !work.is_done() {
+                let what = format!("version {alias}");
+                let why = format!("another job has changed it meanwhile, or its list is behind: {}", work.counts);
+                self.main.waits_for_others(&mut waits, &what, &why).await?;
+                work = self.look().await?;
+            }
             if work.is_done() {
                 let count = units::files(work.counts.same);
                 reporter.notes(&format!("version {alias} is what {version} is: {count}"));
                 return Ok(());
             }
-            match round {
-                0 => reporter.notes(&format!("version {alias} becomes what {version} is: {}", work.counts)),
-                MOST => break,
-                _ => reporter.notes(&format!("another job has changed version {alias} meanwhile: {}", work.counts)),
+            if round == MOST {
+                break;
+            }
+            if round == 0 {
+                reporter.notes(&format!("version {alias} becomes what {version} is: {}", work.counts));
             }
             self.work(work, store).await?;
         }
         let (alias, times) = (alias.clone(), MOST);
         Err(PublishError::Unsettled { alias, times }.into())
+    }
+
+    /// What is to be done, as the alias is now.
+    async fn look(&self) -> Result<Work, End> {
+        let there = self.main.caller.stop.or(self.registry.files()).await??;
+        Ok(Work::of(self.source, &there, self.seal))
     }
 
     /// Does what is to be done, once. Where another job was faster, the next look tells what is left.
@@ -217,6 +256,7 @@ impl Mirror<'_, '_> {
             seal: None,
             sealed: Vec::new(),
             aliases: Vec::new(),
+            touched: Vec::new(),
             tells: Some(&tells),
             plan: Vec::new(),
         };
@@ -273,7 +313,7 @@ fn is_settled(tally: &Tally) -> bool {
 /// What follows where something has failed: another round, where other jobs were faster and nothing else was.
 fn unsettled(mut tally: Tally, halt: Option<Halt>) -> Result<(), End> {
     match halt {
-        Some(Halt::Stopped(signal)) => return Err(signal.into()),
+        Some(Halt::Stopped(signal)) => return Err(End::Stopped(signal, tally.into_errors())),
         Some(Halt::Failed(error)) => tally.errors.push(*error),
         None => {}
     }
@@ -310,9 +350,10 @@ impl Store {
             let is_known = self.files.contains_key(&file.sha256)
                 || to_fetch.iter().any(|item| item.expected.sha256 == Some(file.sha256));
             if at_hand(main, file).is_none() && !is_known {
-                allow_on_disk(&name).map_err(Box::new)?;
+                // Whatever it is called on the registry, it may lie here under its hash.
+                let here = FileName::parse(&file.sha256.to_string()).map_err(PublishError::Undeletable)?;
                 let expected = Expected { size: Some(file.size), sha256: Some(file.sha256), by: VerifiedBy::Registry };
-                to_fetch.push(Item { name: name.clone(), expected, is_executable: false });
+                to_fetch.push(Item { name: name.clone(), here, expected, is_executable: false });
             }
             named.push(name);
         }
@@ -328,18 +369,18 @@ impl Store {
         }
         if self.below.is_none() {
             let Place { workspace, within } = self.own.place().clone();
-            let below = Folder::make(&Place { workspace, within: within.join(FOLDER) })?;
-            below.sweep(&items.iter().map(|item| &item.name).collect::<Vec<_>>());
+            let below = Folder::make(&Place { workspace, within: within.join(FETCHED_FOLDER) })?;
+            below.empty();
             self.below = Some(Arc::new(below));
         }
         let Some(folder) = self.below.clone() else { return Ok(()) };
-        self.names.extend(items.iter().map(|item| item.name.clone()));
+        self.names.extend(items.iter().map(|item| item.here.clone()));
         let fetcher = Fetcher { registry: main.sender.registry, reporter: main.caller.reporter, folder: &folder };
         let fetch = async |item| fetcher.fetch(item).await.map(|(_, sha256)| (item, sha256));
         let mut running = stream::iter(&items).map(fetch).buffer_unordered(main.inputs.concurrency);
         while let Some(result) = main.caller.stop.or(running.next()).await? {
             let (item, sha256) = result.map_err(Box::new)?;
-            if let Found::File(file) = folder.find(&item.name)? {
+            if let Found::File(file) = folder.find(&item.here)? {
                 self.files.insert(sha256, file);
             }
         }
@@ -361,7 +402,7 @@ impl Drop for Store {
             for name in &self.names {
                 below.remove(name);
             }
-            self.own.remove_empty(FOLDER);
+            self.own.remove_empty(FETCHED_FOLDER);
         }
     }
 }

@@ -19,7 +19,7 @@ use futures_util::stream::FuturesUnordered;
 use url::Url;
 
 pub use self::error::{PublishError, Rejected};
-use self::seal::Seal;
+use self::seal::{Seal, Sealed};
 use self::send::{Sender, Stumble};
 use self::tally::{Entry, Tally};
 use crate::advice::Problem;
@@ -81,6 +81,7 @@ pub async fn publish(
         seal,
         sealed: Vec::new(),
         aliases,
+        touched: Vec::new(),
         tells: None,
         plan: Vec::new(),
     };
@@ -107,6 +108,8 @@ struct Run<'a> {
     sealed: Vec<FileName>,
     /// Other versions that are what this one is now.
     aliases: Vec<Version>,
+    /// Other versions that this run has changed, or may have.
+    touched: Vec<Version>,
     /// What is told where the run is to end, but for a run that is part of another: what that one tells.
     tells: Option<&'a dyn Fn(Signal) -> Account>,
     /// What a real run would do, where this is a dry one.
@@ -139,6 +142,10 @@ impl Run<'_> {
             Err(Halt::Failed(error)) => {
                 self.tally.errors.push(*error);
                 self.tally.entries.iter_mut().for_each(Entry::is_not_verified);
+                for alias in std::mem::take(&mut self.aliases) {
+                    let version = &self.inputs.target.version;
+                    self.caller.reporter.warns(&format!("version {alias} was what {version} was; it is not known now"));
+                }
                 self.ended(None, None)
             }
             Err(Halt::Stopped(signal)) => {
@@ -176,35 +183,47 @@ impl Run<'_> {
             return Ok(false);
         }
         let mut listing = self.rounds().await?;
-        if self.seal.is_none() {
-            self.warn_of_a_stale_seal(&listing);
-        } else {
-            listing = self.seal_and_mirror(listing).await?;
-            self.sealed = if self.tally.has_failed() { Vec::new() } else { self.covered(&listing) };
+        if self.seal.is_some() {
+            listing = match self.seal_and_mirror(listing).await? {
+                Sealed::Holds(listing) => {
+                    self.sealed = self.covered(&listing);
+                    listing
+                }
+                Sealed::Not(listing) => {
+                    self.has_no_seal();
+                    self.tell_of_aliases(&listing).await;
+                    listing
+                }
+            };
         }
+        self.warn_of_a_stale_seal(&listing);
         Ok(listing.version_exists)
     }
 
-    /// Seals the version and makes its aliases the same; once more where others have changed it meanwhile. Returns what it
-    /// has then.
-    async fn seal_and_mirror(&mut self, mut listing: Listing) -> Result<Listing, Halt> {
+    /// Seals the version and makes its aliases the same; once more where others have changed it meanwhile.
+    async fn seal_and_mirror(&mut self, mut listing: Listing) -> Result<Sealed, Halt> {
         for _ in 0..seal::MOST {
-            listing = self.seal(listing).await?;
-            if self.tally.has_failed() || !self.has_aliases() {
-                return Ok(listing);
-            }
-            self.mirror(&listing).await?;
+            let sealed = match self.seal(listing).await? {
+                Sealed::Holds(sealed) if self.has_aliases() => sealed,
+                other => return Ok(other),
+            };
+            self.mirror(&sealed).await?;
             if self.tally.has_failed() {
-                return Ok(listing);
+                return Ok(Sealed::Holds(sealed));
             }
-            let sealed = listing;
             listing = self.rounds().await?;
-            if self.tally.has_failed() || listing.files() == sealed.files() {
-                return Ok(listing);
+            if self.seal_alone_was_overtaken() {
+                continue;
+            }
+            if self.tally.has_failed() {
+                return Ok(Sealed::Not(listing));
+            }
+            if listing.files() == sealed.files() {
+                return Ok(Sealed::Holds(listing));
             }
         }
         self.is_not_sealed();
-        Ok(listing)
+        Ok(Sealed::Not(listing))
     }
 
     /// The way of the files, in rounds: a look at the registry, then what follows from it, until nothing does. Whatever
@@ -220,6 +239,8 @@ impl Run<'_> {
         loop {
             let queue = self.tally.to_send();
             if self.tally.is_hopeless() {
+                return Ok(listing);
+            } else if self.seal.as_ref().is_some_and(|seal| queue.contains(&seal.index)) && !self.still_fits(&listing) {
                 return Ok(listing);
             } else if !queue.is_empty() {
                 stop.or(self.send(queue, listing.version_exists)).await?;

@@ -9,8 +9,7 @@ use super::mirror::Work;
 use super::seal::{Seal, content_of};
 use super::tally::{Entry, Todo};
 use super::{Halt, Run};
-use crate::checksum::Hasher;
-use crate::download::allow_on_disk;
+use crate::checksum::Sha256;
 use crate::listing::{Listing, RegistryFile};
 use crate::package::{FileName, Version};
 use crate::registry::About;
@@ -92,9 +91,7 @@ impl Run<'_> {
             }
         };
         let (name, size) = (&sealing.name, content.len() as u64);
-        let mut hasher = Hasher::default();
-        hasher.update(content.as_bytes());
-        let sha256 = hasher.finish();
+        let sha256 = Sha256::of(content.as_bytes());
         let theirs = listing.find(name);
         let is_there = theirs.is_some_and(|theirs| theirs.holds(size, sha256));
         let (action, status, there) = if is_there {
@@ -157,12 +154,8 @@ impl Run<'_> {
         for stray in &work.strays {
             parsed(stray)?;
         }
-        let at_hand: Vec<RegistryFile> = self.tally.entries.iter().filter_map(Entry::foreseen).collect();
         for file in &work.to_send {
-            let name = parsed(file)?;
-            if !at_hand.iter().any(|ours| ours.holds(file.size, file.sha256)) {
-                allow_on_disk(&name).map_err(|error| PublishError::Download(Box::new(error)))?;
-            }
+            parsed(file)?;
         }
         Ok(())
     }

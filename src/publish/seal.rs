@@ -1,10 +1,12 @@
 //! The seal of a version: a file of checksums of all its other files, from the registry's own hashes, which is its last
 //! one. It follows from what is there, so it takes the place of an older one without being asked.
 
+use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::error::{PublishError, Rejected};
+use super::tally::Entry;
 use super::{Halt, Run};
 use crate::checksum;
 use crate::files::{FileError, FileFault, Folder, Found, Line, LocalFile, Place, PlaceError};
@@ -13,9 +15,11 @@ use crate::listing::Listing;
 use crate::nearest::Near;
 use crate::package::{FileName, Target};
 use crate::plan::{NamedFile, PlanError};
+use crate::registry::Budget;
 use crate::report::units;
 use crate::report::{Outcome, Status};
 use crate::secret::Redactor;
+use crate::stop::Signal;
 use crate::untrusted::Untrusted;
 
 /// How often a version is sealed that others change meanwhile.
@@ -31,6 +35,8 @@ pub(super) struct Seal<'a> {
     pub(super) folder: Arc<Folder>,
     /// Its index in the plan: it comes behind all others.
     pub(super) index: usize,
+    /// What it says, once it is to be sent.
+    pub(super) content: Option<String>,
     /// What a dry run has found out that would become of it.
     pub(super) foretold: Option<Outcome>,
 }
@@ -47,7 +53,7 @@ impl<'a> Seal<'a> {
             .collect();
         match open(workspace, name) {
             Ok(folder) if errors.is_empty() => {
-                return Ok(Self { sealing, folder: Arc::new(folder), index: files.len(), foretold: None });
+                return Ok(Self { sealing, folder, index: files.len(), content: None, foretold: None });
             }
             Ok(_) => {}
             Err(error) => errors.push(Rejected::Place(error)),
@@ -56,55 +62,112 @@ impl<'a> Seal<'a> {
     }
 }
 
-fn open(workspace: &Path, name: &FileName) -> Result<Folder, PlaceError> {
-    let folder = Folder::make(&Place::own(workspace))?;
+/// The folder that the copy goes to, once it has proved that it can be written there.
+fn open(workspace: &Path, name: &FileName) -> Result<Arc<Folder>, PlaceError> {
+    let folder = Arc::new(Folder::make(&Place::own(workspace))?);
     folder.find(name)?;
+    drop(folder.begin(name)?);
     Ok(folder)
 }
 
+/// What the version has after it was sealed, or not.
+pub(super) enum Sealed {
+    /// The seal is there, and covers all else that the last look has shown.
+    Holds(Listing),
+    /// It is not there, or does not hold; why, is in the tally.
+    Not(Listing),
+}
+
 impl Run<'_> {
-    /// Seals what the version has, once all of the run's own files are there, and returns what it has then. Where others
-    /// change it meanwhile it is sealed again.
-    pub(super) async fn seal(&mut self, mut listing: Listing) -> Result<Listing, Halt> {
-        let Some(Seal { sealing, ref folder, index, .. }) = self.seal else { return Ok(listing) };
+    /// Seals what the version has, once all of the run's own files are there. Where others change it meanwhile it is sealed
+    /// again.
+    pub(super) async fn seal(&mut self, mut listing: Listing) -> Result<Sealed, Halt> {
+        let Some(Seal { sealing, ref folder, index, .. }) = self.seal else { return Ok(Sealed::Not(listing)) };
         let folder = Arc::clone(folder);
         let (name, target) = (&sealing.name, &self.inputs.target);
-        let are_there = self.tally.entries.iter().all(|entry| entry.outcome.status.is_as_wanted());
+        let are_there = self.tally.entries.iter().take(index).all(|entry| entry.outcome.status.is_as_wanted());
         if !are_there || !self.tally.errors.is_empty() {
-            return Ok(listing);
+            return Ok(Sealed::Not(listing));
         }
         let redactor = self.inputs.redactor();
-        for _ in 0..MOST {
+        let mut waits = self.sender.registry.budget();
+        for round in 0..MOST {
+            if round > 0 {
+                let what = format!("version {}", target.version);
+                self.waits_for_others(&mut waits, &what, &"another job has changed it while it was sealed").await?;
+            }
             let content = match content_of(&listing, sealing, target, &redactor) {
                 Ok(content) => content,
                 Err(errors) => {
                     self.tally.errors.extend(errors);
-                    return Ok(listing);
+                    return Ok(Sealed::Not(listing));
                 }
             };
             let local = match copy(&folder, name, content.clone()).await {
                 Ok(local) => local,
                 Err(error) => {
                     self.tally.errors.push(error);
-                    return Ok(listing);
+                    return Ok(Sealed::Not(listing));
                 }
             };
             self.adds_last(index, NamedFile { local, name: name.clone(), is_exact: false });
+            self.seals(&content);
             listing = self.rounds().await?;
-            let was_overtaken = self.tally.entries[index].was_overtaken();
-            if !was_overtaken && (self.tally.has_failed() || self.tally.is_hopeless()) {
-                return Ok(listing);
-            }
-            if !was_overtaken && content_of(&listing, sealing, target, &redactor).is_ok_and(|now| now == content) {
+            let entry = &self.tally.entries[index];
+            if self.still_fits(&listing) && !entry.was_overtaken() {
+                if !entry.outcome.status.is_in_place() || self.tally.has_failed() {
+                    return Ok(Sealed::Not(listing));
+                }
                 let count = units::files(content.lines().count());
                 self.caller.reporter.notes(&format!("`{name}` seals {count} of version {}", target.version));
-                return Ok(listing);
+                return Ok(Sealed::Holds(listing));
             }
-            let note = format!("another job has changed version {} while it was sealed", target.version);
-            self.caller.reporter.notes(&note);
+            if !entry.was_overtaken() && (self.tally.has_failed() || self.tally.is_hopeless()) {
+                return Ok(Sealed::Not(listing));
+            }
         }
         self.is_not_sealed();
-        Ok(listing)
+        Ok(Sealed::Not(listing))
+    }
+
+    /// Puts down what the seal says that is to be sent.
+    fn seals(&mut self, content: &str) {
+        if let Some(seal) = &mut self.seal {
+            seal.content = Some(content.to_owned());
+        }
+    }
+
+    /// Whether the seal that is to be sent, or was, is that of what the version has. A version that another job deletes is
+    /// not brought back by a seal of what it had.
+    pub(super) fn still_fits(&self, listing: &Listing) -> bool {
+        let Some(Seal { sealing, content, .. }) = &self.seal else { return true };
+        let now = content_of(listing, sealing, &self.inputs.target, &self.inputs.redactor());
+        now.is_ok_and(|now| content.as_ref() == Some(&now))
+    }
+
+    /// Waits before others are met once more. Two that wait differently long do not meet for ever.
+    pub(super) async fn waits_for_others(
+        &self,
+        waits: &mut Budget,
+        what: &(dyn Display + Sync),
+        why: &(dyn Display + Sync),
+    ) -> Result<(), Signal> {
+        match self.sender.registry.spend(waits, what, why, None) {
+            Some(wait) => self.caller.stop.or(tokio::time::sleep(wait)).await,
+            None => {
+                self.caller.reporter.notes(&format!("{what}: {why}"));
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether another job has put another seal in the place of ours, and nothing else has failed.
+    pub(super) fn seal_alone_was_overtaken(&self) -> bool {
+        let Some(Seal { index, .. }) = self.seal else { return false };
+        let have_failed = |entries: &[Entry]| entries.iter().any(|entry| entry.outcome.status == Status::Failed);
+        self.tally.errors.is_empty()
+            && !have_failed(&self.tally.entries[..index])
+            && self.tally.entries.get(index).is_some_and(Entry::was_overtaken)
     }
 
     /// Gives the seal up: it is there, and does not hold.
@@ -112,6 +175,17 @@ impl Run<'_> {
         if let Some(Seal { sealing, index, .. }) = self.seal {
             let (name, version) = (sealing.name.clone(), self.inputs.target.version.clone());
             self.tally.entries[index].is_in_vain(PublishError::NotSealed { name, version, times: MOST });
+        }
+    }
+
+    /// What is there of the seal does not hold, whatever the registry says of it.
+    pub(super) fn has_no_seal(&mut self) {
+        if let Some(Seal { sealing, index, .. }) = self.seal
+            && let Some(entry) = self.tally.entries.get_mut(index)
+            && entry.outcome.status.is_in_place()
+        {
+            let (name, version) = (sealing.name.clone(), self.inputs.target.version.clone());
+            entry.is_in_vain(PublishError::SealIsStale { name, version });
         }
     }
 

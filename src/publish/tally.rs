@@ -194,6 +194,8 @@ impl Entry {
                 }
                 // Only what was seen first is to be deleted.
                 IfFileExists::Overwrite => match &self.todo {
+                    // Ours was there: this is what somebody has put there since.
+                    _ if self.outcome.status.is_in_place() => self.fails(PublishError::Overtaken(now)),
                     Todo::Replace(seen) if seen.theirs != now.theirs => self.fails(PublishError::Overtaken(now)),
                     _ => {
                         self.outcome.status = Status::NotAttempted;

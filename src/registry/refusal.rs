@@ -283,6 +283,9 @@ impl Refusal {
                 "Make {} a member of {owner}, which is private, and the token not one for public owners only",
                 user(credentials)
             ),
+            (Self::NotThere, _) if command == Command::Publish => {
+                "Run the step again: another job has deleted the file meanwhile".to_owned()
+            }
             (other, _) => other.advice_for_all(target),
         }
     }

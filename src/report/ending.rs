@@ -271,6 +271,7 @@ impl Ending {
             (0, false) => format!("No file was {done}"),
             (_, true) if in_place == outcomes.len() => format!("{all} {place}{means}: {counts}"),
             (_, true) => format!("{in_place} of {all} {place}{means}: {counts}"),
+            (_, false) if in_place == outcomes.len() => format!("{all} {place}, but not all is well: {counts}"),
             (_, false) => format!("{in_place} of {all} {place}: {counts}"),
         }
     }

@@ -33,3 +33,4 @@ mod selecting;
 mod stopping;
 mod tls;
 mod troubleshooting;
+mod unsealed;

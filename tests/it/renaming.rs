@@ -164,10 +164,25 @@ fn files_that_would_have_one_name_are_told_with_the_placeholder_that_tells_them_
     let apart = format!("{own}, but with ` => {{dir}}-{{name}}` behind the pattern each has its own");
     hint(&["x/app", "y/app"], "x/*\ny/*", &apart);
     // With one placeholder `p` stands for the same in two of them.
-    let ran = refused(&["p/q/a/f", "p/r/a/f", "s/q/a/f"], "*/*/a/f => f").says(&format!("hint: {own}"));
+    let behind = "hint: Give each file a name of its own behind `=>`, whose case the registry does not regard";
+    let ran = refused(&["p/q/a/f", "p/r/a/f", "s/q/a/f"], "*/*/a/f => f").says(behind);
     assert!(!ran.log.contains('{'), "{}", ran.log);
     assert!(!refused(&["x/a", "x/A"], "x/*").log.contains('{'));
     assert!(!refused(&["x/a", "y/b"], "x/a => b\ny/b").log.contains('{'));
+}
+
+#[test]
+fn an_arrow_without_blanks_is_told_where_nothing_is_found() {
+    refused(&["dist/b"], "dist/b=>c").says("no file matches").says("hint: Put a blank on each side of `=>`");
+}
+
+#[test]
+fn a_file_with_the_name_of_the_seal_may_be_published_under_another() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    job.file("x/SHA256SUMS", "1").file("y/SHA256SUMS", "2").input("checksums", "SHA256SUMS");
+    let ran = job.input("files", "x/* => {dir}-{name}\ny/SHA256SUMS => build.sums").run().exits_with(0);
+    assert_eq!(ran.statuses().into_keys().collect::<Vec<_>>(), ["SHA256SUMS", "build.sums", "x-SHA256SUMS"]);
 }
 
 #[test]

@@ -253,11 +253,14 @@ fn bad_names_and_patterns_are_refused_together() {
     let mut job = sealing(&registry);
     let ran = job.input("checksums", "a/b").input("expect", "a/*\n").is_refused(&registry);
     assert_eq!(ran.errors().len(), 2, "{}", ran.log);
-    for bad in [".git", ".Generic-Packages-Part", "a,b"] {
+    for bad in [".git", ".Generic-Packages-Part", "a,b", "Mirrored"] {
         job.input("checksums", bad).input("expect", "x").is_refused(&registry).says("input `checksums`");
     }
     job.input("checksums", "SHA256SUMS").input("expect", "a\n!b");
     job.is_refused(&registry).says("input `expect`: `!b` takes away, and nothing can be expected of that");
+    job.input("expect", "{app\nsha256sums");
+    let ran = job.is_refused(&registry).says("input `expect`: `sha256sums` is the file that `checksums` makes");
+    assert_eq!(ran.errors().len(), 2, "{}", ran.log);
     job.without("INPUT_CHECKSUMS").input("files", "dist/*");
     job.is_refused(&registry).says("input `expect` is given without `checksums`");
 }
@@ -293,7 +296,8 @@ fn a_file_that_comes_while_the_version_is_sealed_is_sealed_too() {
     let registry = Registry::start(Persona::default());
     seed(&registry, "a", "1");
     registry.script(Fault::once(Match::put("/SHA256SUMS"), Point::AfterStore, another_publishes("late")));
-    let ran = sealing(&registry).run().exits_with(0).says("another job has changed version v1.0.0 while it was sealed");
+    let ran =
+        sealing(&registry).run().exits_with(0).says("version v1.0.0: another job has changed it while it was sealed");
     assert_eq!(read(&registry, "SHA256SUMS"), Some([line("a", "1"), line("late", "late")].concat()));
     assert_eq!(ran.outputs["failed"], "0");
 }

@@ -1,0 +1,165 @@
+//! What holds where a version is not sealed, or no longer: others change what it has while it is sealed and mirrored.
+
+use std::fs;
+
+use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
+
+use crate::harness::Job;
+
+/// A job that seals version v1.0.0 and makes `latest` the same.
+fn job(registry: &Registry) -> Job {
+    let mut job = Job::new(registry);
+    job.without("INPUT_FILES").input("checksums", "SHA256SUMS").input("also-version", "latest");
+    job
+}
+
+fn seed(registry: &Registry, version: &str, files: &[(&str, &str)]) {
+    for (name, content) in files {
+        registry.seed("alice", "widget", version, name, content.as_bytes());
+    }
+}
+
+fn names(registry: &Registry, version: &str) -> Vec<String> {
+    registry.files("alice", "widget", version).into_iter().map(|file| file.name).collect()
+}
+
+fn read(registry: &Registry, version: &str, name: &str) -> Option<Vec<u8>> {
+    registry.read("alice", "widget", version, name)
+}
+
+/// The changes of a version.
+fn changes(registry: &Registry, version: &str) -> Vec<String> {
+    let version = format!("/{version}/");
+    let changes = registry.requests().into_iter().filter(|request| request.method != "GET");
+    let is_question = |target: &str| target.ends_with("/%2A");
+    let changes = changes.filter(|request| request.target.contains(&version) && !is_question(&request.target));
+    changes.map(|request| format!("{} {}", request.method, request.target.rsplit('/').next().unwrap_or(""))).collect()
+}
+
+#[test]
+fn where_a_file_of_the_run_is_not_verified_nothing_is_sealed_and_no_alias_is_touched() {
+    let registry = Registry::start(Persona::default());
+    seed(&registry, "v1.0.0", &[("other", "1"), ("SHA256SUMS", "an older seal")]);
+    seed(&registry, "latest", &[("a", "older"), ("kept", "2")]);
+    let mut job = job(&registry);
+    job.file("dist/a", "content").input("files", "dist/*");
+    let local = job.workspace().join("dist/a");
+    let vanishes = Action::then(move |_| fs::remove_file(&local).expect("it is there"));
+    registry.script(Fault::once(Match::put("/v1.0.0/a"), Point::AfterStore, vanishes));
+    registry.script(Fault::once(Match::put("/v1.0.0/a"), Point::AfterStore, Action::Close));
+    let ran = job.run_in_short().exits_with(1).has_a_hint_for_each_error();
+    assert_eq!(ran.statuses()["a"], "unknown");
+    assert_eq!((changes(&registry, "latest"), changes(&registry, "v1.0.0")), (Vec::new(), vec!["PUT a".to_owned()]));
+    assert_eq!(ran.outputs["checksums-file"], "");
+}
+
+#[test]
+fn what_another_job_puts_in_the_place_of_ours_is_not_deleted() {
+    for there_before in [false, true] {
+        let registry = Registry::start(Persona::default());
+        if there_before {
+            seed(&registry, "v1.0.0", &[("a", "content")]);
+        }
+        let replaces = Action::then(|world| {
+            world.delete("alice", "widget", "v1.0.0", "a");
+            world.seed("alice", "widget", "v1.0.0", "a", b"another job's");
+        });
+        registry.script(Fault::once(Match::put("/SHA256SUMS"), Point::AfterStore, replaces));
+        let mut job = job(&registry);
+        job.file("dist/a", "content").input("files", "dist/*").input("if-file-exists", "overwrite");
+        let ran = job.run().exits_with(1).has_a_hint_for_each_error();
+        let ran = ran.says("that is not what was there when this run began, so it is not replaced");
+        assert_eq!(read(&registry, "v1.0.0", "a").as_deref(), Some(&b"another job's"[..]));
+        assert_eq!((ran.statuses()["a"].as_str(), names(&registry, "latest")), ("failed", Vec::new()));
+    }
+}
+
+#[test]
+fn a_seal_that_does_not_hold_any_more_is_not_told_to_be_one() {
+    let registry = Registry::start(Persona::default());
+    seed(&registry, "v1.0.0", &[("a", "1"), ("b", "2")]);
+    let deletes = Action::then(|world| assert!(world.delete("alice", "widget", "v1.0.0", "a")));
+    registry.script(Fault::once(Match::put("/SHA256SUMS"), Point::AfterStore, deletes));
+    let mut job = job(&registry);
+    let ran = job.input("expect", "a").run().exits_with(1).has_a_hint_for_each_error();
+    let ran = ran.says("expected `a`, found none in version v1.0.0");
+    let ran = ran.says("`SHA256SUMS` does not seal version v1.0.0: it is on the registry, and is not the list of");
+    assert_eq!((ran.outputs["checksums-file"].as_str(), ran.outputs["uploaded"].as_str()), ("", "0"));
+    assert_eq!((ran.statuses()["SHA256SUMS"].as_str(), names(&registry, "latest")), ("failed", Vec::new()));
+}
+
+#[test]
+fn a_version_that_another_job_deletes_is_not_brought_back_by_its_seal() {
+    for (at, told) in
+        [("/v1.0.0/SHA256SUMS", "there is nothing to seal"), ("/latest/SHA256SUMS", "is not what v1.0.0 is")]
+    {
+        let registry = Registry::start(Persona::default());
+        seed(&registry, "v1.0.0", &[("a", "1"), ("b", "2")]);
+        let deletes = Action::then(|world| {
+            for name in ["a", "b", "SHA256SUMS"] {
+                world.delete("alice", "widget", "v1.0.0", name);
+            }
+        });
+        registry.script(Fault::once(Match::put(at), Point::AfterStore, deletes));
+        let mut job = job(&registry);
+        let ran = job.input("retries", "2").run_in_short().exits_with(1).has_a_hint_for_each_error().says(told);
+        assert_eq!((names(&registry, "v1.0.0"), ran.outputs["checksums-file"].as_str()), (Vec::new(), ""));
+    }
+}
+
+/// Two aliases; the version gets one more file when the second of them is as the version was.
+fn changes_behind_two_aliases(registry: &Registry) -> Job {
+    seed(registry, "v1.0.0", &[("a", "1")]);
+    seed(registry, "nightly", &[("a", "0"), ("stray", "x")]);
+    let adds = Action::then(|world| world.seed("alice", "widget", "v1.0.0", "late", b"3"));
+    registry.script(Fault::once(Match::put("/nightly/SHA256SUMS"), Point::AfterStore, adds));
+    let mut job = job(registry);
+    job.input("also-version", "latest\nnightly");
+    job
+}
+
+#[test]
+fn an_alias_that_this_run_has_changed_is_not_told_to_be_as_it_was() {
+    let registry = Registry::start(Persona::default());
+    let job = changes_behind_two_aliases(&registry);
+    let full = Answer::text(403, "maximum allowed package storage quota exceeded");
+    registry.script(Fault::always(Match::put("/latest/late"), Point::Head, Action::Answer(full)));
+    let ran = job.run_in_short().exits_with(1).has_a_hint_for_each_error();
+    let ran =
+        ran.does_not_say("version nightly is as it was").says("version latest is not what v1.0.0 is: 1 of 3 files");
+    ran.says("version nightly is not what v1.0.0 is: 1 of 3 files is the same, 1 is other than they should be, 1 is");
+}
+
+#[test]
+fn where_the_second_seal_fails_it_is_told_what_the_aliases_have() {
+    let registry = Registry::start(Persona::default());
+    let job = changes_behind_two_aliases(&registry);
+    let full = Answer::text(403, "maximum allowed package storage quota exceeded");
+    registry.script(Fault::always(Match::put("/v1.0.0/SHA256SUMS"), Point::Head, Action::Answer(full)).skip(1));
+    let ran = job.run_in_short().exits_with(1).has_a_hint_for_each_error();
+    for alias in ["latest", "nightly"] {
+        assert!(
+            ran.log.contains(&format!("error: version {alias} is not what v1.0.0 is: 1 of 2 files")),
+            "{}",
+            ran.log
+        );
+    }
+    assert_eq!(ran.outputs["checksums-file"], "");
+}
+
+#[test]
+fn a_file_that_no_workspace_may_hold_is_mirrored_all_the_same() {
+    let registry = Registry::start(Persona::default());
+    seed(&registry, "v1.0.0", &[(".git", "1"), ("a.generic-packages-part", "2")]);
+    job(&registry).run().exits_with(0);
+    assert_eq!(names(&registry, "latest"), names(&registry, "v1.0.0"));
+}
+
+#[test]
+fn what_a_killed_run_has_fetched_to_send_it_again_is_taken_away_by_the_next() {
+    let registry = Registry::start(Persona::default());
+    seed(&registry, "v1.0.0", &[("a", "1")]);
+    let mut job = job(&registry);
+    job.file(".generic-packages/mirrored/left", "over").run().exits_with(0);
+    assert!(!job.workspace().join(".generic-packages/mirrored").exists());
+}
