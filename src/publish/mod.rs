@@ -238,9 +238,8 @@ impl Run<'_> {
         }
         loop {
             let queue = self.tally.to_send();
-            if self.tally.is_hopeless() {
-                return Ok(listing);
-            } else if self.seal.as_ref().is_some_and(|seal| queue.contains(&seal.index)) && !self.still_fits(&listing) {
+            let sends_seal = self.seal.as_ref().is_some_and(|seal| queue.contains(&seal.index));
+            if self.tally.is_hopeless() || sends_seal && !self.still_fits(&listing) {
                 return Ok(listing);
             } else if !queue.is_empty() {
                 stop.or(self.send(queue, listing.version_exists)).await?;

@@ -119,7 +119,7 @@ impl Run<'_> {
         let looked = self.caller.stop.or(registry.files()).await?.map_err(|error| (None, Box::new(error.into())));
         let found = looked.and_then(|there| {
             let work = Work::of(version, &there, seal);
-            self.can_be_done(&work).map_err(|cause| (Some(work.counts), cause))?;
+            can_be_done(&work).map_err(|cause| (Some(work.counts), cause))?;
             Ok((there, work))
         });
         let (there, work) = match found {
@@ -147,19 +147,6 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Finds out what would keep an alias from becoming what it should be before anything of it is changed.
-    fn can_be_done(&self, work: &Work) -> Result<(), Box<PublishError>> {
-        let parsed =
-            |file: &RegistryFile| FileName::parse(&file.name).map_err(|bad| Box::new(PublishError::Undeletable(bad)));
-        for stray in &work.strays {
-            parsed(stray)?;
-        }
-        for file in &work.to_send {
-            parsed(file)?;
-        }
-        Ok(())
-    }
-
     /// A package without this version may be linked by another one: only a version is asked for it.
     fn plan_link(&mut self, listing: &Listing, about: Option<&About>) {
         let Some(repository) = &self.task.link_repository else { return };
@@ -174,6 +161,19 @@ impl Run<'_> {
         let what = format!("repository {}", self.named(repository));
         self.plan.push(Planned { action, what, size: None, there: there.to_owned() });
     }
+}
+
+/// Finds out what would keep an alias from becoming what it should be before anything of it is changed.
+fn can_be_done(work: &Work) -> Result<(), Box<PublishError>> {
+    let parsed =
+        |file: &RegistryFile| FileName::parse(&file.name).map_err(|bad| Box::new(PublishError::Undeletable(bad)));
+    for stray in &work.strays {
+        parsed(stray)?;
+    }
+    for file in &work.to_send {
+        parsed(file)?;
+    }
+    Ok(())
 }
 
 const SAME: &str = "the same";

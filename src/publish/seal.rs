@@ -152,12 +152,11 @@ impl Run<'_> {
         what: &(dyn Display + Sync),
         why: &(dyn Display + Sync),
     ) -> Result<(), Signal> {
-        match self.sender.registry.spend(waits, what, why, None) {
-            Some(wait) => self.caller.stop.or(tokio::time::sleep(wait)).await,
-            None => {
-                self.caller.reporter.notes(&format!("{what}: {why}"));
-                Ok(())
-            }
+        if let Some(wait) = self.sender.registry.spend(waits, what, why, None) {
+            self.caller.stop.or(tokio::time::sleep(wait)).await
+        } else {
+            self.caller.reporter.notes(&format!("{what}: {why}"));
+            Ok(())
         }
     }
 

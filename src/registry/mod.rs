@@ -359,7 +359,7 @@ impl<'a> Registry<'a> {
                 }
                 match answer.broken.take() {
                     // Half of these words would be taken for another refusal.
-                    Some(broken) if Refusal::is_told_by_words(answer.status) => {
+                    Some(broken) if Refusal::is_told_by_words(asked, answer.status) => {
                         Cause::Transport(Transport::broken(&broken))
                     }
                     _ => Cause::Refused {

@@ -165,9 +165,14 @@ impl Refusal {
         }
     }
 
-    /// Whether answers of that status mean one thing or another by their words.
-    pub(super) fn is_told_by_words(status: StatusCode) -> bool {
-        matches!(status, StatusCode::BAD_REQUEST | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND)
+    /// Whether an answer of that status means one thing or another by its words.
+    pub(super) fn is_told_by_words(asked: &Asked, status: StatusCode) -> bool {
+        match status {
+            StatusCode::BAD_REQUEST | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => true,
+            // A visitor may be shown no list, or may be no visitor that anybody lets in.
+            StatusCode::UNAUTHORIZED => matches!(asked, Asked::Files | Asked::Versions),
+            _ => false,
+        }
     }
 
     /// Those that are not followed.

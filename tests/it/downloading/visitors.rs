@@ -270,3 +270,12 @@ fn an_unverified_file_that_breaks_goes_on_where_its_date_is_known_and_starts_aga
     assert_eq!(tools(&job)["app"], vec![7; 300_000]);
     assert_eq!(registry.requests().pop().expect("a request").status, Some(200));
 }
+
+#[test]
+fn a_refusal_that_breaks_off_in_its_middle_is_asked_for_again() {
+    let registry = release(Persona::default());
+    registry.script(Fault::once(Match::list(), Point::AnswerByte(1), Action::Close));
+    let mut job = visitor(&registry);
+    job.input("version", "v1.0.0").input("files", "app").input("retries", "1").run_in_short().exits_with(0);
+    assert_eq!(tools(&job)["app"].len(), 300_000);
+}
