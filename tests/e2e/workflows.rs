@@ -32,13 +32,15 @@ fn a_pushed_tag_publishes_a_release_and_a_later_step_has_its_outputs() {
 
 #[test]
 #[ignore = "needs a container engine: .ci/e2e brings one"]
-fn a_matrix_of_four_platforms_fans_out_into_one_version_and_a_last_job_seals_it() {
+fn a_matrix_of_four_platforms_fans_out_into_one_version_and_a_last_job_seals_mirrors_and_links_it() {
     let engine = Engine::new();
     // The server on which jobs that make a version at once meet the most trouble.
     let registry = Registry::start(Persona::Gitea1_24Postgres);
     let project = Project::new(&engine, include_str!("workflows/matrix.yml"));
     let ran = project.push_tag("v2.0.0", &Forge::of(&registry)).exits_with(0);
-    let mut ran = ran.says("`SHA256SUMS` seals 4 files of version v2.0.0");
+    let ran =
+        ran.says("`SHA256SUMS` seals 4 files of version v2.0.0").says("version latest is what v2.0.0 is: 5 files");
+    let mut ran = ran.says("the package is now linked to alice/widget").says("`latest` is latest: ");
     for platform in ["amd64", "arm64", "armv7", "riscv64"] {
         ran = ran.prints(&format!("app-linux-{platform}: OK"));
     }
