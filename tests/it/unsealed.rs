@@ -163,3 +163,20 @@ fn what_a_killed_run_has_fetched_to_send_it_again_is_taken_away_by_the_next() {
     job.file(".generic-packages/mirrored/left", "over").run().exits_with(0);
     assert!(!job.workspace().join(".generic-packages/mirrored").exists());
 }
+
+#[test]
+fn a_seal_that_another_job_makes_anew_while_an_alias_is_moved_is_taken_over_with_all_that_it_covers() {
+    let registry = Registry::start(Persona::default());
+    seed(&registry, "v1.0.0", &[("a", "1")]);
+    let seals = Action::then(|world| {
+        world.seed("alice", "widget", "v1.0.0", "late", b"2");
+        world.delete("alice", "widget", "v1.0.0", "SHA256SUMS");
+        let hash = generic_packages::checksum::Sha256::of;
+        let sums = format!("{}  a\n{}  late\n", hash(b"1"), hash(b"2"));
+        world.seed("alice", "widget", "v1.0.0", "SHA256SUMS", sums.as_bytes());
+    });
+    registry.script(Fault::once(Match::put("/latest/SHA256SUMS"), Point::AfterStore, seals));
+    let ran = job(&registry).run().exits_with(0).says("also as latest");
+    assert_eq!(names(&registry, "latest"), ["a", "late", "SHA256SUMS"].map(str::to_owned));
+    assert_eq!(ran.statuses()["SHA256SUMS"], "unchanged");
+}
