@@ -183,8 +183,11 @@ impl Run<'_> {
         let looked = tokio::time::timeout(LAST_LOOK, registry.files_now()).await;
         let state = looked.ok().and_then(Result::ok).map(|there| Counts::of(source, &there));
         let (alias, version) = (alias.clone(), self.inputs.target.version.clone());
+        // What may have been missing is there, then.
+        let is_known_to_fail =
+            cause.as_deref().is_some_and(|cause| !matches!(cause, PublishError::Missing { is_certain: false, .. }));
         match state {
-            Some(state) if state.are_all_the_same() && cause.is_none() => {
+            Some(state) if state.are_all_the_same() && !is_known_to_fail => {
                 self.caller.reporter.notes(&format!("version {alias} is what {version} is"));
             }
             state => self.tally.errors.push(PublishError::NotMirrored { alias, version, state, cause }),

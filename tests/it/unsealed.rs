@@ -1,10 +1,15 @@
 //! What holds where a version is not sealed, or no longer: others change what it has while it is sealed and mirrored.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
 
 use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
+use rustix::process::Signal;
 
-use crate::harness::Job;
+use crate::harness::{Job, Ran};
+use crate::rights::run_without_rights;
+use crate::stopping::{holds, send};
 
 /// A job that seals version v1.0.0 and makes `latest` the same.
 fn job(registry: &Registry) -> Job {
@@ -179,4 +184,57 @@ fn a_seal_that_another_job_makes_anew_while_an_alias_is_moved_is_taken_over_with
     let ran = job(&registry).run().exits_with(0).says("also as latest");
     assert_eq!(names(&registry, "latest"), ["a", "late", "SHA256SUMS"].map(str::to_owned));
     assert_eq!(ran.statuses()["SHA256SUMS"], "unchanged");
+}
+
+/// Runs a job that hangs while it sends a file to `latest` in the place of another, and sends SIGINT; once the run has taken
+/// note of it, does what else is to be done.
+fn interrupted_in_the_gap(registry: &Registry, name: &str, at: Point, then: impl FnOnce(&std::process::Child)) -> Ran {
+    seed(registry, "v1.0.0", &[("a", "1")]);
+    seed(registry, "latest", &[("a", "0"), ("SHA256SUMS", "older")]);
+    let moment = holds(registry, Match::put(&format!("/latest/{name}")), at, 0);
+    let mut job = job(registry);
+    job.input("timeout", "3600");
+    let outputs = job.outside("output");
+    job.run_while(job.command(), |child| {
+        moment.recv_timeout(Duration::from_secs(20)).expect("the moment comes");
+        send(child, Signal::INT);
+        // The time-out of the test runner ends it otherwise.
+        while !fs::read_to_string(&outputs).is_ok_and(|text| text.contains("total-size")) {
+            std::thread::yield_now();
+        }
+        then(child);
+    })
+}
+
+#[test]
+fn a_file_of_an_alias_that_is_given_up_in_its_gap_is_named() {
+    let registry = Registry::start(Persona::default());
+    let again = |child: &std::process::Child| send(child, Signal::INT);
+    let ran = interrupted_in_the_gap(&registry, "a", Point::BeforeStore, again);
+    let ran =
+        ran.exits_with(130).has_a_hint_for_each_error().says("version latest is not what v1.0.0 is: 0 of 2 files");
+    ran.says("caused by: `a` may be missing on the registry: it was deleted there to be replaced");
+}
+
+#[test]
+fn a_signal_that_finds_the_alias_as_it_should_be_is_all_that_is_wrong() {
+    let registry = Registry::start(Persona::default());
+    // Its last file is there, and the answer hangs until it is given up.
+    let again = |child: &std::process::Child| send(child, Signal::INT);
+    let ran = interrupted_in_the_gap(&registry, "SHA256SUMS", Point::AfterStore, again);
+    let ran = ran.exits_with(130).says("version latest is what v1.0.0 is").does_not_say("is not what");
+    assert_eq!((names(&registry, "latest"), ran.errors().len()), (names(&registry, "v1.0.0"), 1), "{}", ran.log);
+}
+
+#[test]
+fn a_folder_that_cannot_take_the_copy_is_told_before_anything_is_sent() {
+    let registry = Registry::start(Persona::default());
+    seed(&registry, "v1.0.0", &[("a", "1")]);
+    let mut job = job(&registry);
+    let folder = job.folder(".generic-packages").workspace().join(".generic-packages");
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o555)).expect("rights can be changed");
+    let Some(ran) = run_without_rights(&job, &registry) else { return };
+    let ran = ran.exits_with(2).has_a_hint_for_each_error().says(".generic-packages/SHA256SUMS cannot be written");
+    ran.says("caused by: Permission denied").says("Nothing was sent");
+    assert_eq!(registry.requests(), []);
 }
