@@ -125,7 +125,10 @@ impl PlaceError {
             PlaceFault::NoFolder => {
                 format!("Take away what is there{elsewhere}; let nothing else change it meanwhile")
             }
-            PlaceFault::Busy | PlaceFault::TakenAway => "Let one step at a time write to this folder".to_owned(),
+            PlaceFault::TakenAway => {
+                "Run the step again, and let no other step write to this folder or clean it meanwhile".to_owned()
+            }
+            PlaceFault::Busy => "Let one step at a time write to this folder".to_owned(),
             PlaceFault::Stalled(_) => {
                 "Look at the disk and the mounts of the runner, then run the step again".to_owned()
             }

@@ -190,6 +190,12 @@ impl RegistryError {
         Self { asked, method, url, cause, advice, tries: 1 }
     }
 
+    /// The same with another cure.
+    #[must_use]
+    pub(super) fn cured_by(self, advice: &str) -> Self {
+        Self { advice: advice.to_owned(), ..self }
+    }
+
     /// The same where a forge has led us elsewhere. What stands behind the `?` there may be a key to it.
     #[must_use]
     pub(super) fn elsewhere(mut self, server: &ServerUrl) -> Self {

@@ -137,9 +137,7 @@ impl Registry<'_> {
             }
         }
         let versions = self.versions_unless_they_change(name).await?;
-        versions.ok_or_else(|| {
-            self.garbled(&Asked::Versions, &self.target.versions_url(name, PAGE, 1), "it changes all the time")
-        })
+        versions.ok_or_else(|| self.unread(name, "it changes while it is read"))
     }
 
     /// The same; `None` where their number has changed from one page to the next, which may have moved a row from a page
@@ -160,8 +158,13 @@ impl Registry<'_> {
                 return Ok(Some(versions));
             }
         }
-        let url = self.target.versions_url(name, PAGE, MOST_PAGES);
-        Err(self.garbled(&Asked::Versions, &url, &format!("it has more than {} versions", versions.len())))
+        Err(self.unread(name, &format!("it has more than {} versions", versions.len())))
+    }
+
+    /// A list of versions that cannot be read to its end. The answers are good, so nothing is wrong with the server.
+    fn unread(&self, name: &str, why: &str) -> RegistryError {
+        let error = self.garbled(&Asked::Versions, &self.target.versions_url(name, PAGE, 1), why);
+        error.cured_by("Name the version, or run the step again when no other job publishes")
     }
 
     /// The newest versions of all packages of the owner, asked once: what is told of them is worth no more.

@@ -12,13 +12,13 @@ use crate::harness::{Job, Ran, gather};
 use crate::stopping::{holds, stopped};
 
 /// A job that seals version v1.0.0 and makes `latest` the same.
-fn job(registry: &Registry) -> Job {
+pub(crate) fn job(registry: &Registry) -> Job {
     let mut job = Job::new(registry);
     job.without("INPUT_FILES").input("checksums", "SHA256SUMS").input("also-version", "latest");
     job
 }
 
-fn seed(registry: &Registry, version: &str, files: &[(&str, &str)]) {
+pub(crate) fn seed(registry: &Registry, version: &str, files: &[(&str, &str)]) {
     for (name, content) in files {
         registry.seed("alice", "widget", version, name, content.as_bytes());
     }

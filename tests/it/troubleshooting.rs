@@ -3,10 +3,10 @@
 //! Each case is a heading of that page; what the program prints in that case is the block below it.
 
 mod downloading;
+mod linking;
 mod sealing;
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 
@@ -32,10 +32,6 @@ const CASES: &[Case] = &[
     ("The token is base64", || refused_token("YWxpY2U6MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWYwMTIzNDU2Nwo=")),
     ("The token has no scope for packages", || with_token("alice_none")),
     ("The token may read only, or the user has no right", || with_token("alice_read")),
-    ("The right to write is asked for, and not given", || {
-        let registry = Registry::start(Persona::default());
-        told(&registry, job(&registry).input("dry-run", "true").token(&registry.token("alice_read")))
-    }),
     ("The token is the job's own", jobs_own_token),
     ("The owner is private", private_owner),
     ("The token is for public owners only", || put_answers(Answer::text(403, "reqToken"))),
@@ -88,13 +84,6 @@ const CASES: &[Case] = &[
             }),
         ))
     }),
-    ("The server cannot link packages", || warned(Persona::Gitea1_22, |job| job.input("link-repository", "widget"))),
-    ("There is no such repository", || warned(Persona::default(), |job| job.input("link-repository", "wigdet"))),
-    ("The package is linked elsewhere", linked_elsewhere),
-    ("No right to link to the repository", || {
-        let answer = Answer::json(403, r#"{"message":"permission denied"}"#);
-        not_linked(Fault::always(Match::link(), Point::Head, Action::Answer(answer)))
-    }),
     ("A fault of the server", || put_answers(Answer::text(500, "internal server error"))),
     ("A fault of the proxy", || put_answers(Answer::html(502, "<html><title>502 Bad Gateway</title></html>"))),
     ("The server asks for a pause", || put_answers(Answer::text(429, "Too Many Requests"))),
@@ -133,15 +122,6 @@ const CASES: &[Case] = &[
     ("`server-url` is no URL", || told_before(|job| job.input("server-url", "git.example.com"))),
     ("`server-url` has a password", || told_before(|job| job.input("server-url", "https://alice:pw@git.example.com"))),
     ("A word that is not known", || told_before(|job| job.input("if-no-files-found", "wran"))),
-    ("A repository of another owner", || told_before(|job| job.input("link-repository", "alice/widget"))),
-    ("The workflow's repository is not the owner's", || told_before(|job| job.input("link-repository", "true"))),
-    ("The workflow's repository is on another forge", || {
-        told_before(|job| {
-            let here = job.environment()[OsStr::new("GITHUB_SERVER_URL")].clone();
-            job.input("server-url", here).variable("GITHUB_SERVER_URL", "https://github.com");
-            job.input("link-repository", "true")
-        })
-    }),
     ("A number out of range", || told_before(|job| job.input("concurrency", "99"))),
     ("The token stands in another input", || {
         told_before(|job| {
@@ -206,32 +186,6 @@ pub(crate) fn told_before(spoil: impl FnOnce(&mut Job) -> &mut Job) -> String {
     let ran = spoil(&mut job(&registry)).run().exits_with(2);
     assert!(registry.requests().is_empty());
     blocks(&ran.log, &registry.url())
-}
-
-/// What a run warns of that publishes its file all the same.
-fn warned(persona: Persona, spoil: impl FnOnce(&mut Job) -> &mut Job) -> String {
-    let registry = Registry::start(persona);
-    warnings_of(&spoil(&mut job(&registry)).run(), &registry)
-}
-
-fn not_linked(fault: Fault) -> String {
-    let registry = Registry::start(Persona::default());
-    registry.script(fault);
-    warnings_of(&job(&registry).input("link-repository", "widget").run(), &registry)
-}
-
-/// The organisation has no repository in the embedded registry, so a user's is told as its.
-fn linked_elsewhere() -> String {
-    let page = "http://git.example.com/acme/-/packages/generic/widget/1.2.0";
-    let about = format!(r#"{{"html_url":"{page}","repository":{{"full_name":"acme/gadget"}}}}"#);
-    not_linked(Fault::always(Match::version(), Point::Head, Action::Answer(Answer::json(200, about))))
-}
-
-fn warnings_of(ran: &Ran, registry: &Registry) -> String {
-    assert_eq!(ran.code, Some(0), "{}", ran.log);
-    let log = ran.unbroken();
-    let warnings: Vec<&str> = log.lines().filter(|line| line.starts_with("warning: ")).collect();
-    warnings.join("\n").replace(&registry.url(), "https://git.example.com")
 }
 
 fn empty_workspace() -> String {
@@ -518,7 +472,7 @@ fn page() -> BTreeMap<String, String> {
 fn the_page_has_each_kind_of_error_as_it_is_printed() {
     let mut page = page();
     let mut wrong = Vec::new();
-    for (heading, case) in CASES.iter().chain(downloading::CASES).chain(sealing::CASES) {
+    for (heading, case) in CASES.iter().chain(downloading::CASES).chain(linking::CASES).chain(sealing::CASES) {
         let printed = case();
         if page.remove(*heading).as_ref() != Some(&printed) {
             wrong.push(format!("### {heading}\n\n```text\n{printed}\n```\n"));

@@ -8,22 +8,11 @@ use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
 use rustix::process::Signal;
 
 use crate::harness::{Job, Ran};
+use crate::mirroring::{job, seed};
 use crate::rights::run_without_rights;
 use crate::stopping::{holds, send};
 
-/// A job that seals version v1.0.0 and makes `latest` the same.
-fn job(registry: &Registry) -> Job {
-    let mut job = Job::new(registry);
-    job.without("INPUT_FILES").input("checksums", "SHA256SUMS").input("also-version", "latest");
-    job
-}
-
-fn seed(registry: &Registry, version: &str, files: &[(&str, &str)]) {
-    for (name, content) in files {
-        registry.seed("alice", "widget", version, name, content.as_bytes());
-    }
-}
-
+/// The names that a version has.
 fn names(registry: &Registry, version: &str) -> Vec<String> {
     registry.files("alice", "widget", version).into_iter().map(|file| file.name).collect()
 }

@@ -62,7 +62,7 @@ fn a_list_that_changes_all_the_time_is_told() {
     });
     registry.script(Fault::always(Match::versions(), Point::Head, add));
     let ran = Job::downloading(&registry).run().exits_with(1).has_a_hint_for_each_error();
-    ran.says("it changes all the time");
+    ran.says("it changes while it is read").says("hint: Name the version, or run the step again");
     assert_eq!(asked(&registry).len(), 6, "{:?}", asked(&registry));
 }
 

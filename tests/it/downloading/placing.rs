@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
@@ -157,14 +157,28 @@ fn a_folder_that_may_not_be_written_is_an_error_with_its_path() {
     ran.exits_with(1).says("tools/deeper cannot be opened or made").says("Permission denied");
 }
 
+/// Lets everybody write to the folder of the downloads, and nobody else than its owner to a file in it.
+fn not_theirs(job: &Job, name: &str) -> PathBuf {
+    let folder = job.workspace().join("tools");
+    let file = folder.join(name);
+    for (path, mode) in [(&folder, 0o777), (&file, 0o444)] {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("rights can be changed");
+    }
+    file
+}
+
+/// An open folder for downloads.
+fn open_folder(workspace: &Path) -> Arc<Folder> {
+    let place = Place { workspace: workspace.canonicalize().expect("a path"), within: PathBuf::new() };
+    Arc::new(Folder::make(&place).expect("a folder"))
+}
+
 #[test]
 fn what_another_user_left_of_a_file_is_begun_anew() {
     let registry = release(Persona::default());
     let mut job = Job::downloading(&registry);
     job.input("files", "a.txt").file("tools/.a.txt.generic-packages-part", "of root");
-    let (folder, part) = (job.workspace().join("tools"), job.workspace().join("tools/.a.txt.generic-packages-part"));
-    fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).expect("rights can be changed");
-    fs::set_permissions(&part, fs::Permissions::from_mode(0o444)).expect("rights can be changed");
+    not_theirs(&job, ".a.txt.generic-packages-part");
     let Some(ran) = run_without_rights(&job, &registry) else { return };
     ran.exits_with(0);
     assert_eq!(tools(&job), [("a.txt".to_owned(), b"hello\n".to_vec())].into());
@@ -175,9 +189,7 @@ fn another_users_file_that_should_be_executable_is_fetched_anew() {
     let registry = release(Persona::default());
     let mut job = Job::downloading(&registry);
     job.input("files", "a.txt").input("executable", "a.txt").file("tools/a.txt", "hello\n");
-    let (folder, file) = (job.workspace().join("tools"), job.workspace().join("tools/a.txt"));
-    fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).expect("rights can be changed");
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o444)).expect("rights can be changed");
+    let file = not_theirs(&job, "a.txt");
     let Some(ran) = run_without_rights(&job, &registry) else { return };
     ran.exits_with(0);
     let mode = fs::metadata(&file).expect("it is there").permissions().mode();
@@ -187,8 +199,7 @@ fn another_users_file_that_should_be_executable_is_fetched_anew() {
 #[test]
 fn what_another_run_has_lost_is_not_put_into_its_place_by_it() {
     let workspace = tempfile::tempdir().expect("a temporary folder");
-    let place = Place { workspace: workspace.path().canonicalize().expect("a path"), within: PathBuf::new() };
-    let folder = Arc::new(Folder::make(&place).expect("a folder"));
+    let folder = open_folder(workspace.path());
     let name = FileName::parse("tool").expect("a name");
     let (first, _) = folder.begin(&name).expect("nobody else writes");
     // Whoever cleans up in between, another run begins a part of the same name.
@@ -216,9 +227,7 @@ fn a_part_that_a_run_is_at_is_left_to_it_whoever_may_write_it() {
     let registry = release(Persona::default());
     let mut job = Job::downloading(&registry);
     job.input("files", "a.txt").file("tools/.a.txt.generic-packages-part", "of root");
-    let (folder, part) = (job.workspace().join("tools"), job.workspace().join("tools/.a.txt.generic-packages-part"));
-    fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).expect("rights can be changed");
-    fs::set_permissions(&part, fs::Permissions::from_mode(0o444)).expect("rights can be changed");
+    let part = not_theirs(&job, ".a.txt.generic-packages-part");
     let busy = fs::File::open(&part).expect("a file");
     busy.lock().expect("nobody else has it");
     let Some(ran) = run_without_rights(&job, &registry) else { return };
@@ -320,8 +329,7 @@ fn two_runs_at_once_leave_whole_files() {
 #[test]
 fn a_file_is_nobody_elses_before_it_is_in_its_place() {
     let workspace = tempfile::tempdir().expect("a temporary folder");
-    let place = Place { workspace: workspace.path().canonicalize().expect("a path"), within: PathBuf::new() };
-    let folder = Arc::new(Folder::make(&place).expect("a folder"));
+    let folder = open_folder(workspace.path());
     let name = FileName::parse("tool").expect("a name");
     let is_busy = || matches!(folder.begin(&name), Err(PlaceError { fault: PlaceFault::Busy, .. }));
 

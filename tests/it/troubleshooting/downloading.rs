@@ -71,6 +71,28 @@ pub(super) const CASES: &[Case] = &[
     ("The disk is full", full_disk),
     ("A folder is in the way", || told(|job, _| job.folder("tools/app-linux"))),
     ("Another run writes the file", other_run),
+    ("What was written is taken away", || {
+        told(|job, registry| {
+            let part = job.workspace().join("tools/.app-linux.generic-packages-part");
+            let cleans_up = Action::then(move |_| std::fs::remove_file(&part).expect("it is there"));
+            registry.script(Fault::once(Match::get("/app-linux"), Point::Head, cleans_up));
+            job
+        })
+    }),
+    ("The list of versions changes while it is read", || {
+        told(|job, registry| {
+            for number in 0..60 {
+                registry.seed("acme", "widget", &format!("nightly-{number}"), "app-linux", b"content");
+            }
+            let count = std::sync::atomic::AtomicUsize::new(0);
+            let adds = Action::then(move |world| {
+                let number = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                world.seed("acme", "widget", &format!("late-{number}"), "app-linux", b"content");
+            });
+            registry.script(Fault::always(Match::versions(), Point::Head, adds));
+            job.without("INPUT_VERSION")
+        })
+    }),
     ("`path` leads out of the workspace", || refused(|job| job.input("path", "../tools"))),
     ("`files` has a folder in it", || refused(|job| job.input("files", "dist/app-linux"))),
 ];

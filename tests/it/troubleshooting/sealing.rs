@@ -23,6 +23,18 @@ pub(crate) const CASES: &[Case] = &[
             |job| job,
         )
     }),
+    ("The seal does not hold any more", || {
+        let deletes = Action::then(|world| assert!(world.delete("acme", "widget", "1.2.0", "app.tar.gz")));
+        let deletes = Fault::once(Match::put("/SHA256SUMS"), Point::AfterStore, deletes);
+        sealing(
+            |registry| {
+                registry.seed("acme", "widget", "1.2.0", "app.tar.gz", b"content");
+                registry.seed("acme", "widget", "1.2.0", "notes.txt", b"notes");
+                registry.script(deletes.clone());
+            },
+            |job| job.input("expect", "*.tar.gz"),
+        )
+    }),
     ("A name that no list of checksums can have", || {
         let list = format!(r#"[{{"name":"../app","size":1,"sha256":"{}"}}]"#, "0".repeat(64));
         let answer = Action::Answer(Answer::json(200, list));
