@@ -59,6 +59,10 @@ pub(super) fn event<K: Kind>(rng: &mut Rng, world: &World<K>) -> Event<K::Others
         // A hang costs time, so it ends.
         Act::Fault(Action::Hang) => Event { on, at, act, times: times.min(2), skip },
         Act::Fault(_) => Event { on, at, act, times, skip },
+        // Between two looks is where others catch a run out.
+        Act::Others(_) if rng.bool() => {
+            Event { on: Match::list(), at: Point::BeforeStore, act, times: 1, skip: rng.usize(0..5) }
+        }
         // What others do, they do once.
         act => Event { on, at: within_a_request(at), act, times: 1, skip },
     }

@@ -140,11 +140,16 @@ impl Scene<'_, Publish> {
         wrong
     }
 
-    /// What was deleted has to be what a list showed at first, unless somebody changed it when it was too late to see.
+    /// What was deleted has to be what a list showed at first, unless somebody changed it when it was too late to see. Where
+    /// others took it away before we did, and a list showed that, what was there after it is what counts.
     fn deletion(&self, deletion: &Deletion) -> Option<String> {
         let file = self.world.of.files.iter().find(|file| file.name.to_lowercase() == deletion.name)?;
         let shown = |seen: &Seen| seen.get(&deletion.name).filter(|stored| !holds(Some(stored), file.content)).cloned();
-        let first = self.entries.looks.iter().find_map(shown);
+        let is_again = |it: &Deletion| it.name == deletion.name && it.looks < deletion.looks;
+        let is_ours = self.entries.deletions.iter().any(is_again);
+        let looks = &self.entries.looks[..deletion.looks];
+        let gone = looks.iter().rposition(|seen| !is_ours && !seen.contains_key(&deletion.name));
+        let first = looks[gone.map_or(0, |look| look + 1)..].iter().find_map(shown);
         let before = &self.entries.changes[..deletion.changes];
         let since = |look: usize| before.iter().filter(move |change| change.looks >= look);
         let mut unseen =

@@ -117,6 +117,13 @@ impl Publish {
         self.files.iter().any(|file| file.name.to_lowercase() == folded)
     }
 
+    /// The index of a file; where others take something away it is more often one that is there.
+    fn any(&self, rng: &mut Rng, is_better_there: bool) -> usize {
+        let is_fine = |index: &usize| !is_better_there || self.files[*index].there.is_some();
+        let fine: Vec<usize> = (0..self.files.len()).filter(is_fine).collect();
+        if fine.is_empty() || rng.u8(0..3) == 0 { rng.usize(0..self.files.len()) } else { one_of(rng, &fine) }
+    }
+
     /// Where what was asked for is done only later, the connection is reset.
     fn with_reset(&self, event: Event<Others>) -> Vec<Event<Others>> {
         let on = match event.act {
@@ -179,16 +186,15 @@ impl Kind for Publish {
     }
 
     fn others(&self, rng: &mut Rng) -> Others {
-        let file = rng.usize(0..self.files.len());
         let later = one_of(rng, &[Later::List(0), Later::List(1), Later::Put, Later::End]);
         match rng.u8(0..12) {
-            0..2 => Others::PublishSame(file),
-            2..4 => Others::PublishOther(file),
-            4..6 => Others::Replace(file),
-            6 => Others::Delete(file),
+            0..2 => Others::PublishSame(self.any(rng, false)),
+            2 => Others::PublishOther(self.any(rng, false)),
+            3..6 => Others::Replace(self.any(rng, true)),
+            6 => Others::Delete(self.any(rng, true)),
             7 => Others::PublishUnrelated,
             8 => Others::DeleteUnrelated,
-            9..11 => Others::StoreLater(file, later),
+            9..11 => Others::StoreLater(self.any(rng, false), later),
             _ => Others::DeleteLater(later),
         }
     }
