@@ -30,7 +30,7 @@ impl Promises for Seal {
         if is_sealed != (path == Some(".generic-packages/SHA256SUMS")) {
             wrong.push(format!("(iv) `checksums-file` is {path:?}"));
         }
-        let last = scene.entries;
+        let last = &scene.entries.last;
         for row in rows.iter().filter(|row| row.is_in_place() && scene.rival.is_none()) {
             let holds = |files: Option<&Files>| {
                 let stored = files.and_then(|files| files.get(&row.name)).map(|bytes| sha256(bytes).to_string());
@@ -79,9 +79,12 @@ fn what_green_means(scene: &Scene<'_, Seal>) -> Vec<String> {
         return Vec::new();
     }
     let of = &scene.world.of;
-    let last = scene.entries;
+    let last = &scene.entries.last;
     let Some(version) = last.get(VERSION) else { return vec!["(i) it is green without a look".to_owned()] };
     let mut wrong = Vec::new();
+    if scene.entries.latest != VERSION {
+        wrong.push(format!("(i) the last look was at {}", scene.entries.latest));
+    }
     if !is_sealed(version) {
         wrong.push(format!("(i) the version had {}", told_briefly(version)));
     }
@@ -103,7 +106,7 @@ fn what_green_means(scene: &Scene<'_, Seal>) -> Vec<String> {
 /// asked for anything.
 fn what_was_asked(scene: &Scene<'_, Seal>) -> Vec<String> {
     let of = &scene.world.of;
-    let mut wrong = Vec::new();
+    let mut wrong: Vec<String> = scene.entries.rash.iter().map(|text| format!("(iii) {text}")).collect();
     let is_own = |name: &str| of.own.iter().any(|(own, _)| segment(own) == name);
     for request in scene.requests {
         let place = request.target.split(&format!("/generic/{PACKAGE}/")).nth(1).unwrap_or_default();

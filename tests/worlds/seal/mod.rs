@@ -3,7 +3,8 @@
 //! - (i) exit code 0 means that the seal is that of all the version's files, the aliases are the version, byte for byte, and
 //!   the run's own files are in it;
 //! - (ii) any other comes with an error;
-//! - (iii) outside the aliases nothing but the seal is deleted or replaced, and no version that is not named changes;
+//! - (iii) outside the aliases nothing but the seal is deleted or replaced, no version that is not named changes, and what is
+//!   deleted was shown as it was by two looks;
 //! - (iv) outputs and summary say what is there;
 //! - (v) a run after it in which nothing goes wrong makes all of it right, whatever was left behind;
 //! - (vi) no secret is seen anywhere;
@@ -12,13 +13,15 @@
 //! In every fifth world two runs race.
 
 mod check;
+mod looks;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use embedded_registry::{self as registry, Fault, Match, Point, Registry};
 use fastrand::Rng;
 use generic_packages::command::Command;
 
+use self::looks::Looks;
 use super::draw::{content, files, in_other_case, names, one_of, other_than};
 use super::job::Job;
 use super::journal::Journal;
@@ -36,9 +39,6 @@ const OTHER: &str = "v2.0.0";
 const ALIASES: [&str; 2] = ["latest", "night/ly"];
 /// The versions that a run may read or change.
 const VERSIONS: [&str; 4] = [VERSION, OTHER, ALIASES[0], ALIASES[1]];
-
-/// What each version had when the last list of it was made.
-type Looks = BTreeMap<&'static str, Files>;
 
 /// What the version and its aliases have.
 #[derive(Clone, Debug)]
@@ -180,16 +180,26 @@ impl Kind for Seal {
                 registry.seed(OWNER, PACKAGE, version, name, &content.bytes());
             }
         }
-        Looks::new()
+        Looks::default()
     }
 
     fn observe(&self, registry: &Registry, journal: &Journal<Looks>) {
+        let Self { own, there, aliases, .. } = self;
+        let names = [own, there].into_iter().chain(aliases).flatten().map(|(name, _)| name.as_str());
+        let names: BTreeSet<&str> = names.chain([SEAL, "late-stray"]).collect();
         for version in VERSIONS {
             let lists = Match::list().containing(&format!("/{}/", segment(version)));
-            let look = journal.hook(move |looks, now| {
-                looks.insert(version, script::files(now, version));
-            });
-            registry.script(Fault::always(lists, Point::AfterStore, look));
+            registry.script(Fault::always(
+                lists,
+                Point::AfterStore,
+                journal.hook(move |looks, now| looks.looked(now, version)),
+            ));
+            for name in &names {
+                let deletions = Match::delete(&format!("/{}/{}", segment(version), segment(name)));
+                let name = (*name).to_owned();
+                let hook = journal.hook(move |looks, _| looks.deletes(version, &name));
+                registry.script(Fault::always(deletions, Point::Head, hook));
+            }
         }
     }
 
