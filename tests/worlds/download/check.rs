@@ -105,9 +105,11 @@ impl Scene<'_, Download> {
         (status == "unchanged" && was_asked_for).then(|| format!("(iv) `{name}` is unchanged, and was asked for"))
     }
 
-    /// Nothing is asked but for what is wanted, and (vi) a visitor says not who he is.
+    /// Nothing is asked but for what is wanted, (vi) a visitor says not who he is, and (vii) what the rest of a file is
+    /// asked for with.
     fn what_was_asked(&self) -> Vec<String> {
         let mut wrong = Vec::new();
+        let Download { is_visitor, is_listed, has_checksums, .. } = self.world.of;
         for request in self.requests {
             let (method, target) = (&request.method, &request.target);
             let last = target.rsplit('/').next().unwrap_or_default();
@@ -116,8 +118,12 @@ impl Scene<'_, Download> {
             if method != "GET" || !(is_question || is_wanted || last == CHECKSUMS) {
                 wrong.push(format!("nobody asked for {method} {target}"));
             }
-            if request.header("Authorization").is_some() == self.world.of.is_visitor {
+            if request.header("Authorization").is_some() == is_visitor {
                 wrong.push(format!("(vi) {target} is asked as somebody else"));
+            }
+            let no_hash_tells = !is_listed && !has_checksums;
+            if no_hash_tells && request.header("Range").is_some() && request.header("If-Range").is_none() {
+                wrong.push(format!("(vii) the rest of {target} is asked for, whatever it is of"));
             }
         }
         wrong

@@ -7,7 +7,8 @@
 //! - (iii) nothing is left beside the files by a run that was not killed;
 //! - (iv) outputs and summary say what is here, and of what is unchanged nothing was asked;
 //! - (v) a run after it in which nothing goes wrong brings all that is there;
-//! - (vi) no secret is seen anywhere, and a visitor sends none.
+//! - (vi) no secret is seen anywhere, and a visitor sends none;
+//! - (vii) where no hash will tell, the rest of a file is asked for only if it still is the same.
 
 mod check;
 
