@@ -1,182 +1,30 @@
-//! What happened on the registry, as the registry's own hooks saw it.
+//! What happened on a registry, as its own hooks saw it.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use embedded_registry::{self as registry, StoredFile};
+use embedded_registry::{self as registry, Action};
 
-use super::world::{Content, Later, World};
+/// What is put down while a run goes on.
+pub(crate) struct Journal<E>(Arc<Mutex<E>>);
 
-/// The files of the version, by their names in lower case.
-pub(crate) type Seen = BTreeMap<String, StoredFile>;
-
-/// Whose packages.
-pub(crate) const OWNER: &str = "alice";
-/// The package that is published to.
-pub(crate) const PACKAGE: &str = "widget";
-
-/// What the version has now.
-pub(crate) fn seen(registry: &registry::World, version: &str) -> Seen {
-    registry.files(OWNER, PACKAGE, version).into_iter().map(|file| (file.name.to_lowercase(), file)).collect()
+impl<E> Clone for Journal<E> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
 }
 
-/// What happened during a run.
-#[derive(Clone)]
-pub(crate) struct Journal(Arc<Mutex<Entries>>);
-
-/// In the order in which it happened.
-#[derive(Default)]
-pub(crate) struct Entries {
-    /// What the version had when each list was made.
-    pub(crate) looks: Vec<Seen>,
-    /// What others have done to which names, and how many lists there were before.
-    pub(crate) changes: Vec<Change>,
-    /// What was there at the start or came from others, and was not taken away by others.
-    pub(crate) theirs: Seen,
-    /// What was there when the DELETE of a file of ours came, and is not any more.
-    pub(crate) deletions: Vec<Deletion>,
-    /// The file whose DELETE was reached last, and what was there. There is one at a time.
-    asked_to_delete: Option<(usize, Option<StoredFile>)>,
-    late: Vec<(Late, Later)>,
-    /// The token is worth nothing any more, so that nothing is shown.
-    revoked: bool,
-}
-
-/// Something that others have done.
-pub(crate) struct Change {
-    /// The name in lower case.
-    pub(crate) name: String,
-    /// How many lists were made before.
-    pub(crate) looks: usize,
-    /// Whether it came with a list or a DELETE, so that nobody can have looked between it and a DELETE.
-    pub(crate) is_unforeseeable: bool,
-}
-
-/// A deletion that we asked for.
-pub(crate) struct Deletion {
-    /// The name in lower case.
-    pub(crate) name: String,
-    pub(crate) content: StoredFile,
-    /// How many lists were made before.
-    pub(crate) looks: usize,
-    /// How many changes by others there were before.
-    pub(crate) changes: usize,
-}
-
-/// What was asked for and is not done yet.
-#[derive(Clone)]
-pub(crate) enum Late {
-    Store(String, Content),
-    Delete(String),
-}
-
-impl Journal {
-    pub(crate) fn new(theirs: Seen) -> Self {
-        Self(Arc::new(Mutex::new(Entries { theirs, ..Entries::default() })))
+impl<E: Send + 'static> Journal<E> {
+    pub(crate) fn new(entries: E) -> Self {
+        Self(Arc::new(Mutex::new(entries)))
     }
 
-    pub(crate) fn entries(&self) -> MutexGuard<'_, Entries> {
+    pub(crate) fn entries(&self) -> MutexGuard<'_, E> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-impl Entries {
-    fn changed(&mut self, name: &str, is_unforeseeable: bool) {
-        let (name, looks) = (name.to_lowercase(), self.looks.len());
-        self.changes.push(Change { name, looks, is_unforeseeable });
-    }
-
-    /// Somebody else uploads a file.
-    pub(crate) fn publish(
-        &mut self,
-        to: &registry::World,
-        version: &str,
-        name: &str,
-        of: Content,
-        unforeseeable: bool,
-    ) {
-        if to.store(OWNER, PACKAGE, version, name, &of.bytes()) {
-            self.changed(name, unforeseeable);
-            let stored = seen(to, version).remove(&name.to_lowercase());
-            self.theirs.extend(stored.map(|file| (name.to_lowercase(), file)));
-        }
-    }
-
-    /// Somebody else deletes a file.
-    pub(crate) fn delete(&mut self, on: &registry::World, version: &str, name: &str, unforeseeable: bool) {
-        if on.delete(OWNER, PACKAGE, version, name) {
-            self.changed(name, unforeseeable);
-            self.theirs.remove(&name.to_lowercase());
-        }
-    }
-
-    /// A list was asked for, and made where the token is good.
-    pub(crate) fn looked(&mut self, at: &registry::World, version: &str) {
-        if !self.revoked {
-            self.looks.push(seen(at, version));
-        }
-    }
-
-    /// Makes the token worthless.
-    pub(crate) fn revoke(&mut self, at: &registry::World, token: &str) {
-        at.revoke(token);
-        self.revoked = true;
-    }
-
-    /// A DELETE of a file of ours is carried out next.
-    pub(crate) fn deletes(&mut self, at: &registry::World, world: &World, file: usize) {
-        let there = seen(at, world.version).remove(&world.files[file].name.to_lowercase());
-        self.asked_to_delete = Some((file, there));
-    }
-
-    /// It was carried out, or refused.
-    pub(crate) fn deleted(&mut self, at: &registry::World, world: &World, file: usize) {
-        let name = world.files[file].name.to_lowercase();
-        let before = self.asked_to_delete.take().filter(|(asked, _)| *asked == file).and_then(|(_, before)| before);
-        if let Some(content) = before.filter(|_| !seen(at, world.version).contains_key(&name)) {
-            let (looks, changes) = (self.looks.len(), self.changes.len());
-            self.deletions.push(Deletion { name, content, looks, changes });
-        }
-    }
-
-    /// Which file the DELETE that was reached last is about.
-    pub(crate) fn being_deleted(&self) -> Option<usize> {
-        self.asked_to_delete.as_ref().map(|(file, _)| *file)
-    }
-
-    /// Puts down what is to be done later.
-    pub(crate) fn postpone(&mut self, late: Late, until: Later) {
-        self.late.push((late, until));
-    }
-
-    /// Does what is due.
-    pub(crate) fn catch_up(&mut self, with: &registry::World, version: &str, now: Later) {
-        let mut due = Vec::new();
-        self.late.retain_mut(|(late, until)| match (now, &mut *until) {
-            (Later::List(_), Later::List(more)) if *more > 0 => {
-                *more -= 1;
-                true
-            }
-            (Later::End, _) | (Later::List(_), Later::List(_)) | (Later::Put, Later::Put) => {
-                due.push(late.clone());
-                false
-            }
-            _ => true,
-        });
-        for late in due {
-            // A server refuses what is there by then, and what is there no longer.
-            let name = match late {
-                Late::Store(name, content) => {
-                    with.store(OWNER, PACKAGE, version, &name, &content.bytes());
-                    name
-                }
-                Late::Delete(name) => {
-                    with.delete(OWNER, PACKAGE, version, &name);
-                    self.theirs.remove(&name.to_lowercase());
-                    name
-                }
-            };
-            self.changed(&name, true);
-        }
+    /// Writes into it during a request.
+    pub(crate) fn hook(&self, writes: impl Fn(&mut E, &registry::World) + Send + Sync + 'static) -> Action {
+        let journal = self.clone();
+        Action::then(move |now| writes(&mut journal.entries(), now))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use generic_packages::command::Command;
 use serde_json::Value;
 
 /// What was told of one file.
@@ -21,21 +22,58 @@ impl Row {
     }
 }
 
-/// The outputs, where there are any. Of an output that is there twice the later value counts.
-pub(crate) fn outputs(text: &str) -> Result<BTreeMap<String, String>, String> {
-    let mut outputs = BTreeMap::new();
-    let mut lines = text.lines();
-    while let Some(line) = lines.next() {
-        let (name, delimiter) = line.split_once("<<").ok_or_else(|| format!("no output begins with `{line}`"))?;
-        let value: Vec<&str> = lines.by_ref().take_while(|line| *line != delimiter).collect();
-        outputs.insert(name.to_owned(), value.join("\n"));
-    }
-    Ok(outputs)
+/// The outputs of a run.
+#[derive(Default)]
+pub(crate) struct Told {
+    /// All of them, by their names.
+    pub(crate) outputs: BTreeMap<String, String>,
+    /// The files of the first.
+    pub(crate) rows: Vec<Row>,
 }
 
-/// The files of the outputs.
-pub(crate) fn rows(outputs: &BTreeMap<String, String>) -> Result<Vec<Row>, String> {
-    let json = outputs.get("files").ok_or("there is no output `files`")?;
+impl Told {
+    /// Reads the file for the outputs. Of an output that is there twice the later value counts.
+    pub(crate) fn read(text: &str) -> Result<Self, String> {
+        let mut outputs = BTreeMap::new();
+        let mut lines = text.lines();
+        while let Some(line) = lines.next() {
+            let (name, delimiter) = line.split_once("<<").ok_or_else(|| format!("no output begins with `{line}`"))?;
+            let value: Vec<&str> = lines.by_ref().take_while(|line| *line != delimiter).collect();
+            outputs.insert(name.to_owned(), value.join("\n"));
+        }
+        let rows = rows(outputs.get("files").ok_or("there is no output `files`")?)?;
+        Ok(Self { outputs, rows })
+    }
+
+    /// What is wrong with the other outputs, given the files of the first.
+    pub(crate) fn contradictions(&self, task: Command) -> Vec<String> {
+        let count = |statuses: &[&str]| {
+            self.rows.iter().filter(|row| statuses.contains(&row.status.as_str())).count().to_string()
+        };
+        let in_place = || self.rows.iter().filter(|row| row.is_in_place());
+        let mut expected = vec![
+            ("unchanged", count(&["unchanged"])),
+            ("total-size", in_place().filter_map(|row| row.size).sum::<u64>().to_string()),
+        ];
+        match task {
+            Command::Publish => expected.extend([
+                ("urls", in_place().map(|row| row.url.clone()).collect::<Vec<_>>().join("\n")),
+                ("uploaded", count(&["uploaded"])),
+                ("replaced", count(&["replaced"])),
+                ("skipped", count(&["skipped"])),
+                ("failed", count(&["failed", "unknown", "not-attempted"])),
+            ]),
+            Command::Download => {
+                expected.extend([("path", "tools".to_owned()), ("downloaded", count(&["downloaded"]))]);
+            }
+        }
+        let wrong = expected.iter().filter(|(name, value)| self.outputs.get(*name) != Some(value));
+        let told = |name| self.outputs.get(name);
+        wrong.map(|(name, value)| format!("output `{name}` is {:?} and not {value:?}", told(*name))).collect()
+    }
+}
+
+fn rows(json: &str) -> Result<Vec<Row>, String> {
     let rows: Vec<Value> =
         serde_json::from_str(json).map_err(|error| format!("the output `files` is no JSON: {error}"))?;
     let text = |row: &Value, key: &str| row[key].as_str().map(str::to_owned);
@@ -51,41 +89,6 @@ pub(crate) fn rows(outputs: &BTreeMap<String, String>) -> Result<Vec<Row>, Strin
         })
         .collect::<Option<_>>()
         .ok_or_else(|| format!("the output `files` lacks something: {json}"))
-}
-
-/// What is wrong with the other outputs, given the files of the first.
-pub(crate) fn contradictions(outputs: &BTreeMap<String, String>, rows: &[Row]) -> Vec<String> {
-    let count =
-        |statuses: &[&str]| rows.iter().filter(|row| statuses.contains(&row.status.as_str())).count().to_string();
-    let published = || rows.iter().filter(|row| row.is_in_place());
-    let expected = [
-        ("urls", published().map(|row| row.url.clone()).collect::<Vec<_>>().join("\n")),
-        ("uploaded", count(&["uploaded"])),
-        ("replaced", count(&["replaced"])),
-        ("unchanged", count(&["unchanged"])),
-        ("skipped", count(&["skipped"])),
-        ("failed", count(&["failed", "unknown", "not-attempted"])),
-        ("total-size", published().filter_map(|row| row.size).sum::<u64>().to_string()),
-    ];
-    differing(outputs, &expected)
-}
-
-/// The same of a download.
-pub(crate) fn download_contradictions(outputs: &BTreeMap<String, String>, rows: &[Row]) -> Vec<String> {
-    let count = |status: &str| rows.iter().filter(|row| row.status == status).count().to_string();
-    let in_place = rows.iter().filter(|row| row.is_in_place());
-    let expected = [
-        ("path", "tools".to_owned()),
-        ("downloaded", count("downloaded")),
-        ("unchanged", count("unchanged")),
-        ("total-size", in_place.filter_map(|row| row.size).sum::<u64>().to_string()),
-    ];
-    differing(outputs, &expected)
-}
-
-fn differing(outputs: &BTreeMap<String, String>, expected: &[(&str, String)]) -> Vec<String> {
-    let wrong = expected.iter().filter(|(name, value)| outputs.get(*name) != Some(value));
-    wrong.map(|(name, value)| format!("output `{name}` is {:?} and not {value:?}", outputs.get(*name))).collect()
 }
 
 /// The files that a summary links to, by their URLs, and whether each row has the status of the outputs.

@@ -7,198 +7,218 @@
 //! - (iii) nothing is left beside the files by a run that was not killed;
 //! - (iv) outputs and summary say what is here, and of what is unchanged nothing was asked;
 //! - (v) a run after it in which nothing goes wrong brings all that is there;
-//! - (vi) no secret is seen anywhere, and a visitor sends none.
+//! - (vi) no secret is seen anywhere, and a visitor sends none;
+//! - (vii) where no hash will tell, the rest of a file is asked for only if it still is the same.
 
 mod check;
-mod draw;
-mod world;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use embedded_registry::{Action, Fault, Match, Options, Registry};
-use generic_packages::checksum::Hasher;
+use embedded_registry::{self as registry, Action, Match, Persona, Point, Registry};
+use fastrand::Rng;
 use generic_packages::command::Command;
 
-use self::check::Scene;
-use self::world::{Act, CHECKSUMS, Event, On, World};
-use super::journal::{OWNER, PACKAGE};
-use super::run::{Ender, Job, Ran};
-use super::script::{TOKENS, segment, with_echo};
-use super::world::Content;
-use super::{PATIENCE, check as common, until_idle};
+use super::draw::{files, names, one_of, other_than, version};
+use super::job::Job;
+use super::kind::Kind;
+use super::script::{self, Files, OWNER, PACKAGE, segment, sha256};
+use super::world::{Act, Content, File, Setting, World};
+
+/// The file of checksums.
+const CHECKSUMS: &str = "checksums.sha256";
+
+/// What a version has, and what is here already.
+#[derive(Clone, Debug)]
+pub(crate) struct Download {
+    version: &'static str,
+    /// What the version is asked for as: by its name, or as `latest`.
+    called: &'static str,
+    files: Vec<Remote>,
+    /// Whether there is no token.
+    is_visitor: bool,
+    /// Whether the registry shows its lists to who asks.
+    is_listed: bool,
+    /// Whether the version has a file of checksums, which is to be used.
+    has_checksums: bool,
+}
+
+/// A file of the version.
+#[derive(Clone, Debug)]
+struct Remote {
+    name: String,
+    content: Content,
+    /// What is here under its name.
+    here: Option<Content>,
+    /// What an earlier run has left of it.
+    part: Option<Content>,
+    is_wanted: bool,
+}
+
+/// What others do with the files of the version.
+#[derive(Clone, Debug)]
+pub(crate) enum Others {
+    /// They replace one, by one of the same length or of another.
+    Replace(File),
+    /// They delete one.
+    Delete(String),
+}
 
 /// All contents that the registry ever had, by their names.
-type History = Arc<Mutex<BTreeMap<String, Vec<Vec<u8>>>>>;
+type History = BTreeMap<String, Vec<Vec<u8>>>;
 
-/// Everything in the folder, by its name.
-type Here = BTreeMap<String, Vec<u8>>;
-
-/// Lets the world of a seed run its course; the error says what does not hold in it.
-pub(super) fn visit(seed: u64, program: &Path) -> Result<(), String> {
-    let world = Arc::new(draw::world(seed));
-    let mut visit = Visit { world: &world, program, violations: Vec::new(), runs: Vec::new(), requests: Vec::new() };
-    let panic = catch_unwind(AssertUnwindSafe(|| visit.go())).err();
-    let Visit { violations, runs, requests, .. } = visit;
-    super::report(seed, panic, violations, || format!("{world:#?}"), &runs, &requests)
+/// What is here, and what the registry has.
+pub(crate) struct State {
+    here: Files,
+    there: Files,
 }
 
-struct Visit<'a> {
-    world: &'a Arc<World>,
-    program: &'a Path,
-    violations: Vec<String>,
-    runs: Vec<Ran>,
-    /// Those of the first run, and the status of each answer.
-    requests: Vec<(String, Option<u16>)>,
-}
-
-impl Visit<'_> {
-    fn go(&mut self) {
-        let world = self.world;
-        let (registry, history) = registry(world);
-        let ender = Arc::new(Ender::new(world.runs));
-        script(&registry, world, &history, &ender);
-        let mut job = job(world, &registry);
-        let before = here(&job);
-        let token = registry.token(TOKENS[0]);
-        let Some(ran) = self.run(&mut job, &token, world.silence, &ender) else { return };
-        until_idle(&registry, world.has(|act| matches!(act, Act::Fault(Action::Hang))));
-        let requests = registry.requests();
-        self.requests = requests.iter().map(|it| (format!("{} {}", it.method, it.target), it.status)).collect();
-        let after = here(&job);
-        let known = history.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let scene = Scene { world, ran: &ran, before: &before, after: &after, known: &known, requests: &requests };
-        self.violations.extend(scene.violations());
-        if world.events.is_empty() || world.heals {
-            self.violations.extend(check::differs_from_expected(world, &registry, &ran, &before, &after));
-        }
-        self.runs.push(ran);
-
-        registry.clear_script();
-        let before = here(&job);
-        let revoked = world.has(|act| matches!(act, Act::Revoke));
-        let ender = Arc::new(Ender::new(world.runs));
-        let token = registry.token(TOKENS[usize::from(revoked)]);
-        let Some(ran) = self.run(&mut job, &token, PATIENCE, &ender) else { return };
-        self.violations.extend(check::differs_from_expected(world, &registry, &ran, &before, &here(&job)));
-        self.runs.push(ran);
-    }
-
-    fn run(&mut self, job: &mut Job, token: &str, silence: Duration, ender: &Arc<Ender>) -> Option<Ran> {
-        let World { runs, seed, is_visitor, .. } = **self.world;
-        let job = job.with_token(Some(token).filter(|_| !is_visitor));
-        match job.run(runs, seed, self.program, silence, ender) {
-            Ok(ran) => {
-                // A token that the run does not have is none of its secrets.
-                if !is_visitor {
-                    self.violations.extend(common::shown_secrets(&ran, token));
-                }
-                Some(ran)
-            }
-            Err(error) => {
-                self.violations.push(error);
-                None
-            }
-        }
+impl Download {
+    fn wanted(&self) -> impl Iterator<Item = &Remote> {
+        self.files.iter().filter(|file| file.is_wanted)
     }
 }
 
-/// The SHA-256 of some bytes, in lower-case hexadecimal.
-fn sha256(bytes: &[u8]) -> String {
-    let mut hasher = Hasher::default();
-    hasher.update(bytes);
-    hasher.finish().to_string()
-}
+impl World<Download> {
+    /// Whether it may be that only the length of what comes is known to be right: also where somebody else refuses the
+    /// list.
+    fn may_be_unverified(&self) -> bool {
+        let is_refused = |action: &Action| matches!(action, Action::Answer(it) if matches!(it.status, 401 | 403));
+        let Download { is_visitor, has_checksums, is_listed, .. } = self.of;
+        is_visitor && !has_checksums && (!is_listed || self.has_fault(is_refused))
+    }
 
-fn registry(world: &World) -> (Registry, History) {
-    let registry = Registry::start_with(Options { persona: world.persona, ..Options::default() });
-    let mut known = BTreeMap::new();
-    let mut sums = String::new();
-    // Others that are not meant.
-    registry.seed(OWNER, PACKAGE, "v0.9.0", "older.txt", b"of an older version");
-    registry.seed(OWNER, "widget-extra", "v9.0.0", "app.tar.gz", b"of another package");
-    for file in &world.files {
-        let bytes = file.content.bytes();
-        registry.seed(OWNER, PACKAGE, world.version, &file.name, &bytes);
-        // Writing to a String cannot fail.
-        let _ = writeln!(sums, "{}  {}", sha256(&bytes), file.name);
-        known.insert(file.name.clone(), vec![bytes]);
+    /// Whether bytes come, under a good status, that are not those of the file.
+    fn lies(&self) -> bool {
+        self.events.iter().any(|event| match &event.act {
+            Act::Fault(Action::SendOtherBytes) => true,
+            Act::Fault(Action::Raw(_)) => matches!(event.at, Point::AnswerByte(_)),
+            Act::Fault(Action::Answer(answer)) => answer.status < 300,
+            _ => false,
+        })
     }
-    if world.has_checksums {
-        registry.seed(OWNER, PACKAGE, world.version, CHECKSUMS, sums.as_bytes());
-    }
-    (registry, Arc::new(Mutex::new(known)))
-}
-
-fn job(world: &World, registry: &Registry) -> Job {
-    let lines: Vec<String> =
-        world.files.iter().filter(|file| file.is_wanted).map(|file| format!("./{}", file.name)).collect();
-    let version = if world.is_latest && world.version == "v1.0.0" { "latest" } else { world.version };
-    let mut job = Job::new(Command::Download, registry).with(&[
-        ("INPUT_FILES", &lines.join("\n")),
-        ("INPUT_VERSION", version),
-        ("INPUT_PATH", "tools"),
-        ("INPUT_CHECKSUMS", if world.has_checksums { CHECKSUMS } else { "" }),
-        ("INPUT_CONCURRENCY", &world.concurrency.to_string()),
-        ("INPUT_RETRIES", &world.retries.to_string()),
-    ]);
-    job.file("tools/unrelated", b"stays");
-    for file in &world.files {
-        if let Some(content) = file.here {
-            job.file(&format!("tools/{}", file.name), &content.bytes());
-        }
-        if let Some(content) = file.part {
-            job.file(&format!("tools/{}", part_of(&file.name)), &content.bytes());
-        }
-    }
-    job
 }
 
 fn part_of(name: &str) -> String {
     format!(".{name}.generic-packages-part")
 }
 
-fn here(job: &Job) -> Here {
-    let entries = fs::read_dir(job.path("workspace/tools")).expect("it is there").flatten();
-    let named = |entry: fs::DirEntry| Some((entry.file_name().into_string().ok()?, fs::read(entry.path()).ok()?));
-    entries.filter_map(named).collect()
+fn remote(rng: &mut Rng, (name, content): File) -> Remote {
+    let here = match rng.u8(0..6) {
+        0..3 => None,
+        3 => Some(content),
+        _ => Some(other_than(content, rng)),
+    };
+    let length = content.length;
+    let part = match rng.u8(0..8) {
+        0..5 => None,
+        // The beginning of it, or all.
+        5..7 => Some(Content { length: if rng.u8(0..3) == 0 { length } else { rng.usize(0..=length) }, ..content }),
+        _ => Some(other_than(content, rng)),
+    };
+    Remote { name, content, here, part, is_wanted: rng.u8(0..4) > 0 }
 }
 
-fn script(registry: &Registry, world: &Arc<World>, history: &History, ender: &Arc<Ender>) {
-    for event in &world.events {
-        let on = match event.on {
-            On::Any => Match::any(),
-            On::Versions => Match::versions(),
-            On::List => Match::list(),
-            On::AnyGet => Match::get(""),
-            On::Get(file) => Match::get(&format!("/{}", segment(&world.files[file].name))),
-        };
-        let action = action(event, registry, world, history, ender);
-        registry.script(Fault { times: event.times, skip: event.skip, ..Fault::once(on, event.at, action) });
+impl Kind for Download {
+    const NAME: &'static str = "download";
+    const TASK: Command = Command::Download;
+    const PROGRAM_EVERY: u64 = 10;
+    const SALT: u64 = u64::MAX;
+    const LISTS_MAY_LIE: bool = true;
+
+    type Others = Others;
+    type Entries = History;
+    type State = State;
+
+    fn draw(rng: &mut Rng, setting: &Setting) -> Self {
+        let is_visitor = rng.u8(0..3) == 0;
+        let is_listed = !is_visitor || setting.persona == Persona::Forgejo15;
+        // Where nobody lists the files, these would be patterns.
+        let mut names = names(rng, &[]).filter(|name| is_listed || !name.contains(['[', '{']));
+        let files = files(rng, &mut names, 1, 6);
+        let mut files: Vec<Remote> = files.into_iter().map(|file| remote(rng, file)).collect();
+        if files.iter().all(|file| !file.is_wanted) {
+            files[0].is_wanted = true;
+        }
+        let version = version(rng);
+        let is_latest = !is_visitor && rng.bool() && version == "v1.0.0";
+        let called = if is_latest { "latest" } else { version };
+        Self { version, called, files, is_visitor, is_listed, has_checksums: rng.u8(0..3) == 0 }
     }
-}
 
-fn action(event: &Event, registry: &Registry, world: &Arc<World>, history: &History, ender: &Arc<Ender>) -> Action {
-    let (world, history, ender) = (Arc::clone(world), Arc::clone(history), Arc::clone(ender));
-    match event.act.clone() {
-        Act::Fault(action) => with_echo(&action, &registry.token(TOKENS[0])),
-        Act::Replace(file, content) => Action::then(move |registry| {
-            let (name, bytes) = (&world.files[file].name, Content::bytes(content));
-            let mut known = history.lock().unwrap_or_else(PoisonError::into_inner);
-            known.get_mut(name).expect("every file is known").push(bytes.clone());
-            registry.delete(OWNER, PACKAGE, world.version, name);
-            registry.store(OWNER, PACKAGE, world.version, name, &bytes);
-        }),
-        Act::Delete(file) => Action::then(move |registry| {
-            registry.delete(OWNER, PACKAGE, world.version, &world.files[file].name);
-        }),
-        Act::Revoke => Action::then(|registry| registry.revoke(TOKENS[0])),
-        Act::Terminate => Action::then(move |_| ender.terminate()),
-        Act::Kill => Action::then(move |_| ender.kill()),
+    fn requests(&self, rng: &mut Rng) -> (Match, usize) {
+        let Remote { name, content, .. } = one_of(rng, &self.files);
+        let on = match rng.u8(0..12) {
+            0..2 => Match::list(),
+            2 => Match::versions(),
+            3..8 => Match::get(&format!("/{}", segment(&name))),
+            8..11 => Match::get(""),
+            _ => Match::any(),
+        };
+        (on, content.length)
+    }
+
+    fn others(&self, rng: &mut Rng) -> Others {
+        let Remote { name, content, .. } = one_of(rng, &self.files);
+        if rng.u8(0..3) > 0 { Others::Replace((name, other_than(content, rng))) } else { Others::Delete(name) }
+    }
+
+    fn stock(&self, registry: &Registry) -> History {
+        let mut known = History::new();
+        let mut sums = String::new();
+        for Remote { name, content, .. } in &self.files {
+            let bytes = content.bytes();
+            registry.seed(OWNER, PACKAGE, self.version, name, &bytes);
+            // Writing to a String cannot fail.
+            let _ = writeln!(sums, "{}  {name}", sha256(&bytes));
+            known.insert(name.clone(), vec![bytes]);
+        }
+        if self.has_checksums {
+            registry.seed(OWNER, PACKAGE, self.version, CHECKSUMS, sums.as_bytes());
+        }
+        known
+    }
+
+    fn act(&self, others: &Others, _during: &Match, on: &registry::World, known: &mut History) {
+        match others {
+            Others::Replace((name, content)) => {
+                let bytes = content.bytes();
+                known.get_mut(name).expect("every file is known").push(bytes.clone());
+                on.delete(OWNER, PACKAGE, self.version, name);
+                on.store(OWNER, PACKAGE, self.version, name, &bytes);
+            }
+            Others::Delete(name) => {
+                on.delete(OWNER, PACKAGE, self.version, name);
+            }
+        }
+    }
+
+    fn job(&self, mut job: Job) -> Job {
+        job.file("tools/unrelated", b"stays");
+        for Remote { name, here, part, .. } in &self.files {
+            for (name, content) in [(name.clone(), here), (part_of(name), part)] {
+                if let Some(content) = content {
+                    job.file(&format!("tools/{name}"), &content.bytes());
+                }
+            }
+        }
+        let lines: Vec<String> = self.wanted().map(|file| format!("./{}", file.name)).collect();
+        job.with(&[
+            ("INPUT_FILES", &lines.join("\n")),
+            ("INPUT_VERSION", self.called),
+            ("INPUT_PATH", "tools"),
+            ("INPUT_CHECKSUMS", if self.has_checksums { CHECKSUMS } else { "" }),
+        ])
+    }
+
+    fn is_visitor(&self) -> bool {
+        self.is_visitor
+    }
+
+    fn state(&self, registry: &Registry, job: &Job) -> State {
+        let entries = fs::read_dir(job.path("workspace/tools")).expect("it is there").flatten();
+        let named = |entry: fs::DirEntry| Some((entry.file_name().into_string().ok()?, fs::read(entry.path()).ok()?));
+        State { here: entries.filter_map(named).collect(), there: script::files(registry.world(), self.version) }
     }
 }

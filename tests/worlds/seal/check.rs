@@ -1,137 +1,152 @@
 //! What has to hold of a run that seals a version and makes aliases of it, whatever it met.
 
-use std::collections::BTreeMap;
-
-use embedded_registry::Request;
 use generic_packages::checksum;
 
-use super::super::journal::PACKAGE;
-use super::super::run::Ran;
-use super::super::script::segment;
-use super::super::told;
-use super::world::{ALIASES, Act, SEAL, VERSION, World};
-use super::{Files, Looks, sha256};
-
-/// A run in its world, and what is known around it.
-pub(super) struct Scene<'a> {
-    pub(super) world: &'a World,
-    pub(super) ran: &'a Ran,
-    /// What each version had when the last list of it was made.
-    pub(super) looks: &'a Looks,
-    /// What each version has in the end.
-    pub(super) end: &'a BTreeMap<&'static str, Files>,
-    pub(super) requests: &'a [Request],
-}
+use super::super::job::Ran;
+use super::super::kind::{Promises, Scene};
+use super::super::script::{Files, PACKAGE, segment, sha256};
+use super::super::told::{Row, Told};
+use super::{OTHER, SEAL, Seal, VERSION};
 
 /// Whether the seal of a version is that of all its other files.
-pub(super) fn is_sealed(files: &Files) -> bool {
+fn is_sealed(files: &Files) -> bool {
     let others = files.iter().filter(|(name, _)| *name != SEAL);
     let list: Vec<_> = others.map(|(name, bytes)| (name.as_str(), sha256(bytes))).collect();
     let wanted = checksum::write_list(list);
     files.get(SEAL).is_some_and(|seal| *seal == wanted.into_bytes()) && files.len() > 1
 }
 
-impl Scene<'_> {
-    /// All that does not hold. The numbers are those of the promises.
-    pub(super) fn violations(&self) -> Vec<String> {
-        let mut wrong = self.what_green_means();
-        wrong.extend(self.what_was_told());
-        wrong.extend(self.what_was_asked());
-        wrong
-    }
-
-    /// (i): the seal is that of the version, and the aliases are the version.
-    fn what_green_means(&self) -> Vec<String> {
-        if self.ran.code != Some(0) {
-            return Vec::new();
-        }
-        let Some(version) = self.looks.get(VERSION) else { return vec!["(i) it is green without a look".to_owned()] };
+impl Promises for Seal {
+    /// (iv): the outputs. Where two run at the same time, the other may have replaced what was told.
+    fn what_was_told(scene: &Scene<'_, Self>, told: &Told) -> Vec<String> {
+        let Told { rows, outputs } = told;
         let mut wrong = Vec::new();
-        if !is_sealed(version) {
-            wrong.push(format!("(i) the version had {}", told_briefly(version)));
-        }
-        for alias in &ALIASES[..self.world.aliases.len()] {
-            let has = self.looks.get(alias).map_or_else(String::new, told_briefly);
-            if self.looks.get(alias) != Some(version) {
-                wrong.push(format!("(i) {alias} had {has}, and the version {}", told_briefly(version)));
-            }
-        }
-        for (name, content) in &self.world.own {
-            if version.get(name) != Some(&content.bytes()) {
-                wrong.push(format!("(i) `{name}` is not published"));
-            }
-        }
-        wrong
-    }
-
-    /// (ii) and (iv): exit code, log and outputs.
-    fn what_was_told(&self) -> Vec<String> {
-        let mut wrong = Vec::new();
-        match self.ran.code {
-            Some(0 | 1) => {}
-            Some(143) if self.world.has(|act| matches!(act, Act::Terminate)) => {}
-            // It can end before it writes anything.
-            None if self.world.has(|act| matches!(act, Act::Kill)) => return wrong,
-            code => wrong.push(format!("(ii) the exit code is {code:?}")),
-        }
-        let told = told::outputs(&self.ran.outputs).and_then(|outputs| Ok((told::rows(&outputs)?, outputs)));
-        let (rows, outputs) = match told {
-            Ok(told) => told,
-            Err(error) => return [wrong, vec![format!("(iv) {error}")]].concat(),
-        };
-        wrong.extend(told::contradictions(&outputs, &rows).into_iter().map(|text| format!("(iv) {text}")));
-        wrong.extend(
-            told::summary_contradictions(&self.ran.summary, &rows).into_iter().map(|text| format!("(iv) {text}")),
-        );
         let named: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
-        if named.len() != self.world.own.len() + 1 || named.last() != Some(&SEAL) {
+        if named.len() != scene.world.of.own.len() + 1 || named.last() != Some(&SEAL) {
             wrong.push(format!("(iv) named are {named:?}"));
         }
-        let is_sealed = rows.last().is_some_and(told::Row::is_in_place);
-        if is_sealed != (outputs.get("checksums-file").map(String::as_str) == Some(".generic-packages/SHA256SUMS")) {
-            wrong.push(format!("(iv) `checksums-file` is {:?}", outputs.get("checksums-file")));
+        let is_sealed = rows.last().is_some_and(Row::is_in_place);
+        let path = outputs.get("checksums-file").map(String::as_str);
+        if is_sealed != (path == Some(".generic-packages/SHA256SUMS")) {
+            wrong.push(format!("(iv) `checksums-file` is {path:?}"));
         }
-        for row in rows.iter().filter(|row| row.is_in_place()) {
+        let last = &scene.entries.last;
+        for row in rows.iter().filter(|row| row.is_in_place() && scene.rival.is_none()) {
             let holds = |files: Option<&Files>| {
                 let stored = files.and_then(|files| files.get(&row.name)).map(|bytes| sha256(bytes).to_string());
                 stored.is_some() && stored == row.sha256
             };
-            if !holds(self.looks.get(VERSION)) && !holds(self.end.get(VERSION)) {
+            if !holds(last.get(VERSION)) && !holds(scene.after.get(VERSION)) {
                 wrong.push(format!("(iv) `{}` is {}, and is not there", row.name, row.status));
             }
         }
-        if self.ran.code != Some(0) && !self.ran.log.lines().any(|line| line.starts_with("error: ")) {
-            wrong.push("(ii) it fails, and the log has no error".to_owned());
-        }
         wrong
     }
 
-    /// (iii): outside the aliases only the seal is ever deleted, and nothing is sent but what is ours; no other version is
-    /// asked for anything.
-    fn what_was_asked(&self) -> Vec<String> {
-        let mut wrong = Vec::new();
-        let aliases: Vec<String> = ALIASES[..self.world.aliases.len()].iter().map(|alias| segment(alias)).collect();
-        let is_own = |name: &str| self.world.own.iter().any(|(own, _)| segment(own) == name);
-        for request in self.requests {
-            let place = request.target.split(&format!("/generic/{PACKAGE}/")).nth(1).unwrap_or_default();
-            let (version, name) = place.split_once('/').unwrap_or((place, ""));
-            let is_alias = aliases.iter().any(|alias| alias == version);
-            let is_fine = match request.method.as_str() {
-                "GET" => is_alias && name == "files" || version == VERSION,
-                "PUT" => is_alias || version == VERSION && (is_own(name) || name == SEAL || name == "%2A"),
-                "DELETE" => is_alias || version == VERSION && name == SEAL,
-                _ => false,
-            };
-            if !is_fine {
-                wrong.push(format!("(iii) nobody asked for {} {}", request.method, request.target));
-            }
+    fn what_was_done(scene: &Scene<'_, Self>) -> Vec<String> {
+        match scene.rival {
+            Some(rival) => mixture(scene, rival),
+            None => [what_green_means(scene), what_was_asked(scene)].concat(),
         }
-        wrong
+    }
+
+    /// What a broken store has made of an own file is another's
+    /// content: it stays, and the run fails.
+    fn what_was_to_come(scene: &Scene<'_, Self>, _told: &Told) -> Vec<String> {
+        let (of, version) = (&scene.world.of, &scene.after[VERSION]);
+        let before = &scene.before[VERSION];
+        let is_spoilt = of.own.iter().any(|(name, ours)| before.get(name).is_some_and(|there| *there != ours.bytes()));
+        let are_right = of.aliases().iter().all(|alias| scene.after[alias] == *version);
+        let is_as_wanted = match scene.ran.code {
+            Some(0) => !is_spoilt && is_sealed(version) && are_right,
+            Some(1) => is_spoilt,
+            _ => false,
+        };
+        if is_as_wanted {
+            return Vec::new();
+        }
+        vec![format!(
+            "(v) it ends with {:?}, and an own file is another is {is_spoilt}: {}",
+            scene.ran.code,
+            told_briefly(version)
+        )]
     }
 }
 
+/// (i): the seal is that of the version, and the aliases are the version.
+fn what_green_means(scene: &Scene<'_, Seal>) -> Vec<String> {
+    if scene.ran.code != Some(0) {
+        return Vec::new();
+    }
+    let of = &scene.world.of;
+    let last = &scene.entries.last;
+    let Some(version) = last.get(VERSION) else { return vec!["(i) it is green without a look".to_owned()] };
+    let mut wrong = Vec::new();
+    if scene.entries.latest != VERSION {
+        wrong.push(format!("(i) the last look was at {}", scene.entries.latest));
+    }
+    if !is_sealed(version) {
+        wrong.push(format!("(i) the version had {}", told_briefly(version)));
+    }
+    for alias in of.aliases() {
+        let has = last.get(alias).map_or_else(String::new, told_briefly);
+        if last.get(alias) != Some(version) {
+            wrong.push(format!("(i) {alias} had {has}, and the version {}", told_briefly(version)));
+        }
+    }
+    for (name, content) in &of.own {
+        if version.get(name) != Some(&content.bytes()) {
+            wrong.push(format!("(i) `{name}` is not published"));
+        }
+    }
+    wrong
+}
+
+/// (iii): outside the aliases only the seal is ever deleted, and nothing is sent but what is ours; no other version is
+/// asked for anything.
+fn what_was_asked(scene: &Scene<'_, Seal>) -> Vec<String> {
+    let of = &scene.world.of;
+    let mut wrong: Vec<String> = scene.entries.rash.iter().map(|text| format!("(iii) {text}")).collect();
+    let is_own = |name: &str| of.own.iter().any(|(own, _)| segment(own) == name);
+    for request in scene.requests {
+        let place = request.target.split(&format!("/generic/{PACKAGE}/")).nth(1).unwrap_or_default();
+        let (version, name) = place.split_once('/').unwrap_or((place, ""));
+        let is_alias = of.aliases().iter().any(|alias| segment(alias) == version);
+        let is_fine = match request.method.as_str() {
+            "GET" => is_alias && name == "files" || version == VERSION,
+            "PUT" => is_alias || version == VERSION && (is_own(name) || name == SEAL || name == "%2A"),
+            "DELETE" => is_alias || version == VERSION && name == SEAL,
+            _ => false,
+        };
+        if !is_fine {
+            wrong.push(format!("(iii) nobody asked for {} {}", request.method, request.target));
+        }
+    }
+    wrong
+}
+
+/// (vii): both are green, and something is neither of the two, or a seal does not hold.
+fn mixture(scene: &Scene<'_, Seal>, rival: &Ran) -> Vec<String> {
+    let (of, end) = (&scene.world.of, scene.after);
+    if [scene.ran, rival].iter().any(|ran| ran.code != Some(0)) {
+        return Vec::new();
+    }
+    let mut wrong = Vec::new();
+    let is_of_other = of.rival.as_ref().is_some_and(|rival| rival.is_of_other);
+    let versions: &[&str] = if is_of_other { &[VERSION, OTHER] } else { &[VERSION] };
+    for version in versions.iter().filter(|version| !is_sealed(&end[**version])) {
+        wrong.push(format!("(vii) {version} is not sealed: {}", told_briefly(&end[version])));
+    }
+    for alias in of.aliases() {
+        if !versions.iter().any(|version| end[alias] == end[version]) {
+            wrong.push(format!("(vii) {alias} is a mixture: {}", told_briefly(&end[alias])));
+        }
+    }
+    wrong
+}
+
 /// Names and lengths.
-pub(super) fn told_briefly(files: &Files) -> String {
+fn told_briefly(files: &Files) -> String {
     let names: Vec<String> = files.iter().map(|(name, bytes)| format!("{name} ({})", bytes.len())).collect();
     let seal = files.get(SEAL).map(|seal| String::from_utf8_lossy(seal).into_owned()).unwrap_or_default();
     format!("{}; seal:\n{seal}", names.join(", "))

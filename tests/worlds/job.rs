@@ -20,8 +20,8 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
 use tempfile::TempDir;
 use tokio::sync::Notify;
 
-use super::journal::{OWNER, PACKAGE};
-use super::world::{Runs, World};
+use super::script::{OWNER, PACKAGE};
+use super::world::{Runs, Setting};
 
 /// A workspace with what is in it, and the environment of a step.
 pub(crate) struct Job {
@@ -92,24 +92,8 @@ impl Ender {
 }
 
 impl Job {
-    /// A job that publishes to that registry.
-    pub(crate) fn publishing(world: &World, registry: &Registry) -> Self {
-        let mut job = Self::new(Task::Publish, registry);
-        for file in &world.files {
-            job.file(&format!("dist/{}", file.name), &file.content.bytes());
-        }
-        job.with(&[
-            ("INPUT_FILES", "dist/*"),
-            ("INPUT_INCLUDE-HIDDEN-FILES", "true"),
-            ("INPUT_VERSION", world.version),
-            ("INPUT_IF-FILE-EXISTS", world.policy.word()),
-            ("INPUT_CONCURRENCY", &world.concurrency.to_string()),
-            ("INPUT_RETRIES", &world.retries.to_string()),
-        ])
-    }
-
-    /// A job of a workflow of the package's repository on that registry.
-    pub(crate) fn new(task: Task, registry: &Registry) -> Self {
+    /// A job of a workflow of the package's repository on that registry, with what every kind of world has.
+    pub(crate) fn new(task: Task, registry: &Registry, setting: &Setting) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         fs::create_dir_all(folder.path().join("workspace")).expect("a workspace");
         let mut job = Self { task, folder, variables: BTreeMap::new() };
@@ -124,6 +108,8 @@ impl Job {
             ("GITHUB_ACTOR", OWNER),
             ("GITHUB_SERVER_URL", &registry.url()),
             ("GITHUB_REPOSITORY", &format!("{OWNER}/{PACKAGE}")),
+            ("INPUT_CONCURRENCY", &setting.concurrency.to_string()),
+            ("INPUT_RETRIES", &setting.retries.to_string()),
         ])
     }
 
@@ -155,22 +141,15 @@ impl Job {
     }
 
     /// Runs it. The error is what is wrong with that alone.
-    pub(crate) fn run(
-        &self,
-        runs: Runs,
-        seed: u64,
-        program: &Path,
-        silence: Duration,
-        ender: &Arc<Ender>,
-    ) -> Result<Ran, String> {
-        match runs {
-            Runs::Library => self.run_library(seed, silence, ender),
+    pub(crate) fn run(&self, setting: &Setting, program: &Path, ender: &Arc<Ender>) -> Result<Ran, String> {
+        match setting.runs {
+            Runs::Library => self.run_library(setting, ender),
             Runs::Program => self.run_program(program, ender).map_err(|error| format!("it does not start: {error}")),
         }
     }
 
     /// Runs the library as the program does, with waits of milliseconds.
-    fn run_library(&self, seed: u64, silence: Duration, ender: &Arc<Ender>) -> Result<Ran, String> {
+    fn run_library(&self, setting: &Setting, ender: &Arc<Ender>) -> Result<Ran, String> {
         let environment = Environment::new(self.variables.clone(), self.path("workspace"));
         let runner = Runner::detect(&environment);
         let mut log = Vec::new();
@@ -178,7 +157,7 @@ impl Job {
         let reading = Inputs::read(self.task, &environment, &runner);
         console.opens(&reading);
         let mut inputs = reading.inputs.map_err(|errors| format!("the inputs are refused: {errors:?}"))?;
-        inputs.timeout = silence;
+        inputs.timeout = setting.silence;
         let save = |account: Account| {
             for warning in report::hand_over_outputs(&account.into(), &runner) {
                 console.warns(&warning);
@@ -192,7 +171,7 @@ impl Job {
         let stop = Stop::when(stopped, std::future::pending());
         let caller = Caller { reporter: &console, stop, save: &save };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let ending = runtime.block_on(command::run(&inputs, limits(seed, silence), &caller));
+        let ending = runtime.block_on(command::run(&inputs, limits(setting), &caller));
         runtime.shutdown_background();
         if matches!(ending, Ending::Rejected(..)) {
             return Err("something is to be put right before".to_owned());
@@ -227,11 +206,11 @@ impl Job {
     }
 }
 
-fn limits(seed: u64, silence: Duration) -> Limits {
-    let chance = Mutex::new(fastrand::Rng::with_seed(seed));
+fn limits(setting: &Setting) -> Limits {
+    let chance = Mutex::new(fastrand::Rng::with_seed(setting.seed));
     Limits {
         connect: Duration::from_secs(10),
-        answer: silence,
+        answer: setting.silence,
         idle: Duration::from_millis(20),
         first_wait: Duration::from_millis(1),
         longest_wait: Duration::from_millis(4),

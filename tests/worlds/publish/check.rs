@@ -1,0 +1,243 @@
+//! What has to hold of a run that publishes, whatever it met.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use embedded_registry::{Action, Match, Point, Request, StoredFile};
+
+use super::super::kind::{Promises, Scene};
+use super::super::script::{segment, sha256};
+use super::super::told::{Row, Told};
+use super::super::world::{Act, Content, Event, is_about_lists};
+use super::journal::{Deletion, Seen};
+use super::{Others, Planned, Policy, Publish};
+
+/// The SHA-256 of a content, in lower-case hexadecimal.
+fn hash_of(content: Content) -> String {
+    sha256(&content.bytes()).to_string()
+}
+
+fn holds(stored: Option<&StoredFile>, content: Content) -> bool {
+    stored.is_some_and(|file| file.size == content.length as u64 && file.sha256 == hash_of(content))
+}
+
+impl Promises for Publish {
+    /// (i), (ii) and (iv): the exit code, the outputs and the log against the registry.
+    fn what_was_told(scene: &Scene<'_, Self>, Told { rows, .. }: &Told) -> Vec<String> {
+        let named: BTreeSet<&str> = rows.iter().map(|row| row.name.as_str()).collect();
+        let planned: BTreeSet<&str> = scene.world.of.files.iter().map(|file| file.name.as_str()).collect();
+        if named != planned || rows.len() != planned.len() {
+            return vec![format!("(ii) named are {named:?}, planned were {planned:?}")];
+        }
+        let mut wrong: Vec<String> = rows.iter().filter_map(|row| scene.one_file(row)).collect();
+        let all_good = rows.iter().all(|row| row.is_in_place() || row.status == "skipped");
+        // Where the last list is not to be had, a run fails though it has only skipped files.
+        let all_published = rows.iter().all(Row::is_in_place);
+        if scene.ran.code == Some(0) && !all_good || scene.ran.code == Some(1) && all_published {
+            wrong.push(format!("(i) exit code {:?}, and all files as wanted: {all_good}", scene.ran.code));
+        }
+        wrong
+    }
+
+    fn what_was_done(scene: &Scene<'_, Self>) -> Vec<String> {
+        [scene.what_was_there(), scene.requests_in_order()].concat()
+    }
+
+    /// Where the run before it was broken off, an upload of its may still be on its way when this one begins.
+    fn what_was_to_come(scene: &Scene<'_, Self>, told: &Told) -> Vec<String> {
+        let (code, statuses, wanted) = expected(&scene.world.of, scene.before);
+        let told: BTreeMap<&str, &str> = told.rows.iter().map(|row| (row.name.as_str(), row.status.as_str())).collect();
+        let mut wrong = Vec::new();
+        if scene.ran.code != Some(code) {
+            wrong.push(format!("(v) the exit code is {:?} and not {code}", scene.ran.code));
+        }
+        let same = |told: &str, wanted: &str| {
+            told == wanted || scene.follows_a_break && told == "unchanged" && wanted == "uploaded"
+        };
+        let is_as_wanted =
+            |(name, wanted): (&String, &&str)| told.get(name.as_str()).is_some_and(|told| same(told, wanted));
+        if told.len() != statuses.len() || !statuses.iter().all(is_as_wanted) {
+            wrong.push(format!("(v) told were {told:?} and not {statuses:?}"));
+        }
+        if *scene.after != wanted {
+            wrong.push(format!("(v) there is {:?} and not {wanted:?}", scene.after));
+        }
+        wrong
+    }
+}
+
+impl Scene<'_, Publish> {
+    /// What was told of one file.
+    fn one_file(&self, row: &Row) -> Option<String> {
+        let index = self.world.of.files.iter().position(|file| file.name == row.name)?;
+        let file = &self.world.of.files[index];
+        let folded = file.name.to_lowercase();
+        let at_last_look = self.entries.looks.last().and_then(|seen| seen.get(&folded));
+        let at_end = self.after.get(&folded);
+        let is_there = holds(at_end, file.content) || holds(at_last_look, file.content);
+        if row.size != Some(file.content.length as u64)
+            || row.sha256.as_ref().is_some_and(|told| *told != hash_of(file.content))
+        {
+            return Some(format!("(iv) `{}` was told with another size or hash: {row:?}", row.name));
+        }
+        match row.status.as_str() {
+            "uploaded" | "replaced" | "unchanged" => (!is_there || row.sha256.is_none())
+                .then(|| format!("(iv) `{}` is {}, and there is {at_end:?}", row.name, row.status)),
+            "skipped" => {
+                let differs = |stored: Option<&StoredFile>| stored.is_some() && !holds(stored, file.content);
+                // What was skipped is nothing that was published: a run that fails may have looked earlier.
+                let was_seen = || self.entries.looks.iter().any(|seen| differs(seen.get(&folded)));
+                let is_so = differs(at_end) || differs(at_last_look) || self.ran.code != Some(0) && was_seen();
+                (self.world.of.policy != Policy::Skip || !is_so)
+                    .then(|| format!("(i) `{}` is skipped, and there is {at_end:?}", row.name))
+            }
+            _ if !self.ran.log.contains(&row.name) => Some(format!("(ii) the log does not name `{}`", row.name)),
+            "failed" | "not-attempted" if is_there && self.was_sent(file) && !self.may_be_misled(index) => {
+                Some(format!("(ii) `{}` is {}, and it is there", row.name, row.status))
+            }
+            "failed" | "unknown" | "not-attempted" => None,
+            other => Some(format!("(iv) `{}` is {other}", row.name)),
+        }
+    }
+
+    /// Whether it was not there, and we sent it.
+    fn was_sent(&self, file: &Planned) -> bool {
+        let at_first_look = self.entries.looks.first().and_then(|seen| seen.get(&file.name.to_lowercase()));
+        let segment = segment(&file.name);
+        !holds(at_first_look, file.content)
+            && self.requests.iter().any(|it| it.method == "PUT" && it.target.rsplit('/').next() == Some(&segment))
+    }
+
+    /// Whether somebody said of a file that was stored that it was not, or stored it for us.
+    fn may_be_misled(&self, file: usize) -> bool {
+        let lies = |event: &Event<Others>| match &event.act {
+            Act::Fault(Action::Answer(answer)) if event.at == Point::AfterStore && answer.status < 500 => true,
+            act => shows_other_lists(&event.on, act),
+        };
+        let is_changed = |act: &Act<Others>| matches!(act, Act::Others(others) if others.file() == Some(file));
+        let name = self.world.of.files[file].name.to_lowercase();
+        self.world.events.iter().any(|event| lies(event) || is_changed(&event.act))
+            || self.entries.changes.iter().any(|change| change.name == name)
+    }
+
+    /// (iii): nothing of what is not ours to change has changed.
+    fn what_was_there(&self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for (name, theirs) in &self.entries.theirs {
+            let may_be_replaced = self.world.of.policy == Policy::Overwrite && self.world.of.is_planned(name);
+            if !may_be_replaced && self.after.get(name) != Some(theirs) {
+                wrong.push(format!("(iii) {theirs:?} has become {:?}", self.after.get(name)));
+            }
+        }
+        for (name, file) in self.after {
+            if !self.world.of.is_planned(name) && !self.entries.theirs.contains_key(name) {
+                wrong.push(format!("(iii) nobody published {file:?}"));
+            }
+        }
+        let is_shown_otherwise = self.world.events.iter().any(|event| shows_other_lists(&event.on, &event.act));
+        if !is_shown_otherwise {
+            wrong.extend(self.entries.deletions.iter().filter_map(|deletion| self.deletion(deletion)));
+        }
+        wrong
+    }
+
+    /// What was deleted has to be what a list showed at first, unless somebody changed it when it was too late to see. Where
+    /// others took it away before we did, and a list showed that, what was there after it is what counts.
+    fn deletion(&self, deletion: &Deletion) -> Option<String> {
+        let file = self.world.of.files.iter().find(|file| file.name.to_lowercase() == deletion.name)?;
+        let shown = |seen: &Seen| seen.get(&deletion.name).filter(|stored| !holds(Some(stored), file.content)).cloned();
+        let is_again = |it: &Deletion| it.name == deletion.name && it.looks < deletion.looks;
+        let is_ours = self.entries.deletions.iter().any(is_again);
+        let looks = &self.entries.looks[..deletion.looks];
+        let gone = looks.iter().rposition(|seen| !is_ours && !seen.contains_key(&deletion.name));
+        let first = looks[gone.map_or(0, |look| look + 1)..].iter().find_map(shown);
+        let before = &self.entries.changes[..deletion.changes];
+        let since = |look: usize| before.iter().filter(move |change| change.looks >= look);
+        let mut unseen =
+            since(deletion.looks).filter(|change| change.name == deletion.name && change.looks <= deletion.looks);
+        let too_late =
+            unseen.next().is_some_and(|change| change.is_unforeseeable) && unseen.all(|change| change.is_unforeseeable);
+        (first.as_ref() != Some(&deletion.content) && !too_late)
+            .then(|| format!("(iii) {:?} was deleted, and first seen was {first:?}", deletion.content))
+    }
+
+    /// Only our files are sent, only where it was asked for is anything deleted, and that after a look; nothing is sent
+    /// again without a look where it may have been stored.
+    fn requests_in_order(&self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let mut sent = BTreeMap::<&str, &Request>::new();
+        let mut has_looked = false;
+        let mut missing = BTreeSet::new();
+        for request in self.requests {
+            let last = request.target.rsplit('/').next().unwrap_or_default();
+            let is_planned = self.world.of.files.iter().any(|file| segment(&file.name) == last);
+            match request.method.as_str() {
+                "GET" if last == "files" => {
+                    sent.clear();
+                    has_looked = true;
+                }
+                "GET" => {}
+                "DELETE" if is_planned && self.world.of.policy == Policy::Overwrite => {
+                    // Until it is there again, a list that is away is no reason not to send it.
+                    missing.insert(last);
+                    if !has_looked {
+                        wrong.push(format!("(iii) `{last}` was to be deleted without a look just before"));
+                    }
+                }
+                "PUT" if last == "%2A" => has_looked = false,
+                "PUT" if is_planned => {
+                    has_looked = false;
+                    let before = sent.insert(last, request);
+                    if let Some(before) =
+                        before.filter(|before| !missing.contains(last) && !self.was_not_acted_upon(before))
+                    {
+                        wrong.push(format!("`{last}` was sent again without a look after {:?}", before.status));
+                    }
+                }
+                _ => wrong.push(format!("(iii) nobody asked for {} {}", request.method, request.target)),
+            }
+        }
+        wrong
+    }
+
+    /// Whether the answer said so, or may have, where it was not sent whole.
+    fn was_not_acted_upon(&self, request: &Request) -> bool {
+        let says_so = |status: u16| matches!(status, 408 | 425 | 429);
+        let may_say_so = |action: &Action| matches!(action, Action::Answer(answer) if says_so(answer.status));
+        request.status.is_some_and(says_so) || request.status.is_none() && self.world.has_fault(may_say_so)
+    }
+}
+
+/// Whether it makes lists show other files than those that are there.
+fn shows_other_lists(on: &Match, act: &Act<Others>) -> bool {
+    match act {
+        Act::Fault(Action::Lag(_) | Action::Alter(_)) => true,
+        Act::Fault(Action::Answer(answer)) => is_about_lists(on) && matches!(answer.status, 200 | 404),
+        _ => false,
+    }
+}
+
+/// What a run comes to where nothing goes wrong, given what is there: the exit code, the statuses, and what is there
+/// then.
+fn expected(of: &Publish, there: &Seen) -> (i32, BTreeMap<String, &'static str>, Seen) {
+    let stored = |index: usize| there.get(&of.files[index].name.to_lowercase());
+    let is_conflict = |index: usize| stored(index).is_some() && !holds(stored(index), of.files[index].content);
+    let fails = of.policy == Policy::Fail && (0..of.files.len()).any(is_conflict);
+    let mut statuses = BTreeMap::new();
+    let mut end = there.clone();
+    for (index, file) in of.files.iter().enumerate() {
+        let status = match (stored(index), of.policy) {
+            _ if holds(stored(index), file.content) => "unchanged",
+            (None, _) if fails => "not-attempted",
+            (None, _) => "uploaded",
+            (Some(_), Policy::Fail) => "failed",
+            (Some(_), Policy::Skip) => "skipped",
+            (Some(_), Policy::Overwrite) => "replaced",
+        };
+        statuses.insert(file.name.clone(), status);
+        if matches!(status, "uploaded" | "replaced") {
+            let (size, sha256) = (file.content.length as u64, hash_of(file.content));
+            end.insert(file.name.to_lowercase(), StoredFile { name: file.name.clone(), size, sha256 });
+        }
+    }
+    (i32::from(fails), statuses, end)
+}

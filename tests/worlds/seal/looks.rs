@@ -1,0 +1,41 @@
+//! What each look has shown, as the registry's own hooks saw it.
+
+use std::collections::BTreeMap;
+
+use embedded_registry::{self as registry, StoredFile};
+
+use super::super::script::{self, Files, OWNER, PACKAGE};
+
+/// What was put down during a run.
+#[derive(Default)]
+pub(crate) struct Looks {
+    /// What each version had when the last list of it was made.
+    pub(super) last: BTreeMap<&'static str, Files>,
+    /// The version that the last list of all was of.
+    pub(super) latest: &'static str,
+    /// What the lists of each version have shown, one after another.
+    shown: BTreeMap<&'static str, Vec<Vec<StoredFile>>>,
+    /// What was to be deleted though only one look had shown it as it was.
+    pub(super) rash: Vec<String>,
+}
+
+impl Looks {
+    /// A list was made.
+    pub(super) fn looked(&mut self, at: &registry::World, version: &'static str) {
+        self.latest = version;
+        self.last.insert(version, script::files(at, version));
+        self.shown.entry(version).or_default().push(at.files(OWNER, PACKAGE, version));
+    }
+
+    /// A DELETE has come. What is there may be another file by now, so it is about the one that the last list has shown;
+    /// where that had none, the answer to an earlier one was a lie.
+    pub(super) fn deletes(&mut self, version: &'static str, name: &str) {
+        let shown = self.shown.get(version).map(Vec::as_slice).unwrap_or_default();
+        let find = |look: &Vec<StoredFile>| look.iter().find(|file| file.name.eq_ignore_ascii_case(name)).cloned();
+        let wanted = shown.last().and_then(find);
+        let is_new = shown.iter().rev().nth(1).and_then(find) != wanted;
+        if let Some(file) = wanted.filter(|_| is_new) {
+            self.rash.push(format!("{file:?} of {version} is deleted after one look"));
+        }
+    }
+}

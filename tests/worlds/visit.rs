@@ -1,0 +1,162 @@
+//! Lets a world of any kind run its course: a run that meets what the world has, and one after it in which nothing goes
+//! wrong.
+
+use std::any::Any;
+use std::fmt::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use embedded_registry::{Action, Registry};
+
+use super::check;
+use super::draw;
+use super::job::{Ender, Job, Ran};
+use super::kind::{Kind, Scene};
+use super::script::{self, TOKENS};
+use super::world::{Act, Runs, Setting, World};
+
+/// A run that nothing stands in the way of may take its time.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Visits the world that a seed has of one kind; the error says what does not hold in it, with all that there is to know.
+pub(super) fn visit<K: Kind>(seed: u64, program: &Path) -> Result<(), String> {
+    let world = Arc::new(draw::world::<K>(seed));
+    let mut visit = Visit { world: &world, program, violations: Vec::new(), runs: Vec::new(), requests: Vec::new() };
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| visit.go())) {
+        visit.violations.push(format!("a panic: {}", in_words(panic.as_ref())));
+    }
+    if visit.violations.is_empty() { Ok(()) } else { Err(visit.report()) }
+}
+
+fn in_words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("of another kind")
+}
+
+struct Visit<'a, K: Kind> {
+    world: &'a Arc<World<K>>,
+    program: &'a Path,
+    violations: Vec<String>,
+    runs: Vec<Ran>,
+    /// Those of the first run, and the status of each answer.
+    requests: Vec<(String, Option<u16>)>,
+}
+
+impl<K: Kind> Visit<'_, K> {
+    /// It ends early where a run does not come about, which is a violation.
+    fn go(&mut self) -> Option<()> {
+        let world = self.world;
+        let World { setting, of, .. } = &**world;
+        let (registry, journal) = script::registry(world);
+        let elsewhere = script::elsewhere(&registry);
+        let ender = Arc::new(Ender::new(setting.runs));
+        script::script(&registry, world, &journal, &ender);
+        let mut job = of.job(Job::new(K::TASK, &registry, setting));
+        let before = of.state(&registry, &job);
+        let (ran, rival) = self.run_both(&mut job, &registry, &ender)?;
+        until_idle(&registry, world.has_fault(|action| matches!(action, Action::Hang)));
+        let requests = registry.requests();
+        self.requests = requests.iter().map(|it| (format!("{} {}", it.method, it.target), it.status)).collect();
+        let after = of.state(&registry, &job);
+        let entries = journal.entries();
+        let scene = Scene::of(world, &entries, &ran, &before, &after);
+        self.violations.extend(Scene { rival: rival.as_ref(), requests: &requests, ..scene }.violations());
+        let follows_a_break = !matches!(ran.code, Some(0 | 1)) || setting.silence < PATIENCE / 10;
+        self.runs.extend(rival.into_iter().chain([ran]));
+        drop(entries);
+
+        registry.clear_script();
+        registry.listen_again();
+        K::catch_up(registry.world(), &mut journal.entries());
+        let before = of.state(&registry, &job);
+        let is_revoked = world.has(|act| matches!(act, Act::Revoke));
+        let token = registry.token(TOKENS[usize::from(is_revoked)]);
+        let ender = Arc::new(Ender::new(setting.runs));
+        let ran = self.run(&mut job, &token, &Setting { silence: PATIENCE, ..setting.clone() }, &ender)?;
+        let after = of.state(&registry, &job);
+        let entries = journal.entries();
+        let scene = Scene::of(world, &entries, &ran, &before, &after);
+        self.violations.extend(Scene { follows_a_break, ..scene }.violations_in_peace());
+        self.runs.push(ran);
+        let now = script::elsewhere(&registry);
+        if now != elsewhere {
+            self.violations.push(format!("(iii) elsewhere there is {now:?} and not {elsewhere:?}"));
+        }
+        Some(())
+    }
+
+    /// The run, and its rival at the same time where there is one.
+    fn run_both(&mut self, ours: &mut Job, registry: &Registry, ender: &Arc<Ender>) -> Option<(Ran, Option<Ran>)> {
+        let World { setting, of, .. } = &**self.world;
+        let token = registry.token(TOKENS[0]);
+        let Some(mut theirs) = of.rival(Job::new(K::TASK, registry, setting)) else {
+            return Some((self.run(ours, &token, setting, ender)?, None));
+        };
+        let (theirs, program) = (theirs.with_token(Some(&token)), self.program);
+        let apart = Setting { seed: setting.seed ^ 1, runs: Runs::Library, ..setting.clone() };
+        thread::scope(|scope| {
+            let rival = scope.spawn(move || theirs.run(&apart, program, &Arc::new(Ender::new(apart.runs))));
+            let ours = self.run(ours, &token, setting, ender);
+            let rival = rival.join().expect("a run does not panic");
+            Some((ours?, Some(self.has_run(rival, &token)?)))
+        })
+    }
+
+    fn run(&mut self, job: &mut Job, token: &str, setting: &Setting, ender: &Arc<Ender>) -> Option<Ran> {
+        let token = Some(token).filter(|_| !self.world.of.is_visitor());
+        let result = job.with_token(token).run(setting, self.program, ender);
+        // A token that the run does not have is none of its secrets.
+        self.has_run(result, token.unwrap_or_default())
+    }
+
+    fn has_run(&mut self, result: Result<Ran, String>, secret: &str) -> Option<Ran> {
+        match result {
+            Ok(ran) => {
+                self.violations.extend(check::shown_secrets(&ran, secret));
+                Some(ran)
+            }
+            Err(error) => {
+                self.violations.push(error);
+                None
+            }
+        }
+    }
+
+    /// What does not hold, the whole world, the logs and the requests.
+    fn report(&self) -> String {
+        let World { setting, of, heals, events } = &**self.world;
+        let mut report = format!("world {}, {}:\n", setting.seed, K::NAME);
+        // Writing to a String cannot fail.
+        for violation in &self.violations {
+            let _ = writeln!(report, "- {violation}");
+        }
+        let _ = writeln!(report, "{setting:?}\nheals: {heals}\n{of:#?}");
+        for event in events {
+            let _ = writeln!(report, "{event:?}");
+        }
+        for ran in &self.runs {
+            let _ = writeln!(report, "--- a run, exit code {:?}:\n{}\n---", ran.code, ran.log);
+        }
+        for (request, status) in &self.requests {
+            let _ = writeln!(report, "{request} {status:?}");
+        }
+        report
+    }
+}
+
+/// Waits until the registry has dealt with every request, also with those that nobody waits for any more. One that
+/// hangs and has not read all that was sent never learns that its client is gone; it does nothing any more.
+fn until_idle(registry: &Registry, hangs: bool) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let patience = if hangs { Duration::from_secs(1) } else { PATIENCE };
+    let idle = async {
+        while registry.requests().iter().any(|request| request.finished.is_none()) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let ended = runtime.block_on(async { tokio::time::timeout(patience, idle).await });
+    assert!(hangs || ended.is_ok(), "a request goes on without its client");
+}
