@@ -2,10 +2,13 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use embedded_registry::Request;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::job::Ran;
 use super::kind::{Kind, Scene};
+use super::link;
+use super::rehearsal;
 use super::script::OWNER;
 use super::told::{self, Told};
 use super::world::{Act, World};
@@ -19,9 +22,10 @@ impl<K: Kind> Scene<'_, K> {
             wrong.extend(K::what_was_told(self, told));
         }
         wrong.extend(K::what_was_done(self));
+        wrong.extend(link::what_was_done(self));
         let World { events, heals, of, .. } = self.world;
         if *heals || events.is_empty() && !of.has_rival() {
-            wrong.extend(K::what_was_to_come(self, &told.unwrap_or_default()));
+            wrong.extend(self.what_was_to_come(&told.unwrap_or_default()));
         }
         wrong
     }
@@ -29,9 +33,21 @@ impl<K: Kind> Scene<'_, K> {
     /// All that does not hold of the run that follows, in which nothing goes wrong.
     pub(crate) fn violations_in_peace(&self) -> Vec<String> {
         let (mut wrong, told) = ending(self.world, self.ran);
-        wrong.extend(K::what_was_to_come(self, &told.unwrap_or_default()));
+        wrong.extend(self.what_was_to_come(&told.unwrap_or_default()));
         wrong
     }
+
+    fn what_was_to_come(&self, told: &Told) -> Vec<String> {
+        [K::what_was_to_come(self, told), link::what_was_to_come(self)].concat()
+    }
+}
+
+/// All that does not hold of a dry run, whatever it met.
+pub(crate) fn violations_of_dry_run<K: Kind>(world: &World<K>, ran: &Ran, requests: &[Request]) -> Vec<String> {
+    let (mut wrong, told) = ending(world, ran);
+    wrong.extend(told.iter().flat_map(|told| rehearsal::what_was_told(ran, told)));
+    wrong.extend(rehearsal::what_was_done(requests));
+    wrong
 }
 
 /// What is wrong with how a run ends: (ii) the exit code and the log, (iv) outputs and summary in themselves. And what it
@@ -50,8 +66,12 @@ fn ending<K: Kind>(world: &World<K>, ran: &Ran) -> (Vec<String>, Option<Told>) {
     }
     match Told::read(&ran.outputs) {
         Ok(told) => {
-            let contradictions = [told.contradictions(K::TASK), told::summary_contradictions(&ran.summary, &told.rows)];
-            wrong.extend(contradictions.concat().into_iter().map(|text| format!("(iv) {text}")));
+            let mut contradictions = told.contradictions(K::TASK);
+            // That of a dry run has the plan.
+            if !ran.is_dry {
+                contradictions.extend(told::summary_contradictions(&ran.summary, &told.rows));
+            }
+            wrong.extend(contradictions.into_iter().map(|text| format!("(iv) {text}")));
             (wrong, Some(told))
         }
         Err(error) => {

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use embedded_registry::{Action, Persona};
 use fastrand::Rng;
+use generic_packages::command::Command;
 
 use super::faults;
 use super::kind::Kind;
+use super::link;
 use super::world::{Act, Content, Event, File, Runs, Setting, World};
 
 /// Names that nobody would choose, none of them the beginning of another, also percent-encoded.
@@ -47,11 +49,15 @@ pub(crate) fn world<K: Kind>(seed: u64) -> World<K> {
         concurrency: rng.usize(1..=8),
         retries: if runs == Runs::Program { rng.u32(0..=1) } else { rng.u32(0..=6) },
         silence: Duration::from_secs(10),
+        is_dry: K::TASK == Command::Publish && rng.u8(0..8) == 0,
+        link: if K::TASK == Command::Publish { link::draw(&mut rng) } else { None },
     };
     let of = K::draw(&mut rng, &setting);
     let has_rival = of.has_rival();
     let heals = runs == Runs::Library && rng.u8(0..4) == 0 && !has_rival;
     let mut world = World { setting, of, heals, events: Vec::new() };
+    // What two runs ask for is not told apart.
+    world.setting.is_dry &= !has_rival;
     if heals || has_rival {
         world.events = (0..rng.usize(0..6)).map(|_| faults::passing(&mut rng, &world)).collect();
         let tries = u32::try_from(world.events.len()).unwrap_or_default();

@@ -16,7 +16,9 @@ const NO_HTTP: &[u8] = b"\x16\x03\x01\0\0";
 
 /// Which requests, and where in them.
 pub(super) fn place<K: Kind>(rng: &mut Rng, world: &World<K>) -> (Match, Point) {
-    let (on, length) = world.of.requests(rng);
+    let is_about_link = world.setting.link.is_some() && rng.u8(0..8) == 0;
+    let (on, length) =
+        if is_about_link { (one_of(rng, &[Match::link(), Match::version()]), 0) } else { world.of.requests(rng) };
     let length = length as u64;
     let within = one_of(rng, &[0, 1, length / 2, length * 9 / 10, 65535, 65536, length]).min(length);
     let at = match (rng.u8(0..10), on.method.as_deref(), on.call) {

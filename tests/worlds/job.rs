@@ -1,7 +1,7 @@
 //! Runs the library or the program in a world, as a runner does, and reads what it leaves behind.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -33,6 +33,8 @@ pub(crate) struct Job {
 /// What a run left behind.
 #[derive(Debug)]
 pub(crate) struct Ran {
+    /// Whether it was a dry run.
+    pub(crate) is_dry: bool,
     /// The exit code; `None` where a signal ended it.
     pub(crate) code: Option<i32>,
     /// The log, without the `::add-mask::` lines.
@@ -110,6 +112,7 @@ impl Job {
             ("GITHUB_REPOSITORY", &format!("{OWNER}/{PACKAGE}")),
             ("INPUT_CONCURRENCY", &setting.concurrency.to_string()),
             ("INPUT_RETRIES", &setting.retries.to_string()),
+            ("INPUT_LINK-REPOSITORY", setting.link.as_ref().map_or("", |link| link.wanted)),
         ])
     }
 
@@ -129,6 +132,11 @@ impl Job {
     /// A path beside the workspace, or the workspace.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// Makes it a dry run, or a real one.
+    pub(crate) fn is_dry(&mut self, is_dry: bool) {
+        self.variables.insert("INPUT_DRY-RUN".into(), is_dry.to_string().into());
     }
 
     /// The same job with that token or without any, and nothing written by a run before.
@@ -202,7 +210,8 @@ impl Job {
     fn ran(&self, code: Option<i32>, log: &str) -> Ran {
         let log: Vec<&str> = log.lines().filter(|line| !line.starts_with("::add-mask::")).collect();
         let read = |name| fs::read_to_string(self.path(name)).unwrap_or_default();
-        Ran { code, log: log.join("\n"), outputs: read("output"), summary: read("summary") }
+        let is_dry = self.variables.get(OsStr::new("INPUT_DRY-RUN")).is_some_and(|value| value == "true");
+        Ran { is_dry, code, log: log.join("\n"), outputs: read("output"), summary: read("summary") }
     }
 }
 

@@ -111,6 +111,8 @@ pub(crate) struct Scene<'a, K: Kind> {
     pub(crate) before: &'a K::State,
     pub(crate) after: &'a K::State,
     pub(crate) entries: &'a K::Entries,
+    /// What the package was linked to before, and is after.
+    pub(crate) linked: [Option<String>; 2],
     pub(crate) requests: &'a [Request],
     /// Whether the run before it was broken off, so that an upload of its may still be on its way when this one begins.
     pub(crate) follows_a_break: bool,
@@ -124,6 +126,16 @@ impl<'a, K: Kind> Scene<'a, K> {
         before: &'a K::State,
         after: &'a K::State,
     ) -> Self {
-        Self { world, ran, rival: None, before, after, entries, requests: &[], follows_a_break: false }
+        Self {
+            world,
+            ran,
+            rival: None,
+            before,
+            after,
+            entries,
+            linked: [None, None],
+            requests: &[],
+            follows_a_break: false,
+        }
     }
 }

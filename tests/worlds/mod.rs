@@ -4,7 +4,7 @@
 //! A seed has a world of each kind: `publish`, `download` and `seal` say what is drawn in theirs, what the run is, and what
 //! has to hold. What they share stands here once: `kind` is what a kind has to say, `world` what a run meets, `draw` and
 //! `faults` draw it, `script` makes a registry of it, `job` runs the library or the program, `told` reads what was told,
-//! `check` is what every run owes, and `visit` goes through it all.
+//! `check` is what every run owes, `link` and `rehearsal` what links and dry runs do, and `visit` goes through it all.
 
 mod check;
 mod download;
@@ -13,7 +13,9 @@ mod faults;
 mod job;
 mod journal;
 mod kind;
+mod link;
 mod publish;
+mod rehearsal;
 mod script;
 mod seal;
 mod told;

@@ -64,6 +64,9 @@ pub(crate) fn registry<K: Kind>(world: &World<K>) -> (Registry, Journal<K::Entri
     for (owner, package, version) in ELSEWHERE {
         registry.seed(owner, package, version, "kept.txt", b"of somebody else");
     }
+    if let Some(link) = &world.setting.link {
+        link.stock(&registry);
+    }
     let journal = Journal::new(world.of.stock(&registry));
     (registry, journal)
 }

@@ -1,5 +1,5 @@
 //! Lets a world of any kind run its course: a run that meets what the world has, and one after it in which nothing goes
-//! wrong.
+//! wrong; before that one, where it publishes, a dry run.
 
 use std::any::Any;
 use std::fmt::Write as _;
@@ -10,12 +10,15 @@ use std::thread;
 use std::time::Duration;
 
 use embedded_registry::{Action, Registry};
+use generic_packages::command::Command;
 
 use super::check;
 use super::draw;
 use super::job::{Ender, Job, Ran};
+use super::journal::Journal;
 use super::kind::{Kind, Scene};
-use super::script::{self, TOKENS};
+use super::rehearsal;
+use super::script::{self, OWNER, PACKAGE, TOKENS};
 use super::world::{Act, Runs, Setting, World};
 
 /// A run that nothing stands in the way of may take its time.
@@ -36,6 +39,10 @@ fn in_words(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("of another kind")
 }
 
+fn linked_to(registry: &Registry) -> Option<String> {
+    registry.world().link_of(OWNER, PACKAGE)
+}
+
 struct Visit<'a, K: Kind> {
     world: &'a Arc<World<K>>,
     program: &'a Path,
@@ -48,44 +55,86 @@ struct Visit<'a, K: Kind> {
 impl<K: Kind> Visit<'_, K> {
     /// It ends early where a run does not come about, which is a violation.
     fn go(&mut self) -> Option<()> {
-        let world = self.world;
-        let World { setting, of, .. } = &**world;
-        let (registry, journal) = script::registry(world);
+        let World { setting, of, .. } = &**self.world;
+        let (registry, journal) = script::registry(self.world);
         let elsewhere = script::elsewhere(&registry);
-        let ender = Arc::new(Ender::new(setting.runs));
-        script::script(&registry, world, &journal, &ender);
         let mut job = of.job(Job::new(K::TASK, &registry, setting));
-        let before = of.state(&registry, &job);
-        let (ran, rival) = self.run_both(&mut job, &registry, &ender)?;
-        until_idle(&registry, world.has_fault(|action| matches!(action, Action::Hang)));
-        let requests = registry.requests();
-        self.requests = requests.iter().map(|it| (format!("{} {}", it.method, it.target), it.status)).collect();
-        let after = of.state(&registry, &job);
-        let entries = journal.entries();
-        let scene = Scene::of(world, &entries, &ran, &before, &after);
-        self.violations.extend(Scene { rival: rival.as_ref(), requests: &requests, ..scene }.violations());
-        let follows_a_break = !matches!(ran.code, Some(0 | 1)) || setting.silence < PATIENCE / 10;
-        self.runs.extend(rival.into_iter().chain([ran]));
-        drop(entries);
-
+        let is_broken_off = self.meet_the_world(&mut job, &registry, &journal)?;
         registry.clear_script();
         registry.listen_again();
         K::catch_up(registry.world(), &mut journal.entries());
-        let before = of.state(&registry, &job);
-        let is_revoked = world.has(|act| matches!(act, Act::Revoke));
-        let token = registry.token(TOKENS[usize::from(is_revoked)]);
-        let ender = Arc::new(Ender::new(setting.runs));
-        let ran = self.run(&mut job, &token, &Setting { silence: PATIENCE, ..setting.clone() }, &ender)?;
-        let after = of.state(&registry, &job);
-        let entries = journal.entries();
-        let scene = Scene::of(world, &entries, &ran, &before, &after);
-        self.violations.extend(Scene { follows_a_break, ..scene }.violations_in_peace());
-        self.runs.push(ran);
+        self.meet_nothing(&mut job, &registry, &journal, is_broken_off)?;
         let now = script::elsewhere(&registry);
         if now != elsewhere {
             self.violations.push(format!("(iii) elsewhere there is {now:?} and not {elsewhere:?}"));
         }
         Some(())
+    }
+
+    /// The run that meets what the world has. Returns whether it was broken off.
+    fn meet_the_world(&mut self, job: &mut Job, registry: &Registry, journal: &Journal<K::Entries>) -> Option<bool> {
+        let world = self.world;
+        let World { setting, of, .. } = &**world;
+        let ender = Arc::new(Ender::new(setting.runs));
+        script::script(registry, world, journal, &ender);
+        job.is_dry(setting.is_dry);
+        let (before, linked) = (of.state(registry, job), linked_to(registry));
+        let (ran, rival) = self.run_both(job, registry, &ender)?;
+        until_idle(registry, world.has_fault(|action| matches!(action, Action::Hang)));
+        let requests = registry.requests();
+        self.requests = requests.iter().map(|it| (format!("{} {}", it.method, it.target), it.status)).collect();
+        let after = of.state(registry, job);
+        let linked = [linked, linked_to(registry)];
+        let wrong = if setting.is_dry {
+            check::violations_of_dry_run(world, &ran, &requests)
+        } else {
+            let entries = journal.entries();
+            let scene = Scene { linked, requests: &requests, ..Scene::of(world, &entries, &ran, &before, &after) };
+            Scene { rival: rival.as_ref(), ..scene }.violations()
+        };
+        self.violations.extend(wrong);
+        let is_broken_off = !matches!(ran.code, Some(0 | 1)) || setting.silence < PATIENCE / 10;
+        self.runs.extend(rival.into_iter().chain([ran]));
+        Some(is_broken_off)
+    }
+
+    /// A run that meets nothing, after a dry run where it publishes.
+    fn meet_nothing(
+        &mut self,
+        job: &mut Job,
+        registry: &Registry,
+        journal: &Journal<K::Entries>,
+        follows_a_break: bool,
+    ) -> Option<()> {
+        let world = self.world;
+        let dry = if K::TASK == Command::Publish {
+            let dry = self.run_in_peace(job, registry, true)?;
+            self.violations.extend(check::violations_of_dry_run(world, &dry, &registry.requests()));
+            Some(dry)
+        } else {
+            None
+        };
+        let (before, linked) = (world.of.state(registry, job), linked_to(registry));
+        let ran = self.run_in_peace(job, registry, false)?;
+        let after = world.of.state(registry, job);
+        let entries = journal.entries();
+        let linked = [linked, linked_to(registry)];
+        let scene = Scene { linked, follows_a_break, ..Scene::of(world, &entries, &ran, &before, &after) };
+        self.violations.extend(scene.violations_in_peace());
+        if let Some(dry) = dry.as_ref().filter(|_| !follows_a_break) {
+            self.violations.extend(rehearsal::differences(dry, &ran, &registry.requests()));
+        }
+        self.runs.extend(dry.into_iter().chain([ran]));
+        Some(())
+    }
+
+    fn run_in_peace(&mut self, job: &mut Job, registry: &Registry, is_dry: bool) -> Option<Ran> {
+        registry.forget_requests();
+        job.is_dry(is_dry);
+        let is_revoked = self.world.has(|act| matches!(act, Act::Revoke));
+        let token = registry.token(TOKENS[usize::from(is_revoked)]);
+        let setting = Setting { silence: PATIENCE, ..self.world.setting.clone() };
+        self.run(job, &token, &setting, &Arc::new(Ender::new(setting.runs)))
     }
 
     /// The run, and its rival at the same time where there is one.

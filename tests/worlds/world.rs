@@ -8,6 +8,7 @@ use std::time::Duration;
 use embedded_registry::{Action, Call, Match, Persona, Point};
 
 use super::kind::Kind;
+use super::link::Link;
 
 /// Everything that a run meets.
 #[derive(Clone, Debug)]
@@ -30,6 +31,10 @@ pub(crate) struct Setting {
     pub(crate) retries: u32,
     /// How long nothing may move. Short where something hangs.
     pub(crate) silence: Duration,
+    /// Whether the run is a dry one.
+    pub(crate) is_dry: bool,
+    /// The link that is asked for.
+    pub(crate) link: Option<Link>,
 }
 
 /// What runs.

@@ -184,7 +184,8 @@ impl Persona {
     }
 
     /// Whether packages can be linked to repositories by the API (`link`).
-    pub(crate) fn has_links(self) -> bool {
+    #[must_use]
+    pub fn has_links(self) -> bool {
         self.is_gitea_1_24_or_later() || matches!(self, Forgejo11 | Forgejo15)
     }
 

@@ -134,6 +134,17 @@ impl World {
         Some(format!("{}/{repository}", owner.name))
     }
 
+    /// Links a package to a repository as if somebody had asked for it.
+    ///
+    /// # Panics
+    /// If there is no such package or repository.
+    pub fn link(&self, owner: &str, package: &str, repository: &str) {
+        let mut state = self.state();
+        let owner = state.accounts.named(owner).expect("an owner").id;
+        let repository = state.accounts.repository(owner, repository).expect("a repository");
+        state.packages.package_mut(owner, package).expect("a package").repository = Some(repository);
+    }
+
     fn blob(&self, owner: &str, package: &str, version: &str, file: &str) -> Option<Arc<Blob>> {
         let state = self.state();
         let owner = state.accounts.named(owner)?.id;

@@ -175,7 +175,8 @@ impl Scene<'_, Publish> {
                     sent.clear();
                     has_looked = true;
                 }
-                "GET" => {}
+                // What is posted is the link.
+                "GET" | "POST" => {}
                 "DELETE" if is_planned && self.world.of.policy == Policy::Overwrite => {
                     // Until it is there again, a list that is away is no reason not to send it.
                     missing.insert(last);

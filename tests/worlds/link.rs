@@ -1,0 +1,92 @@
+//! Links of the package to a repository, in worlds for publishing and for seals: (viii) nothing is linked but what is
+//! linked to nothing, when all else is done and well; and whatever comes of it, it is no reason to fail.
+
+use embedded_registry::{Persona, Registry};
+use fastrand::Rng;
+
+use super::draw::one_of;
+use super::kind::{Kind, Scene};
+use super::script::{OWNER, PACKAGE};
+
+/// The repositories of the owner, and one that is none.
+const REPOSITORIES: [&str; 3] = ["widget", "gadget", "unknown"];
+
+/// What the package is to be linked to, and what it is linked to at the start.
+#[derive(Clone, Debug)]
+pub(crate) struct Link {
+    pub(crate) wanted: &'static str,
+    there: Option<&'static str>,
+}
+
+/// A link, where one is wanted.
+pub(super) fn draw(rng: &mut Rng) -> Option<Link> {
+    let there = (rng.u8(0..3) == 0).then(|| one_of(rng, &REPOSITORIES[..2]));
+    let wanted = if rng.u8(0..4) > 0 { "widget" } else { one_of(rng, &REPOSITORIES) };
+    rng.bool().then_some(Link { wanted, there })
+}
+
+impl Link {
+    pub(super) fn stock(&self, registry: &Registry) {
+        if let Some(there) = self.there {
+            registry.world().link(OWNER, PACKAGE, there);
+        }
+    }
+
+    /// What the package should be linked to in the end, given what it is linked to.
+    fn outcome(&self, persona: Persona, before: Option<&String>) -> Option<String> {
+        let can_be = persona.has_links() && self.wanted != REPOSITORIES[2];
+        before.cloned().or_else(|| can_be.then(|| self.full_name()))
+    }
+
+    fn full_name(&self) -> String {
+        format!("{OWNER}/{}", self.wanted)
+    }
+}
+
+/// What is wrong with what was done.
+pub(super) fn what_was_done<K: Kind>(scene: &Scene<'_, K>) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let setting = &scene.world.setting;
+    let wanted = setting.link.as_ref().map(|link| format!("/-/link/{}", link.wanted));
+    for request in scene.requests.iter().filter(|request| request.method == "POST") {
+        if !wanted.as_ref().is_some_and(|wanted| request.target.ends_with(wanted)) {
+            wrong.push(format!("(viii) nobody asked for POST {}", request.target));
+        }
+    }
+    let [before, after] = &scene.linked;
+    if before != after && (before.is_some() || *after != setting.link.as_ref().map(Link::full_name)) {
+        wrong.push(format!("(viii) the package was linked to {before:?}, and is to {after:?}"));
+    }
+    // What another run asks for comes in between.
+    if scene.rival.is_none() {
+        let is = |meant: &[&str], method: &str| meant.contains(&method);
+        let first = scene.requests.iter().position(|request| is(&["POST"], &request.method));
+        if let Some(first) = first {
+            if scene.requests[first..].iter().any(|request| is(&["PUT", "DELETE"], &request.method)) {
+                wrong.push("(viii) something is sent or deleted after the link".to_owned());
+            }
+            if scene.ran.code == Some(1) {
+                wrong.push("(viii) the package was to be linked by a run that fails".to_owned());
+            }
+        }
+    }
+    wrong
+}
+
+/// What is wrong with a link that nothing stood in the way of for long.
+pub(super) fn what_was_to_come<K: Kind>(scene: &Scene<'_, K>) -> Vec<String> {
+    let setting = &scene.world.setting;
+    let Some(link) = &setting.link else { return Vec::new() };
+    let [before, after] = &scene.linked;
+    let is_good = scene.ran.code == Some(0);
+    let expected = if is_good { link.outcome(setting.persona, before.as_ref()) } else { before.clone() };
+    let mut wrong = Vec::new();
+    if *after != expected {
+        wrong.push(format!("(viii) the package is linked to {after:?} and not to {expected:?}"));
+    }
+    let is_warned = scene.ran.log.lines().any(|line| line.starts_with("warning: the package is "));
+    if is_good && is_warned == (*after == Some(link.full_name())) {
+        wrong.push(format!("(viii) the package is linked to {after:?}, and warned of that it is not: {is_warned}"));
+    }
+    wrong
+}

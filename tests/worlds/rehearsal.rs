@@ -1,0 +1,84 @@
+//! Dry runs, in worlds for publishing and for seals: (ix) they change nothing, whatever they meet, and tell what a run
+//! that nothing stands in the way of does then.
+
+use std::collections::BTreeMap;
+
+use embedded_registry::Request;
+
+use super::job::Ran;
+use super::told::{Row, Told};
+
+/// What it can say of a file.
+const STATUSES: [&str; 5] = ["planned", "unchanged", "skipped", "failed", "not-attempted"];
+
+/// A row of the plan, as the summary has it.
+struct Planned<'a> {
+    action: &'a str,
+    there: &'a str,
+}
+
+fn plan(summary: &str) -> Vec<Planned<'_>> {
+    let rows = summary.lines().skip_while(|line| !line.starts_with("| what | plan |")).skip(2);
+    // What is planned with which name comes first, and may have anything in it.
+    let planned = |row| {
+        let mut columns = str::strip_suffix(row, " |")?.rsplit(" | ");
+        let (there, _size, action) = (columns.next()?, columns.next()?, columns.next()?);
+        Some(Planned { action, there })
+    };
+    rows.map_while(planned).collect()
+}
+
+/// Those requests that change something. The question for the right to write changes nothing.
+fn changes(requests: &[Request]) -> impl Iterator<Item = &Request> {
+    requests.iter().filter(|request| request.method != "GET" && !request.target.ends_with("/%2A"))
+}
+
+/// What is wrong with what it did.
+pub(super) fn what_was_done(requests: &[Request]) -> Vec<String> {
+    changes(requests).map(|it| format!("(ix) a dry run asked for {} {}", it.method, it.target)).collect()
+}
+
+/// What is wrong with what it told.
+pub(super) fn what_was_told(ran: &Ran, told: &Told) -> Vec<String> {
+    let is_odd = |row: &&Row| !STATUSES.contains(&row.status.as_str());
+    let mut wrong: Vec<String> =
+        told.rows.iter().filter(is_odd).map(|row| format!("(ix) planned is {row:?}")).collect();
+    // What is punctuation is escaped.
+    if !ran.summary.contains("Dry run\\, nothing was changed") {
+        wrong.push("(ix) the summary does not say that nothing was changed".to_owned());
+    }
+    wrong
+}
+
+/// Where the run that followed, in which nothing went wrong either, was another than was told.
+pub(super) fn differences(dry: &Ran, real: &Ran, requests: &[Request]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if dry.code != real.code {
+        wrong.push(format!("(ix) a dry run ends with {:?}, and the run with {:?}", dry.code, real.code));
+    }
+    let (Ok(foretold), Ok(told)) = (Told::read(&dry.outputs), Told::read(&real.outputs)) else { return wrong };
+    let planned = |status: &str| if matches!(status, "uploaded" | "replaced") { "planned" } else { status }.to_owned();
+    let statuses = |told: &Told| -> BTreeMap<String, String> {
+        told.rows.iter().map(|row| (row.name.clone(), planned(&row.status))).collect()
+    };
+    if real.code == Some(0) && statuses(&foretold) != statuses(&told) {
+        wrong.push(format!("(ix) foretold was {:?}, and told {:?}", foretold.rows, told.rows));
+    }
+    let plan = plan(&dry.summary);
+    let rows = |actions: &[&str]| plan.iter().filter(|row| actions.contains(&row.action)).count();
+    let other_seals = plan.iter().filter(|row| row.action == "seal" && row.there != "nothing").count();
+    let expected = [
+        ("PUT", rows(&["upload", "replace", "seal"])),
+        ("DELETE", rows(&["replace", "delete"]) + other_seals),
+        ("POST", rows(&["link"])),
+    ];
+    for (method, count) in expected.into_iter().filter(|_| real.code == Some(0)) {
+        let made = changes(requests).filter(|request| request.method == method).count();
+        // A new version may be of a package that is linked.
+        let may_be_fewer = method == "POST" && plan.iter().any(|row| row.there.starts_with("not known yet"));
+        if made != count && !(may_be_fewer && made < count) {
+            wrong.push(format!("(ix) {made} {method}s were made, and {count} planned:\n{}", dry.summary));
+        }
+    }
+    wrong
+}
