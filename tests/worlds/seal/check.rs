@@ -6,6 +6,7 @@ use super::super::job::Ran;
 use super::super::kind::{Promises, Scene};
 use super::super::script::{Files, PACKAGE, segment, sha256};
 use super::super::told::{Row, Told};
+use super::super::world::File;
 use super::{OTHER, SEAL, Seal, VERSION};
 
 /// Whether the seal of a version is that of all its other files.
@@ -25,12 +26,17 @@ impl Promises for Seal {
         if named.len() != scene.world.of.own.len() + 1 || named.last() != Some(&SEAL) {
             wrong.push(format!("(iv) named are {named:?}"));
         }
-        let is_sealed = rows.last().is_some_and(Row::is_in_place);
+        let is_in_place = rows.last().is_some_and(Row::is_in_place);
         let path = outputs.get("checksums-file").map(String::as_str);
-        if is_sealed != (path == Some(".generic-packages/SHA256SUMS")) {
+        if is_in_place != (path == Some(".generic-packages/SHA256SUMS")) {
             wrong.push(format!("(iv) `checksums-file` is {path:?}"));
         }
         let last = &scene.entries.last;
+        // It means that the version is sealed, or was when it was looked at last.
+        let was_sealed = || [last.get(VERSION), scene.after.get(VERSION)].into_iter().flatten().any(is_sealed);
+        if path.is_some_and(|path| !path.is_empty()) && scene.rival.is_none() && !was_sealed() {
+            wrong.push(format!("(iv) `checksums-file` is {path:?}, and the version is not sealed"));
+        }
         for row in rows.iter().filter(|row| row.is_in_place() && scene.rival.is_none()) {
             let holds = |files: Option<&Files>| {
                 let stored = files.and_then(|files| files.get(&row.name)).map(|bytes| sha256(bytes).to_string());
@@ -55,18 +61,22 @@ impl Promises for Seal {
     fn what_was_to_come(scene: &Scene<'_, Self>, _told: &Told) -> Vec<String> {
         let (of, version) = (&scene.world.of, &scene.after[VERSION]);
         let before = &scene.before[VERSION];
-        let is_spoilt = of.own.iter().any(|(name, ours)| before.get(name).is_some_and(|there| *there != ours.bytes()));
+        let is_other = |(name, ours): &File| before.get(name).is_some_and(|there| *there != ours.bytes());
+        let is_spoilt = !of.overwrites && of.own.iter().any(is_other);
+        let is_empty = before.keys().all(|name| *name == SEAL) && of.own.is_empty();
+        let fails = is_spoilt || is_empty || of.lack(version);
         let are_right = of.aliases().iter().all(|alias| scene.after[alias] == *version);
+        let are_as_before = || of.aliases().iter().all(|alias| scene.after[alias] == scene.before[alias]);
         let is_as_wanted = match scene.ran.code {
-            Some(0) => !is_spoilt && is_sealed(version) && are_right,
-            Some(1) => is_spoilt,
+            Some(0) => !fails && is_sealed(version) && are_right,
+            Some(1) => fails && are_as_before() && version.get(SEAL) == before.get(SEAL),
             _ => false,
         };
         if is_as_wanted {
             return Vec::new();
         }
         vec![format!(
-            "(v) it ends with {:?}, and an own file is another is {is_spoilt}: {}",
+            "(v) it ends with {:?}, and that it has to fail is {fails}: {}",
             scene.ran.code,
             told_briefly(version)
         )]
@@ -85,7 +95,7 @@ fn what_green_means(scene: &Scene<'_, Seal>) -> Vec<String> {
     if scene.entries.latest != VERSION {
         wrong.push(format!("(i) the last look was at {}", scene.entries.latest));
     }
-    if !is_sealed(version) {
+    if !is_sealed(version) || of.lack(version) {
         wrong.push(format!("(i) the version had {}", told_briefly(version)));
     }
     for alias in of.aliases() {
@@ -102,7 +112,7 @@ fn what_green_means(scene: &Scene<'_, Seal>) -> Vec<String> {
     wrong
 }
 
-/// (iii): outside the aliases only the seal is ever deleted, and nothing is sent but what is ours; no other version is
+/// (iii): outside the aliases only the seal is ever deleted, and own files where they are to overwrite others; nothing is sent but what is ours; no other version is
 /// asked for anything.
 fn what_was_asked(scene: &Scene<'_, Seal>) -> Vec<String> {
     let of = &scene.world.of;
@@ -115,7 +125,7 @@ fn what_was_asked(scene: &Scene<'_, Seal>) -> Vec<String> {
         let is_fine = match request.method.as_str() {
             "GET" => is_alias && name == "files" || version == VERSION,
             "PUT" => is_alias || version == VERSION && (is_own(name) || name == SEAL || name == "%2A"),
-            "DELETE" => is_alias || version == VERSION && name == SEAL,
+            "DELETE" => is_alias || version == VERSION && (name == SEAL || of.overwrites && is_own(name)),
             // The link.
             method => method == "POST",
         };

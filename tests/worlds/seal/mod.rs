@@ -3,8 +3,8 @@
 //! - (i) exit code 0 means that the seal is that of all the version's files, the aliases are the version, byte for byte, and
 //!   the run's own files are in it;
 //! - (ii) any other comes with an error;
-//! - (iii) outside the aliases nothing but the seal is deleted or replaced, no version that is not named changes, and what is
-//!   deleted was shown as it was by two looks;
+//! - (iii) outside the aliases nothing but the seal is deleted or replaced, and own files that are to overwrite others; no
+//!   version that is not named changes, and what is deleted was shown as it was by two looks;
 //! - (iv) outputs and summary say what is there;
 //! - (v) a run after it in which nothing goes wrong makes all of it right, whatever was left behind;
 //! - (vi) no secret is seen anywhere;
@@ -49,6 +49,10 @@ pub(crate) struct Seal {
     there: Vec<File>,
     /// What each alias has.
     aliases: Vec<Vec<File>>,
+    /// Whether what the version has under the names of own files may be replaced.
+    overwrites: bool,
+    /// What the version has to have: the beginning of a name and a `*`.
+    expected: Vec<String>,
     /// Another run at the same time, where there is one.
     rival: Option<Rival>,
 }
@@ -70,12 +74,23 @@ pub(crate) enum Others {
     Replace(&'static str, String),
     /// They delete one.
     Delete(&'static str, String),
+    /// They delete the version, with all its files.
+    DeleteVersion,
 }
 
 impl Seal {
     /// The aliases that are to be.
     fn aliases(&self) -> &'static [&'static str] {
         &ALIASES[..self.aliases.len()]
+    }
+
+    /// Whether these files are not all that is expected.
+    fn lack(&self, files: &Files) -> bool {
+        let is_there = |expected: &String| {
+            let start = expected.trim_end_matches('*');
+            files.keys().any(|name| name.starts_with(start) && name != SEAL)
+        };
+        !self.expected.iter().all(is_there)
     }
 
     /// One of the aliases, where there are any, and the name of a file that it has or may come to have.
@@ -96,6 +111,8 @@ impl Seal {
             ("INPUT_VERSION", version),
             ("INPUT_CHECKSUMS", SEAL),
             ("INPUT_ALSO-VERSION", &self.aliases().join("\n")),
+            ("INPUT_IF-FILE-EXISTS", if self.overwrites { "overwrite" } else { "fail" }),
+            ("INPUT_EXPECT", &self.expected.join("\n")),
         ])
     }
 }
@@ -116,6 +133,19 @@ fn alias(rng: &mut Rng, version: &[File], strays: &[File]) -> Vec<File> {
         files.push((SEAL.to_owned(), content(rng)));
     }
     files
+}
+
+/// A pattern for what is there, what comes late, or what never comes.
+fn expected(rng: &mut Rng, version: &[File]) -> String {
+    match rng.u8(0..8) {
+        0 => "absent-*".to_owned(),
+        1..3 => "late-*".to_owned(),
+        _ => {
+            let name = one_of(rng, version).0;
+            // What is special in a pattern ends it.
+            format!("{}*", name.split(['*', '?', '[', ']', '{', '}', '!', '\\']).next().unwrap_or_default())
+        }
+    }
 }
 
 impl Kind for Seal {
@@ -141,7 +171,15 @@ impl Kind for Seal {
         if rng.u8(0..3) == 0 {
             there.push((SEAL.to_lowercase(), content(rng)));
         }
-        Self { own, there, aliases, rival }
+        let overwrites = rng.u8(0..3) == 0;
+        let is_there = |rng: &mut Rng| if overwrites { rng.bool() } else { rng.u8(0..20) == 0 };
+        for (name, ours) in &own {
+            if is_there(rng) {
+                there.push((name.clone(), other_than(*ours, rng)));
+            }
+        }
+        let expected = (0..rng.usize(0..8).saturating_sub(5)).map(|_| expected(rng, &version)).collect();
+        Self { own, there, aliases, overwrites, expected, rival }
     }
 
     fn requests(&self, rng: &mut Rng) -> (Match, usize) {
@@ -165,11 +203,16 @@ impl Kind for Seal {
 
     fn others(&self, rng: &mut Rng) -> Others {
         let number = rng.usize(0..8);
-        match (rng.u8(0..9), self.in_alias(rng)) {
+        let own = (!self.own.is_empty()).then(|| one_of(rng, &self.own).0);
+        if let Some(name) = own.filter(|_| rng.u8(0..8) == 0) {
+            return if rng.bool() { Others::Replace(VERSION, name) } else { Others::Delete(VERSION, name) };
+        }
+        match (rng.u8(0..10), self.in_alias(rng)) {
             (0..2, Some((alias, _))) => Others::Publish(alias, "late-stray".to_owned()),
             (2..4, Some((alias, name))) => Others::Replace(alias, name),
             (4, Some((alias, name))) => Others::Delete(alias, name),
             (5..7, _) => Others::Replace(VERSION, SEAL.to_owned()),
+            (7, _) if rng.bool() => Others::DeleteVersion,
             _ => Others::Publish(VERSION, format!("late-{number}")),
         }
     }
@@ -214,6 +257,11 @@ impl Kind for Seal {
             }
             Others::Delete(version, name) => {
                 on.delete(OWNER, PACKAGE, version, name);
+            }
+            Others::DeleteVersion => {
+                for file in on.files(OWNER, PACKAGE, VERSION) {
+                    on.delete(OWNER, PACKAGE, VERSION, &file.name);
+                }
             }
         }
     }
