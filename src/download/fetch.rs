@@ -37,7 +37,8 @@ pub(crate) struct Fetcher<'a> {
 /// A file that is in its place: its length in bytes and its hash.
 pub(crate) type Fetched = (u64, Sha256);
 
-/// What there is of a file between two tries. While it is written it is with the thread that does that.
+/// What there is of a file between two tries. While it is received it is with that, and where a disk gives no answer it is
+/// with the thread that waits for it.
 struct State {
     writing: Option<Writing>,
     /// When the file was changed that it is of.
@@ -48,9 +49,9 @@ struct State {
 
 /// How a try ended that met no fault of the way.
 enum Came {
-    Whole,
+    Whole(Writing),
     /// More came than there should be: the length that the server gives, or what came until that was seen.
-    OfLength(u64),
+    OfLength(u64, Writing),
     /// The disk is at fault.
     NotWritten(PlaceError),
 }
@@ -86,11 +87,13 @@ impl Fetcher<'_> {
                 .registry
                 .persist_while(|| moved.last_moved(), async || self.receive(item, &mut state, moved).await)
                 .await?;
-            let mut writing = state.writing.take().expect("the thread that wrote it has ended");
-            let came = match came {
+            let (mut writing, came) = match came {
                 Came::NotWritten(error) => return Err(error.into()),
-                Came::OfLength(length) => (length, None),
-                Came::Whole => (writing.length(), Some(writing.sha256())),
+                Came::OfLength(length, writing) => (writing, (length, None)),
+                Came::Whole(writing) => {
+                    let came = (writing.length(), Some(writing.sha256()));
+                    (writing, came)
+                }
             };
             let (wanted, is_executable) = (Expected { size: state.size, ..item.expected }, item.is_executable);
             if let (length, Some(sha256)) = came
@@ -138,12 +141,11 @@ impl Fetcher<'_> {
 
     /// Receives a file once, or what is missing of it.
     async fn receive(self, item: &Item, state: &mut State, moved: &Moved) -> Result<Came, RegistryError> {
-        let mut writing = state.writing.take().expect("the thread that wrote it has ended");
+        let mut writing = state.writing.take().expect("a try that is to be repeated gives it back");
         let length = writing.length();
         // An earlier run may have left all of it.
         if length > 0 && item.expected.size == Some(length) {
-            state.writing = Some(writing);
-            return Ok(Came::Whole);
+            return Ok(Came::Whole(writing));
         }
         // Without its date, and without a hash, nothing would tell that the file has changed.
         let may_go_on = state.modified.is_some() || item.expected.sha256.is_some();
@@ -161,7 +163,6 @@ impl Fetcher<'_> {
         if incoming.start != length
             && let Err(error) = writing.start_again()
         {
-            state.writing = Some(writing);
             return Ok(Came::NotWritten(error));
         }
         state.size = item.expected.size.or(incoming.size);
@@ -190,10 +191,14 @@ impl Fetcher<'_> {
             return Ok(Came::NotWritten(self.stalled(item)));
         };
         let (writing, written) = written.expect("the thread does not panic");
-        state.writing = Some(writing);
-        match (written, received) {
-            (Err(error), _) => Ok(Came::NotWritten(error)),
-            (Ok(()), received) => received.map(|()| too_long.map_or(Came::Whole, Came::OfLength)),
+        match (written, received, too_long) {
+            (Err(error), ..) => Ok(Came::NotWritten(error)),
+            (Ok(()), Ok(()), None) => Ok(Came::Whole(writing)),
+            (Ok(()), Ok(()), Some(length)) => Ok(Came::OfLength(length, writing)),
+            (Ok(()), Err(error), _) => {
+                state.writing = Some(writing);
+                Err(error)
+            }
         }
     }
 
