@@ -10,7 +10,7 @@
 //! 5. [`publish`]: the one use case, top to bottom, with
 //!    [`plan`] (pure: files and the [`listing`] -> what to do with each file, or why not),
 //!    [`registry`] (the HTTP client) and [`checksum`];
-//! 6. [`download`]: the other, top to bottom, with the same client;
+//! 6. [`download`]: the other, top to bottom, with the same client; `version`: which one is the highest release;
 //! 7. [`report`]: outcomes -> log, outputs and exit code; all text from outside goes through [`untrusted`].
 //!
 //! The library reads no environment, prints nothing and never exits: `main` does.
@@ -32,4 +32,5 @@ pub mod runner;
 pub mod secret;
 pub mod stop;
 pub mod untrusted;
+mod version;
 pub mod way;

@@ -36,6 +36,9 @@ fn main() -> anyhow::Result<ExitCode> {
         ["--help" | "-h" | "help"] | [_, "--help" | "-h"] => say(HELP, 0),
         ["--version" | "-V"] => say(concat!("generic-packages ", env!("CARGO_PKG_VERSION"), "\n"), 0),
         [] => say(HELP, 2),
+        [name, extra, ..] if Command::named(name).is_some() => {
+            say(&format!("error: unexpected argument `{}`: everything else is an input\n", Untrusted::new(extra)), 2)
+        }
         [unknown, ..] => say(&format!("error: unknown command `{}`\n\n{HELP}", Untrusted::new(unknown)), 2),
     })
 }
@@ -72,7 +75,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             ending
         }
     };
-    for warning in report::hand_over(&ending, &runner, &reading.redactor) {
+    for warning in report::hand_over(&ending, &console.warnings(), &runner, &reading.redactor) {
         console.warns(&warning);
     }
     console.closes(&ending);

@@ -97,6 +97,26 @@ struct Variables {
     gitea_token: Option<Secret>,
     forgejo_token: Option<Secret>,
     runner_debug: Option<String>,
+    github_action_repository: Option<String>,
+    github_action_ref: Option<String>,
+}
+
+/// An action, as a workflow calls it: `repository@ref`. Both are what a workflow may hold as it stands.
+#[derive(Clone, Debug)]
+pub struct Action {
+    /// Owner and name of its repository.
+    pub repository: String,
+    /// A tag, a branch or a commit.
+    pub git_ref: String,
+}
+
+impl Action {
+    fn of(repository: Option<String>, git_ref: Option<String>) -> Option<Self> {
+        let (repository, git_ref) = (repository?, git_ref?);
+        let is_plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c));
+        let is_good = repository.matches('/').count() == 1 && is_plain(&repository) && is_plain(&git_ref);
+        is_good.then_some(Self { repository, git_ref })
+    }
 }
 
 /// The runner of this step, as the environment describes it. A variable that is empty counts as not set.
@@ -120,6 +140,8 @@ pub struct Runner {
     pub actor: Option<String>,
     /// `GITHUB_STEP_SUMMARY`: the file that takes the step's part of the job's summary, in Markdown.
     pub summary: Option<PathBuf>,
+    /// The action that runs, by its repository; `None` where it lies in the workflow's own, or the runner does not say.
+    pub action: Option<Action>,
     /// Whether the person who started the workflow asked for debug messages.
     pub debug: bool,
     /// The tokens of the job, which cannot publish packages (seen on Forgejo 7, 11 and 15).
@@ -157,6 +179,7 @@ impl Runner {
             git_ref: variables.github_ref,
             actor: variables.github_actor,
             summary: environment.path("GITHUB_STEP_SUMMARY"),
+            action: Action::of(variables.github_action_repository, variables.github_action_ref),
             debug: variables.runner_debug.is_some_and(|debug| debug == "1"),
             jobs_own: [variables.github_token, variables.gitea_token, variables.forgejo_token]
                 .into_iter()

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use serde::Deserialize;
 
-use crate::untrusted::misleads;
+use crate::untrusted::{Untrusted, misleads};
 
 /// A token or a password. It has no `Display` and no `Serialize`, and its `Debug` shows nothing of it.
 #[derive(Clone, Deserialize)]
@@ -40,6 +40,8 @@ impl fmt::Debug for Secret {
 pub struct Credentials {
     /// The user name: no colon, may be empty.
     pub username: String,
+    /// Whether somebody said that the token is that user's. The workflow's actor is only a guess.
+    pub is_named: bool,
     /// The personal access token.
     pub token: Secret,
     /// Whether the token is the job's own, which runners hand to every job.
@@ -60,6 +62,13 @@ pub enum TokenShape {
 }
 
 impl Credentials {
+    /// The user whom the token belongs to, to be shown; `None` where nobody has said.
+    #[must_use]
+    pub fn user(&self) -> Option<Untrusted> {
+        let is_known = self.is_named && !self.username.is_empty();
+        is_known.then(|| Untrusted::new(&self.username))
+    }
+
     /// The value behind `Basic ` in the Authorization header.
     #[must_use]
     pub fn basic(&self) -> Secret {
@@ -272,7 +281,7 @@ mod tests {
     use super::*;
 
     fn credentials_of(token: &str) -> Credentials {
-        Credentials { username: "alice".to_owned(), token: Secret::new(token), is_jobs_own: false }
+        Credentials { username: "alice".to_owned(), is_named: true, token: Secret::new(token), is_jobs_own: false }
     }
 
     fn credentials() -> Credentials {

@@ -28,8 +28,8 @@ pub struct Way {
 pub struct Proxies {
     /// The proxy for each scheme that has one.
     pub(crate) by_scheme: Vec<(&'static str, Proxy)>,
-    /// The hosts that are reached without one, as `NO_PROXY` lists them.
-    pub(crate) exceptions: String,
+    /// The hosts that are reached without one.
+    pub(crate) exceptions: Vec<Exception>,
 }
 
 impl Proxies {
@@ -42,28 +42,39 @@ impl Proxies {
 
     /// Whether an address is one of the exceptions.
     pub(crate) fn has_none_for(&self, address: &Url) -> bool {
-        let matcher = Matcher::builder().all("http://proxy").no(exceptions(&self.exceptions, address)).build();
+        let is_meant =
+            |exception: &&Exception| exception.port.is_none_or(|port| address.port_or_known_default() == Some(port));
+        let hosts: Vec<&str> =
+            self.exceptions.iter().filter(is_meant).map(|exception| exception.host.as_str()).collect();
+        let matcher = Matcher::builder().all("http://proxy").no(hosts.join(",")).build();
         address.as_str().parse().is_ok_and(|address| matcher.intercept(&address).is_none())
     }
 }
 
-/// The list of `NO_PROXY` as the matcher takes it, which knows no ports and no `*.`.
-fn exceptions(list: &str, address: &Url) -> String {
-    let entries = list.split([',', ' ', '\t', '\n']).filter_map(|entry| {
+/// An entry of `NO_PROXY`.
+#[derive(Clone, Debug)]
+pub(crate) struct Exception {
+    /// A host, a domain or a network as the matcher takes them, which knows no `*.`.
+    host: String,
+    /// The port that alone is meant; `None` for all.
+    port: Option<u16>,
+}
+
+impl Exception {
+    /// Reads what is between the commas. What is behind a colon and no port counts for nothing.
+    pub(crate) fn of(entry: &str) -> Self {
         let (host, port) = match entry.rsplit_once(':') {
             // An address of version 6 has colons of its own.
-            Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, port.parse::<u16>().ok()),
+            Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, port.parse().ok()),
             _ => (entry, None),
         };
-        let host = host.trim_matches(['[', ']']);
-        let is_meant = port.is_none_or(|port| address.port_or_known_default() == Some(port));
-        is_meant.then(|| match host {
+        let host = match host.trim_matches(['[', ']']) {
             // The matcher takes it for all names, but for no address.
             "*" => "*,0.0.0.0/0,::/0",
             host => host.strip_prefix('*').filter(|rest| rest.starts_with('.')).unwrap_or(host),
-        })
-    });
-    entries.collect::<Vec<_>>().join(",")
+        };
+        Self { host: host.to_owned(), port }
+    }
 }
 
 /// An HTTP proxy. What it shows of itself is host, port and the variable that names it, never its credentials.

@@ -10,7 +10,7 @@ use crate::files::{Folder, Found};
 use crate::listing::RegistryFile;
 use crate::nearest::Near;
 use crate::package::FileName;
-use crate::registry::{Moved, Promised, RegistryError};
+use crate::registry::{Cause, Moved, Promised, Refusal, RegistryError};
 use crate::untrusted::Untrusted;
 
 /// The largest file of checksums, in bytes: room for ten thousand lines.
@@ -59,7 +59,12 @@ impl Run<'_> {
         let at_hand = if listed.is_some() { self.at_hand(name).await } else { None };
         let mut bytes = match at_hand.filter(|bytes| is_as_listed(bytes)) {
             Some(bytes) => bytes,
-            None => self.fetch_checksums(name, listed).await?,
+            None => self.fetch_checksums(name, listed).await.map_err(|error| match error.cause {
+                Cause::Refused { refusal: Refusal::NotThere, .. } => {
+                    error.cured_by("Check `checksums`: the version has no file of that name")
+                }
+                _ => error,
+            })?,
         };
         if !is_as_listed(&bytes) {
             bytes = self.fetch_checksums(name, listed).await?;

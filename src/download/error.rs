@@ -78,6 +78,8 @@ pub enum DownloadError {
         name: Untrusted,
         /// What is wrong with it.
         why: String,
+        /// What stands for it in a line of `files`.
+        pattern: String,
     },
     /// A name that was typed and that no file can have.
     #[error("no file can be called that: the {0}")]
@@ -215,9 +217,10 @@ impl Advise for DownloadError {
             Self::Wildcard { .. } => "Give a `token` with the scope read:package, from a secret, or name the files without \
                                       wildcards"
                 .to_owned(),
-            Self::Hostile { .. } => "Have the file taken off the registry, and find out who published it; a line `!name` \
-                                     in `files` leaves it out"
-                .to_owned(),
+            Self::Hostile { pattern, .. } => format!(
+                "Have the file taken off the registry, and find out who published it; a line `!{pattern}` in `files` leaves it \
+                 out"
+            ),
             Self::BadName(_) => "Correct the name in `files`".to_owned(),
             Self::SameName(..) => "Leave one of the lines out".to_owned(),
             Self::Secret => "Have the file taken off the registry, and make a new token".to_owned(),

@@ -4,7 +4,6 @@ mod checksums;
 mod error;
 mod fetch;
 mod select;
-mod version;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -28,6 +27,7 @@ use crate::report::units::{self, Bytes};
 use crate::report::{Account, Header, Local, Outcome, Status, VerifiedBy};
 use crate::stop::{Signal, Stopped};
 use crate::untrusted::Untrusted;
+use crate::version;
 
 /// Which files are wanted, and what is to become of them. The version is that of the target; `latest` stands for a version
 /// of that name where there is one, else for the highest release by semantic versioning, else for the newest.
@@ -61,8 +61,8 @@ pub async fn download(
     caller: &Caller<'_>,
 ) -> Result<Account, SetupError> {
     let registry = Registry::new(inputs, limits, caller.reporter)?;
-    let (command, target, username) = (Command::Download, &inputs.target, inputs.username());
-    caller.reporter.begins(&Header { command, target, username, is_dry: false, files: None });
+    let (command, target, user) = (Command::Download, &inputs.target, inputs.user());
+    caller.reporter.begins(&Header { command, target, user, is_dry: false, files: None });
     let run = Run { inputs, wanted, caller, registry, items: Vec::new(), outcomes: Vec::new(), errors: Vec::new() };
     Ok(run.go().await)
 }
@@ -147,7 +147,12 @@ impl Run<'_> {
         let folder = Arc::new(Folder::make(&self.wanted.place).map_err(wrong)?);
         folder.sweep(&missing.iter().map(|&index| &self.items[index].here).collect::<Vec<_>>());
         self.fetch(missing, &folder).await;
-        on_disk(move || folder.settle()).await.map_err(wrong)
+        let settled = on_disk(move || folder.settle()).await;
+        if settled.is_err() {
+            let downloaded = self.outcomes.iter_mut().filter(|outcome| outcome.status == Status::Downloaded);
+            downloaded.for_each(|outcome| outcome.status = Status::Failed);
+        }
+        settled.map_err(wrong)
     }
 
     /// Says which way the files go.
@@ -224,7 +229,7 @@ impl Run<'_> {
     /// The package is not there; what else the owner has may tell why.
     async fn no_package(&self) -> DownloadError {
         let target = self.registry.target();
-        let rows = self.registry.newest_versions().await;
+        let rows = self.registry.newest_versions("").await;
         let mut names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
         names.sort_unstable();
         names.dedup();

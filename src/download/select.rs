@@ -131,9 +131,17 @@ fn unlisted(line: &Line) -> Option<Vec<String>> {
     (line.names_one_path || line.malformed.is_some()).then(|| vec![line.as_name().to_owned()])
 }
 
+fn hostile(name: &str, why: String) -> DownloadError {
+    // What means something in a pattern, or is nothing that a line could hold.
+    let is_path = matches!(name, "." | "..");
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.+@#~".contains(c) && !is_path;
+    let pattern = name.chars().map(|c| if is_plain(c) { c } else { '?' }).collect();
+    DownloadError::Hostile { name: Untrusted::new(name), why, pattern }
+}
+
 /// Makes sure that a file of that name may lie in a workspace.
 fn allow_on_disk(name: &FileName) -> Result<(), DownloadError> {
-    let hostile = |why: &str| DownloadError::Hostile { name: Untrusted::new(name.as_str()), why: why.to_owned() };
+    let hostile = |why: &str| hostile(name.as_str(), why.to_owned());
     if is_git(OsStr::new(name.as_str())) {
         return Err(hostile("git would take it for the place of a repository"));
     }
@@ -158,7 +166,7 @@ fn item(
         (Ok(parsed), _) => parsed,
         (Err(bad), Source::Unlisted(_)) => return Err(DownloadError::BadName(bad)),
         (Err(bad), Source::Listed(_)) => {
-            return Err(DownloadError::Hostile { name: bad.name, why: format!("it {}", bad.why) });
+            return Err(hostile(name, format!("it {}", bad.why)));
         }
     };
     allow_on_disk(&parsed)?;

@@ -66,7 +66,7 @@ impl Advise for BadLine {
                     .to_owned()
             }
             Self::Git => "Take the line out, and copy what you want to publish to a folder of its own".to_owned(),
-            Self::Slash => "Write the name alone; the folder to write to is `path`".to_owned(),
+            Self::Slash => "Write the file's name on the registry alone, without a folder".to_owned(),
             Self::Brace => "Close the brace, or write `[{]` and `[}]` for the characters".to_owned(),
             Self::TooMany => "Use a wildcard, or several lines".to_owned(),
             Self::NameOfTaken => {

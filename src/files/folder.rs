@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, fsync, mkdirat, openat, statat, unlinkat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, fstat, fsync, mkdirat, openat, statat, unlinkat};
 use rustix::io::Errno;
 
 use super::local::{ENTER, LocalFile};
@@ -96,14 +96,25 @@ impl Folder {
         }
     }
 
-    /// Has the names of its files on the disk.
+    /// Has the names of its files on the disk, and makes sure that it is where it was opened.
     pub fn settle(&self) -> Result<(), PlaceError> {
+        if !self.is_where_it_was() {
+            return Err(PlaceError { path: self.place.within.clone(), fault: PlaceFault::Moved });
+        }
         // What was opened for its path alone cannot be synced; where it cannot be read, that is left to the system.
         let Ok(folder) = openat(&self.open, ".", READ, Mode::empty()) else { return Ok(()) };
         fsync(&folder).map_err(|error| {
             let fault = PlaceFault::Write { missing: None, source: error.into() };
             PlaceError { path: self.place.within.clone(), fault }
         })
+    }
+
+    fn is_where_it_was(&self) -> bool {
+        let now = Self::enter(&self.place, false).map(|now| fstat(&now.open));
+        match (fstat(&self.open), now) {
+            (Ok(ours), Ok(Ok(now))) => (ours.st_dev, ours.st_ino) == (now.st_dev, now.st_ino),
+            _ => false,
+        }
     }
 
     /// Takes a file away, where it is there. Where it stays, nobody minds.

@@ -34,6 +34,12 @@ impl Place {
         Self { workspace: workspace.to_owned(), within: OWN_FOLDER.into() }
     }
 
+    /// A folder in it.
+    #[must_use]
+    pub fn below(&self, name: &str) -> Self {
+        Self { workspace: self.workspace.clone(), within: self.within.join(name) }
+    }
+
     /// The folder's path relative to the workspace, as later steps may use it.
     #[must_use]
     pub fn path(&self) -> String {
@@ -85,6 +91,12 @@ pub enum PlaceFault {
     /// What was written of it has lost its name.
     #[error("cannot be put there: somebody has taken away what was written of it, or put another in its place")]
     TakenAway,
+    /// Another folder, or none, is where it was.
+    #[error("is no longer where it was: somebody has moved or replaced it, and what was written has gone with it")]
+    Moved,
+    /// What another user, whose files we cannot read, has left of it.
+    #[error("is another user's, and cannot be opened")]
+    Foreign,
     /// A disk that takes nothing.
     #[error("could not be written on for {} s", .0.as_secs())]
     Stalled(Duration),
@@ -125,7 +137,10 @@ impl PlaceError {
             PlaceFault::NoFolder => {
                 format!("Take away what is there{elsewhere}; let nothing else change it meanwhile")
             }
-            PlaceFault::TakenAway => {
+            PlaceFault::Foreign => {
+                "Take it away in a step before, or let the step run as the user who made it".to_owned()
+            }
+            PlaceFault::TakenAway | PlaceFault::Moved => {
                 "Run the step again, and let no other step write to this folder or clean it meanwhile".to_owned()
             }
             PlaceFault::Busy => "Let one step at a time write to this folder".to_owned(),

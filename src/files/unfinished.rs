@@ -78,6 +78,7 @@ impl Folder {
                     Ok(Removed::Gone) => continue,
                     Ok(Removed::Not) => return Err(fault(PlaceFault::Busy)),
                     Err(Errno::NOENT) => return Err(wrong(error)),
+                    Err(Errno::ACCESS) => return Err(of_part(PlaceFault::Foreign)),
                     Err(error) => {
                         return Err(of_part(PlaceFault::Write { missing: None, source: error.into() }));
                     }

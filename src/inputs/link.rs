@@ -28,6 +28,10 @@ impl Reader {
             None => text,
             Some((owner, name)) => {
                 let (_, wanted) = destination?;
+                if text.contains("://") || name.contains('/') {
+                    self.problem(INPUT, Some(text), "is neither a name nor an owner and a name", accepted);
+                    return None;
+                }
                 if !owner.eq_ignore_ascii_case(wanted.as_str()) {
                     let problem = format!("belongs to another owner than the package, which is {wanted}'s");
                     self.problem(INPUT, Some(text), problem, accepted);

@@ -24,6 +24,7 @@ use crate::download::Wanted;
 use crate::files::{Line, Selection};
 use crate::nearest::nearest;
 use crate::package::{BadName, FileName, Owner, RepositoryName, ServerUrl, Target, Version};
+use crate::report::User;
 use crate::runner::{Environment, Runner};
 use crate::secret::{Credentials, Redactor, Secret};
 use crate::untrusted::Untrusted;
@@ -172,10 +173,11 @@ impl Inputs {
         credentials.unwrap_or_default().with(&self.way.secrets)
     }
 
-    /// The user name, to be shown; empty where nobody is named, `None` where there is no token.
+    /// As whom requests are made.
     #[must_use]
-    pub fn username(&self) -> Option<Untrusted> {
-        self.credentials.as_ref().map(|credentials| Untrusted::new(&credentials.username))
+    pub fn user(&self) -> User {
+        let Some(credentials) = &self.credentials else { return User::Nobody };
+        credentials.user().map_or(User::Unnamed, User::Named)
     }
 
     /// What is to be done.
@@ -187,6 +189,9 @@ impl Inputs {
         }
     }
 }
+
+/// The input that decides whether anything changes.
+const DRY_RUN: &str = "dry-run";
 
 /// Checks one input after the other and keeps what is wrong.
 struct Reader {
@@ -243,10 +248,18 @@ impl Reader {
             let folded = given.to_lowercase().replace('_', "-");
             let names = self.command.inputs();
             let Some(name) = names.iter().find(|name| **name == folded) else {
-                if let Some(near) = nearest(&folded, names) {
-                    let given = Untrusted::new(given);
-                    self.warnings
-                        .push(format!("INPUT_{given} is no input of this action and does nothing: `{near}` is"));
+                let Some(near) = nearest(&folded, names) else { continue };
+                let problem = format!("INPUT_{} is no input of this action and does nothing", Untrusted::new(given));
+                if near == DRY_RUN {
+                    // What was to be tried must not come true.
+                    self.problem(
+                        DRY_RUN,
+                        None,
+                        format!("is meant, it seems: {problem}"),
+                        "Write it as `dry-run: true`",
+                    );
+                } else {
+                    self.warnings.push(format!("{problem}: `{near}` is"));
                 }
                 continue;
             };
@@ -294,7 +307,12 @@ impl Reader {
         Some(Inputs {
             task: task?,
             target: Target { server: server?, owner: owner?, package: package?, version: version? },
-            credentials: token.map(|token| Credentials { username, token, is_jobs_own }),
+            credentials: token.map(|token| Credentials {
+                username,
+                is_named: raw.username.is_some(),
+                token,
+                is_jobs_own,
+            }),
             concurrency: concurrency? as usize,
             retries: retries?,
             timeout: Duration::from_secs(timeout?.into()),
@@ -315,7 +333,7 @@ impl Reader {
         let if_file_exists = self.choice("if-file-exists", raw.if_file_exists.as_deref(), &policies);
         let sealing = self.sealing(raw, version);
         let link_repository = self.link_repository(raw, runner, destination);
-        let dry_run = self.boolean("dry-run", raw.dry_run.as_deref());
+        let dry_run = self.boolean(DRY_RUN, raw.dry_run.as_deref());
         Some(Publishing {
             selection: selection?,
             if_file_exists: if_file_exists?,

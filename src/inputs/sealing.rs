@@ -54,6 +54,10 @@ impl Reader {
         let mut aliases: Vec<Version> = Vec::new();
         let text = raw.also_version.as_deref().unwrap_or_default();
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            if line.contains(", ") || line.ends_with(',') {
+                self.problem(INPUT, Some(line), "has a comma, as if it were a list", accepted);
+                continue;
+            }
             let Some(alias) = self.bad_name(INPUT, Version::parse(line), accepted) else { continue };
             let is_alike = |other: &Version| other.folded() == alias.folded();
             if version.is_some_and(is_alike) {

@@ -18,7 +18,7 @@ use crate::files::{FileFault, LocalFile};
 use crate::package::{Owner, PackageName, ServerUrl};
 use crate::runner::{Environment, Runner};
 use crate::secret::{Redactor, Secret};
-use crate::way::{Proxies, Proxy, Way};
+use crate::way::{Exception, Proxies, Proxy, Way};
 
 /// Where the files go, as far as it is known. It is public.
 pub(super) struct Address<'a> {
@@ -221,7 +221,9 @@ impl Reader {
             &["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]
         };
         let names_for_https: &[_] = &["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
-        let exceptions = set(environment, &["NO_PROXY", "no_proxy"]).map(|(_, list)| list).unwrap_or_default();
+        let list = set(environment, &["NO_PROXY", "no_proxy"]).map(|(_, list)| list).unwrap_or_default();
+        let entries = list.split([',', ' ', '\t', '\n']).filter(|entry| !entry.is_empty());
+        let exceptions = entries.map(Exception::of).collect();
         let mut proxies = Proxies { by_scheme: Vec::new(), exceptions };
         let forge = server.join([]);
         for (scheme, names) in [("http", names_for_http), ("https", names_for_https)] {

@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::mirror::Counts;
+use super::work::Counts;
 use crate::advice::Advise;
 use crate::download::DownloadError;
 use crate::files::{FileError, PlaceError, SelectError};

@@ -44,12 +44,12 @@ impl Run<'_> {
                 (Linked::ToNothing, Some(error)) => self.warns_of(repository, &error),
                 (Linked::ToNothing, None) => match registry.link(repository).await {
                     Ok(()) => reporter.notes(&format!("the package is now linked to {}", self.named(repository))),
-                    Err(error) if matches!(error.next(), Next::Final | Next::LookOnly) => {
+                    Err(error) if error.next() == Next::Final => {
                         self.warns_of(repository, &error.after(budget.tries()));
                     }
                     Err(error) => {
                         budget.failed(begun, None);
-                        if !registry.wait(&mut budget, &error).await {
+                        if error.next() == Next::LookOnly || !registry.wait(&mut budget, &error).await {
                             // It may be linked all the same.
                             given_up = Some(error.after(budget.tries()));
                         }

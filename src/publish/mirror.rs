@@ -5,20 +5,21 @@
 //! that looks last has either made the version whole, or fails.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
 
 use super::error::PublishError;
+use super::seal::Seal;
 use super::send::Sender;
 use super::tally::Tally;
 use super::verify::LAST_LOOK;
+use super::work::{Counts, Work};
 use super::{Entry, Halt, Run};
 use crate::checksum::Sha256;
 use crate::download::{Expected, Fetcher, Item};
-use crate::files::{FETCHED_FOLDER, Folder, Found, LocalFile, Place};
+use crate::files::{FETCHED_FOLDER, FileError, FileFault, Folder, Found, LocalFile};
 use crate::inputs::IfFileExists;
 use crate::listing::{Listing, RegistryFile};
 use crate::package::{FileName, Version};
@@ -29,90 +30,6 @@ use crate::stop::Signal;
 
 /// How often an alias is brought to what the version is, where others change it meanwhile.
 const MOST: u32 = 3;
-
-/// Pure: what an alias has and what it is to have -> what is to be done.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Work {
-    /// Files that are not there, or not as they should be, but for the checksums.
-    pub(super) to_send: Vec<RegistryFile>,
-    /// The checksums, where they are not there or not as they should be.
-    pub(super) seal: Option<RegistryFile>,
-    /// Files that should not be there.
-    pub(super) strays: Vec<RegistryFile>,
-    pub(super) counts: Counts,
-}
-
-/// How what an alias has stands to what it is to have.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    same: usize,
-    other: usize,
-    missing: usize,
-    left_over: usize,
-}
-
-impl Work {
-    pub(super) fn of(source: &Listing, there: &Listing, seal: &FileName) -> Self {
-        let mut work = Self { to_send: Vec::new(), seal: None, strays: Vec::new(), counts: Counts::of(source, there) };
-        for file in source.files().into_iter().filter(|file| there.like(file) != Some(file)) {
-            if file.name.to_lowercase() == seal.folded() {
-                work.seal = Some(file.clone());
-            } else {
-                work.to_send.push(file.clone());
-            }
-        }
-        work.strays.extend(there.files().into_iter().filter(|file| source.like(file).is_none()).cloned());
-        work
-    }
-
-    pub(super) fn is_done(&self) -> bool {
-        self.to_send.is_empty() && self.seal.is_none() && self.strays.is_empty()
-    }
-}
-
-impl Counts {
-    fn of(source: &Listing, there: &Listing) -> Self {
-        let mut counts = Self::default();
-        for file in source.files() {
-            match there.like(file) {
-                Some(theirs) if theirs == file => counts.same += 1,
-                Some(_) => counts.other += 1,
-                None => counts.missing += 1,
-            }
-        }
-        counts.left_over = there.files().into_iter().filter(|file| source.like(file).is_none()).count();
-        counts
-    }
-
-    /// For a cell of a table: `3 same, 1 other, 1 missing`.
-    pub(super) fn in_brief(self) -> String {
-        let Self { same, other, missing, left_over } = self;
-        let counts = [(same, "same"), (other, "other"), (missing, "missing"), (left_over, "left over")];
-        let counts = counts.into_iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}"));
-        counts.collect::<Vec<_>>().join(", ")
-    }
-}
-
-impl Counts {
-    fn are_all_the_same(self) -> bool {
-        (self.other, self.missing, self.left_over) == (0, 0, 0)
-    }
-}
-
-/// The state of an alias: `3 of 5 files are the same, 1 is another, 1 is missing`.
-impl fmt::Display for Counts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { same, other, missing, left_over } = *self;
-        let is = |count: usize| if count == 1 { "is" } else { "are" };
-        write!(f, "{same} of {} {} the same", units::files(same + other + missing), is(same))?;
-        for (count, what) in [(other, "other than they should be"), (missing, "missing"), (left_over, "left over")] {
-            if count > 0 {
-                write!(f, ", {count} {} {what}", is(count))?;
-            }
-        }
-        Ok(())
-    }
-}
 
 /// Why an alias is not what it should be.
 enum End {
@@ -136,13 +53,13 @@ impl<E: Into<PublishError>> From<E> for End {
 impl Run<'_> {
     /// Makes every alias what the version is, of which that is the list. The first that fails is the last.
     pub(super) async fn mirror(&mut self, source: &Listing) -> Result<(), Halt> {
-        let Some(seal) = &self.seal else { return Ok(()) };
-        let aliases = &seal.sealing.aliases;
+        let Some(Seal { sealing, ref folder, .. }) = self.seal else { return Ok(()) };
+        let aliases = &sealing.aliases;
         self.aliases.clear();
-        let mut store = Store { own: Arc::clone(&seal.folder), below: None, names: Vec::new(), files: HashMap::new() };
+        let mut store = Store { own: Arc::clone(folder), below: None, names: Vec::new(), files: HashMap::new() };
         for (index, alias) in aliases.iter().enumerate() {
             let registry = self.sender.registry.of_version(alias.clone());
-            let mirror = Mirror { main: self, registry: &registry, source, seal: &seal.sealing.name };
+            let mirror = Mirror { main: self, registry: &registry, source, seal: &sealing.name };
             let end = mirror.bring(&mut store).await;
             if !self.touched.contains(alias) {
                 self.touched.push(alias.clone());
@@ -156,8 +73,14 @@ impl Run<'_> {
                 Err(End::Stopped(signal, errors)) => (errors, Some(signal)),
             };
             let rest = errors.split_off(errors.len().min(1));
-            self.tell_of_alias(alias, source, errors.pop().map(Box::new)).await;
-            self.tally.errors.extend(rest);
+            if self.tell_of_alias(alias, source, errors.pop().map(Box::new)).await {
+                self.aliases.push(alias.clone());
+                if signal.is_none() {
+                    continue;
+                }
+            } else {
+                self.tally.errors.extend(rest);
+            }
             for other in &aliases[index + 1..] {
                 if self.touched.contains(other) {
                     self.tell_of_alias(other, source, None).await;
@@ -177,21 +100,20 @@ impl Run<'_> {
         }
     }
 
-    /// Says what an alias has now, where it is not what it should be, and why.
-    async fn tell_of_alias(&mut self, alias: &Version, source: &Listing, cause: Option<Box<PublishError>>) {
+    /// Says what an alias has now, and why, where it is not what it should be. Returns whether it is, whatever has failed on
+    /// the way.
+    async fn tell_of_alias(&mut self, alias: &Version, source: &Listing, cause: Option<Box<PublishError>>) -> bool {
         let registry = self.sender.registry.of_version(alias.clone());
         let looked = tokio::time::timeout(LAST_LOOK, registry.files_now()).await;
         let state = looked.ok().and_then(Result::ok).map(|there| Counts::of(source, &there));
         let (alias, version) = (alias.clone(), self.inputs.target.version.clone());
-        // What may have been missing is there, then.
-        let is_known_to_fail =
-            cause.as_deref().is_some_and(|cause| !matches!(cause, PublishError::Missing { is_certain: false, .. }));
-        match state {
-            Some(state) if state.are_all_the_same() && !is_known_to_fail => {
-                self.caller.reporter.notes(&format!("version {alias} is what {version} is"));
-            }
-            state => self.tally.errors.push(PublishError::NotMirrored { alias, version, state, cause }),
+        let is_right = state.is_some_and(Counts::are_all_the_same);
+        if is_right {
+            self.caller.reporter.notes(&format!("version {alias} is what {version} is"));
+        } else {
+            self.tally.errors.push(PublishError::NotMirrored { alias, version, state, cause });
         }
+        is_right
     }
 }
 
@@ -210,12 +132,13 @@ impl Mirror<'_, '_> {
         let (alias, version) = (&self.registry.target().version, &self.main.inputs.target.version);
         let mut waits = self.registry.budget();
         for round in 0..=MOST {
-            let mut work = self.look().await?;
+            let there = self.look().await?;
+            let mut work = self.work_on(&there);
             if round > 0 && !work.is_done() {
                 let what = format!("version {alias}");
                 let why = format!("another job has changed it meanwhile, or its list is behind: {}", work.counts);
                 self.main.waits_for_others(&mut waits, &what, &why).await?;
-                work = self.look().await?;
+                work = self.work_on(&self.look().await?);
             }
             if work.is_done() {
                 let count = units::files(work.counts.same);
@@ -226,22 +149,27 @@ impl Mirror<'_, '_> {
                 break;
             }
             if round == 0 {
+                self.main.warn_of_a_step_back(alias, &there).await;
                 reporter.notes(&format!("version {alias} becomes what {version} is: {}", work.counts));
             }
-            self.work(work, store).await?;
+            self.carry_out(work, store).await?;
         }
         let (alias, times) = (alias.clone(), MOST);
         Err(PublishError::Unsettled { alias, times }.into())
     }
 
-    /// What is to be done, as the alias is now.
-    async fn look(&self) -> Result<Work, End> {
-        let there = self.main.caller.stop.or(self.registry.files()).await??;
-        Ok(Work::of(self.source, &there, self.seal))
+    /// What the alias has now.
+    async fn look(&self) -> Result<Listing, End> {
+        Ok(self.main.caller.stop.or(self.registry.files()).await??)
+    }
+
+    /// What is to be done, where that is what the alias has.
+    fn work_on(&self, there: &Listing) -> Work {
+        Work::of(self.source, there, self.seal)
     }
 
     /// Does what is to be done, once. Where another job was faster, the next look tells what is left.
-    async fn work(&self, work: Work, store: &mut Store) -> Result<(), End> {
+    async fn carry_out(&self, work: Work, store: &mut Store) -> Result<(), End> {
         // Before anything changes.
         let parsed = work.strays.iter().map(|stray| Ok((FileName::parse(&stray.name)?, stray)));
         let strays: Vec<_> = parsed.collect::<Result<_, _>>().map_err(PublishError::Undeletable)?;
@@ -361,9 +289,13 @@ impl Store {
             named.push(name);
         }
         self.fetch(main, to_fetch).await?;
-        let local = |file: &RegistryFile| at_hand(main, file).or_else(|| self.files.get(&file.sha256)).cloned();
-        let files = wanted.iter().zip(named);
-        Ok(files.filter_map(|(file, name)| Some(NamedFile { local: local(file)?, name, is_exact: true })).collect())
+        let files = wanted.iter().zip(named).map(|(file, name)| {
+            let local = at_hand(main, file).or_else(|| self.files.get(&file.sha256)).cloned();
+            let path = || self.own.place().below(FETCHED_FOLDER).within.join(file.sha256.to_string());
+            let local = local.ok_or_else(|| FileError { path: path(), fault: FileFault::Gone })?;
+            Ok(NamedFile { local, name, is_exact: true })
+        });
+        files.collect()
     }
 
     async fn fetch(&mut self, main: &Run<'_>, items: Vec<Item>) -> Result<(), End> {
@@ -371,8 +303,7 @@ impl Store {
             return Ok(());
         }
         if self.below.is_none() {
-            let Place { workspace, within } = self.own.place().clone();
-            let below = Folder::make(&Place { workspace, within: within.join(FETCHED_FOLDER) })?;
+            let below = Folder::make(&self.own.place().below(FETCHED_FOLDER))?;
             below.empty();
             self.below = Some(Arc::new(below));
         }

@@ -3,12 +3,14 @@
 mod error;
 mod link;
 mod mirror;
+mod older;
 mod rehearse;
 mod replace;
 mod seal;
 mod send;
 mod tally;
 mod verify;
+mod work;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -57,7 +59,7 @@ pub async fn publish(
     reporter.begins(&Header {
         command: Command::Publish,
         target: &inputs.target,
-        username: inputs.username(),
+        user: inputs.user(),
         is_dry: task.dry_run,
         files: Some((files.len(), files.iter().map(|file| file.local.size).sum())).filter(|(count, _)| *count > 0),
     });

@@ -5,10 +5,10 @@ use url::Url;
 
 use super::error::PublishError;
 use super::link::Linked;
-use super::mirror::Work;
 use super::seal::{Seal, content_of};
 use super::tally::{Entry, Todo};
-use super::{Halt, Run};
+use super::work::Work;
+use super::{Halt, LARGE, Run};
 use crate::checksum::Sha256;
 use crate::listing::{Listing, RegistryFile};
 use crate::package::{FileName, Version};
@@ -27,13 +27,16 @@ impl Run<'_> {
             return Ok(None);
         }
         let listing = stop.or(self.look()).await??;
+        let others_would_be_sent = !self.tally.has_failed();
         stop.or(self.hash_what_would_be_sent()).await?;
         self.plan = (0..self.files.len()).filter_map(|index| self.planned(index, &listing)).collect();
+        // What takes the place of something comes when all else is there.
+        self.plan.sort_by_key(|row| row.action == Action::Replace);
         let files_would_be_there = !self.tally.has_failed();
         let sealed = if files_would_be_there { self.rehearse_seal(&listing).await? } else { None };
         let writes = self.plan.iter().any(|row| row.action.changes_files());
-        let may_write = !writes || stop.or(self.has_the_right()).await?;
-        if files_would_be_there && may_write {
+        let may_write = !writes || stop.or(self.may_be_let_write(listing.version_exists)).await?;
+        if others_would_be_sent && may_write {
             for entry in self.tally.entries.iter_mut().filter(|entry| entry.would_be_sent()) {
                 entry.outcome.status = Status::Planned;
             }
@@ -47,6 +50,33 @@ impl Run<'_> {
             self.plan_link(&listing, about.as_ref());
         }
         Ok(listing.version_exists.then(|| self.page_of(about.as_ref())))
+    }
+
+    /// Asks for the right to write, which a real run does for what is large or takes the place of something. Where nothing of
+    /// the kind would be sent, only a refusal by the registry itself tells that it would fail.
+    async fn may_be_let_write(&mut self, version_exists: bool) -> bool {
+        let replaces = self.plan.iter().any(|row| row.action == Action::Replace);
+        let mut sizes = self.tally.entries.iter().filter(|entry| entry.would_be_sent()).map(|entry| entry.size);
+        // The smallest file makes a new version, and tells what the question would.
+        let is_large = |size: u64| size > LARGE;
+        let asks = replaces || if version_exists { sizes.any(is_large) } else { sizes.min().is_some_and(is_large) };
+        let may = self.has_the_right().await;
+        if may || asks {
+            return may;
+        }
+        let says_no =
+            |error: &PublishError| matches!(error, PublishError::Registry(error) if error.is_a_refusal_of_every_file());
+        match self.tally.errors.pop() {
+            Some(error) if says_no(&error) => {
+                self.tally.errors.push(error);
+                false
+            }
+            Some(error) => {
+                self.sender.reporter.warns(&format!("whether the token may write is not known: {}", error.reason()));
+                true
+            }
+            None => false,
+        }
     }
 
     /// Reads what would be sent: that it cannot be read is found out now, and what follows from it needs the hashes.
@@ -130,6 +160,9 @@ impl Run<'_> {
                 return Ok(());
             }
         };
+        if !work.is_done() {
+            self.warn_of_a_step_back(alias, &there).await;
+        }
         let (action, state) =
             if work.is_done() { (Action::Unchanged, SAME.to_owned()) } else { (Action::Alias, work.counts.in_brief()) };
         self.plan.push(Planned { action, what: format!("version {alias}"), size: None, there: state });
@@ -141,7 +174,9 @@ impl Run<'_> {
             let theirs = there.like(file);
             row(if theirs.is_some() { Action::Replace } else { Action::Upload }, file, in_words(theirs))
         };
-        self.plan.extend(work.to_send.iter().map(send));
+        let mut files: Vec<Planned> = work.to_send.iter().map(send).collect();
+        files.sort_by_key(|row| row.action == Action::Replace);
+        self.plan.extend(files);
         self.plan.extend(work.strays.iter().map(|stray| row(Action::Delete, stray, "left over".to_owned())));
         self.plan.extend(work.seal.iter().map(send));
         Ok(())

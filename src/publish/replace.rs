@@ -10,7 +10,7 @@ use super::send::{Sender, Stumble};
 use super::{Halt, Run};
 use crate::checksum::Sha256;
 use crate::plan::{self, Conflict, NamedFile, Step};
-use crate::registry::{Next, RegistryError};
+use crate::registry::{Cause, Next, Refusal, RegistryError};
 use crate::report::units::{Bytes, Span};
 use crate::stop::Signal;
 
@@ -151,7 +151,12 @@ async fn swap(sender: Sender<'_>, file: &NamedFile, sha256: Sha256, seen: &Confl
         Err(error) if matches!(error.next(), Next::Again | Next::Final) => return Swapped::NotDeleted(error),
         Err(error) => {
             let (name, cause) = (&file.name, &error.cause);
-            let note = format!("the answer about deleting `{name}` was lost, but ours is sent all the same: {cause}");
+            let note = match cause {
+                Cause::Refused { refusal: Refusal::NotThere, .. } => {
+                    format!("another job has deleted `{name}`: {cause}")
+                }
+                _ => format!("the answer about deleting `{name}` was lost, but ours is sent all the same: {cause}"),
+            };
             sender.reporter.notes(&note);
             Some(error)
         }

@@ -9,7 +9,7 @@ use super::error::{PublishError, Rejected};
 use super::tally::Entry;
 use super::{Halt, Run};
 use crate::checksum;
-use crate::files::{FileError, FileFault, Folder, Found, Line, LocalFile, Place, PlaceError};
+use crate::files::{FETCHED_FOLDER, FileError, FileFault, Folder, Found, Line, LocalFile, Place, PlaceError};
 use crate::inputs::Sealing;
 use crate::listing::Listing;
 use crate::nearest::Near;
@@ -51,7 +51,7 @@ impl<'a> Seal<'a> {
             .map(|file| PlanError::Sealed { path: Untrusted::path(&file.local.path), name: name.clone() })
             .map(Rejected::Plan)
             .collect();
-        match open(workspace, name) {
+        match open(workspace, sealing) {
             Ok(folder) if errors.is_empty() => {
                 return Ok(Self { sealing, folder, index: files.len(), content: None, foretold: None });
             }
@@ -62,11 +62,16 @@ impl<'a> Seal<'a> {
     }
 }
 
-/// The folder that the copy goes to, once it has proved that it can be written there.
-fn open(workspace: &Path, name: &FileName) -> Result<Arc<Folder>, PlaceError> {
+/// The folder that the copy goes to, once it has proved that it can be written there; and that what is fetched for aliases
+/// can be put below it.
+fn open(workspace: &Path, Sealing { name, aliases, .. }: &Sealing) -> Result<Arc<Folder>, PlaceError> {
     let folder = Arc::new(Folder::make(&Place::own(workspace))?);
     folder.find(name)?;
     drop(folder.begin(name)?);
+    if !aliases.is_empty() {
+        Folder::make(&folder.place().below(FETCHED_FOLDER))?;
+        folder.remove_empty(FETCHED_FOLDER);
+    }
     Ok(folder)
 }
 
@@ -233,7 +238,7 @@ impl Run<'_> {
         let is_seal = |name: &str| name.eq_ignore_ascii_case(USUAL_NAME);
         let seal = listing.files().into_iter().find(|file| is_seal(&file.name));
         let is_ours = self.files.iter().any(|file| is_seal(file.name.as_str()));
-        if let Some(seal) = seal.filter(|_| has_changed && !is_ours) {
+        if let Some(seal) = seal.filter(|_| has_changed && !is_ours && self.seal.is_none()) {
             let name = Untrusted::new(&seal.name);
             let (is, was) =
                 if self.task.dry_run { ("would be stale then", "would be") } else { ("is stale now", "was") };

@@ -66,6 +66,18 @@ impl Answer {
     }
 }
 
+impl Answer {
+    /// What is told of it beside its status: where it leads on the same server. What stands behind the `?` there may be a
+    /// key to it.
+    pub(super) fn in_words(&self) -> String {
+        let path = self.location.as_deref().filter(|place| place.starts_with('/') && !place.starts_with("//"));
+        match path.and_then(|path| path.split(['?', '#']).next()) {
+            Some(path) if self.words.is_empty() => format!("it leads to {path}"),
+            _ => self.words.clone(),
+        }
+    }
+}
+
 /// Whether an answer says that it is a web page.
 pub(super) fn is_html(response: &Response) -> bool {
     let kind = response.headers().get(CONTENT_TYPE).map_or(&b""[..], |kind| kind.as_bytes().trim_ascii_start());

@@ -148,6 +148,11 @@ impl Transport {
             Self::Connect(_) => format!("Check host and port in `server-url`, and that the runner can reach {host}"),
             Self::Tls(fault) => fault.advice(),
             Self::Proxy(fault) => fault.advice(),
+            // hyper's words, in 1.x, for what does not begin as an answer does.
+            Self::Broken(words) if words.to_string().starts_with("invalid HTTP") => {
+                "Check `server-url`: what answers there speaks no HTTP; does it begin with https, and is it the right port?"
+                    .to_owned()
+            }
             Self::Broken(_) | Self::Silent(_) => {
                 "Run the step again: what is there already stays as it is; if it breaks again, look at the reverse \
                  proxy's limits on time and size"
@@ -192,7 +197,7 @@ impl RegistryError {
 
     /// The same with another cure.
     #[must_use]
-    pub(super) fn cured_by(self, advice: &str) -> Self {
+    pub(crate) fn cured_by(self, advice: &str) -> Self {
         Self { advice: advice.to_owned(), ..self }
     }
 

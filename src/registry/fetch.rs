@@ -108,9 +108,11 @@ impl Registry<'_> {
                 .flatten()
                 .fold(request, |request, (name, value)| request.header(name, value));
             let is_good = |response: &Response| match response.status() {
-                // The registry gives every file as bytes (recorded): a page is not the file. Where storage gives one, its
-                // length or its hash tells.
-                StatusCode::OK if hop > 0 && size.is_some() => !is_html(response) || response.content_length() == size,
+                // The registry gives every file as bytes (recorded): a page is not the file, unless it has its length and a
+                // hash will tell. Where storage gives one, one of the two is enough.
+                StatusCode::OK if size.is_some() && (hop > 0 || promised.has_hash) => {
+                    !is_html(response) || response.content_length() == size
+                }
                 StatusCode::OK => !is_html(response) || hop > 0 && promised.has_hash,
                 StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => part.is_some(),
                 _ => hop < MOST_HOPS && leads_to(response, hop).is_some(),

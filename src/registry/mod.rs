@@ -365,7 +365,7 @@ impl<'a> Registry<'a> {
                     _ => Cause::Refused {
                         refusal: Refusal::of(asked, url, &self.target, &answer),
                         status: answer.status,
-                        words: Untrusted::new(&answer.words),
+                        words: Untrusted::new(&answer.in_words()),
                         retry_after: answer.retry_after,
                     },
                 }

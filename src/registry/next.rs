@@ -56,8 +56,9 @@ impl RegistryError {
                 status if status.is_server_error() => if_it_changes(Next::LookFirst, Next::Again),
                 // The file is there, or was a moment ago (all versions).
                 StatusCode::CONFLICT if *refusal == Refusal::Exists => Next::LookFirst,
-                // The package is linked, be it by a try whose answer was lost (all versions that can link).
-                StatusCode::BAD_REQUEST if *refusal == Refusal::Linked => Next::LookFirst,
+                // The package is linked, be it by another job or by a try whose answer was lost (all versions that can
+                // link); where a look shows nothing, it is to what the token's user cannot see.
+                StatusCode::BAD_REQUEST if *refusal == Refusal::Linked => Next::LookOnly,
                 // The file is not there, or is no longer (all versions).
                 StatusCode::NOT_FOUND if *refusal == Refusal::NotThere => Next::LookOnly,
                 // A success that is not the one of the registry may be anybody's word.

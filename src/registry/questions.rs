@@ -167,9 +167,10 @@ impl Registry<'_> {
         error.cured_by("Name the version, or run the step again when no other job publishes")
     }
 
-    /// The newest versions of all packages of the owner, asked once: what is told of them is worth no more.
-    pub async fn newest_versions(&self) -> Vec<VersionRow> {
-        self.page_of_versions("", 1).await.map(|(rows, _)| rows).unwrap_or_default()
+    /// The newest versions of the owner's packages whose names contain that text, asked once: what is told of them is worth
+    /// no more.
+    pub async fn newest_versions(&self, name: &str) -> Vec<VersionRow> {
+        self.page_of_versions(name, 1).await.map(|(rows, _)| rows).unwrap_or_default()
     }
 
     /// A page of the versions, asked once, and how many there are on all pages.

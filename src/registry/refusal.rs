@@ -335,10 +335,16 @@ impl Refusal {
                  Apache: AllowEncodedSlashes NoDecode and nocanon), or check that {server} is the forge's base URL"
             ),
             Self::WrongPath | Self::WrongMethod => {
-                format!("Check `server-url`: {server} is not the base URL of a forge; does it lack a sub-path?")
+                format!(
+                    "Check `server-url`: {server} is not the base URL of a forge; does it lack a sub-path, or have one too many?"
+                )
             }
             Self::Exists => "Run the step again: another job has published this name meanwhile".to_owned(),
-            Self::Linked => "Run the step again: another job has linked the package meanwhile".to_owned(),
+            Self::Linked => format!(
+                "It is linked already, to a repository that the token's user cannot see: look it up as somebody who can, and unlink \
+                 it where it is the wrong one: {}/settings",
+                target.page_url()
+            ),
             Self::NoRepository => format!("Correct `link-repository`: {owner} has no repository of that name"),
             Self::NoRightToLink => format!(
                 "Let the token's user write packages of that repository too, or link the package by hand: {}/settings",
@@ -403,12 +409,9 @@ fn garbled_token(shape: TokenShape, command: Command, tokens: &str) -> String {
     }
 }
 
-/// The user whom the refusal is about. The registry looks at the token alone, so this is whom the inputs name.
+/// The user whom the refusal is about.
 fn user(credentials: &Credentials) -> String {
-    match credentials.username.as_str() {
-        "" => "the token's user".to_owned(),
-        name => Untrusted::new(name).to_string(),
-    }
+    credentials.user().map_or_else(|| "the token's user".to_owned(), |user| user.to_string())
 }
 
 /// The other owner in a path that is the same but for the owner: `.../packages/OWNER/generic/...` (all versions).

@@ -14,7 +14,7 @@ use indicatif::MultiProgress;
 
 use super::live::Live;
 use super::units::{Bytes, Rate, Span, files};
-use super::{Ending, Exchange, Header, Outcome, Planned, Progress, Reporter, Retry, Status};
+use super::{Ending, Exchange, Header, Outcome, Planned, Progress, Reporter, Retry, Status, User};
 use crate::advice::Advise;
 use crate::command::Command;
 use crate::inputs::Reading;
@@ -34,6 +34,9 @@ const MOST_ANNOTATIONS: usize = 10;
 
 /// How many characters of a message an annotation has.
 const LONGEST_ANNOTATION: usize = 300;
+
+/// The same of a warning, which has its cure in it.
+const LONGEST_WARNING: usize = 500;
 
 /// Writes the log.
 pub struct Console<W> {
@@ -167,7 +170,7 @@ impl<W: Write + Send> Console<W> {
     fn annotate(&self, problems: &[&dyn Advise], sentence: &str) {
         let warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
         for warning in warnings.iter().take(MOST_ANNOTATIONS) {
-            self.command("warning title=generic-packages", &shortened(warning));
+            self.command("warning title=generic-packages", &shortened(warning, LONGEST_WARNING));
         }
         if let Some(first) = problems.first() {
             let cause = first.source().map(|cause| format!(": {cause}")).unwrap_or_default();
@@ -176,9 +179,17 @@ impl<W: Write + Send> Console<W> {
                 count => format!(" (and {count} more)"),
             };
             let text = format!("{}{cause}{more}", first.brief());
-            let text = shortened(text.trim_end_matches('.'));
-            self.command("error title=generic-packages", &format!("{text}. {sentence}"));
+            let text = shortened(text.trim_end_matches('.'), LONGEST_ANNOTATION);
+            // Others show it as a line of the log, which has the cure just above it.
+            let cure = first.advice().filter(|_| self.runner == Kind::GitHub);
+            let cure = cure.map(|cure| format!(" {}.", shortened(&cure, LONGEST_ANNOTATION))).unwrap_or_default();
+            self.command("error title=generic-packages", &format!("{text}.{cure} {sentence}"));
         }
+    }
+
+    /// What was warned of by now.
+    pub fn warnings(&self) -> Vec<String> {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// A workflow command, where a runner reads them. The message's escapes are the runners'; a second `::` would cut
@@ -248,10 +259,10 @@ impl<W: Write + Send> Console<W> {
 impl<W: Write + Send> Reporter for Console<W> {
     fn begins(&self, header: &Header<'_>) {
         let target = header.target;
-        let user = match header.username.as_ref().map(ToString::to_string) {
-            None => "without a token".to_owned(),
-            Some(name) if name.is_empty() => "with a token".to_owned(),
-            Some(name) => format!("as {name}"),
+        let user = match &header.user {
+            User::Nobody => "without a token".to_owned(),
+            User::Unnamed => "with a token".to_owned(),
+            User::Named(name) => format!("as {name}"),
         };
         let version = env!("CARGO_PKG_VERSION");
         let count = header.files.map(|(count, size)| format!(": {}, {}", files(count), Bytes(size)));
@@ -269,7 +280,7 @@ impl<W: Write + Send> Reporter for Console<W> {
         self.line(&format!("  {relation} package {}/{}, version {}", target.owner, target.package, target.version));
         if header.is_dry {
             self.is_dry.store(true, Ordering::Relaxed);
-            self.line("  as a dry run, which changes nothing");
+            self.line("  as a dry run, which changes nothing on the registry");
         }
     }
 
@@ -345,6 +356,13 @@ impl<W: Write + Send> Reporter for Console<W> {
     }
 }
 
+/// A message of a length that fits beside a log. It ends with a word: half of an address would lead nowhere.
+fn shortened(text: &str, longest: usize) -> String {
+    let Some((end, _)) = text.char_indices().nth(longest) else { return text.to_owned() };
+    let text = &text[..end];
+    format!("{} …", text.rsplit_once(' ').map_or(text, |(words, _)| words))
+}
+
 /// The words of a text; what stands between backticks is one.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     let mut in_code = false;
@@ -352,12 +370,4 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
         in_code ^= character == '`';
         character == ' ' && !in_code
     })
-}
-
-/// A message of a length that fits beside a log.
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(LONGEST_ANNOTATION) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use url::Url;
 
-use super::plan::{self, Planned};
+use super::plan::{self, Action, Planned};
 use super::units;
 use crate::advice::{Advise, Problem};
 use crate::checksum::Sha256;
@@ -291,9 +291,11 @@ impl Account {
             counts if counts.is_empty() => counts,
             counts => format!(": {counts}"),
         };
+        let conflicts = plan.iter().any(|row| row.action == Action::Conflict);
         let verdict = match (self.stopped, self.is_complete()) {
             (Some(_), _) => "what a real run would do is not known",
             (None, true) => "a real run would succeed",
+            (None, false) if conflicts => "a real run would fail before it sends anything",
             (None, false) => "a real run would fail",
         };
         format!("Dry run, nothing was changed; {verdict}{counts}")

@@ -94,6 +94,17 @@ pub struct Exchange<'a> {
     pub took: Duration,
 }
 
+/// As whom requests are made.
+#[derive(Clone, Debug)]
+pub enum User {
+    /// As a visitor: there is no token.
+    Nobody,
+    /// As the token's user, whoever that is.
+    Unnamed,
+    /// As the token's user, whom the inputs name.
+    Named(Untrusted),
+}
+
 /// What a run is about to do.
 #[derive(Debug)]
 pub struct Header<'a> {
@@ -101,8 +112,8 @@ pub struct Header<'a> {
     pub command: Command,
     /// Where the files go, or come from.
     pub target: &'a Target,
-    /// As whom; empty where nobody is named, `None` where there is no token.
-    pub username: Option<Untrusted>,
+    /// As whom.
+    pub user: User,
     /// Whether nothing is to be changed.
     pub is_dry: bool,
     /// How many files there are, and their length together in bytes; `None` where the registry is yet to be asked.
@@ -131,12 +142,12 @@ pub(crate) async fn with_progress<'a, T>(
 }
 
 /// Writes the outputs and the summary to where the runner wants them. What stands in the way is no failure of what
-/// was published: it is returned as warnings.
+/// was published: it is returned as warnings. `warned` is what was warned of before, which the summary tells too.
 #[must_use]
-pub fn hand_over(ending: &Ending, runner: &Runner, redactor: &Redactor) -> Vec<String> {
+pub fn hand_over(ending: &Ending, warned: &[String], runner: &Runner, redactor: &Redactor) -> Vec<String> {
     let mut warnings = hand_over_outputs(ending, runner);
     if let Some(path) = &runner.summary {
-        let written = summary::write(path, &summary::markdown(ending, redactor));
+        let written = summary::write(path, &summary::markdown(ending, warned, runner.action.as_ref(), redactor));
         warnings.extend(written.err().map(|error| format!("the summary is lost: {error}")));
     }
     warnings

@@ -127,14 +127,15 @@ fn rows(outcomes: &[Outcome]) -> String {
     let rows: Vec<String> = outcomes
         .iter()
         .map(|outcome| {
+            let local = outcome.local.as_ref();
             let row = Row {
                 name: outcome.name.as_str(),
-                path: outcome.local.as_ref().map(|local| local.path.as_str()),
+                path: local.map(|local| local.path.as_str()),
                 url: outcome.url.as_str(),
                 size: outcome.size,
                 sha256: outcome.sha256.map(|digest| digest.to_string()),
                 status: outcome.status,
-                verified_by: outcome.local.as_ref().map(|local| local.verified_by),
+                verified_by: local.filter(|_| outcome.status.is_in_place()).map(|local| local.verified_by),
             };
             serde_json::to_string(&row).expect("text and numbers have a JSON form")
         })

@@ -5,16 +5,15 @@ use std::fmt::Write as _;
 use super::{Account, Outcome};
 use crate::command::Command;
 use crate::package::{FileName, Target};
+use crate::runner::Action;
 use crate::untrusted::misleads;
-
-/// The action that downloads, as the README calls it.
-const ACTION: &str = "OWNER/generic-packages/download@v1";
 
 /// For more files than this nobody types commands: the action brings all of them.
 const MOST_COMMANDS: usize = 50;
 
-/// Commands for a shell, and a step for a workflow, each in a block of code; nothing where not all is published.
-pub(super) fn recipe(account: &Account) -> String {
+/// Commands for a shell, and a step for a workflow, each in a block of code; nothing where not all is published. There is
+/// no step where the runner does not say what this action is called.
+pub(super) fn recipe(account: &Account, action: Option<&Action>) -> String {
     let files: Vec<&Outcome> = account.outcomes.iter().filter(|outcome| outcome.status.is_in_place()).collect();
     let is_published = account.command == Command::Publish && account.plan.is_none() && account.is_complete();
     let mut text = String::new();
@@ -30,7 +29,7 @@ pub(super) fn recipe(account: &Account) -> String {
         let _ = writeln!(text, "Download and verify (for a private package, curl needs `--user NAME` too):\n");
         block(&mut text, "sh", &commands(&account.target, &names, sums, seal));
     }
-    if let Some(step) = step(&account.target, seal) {
+    if let Some(step) = action.and_then(|action| step(action, &account.target, seal)) {
         let _ = writeln!(text, "In a workflow:\n");
         block(&mut text, "yaml", &step);
     }
@@ -83,7 +82,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// The step of a workflow; `None` where a runner would take a part of it for an expression, for which there is no escape.
-fn step(target: &Target, seal: Option<&FileName>) -> Option<String> {
+fn step(action: &Action, target: &Target, seal: Option<&FileName>) -> Option<String> {
     let mut inputs = vec![
         ("server-url", target.server.to_string()),
         ("owner", target.owner.as_str().to_owned()),
@@ -94,7 +93,8 @@ fn step(target: &Target, seal: Option<&FileName>) -> Option<String> {
     if inputs.iter().any(|(_, value)| value.contains("${{")) {
         return None;
     }
-    let mut step = format!("- uses: {ACTION}\n  with:\n");
+    let Action { repository, git_ref } = action;
+    let mut step = format!("- uses: {repository}/download@{git_ref}\n  with:\n");
     for (name, value) in inputs {
         let _ = writeln!(step, "    {name}: {}", in_yaml(&value));
     }

@@ -11,7 +11,9 @@ use super::units::{Bytes, files};
 use super::{Ending, Outcome, Planned};
 use crate::advice::Advise;
 use crate::command::Command;
+use crate::runner::Action;
 use crate::secret::Redactor;
+use crate::untrusted::Untrusted;
 
 /// GitHub drops a step's summary of more than 1 MiB as a whole; this leaves room for what follows the table.
 const LONGEST_TABLE: usize = 900 * 1024;
@@ -23,7 +25,7 @@ const PUBLISH_HEAD: &str = "| file | size | SHA-256 | status |\n|---|---:|---|--
 const DOWNLOAD_HEAD: &str = "| file | size | SHA-256 | verified by | status |\n|---|---:|---|---|---|\n";
 const PLAN_HEAD: &str = "| what | plan | size | on the registry |\n|---|---|---:|---|\n";
 
-/// How many errors are told in full; the log has them all.
+/// How many errors, and how many warnings, are told in full; the log has them all.
 const MOST_PROBLEMS: usize = 20;
 
 /// Appends a step's part to the summary.
@@ -32,7 +34,7 @@ pub(super) fn write(path: &Path, markdown: &str) -> io::Result<()> {
 }
 
 /// What became of the run: a sentence, a table, how to download what is there, what failed.
-pub(super) fn markdown(ending: &Ending, redactor: &Redactor) -> String {
+pub(super) fn markdown(ending: &Ending, warned: &[String], action: Option<&Action>, redactor: &Redactor) -> String {
     let plain = |text: &str| plain(&redactor.redact(text));
     let code = |text: &str| code(&redactor.redact(text));
     let mut text = String::from("### Generic package");
@@ -54,11 +56,15 @@ pub(super) fn markdown(ending: &Ending, redactor: &Redactor) -> String {
         table(&mut text, head, outcomes.len(), outcomes.iter().map(|outcome| outcome_row(outcome, code)));
     }
     if let Ending::Ran(account) = ending {
-        let recipe = recipe(account);
+        let recipe = recipe(account, action);
         if text.len() + recipe.len() <= LONGEST {
             text.push_str(&redactor.redact(&recipe));
         }
     }
+    for warning in warned.iter().take(MOST_PROBLEMS) {
+        let _ = writeln!(text, "- warning: {}", code(&Untrusted::whole(warning).to_string()));
+    }
+    more(&mut text, warned.len());
     problems(&mut text, &ending.problems(), code);
     text
 }
@@ -108,8 +114,13 @@ fn problems(text: &mut String, problems: &[&dyn Advise], code: impl Fn(&str) -> 
         }
         text.push('\n');
     }
-    if problems.len() > MOST_PROBLEMS {
-        let _ = writeln!(text, "- and {} more: see the log", problems.len() - MOST_PROBLEMS);
+    more(text, problems.len());
+}
+
+/// That there are more of something than are told.
+fn more(text: &mut String, count: usize) {
+    if count > MOST_PROBLEMS {
+        let _ = writeln!(text, "- and {} more: see the log", count - MOST_PROBLEMS);
     }
 }
 

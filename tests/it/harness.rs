@@ -132,6 +132,8 @@ impl Job {
         job.variable("GITHUB_REF", "refs/tags/v1.0.0");
         job.variable("GITHUB_REF_NAME", "v1.0.0");
         job.variable("GITHUB_ACTOR", "alice");
+        job.variable("GITHUB_ACTION_REPOSITORY", "OWNER/generic-packages");
+        job.variable("GITHUB_ACTION_REF", "v1");
         job.input("files", "dist/*");
         job
     }
@@ -272,7 +274,7 @@ impl Job {
         let caller = Caller { reporter: &console, stop: Stop::default(), save: &drop };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let ending = runtime.block_on(command::run(&inputs, limits, &caller));
-        assert_eq!(report::hand_over(&ending, &runner, &reading.redactor), [""; 0]);
+        assert_eq!(report::hand_over(&ending, &console.warnings(), &runner, &reading.redactor), [""; 0]);
         console.closes(&ending);
         drop(console);
         self.read_what_it_left(Some(ending.exit_code().into()), log)

@@ -164,7 +164,7 @@ fn a_user_name_with_a_colon_is_refused() {
 fn any_other_user_name_is_good() {
     for name in ["somebody", "Ren\u{e9}e M\u{fc}ller", "a@b", "0"] {
         let registry = Registry::start(Persona::default());
-        job(&registry).input("username", name).run().exits_with(0).says(&format!("as {name}"));
+        job(&registry).input("username", name).run().exits_with(0).says(&format!(", as {name}"));
         assert_eq!(sent(&registry).1, name);
     }
 }
@@ -370,4 +370,15 @@ fn a_prefix_that_the_tag_does_not_have_is_worth_a_warning() {
     job.file("dist/a", "1").input("version-strip-prefix", "release-");
     let ran = job.run().exits_with(0).says("warning: the tag v1.0.0 does not begin with `release-`");
     assert_eq!(ran.outputs["version"], "v1.0.0");
+}
+
+#[test]
+fn nobody_is_named_as_the_tokens_user_unless_the_inputs_say_so() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job(&registry);
+    job.input("owner", "acme").token(&registry.token("bob_write"));
+    let ran = job.run().exits_with(1).says(", with a token");
+    assert!(ran.unbroken().contains("that the token's user may write packages of acme"), "{}", ran.log);
+    let ran = job.input("username", "bob").run().exits_with(1).says(", as bob");
+    assert!(ran.unbroken().contains("that bob may write packages of acme"), "{}", ran.log);
 }

@@ -124,8 +124,9 @@ fn a_repository_of_another_owner_or_of_no_name_is_refused() {
         ("acme/widget", "belongs to another owner than the package, which is alice's"),
         ("a b", "has the character ` `"),
         ("alice/", "is empty"),
-        ("a/b/c", "belongs to another owner"),
-        ("alice/b/c", "has the character `/`"),
+        ("a/b/c", "is neither a name nor an owner and a name"),
+        ("alice/b/c", "is neither a name nor an owner and a name"),
+        ("https://git.example.com/alice/widget", "is neither a name nor an owner and a name"),
         ("..", "would change the path"),
     ] {
         let ran = job(&registry, value).is_refused(&registry).says("error: input `link-repository`: `");
@@ -272,4 +273,27 @@ fn a_signal_during_the_link_ends_the_run_with_all_that_is_published() {
     let moment = holds(&registry, Match::link(), Point::Head, 0);
     let told = warnings(stopped(job(&registry, "true").input("timeout", "3600"), &moment, Signal::TERM));
     assert_eq!(told, ["SIGTERM came before the package was linked to alice/widget; run the step again for it"]);
+}
+
+#[test]
+fn a_link_that_the_tokens_user_cannot_see_is_asked_for_once_and_told_as_what_it_is() {
+    let registry = Registry::start(Persona::default());
+    job(&registry, "gadget").run().exits_with(0);
+    // So the forge answers whom it lets see no such repository.
+    let about =
+        format!(r#"{{"html_url":"{}/alice/-/packages/generic/widget/v1.0.0","repository":null}}"#, registry.url());
+    registry.script(Fault::always(Match::version(), Point::Head, Action::Answer(Answer::json(200, about))));
+    registry.forget_requests();
+    let ran = job(&registry, "widget").input("retries", "5").run().exits_with(0).does_not_say("error:");
+    let text = "It is linked already, to a repository that the token's user cannot see";
+    assert!(ran.unbroken().contains(text), "{}", ran.log);
+    assert_eq!(asked_to_link(&registry), 1);
+}
+
+#[test]
+fn what_comes_of_a_link_is_told_in_the_summary_too() {
+    let registry = Registry::start(Persona::default());
+    let ran = job(&registry, "wigdet").run().exits_with(0);
+    let line = ran.summary.lines().find(|line| line.starts_with("- warning: ")).unwrap_or_default();
+    assert!(line.contains("repository wigdet") && line.contains("Correct `link-repository`"), "{}", ran.summary);
 }

@@ -16,6 +16,7 @@ mod linking;
 mod mirroring;
 mod naming;
 mod network;
+mod older;
 mod outputs;
 mod planning;
 mod proxy;

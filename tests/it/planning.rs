@@ -38,7 +38,7 @@ fn a_dry_run_tells_what_a_run_would_do_and_changes_nothing() {
         let before = registry.files("alice", "widget", "v1.0.0");
         let ran = job.run().exits_with(0).says("as a dry run, which changes nothing").does_not_say("error:");
         let rows =
-            ["replace 10 B other content, 15 B changed", "upload 1.9 KiB nothing new", "unchanged 4 B the same same"];
+            ["upload 1.9 KiB nothing new", "unchanged 4 B the same same", "replace 10 B other content, 15 B changed"];
         assert_eq!(plan(&ran), rows, "{persona:?}: {}", ran.log);
         let sentence = "Dry run, nothing was changed; a real run would succeed: 1 upload, 1 replace, 1 unchanged";
         assert!(ran.log.contains(sentence), "{}", ran.log);
@@ -81,7 +81,7 @@ fn a_conflict_fails_a_dry_run_and_the_rest_of_the_plan_is_told_too() {
     let ran = job(&registry).run().exits_with(1).has_a_hint_for_each_error();
     assert_eq!(ran.errors(), ["`changed` is on the registry with other content: 15 bytes there, 10 bytes here"]);
     assert_eq!(plan(&ran)[0], "conflict 10 B other content, 15 B changed");
-    let ran = ran.says("Dry run, nothing was changed; a real run would fail: 1 upload, 1 unchanged, 1 conflict");
+    let ran = ran.says("a real run would fail before it sends anything: 1 upload, 1 unchanged, 1 conflict");
     assert_eq!(ran.statuses()["new"], "not-attempted");
     assert_eq!(ran.outputs["failed"], "2");
 }
@@ -189,7 +189,7 @@ fn a_list_that_is_not_to_be_had_fails_a_dry_run_without_a_plan() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_any_more_fails_a_dry_run() {
+fn a_file_that_cannot_be_read_any_more_fails_a_dry_run_and_keeps_no_other_from_being_planned() {
     let registry = Registry::start(Persona::default());
     let mut job = Job::new(&registry);
     job.file("dist/a", "1").file("dist/b", "2").input("dry-run", "true");
@@ -198,7 +198,7 @@ fn a_file_that_cannot_be_read_any_more_fails_a_dry_run() {
     registry.script(Fault::once(Match::list(), Point::Head, goes));
     let ran = job.run().exits_with(1).has_a_hint_for_each_error();
     assert_eq!((ran.errors().len(), plan(&ran)), (1, vec!["upload 1 B nothing b".to_owned()]), "{}", ran.log);
-    assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["failed", "not-attempted"]);
+    assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["failed", "planned"]);
 }
 
 #[test]
@@ -248,4 +248,44 @@ fn no_name_in_a_plan_commands_the_runner() {
     assert!(
         ran.log.contains("  \\::set-env name=X::y") && ran.summary.contains("| ` \\::set-env name=X::y ` | upload |")
     );
+}
+
+#[test]
+fn where_nobody_says_whether_the_token_may_write_a_dry_run_fails_only_if_a_real_one_would_ask() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    job.file("dist/small", "1").input("retries", "0");
+    for (answer, passes) in [
+        (Answer::html(502, ""), true),
+        (Answer::empty(201), true),
+        (Answer::text(401, "reqPackageAccess"), false),
+        (Answer::text(404, "Not found."), false),
+    ] {
+        registry.clear_script();
+        registry.script(Fault::always(Match::put("%2A"), Point::Head, Action::Answer(answer)));
+        let ran = job.input("dry-run", "true").run().exits_with(i32::from(!passes));
+        if passes {
+            ran.says("warning: whether the token may write is not known");
+        } else {
+            ran.has_a_hint_for_each_error();
+        }
+    }
+    registry.clear_script();
+    registry.script(Fault::always(Match::put("%2A"), Point::Head, Action::Answer(Answer::html(502, ""))));
+    // In a new version the small one would have told.
+    job.file("dist/large", vec![0; 1024 * 1024 + 1]).run().exits_with(0);
+    job.file("dist/small", vec![0; 1024 * 1024 + 1]);
+    for dry_run in ["true", "false"] {
+        job.input("dry-run", dry_run).run().exits_with(1).does_not_say("warning:");
+    }
+}
+
+#[test]
+fn a_misspelt_dry_run_is_refused_and_does_not_come_true() {
+    let registry = Registry::start(Persona::default());
+    for name in ["INPUT_DRYRUN", "INPUT_DRY-RUNS"] {
+        let mut job = Job::new(&registry);
+        let ran = job.file("dist/a", "1").variable(name, "true").is_refused(&registry);
+        ran.says("error: input `dry-run` is meant, it seems: INPUT_").says("hint: Write it as `dry-run: true`");
+    }
 }

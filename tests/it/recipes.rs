@@ -156,6 +156,21 @@ fn the_step_calls_the_action_as_the_documents_do() {
 }
 
 #[test]
+fn there_is_no_step_where_the_runner_does_not_say_what_the_action_is_called() {
+    let registry = Registry::start(Persona::default());
+    for (repository, git_ref) in [("", "v1"), ("alice/packages", ""), ("a", "v1"), ("a/b", "v1 #"), ("a/b\nc", "v1")] {
+        let mut job = Job::new(&registry);
+        job.variable("GITHUB_ACTION_REPOSITORY", repository).variable("GITHUB_ACTION_REF", git_ref);
+        let ran = job.file("dist/a", "").run().exits_with(0);
+        assert!(block(&ran, "sh").is_some() && block(&ran, "yaml").is_none(), "{}", ran.summary);
+    }
+    let mut job = Job::new(&registry);
+    job.variable("GITHUB_ACTION_REPOSITORY", "bob/packages").variable("GITHUB_ACTION_REF", "0a1b2c");
+    let step = block(&job.file("dist/a", "").run().exits_with(0), "yaml").expect("a step");
+    assert!(step.starts_with("- uses: bob/packages/download@0a1b2c\n"), "{step}");
+}
+
+#[test]
 fn the_step_has_the_version_as_it_is_and_no_mark_that_misleads() {
     let registry = Registry::start(Persona::default());
     let mut job = Job::new(&registry);

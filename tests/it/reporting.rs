@@ -33,7 +33,7 @@ fn the_log_of_a_good_release_is_short_and_ends_with_the_link() {
         stable(&ran, &registry),
         "\
 generic-packages 0.1.0, on GitHub Actions: 2 files, 292.9 KiB
-  to https://git.example.com, as alice
+  to https://git.example.com, with a token
   as package alice/widget, version v1.0.0
   sent                 17 B      0.0 s  SHA256SUMS
   sent            292.9 KiB      0.0 s  app.tar.gz
@@ -52,7 +52,7 @@ fn the_log_of_a_wrong_token_ends_with_the_cause_and_the_cure() {
         stable(&ran, &registry),
         "\
 generic-packages 0.1.0, on GitHub Actions: 1 file, 3 B
-  to https://git.example.com, as alice
+  to https://git.example.com, with a token
   as package alice/widget, version v1.0.0
   not-attempted         3 B             app.tar.gz
 error: the registry does not say which files the version has: GET
@@ -62,7 +62,8 @@ error: the registry does not say which files the version has: GET
          https://git.example.com/user/settings/applications
 0 of 1 file on the registry: 1 not-attempted
 ::error title=generic-packages::the registry does not say which files the version has: 401 Unauthorized: \
-invalid username, password or token. 0 of 1 file on the registry: 1 not-attempted"
+invalid username, password or token. Make a new personal token with the scope write:package: this one is wrong or \
+expired; https://git.example.com/user/settings/applications. 0 of 1 file on the registry: 1 not-attempted"
     );
 }
 
@@ -79,7 +80,7 @@ error: no file matches `dits/*.tar.gz`: the workspace has README.md, dist/
   hint: Correct the pattern, or build the file first; `if-no-files-found: warn` goes on without it
 Nothing was sent
 ::error title=generic-packages::no file matches `dits/*.tar.gz`: the workspace has README.md, dist/. \
-Nothing was sent"
+Correct the pattern, or build the file first; `if-no-files-found: warn` goes on without it. Nothing was sent"
     );
 }
 

@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use crate::harness::{Job, Ran};
 use crate::mirroring::{job, seed};
 use crate::rights::run_without_rights;
-use crate::stopping::{holds, send};
+use crate::stopping::{holds, send, stopped};
 
 /// The names that a version has.
 fn names(registry: &Registry, version: &str) -> Vec<String> {
@@ -226,4 +226,61 @@ fn a_folder_that_cannot_take_the_copy_is_told_before_anything_is_sent() {
     let ran = ran.exits_with(2).has_a_hint_for_each_error().says(".generic-packages/SHA256SUMS cannot be written");
     ran.says("caused by: Permission denied").says("Nothing was sent");
     assert_eq!(registry.requests(), []);
+}
+
+#[test]
+fn a_run_that_is_stopped_says_that_its_seal_is_stale_where_it_is() {
+    let registry = Registry::start(Persona::default());
+    seed(&registry, "v1.0.0", &[("a", "1")]);
+    let publishes = Action::then(|world| world.seed("alice", "widget", "v1.0.0", "b", b"another job's"));
+    registry.script(Fault::once(Match::put("/latest/"), Point::Head, publishes));
+    let moment = holds(&registry, Match::put("/latest/"), Point::Head, 0);
+    let ran = stopped(job(&registry).input("timeout", "3600"), &moment, Signal::TERM).exits_with(143);
+    let ran = ran.has_a_hint_for_each_error();
+    assert_eq!((ran.statuses()["SHA256SUMS"].as_str(), ran.outputs["checksums-file"].as_str()), ("failed", ""));
+    assert!(ran.errors().iter().any(|error| error.contains("`SHA256SUMS`")), "{}", ran.log);
+}
+
+#[test]
+fn an_alias_that_has_become_right_is_no_failure_whatever_the_last_answers_were_and_the_next_is_moved_too() {
+    let sealed = || {
+        let registry = Registry::start(Persona::default());
+        seed(&registry, "v1.0.0", &[("a", "1")]);
+        registry
+    };
+    let run = |registry: &Registry| {
+        let mut job = job(registry);
+        job.input("also-version", "latest\nnightly").input("retries", "0").run()
+    };
+    let registry = sealed();
+    run(&registry).exits_with(0);
+    let is_list = |target: &str| target.ends_with("/latest/files");
+    let lists = registry.requests().iter().filter(|request| is_list(&request.target)).count();
+    let registry = sealed();
+    let fails = Action::Answer(Answer::html(502, ""));
+    registry.script(Fault::once(Match::list().containing("/latest/"), Point::Head, fails).skip(lists - 1));
+    let ran = run(&registry).exits_with(0).does_not_say("error:").says("also as latest and nightly");
+    assert_eq!(names(&registry, "nightly"), ["a", "SHA256SUMS"], "{}", ran.log);
+}
+
+#[test]
+fn what_is_in_the_way_of_fetched_files_is_told_before_anything_is_sent() {
+    let registry = Registry::start(Persona::default());
+    seed(&registry, "v1.0.0", &[("a", "1")]);
+    let mut job = job(&registry);
+    job.file(".generic-packages/mirrored", "a file");
+    for dry_run in ["true", "false"] {
+        let ran = job.input("dry-run", dry_run).is_refused(&registry).has_a_hint_for_each_error();
+        ran.says(".generic-packages/mirrored is no folder");
+    }
+    // Where nothing is mirrored, nothing is fetched.
+    job.without("INPUT_ALSO-VERSION").run().exits_with(0);
+}
+
+#[test]
+fn who_seals_under_another_name_hears_nothing_of_an_older_seal() {
+    let registry = Registry::start(Persona::default());
+    seed(&registry, "v1.0.0", &[("a", "1"), ("SHA256SUMS", "older")]);
+    let mut job = Job::new(&registry);
+    job.file("dist/b", "2").input("checksums", "sums.txt").run().exits_with(0).does_not_say("warning:");
 }

@@ -247,6 +247,27 @@ fn a_web_page_in_place_of_a_file_is_told_and_not_written() {
 }
 
 #[test]
+fn a_file_that_is_called_a_web_page_comes_where_its_hash_is_known() {
+    let registry = release(Persona::default());
+    for (body, code) in [("hello\n", 0), ("hullo\n", 1), ("hello", 1)] {
+        registry.clear_script();
+        registry.script(Fault::always(Match::get("a.txt"), Point::Head, Action::Answer(Answer::html(200, body))));
+        let mut job = Job::downloading(&registry);
+        let ran = job.input("files", "a.txt").run().exits_with(code);
+        assert_eq!(tools(&job).len(), usize::from(code == 0), "{}", ran.log);
+    }
+}
+
+#[test]
+fn what_speaks_no_http_is_told_as_that() {
+    let registry = release(Persona::default());
+    let hello = Action::Raw(b"\x16\x03\x01\0\0".into());
+    registry.script(Fault::always(Match::any(), Point::Head, hello));
+    let ran = Job::downloading(&registry).run().exits_with(1).has_a_hint_for_each_error();
+    assert!(ran.unbroken().contains("what answers there speaks no HTTP; does it begin with https"), "{}", ran.log);
+}
+
+#[test]
 fn an_answer_that_is_encoded_is_not_taken_for_the_file() {
     let registry = release(Persona::default());
     let encoded = Answer::empty(200).header("Content-Encoding", "gzip").with_body("hello\n");

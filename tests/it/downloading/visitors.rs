@@ -279,3 +279,25 @@ fn a_refusal_that_breaks_off_in_its_middle_is_asked_for_again() {
     job.input("version", "v1.0.0").input("files", "app").input("retries", "1").run_in_short().exits_with(0);
     assert_eq!(tools(&job)["app"].len(), 300_000);
 }
+
+#[test]
+fn a_visitor_who_names_other_checksums_than_there_are_is_told_to_check_that() {
+    let registry = release(Persona::default());
+    let mut job = visitor(&registry);
+    job.input("version", "v1.0.0").input("files", "a.txt").input("checksums", "NOPE");
+    job.run()
+        .exits_with(1)
+        .has_a_hint_for_each_error()
+        .says("hint: Check `checksums`: the version has no file of that name");
+}
+
+#[test]
+fn nothing_is_said_to_be_verified_that_was_not_downloaded() {
+    let registry = release(Persona::default());
+    registry.script(Fault::always(Match::get("a.txt"), Point::Head, Action::Answer(Answer::text(500, ""))));
+    let mut job = Job::downloading(&registry);
+    let ran = job.input("files", "a.txt\napp").run().exits_with(1);
+    let files: Vec<serde_json::Value> = serde_json::from_str(&ran.outputs["files"]).expect("JSON");
+    let verified: Vec<bool> = files.iter().map(|file| file.get("verified-by").is_some()).collect();
+    assert_eq!(verified, [false, true], "{}", ran.outputs["files"]);
+}

@@ -7,7 +7,7 @@ use crate::registry::VersionRow;
 
 /// Which of the rules decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rule {
+pub(crate) enum Rule {
     /// A version is called `latest`.
     Name,
     /// It is the highest release by semantic versioning.
@@ -28,13 +28,13 @@ impl fmt::Display for Rule {
 
 /// The versions of that package among the rows: the registry finds every package whose name contains what was asked for.
 /// It does not regard case.
-pub(super) fn of_package<'a>(rows: &'a [VersionRow], package: &PackageName) -> Vec<&'a VersionRow> {
+pub(crate) fn of_package<'a>(rows: &'a [VersionRow], package: &PackageName) -> Vec<&'a VersionRow> {
     let wanted = package.as_str().to_lowercase();
     rows.iter().filter(|row| row.name.to_lowercase() == wanted).collect()
 }
 
 /// The version that `latest` stands for, and why; `None` where there is none that could be asked for.
-pub(super) fn latest(rows: &[&VersionRow]) -> Option<(Version, Rule)> {
+pub(crate) fn latest(rows: &[&VersionRow]) -> Option<(Version, Rule)> {
     let versions: Vec<(u64, Version)> =
         rows.iter().filter_map(|row| Some((row.id, Version::parse(&row.version).ok()?))).collect();
     let named = versions.iter().find(|(_, version)| version.as_str().eq_ignore_ascii_case(Version::LATEST));
@@ -55,7 +55,7 @@ pub(super) fn latest(rows: &[&VersionRow]) -> Option<(Version, Rule)> {
 /// A release by semantic versioning, with or without a `v` before it; nothing of what comes before a release. Build
 /// metadata, which semantic versioning does not order, is ordered as numbers and text, so that the choice is always the
 /// same.
-fn release(version: &str) -> Option<semver::Version> {
+pub(crate) fn release(version: &str) -> Option<semver::Version> {
     let parsed = semver::Version::parse(version.strip_prefix('v').unwrap_or(version)).ok()?;
     parsed.pre.is_empty().then_some(parsed)
 }
