@@ -4,7 +4,7 @@ use generic_packages::checksum;
 
 use super::super::job::Ran;
 use super::super::kind::{Promises, Scene};
-use super::super::script::{Files, PACKAGE, segment, sha256};
+use super::super::script::{Files, OWNER, PACKAGE, segment, sha256};
 use super::super::told::{Row, Told};
 use super::super::world::File;
 use super::{OTHER, SEAL, Seal, VERSION};
@@ -122,8 +122,10 @@ fn what_was_asked(scene: &Scene<'_, Seal>) -> Vec<String> {
         let place = request.target.split(&format!("/generic/{PACKAGE}/")).nth(1).unwrap_or_default();
         let (version, name) = place.split_once('/').unwrap_or((place, ""));
         let is_alias = of.aliases().iter().any(|alias| segment(alias) == version);
+        let is_list_of_versions = request.target.contains(&format!("/api/v1/packages/{OWNER}?"));
         let is_fine = match request.method.as_str() {
-            "GET" => is_alias && name == "files" || version == VERSION,
+            // Whether an alias is a higher release is asked for, too.
+            "GET" => (is_alias || version == OTHER) && name == "files" || version == VERSION || is_list_of_versions,
             "PUT" => is_alias || version == VERSION && (is_own(name) || name == SEAL || name == "%2A"),
             "DELETE" => is_alias || version == VERSION && (name == SEAL || of.overwrites && is_own(name)),
             // The link.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use embedded_registry::{self as registry, StoredFile};
 
 use super::super::script::{self, Files, OWNER, PACKAGE};
+use super::SEAL;
 
 /// What was put down during a run.
 #[derive(Default)]
@@ -15,21 +16,33 @@ pub(crate) struct Looks {
     pub(super) latest: &'static str,
     /// What the lists of each version have shown, one after another.
     shown: BTreeMap<&'static str, Vec<Vec<StoredFile>>>,
-    /// What was to be deleted though only one look had shown it as it was.
+    /// What was to be deleted though only one look had shown it as it was, or sealed though the last look had shown nothing.
     pub(super) rash: Vec<String>,
+    /// Whether a seal was to be deleted since the last look: it is sent again whatever there is.
+    is_replacing: bool,
 }
 
 impl Looks {
     /// A list was made.
     pub(super) fn looked(&mut self, at: &registry::World, version: &'static str) {
         self.latest = version;
+        self.is_replacing = false;
         self.last.insert(version, script::files(at, version));
         self.shown.entry(version).or_default().push(at.files(OWNER, PACKAGE, version));
+    }
+
+    /// The seal of a version has come. Where others have deleted all of it, it is not to be brought back by its seal.
+    pub(super) fn seals(&mut self, version: &'static str) {
+        let is_empty = self.last.get(version).is_none_or(|files| files.keys().all(|name| *name == SEAL));
+        if is_empty && !self.is_replacing {
+            self.rash.push(format!("{version} is sealed, and the last look has shown no files of it"));
+        }
     }
 
     /// A DELETE has come. What is there may be another file by now, so it is about the one that the last list has shown;
     /// where that had none, the answer to an earlier one was a lie.
     pub(super) fn deletes(&mut self, version: &'static str, name: &str) {
+        self.is_replacing |= name == SEAL;
         let shown = self.shown.get(version).map(Vec::as_slice).unwrap_or_default();
         let find = |look: &Vec<StoredFile>| look.iter().find(|file| file.name.eq_ignore_ascii_case(name)).cloned();
         let wanted = shown.last().and_then(find);

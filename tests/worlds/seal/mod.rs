@@ -237,6 +237,8 @@ impl Kind for Seal {
                 Point::AfterStore,
                 journal.hook(move |looks, now| looks.looked(now, version)),
             ));
+            let seals = Match::put(&format!("/{}/{SEAL}", segment(version)));
+            registry.script(Fault::always(seals, Point::Head, journal.hook(move |looks, _| looks.seals(version))));
             for name in &names {
                 let deletions = Match::delete(&format!("/{}/{}", segment(version), segment(name)));
                 let name = (*name).to_owned();
