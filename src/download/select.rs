@@ -93,16 +93,12 @@ pub(super) fn select(
         }
     }
     for line in wanted.executable.iter().filter(|line| !line.takes_away) {
-        if !items.iter().any(|item| stands_for(line, item.name.as_str())) && !items.is_empty() {
+        if !items.iter().any(|item| line.stands_for(item.name.as_str())) && !items.is_empty() {
             let line = Untrusted::new(&line.text);
             warnings.push(format!("`{line}` in `executable` is none of the files that are downloaded"));
         }
     }
     if errors.is_empty() { Ok(Selected { items, warnings }) } else { Err(errors) }
-}
-
-fn stands_for(line: &Line, name: &str) -> bool {
-    line.as_name() == name || line.matches_name(name, false)
 }
 
 /// What a line stands for among the files of a version. A line that is a file's name means that file, whatever its
@@ -186,7 +182,7 @@ fn item(
         (Source::Unlisted(_), None) => Expected { size: None, sha256: None, by: VerifiedBy::None },
     };
     let is_executable = wanted.executable.iter().fold(false, |is_executable, line| match line.takes_away {
-        _ if !stands_for(line, name) => is_executable,
+        _ if !line.stands_for(name) => is_executable,
         takes_away => !takes_away,
     });
     Ok(Item { here: parsed.clone(), name: parsed, expected, is_executable })

@@ -166,6 +166,12 @@ impl Line {
         self.alternatives.iter().any(|a| a.whole.matches_with(name, options))
     }
 
+    /// Whether a name on the registry is the line's own, or one that its patterns stand for.
+    #[must_use]
+    pub fn stands_for(&self, name: &str) -> bool {
+        self.as_name() == name || self.matches_name(name, false)
+    }
+
     /// Whether a path, relative to the workspace, is one that the line stands for.
     pub(super) fn matches(&self, path: &Path, matching: Matching) -> bool {
         self.literal == path || {

@@ -146,7 +146,9 @@ impl Run<'_> {
                 self.tally.entries.iter_mut().for_each(Entry::is_not_verified);
                 for alias in std::mem::take(&mut self.aliases) {
                     let version = &self.inputs.target.version;
-                    self.caller.reporter.warns(&format!("version {alias} was what {version} was; it is not known now"));
+                    self.caller.reporter.warns(&format!(
+                        "version {alias} was what {version} was; it is not known now: run the step again"
+                    ));
                 }
                 self.ended(None, None)
             }
@@ -391,6 +393,8 @@ impl Run<'_> {
     }
 
     fn warns_of_page(&self, error: &RegistryError) {
-        self.caller.reporter.warns(&format!("{error} ({}); the link is the usual one", error.cause));
+        self.caller
+            .reporter
+            .warns(&format!("{error} ({}); the link to the version's page is the usual one", error.cause));
     }
 }

@@ -9,7 +9,7 @@ use super::error::{PublishError, Rejected};
 use super::tally::Entry;
 use super::{Halt, Run};
 use crate::checksum;
-use crate::files::{FETCHED_FOLDER, FileError, FileFault, Folder, Found, Line, LocalFile, Place, PlaceError};
+use crate::files::{FETCHED_FOLDER, FileError, FileFault, Folder, Found, LocalFile, Place, PlaceError};
 use crate::inputs::Sealing;
 use crate::listing::Listing;
 use crate::nearest::Near;
@@ -285,7 +285,7 @@ pub(super) fn content_of(
     }
     let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
     let mut errors: Vec<PublishError> = names.iter().filter_map(|name| unsealable(name, redactor)).collect();
-    errors.extend(sealing.expect.iter().filter(|line| !names.iter().any(|name| stands_for(line, name))).map(|line| {
+    errors.extend(sealing.expect.iter().filter(|line| !names.iter().any(|name| line.stands_for(name))).map(|line| {
         PublishError::Expected {
             line: Untrusted::new(&line.text),
             version: target.version.clone(),
@@ -307,8 +307,4 @@ fn unsealable(name: &str, redactor: &Redactor) -> Option<PublishError> {
     }
     let bad = FileName::parse(name).err()?;
     Some(PublishError::Unsealable { name: bad.name, why: format!("that {}", bad.why) })
-}
-
-fn stands_for(line: &Line, name: &str) -> bool {
-    line.as_name() == name || line.matches_name(name, false)
 }

@@ -7,7 +7,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use super::recipe::recipe;
-use super::units::{Bytes, files};
+use super::units::Bytes;
 use super::{Ending, Outcome, Planned};
 use crate::advice::Advise;
 use crate::command::Command;
@@ -77,7 +77,7 @@ fn table(text: &mut String, head: &str, count: usize, rows: impl Iterator<Item =
     text.push_str(head);
     for (done, row) in rows.enumerate() {
         if text.len() > LONGEST_TABLE {
-            let _ = writeln!(text, "\nThe table ends here: {} more would make it too long.", files(count - done));
+            let _ = writeln!(text, "\nThe table ends here: {} rows more would make it too long.", count - done);
             break;
         }
         text.push_str(&row);

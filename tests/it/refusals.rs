@@ -43,7 +43,7 @@ fn a_page_that_is_no_plain_address_is_neither_shown_nor_handed_on() {
         registry.script(Fault::always(Match::version(), Point::Head, Action::Answer(answer)));
         let mut job = Job::new(&registry);
         job.file("dist/a", "1");
-        let ran = job.run().exits_with(0).says("the link is the usual one");
+        let ran = job.run().exits_with(0).says("is the usual one");
         assert_eq!(ran.outputs["package-url"], format!("{}/alice/-/packages/generic/widget/v1.0.0", registry.url()));
         assert!(!ran.log.contains("##["), "{}", ran.log);
     }

@@ -82,7 +82,9 @@ fn no_plan_brings_a_secret_to_light() {
             registry.script(Script::always(all, Point::Head, Action::Answer(Answer::text(400, "invalid filename"))));
             let list = json!([{ "name": "a", "size": 1, "sha256": "0".repeat(64) }]).to_string();
             registry.script(Script::always(Match::list(), Point::Head, Action::Answer(Answer::json(200, list))));
-            let run = Run::with_links(&mut job, Under::turn(count), code(echo), |_| true);
+            let mut run = Run::with_links(&mut job, Under::turn(count), code(echo), |_| true);
+            let is_planned = run.log.contains("\n  delete  ");
+            run.expects(is_planned == (code(echo) == 0), "a stray that is not planned", echo);
             findings.take(&format!("a stray {echo}"), faults(&run, token));
         }
     }
