@@ -249,11 +249,14 @@ fn a_web_page_in_place_of_a_file_is_told_and_not_written() {
 #[test]
 fn a_file_that_is_called_a_web_page_comes_where_its_hash_is_known() {
     let registry = release(Persona::default());
-    for (body, code) in [("hello\n", 0), ("hullo\n", 1), ("hello", 1)] {
+    let page = "a web page answers at";
+    for (body, code, says) in
+        [("hello\n", 0, "verified by SHA-256"), ("hullo\n", 1, "did not come as it should"), ("hello", 1, page)]
+    {
         registry.clear_script();
         registry.script(Fault::always(Match::get("a.txt"), Point::Head, Action::Answer(Answer::html(200, body))));
         let mut job = Job::downloading(&registry);
-        let ran = job.input("files", "a.txt").run().exits_with(code);
+        let ran = job.input("files", "a.txt").run().exits_with(code).says(says);
         assert_eq!(tools(&job).len(), usize::from(code == 0), "{}", ran.log);
     }
 }
