@@ -63,7 +63,9 @@ pub(super) fn event<K: Kind>(rng: &mut Rng, world: &World<K>) -> Event<K::Others
         Act::Fault(_) => Event { on, at, act, times, skip },
         // Between two looks is where others catch a run out.
         Act::Others(_) if rng.bool() => {
-            Event { on: Match::list(), at: Point::BeforeStore, act, times: 1, skip: rng.usize(0..5) }
+            let early = rng.bool();
+            let skip = rng.usize(0..if early { 5 } else { 12 });
+            Event { on: Match::list(), at: Point::BeforeStore, act, times: 1, skip }
         }
         // What others do, they do once.
         act => Event { on, at: within_a_request(at), act, times: 1, skip },

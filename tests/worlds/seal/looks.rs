@@ -18,7 +18,7 @@ pub(crate) struct Looks {
     shown: BTreeMap<&'static str, Vec<Vec<StoredFile>>>,
     /// What was to be deleted though only one look had shown it as it was, or sealed though the last look had shown nothing.
     pub(super) rash: Vec<String>,
-    /// Whether a seal was to be deleted since the last look: it is sent again whatever there is.
+    /// Whether a seal was to be deleted, and no look has shown one since: it is sent again whatever there is.
     is_replacing: bool,
 }
 
@@ -26,7 +26,7 @@ impl Looks {
     /// A list was made.
     pub(super) fn looked(&mut self, at: &registry::World, version: &'static str) {
         self.latest = version;
-        self.is_replacing = false;
+        self.is_replacing &= !at.files(OWNER, PACKAGE, version).iter().any(|file| file.name == SEAL);
         self.last.insert(version, script::files(at, version));
         self.shown.entry(version).or_default().push(at.files(OWNER, PACKAGE, version));
     }
