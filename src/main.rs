@@ -36,8 +36,9 @@ fn main() -> anyhow::Result<ExitCode> {
         ["--help" | "-h" | "help"] | [_, "--help" | "-h"] => say(HELP, 0),
         ["--version" | "-V"] => say(concat!("generic-packages ", env!("CARGO_PKG_VERSION"), "\n"), 0),
         [] => say(HELP, 2),
-        [name, extra, ..] if Command::named(name).is_some() => {
-            say(&format!("error: unexpected argument `{}`: everything else is an input\n", Untrusted::new(extra)), 2)
+        // What the further arguments are may be secret.
+        [name, ..] if Command::named(name).is_some() => {
+            say(&format!("error: `{name}` takes no arguments: all else is told by the variables of `--help`\n"), 2)
         }
         [unknown, ..] => say(&format!("error: unknown command `{}`\n\n{HELP}", Untrusted::new(unknown)), 2),
     })

@@ -218,8 +218,8 @@ impl Advise for DownloadError {
                                       wildcards"
                 .to_owned(),
             Self::Hostile { pattern, .. } => format!(
-                "Have the file taken off the registry, and find out who published it; a line `!{pattern}` in `files` leaves it \
-                 out"
+                "Have the file taken off the registry, and find out who published it; a line `!{pattern}` in `files` leaves \
+                 it out (`?` is any character)"
             ),
             Self::BadName(_) => "Correct the name in `files`".to_owned(),
             Self::SameName(..) => "Leave one of the lines out".to_owned(),

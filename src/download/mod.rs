@@ -149,8 +149,8 @@ impl Run<'_> {
         self.fetch(missing, &folder).await;
         let settled = on_disk(move || folder.settle()).await;
         if settled.is_err() {
-            let downloaded = self.outcomes.iter_mut().filter(|outcome| outcome.status == Status::Downloaded);
-            downloaded.for_each(|outcome| outcome.status = Status::Failed);
+            let in_place = self.outcomes.iter_mut().filter(|outcome| outcome.status.is_in_place());
+            in_place.for_each(|outcome| outcome.status = Status::Failed);
         }
         settled.map_err(wrong)
     }

@@ -128,10 +128,14 @@ fn unlisted(line: &Line) -> Option<Vec<String>> {
 }
 
 fn hostile(name: &str, why: String) -> DownloadError {
+    /// How many characters of it stand there as they are.
+    const LONGEST: usize = 64;
     // What means something in a pattern, or is nothing that a line could hold.
     let is_path = matches!(name, "." | "..");
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.+@#~".contains(c) && !is_path;
-    let pattern = name.chars().map(|c| if is_plain(c) { c } else { '?' }).collect();
+    let start = name.chars().take(LONGEST).map(|c| if is_plain(c) { c } else { '?' });
+    let rest = name.chars().nth(LONGEST).map(|_| '*');
+    let pattern = start.chain(rest).collect();
     DownloadError::Hostile { name: Untrusted::new(name), why, pattern }
 }
 

@@ -248,7 +248,8 @@ impl Reader {
             let folded = given.to_lowercase().replace('_', "-");
             let names = self.command.inputs();
             let Some(name) = names.iter().find(|name| **name == folded) else {
-                let Some(near) = nearest(&folded, names) else { continue };
+                let is_dry = self.command == Command::Publish && folded.starts_with("dry");
+                let Some(near) = nearest(&folded, names).or(is_dry.then_some(DRY_RUN)) else { continue };
                 let problem = format!("INPUT_{} is no input of this action and does nothing", Untrusted::new(given));
                 if near == DRY_RUN {
                     // What was to be tried must not come true.

@@ -54,7 +54,7 @@ impl Reader {
         let mut aliases: Vec<Version> = Vec::new();
         let text = raw.also_version.as_deref().unwrap_or_default();
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-            if line.contains(", ") || line.ends_with(',') {
+            if line.contains(',') {
                 self.problem(INPUT, Some(line), "has a comma, as if it were a list", accepted);
                 continue;
             }

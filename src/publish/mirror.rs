@@ -149,7 +149,7 @@ impl Mirror<'_, '_> {
                 break;
             }
             if round == 0 {
-                self.main.warn_of_a_step_back(alias, &there).await;
+                self.main.caller.stop.or(self.main.warn_of_a_step_back(alias, &there)).await?;
                 reporter.notes(&format!("version {alias} becomes what {version} is: {}", work.counts));
             }
             self.carry_out(work, store).await?;

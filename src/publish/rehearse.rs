@@ -33,11 +33,17 @@ impl Run<'_> {
         // What takes the place of something comes when all else is there.
         self.plan.sort_by_key(|row| row.action == Action::Replace);
         let files_would_be_there = !self.tally.has_failed();
+        if others_would_be_sent && !files_would_be_there {
+            // Nothing is replaced where something has failed.
+            self.plan.retain(|row| row.action != Action::Replace);
+        }
         let sealed = if files_would_be_there { self.rehearse_seal(&listing).await? } else { None };
         let writes = self.plan.iter().any(|row| row.action.changes_files());
         let may_write = !writes || stop.or(self.may_be_let_write(listing.version_exists)).await?;
         if others_would_be_sent && may_write {
-            for entry in self.tally.entries.iter_mut().filter(|entry| entry.would_be_sent()) {
+            let is_sent =
+                |entry: &&mut Entry| entry.would_be_sent() && (files_would_be_there || entry.todo == Todo::Send);
+            for entry in self.tally.entries.iter_mut().filter(is_sent) {
                 entry.outcome.status = Status::Planned;
             }
             match &mut self.seal {
@@ -55,11 +61,15 @@ impl Run<'_> {
     /// Asks for the right to write, which a real run does for what is large or takes the place of something. Where nothing of
     /// the kind would be sent, only a refusal by the registry itself tells that it would fail.
     async fn may_be_let_write(&mut self, version_exists: bool) -> bool {
-        let replaces = self.plan.iter().any(|row| row.action == Action::Replace);
-        let mut sizes = self.tally.entries.iter().filter(|entry| entry.would_be_sent()).map(|entry| entry.size);
+        let sizes = self.tally.entries.iter().filter(|entry| entry.would_be_sent()).map(|entry| entry.size);
         // The smallest file makes a new version, and tells what the question would.
-        let is_large = |size: u64| size > LARGE;
-        let asks = replaces || if version_exists { sizes.any(is_large) } else { sizes.min().is_some_and(is_large) };
+        let is_told = !version_exists && sizes.min().is_some_and(|size| size <= LARGE);
+        let is_asked_for = |row: &Planned| match row.action {
+            Action::Replace => true,
+            Action::Upload => row.size.is_some_and(|size| size > LARGE),
+            _ => false,
+        };
+        let asks = !is_told && self.plan.iter().any(is_asked_for);
         let may = self.has_the_right().await;
         if may || asks {
             return may;
@@ -72,7 +82,10 @@ impl Run<'_> {
                 false
             }
             Some(error) => {
-                self.sender.reporter.warns(&format!("whether the token may write is not known: {}", error.reason()));
+                self.sender.reporter.warns(&format!(
+                    "whether the token may write is not known, so a real run may fail: {}",
+                    error.reason()
+                ));
                 true
             }
             None => false,
@@ -161,7 +174,7 @@ impl Run<'_> {
             }
         };
         if !work.is_done() {
-            self.warn_of_a_step_back(alias, &there).await;
+            self.caller.stop.or(self.warn_of_a_step_back(alias, &there)).await?;
         }
         let (action, state) =
             if work.is_done() { (Action::Unchanged, SAME.to_owned()) } else { (Action::Alias, work.counts.in_brief()) };

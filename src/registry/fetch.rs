@@ -108,10 +108,11 @@ impl Registry<'_> {
                 .flatten()
                 .fold(request, |request, (name, value)| request.header(name, value));
             let is_good = |response: &Response| match response.status() {
-                // The registry gives every file as bytes (recorded): a page is not the file, unless it has its length and a
-                // hash will tell. Where storage gives one, one of the two is enough.
+                // The registry gives every file as bytes (recorded): a page is not the file, unless a hash will tell, and the
+                // length is not another one. One from storage has to have the length where there is no hash.
                 StatusCode::OK if size.is_some() && (hop > 0 || promised.has_hash) => {
-                    !is_html(response) || response.content_length() == size
+                    let is_of_length = response.content_length().map(|length| Some(length) == size);
+                    !is_html(response) || is_of_length.unwrap_or(promised.has_hash)
                 }
                 StatusCode::OK => !is_html(response) || hop > 0 && promised.has_hash,
                 StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => part.is_some(),

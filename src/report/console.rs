@@ -182,7 +182,8 @@ impl<W: Write + Send> Console<W> {
             let text = shortened(text.trim_end_matches('.'), LONGEST_ANNOTATION);
             // Others show it as a line of the log, which has the cure just above it.
             let cure = first.advice().filter(|_| self.runner == Kind::GitHub);
-            let cure = cure.map(|cure| format!(" {}.", shortened(&cure, LONGEST_ANNOTATION))).unwrap_or_default();
+            let sentence_of = |cure: &str| format!(" {cure}{}", if cure.ends_with('?') { "" } else { "." });
+            let cure = cure.map(|cure| sentence_of(&shortened(&cure, LONGEST_ANNOTATION))).unwrap_or_default();
             self.command("error title=generic-packages", &format!("{text}.{cure} {sentence}"));
         }
     }

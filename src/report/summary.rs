@@ -91,7 +91,10 @@ fn outcome_row(outcome: &Outcome, code: impl Fn(&str) -> String) -> String {
     let file = if outcome.status.is_in_place() { format!("[{name}](<{url}>)") } else { name };
     let sha256 = outcome.sha256.map(|digest| format!("`{digest}`")).unwrap_or_default();
     let size = outcome.size.map(|size| Bytes(size).to_string()).unwrap_or_default();
-    let verified_by = outcome.local.as_ref().map(|local| format!("{} | ", local.verified_by.word()));
+    let verified_by = outcome.local.as_ref().map(|local| {
+        let word = if outcome.status.is_in_place() { local.verified_by.word() } else { "" };
+        format!("{word} | ")
+    });
     let verified_by = verified_by.unwrap_or_default();
     format!("| {file} | {size} | {sha256} | {verified_by}{} |\n", outcome.status.word())
 }

@@ -414,7 +414,7 @@ fn a_version_that_changes_while_it_is_mirrored_is_sealed_and_mirrored_once_more(
 #[test]
 fn a_list_in_one_line_is_not_taken_for_a_version() {
     let registry = Registry::start(Persona::default());
-    for list in ["latest, stable", "latest,"] {
+    for list in ["latest, stable", "latest,", "latest,stable"] {
         let ran = job(&registry).input("also-version", list).is_refused(&registry);
         ran.says("has a comma, as if it were a list").says("one a line");
     }

@@ -42,6 +42,23 @@ fn who_takes_a_rolling_name_back_to_an_older_release_is_warned() {
 }
 
 #[test]
+fn a_rolling_name_of_a_major_version_is_held_against_the_releases_of_that() {
+    let registry = Registry::start(Persona::default());
+    let rolls = |version: &str, name: &'static str| {
+        release(&registry, version, |job| {
+            job.input("also-version", name);
+        })
+    };
+    rolls("1.8.0", "v1");
+    rolls("1.9.0", "v1");
+    rolls("2.0.0", "v2").does_not_say("warning:");
+    let ran = rolls("1.8.0", "v1");
+    assert!(ran.unbroken().contains("version v1 was what 1.9.0 is, a higher release"), "{}", ran.log);
+    // A release is not held against itself.
+    rolls("1.8.0", "2.0.0").does_not_say("warning:");
+}
+
+#[test]
 fn nobody_is_warned_where_versions_are_no_releases_or_the_name_is_no_release() {
     let registry = Registry::start(Persona::default());
     release(&registry, "v2.0.0-rc.1", |_| {});

@@ -199,6 +199,15 @@ fn a_file_that_cannot_be_read_any_more_fails_a_dry_run_and_keeps_no_other_from_b
     let ran = job.run().exits_with(1).has_a_hint_for_each_error();
     assert_eq!((ran.errors().len(), plan(&ran)), (1, vec!["upload 1 B nothing b".to_owned()]), "{}", ran.log);
     assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["failed", "planned"]);
+    // But nothing is replaced then.
+    registry.seed("alice", "widget", "v1.0.0", "b", b"other");
+    let gone = job.file("dist/a", "1").input("if-file-exists", "overwrite").workspace().join("dist/a");
+    registry.clear_script();
+    let goes = Action::then(move |_| std::fs::remove_file(&gone).expect("it is there"));
+    registry.script(Fault::once(Match::list(), Point::Head, goes));
+    let ran = job.run().exits_with(1);
+    assert_eq!(plan(&ran), [""; 0]);
+    assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["failed", "not-attempted"]);
 }
 
 #[test]
@@ -278,12 +287,21 @@ fn where_nobody_says_whether_the_token_may_write_a_dry_run_fails_only_if_a_real_
     for dry_run in ["true", "false"] {
         job.input("dry-run", dry_run).run().exits_with(1).does_not_say("warning:");
     }
+    // A rolling name may lack what is large.
+    registry.clear_script();
+    job.input("dry-run", "false").run().exits_with(0);
+    job.input("checksums", "SHA256SUMS").run().exits_with(0);
+    registry.script(Fault::always(Match::put("%2A"), Point::Head, Action::Answer(Answer::html(502, ""))));
+    registry.seed("alice", "widget", "latest", "small", b"1");
+    for dry_run in ["true", "false"] {
+        job.input("also-version", "latest").input("dry-run", dry_run).run().exits_with(1);
+    }
 }
 
 #[test]
 fn a_misspelt_dry_run_is_refused_and_does_not_come_true() {
     let registry = Registry::start(Persona::default());
-    for name in ["INPUT_DRYRUN", "INPUT_DRY-RUNS"] {
+    for name in ["INPUT_DRYRUN", "INPUT_DRY-RUNS", "INPUT_DRY", "INPUT_DRY_MODE"] {
         let mut job = Job::new(&registry);
         let ran = job.file("dist/a", "1").variable(name, "true").is_refused(&registry);
         ran.says("error: input `dry-run` is meant, it seems: INPUT_").says("hint: Write it as `dry-run: true`");

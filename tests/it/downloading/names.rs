@@ -117,10 +117,12 @@ fn a_name_that_was_typed_and_that_no_file_can_have_is_told_without_a_list() {
 #[test]
 fn the_line_that_a_hint_gives_leaves_a_hostile_name_out() {
     // An empty one is left out by no line.
-    for name in HOSTILE.into_iter().filter(|name| !name.is_empty()) {
+    let long = format!("a/{}", "b".repeat(100_000));
+    for name in HOSTILE.into_iter().filter(|name| !name.is_empty()).chain([long.as_str()]) {
         let (_registry, mut job) = listing(&["good", name]);
-        let log = job.run().exits_with(1).unbroken();
-        let line = log.split("a line `").nth(1).and_then(|rest| rest.split_once("` in")).expect("a line").0;
+        let told = job.run().exits_with(1).unbroken();
+        let line = told.split("a line `").nth(1).and_then(|rest| rest.split_once("` in")).expect("a line").0;
+        assert!(line.len() < 100, "{line}");
         job.input("files", format!("*\n{line}")).run().exits_with(0);
         assert_eq!(tools(&job).into_keys().collect::<Vec<_>>(), ["good"], "{name:?}: {line}");
     }

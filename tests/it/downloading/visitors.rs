@@ -300,4 +300,9 @@ fn nothing_is_said_to_be_verified_that_was_not_downloaded() {
     let files: Vec<serde_json::Value> = serde_json::from_str(&ran.outputs["files"]).expect("JSON");
     let verified: Vec<bool> = files.iter().map(|file| file.get("verified-by").is_some()).collect();
     assert_eq!(verified, [false, true], "{}", ran.outputs["files"]);
+    assert!(
+        ran.summary.contains(" |  | failed |") && ran.summary.contains(" | registry | downloaded |"),
+        "{}",
+        ran.summary
+    );
 }
