@@ -1,11 +1,11 @@
 //! What each look has shown, as the registry's own hooks saw it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use embedded_registry::{self as registry, StoredFile};
 
 use super::super::script::{self, Files, OWNER, PACKAGE};
-use super::SEAL;
+use super::{SEAL, VERSION};
 
 /// What was put down during a run.
 #[derive(Default)]
@@ -18,35 +18,33 @@ pub(crate) struct Looks {
     shown: BTreeMap<&'static str, Vec<Vec<StoredFile>>>,
     /// What was to be deleted though only one look had shown it as it was, or sealed though the last look had shown nothing.
     pub(super) rash: Vec<String>,
-    /// The versions of which a seal was to be deleted, and no look has shown one since: it is sent again whatever there is.
-    replacing: BTreeSet<&'static str>,
+    /// Whether the version's seal was to be deleted, and no look has shown one since: it is sent again whatever there is.
+    is_replacing: bool,
 }
 
 impl Looks {
     /// A list was made.
     pub(super) fn looked(&mut self, at: &registry::World, version: &'static str) {
         self.latest = version;
-        if at.files(OWNER, PACKAGE, version).iter().any(|file| file.name == SEAL) {
-            self.replacing.remove(version);
+        if version == VERSION && at.files(OWNER, PACKAGE, version).iter().any(|file| file.name == SEAL) {
+            self.is_replacing = false;
         }
         self.last.insert(version, script::files(at, version));
         self.shown.entry(version).or_default().push(at.files(OWNER, PACKAGE, version));
     }
 
-    /// The seal of a version has come. Where others have deleted all of it, it is not to be brought back by its seal.
-    pub(super) fn seals(&mut self, version: &'static str) {
-        let is_empty = self.last.get(version).is_none_or(|files| files.keys().all(|name| *name == SEAL));
-        if is_empty && !self.replacing.contains(version) {
-            self.rash.push(format!("{version} is sealed, and the last look has shown no files of it"));
+    /// The seal of the version has come. Where others have deleted all of it, it is not to be brought back by its seal.
+    pub(super) fn seals(&mut self) {
+        let is_empty = self.last.get(VERSION).is_none_or(|files| files.keys().all(|name| *name == SEAL));
+        if is_empty && !self.is_replacing {
+            self.rash.push("the version is sealed, and the last look has shown no files of it".to_owned());
         }
     }
 
     /// A DELETE has come. What is there may be another file by now, so it is about the one that the last list has shown;
     /// where that had none, the answer to an earlier one was a lie.
     pub(super) fn deletes(&mut self, version: &'static str, name: &str) {
-        if name == SEAL {
-            self.replacing.insert(version);
-        }
+        self.is_replacing |= version == VERSION && name == SEAL;
         let shown = self.shown.get(version).map(Vec::as_slice).unwrap_or_default();
         let find = |look: &Vec<StoredFile>| look.iter().find(|file| file.name.eq_ignore_ascii_case(name)).cloned();
         let wanted = shown.last().and_then(find);

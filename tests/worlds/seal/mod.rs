@@ -230,6 +230,8 @@ impl Kind for Seal {
         let Self { own, there, aliases, .. } = self;
         let names = [own, there].into_iter().chain(aliases).flatten().map(|(name, _)| name.as_str());
         let names: BTreeSet<&str> = names.chain([SEAL, "late-stray"]).collect();
+        let seals = Match::put(&format!("/{VERSION}/{SEAL}"));
+        registry.script(Fault::always(seals, Point::Head, journal.hook(|looks, _| looks.seals())));
         for version in VERSIONS {
             let lists = Match::list().containing(&format!("/{}/", segment(version)));
             registry.script(Fault::always(
@@ -237,8 +239,6 @@ impl Kind for Seal {
                 Point::AfterStore,
                 journal.hook(move |looks, now| looks.looked(now, version)),
             ));
-            let seals = Match::put(&format!("/{}/{SEAL}", segment(version)));
-            registry.script(Fault::always(seals, Point::Head, journal.hook(move |looks, _| looks.seals(version))));
             for name in &names {
                 let deletions = Match::delete(&format!("/{}/{}", segment(version), segment(name)));
                 let name = (*name).to_owned();
