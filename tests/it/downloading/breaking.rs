@@ -259,6 +259,11 @@ fn a_file_that_is_called_a_web_page_comes_where_its_hash_is_known() {
         let ran = job.input("files", "a.txt").run().exits_with(code).says(says);
         assert_eq!(tools(&job).len(), usize::from(code == 0), "{}", ran.log);
     }
+    // Where no length is told, the hash decides alone.
+    registry.clear_script();
+    let page = Action::Raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\nhello\n".into());
+    registry.script(Fault::always(Match::get("a.txt"), Point::Head, page));
+    Job::downloading(&registry).input("files", "a.txt").run().exits_with(0).says("verified by SHA-256");
 }
 
 #[test]
