@@ -48,7 +48,8 @@ impl Looks {
         let shown = self.shown.get(version).map(Vec::as_slice).unwrap_or_default();
         let find = |look: &Vec<StoredFile>| look.iter().find(|file| file.name.eq_ignore_ascii_case(name)).cloned();
         let wanted = shown.last().and_then(find);
-        let is_new = shown.iter().rev().nth(1).and_then(find) != wanted;
+        // What others put back, bit for bit, while it is replaced is no other content.
+        let is_new = !shown.iter().rev().skip(1).any(|look| find(look) == wanted);
         if let Some(file) = wanted.filter(|_| is_new) {
             self.rash.push(format!("{file:?} of {version} is deleted after one look"));
         }
