@@ -3,13 +3,12 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
-use std::ffi::OsStr;
 use std::sync::Arc;
 
 use super::checksums::Checksums;
 use super::error::{DownloadError, Expected};
 use super::{Source, Wanted};
-use crate::files::{IfNoneFound, Line, OWN_FOLDER, is_git, is_part};
+use crate::files::{IfNoneFound, Line, OWN_FOLDER, is_part, makes_repository};
 use crate::listing::Listing;
 use crate::nearest::Near;
 use crate::package::{FileName, Target};
@@ -142,8 +141,8 @@ fn hostile(name: &str, why: String) -> DownloadError {
 /// Makes sure that a file of that name may lie in a workspace.
 fn allow_on_disk(name: &FileName) -> Result<(), DownloadError> {
     let hostile = |why: &str| hostile(name.as_str(), why.to_owned());
-    if is_git(OsStr::new(name.as_str())) {
-        return Err(hostile("git would take it for the place of a repository"));
+    if makes_repository(name.as_str()) {
+        return Err(hostile("git may take the folder of such a file for a repository"));
     }
     if name.as_str().eq_ignore_ascii_case(OWN_FOLDER) {
         return Err(hostile("this program's own folder is called so"));

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawMode, openat, statat};
 use rustix::io::Errno;
 
-use super::pattern::is_git;
+use super::git::is_git;
 use super::unfinished::make_executable;
 use crate::advice::Advise;
 use crate::untrusted::Untrusted;

@@ -4,6 +4,7 @@
 mod bad_line;
 mod braces;
 mod folder;
+mod git;
 mod local;
 mod near;
 mod pattern;
@@ -20,11 +21,12 @@ use walkdir::WalkDir;
 
 pub use self::bad_line::BadLine;
 pub use self::folder::{Folder, Found};
+pub use self::git::{is_git, makes_repository, tracked};
 pub use self::local::{FileError, FileFault, LocalFile};
 pub use self::near::Near;
 use self::near::{names, none_found};
+pub use self::pattern::Line;
 use self::pattern::Matching;
-pub use self::pattern::{Line, is_git};
 pub use self::place::{FETCHED_FOLDER, OWN_FOLDER, Place, PlaceError, PlaceFault};
 pub use self::renaming::{Chosen, Placeholder};
 pub use self::unfinished::{Unfinished, Writing, is_part};

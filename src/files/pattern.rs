@@ -10,6 +10,7 @@ use glob::{MatchOptions, Pattern};
 
 use super::bad_line::BadLine;
 use super::braces::expand_braces;
+use super::git::is_git;
 use super::renaming::{self, Placeholder, Template, Wildcards};
 
 /// One line of the input `files`.
@@ -299,13 +300,6 @@ fn as_glob_writes_it(text: &str) -> Result<String, BadLine> {
 
 fn is_recursive(pattern: &Pattern) -> bool {
     pattern.as_str() == "**"
-}
-
-/// Whether a path component is git's own folder, or the file that stands for it in a submodule. Disks that do not
-/// regard case would open it by other spellings too.
-#[must_use]
-pub fn is_git(component: &OsStr) -> bool {
-    component.eq_ignore_ascii_case(".git")
 }
 
 /// The components of a path; `.` and doubled slashes are nothing.

@@ -1,10 +1,8 @@
 //! How a version is sealed.
 
-use std::ffi::OsStr;
-
 use super::{RawInputs, Reader, Sealing};
 use crate::advice::Advise as _;
-use crate::files::{FETCHED_FOLDER, Line, is_git, is_part};
+use crate::files::{FETCHED_FOLDER, Line, is_part, makes_repository};
 use crate::package::{FileName, Version};
 
 impl Reader {
@@ -80,7 +78,7 @@ impl Reader {
         let accepted = "Give the name that the file of checksums is to have: `checksums: SHA256SUMS`";
         let name = self.bad_name("checksums", FileName::parse(text), accepted)?;
         let is_ours = is_part(name.as_str()) || name.folded() == FETCHED_FOLDER;
-        if is_git(OsStr::new(name.as_str())) || is_ours {
+        if makes_repository(name.as_str()) || is_ours {
             self.problem("checksums", Some(text), "is a name that git or this program takes for its own", accepted);
             return None;
         }

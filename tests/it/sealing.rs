@@ -253,7 +253,7 @@ fn bad_names_and_patterns_are_refused_together() {
     let mut job = sealing(&registry);
     let ran = job.input("checksums", "a/b").input("expect", "a/*\n").is_refused(&registry);
     assert_eq!(ran.errors().len(), 2, "{}", ran.log);
-    for bad in [".git", ".Generic-Packages-Part", "a,b", "Mirrored"] {
+    for bad in [".git", "HEAD", ".Generic-Packages-Part", "a,b", "Mirrored"] {
         job.input("checksums", bad).input("expect", "x").is_refused(&registry).says("input `checksums`");
     }
     job.input("checksums", "SHA256SUMS").input("expect", "a\n!b");

@@ -24,7 +24,7 @@ fn listing(names: &[&str]) -> (Registry, Job) {
 }
 
 /// Names that would lead out of the folder, command a runner or a terminal, or be taken for something else.
-const HOSTILE: [&str; 20] = [
+const HOSTILE: [&str; 25] = [
     "..",
     ".",
     "",
@@ -42,6 +42,11 @@ const HOSTILE: [&str; 20] = [
     "caf\u{e9}",
     ".git",
     ".GIT",
+    ".git.",
+    "HEAD",
+    "Head.",
+    "commondir",
+    "gitdir",
     ".x.generic-packages-part",
     "y.GENERIC-PACKAGES-PART",
     "a*b",

@@ -1,0 +1,161 @@
+//! What git takes for a repository, and which files it tracks.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::package::FileName;
+
+/// Whether a path component is git's own folder, or the file that stands for it in a submodule, on any disk.
+#[must_use]
+pub fn is_git(component: &OsStr) -> bool {
+    matches!(on_any_disk(&component.to_string_lossy()).as_str(), ".git" | "git~1")
+}
+
+/// Whether git may take a folder for a repository because a file of this name is in it. Git asks for a `HEAD` first, and
+/// takes objects, refs and configuration from where `commondir` leads.
+#[must_use]
+pub fn makes_repository(name: &str) -> bool {
+    is_git(OsStr::new(name)) || matches!(on_any_disk(name).as_str(), "head" | "commondir" | "gitdir")
+}
+
+/// The name of the file that a disk opens by this name: some regard no case, and NTFS drops dots and blanks at the end, and
+/// a colon with what follows on it. Git itself refuses such spellings of `.git`, and `git~1`, its short name on NTFS.
+fn on_any_disk(name: &str) -> String {
+    let name = name.split_once(':').map_or(name, |(name, _)| name);
+    name.trim_end_matches(['.', ' ']).to_ascii_lowercase()
+}
+
+/// Those of some files in a folder that git tracks. A folder that is in no repository has none.
+pub fn tracked<'a>(folder: &Path, names: &'a [FileName]) -> io::Result<Vec<&'a FileName>> {
+    let Some((top, repository)) = folder.ancestors().find_map(|top| Some((top, repository_of(top)?))) else {
+        return Ok(Vec::new());
+    };
+    let index = match fs::read(repository.join("index")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        index => index?,
+    };
+    // Nothing in an index says whether its hashes are SHA-1 or SHA-256.
+    let paths = [20, 32].into_iter().find_map(|hash_length| paths_in(&index, hash_length));
+    let paths = paths.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the index has an unknown form"))?;
+    let within = folder.strip_prefix(top).unwrap_or(folder);
+    let is_tracked = |name: &&FileName| paths.contains(within.join(name.as_str()).as_os_str().as_bytes());
+    Ok(names.iter().filter(is_tracked).collect())
+}
+
+/// The repository of which a folder is the working tree. Submodules and linked worktrees have a file that names it.
+fn repository_of(top: &Path) -> Option<PathBuf> {
+    let git = top.join(".git");
+    match fs::read_to_string(&git) {
+        Ok(text) => Some(top.join(text.strip_prefix("gitdir:")?.trim())),
+        Err(_) => git.is_dir().then_some(git),
+    }
+}
+
+/// The paths in an index of version 2, 3 or 4 (gitformat-index(5)); `None` if it has another form, or hashes of another
+/// length.
+fn paths_in(index: &[u8], hash_length: usize) -> Option<HashSet<Vec<u8>>> {
+    let number = |at: usize| Some(u32::from_be_bytes(*index.get(at..)?.first_chunk()?));
+    let version = number(4)?;
+    if !index.starts_with(b"DIRC") || !(2..=4).contains(&version) {
+        return None;
+    }
+    let mut paths = HashSet::new();
+    let mut path = Vec::new();
+    let mut at = 12;
+    for _ in 0..number(8)? {
+        let start = at;
+        // Before it are times, identity, mode, owner and length, ten numbers in all, and the hash.
+        at += 40 + hash_length;
+        let flags = u16::from_be_bytes(*index.get(at..)?.first_chunk()?);
+        let is_extended = flags & 0x4000 != 0;
+        at += if is_extended { 4 } else { 2 };
+        // Since version 4, a path is what it does not share with the one before it.
+        let kept = if version < 4 { 0 } else { path.len().checked_sub(offset(index, &mut at)?)? };
+        path.truncate(kept);
+        let rest = index.get(at..)?;
+        let length = rest.iter().position(|byte| *byte == 0)?;
+        path.extend_from_slice(&rest[..length]);
+        // The flags have the length too, up to 4095.
+        if usize::from(flags & 0xfff) != path.len().min(0xfff) {
+            return None;
+        }
+        at += length + 1;
+        if version < 4 {
+            at = start + (at - start).next_multiple_of(8);
+        }
+        paths.insert(path.clone());
+    }
+    Some(paths)
+}
+
+/// A number in the form of gitformat-pack(5), "offset encoding".
+fn offset(bytes: &[u8], at: &mut usize) -> Option<usize> {
+    let mut number = 0_usize;
+    loop {
+        let byte = *bytes.get(*at)?;
+        *at += 1;
+        number = number.checked_mul(128)?.checked_add(usize::from(byte & 127))?;
+        if byte & 128 == 0 {
+            return Some(number);
+        }
+        number += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_make_a_repository_are_known_in_each_spelling_that_a_disk_may_take() {
+        for name in
+            ["HEAD", "head", "Head.", "HEAD. .", "HEAD:x", "commondir", "CommonDir", "gitdir", ".git", ".GIT.", "git~1"]
+        {
+            assert!(makes_repository(name), "{name}");
+        }
+        for name in [".git", ".Git", ".git..", ".git ", ".git::$INDEX_ALLOCATION", "GIT~1"] {
+            assert!(is_git(OsStr::new(name)), "{name}");
+        }
+        for name in ["HEAD.txt", "AHEAD", "heads", "config", "objects", "refs", ".gitignore", "git~2", ".", ":HEAD"] {
+            assert!(!makes_repository(name), "{name}");
+        }
+        assert!(!is_git(OsStr::new("HEAD")));
+    }
+
+    /// An index of version 4 with the paths `app`, `apple` and `b/c`.
+    fn index() -> Vec<u8> {
+        let mut index = b"DIRC\0\0\0\x04\0\0\0\x03".to_vec();
+        for (length, stripped, rest) in [(3, 0, "app"), (5, 0, "le"), (3, 5, "b/c")] {
+            index.extend([0; 60]);
+            index.extend([0, length, stripped]);
+            index.extend(rest.bytes().chain([0]));
+        }
+        index
+    }
+
+    #[test]
+    fn an_index_that_is_cut_or_of_another_form_names_nothing() {
+        let index = index();
+        let wanted: HashSet<Vec<u8>> = ["app", "apple", "b/c"].map(|path| path.as_bytes().to_vec()).into();
+        assert_eq!(paths_in(&index, 20), Some(wanted));
+        assert_eq!(paths_in(&index, 32), None);
+        for length in 0..index.len() {
+            assert_eq!(paths_in(&index[..length], 20), None, "{length}");
+        }
+        for version in [1, 5] {
+            let mut other = index.clone();
+            other[7] = version;
+            assert_eq!(paths_in(&other, 20), None);
+        }
+        // It would strip more than there is, or has no end.
+        for number in [6, 128, 255] {
+            let mut other = index.clone();
+            other[12 + 62] = number;
+            assert_eq!(paths_in(&other, 20), None);
+        }
+    }
+}
