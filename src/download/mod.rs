@@ -6,6 +6,7 @@ mod fetch;
 mod select;
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
@@ -17,7 +18,7 @@ use self::fetch::on_disk;
 pub(crate) use self::select::Item;
 use crate::advice::Problem;
 use crate::command::{Caller, Command};
-use crate::files::{Folder, Found, IfNoneFound, Line, Place, PlaceError};
+use crate::files::{Folder, Found, IfNoneFound, Line, Place, PlaceError, tracked};
 use crate::inputs::Inputs;
 use crate::listing::Listing;
 use crate::nearest::Near;
@@ -146,6 +147,7 @@ impl Run<'_> {
         }
         let folder = Arc::new(Folder::make(&self.wanted.place).map_err(wrong)?);
         folder.sweep(&missing.iter().map(|&index| &self.items[index].here).collect::<Vec<_>>());
+        self.warn_of_tracked(&missing, &folder).await;
         self.fetch(missing, &folder).await;
         let settled = on_disk(move || folder.settle()).await;
         if settled.is_err() {
@@ -174,6 +176,37 @@ impl Run<'_> {
                  file that `checksums` names, would tell more",
                 units::files(unverified),
                 error.cause
+            ));
+        }
+    }
+
+    /// Warns of files that git tracks and that other content is to replace.
+    async fn warn_of_tracked(&self, missing: &[usize], folder: &Folder) {
+        const SHOWN: usize = 5;
+        let names = missing.iter().map(|&index| &self.items[index].here).filter(|name| folder.has(name));
+        let names: Vec<FileName> = names.cloned().collect();
+        if names.is_empty() {
+            return;
+        }
+        let place = folder.place().clone();
+        let tracked = on_disk(move || {
+            let tracked = tracked(&place.workspace.join(&place.within), &names)?;
+            Ok::<Vec<_>, io::Error>(tracked.into_iter().map(|name| place.path_of(name)).collect())
+        });
+        let paths = match tracked.await {
+            Ok(paths) => paths,
+            Err(error) => return self.caller.reporter.debug(&format!("failed to read the index of git: {error}")),
+        };
+        let shown: Vec<String> = paths.iter().take(SHOWN).map(|path| format!("`{}`", Untrusted::path(path))).collect();
+        let more = match paths.len() - shown.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        if !shown.is_empty() {
+            self.caller.reporter.warns(&format!(
+                "the download overwrites {} tracked by git: {}{more}; set `path` to another folder to keep them",
+                units::files(paths.len()),
+                shown.join(", ")
             ));
         }
     }

@@ -96,6 +96,12 @@ impl Folder {
         }
     }
 
+    /// Whether there is anything under a file's name.
+    #[must_use]
+    pub fn has(&self, name: &FileName) -> bool {
+        statat(&self.open, name.as_str(), AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    }
+
     /// Has the names of its files on the disk, and makes sure that it is where it was opened.
     pub fn settle(&self) -> Result<(), PlaceError> {
         if !self.is_where_it_was() {

@@ -349,10 +349,14 @@ impl<W: Write + Send> Reporter for Console<W> {
     }
 
     fn request_ends(&self, exchange: &Exchange<'_>) {
+        let Exchange { method, path, status, took } = exchange;
+        let status = status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+        self.debug(&format!("{method} {path} {status} {} ms", took.as_millis()));
+    }
+
+    fn debug(&self, text: &str) {
         if self.debug {
-            let Exchange { method, path, status, took } = exchange;
-            let status = status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
-            self.command("debug", &format!("{method} {path} {status} {} ms", took.as_millis()));
+            self.command("debug", text);
         }
     }
 }

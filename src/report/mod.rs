@@ -34,6 +34,8 @@ pub trait Reporter: Sync {
     fn warns(&self, warning: &str);
     /// Something is worth knowing, and nothing to worry about.
     fn notes(&self, note: &str);
+    /// Something is worth knowing for whoever looks for a fault.
+    fn debug(&self, _text: &str) {}
     /// Something failed that is tried again after a wait, which begins now.
     fn retries(&self, retry: &Retry<'_>);
     /// A transfer goes on. Heard of every [`Reporter::progress_interval`].

@@ -2,6 +2,7 @@
 
 mod breaking;
 mod choosing;
+mod git;
 mod names;
 mod placing;
 mod redirects;
