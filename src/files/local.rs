@@ -45,11 +45,19 @@ struct Identity {
     inode: u64,
     size: u64,
     modified: Option<SystemTime>,
+    /// When anything of the file was changed last, in seconds and nanoseconds. Unlike the time before, nobody can set it back.
+    changed: (i64, i64),
 }
 
 impl Identity {
     fn of(metadata: &Metadata) -> Self {
-        Self { device: metadata.dev(), inode: metadata.ino(), size: metadata.len(), modified: metadata.modified().ok() }
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.len(),
+            modified: metadata.modified().ok(),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
     }
 }
 
@@ -131,6 +139,7 @@ impl Advise for FileError {
                 "Let everything that writes the file end before this step, then run it again".to_owned()
             }
             FileFault::System(error) if error.kind() == io::ErrorKind::PermissionDenied => READABLE.to_owned(),
+            FileFault::System(error) if advice::is_of_open_files(error) => advice::OPEN_FILES.to_owned(),
             FileFault::Stalled(_) | FileFault::System(_) => {
                 "Look at the disk and the mounts of the runner, then run the step again".to_owned()
             }

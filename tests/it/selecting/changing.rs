@@ -1,6 +1,7 @@
 //! Files that change after they were checked: what was checked is what is published, or nothing.
 
 use std::fs::{self, File};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
@@ -62,7 +63,28 @@ const CHANGES: &[(&str, Change)] = &[
         fs::rename(folder, folder.with_extension("moved")).expect("it can be renamed");
         std::os::unix::fs::symlink(&other, folder).expect("a link can be made");
     }),
+    ("rewritten in place, with its time put back", |path| {
+        until_the_clock_ticks(path, || {
+            fs::write(path, vec![b'x'; length(path)]).expect("it can be written");
+            age(path);
+        });
+    }),
+    // What changes the rights may have changed the content, and put its time back.
+    ("given other rights", |path| {
+        until_the_clock_ticks(path, || {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("rights can be changed");
+        });
+    }),
 ];
+
+/// Repeats a change until it shows in the time that nobody can set: before Linux 6.13 its clock ticks every few milliseconds.
+fn until_the_clock_ticks(path: &Path, change: impl Fn()) {
+    let changed = || fs::metadata(path).map(|file| (file.ctime(), file.ctime_nsec())).expect("the file");
+    let before = changed();
+    while changed() == before {
+        change();
+    }
+}
 
 fn length(path: &Path) -> usize {
     usize::try_from(fs::metadata(path).expect("the file").len()).expect("a small file")
@@ -150,7 +172,8 @@ fn a_file_that_changes_while_it_is_sent_is_not_published() {
     // speed is worth), so that the program still has to read most of it when the change happens. It takes no place on
     // the disk.
     const SIZE: u64 = 8 * 1024 * 1024;
-    for (what, change) in CHANGES.iter().filter(|(what, _)| !matches!(*what, "made longer" | "rewritten in place")) {
+    let is_small = |what: &str| what == "made longer" || what.starts_with("rewritten in place");
+    for (what, change) in CHANGES.iter().filter(|(what, _)| !is_small(what)) {
         changes_while_it_is_sent(SIZE, what, *change);
     }
     let write_one_byte: Change = |path| {
@@ -158,6 +181,19 @@ fn a_file_that_changes_while_it_is_sent_is_not_published() {
         File::options().write(true).open(path).and_then(|file| file.write_all_at(b"x", 9)).expect("it can be written");
     };
     changes_while_it_is_sent(SIZE, "rewritten where it was read already", write_one_byte);
+    let write_one_byte_unseen: Change = |path| {
+        use std::os::unix::fs::FileExt as _;
+        until_the_clock_ticks(path, || {
+            let file = File::options().write(true).open(path).expect("it can be opened");
+            file.write_all_at(b"x", 9).expect("it can be written");
+            age(path);
+        });
+    };
+    changes_while_it_is_sent(
+        SIZE,
+        "rewritten where it was read already, with its time put back",
+        write_one_byte_unseen,
+    );
     let append: Change = |path| {
         use std::io::Write as _;
         File::options().append(true).open(path).and_then(|mut file| file.write_all(b"x")).expect("it can be written");
