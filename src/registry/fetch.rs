@@ -86,7 +86,9 @@ impl Registry<'_> {
         let continues = incoming.start == part.length && is_of_the_same;
         Ok(Some(incoming).filter(|incoming| match incoming.response.status() {
             StatusCode::OK => true,
-            StatusCode::PARTIAL_CONTENT => continues && (part.size.is_none() || incoming.size == part.size),
+            StatusCode::PARTIAL_CONTENT => {
+                continues && incoming.size.is_some() && (part.size.is_none() || incoming.size == part.size)
+            }
             _ => false,
         }))
     }
@@ -154,8 +156,8 @@ impl Registry<'_> {
             (StatusCode::PARTIAL_CONTENT, None) => (u64::MAX, None),
             (_, _) => (0, length),
         };
-        // A body that just ends may be half of one.
-        if whole.is_none() && promised.size.is_none() && !promised.has_hash && response.status() == StatusCode::OK {
+        // A body that just ends may be half of one, and one that does not end fills the disk.
+        if whole.is_none() && promised.size.is_none() && response.status() == StatusCode::OK {
             return Err("it does not say how long it is".to_owned());
         }
         let takes_ranges = header(ACCEPT_RANGES).is_none_or(|unit| unit != "none");
