@@ -1,40 +1,58 @@
 //! The version's file of checksums, against which its other files are held.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::error::DownloadError;
 use super::fetch::on_disk;
 use super::{Run, Source};
-use crate::checksum::{self, Sha256};
+use crate::checksum::{self, NotAList, Sha256};
 use crate::files::{Folder, Found};
 use crate::listing::RegistryFile;
 use crate::nearest::Near;
 use crate::package::FileName;
-use crate::registry::{Cause, Moved, Promised, Refusal, RegistryError};
+use crate::registry::{Cause, LONGEST_LIST, Moved, Promised, Refusal, RegistryError};
 use crate::untrusted::Untrusted;
 
-/// The largest file of checksums, in bytes: room for ten thousand lines.
-const LONGEST: usize = 1024 * 1024;
+/// The largest file of checksums, in bytes. The one that publishing makes of a list is shorter than the list: a row there has
+/// what a line here has, and more.
+const LONGEST: usize = LONGEST_LIST;
 
-const TOO_LONG: &str = "it has more than 1 MiB";
+const TOO_LONG: &str = "it has more than 64 MiB";
 
 /// The file of checksums of a version, and what it says.
 pub(super) struct Checksums {
     pub(super) name: FileName,
-    pub(super) hashes: BTreeMap<String, Sha256>,
+    hashes: BTreeMap<String, Sha256>,
+    /// Names with capitals, by what they are without: the registry does not regard case.
+    by_folded_name: HashMap<String, String>,
+    /// Paths with folders, by the name at their end.
+    in_folders: HashMap<String, String>,
 }
 
 impl Checksums {
+    fn new(name: FileName, hashes: BTreeMap<String, Sha256>) -> Self {
+        let (mut by_folded_name, mut in_folders) = (HashMap::new(), HashMap::new());
+        for path in hashes.keys() {
+            let folded = path.to_lowercase();
+            if folded != *path {
+                by_folded_name.entry(folded).or_insert_with(|| path.clone());
+            }
+            if let Some((_, last)) = path.rsplit_once(['/', '\\']) {
+                in_folders.entry(last.to_owned()).or_insert_with(|| path.clone());
+            }
+        }
+        Self { name, hashes, by_folded_name, in_folders }
+    }
+
     /// The hash that is named for a file; none for the file of checksums itself, which cannot name its own.
     pub(super) fn hash_of(&self, name: &FileName) -> Result<Option<Sha256>, DownloadError> {
-        // The registry does not regard case.
-        let mut by_case = self.hashes.iter().filter(|(other, _)| other.to_lowercase() == name.folded());
-        let named = self.hashes.get(name.as_str()).or_else(|| by_case.next().map(|(_, sha256)| sha256)).copied();
-        if named.is_some() || self.name.folded() == name.folded() {
+        let folded = name.folded();
+        let spellings = [Some(name.as_str()), self.by_folded_name.get(&folded).map(String::as_str), Some(&folded)];
+        let named = spellings.into_iter().flatten().find_map(|name| self.hashes.get(name)).copied();
+        if named.is_some() || self.name.folded() == folded {
             return Ok(named);
         }
-        let is_it = |path: &&String| path.rsplit(['/', '\\']).next() == Some(name.as_str());
-        let in_folder = self.hashes.keys().find(is_it).map(|path| Untrusted::new(path));
+        let in_folder = self.in_folders.get(name.as_str()).map(|path| Untrusted::new(path));
         Err(DownloadError::NotNamed { name: name.clone(), checksums: self.name.clone(), in_folder })
     }
 }
@@ -52,31 +70,34 @@ impl Run<'_> {
                 DownloadError::NoChecksums { target, name: name.clone(), near }
             })?),
         };
-        let is_as_listed = |bytes: &[u8]| listed.is_none_or(|file| file.holds(bytes.len() as u64, Sha256::of(bytes)));
         if listed.is_some_and(|file| file.size > LONGEST as u64) {
             return Err(bad(TOO_LONG));
         }
         let at_hand = if listed.is_some() { self.at_hand(name).await } else { None };
-        let mut bytes = match at_hand.filter(|bytes| is_as_listed(bytes)) {
-            Some(bytes) => bytes,
-            None => self.fetch_checksums(name, listed).await.map_err(|error| match error.cause {
+        let mut checksums = match at_hand {
+            Some(bytes) => read(name, bytes, listed).await,
+            None => None,
+        };
+        for _ in 0..2 {
+            if checksums.is_some() {
+                break;
+            }
+            let fetched = self.fetch_checksums(name, listed).await;
+            let bytes = fetched.map_err(|error| match error.cause {
                 Cause::Refused { refusal: Refusal::NotThere, .. } => {
                     error.cured_by("Check `checksums`: the version has no file of that name")
                 }
                 _ => error,
-            })?,
-        };
-        if !is_as_listed(&bytes) {
-            bytes = self.fetch_checksums(name, listed).await?;
+            })?;
+            if listed.is_none() && bytes.len() > LONGEST {
+                return Err(bad(TOO_LONG));
+            }
+            checksums = read(name, bytes, listed).await;
         }
-        if bytes.len() > LONGEST {
-            return Err(bad(TOO_LONG));
+        match checksums {
+            Some(checksums) => Ok(Some(checksums.map_err(|error| bad(&error.to_string()))?)),
+            None => Err(bad("it did not come as the registry lists it, also when it was fetched again")),
         }
-        if !is_as_listed(&bytes) {
-            return Err(bad("it did not come as the registry lists it, also when it was fetched again"));
-        }
-        let named = checksum::read_list(&bytes).map_err(|error| bad(&error.to_string()))?;
-        Ok(Some(Checksums { name: name.clone(), hashes: named }))
     }
 
     /// The content of a file that is here already; `None` where it cannot be read, or is too long for one of checksums.
@@ -96,16 +117,17 @@ impl Run<'_> {
         .await
     }
 
-    /// Fetches the file of checksums, but not much more than the longest that is read.
+    /// Fetches the file of checksums, but not much more than it is to have, or than is read.
     async fn fetch_checksums(&self, name: &FileName, listed: Option<&RegistryFile>) -> Result<Vec<u8>, RegistryError> {
         let promised = Promised { size: listed.map(|file| file.size), has_hash: listed.is_some() };
+        let longest = promised.size.unwrap_or(LONGEST as u64);
         self.registry
             .persist_while(
                 || None,
                 async || {
                     let mut incoming = self.registry.fetch(name, None, &promised).await?;
                     let mut bytes = Vec::new();
-                    while bytes.len() <= LONGEST
+                    while bytes.len() as u64 <= longest
                         && let Some(chunk) = incoming.next(&Moved::default()).await?
                     {
                         bytes.extend_from_slice(&chunk);
@@ -115,4 +137,15 @@ impl Run<'_> {
             )
             .await
     }
+}
+
+/// What a file of checksums says; `None` if it is not what the registry lists. It is read on a thread of its own, so
+/// that a signal is heard meanwhile.
+async fn read(name: &FileName, bytes: Vec<u8>, listed: Option<&RegistryFile>) -> Option<Result<Checksums, NotAList>> {
+    let (name, listed) = (name.clone(), listed.cloned());
+    on_disk(move || {
+        let is_as_listed = listed.is_none_or(|file| file.holds(bytes.len() as u64, Sha256::of(&bytes)));
+        is_as_listed.then(|| Ok(Checksums::new(name, checksum::read_list(&bytes)?)))
+    })
+    .await
 }

@@ -37,6 +37,7 @@ use self::limits::Pause;
 pub use self::limits::{Budget, Jitter, Limits};
 pub use self::next::Next;
 pub use self::proxy::ProxyFault;
+pub(crate) use self::questions::LONGEST_LIST;
 pub use self::questions::{About, VersionRow};
 use self::refusal::Asker;
 pub use self::refusal::Refusal;

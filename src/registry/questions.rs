@@ -15,8 +15,8 @@ use crate::package::RepositoryName;
 use crate::report::units::Bytes;
 use crate::untrusted::Untrusted;
 
-/// The list of a version is 341 bytes a file; this is room for 190,000.
-const LONGEST_LIST: usize = 64 * 1024 * 1024;
+/// The longest list of a version that is read, in bytes. It is 341 bytes a file; this is room for 190,000.
+pub(crate) const LONGEST_LIST: usize = 64 * 1024 * 1024;
 
 /// A page of versions is some 100 KB: each row has its owner, its repository and who made it.
 const LONGEST_PAGE: usize = 4 * 1024 * 1024;

@@ -130,11 +130,9 @@ fn a_file_of_checksums_that_is_here_already_is_not_fetched_and_one_that_came_wro
 #[test]
 fn what_is_no_file_of_checksums_verifies_nothing() {
     let registry = release(Persona::default());
-    registry.seed("alice", "widget", "v1.0.0", "large", &vec![b'\n'; 1024 * 1024 + 1]);
     for (token, name, why) in [
         (true, "none", "version v1.0.0 has no file `none` to verify against"),
         (true, "a.txt", "`a.txt` cannot be used to verify: it has no line with a SHA-256 and a name"),
-        (true, "large", "`large` cannot be used to verify: it has more than 1 MiB"),
         (false, "empty", "`empty` cannot be used to verify: it has no line with a SHA-256"),
         (false, "none", "`none` is not downloaded"),
     ] {
@@ -200,14 +198,56 @@ fn what_does_not_say_how_long_it_is_is_not_taken_where_nothing_else_would_tell()
     let mut job = visitor(&registry);
     let ran = job.input("version", "v1.0.0").input("files", "a.txt").run().exits_with(1).has_a_hint_for_each_error();
     ran.says("it does not say how long it is");
-    // A hash tells, whoever says it.
+    // With a hash alone, what has no end would fill the disk.
     let sums = checksums(&[("a.txt", b"hello\n")]);
     registry.seed("alice", "widget", "v1.0.0", "SHA256SUMS", sums.as_bytes());
-    job.input("checksums", "SHA256SUMS").run().exits_with(0).says("verified by SHA-256");
-    assert_eq!(tools(&job)["a.txt"], b"hello\n");
+    let ran = job.input("checksums", "SHA256SUMS").run().exits_with(1).has_a_hint_for_each_error();
+    ran.says("it does not say how long it is");
+    assert_eq!(tools(&job).len(), 0);
+    // A list says how long it is.
     let mut job = Job::downloading(&registry);
     job.input("files", "a.txt").run().exits_with(0);
     assert_eq!(tools(&job)["a.txt"], b"hello\n");
+}
+
+#[test]
+fn the_rest_of_a_file_that_does_not_say_how_long_it_is_is_not_taken_either() {
+    let registry = release(Persona::default());
+    let sums = checksums(&[("a.txt", b"hello\n")]);
+    registry.seed("alice", "widget", "v1.0.0", "SHA256SUMS", sums.as_bytes());
+    let rest = b"HTTP/1.1 206 Partial Content\r\nConnection: close\r\nContent-Range: bytes 3-5/*\r\nTransfer-Encoding: chunked\r\n\r\n\
+                 3\r\nlo\n\r\n0\r\n\r\n";
+    registry.script(Fault::once(Match::get("a.txt"), Point::Head, Action::Raw(rest.to_vec())));
+    let mut job = visitor(&registry);
+    job.input("version", "v1.0.0").input("files", "a.txt").input("checksums", "SHA256SUMS");
+    job.file("tools/.a.txt.generic-packages-part", "hel").run().exits_with(0).says("verified by SHA-256");
+    assert_eq!(tools(&job)["a.txt"], b"hello\n");
+    assert_eq!(registry.requests().pop().expect("a request").header("Range"), None, "all of it is asked for");
+}
+
+#[test]
+fn the_checksums_of_as_many_files_as_a_version_can_have_are_read() {
+    let registry = release(Persona::default());
+    let names: Vec<String> = (0..20_000).map(|number| format!("{number:05}-{}", "n".repeat(50))).collect();
+    let files = names.iter().map(|name| (name.as_str(), Sha256::of(b""))).chain([("A.txt", Sha256::of(b"hello\n"))]);
+    let sums = generic_packages::checksum::write_list(files);
+    assert!(sums.len() > 2 * 1024 * 1024);
+    registry.seed("alice", "widget", "v1.0.0", "SHA256SUMS", sums.as_bytes());
+    for mut job in [visitor(&registry), Job::downloading(&registry)] {
+        job.input("version", "v1.0.0").input("files", "a.txt").input("checksums", "SHA256SUMS");
+        job.run().exits_with(0).says("verified by SHA-256");
+    }
+}
+
+#[test]
+fn a_file_of_checksums_that_is_longer_than_any_list_is_not_fetched() {
+    let registry = release(Persona::default());
+    let list = format!(r#"[{{"name":"large","size":{},"sha256":"{}"}}]"#, 64 * 1024 * 1024 + 1, Sha256::of(b""));
+    registry.script(Fault::always(Match::list(), Point::Head, Action::Answer(Answer::json(200, list))));
+    let mut job = Job::downloading(&registry);
+    let ran = job.input("checksums", "large").run().exits_with(1).has_a_hint_for_each_error();
+    ran.says("`large` cannot be used to verify: it has more than 64 MiB");
+    assert_eq!(asked(&registry).len(), 2, "{:?}", asked(&registry));
 }
 
 #[test]
