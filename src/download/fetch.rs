@@ -102,7 +102,7 @@ impl Fetcher<'_> {
             {
                 on_disk(move || writing.settle(is_executable)).await?;
                 // From here on nothing waits: a signal finds the file either not in its place, or told to be there.
-                unfinished.finish()?;
+                unfinished.finish(length)?;
                 return Ok((length, sha256));
             }
             if is_last {

@@ -88,8 +88,8 @@ pub enum PlaceFault {
     /// Somebody else writes it.
     #[error("is being written by another run")]
     Busy,
-    /// What was written of it has lost its name.
-    #[error("cannot be put there: somebody has taken away what was written of it, or put another in its place")]
+    /// What was written of it has lost its name, or has another length.
+    #[error("cannot be put there: its temporary file was removed or changed")]
     TakenAway,
     /// Another folder, or none, is where it was.
     #[error("is no longer where it was: somebody has moved or replaced it, and what was written has gone with it")]

@@ -148,9 +148,9 @@ pub struct Unfinished {
 }
 
 impl Unfinished {
-    /// Puts the file into its place. A reader sees the old file or the new one, also after a crash, once the folder has
-    /// [settled](Folder::settle).
-    pub fn finish(mut self) -> Result<(), PlaceError> {
+    /// Puts the file of that length into its place. A reader sees the old file or the new one, also after a crash, once the
+    /// folder has [settled](Folder::settle).
+    pub fn finish(mut self, length: u64) -> Result<(), PlaceError> {
         let Folder { open, place } = &*self.folder;
         let path = place.path_of(&self.name);
         let fault = |error| match error {
@@ -159,7 +159,8 @@ impl Unfinished {
         };
         let wrong = |error| PlaceError { path: path.clone(), fault: fault(error) };
         // Whoever takes a part away lets others begin one of the same name: theirs is not what was written here.
-        if !self.folder.is_still(&self.part, &self.lock) {
+        let is_whole = self.lock.metadata().is_ok_and(|metadata| metadata.len() == length);
+        if !is_whole || !self.folder.is_still(&self.part, &self.lock) {
             return Err(PlaceError { path, fault: PlaceFault::TakenAway });
         }
         renameat(open, &self.part, open, self.name.as_str()).map_err(wrong)?;

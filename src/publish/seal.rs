@@ -261,7 +261,7 @@ async fn copy(folder: &Arc<Folder>, name: &FileName, content: String) -> Result<
         writing.expect(Some(content.len() as u64));
         writing.write(content.as_bytes())?;
         writing.settle(false)?;
-        unfinished.finish()?;
+        unfinished.finish(content.len() as u64)?;
         folder.settle()?;
         folder.find(&name)
     });

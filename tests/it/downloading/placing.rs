@@ -207,12 +207,22 @@ fn what_another_run_has_lost_is_not_put_into_its_place_by_it() {
     let part = workspace.path().join(".tool.generic-packages-part");
     fs::remove_file(&part).expect("it is there");
     let (second, mut writing) = folder.begin(&name).expect("the name is free");
-    let lost = first.finish().expect_err("it would be what the second has written so far");
+    let lost = first.finish(0).expect_err("it would be what the second has written so far");
     assert!(matches!(lost.fault, PlaceFault::TakenAway), "{lost}");
     assert!(part.exists(), "the second goes on");
     writing.write(b"whole").expect("it is written");
-    second.finish().expect("its place is free");
+    second.finish(5).expect("its place is free");
     assert_eq!(fs::read(workspace.path().join("tool")).expect("it is in its place"), b"whole");
+
+    // What has another length is not what was written, whoever has changed it.
+    for length in [4, 6, 0] {
+        let (cut, mut writing) = folder.begin(&name).expect("the name is free");
+        writing.write(b"whole").expect("it is written");
+        fs::File::options().write(true).open(&part).and_then(|file| file.set_len(length)).expect("it can be changed");
+        let lost = cut.finish(5).expect_err("it is not what was written");
+        assert!(matches!(lost.fault, PlaceFault::TakenAway), "{lost}");
+        assert!(!part.exists());
+    }
 
     let (third, _) = folder.begin(&name).expect("nobody else writes");
     fs::remove_file(&part).expect("it is there");
@@ -342,7 +352,7 @@ fn a_file_is_nobody_elses_before_it_is_in_its_place() {
         .expect("it is written");
     drop(writing);
     assert!(is_busy(), "another run could take it up");
-    unfinished.finish().expect("its place is free");
+    unfinished.finish(5).expect("its place is free");
     assert_eq!(fs::read(workspace.path().join("tool")).expect("it is in its place"), b"whole");
     assert!(!is_busy(), "what is in its place keeps nobody from writing anew");
 }
