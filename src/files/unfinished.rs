@@ -1,13 +1,13 @@
 //! A file that is being written: under a name of its own beside its place, until it is whole.
 
 use std::collections::HashSet;
-use std::fs::{File, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, Dir, FlockOperation, Mode, OFlags, flock, openat, renameat, unlinkat};
+use rustix::fs::{AtFlags, Dir, FlockOperation, Mode, OFlags, RawMode, flock, openat, renameat, unlinkat};
 use rustix::io::Errno;
 
 use super::folder::{Folder, READ};
@@ -60,13 +60,17 @@ impl Folder {
         let wrong = |error: Errno| fault(PlaceFault::Write { missing: None, source: error.into() });
         // Each time somebody else may have been faster.
         for _ in 0..8 {
-            const OPEN: OFlags = OFlags::RDWR
-                .union(OFlags::CREATE)
-                .union(OFlags::NOFOLLOW)
-                .union(OFlags::NONBLOCK)
-                .union(OFlags::CLOEXEC);
-            let file = match openat(&self.open, &part, OPEN, Mode::from_raw_mode(0o666)) {
-                Ok(file) => File::from(file),
+            const OPEN: OFlags = OFlags::RDWR.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
+            const MAKE: OFlags = OPEN.union(OFlags::CREATE).union(OFlags::EXCL);
+            let made = openat(&self.open, &part, MAKE, Mode::from_raw_mode(NEW_MODE));
+            let is_new = made.is_ok();
+            let opened = match made {
+                Err(Errno::EXIST) => openat(&self.open, &part, OPEN, Mode::empty()),
+                made => made,
+            };
+            let file = match opened {
+                Ok(file) => Arc::new(File::from(file)),
+                Err(Errno::NOENT) => continue,
                 // A link, or a socket: nothing of ours.
                 Err(Errno::LOOP | Errno::NXIO) => {
                     unlinkat(&self.open, &part, AtFlags::empty()).map_err(wrong)?;
@@ -93,19 +97,29 @@ impl Folder {
                 continue;
             }
             let ours = file.metadata().map_err(|source| fault(PlaceFault::Write { missing: None, source }))?;
-            // What has a second name is somebody else's too, and what would run as somebody else is nothing of ours.
-            if !ours.is_file() || ours.nlink() != 1 || ours.mode() & 0o7000 != 0 {
+            // What has a second name is somebody else's too. What has other rights than a new file would keep them.
+            let has_rights_of_new = is_new || umask().is_some_and(|umask| ours.mode() & 0o7777 == NEW_MODE & !umask);
+            if !ours.is_file() || ours.nlink() != 1 || !has_rights_of_new {
                 unlinkat(&self.open, &part, AtFlags::empty()).map_err(wrong)?;
                 continue;
             }
-            let lock = file.try_clone().map_err(|source| fault(PlaceFault::Write { missing: None, source }))?;
-            let (folder, name) = (Arc::clone(self), name.clone());
+            let (folder, name, lock) = (Arc::clone(self), name.clone(), Arc::clone(&file));
             let unfinished = Unfinished { folder, part, name, is_in_place: false, lock };
             let writing = Writing { file, hasher: Hasher::default(), length: 0, found: ours.len(), size: None, path };
             return Ok((unfinished, writing));
         }
         Err(fault(PlaceFault::Busy))
     }
+}
+
+/// The mode of a new file, before the umask.
+const NEW_MODE: RawMode = 0o666;
+
+/// The mask for the rights of new files; `None` if the system does not say.
+fn umask() -> Option<RawMode> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let umask = status.lines().find_map(|line| line.strip_prefix("Umask:"))?;
+    RawMode::from_str_radix(umask.trim(), 8).ok()
 }
 
 /// What has become of a part that nobody wants.
@@ -142,9 +156,9 @@ pub struct Unfinished {
     part: String,
     name: FileName,
     is_in_place: bool,
-    /// Keeps the lock after what wrote the file has closed it: another run that took it up before it has left its name
+    /// Keeps the lock after what wrote the file has ended: another run that took it up before it has left its name
     /// would write into what is in its place then. It goes after the name has.
-    lock: File,
+    lock: Arc<File>,
 }
 
 impl Unfinished {
@@ -194,7 +208,7 @@ pub(super) fn make_executable(file: &File) -> io::Result<()> {
 /// A file that is being written, and hashed on the way.
 #[derive(Debug)]
 pub struct Writing {
-    file: File,
+    file: Arc<File>,
     hasher: Hasher,
     length: u64,
     /// How many bytes an earlier run has left.

@@ -285,15 +285,19 @@ fn what_has_another_name_elsewhere_gets_no_other_rights() {
 }
 
 #[test]
-fn a_part_that_would_run_as_somebody_else_is_begun_anew() {
+fn a_file_has_the_rights_of_a_new_one_whatever_a_part_of_it_has() {
     let registry = release(Persona::default());
-    let mut job = Job::downloading(&registry);
-    job.input("files", "a.txt").file("tools/.a.txt.generic-packages-part", "hel");
-    let part = job.workspace().join("tools/.a.txt.generic-packages-part");
-    fs::set_permissions(part, fs::Permissions::from_mode(0o4777)).expect("rights can be changed");
-    job.run().exits_with(0);
-    let mode = fs::metadata(job.workspace().join("tools/a.txt")).expect("it is there").permissions().mode();
-    assert_eq!(mode & 0o7000, 0);
+    for mode in [0o755, 0o777, 0o666, 0o600, 0o4777, 0o2644] {
+        let mut job = Job::downloading(&registry);
+        job.file("tools/.a.txt.generic-packages-part", "hel");
+        let path = |name: &str| job.workspace().join("tools").join(name);
+        fs::set_permissions(path(".a.txt.generic-packages-part"), fs::Permissions::from_mode(mode))
+            .expect("rights can be changed");
+        job.run().exits_with(0).says("3 downloaded");
+        let mode_of = |name: &str| fs::metadata(path(name)).expect("it is there").permissions().mode();
+        assert_eq!(mode_of("a.txt"), mode_of("empty"), "{mode:o}");
+        assert_eq!(tools(&job)["a.txt"], b"hello\n");
+    }
 }
 
 #[test]
