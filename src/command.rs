@@ -1,5 +1,8 @@
 //! The commands of the program: what they share, and where they part.
 
+use std::io;
+
+use crate::advice::{self, Advise};
 use crate::download::download;
 use crate::inputs::{Inputs, Task};
 use crate::publish::publish;
@@ -25,6 +28,22 @@ impl Command {
             "download" => Some(Self::Download),
             _ => None,
         }
+    }
+}
+
+/// Why nothing could be started.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to start")]
+pub struct StartError(#[from] io::Error);
+
+impl Advise for StartError {
+    fn advice(&self) -> Option<String> {
+        Some(match &self.0 {
+            error if advice::is_of_open_files(error) => {
+                "Raise the runner's limit on open files (`ulimit -n`) to 128 or more".to_owned()
+            }
+            _ => "Look at the limits of the runner (`ulimit -a`), then run the step again".to_owned(),
+        })
     }
 }
 

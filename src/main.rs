@@ -2,11 +2,11 @@
 
 use std::env;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::os::fd::AsFd as _;
 use std::panic;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
-use generic_packages::command::{self, Caller, Command};
+use generic_packages::command::{self, Caller, Command, StartError};
 use generic_packages::inputs::Inputs;
 use generic_packages::registry::Limits;
 use generic_packages::report::{self, Account, Console, Ending, Reporter as _};
@@ -14,6 +14,7 @@ use generic_packages::runner::{Environment, Runner};
 use generic_packages::stop::Stop;
 use generic_packages::untrusted::Untrusted;
 use indicatif::{MultiProgress, ProgressDrawTarget};
+use tokio::runtime::{Builder, Runtime};
 
 const HELP: &str = include_str!("help.txt");
 
@@ -24,15 +25,15 @@ const BUG: &str = concat!(
     ", and the run has ended\n  hint: Run the step again: what is there already stays as it is; and report the bug with this line:"
 );
 
-fn main() -> anyhow::Result<ExitCode> {
+fn main() -> ExitCode {
     // What a panic says may hold anything, so only its place is shown.
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         say(&format!("{BUG} {place}\n"), 101);
     }));
     let arguments: Vec<String> = env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
-    Ok(match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [name] if let Some(command) = Command::named(name) => run(command)?,
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [name] if let Some(command) = Command::named(name) => run(command),
         ["--help" | "-h" | "help"] | [_, "--help" | "-h"] => say(HELP, 0),
         ["--version" | "-V"] => say(concat!("generic-packages ", env!("CARGO_PKG_VERSION"), "\n"), 0),
         [] => say(HELP, 2),
@@ -41,7 +42,7 @@ fn main() -> anyhow::Result<ExitCode> {
             say(&format!("error: `{name}` takes no arguments: all else is told by the variables of `--help`\n"), 2)
         }
         [unknown, ..] => say(&format!("error: unknown command `{}`\n\n{HELP}", Untrusted::new(unknown)), 2),
-    })
+    }
 }
 
 /// Who closes the terminal before the end has read enough.
@@ -50,10 +51,20 @@ fn say(text: &str, code: u8) -> ExitCode {
     code.into()
 }
 
-fn run(command: Command) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
+/// Starts what the run needs of the system.
+fn start() -> io::Result<(Runtime, Stop)> {
+    /// How many files have to be free to be opened: for the runtime, which panics if it gets none for its signals, a
+    /// connection, a name to be resolved, and a file at a time.
+    const OPEN_FILES: usize = 16;
+    (0..OPEN_FILES).map(|_| io::stdout().as_fd().try_clone_to_owned()).collect::<io::Result<Vec<_>>>()?;
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let stop = runtime.block_on(async { Stop::on_signals() })?;
+    Ok((runtime, stop))
+}
+
+fn run(command: Command) -> ExitCode {
     // First of all: the program may be the first process of a container, which has no default for signals.
-    let stop = runtime.block_on(async { Stop::on_signals() }).context("no signals")?;
+    let started = start().map_err(StartError::from);
     let environment = Environment::new(env::vars_os(), env::current_dir().unwrap_or_default());
     let runner = Runner::detect(&environment);
     let terminal = io::stdout().is_terminal() && !runner.reads_commands();
@@ -61,9 +72,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     let console = Console::new(io::stdout(), &runner, live);
     let reading = Inputs::read(command, &environment, &runner);
     console.opens(&reading);
-    let ending = match reading.inputs {
-        Err(errors) => Ending::rejected(command, errors),
-        Ok(inputs) => {
+    let ending = match (started, reading.inputs) {
+        (Err(error), _) => Ending::rejected(command, vec![error]),
+        (_, Err(errors)) => Ending::rejected(command, errors),
+        (Ok((runtime, stop)), Ok(inputs)) => {
             let save = |account: Account| {
                 for warning in report::hand_over_outputs(&account.into(), &runner) {
                     console.warns(&warning);
@@ -80,5 +92,5 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         console.warns(&warning);
     }
     console.closes(&ending);
-    Ok(ending.exit_code().into())
+    ending.exit_code().into()
 }

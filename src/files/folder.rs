@@ -12,8 +12,9 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, fstat, fsync, mkdirat, openat, statat, unlinkat};
 use rustix::io::Errno;
 
-use super::local::{ENTER, LocalFile};
+use super::local::{ENTER, FileFault, LocalFile};
 use super::place::{Place, PlaceError, PlaceFault};
+use crate::advice;
 use crate::package::FileName;
 
 /// Opens a folder to read what is in it.
@@ -88,8 +89,14 @@ impl Folder {
                 Err(PlaceError { path, fault: PlaceFault::Folder })
             }
             Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
-                // One that cannot be read is replaced.
-                Ok(LocalFile::at(&self.place.workspace, &path).map_or(Found::Nothing, Found::File))
+                match LocalFile::at(&self.place.workspace, &path) {
+                    Ok(file) => Ok(Found::File(file)),
+                    Err(FileFault::System(error)) if advice::is_of_open_files(&error) => {
+                        Err(PlaceError { path, fault: PlaceFault::Open(error) })
+                    }
+                    // One that cannot be read is replaced.
+                    Err(_) => Ok(Found::Nothing),
+                }
             }
             Ok(_) | Err(Errno::NOENT) => Ok(Found::Nothing),
             Err(error) => Err(PlaceError { path, fault: PlaceFault::Open(error.into()) }),
@@ -104,7 +111,7 @@ impl Folder {
 
     /// Has the names of its files on the disk, and makes sure that it is where it was opened.
     pub fn settle(&self) -> Result<(), PlaceError> {
-        if !self.is_where_it_was() {
+        if !self.is_where_it_was()? {
             return Err(PlaceError { path: self.place.within.clone(), fault: PlaceFault::Moved });
         }
         // What was opened for its path alone cannot be synced; where it cannot be read, that is left to the system.
@@ -115,12 +122,16 @@ impl Folder {
         })
     }
 
-    fn is_where_it_was(&self) -> bool {
-        let now = Self::enter(&self.place, false).map(|now| fstat(&now.open));
-        match (fstat(&self.open), now) {
-            (Ok(ours), Ok(Ok(now))) => (ours.st_dev, ours.st_ino) == (now.st_dev, now.st_ino),
+    fn is_where_it_was(&self) -> Result<bool, PlaceError> {
+        let now = match Self::open(&self.place) {
+            Ok(Some(now)) => now,
+            Ok(None) | Err(PlaceError { fault: PlaceFault::NoFolder, .. }) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        Ok(match (fstat(&self.open), fstat(&now.open)) {
+            (Ok(ours), Ok(now)) => (ours.st_dev, ours.st_ino) == (now.st_dev, now.st_ino),
             _ => false,
-        }
+        })
     }
 
     /// Takes a file away, where it is there. Where it stays, nobody minds.

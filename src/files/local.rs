@@ -14,7 +14,7 @@ use rustix::io::Errno;
 
 use super::git::is_git;
 use super::unfinished::make_executable;
-use crate::advice::Advise;
+use crate::advice::{self, Advise};
 use crate::untrusted::Untrusted;
 
 /// How much is read at a time, in bytes: large enough that system calls do not count, small enough that dozens of

@@ -30,7 +30,7 @@ use self::pattern::Matching;
 pub use self::place::{FETCHED_FOLDER, OWN_FOLDER, Place, PlaceError, PlaceFault};
 pub use self::renaming::{Chosen, Placeholder};
 pub use self::unfinished::{Unfinished, Writing, is_part};
-use crate::advice::Advise;
+use crate::advice::{self, Advise};
 use crate::package::FileName;
 use crate::untrusted::Untrusted;
 
@@ -146,6 +146,7 @@ impl Advise for SelectError {
                 let line = Untrusted::new(line);
                 Some(format!("Write `{line}/*` for the files in it, or `{line}/**` for those below it too"))
             }
+            Self::Walk { source, .. } if advice::is_of_open_files(source) => Some(advice::OPEN_FILES.to_owned()),
             Self::Walk { .. } => Some(local::READABLE.to_owned()),
             Self::File(error) => error.advice(),
         }

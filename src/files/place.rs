@@ -5,9 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::io::Errno;
-
-use crate::advice::Advise;
+use crate::advice::{self, Advise};
 use crate::package::FileName;
 use crate::report::units::Bytes;
 use crate::untrusted::Untrusted;
@@ -127,9 +125,7 @@ impl PlaceError {
                     "Give the step the right to write there, for example with `chmod -R u+w` in a step before{elsewhere}"
                 )
             }
-            _ if matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE)) => {
-                "Lower `concurrency`, or raise the runner's limit on open files (`ulimit -n`)".to_owned()
-            }
+            _ if advice::is_of_open_files(error) => advice::OPEN_FILES.to_owned(),
             _ => "Look at the disk and the mounts of the runner, then run the step again".to_owned(),
         };
         match &self.fault {

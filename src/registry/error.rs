@@ -11,7 +11,7 @@ use super::asked::Asked;
 use super::proxy::ProxyFault;
 use super::refusal::Refusal;
 use super::tls::TlsFault;
-use crate::advice::Advise;
+use crate::advice::{self, Advise};
 use crate::files::FileError;
 use crate::package::ServerUrl;
 use crate::untrusted::Untrusted;
@@ -91,6 +91,9 @@ pub enum Transport {
     /// Nobody accepts the connection.
     #[error("no connection to the server: {0}")]
     Connect(Untrusted),
+    /// No more files can be opened, and a connection is one.
+    #[error("no connection to the server: {0}")]
+    OpenFiles(Untrusted),
     /// The server does not prove who it is.
     #[error(transparent)]
     Tls(TlsFault),
@@ -122,6 +125,9 @@ impl Transport {
         if !error.is_connect() {
             return Self::broken(error);
         }
+        if chain.iter().filter_map(|error| error.downcast_ref()).any(advice::is_of_open_files) {
+            return Self::OpenFiles(reason);
+        }
         let host = error.url().and_then(Url::host_str).unwrap_or_default();
         if let Some(fault) = way.fault(error, &chain, resolve) {
             return Self::Proxy(fault);
@@ -146,6 +152,7 @@ impl Transport {
                 format!("Check the host {host} in `server-url`, and that the runner's DNS knows it")
             }
             Self::Connect(_) => format!("Check host and port in `server-url`, and that the runner can reach {host}"),
+            Self::OpenFiles(_) => advice::OPEN_FILES.to_owned(),
             Self::Tls(fault) => fault.advice(),
             Self::Proxy(fault) => fault.advice(),
             // hyper's words, in 1.x, for what does not begin as an answer does.

@@ -32,7 +32,7 @@ impl RegistryError {
             Cause::Transport(transport) => match transport {
                 // Nothing was sent. A name that does not exist will not come to exist, and no certificate gets better.
                 Transport::Resolve(_) | Transport::Tls(_) => Next::Final,
-                Transport::ResolveLater(_) | Transport::Connect(_) => Next::Again,
+                Transport::ResolveLater(_) | Transport::Connect(_) | Transport::OpenFiles(_) => Next::Again,
                 Transport::Proxy(fault) => {
                     if fault.may_pass() {
                         Next::Again

@@ -17,6 +17,7 @@ mod mirroring;
 mod naming;
 mod network;
 mod older;
+mod open_files;
 mod outputs;
 mod planning;
 mod proxy;
