@@ -2,6 +2,7 @@
 //!
 //! The library reports through [`Reporter`]; only the binary knows where the log goes.
 
+mod append;
 mod console;
 mod ending;
 mod live;
@@ -147,7 +148,7 @@ pub(crate) async fn with_progress<'a, T>(
 pub fn hand_over(ending: &Ending, warned: &[String], runner: &Runner, redactor: &Redactor) -> Vec<String> {
     let mut warnings = hand_over_outputs(ending, runner);
     if let Some(path) = &runner.summary {
-        let written = summary::write(path, &summary::markdown(ending, warned, runner.action.as_ref(), redactor));
+        let written = append::append(path, &summary::markdown(ending, warned, runner.action.as_ref(), redactor));
         warnings.extend(written.err().map(|error| format!("the summary is lost: {error}")));
     }
     warnings
