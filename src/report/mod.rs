@@ -3,6 +3,7 @@
 //! The library reports through [`Reporter`]; only the binary knows where the log goes.
 
 mod append;
+mod background;
 mod console;
 mod ending;
 mod live;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+pub use self::background::BackgroundWriter;
 pub use self::console::Console;
 pub use self::ending::{Account, Ending, Local, Outcome, Status, VerifiedBy};
 use self::output::Outputs;
