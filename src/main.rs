@@ -1,15 +1,17 @@
 //! The program: reads the environment once, chooses the command, and turns what comes of it into an exit code.
 
 use std::env;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _, Write};
 use std::os::fd::AsFd as _;
 use std::panic;
 use std::process::ExitCode;
+use std::time::Duration;
 
+use anyhow::Context as _;
 use generic_packages::command::{self, Caller, Command, StartError};
 use generic_packages::inputs::Inputs;
 use generic_packages::registry::Limits;
-use generic_packages::report::{self, Account, Console, Ending, Reporter as _};
+use generic_packages::report::{self, Account, BackgroundWriter, Console, Ending, Reporter as _};
 use generic_packages::runner::{Environment, Runner};
 use generic_packages::stop::Stop;
 use generic_packages::untrusted::Untrusted;
@@ -25,15 +27,24 @@ const BUG: &str = concat!(
     ", and the run has ended\n  hint: Run the step again: what is there already stays as it is; and report the bug with this line:"
 );
 
-fn main() -> ExitCode {
+/// How long a run that has ended waits for the reader of its log after a signal or a panic. A runner kills a cancelled step
+/// after 10 seconds (GitHub).
+const LAST_WAIT: Duration = Duration::from_secs(2);
+
+fn main() -> anyhow::Result<ExitCode> {
+    let log = BackgroundWriter::start(io::stdout()).context("failed to start the thread that writes the log")?;
     // What a panic says may hold anything, so only its place is shown.
-    panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        say(&format!("{BUG} {place}\n"), 101);
+    panic::set_hook(Box::new({
+        let log = log.clone();
+        move |panic| {
+            let place = panic.location().map(ToString::to_string).unwrap_or_default();
+            let _: io::Result<()> = log.clone().write_all(format!("{BUG} {place}\n").as_bytes());
+            log.block_until_written(LAST_WAIT);
+        }
     }));
     let arguments: Vec<String> = env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [name] if let Some(command) = Command::named(name) => run(command),
+    Ok(match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [name] if let Some(command) = Command::named(name) => run(command, &log),
         ["--help" | "-h" | "help"] | [_, "--help" | "-h"] => say(HELP, 0),
         ["--version" | "-V"] => say(concat!("generic-packages ", env!("CARGO_PKG_VERSION"), "\n"), 0),
         [] => say(HELP, 2),
@@ -42,7 +53,7 @@ fn main() -> ExitCode {
             say(&format!("error: `{name}` takes no arguments: all else is told by the variables of `--help`\n"), 2)
         }
         [unknown, ..] => say(&format!("error: unknown command `{}`\n\n{HELP}", Untrusted::new(unknown)), 2),
-    }
+    })
 }
 
 /// Who closes the terminal before the end has read enough.
@@ -62,35 +73,42 @@ fn start() -> io::Result<(Runtime, Stop)> {
     Ok((runtime, stop))
 }
 
-fn run(command: Command) -> ExitCode {
+fn run(command: Command, log: &BackgroundWriter) -> ExitCode {
     // First of all: the program may be the first process of a container, which has no default for signals.
     let started = start().map_err(StartError::from);
     let environment = Environment::new(env::vars_os(), env::current_dir().unwrap_or_default());
     let runner = Runner::detect(&environment);
     let terminal = io::stdout().is_terminal() && !runner.reads_commands();
     let live = terminal.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stdout()));
-    let console = Console::new(io::stdout(), &runner, live);
+    // The progress bars write to the terminal themselves, and lines have to come between them in order.
+    let out: Box<dyn Write + Send> = if terminal { Box::new(io::stdout()) } else { Box::new(log.clone()) };
+    let console = Console::new(out, &runner, live);
     let reading = Inputs::read(command, &environment, &runner);
     console.opens(&reading);
-    let ending = match (started, reading.inputs) {
-        (Err(error), _) => Ending::rejected(command, vec![error]),
-        (_, Err(errors)) => Ending::rejected(command, errors),
+    let (ending, started) = match (started, reading.inputs) {
+        (Err(error), _) => (Ending::rejected(command, vec![error]), None),
+        (Ok(started), Err(errors)) => (Ending::rejected(command, errors), Some(started)),
         (Ok((runtime, stop)), Ok(inputs)) => {
             let save = |account: Account| {
                 for warning in report::hand_over_outputs(&account.into(), &runner) {
                     console.warns(&warning);
                 }
             };
-            let caller = Caller { reporter: &console, stop, save: &save };
+            let caller = Caller { reporter: &console, stop: stop.clone(), save: &save };
             let ending = runtime.block_on(command::run(&inputs, Limits::default(), &caller));
-            // A thread that waits for a disk must not keep the program from its end.
-            runtime.shutdown_background();
-            ending
+            (ending, Some((runtime, stop)))
         }
     };
     for warning in report::hand_over(&ending, &console.warnings(), &runner, &reading.redactor) {
         console.warns(&warning);
     }
     console.closes(&ending);
+    // A slow reader gets the whole log, unless a signal asks the program to end.
+    if let Some((runtime, stop)) = started {
+        runtime.block_on(stop.or(log.wait_until_written())).unwrap_or_default();
+        // A thread that waits for a disk must not keep the program from its end.
+        runtime.shutdown_background();
+    }
+    log.block_until_written(LAST_WAIT);
     ending.exit_code().into()
 }

@@ -248,7 +248,8 @@ impl<W: Write + Send> Console<W> {
     fn line(&self, text: &str) {
         let write = || {
             let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-            let _: io::Result<()> = writeln!(out, "{text}").and_then(|()| out.flush());
+            // In one piece: what a panic writes from another thread must not come between a line and its end.
+            let _: io::Result<()> = out.write_all(format!("{text}\n").as_bytes()).and_then(|()| out.flush());
         };
         match &self.live {
             Some(live) => live.above(write),

@@ -2,6 +2,8 @@
 //!
 //! The library reports through [`Reporter`]; only the binary knows where the log goes.
 
+mod append;
+mod background;
 mod console;
 mod ending;
 mod live;
@@ -16,6 +18,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+pub use self::background::BackgroundWriter;
 pub use self::console::Console;
 pub use self::ending::{Account, Ending, Local, Outcome, Status, VerifiedBy};
 use self::output::Outputs;
@@ -149,7 +152,7 @@ pub(crate) async fn with_progress<'a, T>(
 pub fn hand_over(ending: &Ending, warned: &[String], runner: &Runner, redactor: &Redactor) -> Vec<String> {
     let mut warnings = hand_over_outputs(ending, runner);
     if let Some(path) = &runner.summary {
-        let written = summary::write(path, &summary::markdown(ending, warned, runner.action.as_ref(), redactor));
+        let written = append::append(path, &summary::markdown(ending, warned, runner.action.as_ref(), redactor));
         warnings.extend(written.err().map(|error| format!("the summary is lost: {error}")));
     }
     warnings

@@ -1,12 +1,12 @@
 //! The step's outputs, in the file that the runner names in `GITHUB_OUTPUT`.
 
 use std::fmt::Write as _;
-use std::fs::OpenOptions;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 
 use serde::Serialize;
 
+use super::append::append;
 use super::units::Bytes;
 use super::{Ending, Outcome, Status, VerifiedBy};
 use crate::command::Command;
@@ -117,8 +117,7 @@ impl Outputs {
         for (name, value) in &self.values {
             let _ = writeln!(text, "{name}<<{delimiter}\n{value}\n{delimiter}");
         }
-        // At once, so that a step that is killed leaves all of it or nothing.
-        OpenOptions::new().append(true).create(true).open(path)?.write_all(text.as_bytes())
+        append(path, &text)
     }
 }
 

@@ -2,9 +2,6 @@
 //! log has everything too.
 
 use std::fmt::Write as _;
-use std::fs::OpenOptions;
-use std::io::{self, Write as _};
-use std::path::Path;
 
 use super::recipe::recipe;
 use super::units::Bytes;
@@ -27,11 +24,6 @@ const PLAN_HEAD: &str = "| what | plan | size | on the registry |\n|---|---|---:
 
 /// How many errors, and how many warnings, are told in full; the log has them all.
 const MOST_PROBLEMS: usize = 20;
-
-/// Appends a step's part to the summary.
-pub(super) fn write(path: &Path, markdown: &str) -> io::Result<()> {
-    OpenOptions::new().append(true).create(true).open(path)?.write_all(markdown.as_bytes())
-}
 
 /// What became of the run: a sentence, a table, how to download what is there, what failed.
 pub(super) fn markdown(ending: &Ending, warned: &[String], action: Option<&Action>, redactor: &Redactor) -> String {

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use crate::harness::Job;
 
@@ -122,6 +123,39 @@ fn a_file_for_outputs_that_is_not_there_is_made_with_a_warning() {
     assert!(fs::read_to_string(&path).expect("it was made").starts_with("files<<"));
     // Once it is there, nothing is missing.
     job.run().exits_with(0).does_not_say("warning:");
+}
+
+#[test]
+fn a_full_disk_leaves_no_part_of_an_entry_in_the_runners_files() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job(&registry);
+    // The limit is 512 or 1,024 bytes, as the shell counts. Unless SIGXFSZ is ignored, the kernel ends the program.
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' XFSZ; ulimit -f 1; exec \"$0\" publish", env!("CARGO_BIN_EXE_generic-packages")]);
+    command.env_clear().envs(job.environment()).current_dir(job.workspace());
+    // That the earlier entry is still there is checked in every run.
+    let ran = job.outputs_so_far("other=value\n").run_as(command).exits_with(0);
+    let ran = ran.says("warning: the outputs are lost: File too large");
+    let ran = ran.says("warning: the summary is lost: File too large");
+    assert_eq!((ran.written.as_str(), ran.summary.as_str()), ("", ""));
+}
+
+#[test]
+fn a_fifo_or_a_device_for_outputs_or_summary_is_refused_and_stops_nothing() {
+    let registry = Registry::start(Persona::default());
+    let job = job(&registry);
+    let fifo = job.outside("fifo");
+    mknodat(CWD, &fifo, FileType::Fifo, Mode::RWXU, 0).expect("a FIFO can be made");
+    // Opened to read and write: a FIFO with a reader, which takes what is written, and then one without.
+    let reader = fs::OpenOptions::new().read(true).write(true).open(&fifo).expect("a reader");
+    for (path, reader) in [(fifo.clone(), Some(reader)), (fifo, None), ("/dev/null".into(), None)] {
+        for (variable, what) in [("GITHUB_OUTPUT", "outputs are"), ("GITHUB_STEP_SUMMARY", "summary is")] {
+            let mut job = self::job(&registry);
+            let ran = job.variable(variable, &path).run().exits_with(0);
+            ran.says(&format!("warning: the {what} lost: not a regular file"));
+        }
+        drop(reader);
+    }
 }
 
 #[test]

@@ -1,13 +1,15 @@
 //! A run that is asked to end before its end.
 
 use std::process::{Child, Command};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
+use std::thread;
 use std::time::Duration;
 
 use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
 use generic_packages::report::Status;
 use generic_packages::stop::{self, Stop};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 use crate::harness::{Event, Job, Listener, Ran};
 
@@ -29,8 +31,19 @@ pub(crate) fn stopped(job: &Job, moment: &Receiver<()>, signal: Signal) -> Ran {
 }
 
 pub(crate) fn send(child: &Child, signal: Signal) {
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a process");
-    kill_process(pid, signal).expect("it still runs");
+    kill_process(pid(child), signal).expect("it still runs");
+}
+
+fn pid(child: &Child) -> Pid {
+    i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a process")
+}
+
+/// Waits until the program has ended, and leaves its exit code for others. The timeout ends a test in which it never does.
+fn wait_until_ended(child: &Child) {
+    let pid = pid(child);
+    let (end, ends) = channel();
+    thread::spawn(move || end.send(waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).is_ok()));
+    assert_eq!(ends.recv_timeout(Duration::from_secs(20)), Ok(true), "the program ends");
 }
 
 fn job(registry: &Registry) -> Job {
@@ -264,4 +277,66 @@ fn a_second_interrupt_gives_up_a_replacement_in_its_gap_and_says_what_is_missing
     let ran = ran.exits_with(130).has_a_hint_for_each_error();
     assert!(ran.errors()[0].starts_with("`a` may be missing on the registry"), "{}", ran.log);
     assert_eq!(ran.statuses()["a"], "unknown");
+}
+
+/// A job whose log is longer than the 64 KiB that a pipe holds: each of 300 files has a line of 290 bytes.
+fn job_with_a_long_log(registry: &Registry) -> Job {
+    let mut job = Job::new(registry);
+    for number in 0..300 {
+        job.file(format!("dist/{number:03}{}", "a".repeat(252)), "1");
+    }
+    job.input("concurrency", "32").input("timeout", "3600");
+    job
+}
+
+#[test]
+fn a_log_that_nobody_reads_stops_no_upload_and_a_signal_still_ends_the_program() {
+    let registry = Registry::start(Persona::default());
+    let (all, all_arrived) = channel();
+    let arrived = AtomicUsize::new(0);
+    let count = Action::then(move |_| {
+        if arrived.fetch_add(1, Ordering::Relaxed) == 299 {
+            all.send(()).expect("the test waits");
+        }
+    });
+    registry.script(Fault::always(Match::put("/v1.0.0/"), Point::AfterStore, count));
+    let job = job_with_a_long_log(&registry);
+    let outputs = job.outside("output");
+    let ran = job.run_while(job.command(), |child| {
+        all_arrived.recv_timeout(Duration::from_secs(60)).expect("every file arrives");
+        while !std::fs::read_to_string(&outputs).is_ok_and(|text| text.contains("total-size")) {
+            thread::yield_now();
+        }
+        send(child, Signal::TERM);
+        wait_until_ended(child);
+    });
+    // Everything was done before the signal came.
+    let ran = ran.exits_with(0);
+    assert_eq!(ran.outputs["uploaded"], "300");
+}
+
+#[test]
+fn a_signal_ends_a_run_whose_log_nobody_reads() {
+    let registry = Registry::start(Persona::default());
+    let moment = holds(&registry, Match::put("/v1.0.0/"), Point::BeforeStore, 280);
+    let job = job_with_a_long_log(&registry);
+    let ran = job.run_while(job.command(), |child| {
+        moment.recv_timeout(Duration::from_secs(60)).expect("the moment comes");
+        send(child, Signal::TERM);
+        wait_until_ended(child);
+    });
+    assert_eq!(ran.exits_with(143).outputs["version"], "v1.0.0");
+}
+
+#[test]
+fn a_reader_that_comes_late_gets_the_whole_log() {
+    let registry = Registry::start(Persona::default());
+    // The last question of a run.
+    let (come, comes) = channel();
+    let come = Action::then(move |_| come.send(()).expect("the test waits"));
+    registry.script(Fault::once(Match::version(), Point::Head, come));
+    let job = job_with_a_long_log(&registry);
+    let ran = job.run_while(job.command(), |_| comes.recv_timeout(Duration::from_secs(60)).expect("the moment comes"));
+    let ran = ran.exits_with(0).says("300 files on the registry, verified by size and SHA-256: 300 uploaded");
+    assert_eq!(ran.log.lines().filter(|line| line.starts_with("  sent ")).count(), 300);
 }
