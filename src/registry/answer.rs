@@ -40,13 +40,7 @@ impl Answer {
 
     /// Reads an answer that is no success. What breaks off is taken as far as it came: the status says most.
     pub(super) async fn read(response: Response, redactor: &Redactor) -> Self {
-        let status = response.status();
-        let is_html = is_html(&response);
-        let header = |name| response.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
-        let location = header(LOCATION).map(|place| redactor.redact(&place).into_owned());
-        // RFC 9110, 10.2.3, and RFC 6585, 4. With other answers there is nothing to wait for.
-        let may_wait = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-        let retry_after = header(RETRY_AFTER).filter(|_| may_wait).and_then(|wait| wait_of(&wait, SystemTime::now()));
+        let answer = Self::without_words(&response, redactor);
         let (body, is_whole, broken) = match read_up_to(response, Self::LONGEST, PATIENCE).await {
             Ok(body) => (body, true, None),
             Err(Broken { body, reason: Reason::Broken(error) }) => (body, false, Some(error)),
@@ -55,14 +49,25 @@ impl Answer {
         let text = String::from_utf8_lossy(&body);
         let words = if let Ok(Message { message }) = serde_json::from_str(&text) {
             message
-        } else if is_html {
+        } else if answer.is_html {
             title(&text).unwrap_or_default().to_owned()
         } else {
             text.trim().lines().next().unwrap_or_default().to_owned()
         };
         // An echo of the token that is cut off in its middle is not known for what it is.
         let words = if is_whole { redactor.redact(&words) } else { redactor.redact_cut(&words).into() };
-        Self { status, is_html, location, words: words.trim().to_owned(), retry_after, broken }
+        Self { words: words.trim().to_owned(), broken, ..answer }
+    }
+
+    /// Takes the status and the headers of an answer alone.
+    pub(super) fn without_words(response: &Response, redactor: &Redactor) -> Self {
+        let status = response.status();
+        let header = |name| response.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
+        let location = header(LOCATION).map(|place| redactor.redact(&place).into_owned());
+        // RFC 9110, 10.2.3, and RFC 6585, 4. With other answers there is nothing to wait for.
+        let may_wait = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+        let retry_after = header(RETRY_AFTER).filter(|_| may_wait).and_then(|wait| wait_of(&wait, SystemTime::now()));
+        Self { status, is_html: is_html(response), location, words: String::new(), retry_after, broken: None }
     }
 }
 

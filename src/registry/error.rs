@@ -8,6 +8,7 @@ use reqwest::StatusCode;
 use url::Url;
 
 use super::asked::Asked;
+use super::local_address::LocalTarget;
 use super::proxy::ProxyFault;
 use super::refusal::Refusal;
 use super::tls::TlsFault;
@@ -16,9 +17,6 @@ use crate::files::FileError;
 use crate::package::ServerUrl;
 use crate::untrusted::Untrusted;
 use crate::way::Way;
-
-/// The longest place elsewhere that people are shown, in characters.
-const LONGEST_PLACE: usize = 1024;
 
 /// A request that did not end as hoped.
 #[derive(Debug, thiserror::Error)]
@@ -94,6 +92,9 @@ pub enum Transport {
     /// The server does not prove who it is.
     #[error(transparent)]
     Tls(TlsFault),
+    /// A redirect leads to the runner itself, or to its link.
+    #[error(transparent)]
+    LocalTarget(LocalTarget),
     /// The proxy is at fault, and not the server.
     #[error(transparent)]
     Proxy(#[from] ProxyFault),
@@ -122,6 +123,9 @@ impl Transport {
         if !error.is_connect() {
             return Self::broken(error);
         }
+        if let Some(target) = chain.iter().find_map(|error| error.downcast_ref::<LocalTarget>()) {
+            return Self::LocalTarget(target.clone());
+        }
         let host = error.url().and_then(Url::host_str).unwrap_or_default();
         if let Some(fault) = way.fault(error, &chain, resolve) {
             return Self::Proxy(fault);
@@ -146,6 +150,9 @@ impl Transport {
                 format!("Check the host {host} in `server-url`, and that the runner's DNS knows it")
             }
             Self::Connect(_) => format!("Check host and port in `server-url`, and that the runner can reach {host}"),
+            Self::LocalTarget(_) => "Set the object storage of the server to an address that other machines can reach: only \
+                                     a `server-url` that is a local address itself may lead to one"
+                .to_owned(),
             Self::Tls(fault) => fault.advice(),
             Self::Proxy(fault) => fault.advice(),
             // hyper's words, in 1.x, for what does not begin as an answer does.
@@ -201,14 +208,16 @@ impl RegistryError {
         Self { advice: advice.to_owned(), ..self }
     }
 
-    /// The same where a forge has led us elsewhere. What stands behind the `?` there may be a key to it.
+    /// The same where a forge has led us elsewhere. What stands behind the `?` there may be a key to it, and the path may
+    /// be the word of somebody who is not the forge.
     #[must_use]
     pub(super) fn elsewhere(mut self, server: &ServerUrl) -> Self {
         let host = Untrusted::new(self.url.host_str().unwrap_or_default());
         self.url.set_query(None);
         self.url.set_fragment(None);
-        if self.url.as_str().len() > LONGEST_PLACE {
-            self.url.set_path("");
+        self.url.set_path("");
+        if let Cause::Transport(Transport::Tls(fault)) = &mut self.cause {
+            fault.hide_names();
         }
         if let Cause::Transport(Transport::Resolve(_) | Transport::ResolveLater(_) | Transport::Connect(_)) =
             &self.cause

@@ -10,6 +10,7 @@ mod body;
 mod error;
 mod fetch;
 mod limits;
+mod local_address;
 mod next;
 mod proxy;
 mod questions;
@@ -35,6 +36,8 @@ pub use self::error::{Cause, RegistryError, Transport};
 pub use self::fetch::{Incoming, Part, Promised};
 use self::limits::Pause;
 pub use self::limits::{Budget, Jitter, Limits};
+pub use self::local_address::LocalTarget;
+use self::local_address::NoLocalAddress;
 pub use self::next::Next;
 pub use self::proxy::ProxyFault;
 pub use self::questions::{About, VersionRow};
@@ -67,6 +70,8 @@ impl Advise for SetupError {
 #[derive(Clone)]
 pub struct Registry<'a> {
     http: reqwest::Client,
+    /// Goes through no proxy, and connects to no local address.
+    http_not_local: reqwest::Client,
     command: Command,
     target: Target,
     /// None for a visitor.
@@ -82,18 +87,21 @@ pub struct Registry<'a> {
 impl<'a> Registry<'a> {
     /// Sets up the client. The roots of trust are the system's, and what the way adds.
     pub fn new(inputs: &Inputs, limits: Limits, reporter: &'a dyn Reporter) -> Result<Self, SetupError> {
-        let http = inputs
-            .way
-            .client()
-            .user_agent(concat!("generic-packages/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .retry(reqwest::retry::never())
-            .connect_timeout(limits.connect)
-            .pool_idle_timeout(limits.idle)
-            .build()?;
+        let tls = inputs.way.tls();
+        let client = || {
+            inputs
+                .way
+                .client(tls.clone())
+                .user_agent(concat!("generic-packages/", env!("CARGO_PKG_VERSION")))
+                .redirect(reqwest::redirect::Policy::none())
+                .referer(false)
+                .retry(reqwest::retry::never())
+                .connect_timeout(limits.connect)
+                .pool_idle_timeout(limits.idle)
+        };
         Ok(Self {
-            http,
+            http: client().build()?,
+            http_not_local: client().no_proxy().dns_resolver(NoLocalAddress).build()?,
             command: inputs.command(),
             target: inputs.target.clone(),
             credentials: inputs.credentials.clone(),
@@ -337,9 +345,12 @@ impl<'a> Registry<'a> {
     ) -> Result<Response, RegistryError> {
         let started = Instant::now();
         let sent = request.send().await;
+        // Nothing of what another origin answers is shown but its status; a path may be the word of one that led here.
+        let is_own = self.target.server.is_origin_of(url);
+        let origin = url.origin().ascii_serialization();
         self.reporter.request_ends(&Exchange {
             method: method.as_str(),
-            path: url.path(),
+            path: if is_own { url.path() } else { &origin },
             status: sent.as_ref().ok().map(|response| response.status().as_u16()),
             took: started.elapsed(),
         });
@@ -350,10 +361,11 @@ impl<'a> Registry<'a> {
                 // What comes with success may be a file of which nobody has said that it is for everybody.
                 let is_file =
                     matches!(asked, Asked::Download(_)) && response.status().is_success() && !is_html(&response);
-                let mut answer = Answer::read(response, &self.redactor).await;
-                if is_file {
-                    answer.words.clear();
-                }
+                let mut answer = if is_own && !is_file {
+                    Answer::read(response, &self.redactor).await
+                } else {
+                    Answer::without_words(&response, &self.redactor)
+                };
                 if let Some(pause) = answer.retry_after {
                     self.pause.lasts(pause.min(self.limits.longest_pause));
                 }
@@ -365,7 +377,7 @@ impl<'a> Registry<'a> {
                     _ => Cause::Refused {
                         refusal: Refusal::of(asked, url, &self.target, &answer),
                         status: answer.status,
-                        words: Untrusted::new(&answer.in_words()),
+                        words: Untrusted::new(&if is_own { answer.in_words() } else { String::new() }),
                         retry_after: answer.retry_after,
                     },
                 }

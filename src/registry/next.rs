@@ -30,8 +30,9 @@ impl RegistryError {
             // The file itself is at fault; the server stores nothing of an upload that breaks off (all versions).
             Cause::File(_) => Next::Final,
             Cause::Transport(transport) => match transport {
-                // Nothing was sent. A name that does not exist will not come to exist, and no certificate gets better.
-                Transport::Resolve(_) | Transport::Tls(_) => Next::Final,
+                // Nothing was sent. A name that does not exist will not come to exist, no certificate gets better, and
+                // the server leads to the same place again.
+                Transport::Resolve(_) | Transport::Tls(_) | Transport::LocalTarget(_) => Next::Final,
                 Transport::ResolveLater(_) | Transport::Connect(_) => Next::Again,
                 Transport::Proxy(fault) => {
                     if fault.may_pass() {

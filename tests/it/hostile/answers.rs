@@ -2,7 +2,6 @@
 
 use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
 use serde_json::json;
-use url::Url;
 
 use super::corpus;
 use super::findings::Findings;
