@@ -10,7 +10,7 @@ use crate::files::{Folder, Found};
 use crate::listing::RegistryFile;
 use crate::nearest::Near;
 use crate::package::FileName;
-use crate::registry::{Cause, Moved, Promised, Refusal, RegistryError};
+use crate::registry::{Cause, Promised, Refusal, RegistryError};
 use crate::untrusted::Untrusted;
 
 /// The largest file of checksums, in bytes: room for ten thousand lines.
@@ -100,19 +100,7 @@ impl Run<'_> {
     async fn fetch_checksums(&self, name: &FileName, listed: Option<&RegistryFile>) -> Result<Vec<u8>, RegistryError> {
         let promised = Promised { size: listed.map(|file| file.size), has_hash: listed.is_some() };
         self.registry
-            .persist_while(
-                || None,
-                async || {
-                    let mut incoming = self.registry.fetch(name, None, &promised).await?;
-                    let mut bytes = Vec::new();
-                    while bytes.len() <= LONGEST
-                        && let Some(chunk) = incoming.next(&Moved::default()).await?
-                    {
-                        bytes.extend_from_slice(&chunk);
-                    }
-                    Ok(bytes)
-                },
-            )
+            .persist_while(|| None, async || self.registry.fetch(name, None, &promised).await?.read(LONGEST).await)
             .await
     }
 }

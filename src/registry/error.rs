@@ -9,6 +9,7 @@ use url::Url;
 
 use super::asked::Asked;
 use super::local_address::LocalTarget;
+use super::phase::{Phase, Timeout};
 use super::proxy::ProxyFault;
 use super::refusal::Refusal;
 use super::tls::TlsFault;
@@ -101,9 +102,21 @@ pub enum Transport {
     /// The connection broke.
     #[error("the connection broke: {0}")]
     Broken(Untrusted),
-    /// Nothing moved for so long.
-    #[error("nothing was heard of the server for {} s", .0.as_secs())]
-    Silent(Duration),
+    /// Nothing moved for too long.
+    #[error("{0}")]
+    Timeout(Timeout),
+}
+
+impl From<Timeout> for Transport {
+    fn from(timeout: Timeout) -> Self {
+        Self::Timeout(timeout)
+    }
+}
+
+impl From<Timeout> for Cause {
+    fn from(timeout: Timeout) -> Self {
+        Self::Transport(timeout.into())
+    }
 }
 
 impl Transport {
@@ -113,8 +126,9 @@ impl Transport {
         Self::Broken(Untrusted::new(&root.map_or_else(|| "no reason given".to_owned(), ToString::to_string)))
     }
 
-    /// Tells the kinds of failure apart by what lies at their root.
-    pub(super) fn of(error: &reqwest::Error, way: &Way) -> Self {
+    /// Tells the kinds of failure apart by what lies at their root, and by the phase in which the request was. `connect` is
+    /// how long a connection may take.
+    pub(super) fn of(error: &reqwest::Error, way: &Way, phase: Phase, connect: Duration) -> Self {
         let chain: Vec<&dyn StdError> = std::iter::successors(error.source(), |error| cause_of(*error)).collect();
         let reason = Untrusted::new(&chain.last().map_or_else(|| "no reason given".to_owned(), ToString::to_string));
         let tls = chain.iter().find_map(|error| error.downcast_ref::<rustls::Error>());
@@ -133,6 +147,7 @@ impl Transport {
         match tls {
             Some(fault) => Self::Tls(TlsFault::of(fault, host)),
             // EAI_AGAIN, in the words of glibc and of musl.
+            None if error.is_timeout() && phase.is_before_the_request() => Timeout { phase, after: connect }.into(),
             None if resolve && is_temporary(&chain) => Self::ResolveLater(reason),
             None if resolve => Self::Resolve(reason),
             None => Self::Connect(reason),
@@ -141,7 +156,11 @@ impl Transport {
 
     /// Whether not even a connection was had, so that nothing can have been stored.
     fn is_before_the_request(&self) -> bool {
-        !matches!(self, Self::Broken(_) | Self::Silent(_))
+        match self {
+            Self::Broken(_) => false,
+            Self::Timeout(timeout) => timeout.phase.is_before_the_request(),
+            _ => true,
+        }
     }
 
     fn advice(&self, host: &str) -> String {
@@ -160,7 +179,8 @@ impl Transport {
                 "Check `server-url`: what answers there speaks no HTTP; does it begin with https, and is it the right port?"
                     .to_owned()
             }
-            Self::Broken(_) | Self::Silent(_) => {
+            Self::Timeout(timeout) => timeout.advice(host),
+            Self::Broken(_) => {
                 "Run the step again: what is there already stays as it is; if it breaks again, look at the reverse \
                  proxy's limits on time and size"
                     .to_owned()
@@ -219,9 +239,12 @@ impl RegistryError {
         if let Cause::Transport(Transport::Tls(fault)) = &mut self.cause {
             fault.hide_names();
         }
-        if let Cause::Transport(Transport::Resolve(_) | Transport::ResolveLater(_) | Transport::Connect(_)) =
-            &self.cause
-        {
+        let is_unreachable = match &self.cause {
+            Cause::Transport(Transport::Resolve(_) | Transport::ResolveLater(_) | Transport::Connect(_)) => true,
+            Cause::Transport(Transport::Timeout(timeout)) => timeout.phase.is_before_the_request(),
+            _ => false,
+        };
+        if is_unreachable {
             self.advice = format!("Check that the runner can reach {host}, where {server} keeps its files");
         }
         self
@@ -265,7 +288,7 @@ impl RegistryError {
             Cause::Refused { refusal, .. } => refusal.meets_every_file(),
             // A server that says nothing for so long would cost the next files as much.
             Cause::Transport(transport) => {
-                transport.is_before_the_request() || matches!(transport, Transport::Silent(_))
+                transport.is_before_the_request() || matches!(transport, Transport::Timeout(_))
             }
             Cause::Garbled { .. } | Cause::File(_) => false,
         }

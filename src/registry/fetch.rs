@@ -12,7 +12,7 @@ use super::answer::is_html;
 use super::asked::Asked;
 use super::error::{Cause, RegistryError, Transport};
 use super::local_address::{LocalTarget, is_local};
-use super::{Moved, Registry};
+use super::{Moved, Phase, Registry, Timeout};
 use crate::package::FileName;
 
 /// How many times a forge may lead elsewhere; it does so once, to its object storage.
@@ -255,9 +255,32 @@ impl Incoming<'_> {
                 return Ok(chunk);
             }
             Ok(Err(error)) => Cause::Transport(Transport::broken(&error)),
-            Err(_) => Cause::Transport(Transport::Silent(allowed)),
+            Err(_) => Timeout { phase: Phase::Receiving, after: allowed }.into(),
         };
-        Err(self.registry.error(&self.asked, Method::GET, &self.url, cause))
+        Err(self.error(cause))
+    }
+
+    /// All bytes of a file that is to be short, or more than the longest that is wanted. They may take as long as the
+    /// response to a question.
+    pub async fn read(mut self, longest: usize) -> Result<Vec<u8>, RegistryError> {
+        let after = self.registry.limits.answer;
+        let read = async {
+            let mut bytes = Vec::new();
+            while bytes.len() <= longest
+                && let Some(chunk) = self.next(&Moved::default()).await?
+            {
+                bytes.extend_from_slice(&chunk);
+            }
+            Ok(bytes)
+        };
+        match timeout(after, read).await {
+            Ok(read) => read,
+            Err(_) => Err(self.error(Timeout { phase: Phase::Completing, after }.into())),
+        }
+    }
+
+    fn error(&self, cause: Cause) -> RegistryError {
+        self.registry.error(&self.asked, Method::GET, &self.url, cause)
     }
 }
 

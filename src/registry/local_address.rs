@@ -10,6 +10,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::net::lookup_host;
 use url::{Host, Url};
 
+use super::phase::{Phase, enter};
 use crate::untrusted::Untrusted;
 
 /// What makes an address a local one.
@@ -76,25 +77,32 @@ impl LocalTarget {
     }
 }
 
-/// Resolves names, and leaves local addresses out. The connection is made to one of those that are left, so that a name
-/// cannot resolve to another address after the check.
-pub(super) struct NoLocalAddress;
+/// Resolves names as the system does.
+pub(super) struct Resolver {
+    /// Whether local addresses are left out. The connection is made to one of those that are left, so that a name cannot
+    /// resolve to another address after the check.
+    pub(super) refuses_local: bool,
+}
 
-impl Resolve for NoLocalAddress {
+impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
+        let refuses_local = self.refuses_local;
         Box::pin(async move {
+            enter(Phase::Resolving);
             let addresses: Vec<SocketAddr> = lookup_host((name.as_str(), 0)).await?.collect();
-            Ok(not_local(name.as_str(), addresses)?)
+            enter(Phase::Connecting);
+            let allowed = if refuses_local { not_local(name.as_str(), addresses)? } else { addresses };
+            Ok(Box::new(allowed.into_iter()) as Addrs)
         })
     }
 }
 
-fn not_local(name: &str, addresses: Vec<SocketAddr>) -> Result<Addrs, LocalTarget> {
+fn not_local(name: &str, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, LocalTarget> {
     let kind = addresses.iter().find_map(|address| Kind::of(address.ip()));
     let allowed: Vec<SocketAddr> = addresses.into_iter().filter(|address| !is_local(address.ip())).collect();
     match kind {
         Some(kind) if allowed.is_empty() => Err(LocalTarget { host: Untrusted::new(name), kind, is_name: true }),
-        _ => Ok(Box::new(allowed.into_iter())),
+        _ => Ok(allowed),
     }
 }
 
@@ -140,7 +148,7 @@ mod tests {
         };
         let resolved = |texts: &[&str]| {
             let allowed = not_local("host", addresses(texts)).map_err(|error| error.to_string())?;
-            Ok::<_, String>(allowed.map(|address| address.ip().to_string()).collect::<Vec<_>>())
+            Ok::<_, String>(allowed.iter().map(|address| address.ip().to_string()).collect::<Vec<_>>())
         };
         assert_eq!(resolved(&["fe80::1", "10.0.0.1", "127.0.0.1"]), Ok(vec!["10.0.0.1".to_owned()]));
         let refused = "the redirect leads to host, which resolves to a link-local address".to_owned();

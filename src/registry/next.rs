@@ -43,7 +43,8 @@ impl RegistryError {
                 }
                 // The answer may be all that was lost (RFC 9110, 9.2.2: PUT and DELETE may be repeated, but the
                 // registry answers 409 and 404 to a second one, all versions).
-                Transport::Broken(_) | Transport::Silent(_) => if_it_changes(Next::LookFirst, Next::Again),
+                Transport::Timeout(timeout) if timeout.phase.is_before_the_request() => Next::Again,
+                Transport::Broken(_) | Transport::Timeout(_) => if_it_changes(Next::LookFirst, Next::Again),
             },
             // A list that breaks off in its middle behind a proxy that says it is whole.
             Cause::Garbled { is_cut: true, .. } => if_it_changes(Next::LookFirst, Next::Again),

@@ -8,6 +8,7 @@ use url::Url;
 use super::answer::{Answer, Reason, is_html, read_up_to};
 use super::asked::Asked;
 use super::error::{Cause, RegistryError, Transport};
+use super::phase::{Phase, Timeout};
 use super::refusal::Refusal;
 use super::{Method, Registry, is};
 use crate::listing::Listing;
@@ -190,7 +191,7 @@ impl Registry<'_> {
     ) -> Result<T, RegistryError> {
         let status = response.status();
         let cause = if is_html(&response) {
-            let answer = Answer::read(response, &self.redactor).await;
+            let answer = Answer::read(response, &self.redactor, self.limits.silence).await;
             Cause::Refused {
                 refusal: Refusal::of(asked, url, &self.target, &answer),
                 status,
@@ -198,7 +199,7 @@ impl Registry<'_> {
                 retry_after: None,
             }
         } else {
-            match read_up_to(response, longest, self.limits.silence).await {
+            match read_up_to(response, longest, self.limits.silence, self.limits.answer).await {
                 Ok(body) => match serde_json::from_slice(&body) {
                     Ok(value) => return Ok(value),
                     Err(error) => {
@@ -208,7 +209,8 @@ impl Registry<'_> {
                 },
                 Err(broken) => match broken.reason {
                     Reason::Broken(error) => Cause::Transport(Transport::broken(&error)),
-                    Reason::Silent => Cause::Transport(Transport::Silent(self.limits.silence)),
+                    Reason::Silent => Timeout { phase: Phase::Receiving, after: self.limits.silence }.into(),
+                    Reason::TooSlow => Timeout { phase: Phase::Completing, after: self.limits.answer }.into(),
                     Reason::TooLong => {
                         return Err(self.garbled(asked, url, &format!("it is longer than {}", Bytes(longest as u64))));
                     }

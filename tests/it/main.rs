@@ -32,6 +32,7 @@ mod rights;
 mod sealing;
 mod selecting;
 mod stopping;
+mod timeouts;
 mod tls;
 mod troubleshooting;
 mod unsealed;
