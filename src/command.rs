@@ -59,7 +59,7 @@ pub struct Caller<'a> {
 
 /// Does what the inputs say. Their time-out and retries take the place of those in `limits`.
 pub async fn run(inputs: &Inputs, limits: Limits, caller: &Caller<'_>) -> Ending {
-    let limits = Limits { silence: inputs.timeout, retries: inputs.retries, ..limits };
+    let limits = limits.with(inputs.timeout, inputs.retries);
     match &inputs.task {
         Task::Publish(task) => match Box::pin(publish(inputs, task, limits, caller)).await {
             Ok(account) => account.into(),

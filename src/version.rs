@@ -33,7 +33,7 @@ pub(crate) fn of_package<'a>(rows: &'a [VersionRow], package: &PackageName) -> V
     rows.iter().filter(|row| row.name.to_lowercase() == wanted).collect()
 }
 
-/// The version that `latest` stands for, and why; `None` where there is none that could be asked for.
+/// The version that `latest` stands for, and why; `None` where there is none that could be asked for and handed on.
 pub(crate) fn latest(rows: &[&VersionRow]) -> Option<(Version, Rule)> {
     let versions: Vec<(u64, Version)> =
         rows.iter().filter_map(|row| Some((row.id, Version::parse(&row.version).ok()?))).collect();
@@ -48,8 +48,14 @@ pub(crate) fn latest(rows: &[&VersionRow]) -> Option<(Version, Rule)> {
     if let Some((_, _, version)) = highest {
         return Some((version.clone(), Rule::Release));
     }
-    let newest = versions.iter().max_by_key(|(id, _)| *id);
+    let newest = versions.iter().filter(|(_, version)| is_plain(version)).max_by_key(|(id, _)| *id);
     newest.map(|(_, version)| (version.clone(), Rule::Date))
+}
+
+/// Whether a version has no character that a shell could run. Anybody who may publish chooses it, and a step may
+/// interpolate the output `version`. Releases by semantic versioning are always plain.
+fn is_plain(version: &Version) -> bool {
+    version.as_str().chars().all(|c| c.is_ascii_alphanumeric() || "._+~-".contains(c))
 }
 
 /// A release by semantic versioning, with or without a `v` before it; nothing of what comes before a release. Build
@@ -94,6 +100,16 @@ mod tests {
         assert_eq!(chosen(&["nightly-2", "2.0.0-rc.1"]), Some(("2.0.0-rc.1".to_owned(), Rule::Date)));
         assert_eq!(chosen(&["a", "..", "b\u{1b}"]), Some(("a".to_owned(), Rule::Date)));
         assert_eq!(chosen(&[]), None);
+    }
+
+    #[test]
+    fn a_version_that_a_shell_could_run_is_never_chosen() {
+        for bad in
+            ["$(id)", "a;id", "a'b", "a\"b", "a b", "`id`", "a&b", "a|b", "a/b", "é", "1.0.0+$(id)", "v1.0.0+a;b"]
+        {
+            assert_eq!(chosen(&["nightly-1~x", bad]), Some(("nightly-1~x".to_owned(), Rule::Date)), "{bad}");
+            assert_eq!(chosen(&[bad]), None, "{bad}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::files::{Folder, Found};
 use crate::listing::RegistryFile;
 use crate::nearest::Near;
 use crate::package::FileName;
-use crate::registry::{Cause, LONGEST_LIST, Moved, Promised, Refusal, RegistryError};
+use crate::registry::{Cause, LONGEST_LIST, Promised, Refusal, RegistryError};
 use crate::untrusted::Untrusted;
 
 /// The largest file of checksums, in bytes. The one that publishing makes of a list is shorter than the list: a row there has
@@ -122,19 +122,7 @@ impl Run<'_> {
         let promised = Promised { size: listed.map(|file| file.size), has_hash: listed.is_some() };
         let longest = promised.size.unwrap_or(LONGEST as u64);
         self.registry
-            .persist_while(
-                || None,
-                async || {
-                    let mut incoming = self.registry.fetch(name, None, &promised).await?;
-                    let mut bytes = Vec::new();
-                    while bytes.len() as u64 <= longest
-                        && let Some(chunk) = incoming.next(&Moved::default()).await?
-                    {
-                        bytes.extend_from_slice(&chunk);
-                    }
-                    Ok(bytes)
-                },
-            )
+            .persist_while(|| None, async || self.registry.fetch(name, None, &promised).await?.read(longest).await)
             .await
     }
 }

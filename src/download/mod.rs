@@ -239,7 +239,12 @@ impl Run<'_> {
             // It would be seen in each URL.
             versions.retain(|row| !redactor.finds(&row.version));
             let Some((version, rule)) = version::latest(&versions) else {
-                return Err(self.no_package().await);
+                if versions.is_empty() {
+                    return Err(self.no_package().await);
+                }
+                let names: Vec<&str> = versions.iter().map(|row| row.version.as_str()).collect();
+                let near = Near::of(Version::LATEST, &names);
+                return Err(DownloadError::NoVersion { target: Box::new(self.registry.target().clone()), near });
             };
             self.caller.reporter.notes(&format!("`latest` is {version}: {rule}"));
             self.registry.turn_to(version);

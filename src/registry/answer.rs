@@ -6,7 +6,7 @@ use futures_util::StreamExt as _;
 use reqwest::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::secret::Redactor;
 
@@ -38,16 +38,10 @@ impl Answer {
     /// No error message is longer, in bytes.
     const LONGEST: usize = 64 * 1024;
 
-    /// Reads an answer that is no success. What breaks off is taken as far as it came: the status says most.
-    pub(super) async fn read(response: Response, redactor: &Redactor) -> Self {
-        let status = response.status();
-        let is_html = is_html(&response);
-        let header = |name| response.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
-        let location = header(LOCATION).map(|place| redactor.redact(&place).into_owned());
-        // RFC 9110, 10.2.3, and RFC 6585, 4. With other answers there is nothing to wait for.
-        let may_wait = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-        let retry_after = header(RETRY_AFTER).filter(|_| may_wait).and_then(|wait| wait_of(&wait, SystemTime::now()));
-        let (body, is_whole, broken) = match read_up_to(response, Self::LONGEST, PATIENCE).await {
+    /// Reads an answer that is no success, for so long at most. What breaks off is taken as far as it came: the status says most.
+    pub(super) async fn read(response: Response, redactor: &Redactor, silence: Duration) -> Self {
+        let answer = Self::without_words(&response, redactor);
+        let (body, is_whole, broken) = match read_up_to(response, Self::LONGEST, PATIENCE.min(silence), silence).await {
             Ok(body) => (body, true, None),
             Err(Broken { body, reason: Reason::Broken(error) }) => (body, false, Some(error)),
             Err(Broken { body, .. }) => (body, false, None),
@@ -55,14 +49,25 @@ impl Answer {
         let text = String::from_utf8_lossy(&body);
         let words = if let Ok(Message { message }) = serde_json::from_str(&text) {
             message
-        } else if is_html {
+        } else if answer.is_html {
             title(&text).unwrap_or_default().to_owned()
         } else {
             text.trim().lines().next().unwrap_or_default().to_owned()
         };
         // An echo of the token that is cut off in its middle is not known for what it is.
         let words = if is_whole { redactor.redact(&words) } else { redactor.redact_cut(&words).into() };
-        Self { status, is_html, location, words: words.trim().to_owned(), retry_after, broken }
+        Self { words: words.trim().to_owned(), broken, ..answer }
+    }
+
+    /// Takes the status and the headers of an answer alone.
+    pub(super) fn without_words(response: &Response, redactor: &Redactor) -> Self {
+        let status = response.status();
+        let header = |name| response.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
+        let location = header(LOCATION).map(|place| redactor.redact(&place).into_owned());
+        // RFC 9110, 10.2.3, and RFC 6585, 4. With other answers there is nothing to wait for.
+        let may_wait = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+        let retry_after = header(RETRY_AFTER).filter(|_| may_wait).and_then(|wait| wait_of(&wait, SystemTime::now()));
+        Self { status, is_html: is_html(response), location, words: String::new(), retry_after, broken: None }
     }
 }
 
@@ -96,19 +101,27 @@ pub(super) struct Broken {
 pub(super) enum Reason {
     Broken(reqwest::Error),
     Silent,
+    TooSlow,
     TooLong,
 }
 
-/// Reads a body of at most so many bytes; waits so long for each next piece.
-pub(super) async fn read_up_to(response: Response, longest: usize, patience: Duration) -> Result<Vec<u8>, Broken> {
+/// Reads a body of at most so many bytes; waits so long for each next piece, and so long for all of them.
+pub(super) async fn read_up_to(
+    response: Response,
+    longest: usize,
+    silence: Duration,
+    whole: Duration,
+) -> Result<Vec<u8>, Broken> {
+    let end = Instant::now() + whole;
     let mut stream = response.bytes_stream();
     let mut body = Vec::new();
     let reason = loop {
-        match timeout(patience, stream.next()).await {
+        match timeout_at(end.min(Instant::now() + silence), stream.next()).await {
             Ok(None) => return Ok(body),
             Ok(Some(Ok(chunk))) if body.len() + chunk.len() <= longest => body.extend_from_slice(&chunk),
             Ok(Some(Ok(_))) => break Reason::TooLong,
             Ok(Some(Err(error))) => break Reason::Broken(error),
+            Err(_) if Instant::now() >= end => break Reason::TooSlow,
             Err(_) => break Reason::Silent,
         }
     };

@@ -8,6 +8,8 @@ use reqwest::StatusCode;
 use url::Url;
 
 use super::asked::Asked;
+use super::local_address::LocalTarget;
+use super::phase::{Phase, Timeout};
 use super::proxy::ProxyFault;
 use super::refusal::Refusal;
 use super::tls::TlsFault;
@@ -16,9 +18,6 @@ use crate::files::FileError;
 use crate::package::ServerUrl;
 use crate::untrusted::Untrusted;
 use crate::way::Way;
-
-/// The longest place elsewhere that people are shown, in characters.
-const LONGEST_PLACE: usize = 1024;
 
 /// A request that did not end as hoped.
 #[derive(Debug, thiserror::Error)]
@@ -97,15 +96,30 @@ pub enum Transport {
     /// The server does not prove who it is.
     #[error(transparent)]
     Tls(TlsFault),
+    /// A redirect leads to the runner itself, or to its link.
+    #[error(transparent)]
+    LocalTarget(LocalTarget),
     /// The proxy is at fault, and not the server.
     #[error(transparent)]
     Proxy(#[from] ProxyFault),
     /// The connection broke.
     #[error("the connection broke: {0}")]
     Broken(Untrusted),
-    /// Nothing moved for so long.
-    #[error("nothing was heard of the server for {} s", .0.as_secs())]
-    Silent(Duration),
+    /// Nothing moved for too long.
+    #[error("{0}")]
+    Timeout(Timeout),
+}
+
+impl From<Timeout> for Transport {
+    fn from(timeout: Timeout) -> Self {
+        Self::Timeout(timeout)
+    }
+}
+
+impl From<Timeout> for Cause {
+    fn from(timeout: Timeout) -> Self {
+        Self::Transport(timeout.into())
+    }
 }
 
 impl Transport {
@@ -115,8 +129,9 @@ impl Transport {
         Self::Broken(Untrusted::new(&root.map_or_else(|| "no reason given".to_owned(), ToString::to_string)))
     }
 
-    /// Tells the kinds of failure apart by what lies at their root.
-    pub(super) fn of(error: &reqwest::Error, way: &Way) -> Self {
+    /// Tells the kinds of failure apart by what lies at their root, and by the phase in which the request was. `connect` is
+    /// how long a connection may take.
+    pub(super) fn of(error: &reqwest::Error, way: &Way, phase: Phase, connect: Duration) -> Self {
         let chain: Vec<&dyn StdError> = std::iter::successors(error.source(), |error| cause_of(*error)).collect();
         let reason = Untrusted::new(&chain.last().map_or_else(|| "no reason given".to_owned(), ToString::to_string));
         let tls = chain.iter().find_map(|error| error.downcast_ref::<rustls::Error>());
@@ -128,6 +143,9 @@ impl Transport {
         if chain.iter().filter_map(|error| error.downcast_ref()).any(advice::is_of_open_files) {
             return Self::OpenFiles(reason);
         }
+        if let Some(target) = chain.iter().find_map(|error| error.downcast_ref::<LocalTarget>()) {
+            return Self::LocalTarget(target.clone());
+        }
         let host = error.url().and_then(Url::host_str).unwrap_or_default();
         if let Some(fault) = way.fault(error, &chain, resolve) {
             return Self::Proxy(fault);
@@ -135,6 +153,7 @@ impl Transport {
         match tls {
             Some(fault) => Self::Tls(TlsFault::of(fault, host)),
             // EAI_AGAIN, in the words of glibc and of musl.
+            None if error.is_timeout() && phase.is_before_the_request() => Timeout { phase, after: connect }.into(),
             None if resolve && is_temporary(&chain) => Self::ResolveLater(reason),
             None if resolve => Self::Resolve(reason),
             None => Self::Connect(reason),
@@ -143,7 +162,11 @@ impl Transport {
 
     /// Whether not even a connection was had, so that nothing can have been stored.
     fn is_before_the_request(&self) -> bool {
-        !matches!(self, Self::Broken(_) | Self::Silent(_))
+        match self {
+            Self::Broken(_) => false,
+            Self::Timeout(timeout) => timeout.phase.is_before_the_request(),
+            _ => true,
+        }
     }
 
     fn advice(&self, host: &str) -> String {
@@ -153,6 +176,9 @@ impl Transport {
             }
             Self::Connect(_) => format!("Check host and port in `server-url`, and that the runner can reach {host}"),
             Self::OpenFiles(_) => advice::OPEN_FILES.to_owned(),
+            Self::LocalTarget(_) => "Set the object storage of the server to an address that other machines can reach: only \
+                                     a `server-url` that is a local address itself may lead to one"
+                .to_owned(),
             Self::Tls(fault) => fault.advice(),
             Self::Proxy(fault) => fault.advice(),
             // hyper's words, in 1.x, for what does not begin as an answer does.
@@ -160,7 +186,8 @@ impl Transport {
                 "Check `server-url`: what answers there speaks no HTTP; does it begin with https, and is it the right port?"
                     .to_owned()
             }
-            Self::Broken(_) | Self::Silent(_) => {
+            Self::Timeout(timeout) => timeout.advice(host),
+            Self::Broken(_) => {
                 "Run the step again: what is there already stays as it is; if it breaks again, look at the reverse \
                  proxy's limits on time and size"
                     .to_owned()
@@ -208,18 +235,23 @@ impl RegistryError {
         Self { advice: advice.to_owned(), ..self }
     }
 
-    /// The same where a forge has led us elsewhere. What stands behind the `?` there may be a key to it.
+    /// The same where a forge has led us elsewhere. What stands behind the `?` there may be a key to it, and the path may
+    /// be the word of somebody who is not the forge.
     #[must_use]
     pub(super) fn elsewhere(mut self, server: &ServerUrl) -> Self {
         let host = Untrusted::new(self.url.host_str().unwrap_or_default());
         self.url.set_query(None);
         self.url.set_fragment(None);
-        if self.url.as_str().len() > LONGEST_PLACE {
-            self.url.set_path("");
+        self.url.set_path("");
+        if let Cause::Transport(Transport::Tls(fault)) = &mut self.cause {
+            fault.hide_names();
         }
-        if let Cause::Transport(Transport::Resolve(_) | Transport::ResolveLater(_) | Transport::Connect(_)) =
-            &self.cause
-        {
+        let is_unreachable = match &self.cause {
+            Cause::Transport(Transport::Resolve(_) | Transport::ResolveLater(_) | Transport::Connect(_)) => true,
+            Cause::Transport(Transport::Timeout(timeout)) => timeout.phase.is_before_the_request(),
+            _ => false,
+        };
+        if is_unreachable {
             self.advice = format!("Check that the runner can reach {host}, where {server} keeps its files");
         }
         self
@@ -263,7 +295,7 @@ impl RegistryError {
             Cause::Refused { refusal, .. } => refusal.meets_every_file(),
             // A server that says nothing for so long would cost the next files as much.
             Cause::Transport(transport) => {
-                transport.is_before_the_request() || matches!(transport, Transport::Silent(_))
+                transport.is_before_the_request() || matches!(transport, Transport::Timeout(_))
             }
             Cause::Garbled { .. } | Cause::File(_) => false,
         }

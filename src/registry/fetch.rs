@@ -11,7 +11,8 @@ use url::Url;
 use super::answer::is_html;
 use super::asked::Asked;
 use super::error::{Cause, RegistryError, Transport};
-use super::{Moved, Registry};
+use super::local_address::{LocalTarget, is_local};
+use super::{Moved, Phase, Registry, Timeout};
 use crate::package::FileName;
 
 /// How many times a forge may lead elsewhere; it does so once, to its object storage.
@@ -102,8 +103,16 @@ impl Registry<'_> {
         let size = promised.size;
         let asked = Asked::Download(name.clone());
         let mut url = self.target.file_url(name);
+        let mut may_be_local = false;
         for hop in 0..=MOST_HOPS {
-            let request = if hop == 0 { self.request(Method::GET, &url) } else { self.http.get(url.clone()) };
+            let request = if hop == 0 {
+                self.request(Method::GET, &url)
+            } else {
+                let client = self.client_for(&url, may_be_local).map_err(|target| {
+                    self.error(&asked, Method::GET, &url, Cause::Transport(Transport::LocalTarget(target)))
+                })?;
+                client.get(url.clone())
+            };
             let request = part
                 .map(headers_for)
                 .into_iter()
@@ -121,6 +130,7 @@ impl Registry<'_> {
                 _ => hop < MOST_HOPS && leads_to(response, hop).is_some(),
             };
             let response = self.ask(&asked, Method::GET, &url, request, is_good).await?;
+            may_be_local = may_be_local || hop == 0 && self.is_server_local(&response);
             if let Some(next) = leads_to(&response, hop) {
                 url = next;
                 continue;
@@ -129,6 +139,28 @@ impl Registry<'_> {
             return incoming.map_err(|what| self.garbled(&asked, &url, &what));
         }
         unreachable!("the last hop is no good answer if it leads elsewhere")
+    }
+
+    /// The client for an address that a redirect leads to. A local one is an error, unless it may be local.
+    fn client_for(&self, url: &Url, may_be_local: bool) -> Result<&reqwest::Client, LocalTarget> {
+        if may_be_local {
+            return Ok(&self.http);
+        }
+        match LocalTarget::of(url) {
+            Some(target) => Err(target),
+            // The proxy resolves the name, so what it may connect to is for the proxy to say.
+            None if self.way.proxies.for_url(url).is_some() => Ok(&self.http),
+            None => Ok(&self.http_not_local),
+        }
+    }
+
+    /// Whether the server that answered is at a local address itself. The connection says so: what its name resolves to
+    /// is for the server's own DNS to choose, and may change.
+    fn is_server_local(&self, response: &Response) -> bool {
+        match self.way.proxies.for_url(response.url()) {
+            Some(_) => LocalTarget::of(response.url()).is_some(),
+            None => response.remote_addr().is_some_and(|address| is_local(address.ip())),
+        }
     }
 
     /// Takes an answer for a file; the error says why it cannot be one.
@@ -143,8 +175,11 @@ impl Registry<'_> {
         let is_of_the_file = response.status() != StatusCode::RANGE_NOT_SATISFIABLE;
         let encoding = header(CONTENT_ENCODING).filter(|encoding| is_of_the_file && *encoding != "identity");
         if let Some(encoding) = encoding {
-            let encoding = String::from_utf8_lossy(encoding.as_bytes());
-            return Err(format!("it is encoded, as {encoding}"));
+            // Nothing of what another origin says is shown.
+            return Err(match String::from_utf8_lossy(encoding.as_bytes()) {
+                encoding if self.target.server.is_origin_of(&url) => format!("it is encoded, as {encoding}"),
+                _ => "it is encoded".to_owned(),
+            });
         }
         let range = header(CONTENT_RANGE).and_then(|range| range.to_str().ok()).and_then(range_of);
         let length = response.content_length();
@@ -222,9 +257,32 @@ impl Incoming<'_> {
                 return Ok(chunk);
             }
             Ok(Err(error)) => Cause::Transport(Transport::broken(&error)),
-            Err(_) => Cause::Transport(Transport::Silent(allowed)),
+            Err(_) => Timeout { phase: Phase::Receiving, after: allowed }.into(),
         };
-        Err(self.registry.error(&self.asked, Method::GET, &self.url, cause))
+        Err(self.error(cause))
+    }
+
+    /// All bytes of a file that is to be short, or more than the longest that is wanted. They may take as long as the
+    /// response to a question.
+    pub async fn read(mut self, longest: u64) -> Result<Vec<u8>, RegistryError> {
+        let after = self.registry.limits.answer;
+        let read = async {
+            let mut bytes = Vec::new();
+            while bytes.len() as u64 <= longest
+                && let Some(chunk) = self.next(&Moved::default()).await?
+            {
+                bytes.extend_from_slice(&chunk);
+            }
+            Ok(bytes)
+        };
+        match timeout(after, read).await {
+            Ok(read) => read,
+            Err(_) => Err(self.error(Timeout { phase: Phase::Completing, after }.into())),
+        }
+    }
+
+    fn error(&self, cause: Cause) -> RegistryError {
+        self.registry.error(&self.asked, Method::GET, &self.url, cause)
     }
 }
 

@@ -8,11 +8,12 @@ use tokio::time::{Instant, sleep_until};
 /// How long to wait, and for what; how often to try again.
 #[derive(Clone)]
 pub struct Limits {
-    /// For a connection.
+    /// For a connection, with resolving the name and TLS; the addresses of a name share it.
     pub connect: Duration,
     /// For the next byte while an upload or an answer is under way.
     pub silence: Duration,
-    /// For the answer to an upload after its last byte: object storage is slow.
+    /// For the answer to an upload after its last byte, since object storage is slow; and for all of the answer to a
+    /// question, from its first byte on.
     pub answer: Duration,
     /// How long a connection may idle and still be used again.
     pub idle: Duration,
@@ -44,6 +45,15 @@ impl Default for Limits {
             longest_pause: Duration::from_mins(2),
             jitter: Jitter::default(),
         }
+    }
+}
+
+impl Limits {
+    /// The same with the inputs `timeout` and `retries`.
+    #[must_use]
+    pub(crate) fn with(self, timeout: Duration, retries: u32) -> Self {
+        let (connect, answer) = (self.connect.min(timeout), self.answer.max(timeout));
+        Self { connect, silence: timeout, answer, retries, ..self }
     }
 }
 
@@ -159,6 +169,15 @@ mod tests {
     fn waits(limits: &Limits, asked_for: Option<Duration>) -> Vec<Duration> {
         let mut budget = Budget::new(limits);
         std::iter::from_fn(|| budget.spend(asked_for)).collect()
+    }
+
+    #[test]
+    fn a_short_timeout_holds_for_connections_and_a_long_one_for_every_wait() {
+        let seconds = |limits: Limits| [limits.connect, limits.silence, limits.answer].map(|limit| limit.as_secs());
+        let with = |timeout| seconds(Limits::default().with(Duration::from_secs(timeout), 0));
+        assert_eq!(with(1), [1, 1, 300]);
+        assert_eq!(with(60), [10, 60, 300]);
+        assert_eq!(with(3600), [10, 3600, 3600]);
     }
 
     #[tokio::test(start_paused = true)]

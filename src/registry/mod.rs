@@ -10,7 +10,9 @@ mod body;
 mod error;
 mod fetch;
 mod limits;
+mod local_address;
 mod next;
+mod phase;
 mod proxy;
 mod questions;
 mod refusal;
@@ -35,7 +37,11 @@ pub use self::error::{Cause, RegistryError, Transport};
 pub use self::fetch::{Incoming, Part, Promised};
 use self::limits::Pause;
 pub use self::limits::{Budget, Jitter, Limits};
+pub use self::local_address::LocalTarget;
+use self::local_address::Resolver;
 pub use self::next::Next;
+pub use self::phase::{Phase, Timeout};
+use self::phase::{TrackConnections, Tracker, Upload, stalls};
 pub use self::proxy::ProxyFault;
 pub(crate) use self::questions::LONGEST_LIST;
 pub use self::questions::{About, VersionRow};
@@ -68,6 +74,8 @@ impl Advise for SetupError {
 #[derive(Clone)]
 pub struct Registry<'a> {
     http: reqwest::Client,
+    /// Goes through no proxy, and connects to no local address.
+    http_not_local: reqwest::Client,
     command: Command,
     target: Target,
     /// None for a visitor.
@@ -83,18 +91,22 @@ pub struct Registry<'a> {
 impl<'a> Registry<'a> {
     /// Sets up the client. The roots of trust are the system's, and what the way adds.
     pub fn new(inputs: &Inputs, limits: Limits, reporter: &'a dyn Reporter) -> Result<Self, SetupError> {
-        let http = inputs
-            .way
-            .client()
-            .user_agent(concat!("generic-packages/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .retry(reqwest::retry::never())
-            .connect_timeout(limits.connect)
-            .pool_idle_timeout(limits.idle)
-            .build()?;
+        let tls = inputs.way.tls();
+        let client = || {
+            inputs
+                .way
+                .client(tls.clone())
+                .user_agent(concat!("generic-packages/", env!("CARGO_PKG_VERSION")))
+                .redirect(reqwest::redirect::Policy::none())
+                .referer(false)
+                .retry(reqwest::retry::never())
+                .connect_timeout(limits.connect)
+                .connector_layer(TrackConnections)
+                .pool_idle_timeout(limits.idle)
+        };
         Ok(Self {
-            http,
+            http: client().dns_resolver(Resolver { refuses_local: false }).build()?,
+            http_not_local: client().no_proxy().dns_resolver(Resolver { refuses_local: true }).build()?,
             command: inputs.command(),
             target: inputs.target.clone(),
             credentials: inputs.credentials.clone(),
@@ -226,29 +238,22 @@ impl<'a> Registry<'a> {
             .header(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))
             .header(CONTENT_LENGTH, file.size)
             .body(reqwest::Body::wrap_stream(body));
-        let answered = async {
-            match self.send(&asked, Method::PUT, &url, request, is(StatusCode::CREATED)).await {
-                Ok(_) => match (&mut outcome).await {
-                    Ok(Ok(sha256)) => Ok(sha256),
-                    Ok(Err(error)) => Err(self.error(&asked, Method::PUT, &url, Cause::File(error))),
-                    // An answer before the whole file was taken: it cannot be about all of it.
-                    Err(_) => {
-                        let what = Untrusted::new("201 Created before the whole file was sent");
-                        Err(self.error(&asked, Method::PUT, &url, Cause::Garbled { what, is_cut: false }))
-                    }
-                },
-                // Where the file itself is at fault, that is why the upload broke off.
-                Err(error) => Err(match outcome.try_recv() {
-                    Ok(Err(fault)) => self.error(&asked, Method::PUT, &url, Cause::File(fault)),
-                    _ => error,
-                }),
-            }
-        };
-        tokio::select! {
-            result = answered => result,
-            silent = self.stands_still(sent, file.size) => {
-                Err(self.error(&asked, Method::PUT, &url, Cause::Transport(Transport::Silent(silent))))
-            }
+        let upload = Some(Upload { sent, size: file.size });
+        match self.send(&asked, Method::PUT, &url, request, upload, is(StatusCode::CREATED)).await {
+            Ok(_) => match timeout(self.limits.silence, &mut outcome).await {
+                Ok(Ok(Ok(sha256))) => Ok(sha256),
+                Ok(Ok(Err(error))) => Err(self.error(&asked, Method::PUT, &url, Cause::File(error))),
+                // An answer before the whole file was taken: it cannot be about all of it.
+                Ok(Err(_)) | Err(_) => {
+                    let what = Untrusted::new("201 Created before the whole file was sent");
+                    Err(self.error(&asked, Method::PUT, &url, Cause::Garbled { what, is_cut: false }))
+                }
+            },
+            // Where the file itself is at fault, that is why the upload broke off.
+            Err(error) => Err(match outcome.try_recv() {
+                Ok(Err(fault)) => self.error(&asked, Method::PUT, &url, Cause::File(fault)),
+                _ => error,
+            }),
         }
     }
 
@@ -276,25 +281,11 @@ impl<'a> Registry<'a> {
         outcome.await.unwrap_or_else(|_| Err(stalled()))
     }
 
-    /// Ends when nothing has moved for as long as is allowed, and says how long that was. There is no limit on how
-    /// long a whole upload takes.
-    async fn stands_still(&self, sent: &Moved, size: u64) -> Duration {
-        let mut seen = sent.bytes();
-        loop {
-            let allowed = if seen < size { self.limits.silence } else { self.limits.answer };
-            tokio::time::sleep(allowed).await;
-            match sent.bytes() {
-                now if now == seen => return allowed,
-                now => seen = now,
-            }
-        }
-    }
-
     async fn get(&self, asked: &Asked, url: &Url) -> Result<Response, RegistryError> {
         self.ask(asked, Method::GET, url, self.request(Method::GET, url), is(StatusCode::OK)).await
     }
 
-    /// Sends a request without a body, and waits for the answer no longer than is allowed.
+    /// Sends a request without a body.
     async fn ask(
         &self,
         asked: &Asked,
@@ -304,11 +295,7 @@ impl<'a> Registry<'a> {
         is_good: impl Fn(&Response) -> bool,
     ) -> Result<Response, RegistryError> {
         self.is_ready().await;
-        let allowed = self.limits.silence;
-        match timeout(allowed, self.send(asked, method.clone(), url, request, is_good)).await {
-            Ok(answered) => answered,
-            Err(_) => Err(self.error(asked, method, url, Cause::Transport(Transport::Silent(allowed)))),
-        }
+        self.send(asked, method, url, request, None, is_good).await
     }
 
     /// Waits until the next request may go. Yielding lets the runtime look at the connections that idle: one that the
@@ -327,20 +314,30 @@ impl<'a> Registry<'a> {
         }
     }
 
-    /// Sends a request; `is_good` says which answer is a success.
+    /// Sends a request, and waits for the answer no longer than is allowed; `is_good` says which answer is a success.
     async fn send(
         &self,
         asked: &Asked,
         method: Method,
         url: &Url,
         request: RequestBuilder,
+        upload: Option<Upload<'_>>,
         is_good: impl Fn(&Response) -> bool,
     ) -> Result<Response, RegistryError> {
         let started = Instant::now();
-        let sent = request.send().await;
+        let tracker = Tracker::new();
+        let sent = tokio::select! {
+            sent = tracker.follow(request.send()) => {
+                sent.map_err(|error| Transport::of(&error, &self.way, tracker.phase(), self.limits.connect))
+            }
+            timeout = stalls(&self.limits, &tracker, upload) => Err(timeout.into()),
+        };
+        // Nothing of what another origin answers is shown but its status; a path may be the word of one that led here.
+        let is_own = self.target.server.is_origin_of(url);
+        let origin = url.origin().ascii_serialization();
         self.reporter.request_ends(&Exchange {
             method: method.as_str(),
-            path: url.path(),
+            path: if is_own { url.path() } else { &origin },
             status: sent.as_ref().ok().map(|response| response.status().as_u16()),
             took: started.elapsed(),
         });
@@ -351,10 +348,11 @@ impl<'a> Registry<'a> {
                 // What comes with success may be a file of which nobody has said that it is for everybody.
                 let is_file =
                     matches!(asked, Asked::Download(_)) && response.status().is_success() && !is_html(&response);
-                let mut answer = Answer::read(response, &self.redactor).await;
-                if is_file {
-                    answer.words.clear();
-                }
+                let mut answer = if is_own && !is_file {
+                    Answer::read(response, &self.redactor, self.limits.silence).await
+                } else {
+                    Answer::without_words(&response, &self.redactor)
+                };
                 if let Some(pause) = answer.retry_after {
                     self.pause.lasts(pause.min(self.limits.longest_pause));
                 }
@@ -366,12 +364,12 @@ impl<'a> Registry<'a> {
                     _ => Cause::Refused {
                         refusal: Refusal::of(asked, url, &self.target, &answer),
                         status: answer.status,
-                        words: Untrusted::new(&answer.in_words()),
+                        words: Untrusted::new(&if is_own { answer.in_words() } else { String::new() }),
                         retry_after: answer.retry_after,
                     },
                 }
             }
-            Err(error) => Cause::Transport(Transport::of(&error, &self.way)),
+            Err(error) => Cause::Transport(error),
         };
         Err(self.error(asked, method, url, cause))
     }

@@ -30,8 +30,9 @@ impl RegistryError {
             // The file itself is at fault; the server stores nothing of an upload that breaks off (all versions).
             Cause::File(_) => Next::Final,
             Cause::Transport(transport) => match transport {
-                // Nothing was sent. A name that does not exist will not come to exist, and no certificate gets better.
-                Transport::Resolve(_) | Transport::Tls(_) => Next::Final,
+                // Nothing was sent. A name that does not exist will not come to exist, no certificate gets better, and
+                // the server leads to the same place again.
+                Transport::Resolve(_) | Transport::Tls(_) | Transport::LocalTarget(_) => Next::Final,
                 Transport::ResolveLater(_) | Transport::Connect(_) | Transport::OpenFiles(_) => Next::Again,
                 Transport::Proxy(fault) => {
                     if fault.may_pass() {
@@ -42,7 +43,8 @@ impl RegistryError {
                 }
                 // The answer may be all that was lost (RFC 9110, 9.2.2: PUT and DELETE may be repeated, but the
                 // registry answers 409 and 404 to a second one, all versions).
-                Transport::Broken(_) | Transport::Silent(_) => if_it_changes(Next::LookFirst, Next::Again),
+                Transport::Timeout(timeout) if timeout.phase.is_before_the_request() => Next::Again,
+                Transport::Broken(_) | Transport::Timeout(_) => if_it_changes(Next::LookFirst, Next::Again),
             },
             // A list that breaks off in its middle behind a proxy that says it is whole.
             Cause::Garbled { is_cut: true, .. } => if_it_changes(Next::LookFirst, Next::Again),

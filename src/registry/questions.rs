@@ -8,6 +8,7 @@ use url::Url;
 use super::answer::{Answer, Reason, is_html, read_up_to};
 use super::asked::Asked;
 use super::error::{Cause, RegistryError, Transport};
+use super::phase::{Phase, Timeout};
 use super::refusal::Refusal;
 use super::{Method, Registry, is};
 use crate::listing::Listing;
@@ -106,8 +107,10 @@ impl Registry<'_> {
 
     /// The page of the version, as the API gives it.
     pub fn page_of(&self, about: &About) -> Result<Url, Box<RegistryError>> {
-        // It is shown and handed on as it is, so it has to be a plain address.
-        Url::parse(&about.html_url).ok().filter(|page| self.is_plain(page)).ok_or_else(|| {
+        // It is shown and handed on to other steps, so it has to be a plain address, and that of the version's page.
+        let named = Url::parse(&about.html_url).ok().filter(is_plain);
+        let page = named.and_then(|named| self.target.page_at(&named));
+        page.filter(|page| !self.redactor.finds(page.as_str())).ok_or_else(|| {
             let what = format!("its html_url is {}", about.html_url);
             self.garbled(&Asked::Version, &self.target.version_url(), &what).into()
         })
@@ -119,14 +122,6 @@ impl Registry<'_> {
         let asked = Asked::Link(repository.clone());
         let request = self.request(Method::POST, &url).header(CONTENT_LENGTH, 0);
         self.ask(&asked, Method::POST, &url, request, is(StatusCode::CREATED)).await.map(drop)
-    }
-
-    fn is_plain(&self, page: &Url) -> bool {
-        let has_credentials = !page.username().is_empty() || page.password().is_some();
-        matches!(page.scheme(), "http" | "https")
-            && !(has_credentials || page.query().is_some() || page.fragment().is_some())
-            && page.as_str().len() <= 2048
-            && !self.redactor.finds(page.as_str())
     }
 
     /// The versions of the owner's packages whose names contain that text, newest first.
@@ -196,7 +191,7 @@ impl Registry<'_> {
     ) -> Result<T, RegistryError> {
         let status = response.status();
         let cause = if is_html(&response) {
-            let answer = Answer::read(response, &self.redactor).await;
+            let answer = Answer::read(response, &self.redactor, self.limits.silence).await;
             Cause::Refused {
                 refusal: Refusal::of(asked, url, &self.target, &answer),
                 status,
@@ -204,7 +199,7 @@ impl Registry<'_> {
                 retry_after: None,
             }
         } else {
-            match read_up_to(response, longest, self.limits.silence).await {
+            match read_up_to(response, longest, self.limits.silence, self.limits.answer).await {
                 Ok(body) => match serde_json::from_slice(&body) {
                     Ok(value) => return Ok(value),
                     Err(error) => {
@@ -214,7 +209,8 @@ impl Registry<'_> {
                 },
                 Err(broken) => match broken.reason {
                     Reason::Broken(error) => Cause::Transport(Transport::broken(&error)),
-                    Reason::Silent => Cause::Transport(Transport::Silent(self.limits.silence)),
+                    Reason::Silent => Timeout { phase: Phase::Receiving, after: self.limits.silence }.into(),
+                    Reason::TooSlow => Timeout { phase: Phase::Completing, after: self.limits.answer }.into(),
                     Reason::TooLong => {
                         return Err(self.garbled(asked, url, &format!("it is longer than {}", Bytes(longest as u64))));
                     }
@@ -228,6 +224,14 @@ impl Registry<'_> {
         let what = Untrusted::new(&self.redactor.redact(what));
         self.error(asked, Method::GET, url, Cause::Garbled { what, is_cut: false })
     }
+}
+
+/// Whether the address of a page has nothing beside scheme, host, port and path, and is of a sensible length.
+fn is_plain(page: &Url) -> bool {
+    let has_credentials = !page.username().is_empty() || page.password().is_some();
+    matches!(page.scheme(), "http" | "https")
+        && !(has_credentials || page.query().is_some() || page.fragment().is_some())
+        && page.as_str().len() <= 2048
 }
 
 /// Whether the answer to the list call means that the version has no files yet.

@@ -180,7 +180,8 @@ impl Refusal {
         let is_at_forge = target.server.is_origin_of(asked_url);
         let storage = |host: Option<&str>| Self::Storage(Untrusted::new(host.unwrap_or_default()));
         match answer.location.as_ref().and_then(|given| asked_url.join(given).ok()) {
-            Some(place) if asked_url.scheme() == "https" && place.scheme() == "http" => {
+            // Where another origin leads is not shown.
+            Some(place) if is_at_forge && asked_url.scheme() == "https" && place.scheme() == "http" => {
                 Self::Unencrypted(Untrusted::new(place.host_str().unwrap_or_default()))
             }
             Some(place) if !is_at_forge && is_for_now(answer.status) && is_plain(&place) => Self::Redirects,

@@ -194,6 +194,13 @@ impl TlsFault {
         Self { host: Untrusted::new(host), reason }
     }
 
+    /// Takes out the names in the certificate: another origin may be one that nobody should hear of.
+    pub(super) fn hide_names(&mut self) {
+        if let Reason::OtherNames(_) = self.reason {
+            self.reason = Reason::Other(Untrusted::new("its certificate is for other names"));
+        }
+    }
+
     pub(super) fn advice(&self) -> String {
         let host = &self.host;
         match &self.reason {

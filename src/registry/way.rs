@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 
 use reqwest::{ClientBuilder, Response, StatusCode};
+use rustls::ClientConfig;
 use url::Url;
 
 use super::proxy::ProxyFault;
@@ -11,9 +12,14 @@ use super::tls;
 use crate::way::Way;
 
 impl Way {
+    /// Whom a client that goes this way trusts.
+    pub(super) fn tls(&self) -> ClientConfig {
+        tls::config(&self.certificates)
+    }
+
     /// A client that goes this way, and no other that the environment may name.
-    pub(super) fn client(&self) -> ClientBuilder {
-        let builder = reqwest::Client::builder().tls_backend_preconfigured(tls::config(&self.certificates)).no_proxy();
+    pub(super) fn client(&self, tls: ClientConfig) -> ClientBuilder {
+        let builder = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy();
         let proxies = self.proxies.clone();
         builder.proxy(reqwest::Proxy::custom(move |url| proxies.for_url(url).map(|proxy| proxy.url.clone())))
     }

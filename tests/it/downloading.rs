@@ -4,16 +4,18 @@ mod breaking;
 mod choosing;
 mod git;
 mod names;
+mod origins;
 mod placing;
 mod redirects;
 mod visitors;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::{IpAddr, UdpSocket};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
-use embedded_registry::{Persona, Registry, Request};
+use embedded_registry::{Options, Persona, Registry, Request};
 
 use crate::harness::Job;
 
@@ -40,11 +42,26 @@ pub(crate) fn tools(job: &Job) -> BTreeMap<String, Vec<u8>> {
 
 /// A registry with three files in version v1.0.0, and nothing scripted.
 pub(crate) fn release(persona: Persona) -> Registry {
-    let registry = Registry::start(persona);
+    with_release(Registry::start(persona))
+}
+
+/// The same, at another address of this machine.
+fn release_at(address: IpAddr) -> Registry {
+    with_release(Registry::start_with(Options { address, ..Options::default() }))
+}
+
+fn with_release(registry: Registry) -> Registry {
     registry.seed("alice", "widget", "v1.0.0", "a.txt", b"hello\n");
     registry.seed("alice", "widget", "v1.0.0", "app", &vec![7; 300_000]);
     registry.seed("alice", "widget", "v1.0.0", "empty", b"");
     registry
+}
+
+/// An address of this machine that is not a loopback one, if it has one. Nothing is sent to find it out.
+fn own_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind(("0.0.0.0", 0)).ok()?;
+    socket.connect(("192.0.2.1", 9)).ok()?;
+    socket.local_addr().ok().map(|address| address.ip()).filter(|address| !address.is_loopback())
 }
 
 #[test]

@@ -63,7 +63,10 @@ fn what_a_server_sends_back_of_a_header_is_taken_out_in_every_form() {
 fn a_page_whose_address_has_the_value_of_a_header_is_not_handed_on() {
     let registry = Registry::start(Persona::default());
     let value = "0fdc3b5a7e914c2d8f60";
-    let answer = Answer::json(200, format!(r#"{{"html_url":"http://git.example.com/{value}"}}"#));
+    let answer = Answer::json(
+        200,
+        format!(r#"{{"html_url":"http://git.example.com/{value}/alice/-/packages/generic/widget/v1.0.0"}}"#),
+    );
     registry.script(Fault::always(Match::version(), Point::Head, Action::Answer(answer)));
     let ran = job(&registry, &format!("X-Gate: {value}")).secret(value).run().exits_with(0);
     assert_eq!(ran.outputs["package-url"], format!("{}/alice/-/packages/generic/widget/v1.0.0", registry.url()));

@@ -33,6 +33,7 @@ mod rights;
 mod sealing;
 mod selecting;
 mod stopping;
+mod timeouts;
 mod tls;
 mod troubleshooting;
 mod unsealed;

@@ -30,13 +30,20 @@ fn told(on: Match, answer: Answer) -> Ran {
 fn a_page_that_is_no_plain_address_is_neither_shown_nor_handed_on() {
     let registry = Registry::start(Persona::default());
     let token = registry.token("alice_write");
+    let path = "alice/-/packages/generic/widget/v1.0.0";
+    let encoded: String = token.bytes().map(|byte| format!("%{byte:02x}")).collect();
     for page in [
         "javascript:alert(1)".to_owned(),
-        "https://h/##[add-path]/evil".to_owned(),
-        format!("https://h/{token}"),
-        format!("https://alice:{token}@h/"),
-        "https://h/?next=x".to_owned(),
-        format!("https://h/{}", "x".repeat(3_000)),
+        format!("ftp://h/{path}"),
+        "https://h/alice/-/packages/generic/widget/v2.0.0".to_owned(),
+        "https://h/evil".to_owned(),
+        format!("https://$(id)/{path}"),
+        format!("https://h/{path}##[add-path]/evil"),
+        format!("https://h/{token}/{path}"),
+        format!("https://h/{encoded}/{path}"),
+        format!("https://alice:{token}@h/{path}"),
+        format!("https://h/{path}?next=x"),
+        format!("https://h/{}/{path}", "x".repeat(3_000)),
     ] {
         let answer = Answer::json(200, format!(r#"{{"html_url":"{page}"}}"#));
         registry.clear_script();
@@ -47,6 +54,19 @@ fn a_page_that_is_no_plain_address_is_neither_shown_nor_handed_on() {
         assert_eq!(ran.outputs["package-url"], format!("{}/alice/-/packages/generic/widget/v1.0.0", registry.url()));
         assert!(!ran.log.contains("##["), "{}", ran.log);
     }
+}
+
+#[test]
+fn a_page_that_a_server_names_holds_nothing_that_a_shell_could_run() {
+    let registry = Registry::start(Persona::default());
+    let page = "https://git.example.org:81/$(id)/`id`;'&/Alice/-/packages/generic/widget/v1.0.0";
+    let answer = Answer::json(200, format!(r#"{{"html_url":"{page}"}}"#));
+    registry.script(Fault::always(Match::version(), Point::Head, Action::Answer(answer)));
+    let mut job = Job::new(&registry);
+    job.file("dist/a", "1");
+    let ran = job.run().exits_with(0).does_not_say("warning:");
+    let wanted = "https://git.example.org:81/%24%28id%29/%60id%60%3B%27%26/Alice/-/packages/generic/widget/v1.0.0";
+    assert_eq!(ran.outputs["package-url"], wanted);
 }
 
 #[test]

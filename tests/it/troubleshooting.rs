@@ -112,7 +112,7 @@ const CASES: &[Case] = &[
     ("The proxy is not trusted", untrusted_proxy),
     ("The registry lost a file", || put_answers(Answer::text(201, ""))),
     ("The registry has other bytes than were sent", || put_fails(Action::StoreOtherBytes)),
-    ("Nothing is heard of the server", silent_server),
+    ("The server does not respond in time", silent_server),
     ("A file changes while it is published", changing_file),
     ("Inputs are missing", || told_before(|job| job.without("INPUT_TOKEN").without("INPUT_FILES"))),
     ("No version on a branch", || {

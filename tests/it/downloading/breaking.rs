@@ -113,7 +113,7 @@ fn faults_of_the_server_pass_and_those_that_do_not_are_told() {
 fn a_server_that_says_nothing_more_is_not_waited_for_without_end() {
     let (registry, job) = one_large();
     registry.script(Fault::once(Match::get("large"), Point::AnswerByte(300_000), Action::Hang));
-    job.run_in_short().exits_with(0).says("nothing was heard of the server for 1 s");
+    job.run_in_short().exits_with(0).says("no more data from the server for 1 s");
     assert_eq!(tools(&job)["large"], large());
     assert_eq!(gets(&registry)[1].status, Some(206));
 }

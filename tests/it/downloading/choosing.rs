@@ -41,6 +41,19 @@ fn the_latest_version_is_the_one_called_so_else_the_highest_release_else_the_new
 }
 
 #[test]
+fn latest_by_date_is_no_version_that_a_shell_could_run() {
+    let bad = [r#"";id;""#, "$(id)", "`id`", "a b", "a&b"];
+    let registry = versions(Persona::default(), &[&["nightly"], &bad[..]].concat());
+    let ran = Job::downloading(&registry).run().exits_with(0);
+    assert_eq!(ran.outputs["version"], "nightly");
+    let registry = versions(Persona::default(), &bad);
+    let ran = Job::downloading(&registry).run().exits_with(1).has_a_hint_for_each_error();
+    ran.says("there is no version latest of package alice/widget").says("Check `version`: there is");
+    // Whoever names one gets it.
+    Job::downloading(&registry).input("version", "$(id)").run().exits_with(0);
+}
+
+#[test]
 fn latest_is_meant_in_any_case() {
     let registry = versions(Persona::default(), &["v1.0.0", "nightly"]);
     for version in ["Latest", "LATEST"] {

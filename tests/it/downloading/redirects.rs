@@ -2,17 +2,17 @@
 
 use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
 
-use super::{release, tools};
-use crate::harness::Job;
+use super::{own_address, release, release_at, tools};
+use crate::harness::{Job, says_that_it_is_not_tested};
 use crate::network::{Identity, Manners, Proxy, TlsFront, naming};
 
 /// Where a registry has the file, by another name of its host.
-fn place(registry: &Registry, name: &str) -> String {
+pub(super) fn place(registry: &Registry, name: &str) -> String {
     let url = registry.url().replace("127.0.0.1", "localhost");
     format!("{url}/api/packages/alice/generic/widget/v1.0.0/{name}?X-Amz-Signature=0123456789abcdef")
 }
 
-fn leads(status: u16, place: &str) -> Action {
+pub(super) fn leads(status: u16, place: &str) -> Action {
     Action::Answer(Answer::empty(status).header("Location", place))
 }
 
@@ -45,15 +45,24 @@ fn a_file_in_object_storage_comes_from_there_without_the_token_and_the_headers()
 fn the_way_to_object_storage_is_chosen_for_itself() {
     // The proxy reaches one of the two, and nothing else does.
     for is_behind in ["forge", "storage"] {
-        let (registry, storage) = (release(Persona::default()), release(Persona::default()));
+        let (registry, storage) = match (is_behind, own_address()) {
+            // What a proxy reaches may lead to no address of the runner itself.
+            ("forge", None) => {
+                says_that_it_is_not_tested("a storage that is reached without the proxy: no address but loopback");
+                continue;
+            }
+            ("forge", Some(address)) => (release(Persona::default()), release_at(address)),
+            _ => (release(Persona::default()), release(Persona::default())),
+        };
         let (behind, near) = if is_behind == "forge" { (&registry, &storage) } else { (&storage, &registry) };
         let proxy = Proxy::start(Manners::Open, Job::address_of(behind));
         let far = |path: &str| format!("http://far.example.com{path}");
         let path = "/api/packages/alice/generic/widget/v1.0.0/app";
-        let place = if is_behind == "forge" { place(near, "app") } else { far(path) };
+        let place = if is_behind == "forge" { format!("{}{path}", near.url()) } else { far(path) };
         registry.script(Fault::always(Match::get("app"), Point::Head, leads(303, &place)));
         let mut job = job(&registry);
-        job.variable("HTTP_PROXY", format!("http://{}", proxy.address())).variable("NO_PROXY", "127.0.0.1,localhost");
+        let near = Job::address_of(near).ip().to_string();
+        job.variable("HTTP_PROXY", format!("http://{}", proxy.address())).variable("NO_PROXY", near);
         if is_behind == "forge" {
             job.input("server-url", far(""));
         }
@@ -173,7 +182,7 @@ fn what_object_storage_refuses_is_told_as_its_own() {
     let (registry, storage) = (release(Persona::default()), release(Persona::default()));
     registry.script(Fault::always(Match::get("app"), Point::Head, leads(303, &place(&storage, "app"))));
     storage.script(Fault::always(Match::get("app"), Point::Head, Action::Answer(Answer::text(403, "AccessDenied"))));
-    let ran = job(&registry).run().exits_with(1).has_a_hint_for_each_error().says("403 Forbidden: AccessDenied");
+    let ran = job(&registry).run().exits_with(1).has_a_hint_for_each_error().says("403 Forbidden");
     ran.says("look at the forge's object storage").does_not_say("X-Amz").does_not_say("token with");
 
     storage.clear_script();

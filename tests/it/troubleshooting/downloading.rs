@@ -7,7 +7,7 @@ use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
 
 use super::{Case, blocks};
 use crate::harness::Job;
-use crate::network::{Identity, TlsFront, naming};
+use crate::network::{Identity, Manners, Proxy, TlsFront, naming};
 
 pub(super) const CASES: &[Case] = &[
     ("There is no such version", || told(|job, _| job.input("version", "1.2.0"))),
@@ -68,6 +68,7 @@ pub(super) const CASES: &[Case] = &[
             storage.script(Fault::always(Match::any(), Point::Head, Action::Answer(again.clone())));
         })
     }),
+    ("A redirect to the runner itself", redirect_to_the_runner),
     ("The disk is full", full_disk),
     ("A folder is in the way", || told(|job, _| job.folder("tools/app-linux"))),
     ("Another run writes the file", other_run),
@@ -154,6 +155,17 @@ fn storage_by_http() -> String {
     let url = format!("https://localhost:{}", front.address().port());
     let ran = job.input("server-url", &url).input("ca-certificate", pem).run().exits_with(1);
     blocks(&ran.log, &url)
+}
+
+fn redirect_to_the_runner() -> String {
+    let registry = Registry::start(Persona::default());
+    let mut job = job(&registry);
+    let leads = Answer::empty(303).header("Location", "http://127.0.0.1:9000/packages/ed/70/ed7002b4");
+    registry.script(Fault::always(Match::get("/app-linux"), Point::Head, Action::Answer(leads)));
+    // A server that is on the runner itself may lead there.
+    let proxy = Proxy::start(Manners::Open, Job::address_of(&registry));
+    job.input("server-url", "http://git.example.com").variable("HTTP_PROXY", format!("http://{}", proxy.address()));
+    blocks(&job.run().exits_with(1).log, "http://git.example.com")
 }
 
 fn full_disk() -> String {

@@ -1,0 +1,158 @@
+//! Addresses that a redirect must not lead to: those of the runner itself, and of the link that it is on.
+//!
+//! A registry that leads a download there would reach services that trust whoever reaches them, such as the metadata of
+//! a cloud. Private addresses are allowed, since object storage often has one.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::net::lookup_host;
+use url::{Host, Url};
+
+use super::phase::{Phase, enter};
+use crate::untrusted::Untrusted;
+
+/// What makes an address a local one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Loopback,
+    LinkLocal,
+    Unspecified,
+}
+
+impl Kind {
+    fn of(address: IpAddr) -> Option<Self> {
+        // Systems connect to `::ffff:127.0.0.1` as to `127.0.0.1`.
+        let address = address.to_canonical();
+        let is_link_local = match address {
+            IpAddr::V4(address) => address.is_link_local(),
+            IpAddr::V6(address) => address.is_unicast_link_local(),
+        };
+        match address {
+            _ if address.is_loopback() => Some(Self::Loopback),
+            _ if is_link_local => Some(Self::LinkLocal),
+            // Linux connects to itself; the whole of 0.0.0.0/8 means "this network" (RFC 1122, 3.2.1.3).
+            IpAddr::V4(address) if address.octets()[0] == 0 => Some(Self::Unspecified),
+            _ if address.is_unspecified() => Some(Self::Unspecified),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Loopback => "a loopback address",
+            Self::LinkLocal => "a link-local address",
+            Self::Unspecified => "an unspecified address",
+        })
+    }
+}
+
+/// Whether an address is that of the runner itself, or of its link.
+pub(super) fn is_local(address: IpAddr) -> bool {
+    Kind::of(address).is_some()
+}
+
+/// A redirect to an address that it must not lead to.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the redirect leads to {host}, {is}{kind}", is = if *.is_name { "which resolves to " } else { "" })]
+pub struct LocalTarget {
+    host: Untrusted,
+    kind: Kind,
+    /// Whether the host is a name that was resolved.
+    is_name: bool,
+}
+
+impl LocalTarget {
+    /// What is wrong with the host of a URL, if it is an address; clients do not resolve one.
+    pub(super) fn of(url: &Url) -> Option<Self> {
+        let kind = match url.host()? {
+            Host::Ipv4(address) => Kind::of(address.into())?,
+            Host::Ipv6(address) => Kind::of(address.into())?,
+            Host::Domain(_) => return None,
+        };
+        Some(Self { host: Untrusted::new(url.host_str()?), kind, is_name: false })
+    }
+}
+
+/// Resolves names as the system does.
+pub(super) struct Resolver {
+    /// Whether local addresses are left out. The connection is made to one of those that are left, so that a name cannot
+    /// resolve to another address after the check.
+    pub(super) refuses_local: bool,
+}
+
+impl Resolve for Resolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let refuses_local = self.refuses_local;
+        Box::pin(async move {
+            enter(Phase::Resolving);
+            let addresses: Vec<SocketAddr> = lookup_host((name.as_str(), 0)).await?.collect();
+            enter(Phase::Connecting);
+            let allowed = if refuses_local { not_local(name.as_str(), addresses)? } else { addresses };
+            Ok(Box::new(allowed.into_iter()) as Addrs)
+        })
+    }
+}
+
+fn not_local(name: &str, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, LocalTarget> {
+    let kind = addresses.iter().find_map(|address| Kind::of(address.ip()));
+    let allowed: Vec<SocketAddr> = addresses.into_iter().filter(|address| !is_local(address.ip())).collect();
+    match kind {
+        Some(kind) if allowed.is_empty() => Err(LocalTarget { host: Untrusted::new(name), kind, is_name: true }),
+        _ => Ok(allowed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_the_runner_or_of_its_link_is_local_in_each_spelling_and_a_private_one_is_not() {
+        for host in [
+            "127.0.0.1",
+            "127.9.9.9",
+            "2130706433",
+            "0x7f.1",
+            "0177.0.0.1",
+            "127.0.0.1.",
+            "0.0.0.0",
+            "0.1.2.3",
+            "169.254.169.254",
+            "[::1]",
+            "[::]",
+            "[fe80::1]",
+            "[febf::1]",
+            "[::ffff:127.0.0.1]",
+            "[::ffff:169.254.169.254]",
+            "[::ffff:0:0]",
+        ] {
+            let url = Url::parse(&format!("http://{host}:81/x")).expect("a URL");
+            assert!(LocalTarget::of(&url).is_some(), "{host}");
+        }
+        for host in
+            ["10.0.0.1", "192.168.1.1", "172.17.0.1", "100.64.0.1", "[fd00::1]", "[2001:db8::1]", "[fec0::1]", "h"]
+        {
+            let url = Url::parse(&format!("http://{host}:81/x")).expect("a URL");
+            assert!(LocalTarget::of(&url).is_none(), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_name_loses_its_local_addresses_and_one_that_has_no_others_is_refused() {
+        let addresses = |texts: &[&str]| -> Vec<SocketAddr> {
+            texts.iter().map(|text| SocketAddr::new(text.parse().expect("an address"), 0)).collect()
+        };
+        let resolved = |texts: &[&str]| {
+            let allowed = not_local("host", addresses(texts)).map_err(|error| error.to_string())?;
+            Ok::<_, String>(allowed.iter().map(|address| address.ip().to_string()).collect::<Vec<_>>())
+        };
+        assert_eq!(resolved(&["fe80::1", "10.0.0.1", "127.0.0.1"]), Ok(vec!["10.0.0.1".to_owned()]));
+        let refused = "the redirect leads to host, which resolves to a link-local address".to_owned();
+        assert_eq!(resolved(&["169.254.169.254", "::1"]), Err(refused));
+        assert_eq!(resolved(&[]), Ok(vec![]));
+    }
+}

@@ -1,0 +1,255 @@
+//! Which phase a request is in, so that a timeout counts from the last progress and says what it waited for.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::{Limits, Moved};
+
+/// What a request waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The addresses of the host.
+    Resolving,
+    /// A connection, with TLS and through a proxy if there is one.
+    Connecting,
+    /// The server taking the next bytes of an upload.
+    Sending,
+    /// The first byte of the response.
+    Waiting,
+    /// The next bytes of the response.
+    Receiving,
+    /// The last byte of the response.
+    Completing,
+}
+
+impl Phase {
+    /// Whether the server cannot have got anything of the request yet.
+    pub(super) fn is_before_the_request(self) -> bool {
+        matches!(self, Self::Resolving | Self::Connecting)
+    }
+}
+
+/// A request that made no progress for too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeout {
+    /// What it waited for.
+    pub(super) phase: Phase,
+    /// How long.
+    pub(super) after: Duration,
+}
+
+impl fmt::Display for Timeout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.after.as_secs();
+        match self.phase {
+            Phase::Resolving => write!(f, "the name of the host was not resolved within {seconds} s"),
+            Phase::Connecting => write!(f, "no connection to the server within {seconds} s"),
+            Phase::Sending => write!(f, "no data could be sent to the server for {seconds} s"),
+            Phase::Waiting => write!(f, "no response from the server for {seconds} s"),
+            Phase::Receiving => write!(f, "no more data from the server for {seconds} s"),
+            Phase::Completing => write!(f, "the response of the server was not complete after {seconds} s"),
+        }
+    }
+}
+
+impl Timeout {
+    pub(super) fn advice(&self, host: &str) -> String {
+        let seconds = self.after.as_secs();
+        let longer = || format!("if the server or the network needs longer, set `timeout` to more than {seconds}");
+        let check = match self.phase {
+            Phase::Resolving => format!("Check the host {host} in `server-url`, and that the runner's DNS knows it"),
+            Phase::Connecting => {
+                format!("Check host and port in `server-url`, and that the runner can reach {host}")
+            }
+            _ => return format!("Run the step again; {}", longer()),
+        };
+        // No connection takes longer, whatever `timeout` says.
+        if self.after < Limits::default().connect { format!("{check}; {}", longer()) } else { check }
+    }
+}
+
+tokio::task_local! {
+    /// The request that the running task sends.
+    static REQUEST: Tracker;
+}
+
+/// Notes that the request of this task has come to another phase. A connection that is made for whoever needs it next
+/// belongs to no request.
+pub(super) fn enter(phase: Phase) {
+    let _ = REQUEST.try_with(|tracker| tracker.set(phase));
+}
+
+/// The phase of one request, and since when it is in it.
+#[derive(Clone, Debug)]
+pub(super) struct Tracker(Arc<Mutex<(Phase, Instant)>>);
+
+impl Tracker {
+    /// A request that may find a connection ready for it.
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Mutex::new((Phase::Waiting, Instant::now()))))
+    }
+
+    /// Follows a request through its phases.
+    pub(super) async fn follow<F: Future>(&self, request: F) -> F::Output {
+        REQUEST.scope(self.clone(), request).await
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        self.get().0
+    }
+
+    fn get(&self) -> (Phase, Instant) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, phase: Phase) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (phase, Instant::now());
+    }
+}
+
+/// The body of an upload on its way.
+#[derive(Clone, Copy)]
+pub(super) struct Upload<'a> {
+    pub(super) sent: &'a Moved,
+    /// The length of the whole, in bytes.
+    pub(super) size: u64,
+}
+
+/// Ends when a request has made no progress for as long as is allowed, counted from the last byte that moved. There is no
+/// limit on how long a whole upload takes.
+pub(super) async fn stalls(limits: &Limits, tracker: &Tracker, upload: Option<Upload<'_>>) -> Timeout {
+    let now = || {
+        let (mut phase, mut since) = tracker.get();
+        if let Some(Upload { sent, size }) = upload {
+            if let Some(moved) = sent.last_moved() {
+                (phase, since) = (Phase::Waiting, since.max(moved));
+            }
+            if phase == Phase::Waiting && sent.bytes() < size {
+                phase = Phase::Sending;
+            }
+        }
+        (phase, since)
+    };
+    loop {
+        let (phase, since) = now();
+        let (waits_for, after) = match phase {
+            Phase::Waiting if upload.is_some() => (phase, limits.answer),
+            // The client ends a connection itself that takes too long. So this one was not needed, because that of another
+            // request became free.
+            _ if phase.is_before_the_request() => (Phase::Waiting, limits.connect + limits.silence),
+            _ => (phase, limits.silence),
+        };
+        let end = since + after;
+        // The next phase may end sooner than this one could, but no sooner than that from now on.
+        sleep_until(end.min(Instant::now() + limits.silence)).await;
+        if Instant::now() >= end && now() == (phase, since) {
+            return Timeout { phase: waits_for, after };
+        }
+    }
+}
+
+/// Lets requests know when a connection is being made for them.
+#[derive(Clone)]
+pub(super) struct TrackConnections;
+
+impl<S> Layer<S> for TrackConnections {
+    type Service = TrackedConnector<S>;
+
+    fn layer(&self, connector: S) -> Self::Service {
+        TrackedConnector(connector)
+    }
+}
+
+#[derive(Clone)]
+pub(super) struct TrackedConnector<S>(S);
+
+impl<S, R> Service<R> for TrackedConnector<S>
+where
+    S: Service<R>,
+    S::Future: Send + 'static,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, request: R) -> Self::Future {
+        let connection = self.0.call(request);
+        Box::pin(async move {
+            enter(Phase::Connecting);
+            let connection = connection.await;
+            if connection.is_ok() {
+                enter(Phase::Waiting);
+            }
+            connection
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::sleep;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn limits() -> Limits {
+        Limits { connect: 10 * SECOND, silence: 60 * SECOND, answer: 300 * SECOND, ..Limits::default() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_upload_stalls_so_long_after_its_last_byte_and_no_longer() {
+        let (begun, sent, tracker) = (Instant::now(), Moved::default(), Tracker::new());
+        let moving = async {
+            for _ in 0..3 {
+                sleep(59 * SECOND).await;
+                sent.add(1);
+            }
+        };
+        let (limits, upload) = (limits(), Some(Upload { sent: &sent, size: 4 }));
+        let ((), timeout) = tokio::join!(moving, stalls(&limits, &tracker, upload));
+        assert_eq!((timeout.phase, timeout.after), (Phase::Sending, 60 * SECOND));
+        assert_eq!(begun.elapsed().as_secs(), 3 * 59 + 60);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_response_to_an_upload_may_take_longer_than_any_other() {
+        let (sent, tracker) = (Moved::default(), Tracker::new());
+        sent.add(4);
+        for (upload, wanted) in [(Some(Upload { sent: &sent, size: 4 }), 300 * SECOND), (None, 60 * SECOND)] {
+            let timeout = stalls(&limits(), &tracker, upload).await;
+            assert_eq!((timeout.phase, timeout.after), (Phase::Waiting, wanted));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_went_over_the_connection_of_another_may_have_been_sent() {
+        let tracker = Tracker::new();
+        tracker.follow(async { enter(Phase::Connecting) }).await;
+        assert_eq!(stalls(&limits(), &tracker, None).await, Timeout { phase: Phase::Waiting, after: 70 * SECOND });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waiting_for_the_response_begins_when_there_is_a_connection() {
+        let (begun, tracker) = (Instant::now(), Tracker::new());
+        let connecting = tracker.follow(async {
+            enter(Phase::Connecting);
+            sleep(9 * SECOND).await;
+            enter(Phase::Waiting);
+        });
+        let limits = limits();
+        let ((), timeout) = tokio::join!(connecting, stalls(&limits, &tracker, None));
+        assert_eq!((timeout.phase, begun.elapsed().as_secs()), (Phase::Waiting, 69));
+    }
+}
