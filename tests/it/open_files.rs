@@ -8,7 +8,7 @@ use embedded_registry::{Persona, Registry};
 use crate::harness::{Job, Ran};
 
 /// Runs a job with that limit on open files.
-fn run_with(job: &Job, limit: u32) -> Ran {
+pub(crate) fn run_with(job: &Job, limit: u32) -> Ran {
     let inner = job.command();
     let mut shell = Command::new("sh");
     shell
@@ -51,7 +51,9 @@ fn a_run_that_may_open_few_files_names_the_limit_whatever_it_could_not_open() {
         names_the_limit(&job, limit, &ran);
 
         let registry = Registry::start(Persona::default());
-        names.iter().for_each(|name| registry.seed("alice", "widget", "v1.0.0", name, name.as_bytes()));
+        for name in &names {
+            registry.seed("alice", "widget", "v1.0.0", name, name.as_bytes());
+        }
         let mut job = Job::downloading(&registry);
         // By a name, so that it has to be resolved.
         job.variable("GITHUB_SERVER_URL", registry.url().replace("127.0.0.1", "localhost"));

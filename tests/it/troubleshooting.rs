@@ -21,6 +21,7 @@ use rcgen::CertificateParams;
 
 use crate::harness::{Job, Ran};
 use crate::network::{Identity, Manners, Proxy, TlsFront, authority, naming};
+use crate::open_files::run_with;
 
 /// The heading, and what leads to it.
 pub(crate) type Case = (&'static str, fn() -> String);
@@ -156,6 +157,10 @@ const CASES: &[Case] = &[
     ("A brace without its partner", || told_before(|job| job.input("files", "dist/{app,lib"))),
     ("A pattern that is none", || told_before(|job| job.input("files", "dist/**app"))),
     ("A link out of the workspace", || told_before(|job| job.link("dist/environ", "/proc/self/environ"))),
+    ("Too few files can be opened", || {
+        let registry = Registry::start(Persona::default());
+        blocks(&run_with(&job(&registry), 8).exits_with(2).log, &registry.url())
+    }),
     ("A link to nothing", || told_before(|job| job.link("dist/latest", "app-2.tar.gz"))),
     ("A name that the registry does not take", || told_before(|job| job.file("dist/caf\u{e9}.txt", ""))),
     ("Two files of one name", || told_before(|job| job.file("out/app.tar.gz", "").input("files", "**/*.tar.gz"))),

@@ -53,7 +53,9 @@ fn a_download_makes_no_folder_a_repository_whose_configuration_git_would_run() {
     }
     for files in REPOSITORIES {
         let registry = Registry::start(Persona::default());
-        files.iter().for_each(|(name, text)| registry.seed("alice", "widget", "v1.0.0", name, text.as_bytes()));
+        for (name, text) in files {
+            registry.seed("alice", "widget", "v1.0.0", name, text.as_bytes());
+        }
         let mut job = Job::downloading(&registry);
         let (workspace, ran) = (job.workspace(), job.workspace().join("ran"));
         succeeds(&workspace, &["init", "--quiet"]);
