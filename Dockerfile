@@ -3,6 +3,8 @@
 # Only the syntax of the classic builder, which is what Gitea's and Forgejo's runners build with: no RUN --mount, no
 # heredoc, no COPY --chmod, no TARGETARCH. The target is the builder's own, so that amd64 and arm64 build natively.
 
+# `.ci/pin-base-image` pins this image: it looks up the digest that the tag names now and writes it behind the tag, as
+# @sha256:... Run it again to renew the digest. `.ci/release check` accepts no image without one.
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /build
 

@@ -77,7 +77,8 @@ fn a_change_of_source_does_not_build_the_dependencies_again() {
     assert!(!taken("COPY src src"), "{log}");
 }
 
-/// Copies what the image and the action are made of, as a checkout of the repository has it.
+/// Copies what the image and the action are made of, as a checkout of the repository has it, with the base image that
+/// `.ci/e2e` has found.
 pub(crate) fn copy_the_context(to: &std::path::Path) {
     let ignored = fs::read_to_string(repository().join(".dockerignore")).expect("a list of what the build reads");
     let read = ignored.lines().filter_map(|line| line.strip_prefix('!'));
@@ -87,4 +88,13 @@ pub(crate) fn copy_the_context(to: &std::path::Path) {
         // Rights and times come along: the builder compares the rights.
         succeeds(Command::new("cp").arg("-a").arg(repository().join(path)).arg(parent));
     }
+    set_base(&to.join("Dockerfile"), &Engine::new().job_image);
+}
+
+/// Lets a Dockerfile build from that image.
+pub(crate) fn set_base(dockerfile: &std::path::Path, image: &str) {
+    let text = fs::read_to_string(dockerfile).expect("a Dockerfile");
+    let (before, rest) = text.split_once("\nFROM ").expect("it builds from an image");
+    let (_, after) = rest.split_once(" AS build\n").expect("it names the stage");
+    fs::write(dockerfile, format!("{before}\nFROM {image} AS build\n{after}")).expect("a file can be written");
 }

@@ -11,6 +11,7 @@ use embedded_registry::{Persona, Registry};
 use tempfile::TempDir;
 
 use crate::engine::{Engine, Ran, ask, docker, git, repository, succeeds};
+use crate::image::set_base;
 use crate::runner::{Forge, Project};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -24,6 +25,7 @@ fn a_release_is_tagged_once_its_image_is_there_and_can_be_run_again() {
     let other = if this == "amd64" { "arm64" } else { "amd64" };
     let major = format!("v{}", VERSION.split('.').next().expect("a major version"));
 
+    release.pin_base(&engine);
     release.step(&["check", VERSION]).exits_with(0).says("released=false");
     let nowhere = format!("sha256:{}", "0".repeat(64));
     release.step(&["tag", VERSION, &nowhere, "amd64", "arm64"]).exits_with(1).says("cannot be pulled");
@@ -36,18 +38,24 @@ fn a_release_is_tagged_once_its_image_is_there_and_can_be_run_again() {
     let source = ask(["image", "inspect", "--format", label, &name]);
     assert_eq!(source, format!("http://{}/Alice/Generic-Packages", release.host));
     release.step(&["build", VERSION, other]).exits_with(1).says("Run this step on a machine of that kind");
-    let pushed = release.step(&["push", VERSION, &this]).exits_with(0);
-    let single = pushed.log.split_once("digest: ").and_then(|(_, rest)| rest.split(' ').next()).expect("a digest");
-    release.pretend_to_build(&name, other, &release.head());
-    let index = release.step(&["index", VERSION, "amd64", "arm64"]).exits_with(0);
-    let digest = index.log.lines().find(|line| line.starts_with("sha256:")).expect("it prints the digest").to_owned();
+    let single = release.step(&["push", VERSION, &this]).exits_with(0).digest();
+    let pulled = release.step(&["pull", VERSION, &this, &single]).exits_with(0);
+    pulled.says(&format!("{}/alice/generic-packages@{single}", release.host));
+    let pretended = release.pretend_to_build(&name, other, &release.head());
+    release.step(&["pull", VERSION, &this, &pretended]).exits_with(1).says(&pretended);
+    // Whoever may push moves the tag that the image was pushed with.
+    let moved = release.pretend_to_build(&name, &this, &release.head());
+    let digest = release.step(&["index", VERSION, &single, &pretended]).exits_with(0).digest();
+    let index =
+        ask(["manifest", "inspect", "--insecure", &format!("{}/alice/generic-packages@{digest}", release.host)]);
+    assert!(index.contains(&single) && index.contains(&pretended) && !index.contains(&moved), "{index}");
     let released = format!("docker://{}/alice/generic-packages@{digest}", release.host);
 
     let bill = release.step(&["bill", VERSION]).exits_with(0).log;
     release.assets(&digest, &bill).exits_with(0);
     release.has_assets(&this);
 
-    let of_one = release.step(&["tag", VERSION, single, "amd64", "arm64"]).exits_with(1);
+    let of_one = release.step(&["tag", VERSION, &single, "amd64", "arm64"]).exits_with(1);
     of_one.says("hint: Run the steps build, push and index at the commit that is released, for each platform");
     assert_eq!(release.tags(), "\n", "there is no tag without an image for each platform");
     release.step(&["tag", VERSION, &digest, "amd64", "arm64"]).exits_with(0);
@@ -99,11 +107,10 @@ fn no_tag_names_an_image_of_another_commit() {
     let engine = Engine::new();
     let release = Release::new();
     let this = ask(["version", "--format", "{{.Server.Arch}}"]);
-    release.pretend_to_build(&engine.image, &this, &release.head());
-    let index = release.step(&["index", VERSION, &this]).exits_with(0);
-    let digest = index.log.lines().find(|line| line.starts_with("sha256:")).expect("it prints the digest").to_owned();
+    let pushed = release.pretend_to_build(&engine.image, &this, &release.head());
+    let digest = release.step(&["index", VERSION, &pushed]).exits_with(0).digest();
     release.commit();
-    release.step(&["index", VERSION, &this]).exits_with(1);
+    release.step(&["pull", VERSION, &this, &pushed]).exits_with(1).says("at the commit that is released");
     release.step(&["tag", VERSION, &digest, &this]).exits_with(1).says("at the commit that is released");
     assert_eq!(release.tags(), "\n");
 }
@@ -118,6 +125,16 @@ fn a_release_begins_with_a_version_that_the_sources_name_and_nobody_has() {
     Ran::of(github.expect("the script starts")).exits_with(1).says("Set the repository's variable IMAGE_REGISTRY");
     let named = release.command(&["image", VERSION]).env("IMAGE_REGISTRY", "images.example.com").output();
     Ran::of(named.expect("the script starts")).exits_with(0).says("images.example.com/alice/generic-packages");
+
+    release.git(&["checkout", "--quiet", "-b", "topic"]);
+    release.commit();
+    release.git(&["push", "--quiet", "origin", "topic"]);
+    release.step(&["check", VERSION]).exits_with(1).says("is not on the default branch, main").says("hint: Merge it");
+    // What is merged is on it, also when it is no longer the newest commit.
+    release.git(&["commit", "--quiet", "--allow-empty", "--message", "A later change"]);
+    release.git(&["push", "--quiet", "origin", "topic:main"]);
+    release.git(&["checkout", "--quiet", "topic~"]);
+    release.step(&["check", VERSION]).exits_with(0).says("released=false");
 
     release.git(&["push", "--quiet", "origin", &format!("main~:refs/tags/v{VERSION}")]);
     release.step(&["check", VERSION]).exits_with(1).says("is tagged already, and not for the commit");
@@ -198,6 +215,7 @@ impl Release {
         let heading = format!("## [{VERSION}] - 2026-01-02\n\n### Before\n\n");
         let changes = changes.replacen("## [", &format!("{heading}## ["), 1);
         fs::write(checkout.join("CHANGELOG.md"), changes).expect("a file");
+        set_base(&checkout.join("Dockerfile"), &format!("rust:1@sha256:{}", "0".repeat(64)));
         release.commit();
         release.git(&["push", "--quiet", "origin", "main"]);
         release
@@ -228,6 +246,29 @@ impl Release {
     fn commit(&self) {
         self.git(&["add", "--all"]);
         self.git(&["commit", "--quiet", "--allow-empty", "--message", "A change"]);
+    }
+
+    /// Lets the Dockerfile build from a base image that the registry has, and pins it.
+    fn pin_base(&self, engine: &Engine) {
+        let dockerfile = self.path("checkout/Dockerfile");
+        let base = format!("{}/base:1", self.host);
+        ask(["tag", &engine.job_image, &base]);
+        let digest = digest_of(&ask(["push", &base]));
+        let publish = || {
+            self.commit();
+            self.git(&["push", "--quiet", "origin", "main"]);
+        };
+        set_base(&dockerfile, &base);
+        publish();
+        self.step(&["check", VERSION]).exits_with(1).says("the Dockerfile's base image has no digest");
+        let pinned = format!("\nFROM {base}@{digest} AS build\n");
+        // The second time it renews what the first has set.
+        for _ in 0..2 {
+            succeeds(&mut Command::new(self.path("checkout/.ci/pin-base-image")));
+            let text = fs::read_to_string(&dockerfile).expect("a Dockerfile");
+            assert!(text.contains(&pinned), "{text}");
+        }
+        publish();
     }
 
     fn head(&self) -> String {
@@ -261,7 +302,8 @@ impl Release {
     }
 
     /// Pushes an image as of that commit, for a kind of machine that this need not be: with the program of one that was built.
-    fn pretend_to_build(&self, built: &str, arch: &str, commit: &str) {
+    /// Returns its digest.
+    fn pretend_to_build(&self, built: &str, arch: &str, commit: &str) -> String {
         let name = format!("{}/alice/generic-packages:{VERSION}-{arch}-{}", self.host, &commit[..12]);
         let context = self.path(&format!("of-{arch}"));
         fs::create_dir(&context).expect("a folder");
@@ -270,9 +312,10 @@ impl Release {
         ask(["rm", &container]);
         let dockerfile = "FROM scratch\nCOPY generic-packages /\nENTRYPOINT [\"/generic-packages\"]\n";
         fs::write(context.join("Dockerfile"), dockerfile).expect("a file can be written");
-        let mut make = docker(["build", "--tag", &name, "--platform", &format!("linux/{arch}")]);
+        // The cache of Docker 20.10 takes what was built for one platform for another.
+        let mut make = docker(["build", "--no-cache", "--tag", &name, "--platform", &format!("linux/{arch}")]);
         succeeds(make.args(["--label", &format!("org.opencontainers.image.revision={commit}")]).arg(&context));
-        ask(["push", &name]);
+        digest_of(&ask(["push", &name]))
     }
 
     #[track_caller]
@@ -294,10 +337,25 @@ impl Release {
     }
 }
 
+impl Ran {
+    /// The digest that a step prints.
+    fn digest(&self) -> String {
+        self.log.lines().find(|line| line.starts_with("sha256:")).expect("it prints the digest").to_owned()
+    }
+}
+
+/// The digest in what the client prints of a push.
+fn digest_of(pushed: &str) -> String {
+    let digest = pushed.split_once("digest: ").and_then(|(_, rest)| rest.split(' ').next());
+    digest.expect("a digest").to_owned()
+}
+
 impl Drop for Release {
     fn drop(&mut self) {
         drop(self.images.kill());
         drop(self.images.wait());
+        // By its name, because the image itself is what jobs run in.
+        drop(docker(["rmi", &format!("{}/base:1", self.host)]).output());
         let images = docker(["images", "--quiet", &format!("{}/alice/generic-packages", self.host)]).output();
         for image in images.map(|output| output.stdout).unwrap_or_default().split(|byte| *byte == b'\n') {
             drop(docker(["rmi", "--force", &String::from_utf8_lossy(image)]).output());

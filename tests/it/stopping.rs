@@ -303,7 +303,7 @@ fn a_log_that_nobody_reads_stops_no_upload_and_a_signal_still_ends_the_program()
     let job = job_with_a_long_log(&registry);
     let outputs = job.outside("output");
     let ran = job.run_while(job.command(), |child| {
-        all_arrived.recv_timeout(Duration::from_secs(60)).expect("every file arrives");
+        all_arrived.recv_timeout(Duration::from_mins(1)).expect("every file arrives");
         while !std::fs::read_to_string(&outputs).is_ok_and(|text| text.contains("total-size")) {
             thread::yield_now();
         }
@@ -321,7 +321,7 @@ fn a_signal_ends_a_run_whose_log_nobody_reads() {
     let moment = holds(&registry, Match::put("/v1.0.0/"), Point::BeforeStore, 280);
     let job = job_with_a_long_log(&registry);
     let ran = job.run_while(job.command(), |child| {
-        moment.recv_timeout(Duration::from_secs(60)).expect("the moment comes");
+        moment.recv_timeout(Duration::from_mins(1)).expect("the moment comes");
         send(child, Signal::TERM);
         wait_until_ended(child);
     });
@@ -336,7 +336,7 @@ fn a_reader_that_comes_late_gets_the_whole_log() {
     let come = Action::then(move |_| come.send(()).expect("the test waits"));
     registry.script(Fault::once(Match::version(), Point::Head, come));
     let job = job_with_a_long_log(&registry);
-    let ran = job.run_while(job.command(), |_| comes.recv_timeout(Duration::from_secs(60)).expect("the moment comes"));
+    let ran = job.run_while(job.command(), |_| comes.recv_timeout(Duration::from_mins(1)).expect("the moment comes"));
     let ran = ran.exits_with(0).says("300 files on the registry, verified by size and SHA-256: 300 uploaded");
     assert_eq!(ran.log.lines().filter(|line| line.starts_with("  sent ")).count(), 300);
 }
