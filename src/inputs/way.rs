@@ -286,7 +286,7 @@ fn set(environment: &Environment, names: &[&'static str]) -> Option<(&'static st
 }
 
 /// Reads the value of a variable that names a proxy. Nothing of it is shown: it may hold a password.
-fn proxy_of(variable: &'static str, value: &str, forge: &Url) -> Result<Proxy, &'static str> {
+fn proxy_of(variable: &'static str, value: &str, forge: &Url) -> Result<Proxy, String> {
     let url = if value.contains("://") { Url::parse(value) } else { Url::parse(&format!("http://{value}")) };
     // The HTTP client would go without a proxy that it does not understand.
     let is_understood = |url: &Url| {
@@ -295,10 +295,13 @@ fn proxy_of(variable: &'static str, value: &str, forge: &Url) -> Result<Proxy, &
     };
     match url {
         Ok(url) if url.scheme().starts_with("socks") => {
-            Err("names a SOCKS proxy, and only HTTP proxies are known here")
+            Err("names a SOCKS proxy, and only HTTP proxies are known here".to_owned())
         }
-        Ok(url) if !matches!(url.scheme(), "http" | "https") => Err("does not begin with http:// or https://"),
+        Ok(url) if !matches!(url.scheme(), "http" | "https") => {
+            Err("does not begin with http:// or https://".to_owned())
+        }
         Ok(url) if url.has_host() && is_understood(&url) => Ok(Proxy { url, variable }),
-        _ => Err("is no URL of a proxy"),
+        Err(error) => Err(format!("is not a valid URL: {error}")),
+        Ok(_) => Err("is no URL of a proxy".to_owned()),
     }
 }

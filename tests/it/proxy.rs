@@ -296,11 +296,12 @@ fn a_proxy_that_cannot_be_used_is_refused_before_anything_is_asked_and_not_shown
         ("socks5://bob:its-password@127.0.0.1:1080", "names a SOCKS proxy, and only HTTP proxies are known here"),
         ("socks4a://127.0.0.1:1080", "names a SOCKS proxy"),
         ("ftp://bob:its-password@127.0.0.1", "does not begin with http:// or https://"),
-        ("http://bob:its-password@", "is no URL of a proxy"),
-        ("http://", "is no URL of a proxy"),
-        ("bob:its-password@127.0.0.1:port", "is no URL of a proxy"),
-        ("http://bob:its-password@127.0.0.1:99999", "is no URL of a proxy"),
-        ("its-password its-password", "is no URL of a proxy"),
+        ("http://bob:its-password@", "is not a valid URL: empty host"),
+        ("http://", "is not a valid URL: empty host"),
+        ("bob:its-password@127.0.0.1:port", "is not a valid URL: invalid port number"),
+        ("http://bob:its-password@127.0.0.1:99999", "is not a valid URL: invalid port number"),
+        ("http://1.2.3.4.5:3128", "is not a valid URL: invalid IPv4 address"),
+        ("its-password its-password", "is not a valid URL: invalid international domain name"),
     ] {
         let mut job = net.near();
         job.secret("its-password").variable("HTTP_PROXY", value);
