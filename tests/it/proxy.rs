@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use embedded_registry::{Persona, Registry};
 
 use crate::harness::{Job, Ran};
-use crate::network::{Authority, Identity, Manners, Proxy, TlsFront, authority, header, naming};
+use crate::network::{Authority, Identity, Manners, Proxy, TlsFront, authority, authority_with, header, naming};
 
 /// A registry at git.example.com, by http and by https, which only a proxy can reach.
 struct Net {
@@ -212,6 +212,24 @@ fn a_proxy_that_speaks_tls_has_to_be_trusted_too() {
         is_told(job.run(), &cause, &format!("Check scheme, host and port of the proxy in {name}"));
         job.input("ca-certificate", net.authority.pem() + &own.pem()).input("version", scheme).run().exits_with(0);
     }
+}
+
+#[test]
+fn a_proxy_that_a_given_certificate_of_a_server_has_signed_is_not_trusted() {
+    let net = Net::new();
+    let proxy = net.proxy("https", Manners::Open);
+    let server = authority_with(|params| params.is_ca = rcgen::IsCa::ExplicitNoCa);
+    let front = TlsFront::start(Identity::signed(&server, &naming(&["localhost"])), proxy.address());
+    let place = format!("localhost:{}", front.address().port());
+    let mut job = net.job("https");
+    job.input("ca-certificate", net.authority.pem() + &server.pem())
+        .variable("HTTPS_PROXY", format!("https://{place}"));
+    let cause = format!(
+        "no way through the proxy {place} of HTTPS_PROXY: no trusted connection to localhost: its issuer is in \
+         `ca-certificate`, but cannot be trusted as an authority: it is not marked as one (CA:TRUE)"
+    );
+    is_told(job.run(), &cause, "Check scheme, host and port of the proxy in HTTPS_PROXY");
+    assert_eq!(proxy.heads(), [""; 0]);
 }
 
 #[test]
