@@ -3,8 +3,8 @@
 //! The modules in reading order, which is the order in which data flows:
 //!
 //! 1. [`runner`]: the environment, and which runner it is;
-//! 2. [`inputs`]: `INPUT_*` -> [`inputs::Inputs`], with [`secret`], the names of [`package`] and the [`way`] to the
-//!    server;
+//! 2. [`inputs`]: `INPUT_*` -> [`inputs::Inputs`], with [`secret`], the names of [`package`], the [`way`] to the server
+//!    and the [`certificate`]s on it;
 //! 3. [`command`]: what the two use cases share, and where they part;
 //! 4. [`files`]: patterns -> the local files; the folder that files are written to;
 //! 5. [`publish`]: the one use case, top to bottom, with
@@ -16,6 +16,7 @@
 //! The library reads no environment, prints nothing and never exits: `main` does.
 
 pub mod advice;
+pub mod certificate;
 pub mod checksum;
 pub mod command;
 pub mod download;

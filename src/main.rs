@@ -16,6 +16,7 @@ use generic_packages::runner::{Environment, Runner};
 use generic_packages::stop::Stop;
 use generic_packages::untrusted::Untrusted;
 use indicatif::{MultiProgress, ProgressDrawTarget};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use tokio::runtime::{Builder, Runtime};
 
 const HELP: &str = include_str!("help.txt");
@@ -32,6 +33,7 @@ const BUG: &str = concat!(
 const LAST_WAIT: Duration = Duration::from_secs(2);
 
 fn main() -> anyhow::Result<ExitCode> {
+    forbid_core_dumps();
     let log = BackgroundWriter::start(io::stdout()).context("failed to start the thread that writes the log")?;
     // What a panic says may hold anything, so only its place is shown.
     panic::set_hook(Box::new({
@@ -54,6 +56,15 @@ fn main() -> anyhow::Result<ExitCode> {
         }
         [unknown, ..] => say(&format!("error: unknown command `{}`\n\n{HELP}", Untrusted::new(unknown)), 2),
     })
+}
+
+/// Keeps the memory of the process, and the token in it, out of core dumps and away from other processes of its user.
+///
+/// The limit alone is not enough: the kernel ignores it if `core_pattern` pipes core dumps to a program. If a sandbox
+/// forbids these calls, the run goes on without them.
+fn forbid_core_dumps() {
+    let _: rustix::io::Result<()> = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    let _: rustix::io::Result<()> = set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
 /// Who closes the terminal before the end has read enough.

@@ -4,16 +4,16 @@ use std::fmt;
 
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::header::HeaderMap;
-use rustls::pki_types::CertificateDer;
 use url::Url;
 
+use crate::certificate::TrustedCertificate;
 use crate::secret::Secret;
 
 /// What the way to the server needs beside its address.
 #[derive(Clone, Debug, Default)]
 pub struct Way {
-    /// Certificates that are trusted beside the system's roots.
-    pub certificates: Vec<CertificateDer<'static>>,
+    /// Certificates that are trusted in addition to the system's roots.
+    pub certificates: Vec<TrustedCertificate>,
     /// The proxies that requests go through.
     pub proxies: Proxies,
     /// Sent with every request to the server, and with nothing that is said to a proxy. Every value is marked as

@@ -1,6 +1,6 @@
 //! Where the files go or come from, and as whom.
 
-use url::Url;
+use url::{ParseError, Url};
 
 use super::{RawInputs, Reader};
 use crate::command::Command;
@@ -52,12 +52,15 @@ impl Reader {
         // What follows may hold a password: it is shown only once that is ruled out.
         let url = match Url::parse(text) {
             Ok(url) if matches!(url.scheme(), "http" | "https") => url,
-            _ if text.contains(['@', '?', '#']) => {
-                self.problem("server-url", None, "is no URL that begins with https:// or http://", accepted);
-                return None;
-            }
-            _ => {
-                self.problem("server-url", Some(text), "does not begin with https:// or http://", accepted);
+            other => {
+                let shown = Some(text).filter(|text| !text.contains(['@', '?', '#']));
+                let problem = match other {
+                    Err(error) if error != ParseError::RelativeUrlWithoutBase => {
+                        format!("is not a valid URL: {error}")
+                    }
+                    _ => "does not begin with https:// or http://".to_owned(),
+                };
+                self.problem("server-url", shown, problem, accepted);
                 return None;
             }
         };

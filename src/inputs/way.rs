@@ -8,12 +8,12 @@ use base64::engine::general_purpose::STANDARD;
 use hyper_util::client::proxy::matcher::Matcher;
 use percent_encoding::percent_decode_str;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use url::Url;
 
 use super::{RawInputs, Reader};
+use crate::certificate::TrustedCertificate;
 use crate::files::{FileFault, LocalFile};
 use crate::package::{Owner, PackageName, ServerUrl};
 use crate::runner::{Environment, Runner};
@@ -82,7 +82,7 @@ impl Reader {
         Some(Way { certificates: certificates?, proxies, headers: headers?, secrets: self.secrets.clone() })
     }
 
-    fn certificates(&mut self, raw: &RawInputs, runner: &Runner) -> Option<Vec<CertificateDer<'static>>> {
+    fn certificates(&mut self, raw: &RawInputs, runner: &Runner) -> Option<Vec<TrustedCertificate>> {
         const INPUT: &str = "ca-certificate";
         let accepted = "Give the certificate in PEM, with its lines BEGIN CERTIFICATE and END CERTIFICATE, or the path \
                         of a file in the workspace that holds it";
@@ -101,8 +101,7 @@ impl Reader {
         let mut certificates = Vec::new();
         for (index, certificate) in CertificateDer::pem_slice_iter(lines.as_bytes()).enumerate() {
             // What the reader says of broken PEM has pieces of it.
-            let good = certificate.ok().filter(|good| RootCertStore::empty().add(good.clone()).is_ok());
-            let Some(certificate) = good else {
+            let Some(certificate) = certificate.ok().and_then(TrustedCertificate::parse) else {
                 let problem = format!("holds a certificate, number {}, that cannot be read", index + 1);
                 self.problem(INPUT, None, problem, accepted);
                 return None;
@@ -286,7 +285,7 @@ fn set(environment: &Environment, names: &[&'static str]) -> Option<(&'static st
 }
 
 /// Reads the value of a variable that names a proxy. Nothing of it is shown: it may hold a password.
-fn proxy_of(variable: &'static str, value: &str, forge: &Url) -> Result<Proxy, &'static str> {
+fn proxy_of(variable: &'static str, value: &str, forge: &Url) -> Result<Proxy, String> {
     let url = if value.contains("://") { Url::parse(value) } else { Url::parse(&format!("http://{value}")) };
     // The HTTP client would go without a proxy that it does not understand.
     let is_understood = |url: &Url| {
@@ -295,10 +294,13 @@ fn proxy_of(variable: &'static str, value: &str, forge: &Url) -> Result<Proxy, &
     };
     match url {
         Ok(url) if url.scheme().starts_with("socks") => {
-            Err("names a SOCKS proxy, and only HTTP proxies are known here")
+            Err("names a SOCKS proxy, and only HTTP proxies are known here".to_owned())
         }
-        Ok(url) if !matches!(url.scheme(), "http" | "https") => Err("does not begin with http:// or https://"),
+        Ok(url) if !matches!(url.scheme(), "http" | "https") => {
+            Err("does not begin with http:// or https://".to_owned())
+        }
         Ok(url) if url.has_host() && is_understood(&url) => Ok(Proxy { url, variable }),
-        _ => Err("is no URL of a proxy"),
+        Err(error) => Err(format!("is not a valid URL: {error}")),
+        Ok(_) => Err("is no URL of a proxy".to_owned()),
     }
 }

@@ -1,8 +1,8 @@
 //! TLS: whom we trust, and why somebody is not trusted.
 //!
-//! No option turns verification off. A certificate that is given adds to the system's roots. It also stands for the
-//! server that shows this very certificate: webpki refuses one that is marked as an authority's as a server's, and
-//! `openssl req -x509` marks all that it makes.
+//! No option turns verification off. A certificate of `ca-certificate` adds to the system's roots if it is an authority's.
+//! Any of them also makes the server trusted that shows this very certificate: webpki refuses an authority's
+//! certificate as a server's, and `openssl req -x509` marks each certificate as an authority's.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -15,18 +15,22 @@ use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_na
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
-use x509_cert::Certificate;
-use x509_cert::der::{DateTime, Decode as _};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
+};
+use x509_cert::der::DateTime;
 
+use crate::certificate::{self, NoAuthority, TrustedCertificate};
 use crate::untrusted::Untrusted;
 
-/// TLS with the system's roots, where there are any, and the given certificates. Without any root every certificate is
-/// refused, which says more than a client that cannot be built.
-pub(super) fn config(given: &[CertificateDer<'static>]) -> ClientConfig {
+/// TLS with the system's roots, where there are any, and the given certificates that are authorities now. Without any
+/// root every certificate is refused, which says more than a client that cannot be built.
+pub(super) fn config(given: &[TrustedCertificate]) -> ClientConfig {
+    let now = UnixTime::now();
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(of_system());
-    roots.add_parsable_certificates(given.iter().cloned());
+    let authorities = given.iter().filter(|given| given.check_authority(now).is_ok());
+    roots.add_parsable_certificates(authorities.map(|given| given.der().clone()));
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -53,13 +57,30 @@ fn of_system() -> Vec<CertificateDer<'static>> {
 #[derive(Debug)]
 struct Verifier {
     roots: RootCertStore,
-    given: Vec<CertificateDer<'static>>,
+    given: Vec<TrustedCertificate>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
 impl Verifier {
-    fn new(roots: RootCertStore, given: &[CertificateDer<'static>], provider: &CryptoProvider) -> Self {
+    fn new(roots: RootCertStore, given: &[TrustedCertificate], provider: &CryptoProvider) -> Self {
         Self { roots, given: given.to_vec(), algorithms: provider.signature_verification_algorithms }
+    }
+
+    /// Says why an issuer is unknown, if it is a given certificate that is not an authority's.
+    fn explain(
+        &self,
+        error: Error,
+        shown: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Error {
+        if error != Error::InvalidCertificate(CertificateError::UnknownIssuer) {
+            return error;
+        }
+        let issuers: Vec<_> = [shown].into_iter().chain(intermediates).filter_map(certificate::issuer).collect();
+        let mut issuers = self.given.iter().filter(|given| issuers.contains(given.subject()));
+        let why = issuers.find_map(|issuer| issuer.check_authority(now).err());
+        why.map_or(error, |why| CertificateError::Other(OtherError(Arc::new(why))).into())
     }
 }
 
@@ -73,11 +94,12 @@ impl ServerCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let certificate = ParsedCertificate::try_from(shown)?;
-        if self.given.iter().any(|given| given.as_ref() == shown.as_ref()) {
-            verify_dates(shown, now)?;
+        if let Some(given) = self.given.iter().find(|given| given.der() == shown) {
+            given.check_dates_and_purpose(now)?;
         } else {
             let algorithms = self.algorithms.all;
-            verify_server_cert_signed_by_trust_anchor(&certificate, &self.roots, intermediates, now, algorithms)?;
+            verify_server_cert_signed_by_trust_anchor(&certificate, &self.roots, intermediates, now, algorithms)
+                .map_err(|error| self.explain(error, shown, intermediates, now))?;
         }
         verify_server_name(&certificate, server)?;
         Ok(ServerCertVerified::assertion())
@@ -106,21 +128,6 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// The dates of a certificate, as webpki compares them: it does not offer them alone.
-fn verify_dates(certificate: &CertificateDer<'_>, time: UnixTime) -> Result<(), CertificateError> {
-    let parsed = Certificate::from_der(certificate).map_err(|_| CertificateError::BadEncoding)?;
-    let validity = parsed.tbs_certificate().validity();
-    let not_before = UnixTime::since_unix_epoch(validity.not_before.to_unix_duration());
-    let not_after = UnixTime::since_unix_epoch(validity.not_after.to_unix_duration());
-    if time < not_before {
-        Err(CertificateError::NotValidYetContext { time, not_before })
-    } else if time > not_after {
-        Err(CertificateError::ExpiredContext { time, not_after })
-    } else {
-        Ok(())
-    }
-}
-
 /// Why somebody is not trusted.
 #[derive(Debug, thiserror::Error)]
 #[error("no trusted connection to {host}: {reason}")]
@@ -132,6 +139,8 @@ pub struct TlsFault {
 #[derive(Debug)]
 enum Reason {
     UnknownAuthority,
+    /// The issuer is in `ca-certificate`, but cannot be trusted as an authority.
+    NoAuthority(NoAuthority),
     /// An authority's certificate as a server's.
     Authority,
     Expired(String),
@@ -141,6 +150,7 @@ enum Reason {
     },
     OtherNames(Vec<Untrusted>),
     NoNames,
+    Purpose,
     Signature,
     Other(Untrusted),
 }
@@ -149,6 +159,13 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownAuthority => f.write_str("its certificate comes from an authority that is not known here"),
+            Self::NoAuthority(why) => {
+                f.write_str("its issuer is in `ca-certificate`, but cannot be trusted as an authority: ")?;
+                match why {
+                    NoAuthority::Certificate(error) => Self::of(error).fmt(f),
+                    NoAuthority::NotMarked | NoAuthority::KeyUsage => why.fmt(f),
+                }
+            }
             Self::Authority => f.write_str(
                 "its certificate is marked as an authority's, which is good for a server only if it is given",
             ),
@@ -161,6 +178,9 @@ impl fmt::Display for Reason {
                 write!(f, "its certificate is for other names: {}", names.join(", "))
             }
             Self::NoNames => f.write_str("its certificate names no host, since it has no subjectAltName"),
+            Self::Purpose => {
+                f.write_str("its certificate is not for servers: its extended key usage does not include serverAuth")
+            }
             Self::Signature => f.write_str(
                 "a signature does not fit: its authority has the name of one that is known here but another key, or it \
                  has not the key of its certificate",
@@ -170,25 +190,35 @@ impl fmt::Display for Reason {
     }
 }
 
+impl Reason {
+    fn of(error: &CertificateError) -> Self {
+        match error {
+            CertificateError::UnknownIssuer => Self::UnknownAuthority,
+            CertificateError::ExpiredContext { not_after, .. } => Self::Expired(date(*not_after)),
+            CertificateError::NotValidYetContext { time, not_before } => {
+                Self::NotYetValid { since: date(*not_before), now: date(*time) }
+            }
+            CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => Self::NoNames,
+            CertificateError::NotValidForNameContext { presented, .. } => {
+                Self::OtherNames(presented.iter().map(|name| bare(name)).collect())
+            }
+            CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => Self::Purpose,
+            CertificateError::BadSignature => Self::Signature,
+            // rustls 0.23 has no word of its own for it.
+            CertificateError::Other(other) if other.0.to_string() == "CaUsedAsEndEntity" => Self::Authority,
+            CertificateError::Other(other) if let Some(why) = other.0.downcast_ref::<NoAuthority>() => {
+                Self::NoAuthority(why.clone())
+            }
+            other => Self::Other(Untrusted::new(&format!("its certificate is not good: {other}"))),
+        }
+    }
+}
+
 impl TlsFault {
     /// Reads what rustls says.
     pub(super) fn of(error: &Error, host: &str) -> Self {
         let reason = match error {
-            Error::InvalidCertificate(error) => match error {
-                CertificateError::UnknownIssuer => Reason::UnknownAuthority,
-                CertificateError::ExpiredContext { not_after, .. } => Reason::Expired(date(*not_after)),
-                CertificateError::NotValidYetContext { time, not_before } => {
-                    Reason::NotYetValid { since: date(*not_before), now: date(*time) }
-                }
-                CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => Reason::NoNames,
-                CertificateError::NotValidForNameContext { presented, .. } => {
-                    Reason::OtherNames(presented.iter().map(|name| bare(name)).collect())
-                }
-                CertificateError::BadSignature => Reason::Signature,
-                // rustls 0.23 has no word of its own for it.
-                CertificateError::Other(other) if other.0.to_string() == "CaUsedAsEndEntity" => Reason::Authority,
-                other => Reason::Other(Untrusted::new(&format!("its certificate is not good: {other}"))),
-            },
+            Error::InvalidCertificate(error) => Reason::of(error),
             other => Reason::Other(Untrusted::new(&other.to_string())),
         };
         Self { host: Untrusted::new(host), reason }
@@ -207,6 +237,15 @@ impl TlsFault {
             Reason::UnknownAuthority => "Give the certificate of that authority in `ca-certificate`; where it is a \
                                          public one, let the server send its intermediate certificates too"
                 .to_owned(),
+            Reason::NoAuthority(NoAuthority::Certificate(_)) => {
+                "Give a certificate of that authority in `ca-certificate` that is valid now, or set the clock of the \
+                 runner if it is wrong"
+                    .to_owned()
+            }
+            Reason::NoAuthority(NoAuthority::NotMarked | NoAuthority::KeyUsage) => format!(
+                "Give the certificate that {host} shows now in `ca-certificate`, or the certificate of an authority: \
+                 with CA:TRUE, and with keyCertSign if it has a key usage"
+            ),
             Reason::Authority => format!(
                 "Give the certificate of {host} in `ca-certificate`: `openssl s_client -connect HOST:PORT </dev/null | \
                  openssl x509` shows it, and its owner can tell whether that is the right one"
@@ -224,6 +263,7 @@ impl TlsFault {
                 kind = if self.address().is_some() { "IP" } else { "DNS" },
                 name = self.address().map_or_else(|| host.to_string(), |address| address.to_string()),
             ),
+            Reason::Purpose => format!("Renew the certificate of {host} with serverAuth in its extended key usage"),
             Reason::Signature => format!(
                 "Give the certificate of {host} or of its authority anew in `ca-certificate`: one that was made again \
                  has the old name and a new key"

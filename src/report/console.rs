@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::net::Ipv6Addr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -204,7 +205,7 @@ impl<W: Write + Send> Console<W> {
         message = message.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
         // A mask has to be the secret to the letter.
         if !is_mask {
-            message = message.replace("##[", "##\\[");
+            message = expand_ipv6(&message.replace("##[", "##\\["));
             while message.contains("::") {
                 message = message.replace("::", ": :");
             }
@@ -367,6 +368,19 @@ fn shortened(text: &str, longest: usize) -> String {
     let Some((end, _)) = text.char_indices().nth(longest) else { return text.to_owned() };
     let text = &text[..end];
     format!("{} …", text.rsplit_once(' ').map_or(text, |(words, _)| words))
+}
+
+/// Writes the IPv6 addresses of a text without `::`, such as `[0:0:0:0:0:0:0:1]` for `[::1]`. Only addresses in brackets
+/// are meant, as in URLs: outside of them, `a::b` may be anything.
+fn expand_ipv6(text: &str) -> String {
+    let expanded =
+        text.split_inclusive(['[', ']']).map(|part| match part.strip_suffix(']').map(str::parse::<Ipv6Addr>) {
+            Some(Ok(address)) => {
+                format!("{}]", address.segments().map(|segment| format!("{segment:x}")).join(":")).into()
+            }
+            _ => Cow::Borrowed(part),
+        });
+    expanded.collect()
 }
 
 /// The words of a text; what stands between backticks is one.

@@ -5,6 +5,7 @@
 
 mod documents;
 mod downloading;
+mod dumping;
 mod faults;
 mod garbage;
 mod harness;

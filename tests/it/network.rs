@@ -19,17 +19,31 @@ pub(crate) type Authority = CertifiedIssuer<'static, KeyPair>;
 
 /// Makes an authority, each under a name of its own.
 pub(crate) fn authority() -> Authority {
+    authority_with(|_| {})
+}
+
+/// Makes an authority with other parameters.
+pub(crate) fn authority_with(change: impl FnOnce(&mut CertificateParams)) -> Authority {
+    let (mut params, key) = authority_params();
+    change(&mut params);
+    CertifiedIssuer::self_signed(params, key).expect("an authority")
+}
+
+/// Parameters of an authority with a name of its own, and its key.
+pub(crate) fn authority_params() -> (CertificateParams, KeyPair) {
     let mut params = CertificateParams::default();
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     let key = KeyPair::generate().expect("a key");
     let name = format!("Authority {}", STANDARD.encode(&key.public_key_raw()[..12]));
     params.distinguished_name.push(rcgen::DnType::CommonName, name);
-    CertifiedIssuer::self_signed(params, key).expect("an authority")
+    (params, key)
 }
 
 /// A certificate of a server, with its key.
 pub(crate) struct Identity {
     pub(crate) certificate: CertificateDer<'static>,
+    /// What the server sends with it.
+    pub(crate) intermediates: Vec<CertificateDer<'static>>,
     pub(crate) pem: String,
     pub(crate) key: PrivateKeyDer<'static>,
     pub(crate) key_pem: String,
@@ -49,9 +63,10 @@ impl Identity {
         Self::new(&params.self_signed(&key).expect("a certificate"), &key)
     }
 
-    fn new(certificate: &rcgen::Certificate, key: &KeyPair) -> Self {
+    pub(crate) fn new(certificate: &rcgen::Certificate, key: &KeyPair) -> Self {
         Self {
             certificate: certificate.der().clone(),
+            intermediates: Vec::new(),
             pem: certificate.pem(),
             key: PrivateKeyDer::try_from(key.serialize_der()).expect("a key"),
             key_pem: key.serialize_pem(),
@@ -105,7 +120,8 @@ impl TlsFront {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let key = provider.key_provider.load_private_key(identity.key).expect("a key");
         // Not held against each other: a thief has the certificate, but not its key.
-        let shown = CertifiedKey::new(vec![identity.certificate], key);
+        let chain = [identity.certificate].into_iter().chain(identity.intermediates).collect();
+        let shown = CertifiedKey::new(chain, key);
         let config = rustls::ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(versions)
             .expect("protocol versions")

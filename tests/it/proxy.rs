@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use embedded_registry::{Persona, Registry};
 
 use crate::harness::{Job, Ran};
-use crate::network::{Authority, Identity, Manners, Proxy, TlsFront, authority, header, naming};
+use crate::network::{Authority, Identity, Manners, Proxy, TlsFront, authority, authority_with, header, naming};
 
 /// A registry at git.example.com, by http and by https, which only a proxy can reach.
 struct Net {
@@ -215,6 +215,24 @@ fn a_proxy_that_speaks_tls_has_to_be_trusted_too() {
 }
 
 #[test]
+fn a_proxy_that_a_given_certificate_of_a_server_has_signed_is_not_trusted() {
+    let net = Net::new();
+    let proxy = net.proxy("https", Manners::Open);
+    let server = authority_with(|params| params.is_ca = rcgen::IsCa::ExplicitNoCa);
+    let front = TlsFront::start(Identity::signed(&server, &naming(&["localhost"])), proxy.address());
+    let place = format!("localhost:{}", front.address().port());
+    let mut job = net.job("https");
+    job.input("ca-certificate", net.authority.pem() + &server.pem())
+        .variable("HTTPS_PROXY", format!("https://{place}"));
+    let cause = format!(
+        "no way through the proxy {place} of HTTPS_PROXY: no trusted connection to localhost: its issuer is in \
+         `ca-certificate`, but cannot be trusted as an authority: it is not marked as one (CA:TRUE)"
+    );
+    is_told(job.run(), &cause, "Check scheme, host and port of the proxy in HTTPS_PROXY");
+    assert_eq!(proxy.heads(), [""; 0]);
+}
+
+#[test]
 fn each_variable_is_for_its_scheme_and_upper_case_and_what_is_not_empty_go_first() {
     let net = Net::new();
     for (scheme, other) in [("http", "https"), ("https", "http")] {
@@ -296,11 +314,12 @@ fn a_proxy_that_cannot_be_used_is_refused_before_anything_is_asked_and_not_shown
         ("socks5://bob:its-password@127.0.0.1:1080", "names a SOCKS proxy, and only HTTP proxies are known here"),
         ("socks4a://127.0.0.1:1080", "names a SOCKS proxy"),
         ("ftp://bob:its-password@127.0.0.1", "does not begin with http:// or https://"),
-        ("http://bob:its-password@", "is no URL of a proxy"),
-        ("http://", "is no URL of a proxy"),
-        ("bob:its-password@127.0.0.1:port", "is no URL of a proxy"),
-        ("http://bob:its-password@127.0.0.1:99999", "is no URL of a proxy"),
-        ("its-password its-password", "is no URL of a proxy"),
+        ("http://bob:its-password@", "is not a valid URL: empty host"),
+        ("http://", "is not a valid URL: empty host"),
+        ("bob:its-password@127.0.0.1:port", "is not a valid URL: invalid port number"),
+        ("http://bob:its-password@127.0.0.1:99999", "is not a valid URL: invalid port number"),
+        ("http://1.2.3.4.5:3128", "is not a valid URL: invalid IPv4 address"),
+        ("its-password its-password", "is not a valid URL: invalid international domain name"),
     ] {
         let mut job = net.near();
         job.secret("its-password").variable("HTTP_PROXY", value);

@@ -117,6 +117,24 @@ fn annotations_come_last_and_warnings_have_one_too() {
 }
 
 #[test]
+fn an_ipv6_address_in_an_annotation_is_still_an_address() {
+    let registry = Registry::start(Persona::default());
+    for (url, annotated) in [
+        ("http://[::1]:99999", "http://[0:0:0:0:0:0:0:1]:99999"),
+        ("http://[2001:db8::5]:99999", "http://[2001:db8:0:0:0:0:0:5]:99999"),
+        ("http://[::ffff:10.1.2.3]:99999", "http://[0:0:0:0:0:ffff:a01:203]:99999"),
+        ("http://[2001:db8:1:2:3:4:5:6]:99999", "http://[2001:db8:1:2:3:4:5:6]:99999"),
+        ("http://[a::b::c]:99999", "http://[a: :b: :c]:99999"),
+        ("http://host::name", "http://host: :name"),
+    ] {
+        let ran = Job::new(&registry).file("dist/a", "1").input("server-url", url).is_refused(&registry);
+        let annotation =
+            format!("::error title=generic-packages::input `server-url`: `{annotated}` is not a valid URL");
+        ran.says(&format!("error: input `server-url`: `{url}` is not a valid URL")).says(&annotation);
+    }
+}
+
+#[test]
 fn a_long_list_of_what_was_not_published_is_folded() {
     let registry = Registry::start(Persona::default());
     let mut job = Job::new(&registry);

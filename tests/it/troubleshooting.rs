@@ -20,7 +20,7 @@ use generic_packages::stop::Stop;
 use rcgen::CertificateParams;
 
 use crate::harness::{Job, Ran};
-use crate::network::{Identity, Manners, Proxy, TlsFront, authority, naming};
+use crate::network::{Identity, Manners, Proxy, TlsFront, authority, authority_with, naming};
 use crate::open_files::run_with;
 
 /// The heading, and what leads to it.
@@ -97,12 +97,21 @@ const CASES: &[Case] = &[
     ("An unknown authority", || certificate(&naming(&["localhost"]), "")),
     ("A self-signed certificate", || certificate(&as_authority(naming(&["localhost"])), "")),
     ("The certificate was made anew", || {
+        certificate(&naming(&["localhost"]), &Identity::self_signed(&as_authority(naming(&["localhost"]))).pem)
+    }),
+    ("A given certificate is not an authority's", || {
         certificate(&naming(&["localhost"]), &Identity::self_signed(&naming(&["localhost"])).pem)
     }),
+    ("A given authority has expired", expired_authority),
     ("The certificate has expired", expired_certificate),
     ("The certificate is not valid yet", early_certificate),
     ("The certificate is for other names", || trusted_certificate(&naming(&["forge.example.com", "10.1.2.3"]))),
     ("The certificate names no host", || trusted_certificate(&as_authority(naming(&[])))),
+    ("The certificate is not for servers", || {
+        let mut params = naming(&["localhost"]);
+        params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+        trusted_certificate(&params)
+    }),
     ("The proxy wants a password", || through_proxy("proxy.example.com", Manners::Wants(String::new()))),
     ("The proxy does not accept the password", || {
         through_proxy("bob:a-password@proxy.example.com", Manners::Wants(String::new()))
@@ -380,6 +389,11 @@ fn expired_certificate() -> String {
     let mut params = naming(&["localhost"]);
     params.not_after = rcgen::date_time_ymd(2025, 3, 1);
     certificate(&params, "")
+}
+
+fn expired_authority() -> String {
+    let authority = authority_with(|params| params.not_after = rcgen::date_time_ymd(2025, 3, 1));
+    shown_certificate(Identity::signed(&authority, &naming(&["localhost"])), &authority.pem())
 }
 
 fn early_certificate() -> String {

@@ -39,9 +39,10 @@ fn credentials_in_the_url_are_refused_and_not_shown() {
         ("https://git.example.com?hunter2", "has a query in it"),
         ("https://git.example.com/#hunter2", "has a fragment in it"),
         ("https://a:hunter2@git.example.com/?a#b", "password in it and has a query in it and has a fragment in it"),
-        ("alice:hunter2@git.example.com", "no URL that begins with https:// or http://"),
-        ("ssh://alice:hunter2@git.example.com", "no URL that begins with https:// or http://"),
-        ("https://alice:hunter2@", "no URL that begins with https:// or http://"),
+        ("alice:hunter2@git.example.com", "does not begin with https:// or http://"),
+        ("ssh://alice:hunter2@git.example.com", "does not begin with https:// or http://"),
+        ("https://alice:hunter2@", "is not a valid URL: empty host"),
+        ("https://alice:hunter2@git.example.com:99999", "is not a valid URL: invalid port number"),
     ] {
         refuses(&registry, "server-url", url, problem).does_not_say("hunter2");
         // The workflow's own is looked at in the same way.
@@ -61,10 +62,23 @@ fn a_query_in_what_is_no_url_is_not_shown_either() {
 #[test]
 fn what_is_no_url_of_a_web_server_is_refused() {
     let registry = Registry::start(Persona::default());
-    for url in
-        ["git.example.com", "git.example.com:3000", "ftp://host", "ssh://git.example.com", "https://", "/git", "x"]
-    {
+    for url in ["git.example.com", "git.example.com:3000", "ftp://host", "ssh://git.example.com", "/git", "x"] {
         refuses(&registry, "server-url", url, &format!("`{url}` does not begin with https:// or http://"));
+    }
+}
+
+#[test]
+fn a_url_with_a_bad_host_or_port_is_refused_with_the_part_that_is_bad() {
+    let registry = Registry::start(Persona::default());
+    for (url, part) in [
+        ("http://localhost:99999", "invalid port number"),
+        ("https://git.example.com:port", "invalid port number"),
+        ("http://1.2.3.4.5:1", "invalid IPv4 address"),
+        ("http://[fe80::1%25lo]:80", "invalid IPv6 address"),
+        ("http://git example.com", "invalid international domain name"),
+        ("https://", "empty host"),
+    ] {
+        refuses(&registry, "server-url", url, &format!("`{url}` is not a valid URL: {part}"));
     }
 }
 
