@@ -7,8 +7,6 @@ use reqwest::header::HeaderMap;
 use rustls::pki_types::CertificateDer;
 use url::Url;
 
-use crate::secret::Secret;
-
 /// What the way to the server needs beside its address.
 #[derive(Clone, Debug, Default)]
 pub struct Way {
@@ -19,8 +17,6 @@ pub struct Way {
     /// Sent with every request to the server, and with nothing that is said to a proxy. Every value is marked as
     /// sensitive.
     pub headers: HeaderMap,
-    /// What nobody may see of proxy and headers.
-    pub secrets: Vec<Secret>,
 }
 
 /// Which proxy the way to a server goes through: the forge, or where it keeps its files.

@@ -1,6 +1,6 @@
 //! The version's file of checksums, against which its other files are held.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::error::DownloadError;
 use super::fetch::on_disk;
@@ -21,20 +21,32 @@ const TOO_LONG: &str = "it has more than 1 MiB";
 /// The file of checksums of a version, and what it says.
 pub(super) struct Checksums {
     pub(super) name: FileName,
-    pub(super) hashes: BTreeMap<String, Sha256>,
+    hashes: BTreeMap<String, Sha256>,
+    /// The hashes by the names in lower case: the registry does not regard case.
+    by_folded_name: HashMap<String, Sha256>,
+    /// The paths of files in folders, by the names of the files.
+    in_folders: HashMap<String, String>,
 }
 
 impl Checksums {
+    fn new(name: FileName, hashes: BTreeMap<String, Sha256>) -> Self {
+        let (mut by_folded_name, mut in_folders) = (HashMap::new(), HashMap::new());
+        for (path, sha256) in &hashes {
+            by_folded_name.entry(path.to_lowercase()).or_insert(*sha256);
+            if let Some((_, file)) = path.rsplit_once(['/', '\\']) {
+                in_folders.entry(file.to_owned()).or_insert_with(|| path.clone());
+            }
+        }
+        Self { name, hashes, by_folded_name, in_folders }
+    }
+
     /// The hash that is named for a file; none for the file of checksums itself, which cannot name its own.
     pub(super) fn hash_of(&self, name: &FileName) -> Result<Option<Sha256>, DownloadError> {
-        // The registry does not regard case.
-        let mut by_case = self.hashes.iter().filter(|(other, _)| other.to_lowercase() == name.folded());
-        let named = self.hashes.get(name.as_str()).or_else(|| by_case.next().map(|(_, sha256)| sha256)).copied();
+        let named = self.hashes.get(name.as_str()).or_else(|| self.by_folded_name.get(&name.folded())).copied();
         if named.is_some() || self.name.folded() == name.folded() {
             return Ok(named);
         }
-        let is_it = |path: &&String| path.rsplit(['/', '\\']).next() == Some(name.as_str());
-        let in_folder = self.hashes.keys().find(is_it).map(|path| Untrusted::new(path));
+        let in_folder = self.in_folders.get(name.as_str()).map(|path| Untrusted::new(path));
         Err(DownloadError::NotNamed { name: name.clone(), checksums: self.name.clone(), in_folder })
     }
 }
@@ -75,8 +87,9 @@ impl Run<'_> {
         if !is_as_listed(&bytes) {
             return Err(bad("it did not come as the registry lists it, also when it was fetched again"));
         }
-        let named = checksum::read_list(&bytes).map_err(|error| bad(&error.to_string()))?;
-        Ok(Some(Checksums { name: name.clone(), hashes: named }))
+        let own = name.clone();
+        let read = on_disk(move || checksum::read_list(&bytes).map(|hashes| Checksums::new(own, hashes))).await;
+        read.map(Some).map_err(|error| bad(&error.to_string()))
     }
 
     /// The content of a file that is here already; `None` where it cannot be read, or is too long for one of checksums.
