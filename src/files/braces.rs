@@ -45,7 +45,9 @@ impl Expansion<'_> {
                     if other == '[' && start < self.last_bracket {
                         self.at = end_of_class(self.text, start).unwrap_or(self.at);
                     }
-                    part.iter_mut().for_each(|pattern| pattern.push_str(&self.text[start..self.at]));
+                    for pattern in &mut part {
+                        pattern.push_str(&self.text[start..self.at]);
+                    }
                 }
             }
             if done.len() + part.len() > MOST_ALTERNATIVES {
@@ -59,7 +61,9 @@ impl Expansion<'_> {
 /// Each of some patterns, continued by each of some others.
 fn joined(mut patterns: Vec<String>, ends: &[String]) -> Result<Vec<String>, BadLine> {
     if let [end] = ends {
-        patterns.iter_mut().for_each(|pattern| pattern.push_str(end));
+        for pattern in &mut patterns {
+            pattern.push_str(end);
+        }
         return Ok(patterns);
     }
     if patterns.len() * ends.len() > MOST_ALTERNATIVES {
