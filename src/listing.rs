@@ -9,7 +9,8 @@ use crate::package::FileName;
 use crate::untrusted::Untrusted;
 
 /// The files that a version has; none where it does not exist.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(try_from = "Vec<Row>")]
 pub struct Listing {
     by_folded_name: HashMap<String, RegistryFile>,
     /// Whether the version exists.
@@ -38,7 +39,7 @@ impl RegistryFile {
 /// A row of the API's list. The length is `size` on Gitea 1.24 and later and `Size` on older Gitea and on Forgejo up to
 /// 15 (recorded).
 #[derive(Deserialize)]
-pub(crate) struct Row {
+struct Row {
     name: String,
     size: Option<u64>,
     #[serde(rename = "Size")]
@@ -49,13 +50,15 @@ pub(crate) struct Row {
 /// A row that lacks what makes a file.
 #[derive(Debug, thiserror::Error)]
 #[error("it gives no {what} for `{name}`")]
-pub(crate) struct BadRow {
+struct BadRow {
     name: Untrusted,
     what: &'static str,
 }
 
-impl Listing {
-    pub(crate) fn new(rows: Vec<Row>) -> Result<Self, BadRow> {
+impl TryFrom<Vec<Row>> for Listing {
+    type Error = BadRow;
+
+    fn try_from(rows: Vec<Row>) -> Result<Self, BadRow> {
         let mut by_folded_name = HashMap::new();
         for row in rows {
             let bad = |what| BadRow { name: Untrusted::new(&row.name), what };
@@ -72,7 +75,9 @@ impl Listing {
         }
         Ok(Self { by_folded_name, version_exists: true })
     }
+}
 
+impl Listing {
     /// The version as it is with one more file, which takes the place of what the registry takes for it by its name.
     #[must_use]
     pub fn with(mut self, file: RegistryFile) -> Self {

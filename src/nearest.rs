@@ -1,52 +1,79 @@
 //! What somebody may have meant who mistyped a word, and what there is in its place.
 
-use crate::untrusted::Untrusted;
+use crate::untrusted::{Names, Untrusted};
 
 /// The one of some words that a mistyped word is closest to, where it is close at all.
 #[must_use]
 pub fn nearest<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
     words
         .iter()
+        .filter(|_| can_be_compared(word))
         .map(|known| (strsim::damerau_levenshtein(word, known), *known))
         .filter(|(distance, known)| *distance <= 1 + known.len() / 5)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, known)| known)
 }
 
-/// So many of some words, those first that look most like a word; among equals their order stays.
+/// The longest name that is compared, in characters: no name on a registry is longer. The time to compare two grows with
+/// the product of their lengths.
+const LONGEST: usize = 255;
+
+/// How many names are compared: this many take less than a tenth of a second.
+const MOST: usize = 1_000;
+
+fn can_be_compared(name: &str) -> bool {
+    name.len() <= LONGEST * 4 && name.chars().count() <= LONGEST
+}
+
+/// So many of some words, those first that look most like a word; among equals their order stays. Words that are too long
+/// to be names are left out.
 #[must_use]
 pub fn closest<'a>(word: &str, words: impl IntoIterator<Item = &'a str>, most: usize) -> Vec<&'a str> {
-    let word = word.to_lowercase();
+    // What no name can be, is like none.
+    let word = if can_be_compared(word) { word.to_lowercase() } else { String::new() };
+    let words = words.into_iter().filter(|known| can_be_compared(known)).take(MOST);
     let likeness = |known: &str| strsim::jaro_winkler(&word, &known.to_lowercase());
-    let mut words: Vec<(f64, &str)> = words.into_iter().map(|known| (likeness(known), known)).collect();
+    let mut words: Vec<(f64, &str)> = words.map(|known| (likeness(known), known)).collect();
     words.sort_by(|(one, _), (other, _)| other.total_cmp(one));
     words.into_iter().map(|(_, known)| known).take(most).collect()
 }
 
 /// What there is in place of something that is missing. The texts have been made harmless.
 #[derive(Debug, Default)]
-pub struct Near {
-    /// What comes closest, first.
-    names: Vec<Untrusted>,
-    /// How many there are.
-    of: usize,
-}
+pub struct Near(Names);
 
 impl Near {
     /// A few of those names that look most like that one.
     pub(crate) fn of(name: &str, all: &[&str]) -> Self {
         const SHOWN: usize = 4;
         let closest = closest(name, all.iter().copied(), SHOWN);
-        Self { names: closest.into_iter().map(Untrusted::new).collect(), of: all.len() }
+        Self(Names { shown: closest.into_iter().map(Untrusted::new).collect(), count: all.len() })
     }
 
     /// The names in a row; `None` where there are none.
     pub(crate) fn in_words(&self) -> Option<String> {
-        let names: Vec<String> = self.names.iter().map(|name| format!("`{name}`")).collect();
-        match self.of - self.names.len() {
-            _ if names.is_empty() => None,
-            0 => Some(names.join(", ")),
-            more => Some(format!("{} and {more} more", names.join(", "))),
-        }
+        (!self.0.shown.is_empty()).then(|| self.0.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_are_too_long_to_be_names_are_not_compared() {
+        let long = "a".repeat(4_000_000);
+        assert_eq!(nearest(&long, &["a", "b"]), None);
+        assert_eq!(closest("app", [long.as_str(), "other", "apps"], 4), ["apps", "other"]);
+        assert_eq!(closest(&long, [long.as_str(), "other", "apps"], 4), ["other", "apps"]);
+        let most = "a".repeat(255);
+        assert_eq!(closest("app", [most.as_str(), "apps"], 4), ["apps", &most]);
+    }
+
+    #[test]
+    fn of_many_names_only_the_first_are_compared() {
+        let names: Vec<String> = (0..=MOST).map(|number| format!("{number:04}")).collect();
+        let closest = closest("1000", names.iter().map(String::as_str), 1);
+        assert_ne!(closest, ["1000"]);
     }
 }

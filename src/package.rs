@@ -38,7 +38,7 @@ macro_rules! name_type {
             /// Takes a name that follows the registry's rule; otherwise says what is wrong with it.
             pub fn parse(name: &str) -> Result<Self, BadName> {
                 let check: fn(&str) -> Result<(), String> = $check;
-                check(name).and_then(|()| length(name)).map(|()| Self(name.to_owned())).map_err(|why| BadName {
+                length(name).and_then(|()| check(name)).map(|()| Self(name.to_owned())).map_err(|why| BadName {
                     what: $what,
                     name: Untrusted::new(name),
                     why,

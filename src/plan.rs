@@ -88,7 +88,7 @@ pub fn name_files(files: Vec<Chosen>, redactor: &Redactor) -> Result<Vec<NamedFi
     let mut errors = Vec::new();
     for chosen in files {
         match FileName::parse(&chosen.name) {
-            _ if redactor.finds(&chosen.name) => errors.push(PlanError::Secret),
+            _ if redactor.finds_in_name(&chosen.name) => errors.push(PlanError::Secret),
             Ok(name) => named.push((chosen, name)),
             Err(bad) => {
                 let (path, is_renamed) = (Untrusted::path(&chosen.local.path), chosen.is_renamed);

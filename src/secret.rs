@@ -1,14 +1,19 @@
 //! Secrets: a type from their first byte, and what takes them out of text from outside.
 
-use std::borrow::Cow;
-use std::fmt;
-use std::ops::Range;
+mod escapes;
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use serde::Deserialize;
 
-use crate::untrusted::{Untrusted, misleads};
+use self::escapes::{View, views};
+use crate::untrusted::Untrusted;
 
 /// A token or a password. It has no `Display` and no `Serialize`, and its `Debug` shows nothing of it.
 #[derive(Clone, Deserialize)]
@@ -102,172 +107,157 @@ impl Credentials {
 
 /// Replaces every known form of a secret by `***`. Some servers send back in their errors what was presented to
 /// them (Forgejo 15 does, for a token that it does not know).
+///
+/// The forms are computed once: the secret itself, and its base64 and base64url, also as a part of a longer text. They
+/// are searched for in upper and lower case, in the text itself and in the text with one kind of escapes undone. Each
+/// search is one pass, so that the time grows with the length of the text and with nothing else. Clones are cheap.
 #[derive(Clone, Default)]
 pub struct Redactor {
-    /// Longest first, so that no form leaves the rest of a longer one behind.
-    forms: Vec<String>,
+    forms: Arc<[Vec<u8>]>,
+    /// Finds all forms at once; `None` without any.
+    search: Option<AhoCorasick>,
 }
 
 impl Redactor {
-    /// A form shorter than this is no secret that anybody could keep, and replacing it would garble every text.
+    /// A shorter secret is none that anybody could keep, in bytes, and replacing it would garble every text.
     pub(crate) const SHORTEST: usize = 6;
 
-    /// What takes a token out of a text, where nobody's name goes with it.
+    /// The longest part of a text that is searched before it is shown, in bytes. People are shown 600 characters.
+    const LONGEST: usize = 8 * 1024;
+
+    /// A shorter beginning of a form, in bytes, is the end of many a word and gives nothing away.
+    const SHORTEST_BEGINNING: usize = 4;
+
+    /// Replaces a token whose user is not known.
     #[must_use]
     pub fn of_token(token: &Secret) -> Self {
         Self::of(&[token.expose()])
     }
 
-    /// The same redactor, which takes these out as well.
+    /// The same redactor, which replaces these secrets too.
     #[must_use]
-    pub fn with(self, secrets: &[Secret]) -> Self {
-        let more: Vec<&str> = secrets.iter().map(Secret::expose).collect();
-        self.and(&more)
+    pub fn with(&self, secrets: &[Secret]) -> Self {
+        let more = secrets.iter().flat_map(|secret| forms_of(secret.expose()));
+        Self::search_for(self.forms.iter().cloned().chain(more))
     }
 
     fn of(secrets: &[&str]) -> Self {
-        Self::default().and(secrets)
+        Self::search_for(secrets.iter().flat_map(|secret| forms_of(secret)))
     }
 
-    fn and(mut self, secrets: &[&str]) -> Self {
-        for secret in secrets {
-            self.forms.push((*secret).to_owned());
-            self.forms.extend([STANDARD_NO_PAD, URL_SAFE_NO_PAD].map(|engine| engine.encode(secret)));
+    fn search_for(forms: impl Iterator<Item = Vec<u8>>) -> Self {
+        let forms: BTreeSet<Vec<u8>> = forms.collect();
+        if forms.is_empty() {
+            return Self::default();
         }
-        self.forms.retain(|form| form.len() >= Self::SHORTEST);
-        self.forms.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
-        self.forms.dedup();
-        self
+        let search = AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            // No form leaves the rest of a longer one behind.
+            .match_kind(MatchKind::LeftmostLongest)
+            // The faster kinds take more memory than the environment's longest values are worth.
+            .kind(Some(AhoCorasickKind::ContiguousNFA))
+            .build(&forms)
+            .expect("the environment is shorter than 2 GiB");
+        Self { forms: forms.into_iter().collect(), search: Some(search) }
     }
 
-    /// The text without any form of the secret.
+    /// The start of a text from outside, as it may be shown: without secrets and harmless. The text is cut before it is
+    /// searched, so its length costs nothing.
+    #[must_use]
+    pub fn shown(&self, text: &str) -> Untrusted {
+        Untrusted::new(&self.redact_start(text, true))
+    }
+
+    /// The start of a text without secrets. It may have been cut off before; `is_whole` says that it was not.
+    #[must_use]
+    pub fn redact_start(&self, text: &str, is_whole: bool) -> String {
+        let start = &text[..text.floor_char_boundary(Self::LONGEST)];
+        if is_whole && start.len() == text.len() {
+            return self.redact(start).into_owned();
+        }
+        // The end of what was cut off may be the beginning of a secret.
+        let cut = format!("{start}{CUT}");
+        let clean = self.redact(&cut);
+        clean.strip_suffix(CUT).unwrap_or(&clean).to_owned()
+    }
+
+    /// The text without any form of a secret, and without the beginning of one before a `…`, where a text was cut off.
     #[must_use]
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let Some(first) = self.find(text) else { return Cow::Borrowed(text) };
-        let mut clean = String::new();
-        let (mut rest, mut next) = (text, Some(first));
-        while let Some(found) = next {
-            clean.push_str(&rest[..found.start]);
-            clean.push_str("***");
-            rest = &rest[found.end..];
-            next = self.find(rest);
+        let Some(search) = &self.search else { return Cow::Borrowed(text) };
+        let mut found = Vec::new();
+        for view in views(text) {
+            found.extend(search.find_iter(&view.bytes).map(|found| view.place_of(found.range())));
+            let cuts = text.match_indices(CUT).map(|(cut, _)| cut);
+            found.extend(cuts.filter_map(|cut| Some(self.beginning_before(cut, &view)?..cut)));
         }
-        clean.push_str(rest);
+        if found.is_empty() {
+            return Cow::Borrowed(text);
+        }
+        found.sort_unstable_by_key(|found| found.start);
+        let mut clean = String::new();
+        let mut end = 0;
+        for found in found {
+            if found.start >= end {
+                clean.push_str(&text[end..found.start]);
+                clean.push_str("***");
+            }
+            end = end.max(found.end);
+        }
+        clean.push_str(&text[end..]);
         Cow::Owned(clean)
     }
 
-    /// The text without any form of the secret, and without what may be the beginning of one at its end: for a text
-    /// that was cut off.
-    #[must_use]
-    pub fn redact_cut(&self, text: &str) -> String {
-        let clean = self.redact(text);
-        let begins = |at: &usize| self.forms.iter().any(|form| matches!(spelled(&clean[*at..], form), Spelled::Cut));
-        match clean.char_indices().map(|(at, _)| at).find(begins) {
-            Some(at) => format!("{}***", &clean[..at]),
-            None => clean.into_owned(),
-        }
-    }
-
-    /// Whether the text holds any form of the secret.
+    /// Whether the text holds any form of a secret.
     #[must_use]
     pub fn finds(&self, text: &str) -> bool {
-        self.find(text).is_some()
+        self.search.as_ref().is_some_and(|search| views(text).any(|view| search.is_match(&view.bytes)))
     }
 
-    fn find(&self, text: &str) -> Option<Range<usize>> {
-        text.char_indices().find_map(|(start, _)| {
-            self.forms.iter().find_map(|form| match spelled(&text[start..], form) {
-                Spelled::Whole(length) => Some(start..start + length),
-                _ => None,
-            })
+    /// Whether a name from outside holds any form of a secret, as far as people may be shown it.
+    #[must_use]
+    pub fn finds_in_name(&self, name: &str) -> bool {
+        self.finds(&name[..name.floor_char_boundary(Self::LONGEST)])
+    }
+
+    /// Where a form begins that is cut off at this place in the text.
+    fn beginning_before(&self, cut: usize, view: &View) -> Option<usize> {
+        let longest = self.forms.iter().map(Vec::len).max()?;
+        let end = view.count_before(cut);
+        let start = end.saturating_sub(longest);
+        let before = &view.bytes[start..end];
+        let begins = |found: &[u8]| {
+            self.forms.iter().any(|form| form.get(..found.len()).is_some_and(|own| own.eq_ignore_ascii_case(found)))
+        };
+        // The cut may be in an escape.
+        let escape = before.iter().rposition(|byte| b"%\\&".contains(byte)).filter(|at| before.len() - at < 10);
+        [Some(before.len()), escape].into_iter().flatten().find_map(|length| {
+            let last = length.checked_sub(Self::SHORTEST_BEGINNING)?;
+            let at = (0..=last).find(|&at| begins(&before[at..length]))?;
+            Some(view.place_of(start + at..end).start)
         })
     }
 }
 
-/// How much of a form stands at the beginning of a text.
-enum Spelled {
-    /// All of it, in so many bytes of the text.
-    Whole(usize),
-    /// The text ends in the middle of it.
-    Cut,
-    /// Something else.
-    No,
-}
+/// Where [`Untrusted`] has cut a text off.
+const CUT: char = '…';
 
-/// Reads a form as servers, proxies and clients may have written it: in either case, each byte as it is or
-/// percent-encoded (`%2F`), each character as JSON and HTML have it (`\u002f`, `\/`, `&#47;`, `&amp;`), with characters
-/// between that cannot be seen.
-fn spelled(text: &str, form: &str) -> Spelled {
-    match spelled_on(text.as_bytes(), form.as_bytes(), true) {
-        Spelled::Whole(left) => Spelled::Whole(text.len() - left),
-        other => other,
+/// The forms of a secret that no escapes explain.
+fn forms_of(secret: &str) -> Vec<Vec<u8>> {
+    if secret.len() < Redactor::SHORTEST {
+        return Vec::new();
     }
-}
-
-/// The same for the rest of a form; `Whole` has how much of the text is left behind it.
-fn spelled_on(mut text: &[u8], mut wanted: &[u8], mut is_first: bool) -> Spelled {
-    let begins = |wanted: &[u8], found: &[u8]| {
-        wanted.get(..found.len()).is_some_and(|wanted| wanted.eq_ignore_ascii_case(found))
-    };
-    while !wanted.is_empty() {
-        if !is_first {
-            text = after_unseen(text);
+    let mut forms = vec![secret.as_bytes().to_owned()];
+    for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
+        forms.push(engine.encode(secret).into_bytes());
+        // In a longer text it stands behind any number of bytes, and only this many digits are its alone.
+        for (bytes_before, foreign_digits) in [(0, 0), (1, 2), (2, 3)] {
+            let encoded = engine.encode([&vec![0; bytes_before], secret.as_bytes()].concat());
+            let own_digits = foreign_digits..(bytes_before + secret.len()) * 8 / 6;
+            forms.push(encoded.as_bytes()[own_digits].to_owned());
         }
-        let Some(next) = text.first() else { return if is_first { Spelled::No } else { Spelled::Cut } };
-        // A secret may itself hold what looks like an escape.
-        if let Some((found, length)) = escaped(text)
-            && begins(wanted, &found)
-        {
-            match spelled_on(&text[length..], &wanted[found.len()..], false) {
-                Spelled::No => {}
-                known => return known,
-            }
-        }
-        if !begins(wanted, &[*next]) {
-            return Spelled::No;
-        }
-        (text, wanted, is_first) = (&text[1..], &wanted[1..], false);
     }
-    Spelled::Whole(text.len())
-}
-
-/// What is left behind characters that cannot be seen.
-fn after_unseen(bytes: &[u8]) -> &[u8] {
-    match str::from_utf8(bytes) {
-        Ok(text) => text.trim_start_matches(misleads).as_bytes(),
-        // In the middle of a character.
-        Err(_) => bytes,
-    }
-}
-
-/// What an escape at the beginning of a text stands for, and how many bytes the escape takes.
-fn escaped(text: &[u8]) -> Option<(Vec<u8>, usize)> {
-    let digits = |digits: Option<&[u8]>, radix| u32::from_str_radix(str::from_utf8(digits?).ok()?, radix).ok();
-    let utf8 = |number: u32| Some(char::from_u32(number)?.to_string().into_bytes());
-    match text {
-        [b'%', rest @ ..] => Some((vec![u8::try_from(digits(rest.get(..2), 16)?).ok()?], 3)),
-        [b'\\', b'u', b'{', rest @ ..] => {
-            let number = &rest[..rest.iter().take(7).position(|byte| *byte == b'}')?];
-            Some((utf8(digits(Some(number), 16)?)?, number.len() + 4))
-        }
-        [b'\\', b'u', rest @ ..] => Some((utf8(digits(rest.get(..4), 16)?)?, 6)),
-        [b'\\', plain @ (b'"' | b'\\' | b'/' | b'\''), ..] => Some((vec![*plain], 2)),
-        [b'&', b'a'..=b'z', ..] => {
-            const NAMED: [(&[u8], u8); 5] =
-                [(b"&amp;", b'&'), (b"&lt;", b'<'), (b"&gt;", b'>'), (b"&quot;", b'"'), (b"&apos;", b'\'')];
-            let (name, byte) = NAMED.iter().find(|(name, _)| text.starts_with(name))?;
-            Some((vec![*byte], name.len()))
-        }
-        [b'&', b'#', rest @ ..] => {
-            let number = &rest[..rest.iter().take(10).position(|byte| *byte == b';')?];
-            let found = match number {
-                [b'x' | b'X', hex @ ..] => digits(Some(hex), 16),
-                decimal => digits(Some(decimal), 10),
-            };
-            Some((utf8(found?)?, number.len() + 3))
-        }
-        _ => None,
-    }
+    forms
 }
 
 impl fmt::Debug for Redactor {
@@ -333,10 +323,63 @@ mod tests {
     }
 
     #[test]
-    fn a_form_that_is_cut_off_is_taken_out_too() {
+    fn a_token_inside_encoded_text_is_redacted_at_every_alignment() {
+        let redactor = Redactor::of_token(&Secret::new("s3cret/t0ken+x?\u{ff}~"));
+        for before in ["", "a", "ab", "abc", "anybody:"] {
+            for after in ["", "z", "zz", "zzz"] {
+                let text = format!("{before}s3cret/t0ken+x?\u{ff}~{after}");
+                for engine in [STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
+                    let echo = engine.encode(&text);
+                    for echo in [echo.replace('+', "%2b").replace('/', "%2F"), echo.replace('+', "&#43;"), echo] {
+                        let clean = redactor.redact(&echo);
+                        // At most one digit on each side holds bits of the token.
+                        assert!(clean.contains("***"), "{text}: {echo}");
+                        assert!(clean.len() <= 3 + 2 + (before.len() + after.len()) * 4 / 3 + 4, "{text}: {clean}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_beginning_of_a_token_at_the_end_of_cut_text_is_redacted() {
         let redactor = credentials().redactor();
-        assert_eq!(redactor.redact_cut("sha: s3cret/t0ken+"), "sha: ***");
-        assert_eq!(redactor.redact_cut("a s3cret/t0ken+x b"), "a *** b");
-        assert_eq!(redactor.redact_cut("nothing here"), "nothing here");
+        for (text, clean) in [
+            ("sha: s3cret/t0ken+", "sha: ***"),
+            ("sha: S3CR", "sha: ***"),
+            ("sha: s3cret%2Ft0ken%2", "sha: ***"),
+            ("sha: s3cret&#47;t0ken&#4", "sha: ***"),
+            ("Basic YWxpY2U6czNjcm", "Basic ***"),
+            ("a s3cret/t0ken+x b", "a *** b"),
+            ("nothing here s3c", "nothing here s3c"),
+        ] {
+            assert_eq!(redactor.redact_start(text, false), clean);
+            assert_eq!(redactor.redact(&format!("{text}… and more")), format!("{clean}… and more"));
+        }
+        assert_eq!(redactor.redact_start("sha: s3cret/t0ken+", true), "sha: s3cret/t0ken+");
+    }
+
+    #[test]
+    fn a_token_that_straddles_a_cut_shows_nothing_of_itself() {
+        let redactor = credentials().redactor();
+        for length in 0..20 {
+            let text = format!("{}s3cret/t0ken+x and more", "é".repeat((Redactor::LONGEST - length) / 2));
+            let clean = redactor.redact_start(&text, true);
+            assert!(!clean.contains("s3cr"), "{}", &clean[clean.len() - 40..]);
+            // What people are shown is cut once more, and may be searched after that.
+            let shown = Untrusted::new(&format!("{}s3cret/t0ken+x and more", "é".repeat(600 - length)));
+            assert!(!redactor.redact(&shown.to_string()).contains("s3cr"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn the_time_to_redact_grows_with_the_length_of_a_text_and_with_nothing_else() {
+        let redactor = credentials_of(&"f".repeat(40)).redactor();
+        // With a search of its own at each place, these would take minutes.
+        for part in ["f", "%66", "\\u0066", "&#102;", "f\u{200b}", "ZmZm"] {
+            let text = part.repeat(100_000);
+            assert!(redactor.redact(&text).len() < text.len(), "{part}");
+            assert!(redactor.shown(&text).to_string().len() < 2_000, "{part}");
+        }
     }
 }

@@ -29,7 +29,7 @@ impl Untrusted {
     }
 
     fn up_to(longest: usize, text: &str) -> Self {
-        let mut clean = String::with_capacity(text.len());
+        let mut clean = String::with_capacity(text.len().min(longest.saturating_mul(2)));
         if text.trim_start().starts_with("::") {
             clean.push('\\');
         }
@@ -61,6 +61,37 @@ impl Untrusted {
     #[must_use]
     pub fn path(path: &Path) -> Self {
         Self::new(&path.to_string_lossy())
+    }
+}
+
+/// The first of some names, and how many there are: `a`, `b` and 3 more.
+#[derive(Debug, Default)]
+pub struct Names {
+    pub(crate) shown: Vec<Untrusted>,
+    pub(crate) count: usize,
+}
+
+impl Names {
+    /// How many names a message shows.
+    const SHOWN: usize = 5;
+
+    /// Adds a name; those behind the first few are only counted.
+    pub(crate) fn add(&mut self, name: Untrusted) {
+        self.count += 1;
+        if self.shown.len() < Self::SHOWN {
+            self.shown.push(name);
+        }
+    }
+}
+
+impl fmt::Display for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown: Vec<String> = self.shown.iter().map(|name| format!("`{name}`")).collect();
+        f.write_str(&shown.join(", "))?;
+        match self.count - shown.len() {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::package::{PackageName, Version};
+use crate::package::Version;
 use crate::registry::VersionRow;
 
 /// Which of the rules decided.
@@ -26,15 +26,8 @@ impl fmt::Display for Rule {
     }
 }
 
-/// The versions of that package among the rows: the registry finds every package whose name contains what was asked for.
-/// It does not regard case.
-pub(crate) fn of_package<'a>(rows: &'a [VersionRow], package: &PackageName) -> Vec<&'a VersionRow> {
-    let wanted = package.as_str().to_lowercase();
-    rows.iter().filter(|row| row.name.to_lowercase() == wanted).collect()
-}
-
 /// The version that `latest` stands for, and why; `None` where there is none that could be asked for and handed on.
-pub(crate) fn latest(rows: &[&VersionRow]) -> Option<(Version, Rule)> {
+pub(crate) fn latest(rows: &[VersionRow]) -> Option<(Version, Rule)> {
     let versions: Vec<(u64, Version)> =
         rows.iter().filter_map(|row| Some((row.id, Version::parse(&row.version).ok()?))).collect();
     let named = versions.iter().find(|(_, version)| version.as_str().eq_ignore_ascii_case(Version::LATEST));
@@ -74,8 +67,7 @@ mod tests {
         let row =
             |(id, version): (u64, &&str)| VersionRow { id, name: "Widget".to_owned(), version: (*version).to_owned() };
         let rows: Vec<VersionRow> = (1..).zip(versions).map(row).collect();
-        let package = PackageName::parse("widget").expect("a name");
-        latest(&of_package(&rows, &package)).map(|(version, rule)| (version.as_str().to_owned(), rule))
+        latest(&rows).map(|(version, rule)| (version.as_str().to_owned(), rule))
     }
 
     #[test]
@@ -110,14 +102,5 @@ mod tests {
             assert_eq!(chosen(&["nightly-1~x", bad]), Some(("nightly-1~x".to_owned(), Rule::Date)), "{bad}");
             assert_eq!(chosen(&[bad]), None, "{bad}");
         }
-    }
-
-    #[test]
-    fn other_packages_do_not_count() {
-        let row = |name: &str| VersionRow { id: 1, name: name.to_owned(), version: "1.0.0".to_owned() };
-        let rows = [row("widget"), row("widget-extra"), row("WIDGET")];
-        let package = PackageName::parse("Widget").expect("a name");
-        let names: Vec<&str> = of_package(&rows, &package).iter().map(|row| row.name.as_str()).collect();
-        assert_eq!(names, ["widget", "WIDGET"]);
     }
 }

@@ -7,7 +7,6 @@ use reqwest::header::HeaderMap;
 use url::Url;
 
 use crate::certificate::TrustedCertificate;
-use crate::secret::Secret;
 
 /// What the way to the server needs beside its address.
 #[derive(Clone, Debug, Default)]
@@ -19,8 +18,6 @@ pub struct Way {
     /// Sent with every request to the server, and with nothing that is said to a proxy. Every value is marked as
     /// sensitive.
     pub headers: HeaderMap,
-    /// What nobody may see of proxy and headers.
-    pub secrets: Vec<Secret>,
 }
 
 /// Which proxy the way to a server goes through: the forge, or where it keeps its files.

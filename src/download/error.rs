@@ -11,7 +11,7 @@ use crate::registry::RegistryError;
 use crate::report::VerifiedBy;
 use crate::report::units::Bytes;
 use crate::stop::Stopped;
-use crate::untrusted::Untrusted;
+use crate::untrusted::{Names, Untrusted};
 
 /// What failed in a run that came as far as its first request.
 #[derive(Debug, thiserror::Error)]
@@ -71,16 +71,9 @@ pub enum DownloadError {
         #[source]
         cause: Arc<RegistryError>,
     },
-    /// A name that would lead elsewhere, or that no file should have.
-    #[error("a file on the registry is called `{name}`, and is not downloaded: {why}")]
-    Hostile {
-        /// The name.
-        name: Untrusted,
-        /// What is wrong with it.
-        why: String,
-        /// What stands for it in a line of `files`.
-        pattern: String,
-    },
+    /// Names that would lead elsewhere, or that no file should have.
+    #[error("{}", hostile_in_words(.0))]
+    Hostile(Hostile),
     /// A name that was typed and that no file can have.
     #[error("no file can be called that: the {0}")]
     BadName(BadName),
@@ -145,6 +138,37 @@ pub enum DownloadError {
 impl From<RegistryError> for DownloadError {
     fn from(error: RegistryError) -> Self {
         Self::Registry(error.into())
+    }
+}
+
+/// Files on the registry that are not downloaded because of their names.
+#[derive(Debug)]
+pub struct Hostile {
+    /// Their names.
+    pub names: Names,
+    /// What is wrong with the first.
+    pub why: String,
+    /// What stands for the first few in lines of `files`.
+    pub patterns: Vec<String>,
+}
+
+impl Hostile {
+    /// Adds others to these.
+    pub(super) fn extend(&mut self, others: Self) {
+        let count = self.names.count + others.names.count;
+        others.names.shown.into_iter().for_each(|name| self.names.add(name));
+        self.names.count = count;
+        self.patterns.extend(others.patterns);
+        self.patterns.truncate(self.names.shown.len());
+    }
+}
+
+fn hostile_in_words(Hostile { names, why, .. }: &Hostile) -> String {
+    match names.count {
+        1 => format!("a file on the registry is called {names}, and is not downloaded: {why}"),
+        count => format!(
+            "{count} files on the registry are not downloaded because of their names: {names}. The first is refused because {why}"
+        ),
     }
 }
 
@@ -217,9 +241,14 @@ impl Advise for DownloadError {
             Self::Wildcard { .. } => "Give a `token` with the scope read:package, from a secret, or name the files without \
                                       wildcards"
                 .to_owned(),
-            Self::Hostile { pattern, .. } => format!(
+            Self::Hostile(Hostile { patterns, .. }) if let [pattern] = &patterns[..] => format!(
                 "Have the file taken off the registry, and find out who published it; a line `!{pattern}` in `files` leaves \
                  it out (`?` is any character)"
+            ),
+            Self::Hostile(Hostile { patterns, .. }) => format!(
+                "Delete the files from the registry, and find out who published them. To skip them, add lines to `files`, \
+                 such as {} (`?` is any character)",
+                patterns.iter().map(|pattern| format!("`!{pattern}`")).collect::<Vec<_>>().join(", ")
             ),
             Self::BadName(_) => "Correct the name in `files`".to_owned(),
             Self::SameName(..) => "Leave one of the lines out".to_owned(),

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, FuturesUnordered};
 
-pub use self::error::{DownloadError, Expected};
+pub use self::error::{DownloadError, Expected, Hostile};
 pub(crate) use self::fetch::Fetcher;
 use self::fetch::on_disk;
 pub(crate) use self::select::Item;
@@ -100,7 +100,7 @@ impl Run<'_> {
     fn ended(self, stopped: Option<Signal>) -> Account {
         let mut errors: Vec<DownloadError> = Vec::new();
         for error in self.errors {
-            if !errors.iter().any(|known| known.says_the_same_of_every_file_as(&error)) {
+            if !error.meets_every_file() || !errors.iter().any(|known| known.says_the_same_of_every_file_as(&error)) {
                 errors.push(error);
             }
         }
@@ -122,8 +122,8 @@ impl Run<'_> {
     async fn download(&mut self) -> Result<(), Vec<DownloadError>> {
         let source = self.find().await.map_err(|error| vec![error])?;
         let checksums = self.checksums(&source).await.map_err(|error| vec![error])?;
-        let redactor = self.inputs.redactor();
-        let selected = select::select(self.wanted, self.registry.target(), &source, checksums.as_ref(), &redactor)?;
+        let selected =
+            select::select(self.wanted, self.registry.target(), &source, checksums.as_ref(), &self.inputs.redactor)?;
         self.items = selected.items;
         self.outcomes = self.items.iter().map(|item| self.outcome(item)).collect();
         self.announce();
@@ -229,15 +229,13 @@ impl Run<'_> {
     async fn find(&mut self) -> Result<Source, DownloadError> {
         if self.registry.target().version.as_str().eq_ignore_ascii_case(Version::LATEST) {
             let package = self.registry.target().package.clone();
-            let rows = match self.registry.versions(package.as_str()).await {
-                Ok(rows) => rows,
+            let mut versions = match self.registry.versions(&package).await {
+                Ok(versions) => versions,
                 Err(error) if self.is_shown_to_no_visitor(&error) => return Ok(Source::Unlisted(Arc::new(error))),
                 Err(error) => return Err(error.into()),
             };
-            let redactor = self.inputs.redactor();
-            let mut versions = version::of_package(&rows, &package);
             // It would be seen in each URL.
-            versions.retain(|row| !redactor.finds(&row.version));
+            versions.retain(|row| !self.inputs.redactor.finds(&row.version));
             let Some((version, rule)) = version::latest(&versions) else {
                 if versions.is_empty() {
                     return Err(self.no_package().await);
@@ -277,14 +275,13 @@ impl Run<'_> {
     /// The version is not there; which others there are may tell why.
     async fn no_version(&self) -> DownloadError {
         let target = self.registry.target();
-        let rows = match self.registry.versions(target.package.as_str()).await {
-            Ok(rows) => rows,
+        let versions = match self.registry.versions(&target.package).await {
+            Ok(versions) => versions,
             Err(error) if self.is_shown_to_no_visitor(&error) => {
                 return DownloadError::NoVersion { target: Box::new(target.clone()), near: Near::default() };
             }
             Err(error) => return error.into(),
         };
-        let versions = version::of_package(&rows, &target.package);
         if versions.is_empty() {
             return self.no_package().await;
         }

@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::checksums::Checksums;
-use super::error::{DownloadError, Expected};
+use super::error::{DownloadError, Expected, Hostile};
 use super::{Source, Wanted};
 use crate::files::{IfNoneFound, Line, OWN_FOLDER, is_part, makes_repository};
 use crate::listing::Listing;
@@ -14,7 +14,7 @@ use crate::nearest::Near;
 use crate::package::{FileName, Target};
 use crate::report::VerifiedBy;
 use crate::secret::Redactor;
-use crate::untrusted::Untrusted;
+use crate::untrusted::{Names, Untrusted};
 
 /// A file that is to be downloaded.
 #[derive(Clone, Debug)]
@@ -76,6 +76,7 @@ pub(super) fn select(
     }
     let mut items: Vec<Item> = Vec::new();
     let mut by_folded_name = HashMap::new();
+    let mut all_hostile: Option<Hostile> = None;
     for name in names {
         match item(&name, wanted, source, checksums, redactor) {
             Ok(item) => match by_folded_name.entry(item.name.folded()) {
@@ -88,9 +89,14 @@ pub(super) fn select(
                     items.push(item);
                 }
             },
+            Err(DownloadError::Hostile(hostile)) => match &mut all_hostile {
+                Some(known) => known.extend(hostile),
+                None => all_hostile = Some(hostile),
+            },
             Err(error) => errors.push(error),
         }
     }
+    errors.extend(all_hostile.map(DownloadError::Hostile));
     for line in wanted.executable.iter().filter(|line| !line.takes_away) {
         if !items.iter().any(|item| line.stands_for(item.name.as_str())) && !items.is_empty() {
             let line = Untrusted::new(&line.text);
@@ -135,7 +141,8 @@ fn hostile(name: &str, why: String) -> DownloadError {
     let start = name.chars().take(LONGEST).map(|c| if is_plain(c) { c } else { '?' });
     let rest = name.chars().nth(LONGEST).map(|_| '*');
     let pattern = start.chain(rest).collect();
-    DownloadError::Hostile { name: Untrusted::new(name), why, pattern }
+    let names = Names { shown: vec![Untrusted::new(name)], count: 1 };
+    DownloadError::Hostile(Hostile { names, why, patterns: vec![pattern] })
 }
 
 /// Makes sure that a file of that name may lie in a workspace.
@@ -161,7 +168,7 @@ fn item(
     redactor: &Redactor,
 ) -> Result<Item, DownloadError> {
     let parsed = match (FileName::parse(name), source) {
-        _ if redactor.finds(name) => return Err(DownloadError::Secret),
+        _ if redactor.finds_in_name(name) => return Err(DownloadError::Secret),
         (Ok(parsed), _) => parsed,
         (Err(bad), Source::Unlisted(_)) => return Err(DownloadError::BadName(bad)),
         (Err(bad), Source::Listed(_)) => {

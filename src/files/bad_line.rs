@@ -1,6 +1,6 @@
 //! Why a line of the input `files` cannot be taken.
 
-use super::braces::MOST_ALTERNATIVES;
+use super::braces::{DEEPEST, MOST_ALTERNATIVES};
 use crate::advice::Advise;
 use crate::untrusted::Untrusted;
 
@@ -28,6 +28,9 @@ pub enum BadLine {
     /// Braces that stand for too many patterns.
     #[error("stands for more than {MOST_ALTERNATIVES} patterns")]
     TooMany,
+    /// Braces that nest too deep.
+    #[error("nests braces more than {DEEPEST} deep")]
+    TooDeep,
     /// A name behind `=>` in a line that takes files away.
     #[error("takes files away, and what is taken away gets no name")]
     NameOfTaken,
@@ -69,6 +72,7 @@ impl Advise for BadLine {
             Self::Slash => "Write the file's name on the registry alone, without a folder".to_owned(),
             Self::Brace => "Close the brace, or write `[{]` and `[}]` for the characters".to_owned(),
             Self::TooMany => "Use a wildcard, or several lines".to_owned(),
+            Self::TooDeep => "Write several lines in place of the inner braces".to_owned(),
             Self::NameOfTaken => {
                 "Take the name out; where `=>` is part of a file's own name, write `[=]>` for it".to_owned()
             }

@@ -5,71 +5,108 @@ use super::bad_line::BadLine;
 /// How many patterns the braces of one line may stand for.
 pub(super) const MOST_ALTERNATIVES: usize = 1_000;
 
+/// How deep the braces of one line may nest.
+pub(super) const DEEPEST: usize = 10;
+
 /// What `{a,b}` stands for. Braces nest; in a character class such as `[{]` they are characters.
 pub(super) fn expand_braces(text: &str) -> Result<Vec<String>, BadLine> {
-    let mut done = Vec::new();
-    let mut open = vec![text.to_owned()];
-    while let Some(text) = open.pop() {
-        match first_group(&text)? {
-            None => done.push(text),
-            Some((before, parts, after)) => {
-                open.extend(parts.iter().rev().map(|part| format!("{before}{part}{after}")));
-            }
-        }
-        if done.len() + open.len() > MOST_ALTERNATIVES {
-            return Err(BadLine::TooMany);
-        }
-    }
-    Ok(done)
+    Expansion { text, at: 0, last_bracket: text.rfind(']').unwrap_or_default() }.alternatives(0)
 }
 
-/// Braces in a text: what stands before them, their parts, and what stands behind them.
-type Group<'a> = (&'a str, Vec<&'a str>, &'a str);
-
-/// The first outermost braces of a text, where it has any.
-fn first_group(text: &str) -> Result<Option<Group<'_>>, BadLine> {
-    let mut depth = 0_usize;
-    let mut start = 0;
-    let mut part = 0;
-    let mut parts = Vec::new();
-    let mut skip_to = 0;
-    for (at, character) in text.char_indices() {
-        if at < skip_to {
-            continue;
-        }
-        match character {
-            '[' => skip_to = end_of_class(text, at),
-            '{' => {
-                depth += 1;
-                if depth == 1 {
-                    (start, part) = (at, at + 1);
-                }
-            }
-            ',' if depth == 1 => {
-                parts.push(&text[part..at]);
-                part = at + 1;
-            }
-            '}' if depth == 0 => return Err(BadLine::Brace),
-            '}' => {
-                depth -= 1;
-                if depth == 0 {
-                    parts.push(&text[part..at]);
-                    return Ok(Some((&text[..start], parts, &text[at + 1..])));
-                }
-            }
-            _ => {}
-        }
-    }
-    if depth == 0 { Ok(None) } else { Err(BadLine::Brace) }
+/// A text on its way, from left to right, into the patterns that it stands for.
+struct Expansion<'a> {
+    text: &'a str,
+    /// Where the rest begins that is still to be read.
+    at: usize,
+    /// Where the last `]` is. No class begins behind it.
+    last_bracket: usize,
 }
 
-/// Where the character class that begins at `start` ends: behind its `]`, which may be its first character; at `start`
-/// where it has none.
-fn end_of_class(text: &str, start: usize) -> usize {
+impl Expansion<'_> {
+    /// The patterns up to the end of the text, or of the braces that have been opened so many deep.
+    fn alternatives(&mut self, depth: usize) -> Result<Vec<String>, BadLine> {
+        if depth > DEEPEST {
+            return Err(BadLine::TooDeep);
+        }
+        let mut done = Vec::new();
+        let mut part = vec![String::new()];
+        while let Some(character) = self.text[self.at..].chars().next() {
+            let start = self.at;
+            self.at += character.len_utf8();
+            match character {
+                '{' => part = joined(part, &self.alternatives(depth + 1)?)?,
+                ',' if depth > 0 => done.extend(std::mem::replace(&mut part, vec![String::new()])),
+                '}' if depth > 0 => {
+                    done.extend(part);
+                    return Ok(done);
+                }
+                '}' => return Err(BadLine::Brace),
+                other => {
+                    if other == '[' && start < self.last_bracket {
+                        self.at = end_of_class(self.text, start).unwrap_or(self.at);
+                    }
+                    for pattern in &mut part {
+                        pattern.push_str(&self.text[start..self.at]);
+                    }
+                }
+            }
+            if done.len() + part.len() > MOST_ALTERNATIVES {
+                return Err(BadLine::TooMany);
+            }
+        }
+        if depth == 0 { Ok(part) } else { Err(BadLine::Brace) }
+    }
+}
+
+/// Each of some patterns, continued by each of some others.
+fn joined(mut patterns: Vec<String>, ends: &[String]) -> Result<Vec<String>, BadLine> {
+    if let [end] = ends {
+        for pattern in &mut patterns {
+            pattern.push_str(end);
+        }
+        return Ok(patterns);
+    }
+    if patterns.len() * ends.len() > MOST_ALTERNATIVES {
+        return Err(BadLine::TooMany);
+    }
+    Ok(patterns.iter().flat_map(|pattern| ends.iter().map(move |end| format!("{pattern}{end}"))).collect())
+}
+
+/// Where the character class that begins at `start` ends: behind its `]`, which may be its first character; `None` where
+/// it has none.
+fn end_of_class(text: &str, start: usize) -> Option<usize> {
     let mut rest = text[start + 1..].char_indices().peekable();
     if rest.peek().is_some_and(|&(_, c)| c == '!') {
         rest.next();
     }
     rest.next();
-    rest.find(|&(_, c)| c == ']').map_or(start, |(at, _)| start + 1 + at + 1)
+    rest.find(|&(_, c)| c == ']').map(|(at, _)| start + 1 + at + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alternatives_keep_their_order() {
+        let expanded = expand_braces("{a,b{1,}}-{x}{y,z}[{,}][").expect("a pattern");
+        assert_eq!(expanded, ["a-xy", "a-xz", "b1-xy", "b1-xz", "b-xy", "b-xz"].map(|text| format!("{text}[{{,}}][")));
+        assert_eq!(expand_braces("a,b").expect("a pattern"), ["a,b"]);
+    }
+
+    #[test]
+    fn braces_nest_ten_deep_and_no_deeper() {
+        let nested = |depth: usize| format!("{}a,b{}", "{".repeat(depth), "}".repeat(depth));
+        assert_eq!(expand_braces(&nested(10)).expect("a pattern"), ["a", "b"]);
+        assert_eq!(expand_braces(&nested(11)), Err(BadLine::TooDeep));
+        assert_eq!(expand_braces(&nested(60_000)), Err(BadLine::TooDeep));
+    }
+
+    #[test]
+    fn the_time_to_expand_grows_with_the_length_of_a_line_and_with_nothing_else() {
+        // With each character read anew for each brace, these would take minutes.
+        assert_eq!(expand_braces(&"{a}".repeat(100_000)).expect("a pattern"), ["a".repeat(100_000)]);
+        assert_eq!(expand_braces(&"[".repeat(200_000)).expect("a pattern"), ["[".repeat(200_000)]);
+        assert_eq!(expand_braces(&"{,}".repeat(100_000)), Err(BadLine::TooMany));
+    }
 }

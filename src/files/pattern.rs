@@ -137,6 +137,7 @@ impl Line {
         });
         let (alternatives, malformed) = match patterns {
             Ok(alternatives) => (alternatives, None),
+            Err(bad @ BadLine::TooDeep) => return Err(bad),
             Err(bad) => (Vec::new(), Some(bad)),
         };
         let names_one_path = !has_wildcard(name);

@@ -7,7 +7,10 @@ use crate::command::Command;
 use crate::package::{Owner, PackageName, ServerUrl, Version};
 use crate::runner::Runner;
 use crate::secret::Secret;
-use crate::untrusted::Untrusted;
+use crate::untrusted::{Untrusted, misleads};
+
+/// A shorter token, in characters, is a mistake, and nothing could keep it secret: it would be a part of many words.
+const SHORTEST_TOKEN: usize = 8;
 
 impl Reader {
     /// White space around a token is a frequent accident, and a newline in it is a 401 (recorded). Visitors have none,
@@ -30,8 +33,12 @@ impl Reader {
             return None;
         };
         let token = token.expose().trim();
-        if token.chars().any(|c| c.is_control() || c.is_whitespace()) {
-            self.problem("token", None, "has white space or a control character inside", accepted);
+        if token.chars().any(|c| c.is_whitespace() || misleads(c)) {
+            self.problem("token", None, "has white space or an invisible character inside", accepted);
+            return None;
+        }
+        if token.chars().count() < SHORTEST_TOKEN {
+            self.problem("token", None, format!("has fewer than {SHORTEST_TOKEN} characters"), accepted);
             return None;
         }
         Some(Secret::new(token))

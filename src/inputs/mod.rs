@@ -47,6 +47,8 @@ pub struct Inputs {
     pub timeout: Duration,
     /// What the way to the server needs.
     pub way: Way,
+    /// Replaces every secret of the inputs in a text.
+    pub redactor: Redactor,
 }
 
 /// What is to be done, and what only that needs.
@@ -147,7 +149,7 @@ impl Inputs {
         let raw: RawInputs =
             envy::from_iter(given.iter().map(|(name, value)| ((*name).to_owned(), value.expose().to_owned())))
                 .expect("every field is optional text, and every name there once");
-        let inputs = reader.inputs(&raw, runner, environment);
+        let mut inputs = reader.inputs(&raw, runner, environment);
         let token = raw.token.as_ref().map(|token| Secret::new(token.expose().trim()));
         let credentials = inputs.as_ref().and_then(|inputs| inputs.credentials.as_ref());
         let redactor = match (credentials, &token) {
@@ -159,18 +161,14 @@ impl Inputs {
         reader.look_for_the_token(&redactor, &given);
         reader.look_for_values_of_headers(&given);
         let redactor = redactor.with(&reader.secrets);
+        if let Some(inputs) = &mut inputs {
+            inputs.redactor = redactor.clone();
+        }
         let mut secrets: Vec<Secret> = token.into_iter().collect();
         secrets.extend(basic);
         secrets.append(&mut reader.secrets);
         let inputs = inputs.filter(|_| reader.problems.is_empty()).ok_or(reader.problems);
         Reading { inputs, secrets, redactor, warnings: reader.warnings }
-    }
-
-    /// What takes everything that nobody may see out of a text.
-    #[must_use]
-    pub fn redactor(&self) -> Redactor {
-        let credentials = self.credentials.as_ref().map(Credentials::redactor);
-        credentials.unwrap_or_default().with(&self.way.secrets)
     }
 
     /// As whom requests are made.
@@ -318,6 +316,8 @@ impl Reader {
             retries: retries?,
             timeout: Duration::from_secs(timeout?.into()),
             way: way?,
+            // All secrets are known when all inputs are read.
+            redactor: Redactor::default(),
         })
     }
 

@@ -79,7 +79,7 @@ impl Reader {
         let certificates = self.certificates(raw, runner);
         let headers = self.headers(raw, address);
         let proxies = address.server.map(|server| self.proxies(environment, server)).unwrap_or_default();
-        Some(Way { certificates: certificates?, proxies, headers: headers?, secrets: self.secrets.clone() })
+        Some(Way { certificates: certificates?, proxies, headers: headers? })
     }
 
     fn certificates(&mut self, raw: &RawInputs, runner: &Runner) -> Option<Vec<TrustedCertificate>> {

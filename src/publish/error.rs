@@ -11,7 +11,7 @@ use crate::package::{BadName, FileName, Target, Version};
 use crate::plan::{Conflict, PlanError};
 use crate::registry::{RegistryError, SetupError};
 use crate::stop::Stopped;
-use crate::untrusted::Untrusted;
+use crate::untrusted::{Names, Untrusted};
 
 /// Why a run ended before its first request.
 #[derive(Debug, thiserror::Error)]
@@ -88,12 +88,12 @@ pub enum PublishError {
     /// A version without files.
     #[error("there is nothing to seal: version {} of package {}/{} has no files", .0.version, .0.owner, .0.package)]
     NothingToSeal(Box<Target>),
-    /// A file whose name cannot stand in a list of checksums.
-    #[error("the version is not sealed: a file there is called `{name}`, and {why}")]
+    /// Files whose names cannot stand in a list of checksums.
+    #[error("{}", unsealable_in_words(names, why))]
     Unsealable {
-        /// The name.
-        name: Untrusted,
-        /// What is wrong with it.
+        /// The names.
+        names: Names,
+        /// What is wrong with the first.
         why: String,
     },
     /// Others changed the version whenever it was sealed.
@@ -167,6 +167,15 @@ fn state_in_words(state: Option<&Counts>) -> String {
     state.map_or_else(|| "what it has now is not known".to_owned(), ToString::to_string)
 }
 
+fn unsealable_in_words(names: &Names, why: &str) -> String {
+    match names.count {
+        1 => format!("the version is not sealed: a file there is called {names}, and {why}"),
+        count => format!(
+            "the version is not sealed because of the names of {count} files there: {names}. The first is refused because {why}"
+        ),
+    }
+}
+
 impl PublishError {
     /// Whether both tell of one cause, if of several files, and every file would meet it.
     pub(super) fn says_the_same_of_every_file_as(&self, other: &Self) -> bool {
@@ -174,6 +183,11 @@ impl PublishError {
             (Self::Registry(one), Self::Registry(other)) => one.says_the_same_of_every_file_as(other),
             _ => false,
         }
+    }
+
+    /// Whether every other file of this run would meet the same.
+    pub(super) fn meets_every_file(&self) -> bool {
+        matches!(self, Self::Registry(error) if error.meets_every_file())
     }
 
     /// Why it failed, without what.
@@ -223,6 +237,9 @@ impl Advise for PublishError {
                 "Check `version` and `repo`, and let the jobs that publish the files end before this one (`needs:`)"
                     .to_owned(),
             ),
+            Self::Unsealable { names, .. } if names.count > 1 => {
+                Some("Delete the files from the registry, and find out who published them".to_owned())
+            }
             Self::Unsealable { .. } | Self::Undeletable(_) => {
                 Some("Have the file taken off the registry, and find out who published it".to_owned())
             }

@@ -52,7 +52,7 @@ pub async fn publish(
 ) -> Result<Account, Vec<Rejected>> {
     let reporter = caller.reporter;
     let selected = files::select(&task.selection).map_err(|errors| wrapped(errors, Rejected::Select))?;
-    let named = plan::name_files(selected.files, &inputs.redactor());
+    let named = plan::name_files(selected.files, &inputs.redactor);
     let files = named.map_err(|errors| wrapped(errors, Rejected::Plan))?;
     let seal = task.sealing.as_ref().map(|sealing| Seal::of(&files, sealing, &task.selection.workspace)).transpose()?;
     let registry = Registry::new(inputs, limits, reporter).map_err(|error| vec![Rejected::Setup(error)])?;

@@ -7,7 +7,7 @@ use super::Run;
 use super::verify::LAST_LOOK;
 use crate::listing::Listing;
 use crate::package::Version;
-use crate::version::{of_package, release};
+use crate::version::release;
 
 impl Run<'_> {
     /// Warns where an alias, of which that is the list, is the highest release by semantic versioning, or the highest of the
@@ -30,7 +30,8 @@ impl Run<'_> {
     async fn higher_release(&self, own: &Release, alias: &Version, there: &Listing) -> Option<Version> {
         let (registry, package) = (self.sender.registry, &self.inputs.target.package);
         let rows = registry.newest_versions(package.as_str()).await;
-        let versions = of_package(&rows, package).into_iter().filter_map(|row| Version::parse(&row.version).ok());
+        let of_package = rows.iter().filter(|row| row.is_of(package));
+        let versions = of_package.filter_map(|row| Version::parse(&row.version).ok());
         let others = versions.filter(|version| version.folded() != alias.folded());
         let mut higher: Vec<(Release, Version)> =
             others.filter_map(|version| Some((release(version.as_str())?, version))).collect();

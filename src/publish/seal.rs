@@ -20,7 +20,7 @@ use crate::report::units;
 use crate::report::{Outcome, Status};
 use crate::secret::Redactor;
 use crate::stop::Signal;
-use crate::untrusted::Untrusted;
+use crate::untrusted::{Names, Untrusted};
 
 /// How often a version is sealed that others change meanwhile.
 pub(super) const MOST: u32 = 3;
@@ -94,14 +94,13 @@ impl Run<'_> {
         if !are_there || !self.tally.errors.is_empty() {
             return Ok(Sealed::Not(listing));
         }
-        let redactor = self.inputs.redactor();
         let mut waits = self.sender.registry.budget();
         for round in 0..MOST {
             if round > 0 {
                 let what = format!("version {}", target.version);
                 self.waits_for_others(&mut waits, &what, &"another job has changed it while it was sealed").await?;
             }
-            let content = match content_of(&listing, sealing, target, &redactor) {
+            let content = match content_of(&listing, sealing, target, &self.inputs.redactor) {
                 Ok(content) => content,
                 Err(errors) => {
                     self.tally.errors.extend(errors);
@@ -146,7 +145,7 @@ impl Run<'_> {
     /// not brought back by a seal of what it had.
     pub(super) fn still_fits(&self, listing: &Listing) -> bool {
         let Some(Seal { sealing, content, .. }) = &self.seal else { return true };
-        let now = content_of(listing, sealing, &self.inputs.target, &self.inputs.redactor());
+        let now = content_of(listing, sealing, &self.inputs.target, &self.inputs.redactor);
         now.is_ok_and(|now| content.as_ref() == Some(&now))
     }
 
@@ -284,7 +283,7 @@ pub(super) fn content_of(
         return Err(vec![PublishError::NothingToSeal(Box::new(target.clone()))]);
     }
     let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
-    let mut errors: Vec<PublishError> = names.iter().filter_map(|name| unsealable(name, redactor)).collect();
+    let mut errors: Vec<PublishError> = unsealable(&names, redactor).into_iter().collect();
     errors.extend(sealing.expect.iter().filter(|line| !names.iter().any(|name| line.stands_for(name))).map(|line| {
         PublishError::Expected {
             line: Untrusted::new(&line.text),
@@ -299,12 +298,20 @@ pub(super) fn content_of(
     }
 }
 
-/// What is wrong with a name on the registry that our own rules would not let be there.
-fn unsealable(name: &str, redactor: &Redactor) -> Option<PublishError> {
-    if redactor.finds(name) {
-        let why = "it contains the token or another secret, which everybody would see".to_owned();
-        return Some(PublishError::Unsealable { name: Untrusted::new(&redactor.redact(name)), why });
+/// What is wrong with names on the registry that our own rules would not let be there.
+fn unsealable(names: &[&str], redactor: &Redactor) -> Option<PublishError> {
+    let mut bad = Names::default();
+    let mut first = None;
+    for name in names {
+        let why = if redactor.finds_in_name(name) {
+            "it contains the token or another secret, which everybody would see".to_owned()
+        } else if let Err(refused) = FileName::parse(name) {
+            format!("that {}", refused.why)
+        } else {
+            continue;
+        };
+        bad.add(redactor.shown(name));
+        first.get_or_insert(why);
     }
-    let bad = FileName::parse(name).err()?;
-    Some(PublishError::Unsealable { name: bad.name, why: format!("that {}", bad.why) })
+    first.map(|why| PublishError::Unsealable { names: bad, why })
 }

@@ -373,8 +373,7 @@ impl Tally {
 
     /// Whether anything has failed for good that every other file would meet as well.
     pub(super) fn is_hopeless(&self) -> bool {
-        let meets_every_file =
-            |entry: &Entry| matches!(&entry.error, Some(PublishError::Registry(error)) if error.meets_every_file());
+        let meets_every_file = |entry: &Entry| entry.error.as_ref().is_some_and(PublishError::meets_every_file);
         !self.errors.is_empty()
             || self.entries.iter().any(|entry| entry.outcome.status == Status::Failed && meets_every_file(entry))
     }
@@ -388,7 +387,7 @@ impl Tally {
     pub(super) fn into_errors(self) -> Vec<PublishError> {
         let mut errors: Vec<PublishError> = Vec::new();
         for error in self.entries.into_iter().filter_map(Entry::into_error).chain(self.errors) {
-            if !errors.iter().any(|known| known.says_the_same_of_every_file_as(&error)) {
+            if !error.meets_every_file() || !errors.iter().any(|known| known.says_the_same_of_every_file_as(&error)) {
                 errors.push(error);
             }
         }

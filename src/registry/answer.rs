@@ -54,8 +54,7 @@ impl Answer {
         } else {
             text.trim().lines().next().unwrap_or_default().to_owned()
         };
-        // An echo of the token that is cut off in its middle is not known for what it is.
-        let words = if is_whole { redactor.redact(&words) } else { redactor.redact_cut(&words).into() };
+        let words = redactor.redact_start(&words, is_whole);
         Self { words: words.trim().to_owned(), broken, ..answer }
     }
 
@@ -63,7 +62,7 @@ impl Answer {
     pub(super) fn without_words(response: &Response, redactor: &Redactor) -> Self {
         let status = response.status();
         let header = |name| response.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
-        let location = header(LOCATION).map(|place| redactor.redact(&place).into_owned());
+        let location = header(LOCATION).map(|place| redactor.redact_start(&place, true));
         // RFC 9110, 10.2.3, and RFC 6585, 4. With other answers there is nothing to wait for.
         let may_wait = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
         let retry_after = header(RETRY_AFTER).filter(|_| may_wait).and_then(|wait| wait_of(&wait, SystemTime::now()));

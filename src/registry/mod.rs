@@ -111,7 +111,7 @@ impl<'a> Registry<'a> {
             target: inputs.target.clone(),
             credentials: inputs.credentials.clone(),
             way: inputs.way.clone(),
-            redactor: inputs.redactor(),
+            redactor: inputs.redactor.clone(),
             limits,
             pause: Arc::default(),
             reporter,

@@ -3,6 +3,8 @@
 use reqwest::header::CONTENT_LENGTH;
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::task::spawn_blocking;
 use url::Url;
 
 use super::answer::{Answer, Reason, is_html, read_up_to};
@@ -12,7 +14,7 @@ use super::phase::{Phase, Timeout};
 use super::refusal::Refusal;
 use super::{Method, Registry, is};
 use crate::listing::Listing;
-use crate::package::RepositoryName;
+use crate::package::{PackageName, RepositoryName, Version};
 use crate::report::units::Bytes;
 use crate::untrusted::Untrusted;
 
@@ -27,6 +29,9 @@ const PAGE: usize = 50;
 
 /// How many pages are read: up to 20,000 versions of packages whose names contain that of ours.
 const MOST_PAGES: usize = 400;
+
+/// How many bytes all pages of versions may have: 400 pages have 40 MB.
+const LONGEST_PAGES: usize = 64 * 1024 * 1024;
 
 /// How often a list is read that changes while it is read.
 const MOST_READINGS: u32 = 3;
@@ -62,6 +67,24 @@ pub struct VersionRow {
     pub version: String,
 }
 
+impl VersionRow {
+    /// Whether it is a good version of that package. The registry finds every package whose name contains what was asked
+    /// for, and does not regard case.
+    #[must_use]
+    pub fn is_of(&self, package: &PackageName) -> bool {
+        self.name.eq_ignore_ascii_case(package.as_str()) && Version::parse(&self.version).is_ok()
+    }
+}
+
+/// A page of a list of versions.
+struct Page {
+    rows: Vec<VersionRow>,
+    /// How many rows there are on all pages, where the registry says it.
+    total: Option<usize>,
+    /// How long it was, in bytes.
+    length: usize,
+}
+
 /// How many rows a list has on all of its pages, as the registry says in a header (recorded on all versions).
 fn total_of(response: &Response) -> Option<usize> {
     response.headers().get("x-total-count")?.to_str().ok()?.parse().ok()
@@ -89,8 +112,7 @@ impl Registry<'_> {
             Err(error) if is_absent(&error) => return Ok(Listing::default()),
             Err(error) => return Err(error),
         };
-        let rows = self.json(&asked, &url, response, LONGEST_LIST).await?;
-        Listing::new(rows).map_err(|bad| self.garbled(&asked, &url, &bad.to_string()))
+        self.json(&asked, &url, response, LONGEST_LIST).await.map(|(listing, _)| listing)
     }
 
     /// What the API knows of the version.
@@ -102,7 +124,7 @@ impl Registry<'_> {
     pub async fn about_at_once(&self) -> Result<About, RegistryError> {
         let url = self.target.version_url();
         let response = self.get(&Asked::Version, &url).await?;
-        self.json(&Asked::Version, &url, response, LONGEST_PAGE).await
+        self.json(&Asked::Version, &url, response, LONGEST_PAGE).await.map(|(about, _)| about)
     }
 
     /// The page of the version, as the API gives it.
@@ -124,71 +146,81 @@ impl Registry<'_> {
         self.ask(&asked, Method::POST, &url, request, is(StatusCode::CREATED)).await.map(drop)
     }
 
-    /// The versions of the owner's packages whose names contain that text, newest first.
-    pub async fn versions(&self, name: &str) -> Result<Vec<VersionRow>, RegistryError> {
+    /// The versions of a package of the owner, newest first. What could be no version is left out.
+    pub async fn versions(&self, package: &PackageName) -> Result<Vec<VersionRow>, RegistryError> {
         for _ in 1..MOST_READINGS {
-            if let Some(versions) = self.versions_unless_they_change(name).await? {
+            if let Some(versions) = self.versions_unless_they_change(package).await? {
                 return Ok(versions);
             }
         }
-        let versions = self.versions_unless_they_change(name).await?;
-        versions.ok_or_else(|| self.unread(name, "it changes while it is read"))
+        let versions = self.versions_unless_they_change(package).await?;
+        versions.ok_or_else(|| self.unread(package, "it changes while it is read"))
     }
 
     /// The same; `None` where their number has changed from one page to the next, which may have moved a row from a page
     /// that was still to be read to one that was read already.
-    async fn versions_unless_they_change(&self, name: &str) -> Result<Option<Vec<VersionRow>>, RegistryError> {
+    async fn versions_unless_they_change(
+        &self,
+        package: &PackageName,
+    ) -> Result<Option<Vec<VersionRow>>, RegistryError> {
         let mut versions = Vec::new();
         let mut known = None;
+        let (mut count, mut length) = (0, 0);
         for page in 1..=MOST_PAGES {
-            let (rows, total) = self.persist(async || self.page_of_versions(name, page).await).await?;
-            if page > 1 && total != known {
+            let read = self.persist(async || self.page_of_versions(package.as_str(), page).await).await?;
+            if page > 1 && read.total != known {
                 return Ok(None);
             }
-            known = total;
+            known = read.total;
+            count += read.rows.len();
+            length += read.length;
             // How many are on a page tells nothing: an administrator can have fewer than are asked for.
-            let is_past_the_end = rows.is_empty();
-            versions.extend(rows);
-            if is_past_the_end || total.is_some_and(|total| versions.len() >= total) {
+            let is_past_the_end = read.rows.is_empty();
+            versions.extend(read.rows.into_iter().filter(|row| row.is_of(package)));
+            if is_past_the_end || read.total.is_some_and(|total| count >= total) {
                 return Ok(Some(versions));
             }
+            if count > MOST_PAGES * PAGE {
+                break;
+            }
+            if length > LONGEST_PAGES {
+                return Err(self.unread(package, &format!("it is longer than {}", Bytes(LONGEST_PAGES as u64))));
+            }
         }
-        Err(self.unread(name, &format!("it has more than {} versions", versions.len())))
+        Err(self.unread(package, &format!("it has more than {count} versions")))
     }
 
     /// A list of versions that cannot be read to its end. The answers are good, so nothing is wrong with the server.
-    fn unread(&self, name: &str, why: &str) -> RegistryError {
-        let error = self.garbled(&Asked::Versions, &self.target.versions_url(name, PAGE, 1), why);
+    fn unread(&self, package: &PackageName, why: &str) -> RegistryError {
+        let error = self.garbled(&Asked::Versions, &self.target.versions_url(package.as_str(), PAGE, 1), why);
         error.cured_by("Name the version, or run the step again when no other job publishes")
     }
 
     /// The newest versions of the owner's packages whose names contain that text, asked once: what is told of them is worth
     /// no more.
     pub async fn newest_versions(&self, name: &str) -> Vec<VersionRow> {
-        self.page_of_versions(name, 1).await.map(|(rows, _)| rows).unwrap_or_default()
+        self.page_of_versions(name, 1).await.map(|page| page.rows).unwrap_or_default()
     }
 
-    /// A page of the versions, asked once, and how many there are on all pages.
-    async fn page_of_versions(
-        &self,
-        name: &str,
-        page: usize,
-    ) -> Result<(Vec<VersionRow>, Option<usize>), RegistryError> {
+    /// A page of the versions, asked once.
+    async fn page_of_versions(&self, name: &str, page: usize) -> Result<Page, RegistryError> {
         let asked = Asked::Versions;
         let url = self.target.versions_url(name, PAGE, page);
         let response = self.get(&asked, &url).await?;
         let total = total_of(&response);
-        Ok((self.json(&asked, &url, response, LONGEST_PAGE).await?, total))
+        let (rows, length) = self.json(&asked, &url, response, LONGEST_PAGE).await?;
+        Ok(Page { rows, total, length })
     }
 
-    /// Reads a JSON answer of at most so many bytes; a page in HTML is told apart from JSON that is broken.
-    async fn json<T: serde::de::DeserializeOwned>(
+    /// Reads a JSON answer of at most so many bytes, and how many it had; a page in HTML is told apart from JSON that is
+    /// broken.
+    async fn json<T: DeserializeOwned + Send + 'static>(
         &self,
         asked: &Asked,
         url: &Url,
         response: Response,
         longest: usize,
-    ) -> Result<T, RegistryError> {
+    ) -> Result<(T, usize), RegistryError> {
         let status = response.status();
         let cause = if is_html(&response) {
             let answer = Answer::read(response, &self.redactor, self.limits.silence).await;
@@ -200,12 +232,9 @@ impl Registry<'_> {
             }
         } else {
             match read_up_to(response, longest, self.limits.silence, self.limits.answer).await {
-                Ok(body) => match serde_json::from_slice(&body) {
-                    Ok(value) => return Ok(value),
-                    Err(error) => {
-                        let what = Untrusted::new(&self.redactor.redact(&error.to_string()));
-                        Cause::Garbled { what, is_cut: error.is_eof() }
-                    }
+                Ok(body) => match parsed(body).await {
+                    Ok(parsed) => return Ok(parsed),
+                    Err((error, is_cut)) => Cause::Garbled { what: self.redactor.shown(&error), is_cut },
                 },
                 Err(broken) => match broken.reason {
                     Reason::Broken(error) => Cause::Transport(Transport::broken(&error)),
@@ -221,7 +250,7 @@ impl Registry<'_> {
     }
 
     pub(super) fn garbled(&self, asked: &Asked, url: &Url, what: &str) -> RegistryError {
-        let what = Untrusted::new(&self.redactor.redact(what));
+        let what = self.redactor.shown(what);
         self.error(asked, Method::GET, url, Cause::Garbled { what, is_cut: false })
     }
 }
@@ -234,8 +263,33 @@ fn is_plain(page: &Url) -> bool {
         && page.as_str().len() <= 2048
 }
 
+/// Parses a JSON body, and says how long it was, on a thread of its own: a long one would keep signals waiting. The error
+/// says what is wrong, and whether the body ends too early.
+async fn parsed<T: DeserializeOwned + Send + 'static>(body: Vec<u8>) -> Result<(T, usize), (String, bool)> {
+    let parse = move || match serde_json::from_slice(&body) {
+        Ok(value) => Ok((value, body.len())),
+        Err(error) => Err((error.to_string(), error.is_eof())),
+    };
+    spawn_blocking(parse).await.expect("the thread does not panic")
+}
+
 /// Whether the answer to the list call means that the version has no files yet.
 fn is_absent(error: &RegistryError) -> bool {
     matches!(&error.cause, Cause::Refused { status: StatusCode::NOT_FOUND, words, .. }
         if words.to_string().contains("package does not exist"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_packages_and_what_no_version_can_be_are_left_out() {
+        let package = PackageName::parse("Widget").expect("a name");
+        let is_of = |name: &str, version: &str| {
+            VersionRow { id: 1, name: name.to_owned(), version: version.to_owned() }.is_of(&package)
+        };
+        assert!(is_of("widget", "1.0.0") && is_of("WIDGET", &"v".repeat(255)));
+        assert!(!is_of("widget-extra", "1.0.0") && !is_of("widget", &"v".repeat(256)) && !is_of("widget", ".."));
+    }
 }

@@ -30,6 +30,9 @@ const WIDTH: usize = 100;
 /// A list of more files than this is folded, where the runner can.
 const LONG_LIST: usize = 20;
 
+/// How many errors are shown. Nobody reads more, and others may have made as many as they like.
+const MOST_ERRORS: usize = 1_000;
+
 /// How many warnings become annotations; GitHub shows ten a step.
 const MOST_ANNOTATIONS: usize = 10;
 
@@ -92,8 +95,12 @@ impl<W: Write + Send> Console<W> {
             None => self.rest(ending),
         }
         let problems = ending.problems();
-        for problem in &problems {
+        for problem in problems.iter().take(MOST_ERRORS) {
             self.problem(*problem);
+        }
+        if problems.len() > MOST_ERRORS {
+            self.paragraph("error: ", &format!("{} more errors are not shown", problems.len() - MOST_ERRORS));
+            self.paragraph("  hint: ", "Fix the errors above, then run the step again");
         }
         match ending.page() {
             Some(page) => self.paragraph("", &format!("{}; see {page}", ending.sentence())),

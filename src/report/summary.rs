@@ -22,7 +22,7 @@ const PUBLISH_HEAD: &str = "| file | size | SHA-256 | status |\n|---|---:|---|--
 const DOWNLOAD_HEAD: &str = "| file | size | SHA-256 | verified by | status |\n|---|---:|---|---|---|\n";
 const PLAN_HEAD: &str = "| what | plan | size | on the registry |\n|---|---|---:|---|\n";
 
-/// How many errors, and how many warnings, are told in full; the log has them all.
+/// How many errors, and how many warnings, are told in full; the log has more of them.
 const MOST_PROBLEMS: usize = 20;
 
 /// What became of the run: a sentence, a table, how to download what is there, what failed.

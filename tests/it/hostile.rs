@@ -14,5 +14,6 @@ mod outputs;
 mod plans;
 mod run;
 mod secrets;
+mod sizes;
 mod summary;
 mod terminal;

@@ -128,6 +128,7 @@ const CASES: &[Case] = &[
     ("No version on a branch", || {
         told_before(|job| job.without("INPUT_VERSION").variable("GITHUB_REF", "refs/heads/main"))
     }),
+    ("The token is too short", || told_before(|job| job.token("hunter2"))),
     ("The workflow's server is GitHub", || told_before(|job| job.variable("GITHUB_SERVER_URL", "https://github.com"))),
     ("`server-url` is no URL", || told_before(|job| job.input("server-url", "git.example.com"))),
     ("`server-url` has a password", || told_before(|job| job.input("server-url", "https://alice:pw@git.example.com"))),
@@ -164,6 +165,7 @@ const CASES: &[Case] = &[
     ("An absolute path outside the workspace", || told_before(|job| job.input("files", "/home/runner/work/dist/*"))),
     ("A path into `.git`", || told_before(|job| job.input("files", ".git/config"))),
     ("A brace without its partner", || told_before(|job| job.input("files", "dist/{app,lib"))),
+    ("Braces that nest too deep", || told_before(|job| job.input("files", "dist/{{{{{{{{{{{app,lib}}}}}}}}}}}"))),
     ("A pattern that is none", || told_before(|job| job.input("files", "dist/**app"))),
     ("A link out of the workspace", || told_before(|job| job.link("dist/environ", "/proc/self/environ"))),
     ("Too few files can be opened", || {

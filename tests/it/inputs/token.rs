@@ -3,6 +3,7 @@
 use embedded_registry::{Persona, Registry};
 
 use super::{OPTIONAL, job};
+use crate::harness::Job;
 
 /// A token as a URL's host may hold it, which knows no upper case.
 const TOKEN: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -19,12 +20,31 @@ fn white_space_around_a_token_is_nothing() {
 }
 
 #[test]
-fn white_space_inside_a_token_is_refused() {
+fn white_space_and_invisible_characters_inside_a_token_are_refused() {
     let registry = Registry::start(Persona::default());
-    for token in ["0123456789 abcdef", "0123456789\nabcdef", "0123456789\tabcdef", "0123456789\u{1b}abcdef"] {
+    for token in [
+        "0123456789 abcdef",
+        "0123456789\nabcdef",
+        "0123456789\tabcdef",
+        "0123456789\u{1b}abcdef",
+        "0123456789\u{200b}abcdef",
+    ] {
         let ran = job(&registry).token(token).is_refused(&registry);
-        ran.says("error: input `token` has white space or a control character inside");
+        ran.says("error: input `token` has white space or an invisible character inside");
     }
+}
+
+#[test]
+fn a_token_of_fewer_than_eight_characters_is_refused_and_not_shown() {
+    let registry = Registry::start(Persona::default());
+    for token in ["hunter2", " hunter2\n", "ééééééé", "x"] {
+        for mut job in [job(&registry), Job::downloading(&registry)] {
+            let ran = job.token(token).is_refused(&registry);
+            let ran = ran.says("error: input `token` has fewer than 8 characters");
+            assert!(!ran.log.contains("hunter2") && !ran.log.contains("éé") && !ran.summary.contains("hunter2"));
+        }
+    }
+    job(&registry).token("hunter22").run().exits_with(1).says("401 Unauthorized");
 }
 
 #[test]
