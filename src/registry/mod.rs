@@ -12,6 +12,7 @@ mod fetch;
 mod limits;
 mod local_address;
 mod next;
+mod page;
 mod phase;
 mod proxy;
 mod questions;

@@ -198,9 +198,14 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::future::pending;
+
+    use reqwest::dns::{Name, Resolve, Resolving};
     use tokio::time::sleep;
 
+    use super::super::Transport;
     use super::*;
+    use crate::way::Way;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -231,6 +236,31 @@ mod tests {
             let timeout = stalls(&limits(), &tracker, upload).await;
             assert_eq!((timeout.phase, timeout.after), (Phase::Waiting, wanted));
         }
+    }
+
+    struct Unanswered;
+
+    impl Resolve for Unanswered {
+        fn resolve(&self, _: Name) -> Resolving {
+            Box::pin(async {
+                enter(Phase::Resolving);
+                pending().await
+            })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_name_that_is_not_resolved_in_time_is_told_as_that() {
+        let (way, limits, tracker) = (Way::default(), limits(), Tracker::new());
+        let builder = way.client(way.tls()).dns_resolver(Unanswered).connector_layer(TrackConnections);
+        let client = builder.connect_timeout(limits.connect).build().expect("a client");
+        let request = client.get("http://git.example.com/").send();
+        let error = tokio::select! {
+            response = tracker.follow(request) => response.expect_err("nothing answers"),
+            timeout = stalls(&limits, &tracker, None) => panic!("{timeout}"),
+        };
+        let error = Transport::of(&error, &way, tracker.phase(), limits.connect);
+        assert_eq!(error.to_string(), "the name of the host was not resolved within 10 s");
     }
 
     #[tokio::test(start_paused = true)]

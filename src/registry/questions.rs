@@ -10,6 +10,7 @@ use url::Url;
 use super::answer::{Answer, Reason, is_html, read_up_to};
 use super::asked::Asked;
 use super::error::{Cause, RegistryError, Transport};
+use super::page::page_at;
 use super::phase::{Phase, Timeout};
 use super::refusal::Refusal;
 use super::{Method, Registry, is};
@@ -130,8 +131,7 @@ impl Registry<'_> {
     /// The page of the version, as the API gives it.
     pub fn page_of(&self, about: &About) -> Result<Url, Box<RegistryError>> {
         // It is shown and handed on to other steps, so it has to be a plain address, and that of the version's page.
-        let named = Url::parse(&about.html_url).ok().filter(is_plain);
-        let page = named.and_then(|named| self.target.page_at(&named));
+        let page = Url::parse(&about.html_url).ok().and_then(|address| page_at(&address, &self.target));
         page.filter(|page| !self.redactor.finds(page.as_str())).ok_or_else(|| {
             let what = format!("its html_url is {}", about.html_url);
             self.garbled(&Asked::Version, &self.target.version_url(), &what).into()
@@ -253,14 +253,6 @@ impl Registry<'_> {
         let what = self.redactor.shown(what);
         self.error(asked, Method::GET, url, Cause::Garbled { what, is_cut: false })
     }
-}
-
-/// Whether the address of a page has nothing beside scheme, host, port and path, and is of a sensible length.
-fn is_plain(page: &Url) -> bool {
-    let has_credentials = !page.username().is_empty() || page.password().is_some();
-    matches!(page.scheme(), "http" | "https")
-        && !(has_credentials || page.query().is_some() || page.fragment().is_some())
-        && page.as_str().len() <= 2048
 }
 
 /// Parses a JSON body, and says how long it was, on a thread of its own: a long one would keep signals waiting. The error

@@ -31,7 +31,7 @@ fn a_page_that_is_no_plain_address_is_neither_shown_nor_handed_on() {
     let registry = Registry::start(Persona::default());
     let token = registry.token("alice_write");
     let path = "alice/-/packages/generic/widget/v1.0.0";
-    let encoded: String = token.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let encoded = token.bytes().fold(String::new(), |text, byte| text + &format!("%{byte:02x}"));
     for page in [
         "javascript:alert(1)".to_owned(),
         format!("ftp://h/{path}"),
