@@ -134,7 +134,7 @@ impl Redactor {
         Self::of(&[token.expose()])
     }
 
-    /// The same redactor, which replaces these secrets too.
+    /// Adds secrets to those that the redactor replaces.
     #[must_use]
     pub fn with(&self, secrets: &[Secret]) -> Self {
         let more = secrets.iter().flat_map(|secret| forms_of(secret.expose()));

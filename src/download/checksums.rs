@@ -127,7 +127,7 @@ impl Run<'_> {
     }
 }
 
-/// What a file of checksums says; `None` if it is not what the registry lists. It is read on a thread of its own, so
+/// Reads a checksums file; `None` if it differs from what the registry lists. It is read on a thread of its own, so
 /// that a signal is heard meanwhile.
 async fn read(name: &FileName, bytes: Vec<u8>, listed: Option<&RegistryFile>) -> Option<Result<Checksums, NotAList>> {
     let (name, listed) = (name.clone(), listed.cloned());

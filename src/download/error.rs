@@ -146,9 +146,9 @@ impl From<RegistryError> for DownloadError {
 pub struct Hostile {
     /// Their names.
     pub names: Names,
-    /// What is wrong with the first.
+    /// Why the first one is refused.
     pub why: String,
-    /// What stands for the first few in lines of `files`.
+    /// Patterns for `files` that match the first few.
     pub patterns: Vec<String>,
 }
 

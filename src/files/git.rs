@@ -1,4 +1,4 @@
-//! What git takes for a repository, and which files it tracks.
+//! Names that make git take a folder for a repository, and the files that git tracks.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;

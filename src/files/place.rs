@@ -86,7 +86,7 @@ pub enum PlaceFault {
     /// Somebody else writes it.
     #[error("is being written by another run")]
     Busy,
-    /// What was written of it has lost its name, or has another length.
+    /// The temporary file has lost its name, or has another length.
     #[error("cannot be put there: its temporary file was removed or changed")]
     TakenAway,
     /// Another folder, or none, is where it was.

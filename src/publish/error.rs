@@ -93,7 +93,7 @@ pub enum PublishError {
     Unsealable {
         /// The names.
         names: Names,
-        /// What is wrong with the first.
+        /// Why the first one is refused.
         why: String,
     },
     /// Others changed the version whenever it was sealed.

@@ -298,7 +298,7 @@ pub(super) fn content_of(
     }
 }
 
-/// What is wrong with names on the registry that our own rules would not let be there.
+/// Checks names on the registry against our own rules, and returns one error for all that break them.
 fn unsealable(names: &[&str], redactor: &Redactor) -> Option<PublishError> {
     let mut bad = Names::default();
     let mut first = None;

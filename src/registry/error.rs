@@ -235,8 +235,8 @@ impl RegistryError {
         Self { advice: advice.to_owned(), ..self }
     }
 
-    /// The same where a forge has led us elsewhere. What stands behind the `?` there may be a key to it, and the path may
-    /// be the word of somebody who is not the forge.
+    /// Hides all but the origin of the URL, if the server redirected to another host: the query may hold a key, and the path
+    /// may be text of that host.
     #[must_use]
     pub(super) fn elsewhere(mut self, server: &ServerUrl) -> Self {
         let host = Untrusted::new(self.url.host_str().unwrap_or_default());

@@ -49,7 +49,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The same with the inputs `timeout` and `retries`.
+    /// Applies the inputs `timeout` and `retries`.
     #[must_use]
     pub(crate) fn with(self, timeout: Duration, retries: u32) -> Self {
         let (connect, answer) = (self.connect.min(timeout), self.answer.max(timeout));

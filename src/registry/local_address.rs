@@ -13,7 +13,7 @@ use url::{Host, Url};
 use super::phase::{Phase, enter};
 use crate::untrusted::Untrusted;
 
-/// What makes an address a local one.
+/// The kinds of local addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Loopback,
@@ -66,7 +66,7 @@ pub struct LocalTarget {
 }
 
 impl LocalTarget {
-    /// What is wrong with the host of a URL, if it is an address; clients do not resolve one.
+    /// Checks the host of a URL, if it is an address: clients do not resolve one.
     pub(super) fn of(url: &Url) -> Option<Self> {
         let kind = match url.host()? {
             Host::Ipv4(address) => Kind::of(address.into())?,

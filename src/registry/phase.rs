@@ -12,7 +12,7 @@ use tower_service::Service;
 
 use super::{Limits, Moved};
 
-/// What a request waits for.
+/// The phases of a request, each of which can take too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// The addresses of the host.
@@ -39,9 +39,9 @@ impl Phase {
 /// A request that made no progress for too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeout {
-    /// What it waited for.
+    /// The phase that took too long.
     pub(super) phase: Phase,
-    /// How long.
+    /// How long it waited.
     pub(super) after: Duration,
 }
 

@@ -23,7 +23,7 @@ use x509_cert::der::DateTime;
 use crate::certificate::{self, NoAuthority, TrustedCertificate};
 use crate::untrusted::Untrusted;
 
-/// TLS with the system's roots, where there are any, and the given certificates that are authorities now. Without any
+/// TLS with the system's roots, if there are any, and the given certificates that are authorities now. Without any
 /// root every certificate is refused, which says more than a client that cannot be built.
 pub(super) fn config(given: &[TrustedCertificate]) -> ClientConfig {
     let now = UnixTime::now();

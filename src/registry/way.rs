@@ -12,7 +12,7 @@ use super::tls;
 use crate::way::Way;
 
 impl Way {
-    /// Whom a client that goes this way trusts.
+    /// The TLS configuration of the clients.
     pub(super) fn tls(&self) -> ClientConfig {
         tls::config(&self.certificates)
     }

@@ -43,7 +43,7 @@ impl View {
     }
 }
 
-/// What an escape at the beginning of a text stands for, and how many bytes the escape has.
+/// Reads the escape at the beginning of a text, if there is one: the bytes it stands for, and its own length.
 type Unescape = fn(&[u8]) -> Option<(Vec<u8>, usize)>;
 
 /// The text as it is, and as it is without the escapes of URLs, of JSON and of HTML.
