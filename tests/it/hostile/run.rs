@@ -8,6 +8,7 @@ use std::process::Output;
 
 use embedded_registry::Registry;
 use generic_packages::command::Command;
+use percent_encoding::percent_decode_str;
 
 use super::commands::Reader;
 use super::findings::Fault;
@@ -143,9 +144,9 @@ impl Run {
 
 /// Whether a link leads to one of our two kinds of places on a forge: a file of a package, or the page of a version.
 pub(super) fn leads_to(link: &str, forge: &str) -> bool {
-    // In a table this is the one character of a URL that has to be encoded.
-    let (link, forge) = (link.replace("%7C", "|"), forge.replace("%7C", "|"));
-    link.strip_prefix(&forge).is_some_and(|path| {
+    // In a table, and in the page of the version, more characters are encoded than a URL needs.
+    let decoded = |url: &str| percent_decode_str(url).decode_utf8_lossy().into_owned();
+    decoded(link).strip_prefix(&decoded(forge)).is_some_and(|path| {
         let mut segments = path.split('/').skip(1);
         let first = [segments.next(), segments.next(), segments.next(), segments.next()];
         matches!(first, [Some("api"), Some("packages"), _, Some("generic")] | [_, Some("-"), Some("packages"), _])
