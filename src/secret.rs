@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use memchr::memmem::Finder;
 use serde::Deserialize;
 
 use self::escapes::{View, views};
@@ -110,12 +110,11 @@ impl Credentials {
 ///
 /// The forms are computed once: the secret itself, and its base64 and base64url, also as a part of a longer text. They
 /// are searched for in upper and lower case, in the text itself and in the text with one kind of escapes undone. Each
-/// search is one pass, so that the time grows with the length of the text and with nothing else. Clones are cheap.
+/// search is linear, so that the time grows with the length of the text and the number of secrets. Clones are cheap.
 #[derive(Clone, Default)]
 pub struct Redactor {
-    forms: Arc<[Vec<u8>]>,
-    /// Finds all forms at once; `None` without any.
-    search: Option<AhoCorasick>,
+    /// In lower case.
+    forms: Arc<[Finder<'static>]>,
 }
 
 impl Redactor {
@@ -138,7 +137,7 @@ impl Redactor {
     #[must_use]
     pub fn with(&self, secrets: &[Secret]) -> Self {
         let more = secrets.iter().flat_map(|secret| forms_of(secret.expose()));
-        Self::search_for(self.forms.iter().cloned().chain(more))
+        Self::search_for(self.forms.iter().map(|form| form.needle().to_owned()).chain(more))
     }
 
     fn of(secrets: &[&str]) -> Self {
@@ -146,19 +145,8 @@ impl Redactor {
     }
 
     fn search_for(forms: impl Iterator<Item = Vec<u8>>) -> Self {
-        let forms: BTreeSet<Vec<u8>> = forms.collect();
-        if forms.is_empty() {
-            return Self::default();
-        }
-        let search = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            // No form leaves the rest of a longer one behind.
-            .match_kind(MatchKind::LeftmostLongest)
-            // The faster kinds take more memory than the environment's longest values are worth.
-            .kind(Some(AhoCorasickKind::ContiguousNFA))
-            .build(&forms)
-            .expect("the environment is shorter than 2 GiB");
-        Self { forms: forms.into_iter().collect(), search: Some(search) }
+        let forms: BTreeSet<Vec<u8>> = forms.map(|form| form.to_ascii_lowercase()).collect();
+        Self { forms: forms.iter().map(|form| Finder::new(form).into_owned()).collect() }
     }
 
     /// The start of a text from outside, as it may be shown: without secrets and harmless. The text is cut before it is
@@ -184,10 +172,15 @@ impl Redactor {
     /// The text without any form of a secret, and without the beginning of one before a `…`, where a text was cut off.
     #[must_use]
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let Some(search) = &self.search else { return Cow::Borrowed(text) };
+        if self.forms.is_empty() {
+            return Cow::Borrowed(text);
+        }
         let mut found = Vec::new();
         for view in views(text) {
-            found.extend(search.find_iter(&view.bytes).map(|found| view.place_of(found.range())));
+            for form in self.forms.iter() {
+                let starts = form.find_iter(&view.bytes);
+                found.extend(starts.map(|start| view.place_of(start..start + form.needle().len())));
+            }
             let cuts = text.match_indices(CUT).map(|(cut, _)| cut);
             found.extend(cuts.filter_map(|cut| Some(self.beginning_before(cut, &view)?..cut)));
         }
@@ -211,7 +204,8 @@ impl Redactor {
     /// Whether the text holds any form of a secret.
     #[must_use]
     pub fn finds(&self, text: &str) -> bool {
-        self.search.as_ref().is_some_and(|search| views(text).any(|view| search.is_match(&view.bytes)))
+        !self.forms.is_empty()
+            && views(text).any(|view| self.forms.iter().any(|form| form.find(&view.bytes).is_some()))
     }
 
     /// Whether a name from outside holds any form of a secret, as far as people may be shown it.
@@ -222,13 +216,11 @@ impl Redactor {
 
     /// Where a form begins that is cut off at this place in the text.
     fn beginning_before(&self, cut: usize, view: &View) -> Option<usize> {
-        let longest = self.forms.iter().map(Vec::len).max()?;
+        let longest = self.forms.iter().map(|form| form.needle().len()).max()?;
         let end = view.count_before(cut);
         let start = end.saturating_sub(longest);
         let before = &view.bytes[start..end];
-        let begins = |found: &[u8]| {
-            self.forms.iter().any(|form| form.get(..found.len()).is_some_and(|own| own.eq_ignore_ascii_case(found)))
-        };
+        let begins = |found: &[u8]| self.forms.iter().any(|form| form.needle().starts_with(found));
         // The cut may be in an escape.
         let escape = before.iter().rposition(|byte| b"%\\&".contains(byte)).filter(|at| before.len() - at < 10);
         [Some(before.len()), escape].into_iter().flatten().find_map(|length| {

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::untrusted::misleads;
 
-/// A text without characters that cannot be seen and with one kind of escapes undone.
+/// A text in lower case, without characters that cannot be seen and with one kind of escapes undone.
 pub(super) struct View {
     pub(super) bytes: Vec<u8>,
     /// Where in the text each of these bytes begins, and where the text ends.
@@ -29,6 +29,7 @@ impl View {
             start += length;
         }
         view.starts.push(text.len());
+        view.bytes.make_ascii_lowercase();
         view
     }
 
