@@ -16,6 +16,7 @@
 //! The library reads no environment, prints nothing and never exits: `main` does.
 
 pub mod advice;
+mod blocking;
 pub mod certificate;
 pub mod checksum;
 pub mod command;

@@ -13,7 +13,7 @@ use memchr::memmem::Finder;
 use serde::Deserialize;
 
 use self::escapes::{View, views};
-use crate::untrusted::Untrusted;
+use crate::untrusted::{CUT, Untrusted};
 
 /// A token or a password. It has no `Display` and no `Serialize`, and its `Debug` shows nothing of it.
 #[derive(Clone, Deserialize)]
@@ -118,13 +118,13 @@ pub struct Redactor {
 }
 
 impl Redactor {
-    /// A shorter secret is none that anybody could keep, in bytes, and replacing it would garble every text.
+    /// The shortest secret that is searched for, in bytes. To replace a shorter one would garble every text.
     pub(crate) const SHORTEST: usize = 6;
 
     /// The longest part of a text that is searched before it is shown, in bytes. People are shown 600 characters.
     const LONGEST: usize = 8 * 1024;
 
-    /// A shorter beginning of a form, in bytes, is the end of many a word and gives nothing away.
+    /// The shortest beginning of a form that is replaced, in bytes. A shorter one is the end of many words and reveals little.
     const SHORTEST_BEGINNING: usize = 4;
 
     /// Replaces a token whose user is not known.
@@ -181,8 +181,12 @@ impl Redactor {
                 let starts = form.find_iter(&view.bytes);
                 found.extend(starts.map(|start| view.place_of(start..start + form.needle().len())));
             }
-            let cuts = text.match_indices(CUT).map(|(cut, _)| cut);
-            found.extend(cuts.filter_map(|cut| Some(self.beginning_before(cut, &view)?..cut)));
+            // No form goes on from before one cut to behind it, so no part of the text is searched twice.
+            let mut part_start = 0;
+            for (cut, _) in text.match_indices(CUT) {
+                found.extend(self.beginning_before(cut, part_start, &view).map(|start| start..cut));
+                part_start = cut + CUT.len_utf8();
+            }
         }
         if found.is_empty() {
             return Cow::Borrowed(text);
@@ -204,8 +208,7 @@ impl Redactor {
     /// Whether the text holds any form of a secret.
     #[must_use]
     pub fn finds(&self, text: &str) -> bool {
-        !self.forms.is_empty()
-            && views(text).any(|view| self.forms.iter().any(|form| form.find(&view.bytes).is_some()))
+        !self.forms.is_empty() && views(text).any(|view| self.forms.iter().any(|form| form.find(&view.bytes).is_some()))
     }
 
     /// Whether a name from outside holds any form of a secret, as far as people may be shown it.
@@ -214,11 +217,11 @@ impl Redactor {
         self.finds(&name[..name.floor_char_boundary(Self::LONGEST)])
     }
 
-    /// Where a form begins that is cut off at this place in the text.
-    fn beginning_before(&self, cut: usize, view: &View) -> Option<usize> {
+    /// Finds where a form begins that is cut off at a place in the text. The part that was cut off begins at `part_start`.
+    fn beginning_before(&self, cut: usize, part_start: usize, view: &View) -> Option<usize> {
         let longest = self.forms.iter().map(|form| form.needle().len()).max()?;
         let end = view.count_before(cut);
-        let start = end.saturating_sub(longest);
+        let start = end.saturating_sub(longest).max(view.count_before(part_start));
         let before = &view.bytes[start..end];
         let begins = |found: &[u8]| self.forms.iter().any(|form| form.needle().starts_with(found));
         // The cut may be in an escape.
@@ -230,9 +233,6 @@ impl Redactor {
         })
     }
 }
-
-/// Where [`Untrusted`] has cut a text off.
-const CUT: char = '…';
 
 /// The forms of a secret that no escapes explain.
 fn forms_of(secret: &str) -> Vec<Vec<u8>> {
@@ -366,9 +366,10 @@ mod tests {
 
     #[test]
     fn the_time_to_redact_grows_with_the_length_of_a_text_and_with_nothing_else() {
-        let redactor = credentials_of(&"f".repeat(40)).redactor();
+        let long = Secret::new("0f".repeat(4_000));
+        let redactor = credentials_of(&"f".repeat(40)).redactor().with(&[long]);
         // With a search of its own at each place, these would take minutes.
-        for part in ["f", "%66", "\\u0066", "&#102;", "f\u{200b}", "ZmZm"] {
+        for part in ["f", "%66", "\\u0066", "&#102;", "f\u{200b}", "ZmZm", "0f0f…"] {
             let text = part.repeat(100_000);
             assert!(redactor.redact(&text).len() < text.len(), "{part}");
             assert!(redactor.shown(&text).to_string().len() < 2_000, "{part}");

@@ -7,6 +7,9 @@
 use std::fmt::{self, Write as _};
 use std::path::Path;
 
+/// Marks the place where a text was cut off.
+pub(crate) const CUT: char = '…';
+
 /// A text from outside, made harmless: one line, no control or direction characters, no workflow command, of a
 /// length that people read. What was taken out stays visible as an escape such as `\n` or `\u{1b}`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,7 +41,7 @@ impl Untrusted {
         for character in text.chars() {
             let before = clean.len();
             if shown >= longest {
-                clean.push('…');
+                clean.push(CUT);
                 break;
             }
             match character {

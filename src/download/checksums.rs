@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::error::DownloadError;
-use super::fetch::on_disk;
 use super::{Run, Source};
+use crate::blocking::on_own_thread;
 use crate::checksum::{self, NotAList, Sha256};
 use crate::files::{Folder, Found};
 use crate::listing::RegistryFile;
@@ -106,7 +106,7 @@ impl Run<'_> {
         if file.size > LONGEST as u64 {
             return None;
         }
-        on_disk(move || {
+        on_own_thread(move || {
             let mut bytes = Vec::new();
             let read = file.read(|chunk| {
                 bytes.extend_from_slice(&chunk);
@@ -131,7 +131,7 @@ impl Run<'_> {
 /// that a signal is heard meanwhile.
 async fn read(name: &FileName, bytes: Vec<u8>, listed: Option<&RegistryFile>) -> Option<Result<Checksums, NotAList>> {
     let (name, listed) = (name.clone(), listed.cloned());
-    on_disk(move || {
+    on_own_thread(move || {
         let is_as_listed = listed.is_none_or(|file| file.holds(bytes.len() as u64, Sha256::of(&bytes)));
         is_as_listed.then(|| Ok(Checksums::new(name, checksum::read_list(&bytes)?)))
     })

@@ -165,9 +165,9 @@ impl Hostile {
 
 fn hostile_in_words(Hostile { names, why, .. }: &Hostile) -> String {
     match names.count {
-        1 => format!("a file on the registry is called {names}, and is not downloaded: {why}"),
+        1 => format!("failed to download {names}: {why}"),
         count => format!(
-            "{count} files on the registry are not downloaded because of their names: {names}. The first is refused because {why}"
+            "failed to download {count} files because of their names: {names}. The first is refused because {why}"
         ),
     }
 }

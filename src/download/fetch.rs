@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::error::{DownloadError, Expected};
 use super::select::Item;
+use crate::blocking::on_own_thread;
 use crate::checksum::Sha256;
 use crate::command::Command;
 use crate::files::{Folder, PlaceError, PlaceFault, Unfinished, Writing};
@@ -100,7 +101,7 @@ impl Fetcher<'_> {
                 && wanted.size.is_none_or(|size| size == length)
                 && wanted.sha256.is_none_or(|wanted| wanted == sha256)
             {
-                on_disk(move || writing.settle(is_executable)).await?;
+                on_own_thread(move || writing.settle(is_executable)).await?;
                 // From here on nothing waits: a signal finds the file either not in its place, or told to be there.
                 unfinished.finish(length)?;
                 return Ok((length, sha256));
@@ -109,7 +110,7 @@ impl Fetcher<'_> {
                 return Err(DownloadError::Differs { name: item.name.clone(), expected: wanted.into(), came });
             }
             self.reporter.notes(&format!("`{}` did not come as it should: once more from the start", item.name));
-            state.writing = Some(on_disk(move || writing.start_again().map(|()| writing)).await?);
+            state.writing = Some(on_own_thread(move || writing.start_again().map(|()| writing)).await?);
             (state.modified, state.size) = (None, item.expected.size);
             // What an earlier run has left is nothing that came now.
             is_last = !std::mem::take(&mut is_taken_up);
@@ -134,9 +135,9 @@ impl Fetcher<'_> {
         if found > 0 && fits && item.expected.sha256.is_some() {
             let size = units::Bytes(found);
             self.reporter.notes(&format!("going on with `{}`, of which an earlier run has left {size}", item.name));
-            return Ok(on_disk(move || writing.keep().map(|()| writing)).await?);
+            return Ok(on_own_thread(move || writing.keep().map(|()| writing)).await?);
         }
-        Ok(on_disk(move || writing.start_again().map(|()| writing)).await?)
+        Ok(on_own_thread(move || writing.start_again().map(|()| writing)).await?)
     }
 
     /// Receives a file once, or what is missing of it.
@@ -223,9 +224,4 @@ fn begin_to_write(mut writing: Writing) -> (mpsc::Sender<Bytes>, Writer) {
         (writing, Ok(()))
     });
     (sender, thread)
-}
-
-/// Does something that may wait for the disk, on a thread of its own.
-pub(super) async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    spawn_blocking(work).await.expect("the thread does not panic")
 }

@@ -14,9 +14,9 @@ use futures_util::stream::{self, FuturesUnordered};
 
 pub use self::error::{DownloadError, Expected, Hostile};
 pub(crate) use self::fetch::Fetcher;
-use self::fetch::on_disk;
 pub(crate) use self::select::Item;
 use crate::advice::Problem;
+use crate::blocking::on_own_thread;
 use crate::command::{Caller, Command};
 use crate::files::{Folder, Found, IfNoneFound, Line, Place, PlaceError, tracked};
 use crate::inputs::Inputs;
@@ -27,12 +27,12 @@ use crate::registry::{Cause, Limits, Refusal, Registry, RegistryError, SetupErro
 use crate::report::units::{self, Bytes};
 use crate::report::{Account, Header, Local, Outcome, Status, VerifiedBy};
 use crate::stop::{Signal, Stopped};
-use crate::untrusted::Untrusted;
+use crate::untrusted::{Names, Untrusted};
 use crate::version;
 
 /// Which files are wanted, and what is to become of them. The version is that of the target; `latest` stands for a version
 /// of that name where there is one, else for the highest release by semantic versioning, else for the newest.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Wanted {
     /// Patterns on names on the registry, in the order in which they were given.
     pub files: Vec<Line>,
@@ -122,8 +122,15 @@ impl Run<'_> {
     async fn download(&mut self) -> Result<(), Vec<DownloadError>> {
         let source = self.find().await.map_err(|error| vec![error])?;
         let checksums = self.checksums(&source).await.map_err(|error| vec![error])?;
-        let selected =
-            select::select(self.wanted, self.registry.target(), &source, checksums.as_ref(), &self.inputs.redactor)?;
+        let (wanted, target) = (self.wanted.clone(), self.registry.target().clone());
+        let redactor = self.inputs.redactor.clone();
+        // A long list must not keep signals waiting.
+        let (source, selected) = on_own_thread(move || {
+            let selected = select::select(&wanted, &target, &source, checksums.as_ref(), &redactor);
+            (source, selected)
+        })
+        .await;
+        let selected = selected?;
         self.items = selected.items;
         self.outcomes = self.items.iter().map(|item| self.outcome(item)).collect();
         self.announce();
@@ -149,7 +156,7 @@ impl Run<'_> {
         folder.sweep(&missing.iter().map(|&index| &self.items[index].here).collect::<Vec<_>>());
         self.warn_of_tracked(&missing, &folder).await;
         self.fetch(missing, &folder).await;
-        let settled = on_disk(move || folder.settle()).await;
+        let settled = on_own_thread(move || folder.settle()).await;
         if settled.is_err() {
             let in_place = self.outcomes.iter_mut().filter(|outcome| outcome.status.is_in_place());
             in_place.for_each(|outcome| outcome.status = Status::Failed);
@@ -181,33 +188,25 @@ impl Run<'_> {
     }
 
     /// Warns of files that git tracks and that other content is to replace.
-    async fn warn_of_tracked(&self, missing: &[usize], folder: &Folder) {
-        const SHOWN: usize = 5;
-        let names = missing.iter().map(|&index| &self.items[index].here).filter(|name| folder.has(name));
-        let names: Vec<FileName> = names.cloned().collect();
-        if names.is_empty() {
-            return;
-        }
-        let place = folder.place().clone();
-        let tracked = on_disk(move || {
-            let tracked = tracked(&place.workspace.join(&place.within), &names)?;
-            Ok::<Vec<_>, io::Error>(tracked.into_iter().map(|name| place.path_of(name)).collect())
+    async fn warn_of_tracked(&self, missing: &[usize], folder: &Arc<Folder>) {
+        let names: Vec<FileName> = missing.iter().map(|&index| self.items[index].here.clone()).collect();
+        let folder = Arc::clone(folder);
+        let tracked = on_own_thread(move || {
+            let place = folder.place();
+            let names: Vec<FileName> = names.into_iter().filter(|name| folder.has(name)).collect();
+            let mut overwritten = Names::default();
+            for name in tracked(&place.workspace.join(&place.within), &names)? {
+                overwritten.add(Untrusted::path(&place.path_of(name)));
+            }
+            Ok::<_, io::Error>(overwritten)
         });
-        let paths = match tracked.await {
-            Ok(paths) => paths,
-            Err(error) => return self.caller.reporter.debug(&format!("failed to read the index of git: {error}")),
-        };
-        let shown: Vec<String> = paths.iter().take(SHOWN).map(|path| format!("`{}`", Untrusted::path(path))).collect();
-        let more = match paths.len() - shown.len() {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        if !shown.is_empty() {
-            self.caller.reporter.warns(&format!(
-                "the download overwrites {} tracked by git: {}{more}; set `path` to another folder to keep them",
-                units::files(paths.len()),
-                shown.join(", ")
-            ));
+        match tracked.await {
+            Ok(names) if names.count > 0 => self.caller.reporter.warns(&format!(
+                "the download overwrites {} tracked by git: {names}; set `path` to another folder to keep them",
+                units::files(names.count)
+            )),
+            Ok(_) => {}
+            Err(error) => self.caller.reporter.debug(&format!("failed to read the index of git: {error}")),
         }
     }
 

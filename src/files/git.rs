@@ -31,10 +31,13 @@ fn on_any_disk(name: &str) -> String {
 
 /// Those of some files in a folder that git tracks. A folder that is in no repository has none.
 pub fn tracked<'a>(folder: &Path, names: &'a [FileName]) -> io::Result<Vec<&'a FileName>> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
     let Some((top, repository)) = folder.ancestors().find_map(|top| Some((top, repository_of(top)?))) else {
         return Ok(Vec::new());
     };
-    let index = match fs::read(repository.join("index")) {
+    let index = match read(&repository.join("index")) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         index => index?,
     };
@@ -49,10 +52,22 @@ pub fn tracked<'a>(folder: &Path, names: &'a [FileName]) -> io::Result<Vec<&'a F
 /// The repository of which a folder is the working tree. Submodules and linked worktrees have a file that names it.
 fn repository_of(top: &Path) -> Option<PathBuf> {
     let git = top.join(".git");
-    match fs::read_to_string(&git) {
-        Ok(text) => Some(top.join(text.strip_prefix("gitdir:")?.trim())),
-        Err(_) => git.is_dir().then_some(git),
+    if git.is_dir() {
+        return Some(git);
     }
+    let text = String::from_utf8(read(&git).ok()?).ok()?;
+    Some(top.join(text.strip_prefix("gitdir:")?.trim()))
+}
+
+/// Reads a regular file of a sensible length: reading a FIFO waits for somebody who writes to it.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    /// The length of an index with a million files, in bytes.
+    const LONGEST: u64 = 256 * 1024 * 1024;
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_file() || metadata.len() > LONGEST {
+        return Err(io::Error::other("not a regular file, or too long"));
+    }
+    fs::read(path)
 }
 
 /// The paths in an index of version 2, 3 or 4 (gitformat-index(5)); `None` if it has another form, or hashes of another

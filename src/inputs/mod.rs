@@ -76,7 +76,7 @@ pub struct Publishing {
 }
 
 /// How a version is sealed: a file of checksums of all its other files is its last one.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Sealing {
     /// The name of that file.
     pub name: FileName,

@@ -169,9 +169,9 @@ fn state_in_words(state: Option<&Counts>) -> String {
 
 fn unsealable_in_words(names: &Names, why: &str) -> String {
     match names.count {
-        1 => format!("the version is not sealed: a file there is called {names}, and {why}"),
+        1 => format!("failed to create the checksums file: a file of the version is called {names}, and {why}"),
         count => format!(
-            "the version is not sealed because of the names of {count} files there: {names}. The first is refused because {why}"
+            "failed to create the checksums file because of the names of {count} files: {names}. The first is refused because {why}"
         ),
     }
 }

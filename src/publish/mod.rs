@@ -243,7 +243,7 @@ impl Run<'_> {
         loop {
             let queue = self.tally.to_send();
             let sends_seal = self.seal.as_ref().is_some_and(|seal| queue.contains(&seal.index));
-            if self.tally.is_hopeless() || sends_seal && !self.still_fits(&listing) {
+            if self.tally.is_hopeless() || sends_seal && !self.still_fits(&listing).await {
                 return Ok(listing);
             } else if !queue.is_empty() {
                 stop.or(self.send(queue, listing.version_exists)).await?;

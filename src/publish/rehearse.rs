@@ -126,7 +126,7 @@ impl Run<'_> {
         let Some(Seal { sealing, .. }) = self.seal else { return Ok(None) };
         let would_be_sent = self.tally.entries.iter().filter(|entry| entry.would_be_sent());
         let mut version = would_be_sent.filter_map(Entry::foreseen).fold(listing.clone(), Listing::with);
-        let content = match content_of(&version, sealing, &self.inputs.target, &self.inputs.redactor) {
+        let content = match content_of(&version, sealing, &self.inputs.target, &self.inputs.redactor).await {
             Ok(content) => content,
             Err(errors) => {
                 self.tally.errors.extend(errors);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::error::{PublishError, Rejected};
 use super::tally::Entry;
 use super::{Halt, Run};
+use crate::blocking::on_own_thread;
 use crate::checksum;
 use crate::files::{FETCHED_FOLDER, FileError, FileFault, Folder, Found, LocalFile, Place, PlaceError};
 use crate::inputs::Sealing;
@@ -100,7 +101,7 @@ impl Run<'_> {
                 let what = format!("version {}", target.version);
                 self.waits_for_others(&mut waits, &what, &"another job has changed it while it was sealed").await?;
             }
-            let content = match content_of(&listing, sealing, target, &self.inputs.redactor) {
+            let content = match content_of(&listing, sealing, target, &self.inputs.redactor).await {
                 Ok(content) => content,
                 Err(errors) => {
                     self.tally.errors.extend(errors);
@@ -118,7 +119,7 @@ impl Run<'_> {
             self.seals(&content);
             listing = self.rounds().await?;
             let entry = &self.tally.entries[index];
-            if self.still_fits(&listing) && !entry.was_overtaken() {
+            if self.still_fits(&listing).await && !entry.was_overtaken() {
                 if !entry.outcome.status.is_in_place() || self.tally.has_failed() {
                     return Ok(Sealed::Not(listing));
                 }
@@ -143,9 +144,9 @@ impl Run<'_> {
 
     /// Whether the seal that is to be sent, or was, is that of what the version has. A version that another job deletes is
     /// not brought back by a seal of what it had.
-    pub(super) fn still_fits(&self, listing: &Listing) -> bool {
+    pub(super) async fn still_fits(&self, listing: &Listing) -> bool {
         let Some(Seal { sealing, content, .. }) = &self.seal else { return true };
-        let now = content_of(listing, sealing, &self.inputs.target, &self.inputs.redactor);
+        let now = content_of(listing, sealing, &self.inputs.target, &self.inputs.redactor).await;
         now.is_ok_and(|now| content.as_ref() == Some(&now))
     }
 
@@ -270,8 +271,19 @@ async fn copy(folder: &Arc<Folder>, name: &FileName, content: String) -> Result<
     }
 }
 
-/// The seal of what is there, or why there can be none.
-pub(super) fn content_of(
+/// Makes the content of the checksums file from a list, on a thread of its own because a list can be long. The error says
+/// why there can be no checksums file.
+pub(super) async fn content_of(
+    listing: &Listing,
+    sealing: &Sealing,
+    target: &Target,
+    redactor: &Redactor,
+) -> Result<String, Vec<PublishError>> {
+    let (listing, sealing, target, redactor) = (listing.clone(), sealing.clone(), target.clone(), redactor.clone());
+    on_own_thread(move || content_for(&listing, &sealing, &target, &redactor)).await
+}
+
+fn content_for(
     listing: &Listing,
     sealing: &Sealing,
     target: &Target,

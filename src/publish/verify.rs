@@ -52,7 +52,9 @@ impl Run<'_> {
                 _ => entry.is_not_verified(),
             }
         }
-        if listing.is_some_and(|listing| !self.still_fits(&listing)) {
+        if let Some(listing) = &listing
+            && !self.still_fits(listing).await
+        {
             self.has_no_seal();
         }
         self.tally.errors.push(Stopped(signal).into());

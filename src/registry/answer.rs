@@ -62,7 +62,8 @@ impl Answer {
     pub(super) fn without_words(response: &Response, redactor: &Redactor) -> Self {
         let status = response.status();
         let header = |name| response.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
-        let location = header(LOCATION).map(|place| redactor.redact_start(&place, true));
+        // All of it decides where it leads; hyper 1 reads no longer head than 408 KiB.
+        let location = header(LOCATION).map(|place| redactor.redact(&place).into_owned());
         // RFC 9110, 10.2.3, and RFC 6585, 4. With other answers there is nothing to wait for.
         let may_wait = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
         let retry_after = header(RETRY_AFTER).filter(|_| may_wait).and_then(|wait| wait_of(&wait, SystemTime::now()));

@@ -18,8 +18,7 @@ use crate::package::FileName;
 /// How many times a forge may lead elsewhere; it does so once, to its object storage.
 const MOST_HOPS: usize = 5;
 
-/// The length from which on a place is not gone to, in characters: a longer one is not shown whole. A key to object storage
-/// has two thousand at most.
+/// The longest place that is gone to, in characters; a key to object storage has two thousand at most.
 const LONGEST_PLACE: usize = 8 * 1024;
 
 /// The beginning of a file that is there already.
@@ -231,7 +230,7 @@ pub(super) fn is_plain(place: &Url) -> bool {
     matches!(place.scheme(), "http" | "https")
         && place.username().is_empty()
         && place.password().is_none()
-        && place.as_str().len() < LONGEST_PLACE
+        && place.as_str().len() <= LONGEST_PLACE
 }
 
 /// Asks for the rest of a file, if it still is the same (RFC 9110, 13.1.5 and 14.2).

@@ -3,11 +3,23 @@
 use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
+use super::fetch::is_plain;
 use crate::package::{ServerUrl, Target};
+
+/// The longest address of a page that is taken, in characters. Names have 255 at most.
+const LONGEST: usize = 2048;
 
 /// The page of the version at the address that the server names, with each segment of its path encoded anew; `None`
 /// if that is not the page of this version, or if its host has characters that a shell could run.
 pub(super) fn page_at(address: &Url, target: &Target) -> Option<Url> {
+    // First of all, because it bounds the length.
+    if address.as_str().len() > LONGEST
+        || !is_plain(address)
+        || address.query().is_some()
+        || address.fragment().is_some()
+    {
+        return None;
+    }
     let segments: Vec<_> =
         address.path_segments()?.map(|one| percent_decode_str(one).decode_utf8()).collect::<Result<_, _>>().ok()?;
     let tail = [target.owner.as_str(), "-", "packages", "generic", target.package.as_str(), target.version.as_str()];
@@ -19,20 +31,12 @@ pub(super) fn page_at(address: &Url, target: &Target) -> Option<Url> {
         Host::Domain(name) => name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)),
         Host::Ipv4(_) | Host::Ipv6(_) => true,
     };
-    if !(is_plain(address) && is_its_page && has_plain_host) {
+    if !(is_its_page && has_plain_host) {
         return None;
     }
     let mut root = address.clone();
     root.set_path("");
     Some(ServerUrl::new(root).join(segments.iter().map(AsRef::as_ref)))
-}
-
-/// Whether the address of a page has nothing beside scheme, host, port and path, and is of a sensible length.
-fn is_plain(page: &Url) -> bool {
-    let has_credentials = !page.username().is_empty() || page.password().is_some();
-    matches!(page.scheme(), "http" | "https")
-        && !(has_credentials || page.query().is_some() || page.fragment().is_some())
-        && page.as_str().len() <= 2048
 }
 
 #[cfg(test)]

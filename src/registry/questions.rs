@@ -4,7 +4,6 @@ use reqwest::header::CONTENT_LENGTH;
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use tokio::task::spawn_blocking;
 use url::Url;
 
 use super::answer::{Answer, Reason, is_html, read_up_to};
@@ -14,6 +13,7 @@ use super::page::page_at;
 use super::phase::{Phase, Timeout};
 use super::refusal::Refusal;
 use super::{Method, Registry, is};
+use crate::blocking::on_own_thread;
 use crate::listing::Listing;
 use crate::package::{PackageName, RepositoryName, Version};
 use crate::report::units::Bytes;
@@ -262,7 +262,7 @@ async fn parsed<T: DeserializeOwned + Send + 'static>(body: Vec<u8>) -> Result<(
         Ok(value) => Ok((value, body.len())),
         Err(error) => Err((error.to_string(), error.is_eof())),
     };
-    spawn_blocking(parse).await.expect("the thread does not panic")
+    on_own_thread(parse).await
 }
 
 /// Whether the answer to the list call means that the version has no files yet.

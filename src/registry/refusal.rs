@@ -44,8 +44,8 @@ pub enum Refusal {
     HttpsOnly(Untrusted),
     /// A redirect to somewhere else.
     Redirect(Untrusted),
-    /// A redirect from https to http.
-    Unencrypted(Untrusted),
+    /// A redirect from https to http. The host is known if the server itself leads there.
+    Unencrypted(Option<Untrusted>),
     /// One redirect after the other.
     Redirects,
     /// Where the forge keeps its files, that is what is not as it should be.
@@ -180,9 +180,9 @@ impl Refusal {
         let is_at_forge = target.server.is_origin_of(asked_url);
         let storage = |host: Option<&str>| Self::Storage(Untrusted::new(host.unwrap_or_default()));
         match answer.location.as_ref().and_then(|given| asked_url.join(given).ok()) {
-            // Where another origin leads is not shown.
-            Some(place) if is_at_forge && asked_url.scheme() == "https" && place.scheme() == "http" => {
-                Self::Unencrypted(Untrusted::new(place.host_str().unwrap_or_default()))
+            Some(place) if asked_url.scheme() == "https" && place.scheme() == "http" => {
+                // Where another origin leads is not shown.
+                Self::Unencrypted(is_at_forge.then(|| Untrusted::new(place.host_str().unwrap_or_default())))
             }
             Some(place) if !is_at_forge && is_for_now(answer.status) && is_plain(&place) => Self::Redirects,
             _ if !is_at_forge => storage(asked_url.host_str()),
@@ -363,7 +363,12 @@ impl Refusal {
             Self::NoVersion => {
                 format!("Check `version` and `repo`: there is no version {version} of package {owner}/{package}")
             }
-            Self::Unencrypted(host) => format!(
+            Self::Unencrypted(None) => {
+                "Make the server's object storage reachable by https: one of its redirects leads from \
+                                        https to http, where anybody on the way could change the file"
+                    .to_owned()
+            }
+            Self::Unencrypted(Some(host)) => format!(
                 "Have the forge's object storage reached by https: {server} leads to {host} by http, where anybody on \
                  the way could change the file"
             ),

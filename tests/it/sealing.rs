@@ -401,7 +401,7 @@ fn a_file_whose_name_no_list_of_checksums_could_have_keeps_the_version_from_bein
         let list = format!(r#"[{{"name":"{name}","size":1,"sha256":"{sha256}"}}]"#);
         registry.script(Fault::always(Match::list(), Point::Head, Action::Answer(Answer::json(200, list.clone()))));
         let ran = sealing(&registry).run().exits_with(1).has_a_hint_for_each_error();
-        ran.says("the version is not sealed: a file there is called");
+        ran.says("failed to create the checksums file: a file of the version is called");
         registry.clear_script();
     }
     let token = registry.token("alice_write");

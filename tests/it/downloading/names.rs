@@ -56,7 +56,7 @@ const HOSTILE: [&str; 25] = [
 fn a_hostile_name_that_is_selected_ends_the_run_before_anything_is_written() {
     for name in HOSTILE {
         let (registry, job) = listing(&["good", name]);
-        let ran = job.run().exits_with(1).has_a_hint_for_each_error().says("a file on the registry is called");
+        let ran = job.run().exits_with(1).has_a_hint_for_each_error().says("failed to download `");
         assert_eq!(ran.errors().len(), 1, "{name:?}: {}", ran.log);
         assert!(!job.workspace().join("tools").exists(), "{name:?}");
         assert!(registry.requests().iter().all(|request| request.target.ends_with("/files")), "{name:?}");
@@ -78,7 +78,7 @@ fn all_hostile_names_are_one_error() {
     let (_registry, job) = listing(&HOSTILE);
     let ran = job.run().exits_with(1).has_a_hint_for_each_error();
     // Two of them are one name on a registry.
-    let ran = ran.says(&format!("{} files on the registry are not downloaded", HOSTILE.len() - 1));
+    let ran = ran.says(&format!("failed to download {} files because of their names", HOSTILE.len() - 1));
     assert_eq!(ran.errors().len(), 1, "{}", ran.log);
 }
 

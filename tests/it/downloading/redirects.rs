@@ -102,6 +102,24 @@ fn no_redirect_leads_from_https_to_http() {
 }
 
 #[test]
+fn object_storage_that_leads_from_https_to_http_is_reported_as_that() {
+    let (registry, storage) = (release(Persona::default()), release(Persona::default()));
+    let identities = [naming(&["localhost"]), naming(&["localhost"])].map(|params| Identity::self_signed(&params));
+    let pems = identities.each_ref().map(|identity| identity.pem.clone()).concat();
+    let [front, storage_front] = identities;
+    let front = TlsFront::start(front, Job::address_of(&registry));
+    let storage_front = TlsFront::start(storage_front, Job::address_of(&storage));
+    let to_storage = place(&storage, "app").replace("http:", "https:");
+    let to_storage = to_storage.replace(&storage.url()[17..], &storage_front.address().port().to_string());
+    registry.script(Fault::always(Match::get("/app"), Point::Head, leads(303, &to_storage)));
+    storage.script(Fault::always(Match::get("/app"), Point::Head, leads(303, "http://internal.example.com/app")));
+    let mut job = job(&registry);
+    job.input("server-url", format!("https://localhost:{}", front.address().port())).input("ca-certificate", pems);
+    let ran = job.run().exits_with(1).has_a_hint_for_each_error();
+    ran.says("one of its redirects leads from https to http").does_not_say("internal").does_not_say("without end");
+}
+
+#[test]
 fn a_redirect_for_good_is_not_followed() {
     for status in [301, 308] {
         let (registry, storage) = (release(Persona::default()), release(Persona::default()));

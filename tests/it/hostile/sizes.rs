@@ -42,7 +42,7 @@ fn a_megabyte_of_one_character_of_the_token_is_no_more_than_a_megabyte() {
         answers(&registry, Match::list(), Answer::json(500, json!({ "message": long }).to_string()));
         is_short(publishing.run().exits_with(1).says("500 Internal Server Error"));
         answers(&registry, Match::list(), list([long.clone()]));
-        is_short(downloading.run().exits_with(1).says("is called").says("255 are allowed"));
+        is_short(downloading.run().exits_with(1).says("failed to download `").says("255 are allowed"));
         answers(&registry, Match::version(), Answer::json(200, json!({ "html_url": long }).to_string()));
         is_short(publishing.run().exits_with(0).says("html_url"));
     }
@@ -69,15 +69,14 @@ fn many_bad_names_are_one_error_with_their_number_and_the_first_five() {
     answers(&registry, Match::list(), list((0..20_000).map(|number| format!("bad?{number:05}"))));
     let mut job = Job::downloading(&registry);
     let ran = job.input("version", "v1.0.0").run().exits_with(1).has_a_hint_for_each_error();
-    let ran =
-        is_short(ran).says("20000 files on the registry are not downloaded because of their names: `bad?00000`, ");
+    let ran = is_short(ran).says("failed to download 20000 files because of their names: `bad?00000`, ");
     let ran = ran.says("`bad?00004` and 19995 more. The first is refused because it has the character `?`");
     let ran = ran.says("such as `!bad?00000`, `!bad?00001`, ").does_not_say("bad?00005");
     assert_eq!(ran.errors().len(), 1);
     let mut job = Job::new(&registry);
     job.without("INPUT_FILES").input("checksums", "SHA256SUMS");
     let ran = is_short(job.run().exits_with(1).has_a_hint_for_each_error());
-    let ran = ran.says("the version is not sealed because of the names of 20000 files there: `bad?00000`, ");
+    let ran = ran.says("failed to create the checksums file because of the names of 20000 files: `bad?00000`, ");
     assert_eq!(ran.says("`bad?00004` and 19995 more").does_not_say("bad?00005").errors().len(), 1);
 }
 
