@@ -13,7 +13,7 @@ use memchr::memmem::Finder;
 use serde::Deserialize;
 
 use self::escapes::{View, views};
-use crate::untrusted::{CUT, Untrusted};
+use crate::untrusted::{CUT, Untrusted, misleads};
 
 /// A token or a password. It has no `Display` and no `Serialize`, and its `Debug` shows nothing of it.
 #[derive(Clone, Deserialize)]
@@ -239,7 +239,8 @@ fn forms_of(secret: &str) -> Vec<Vec<u8>> {
     if secret.len() < Redactor::SHORTEST {
         return Vec::new();
     }
-    let mut forms = vec![secret.as_bytes().to_owned()];
+    // It is searched for in texts without the characters that cannot be seen.
+    let mut forms = vec![secret.replace(misleads, "").into_bytes()];
     for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
         forms.push(engine.encode(secret).into_bytes());
         // In a longer text it stands behind any number of bytes, and only this many digits are its alone.
@@ -298,6 +299,10 @@ mod tests {
             "s3cret&#47;t0ken&#x2B;x",
             "S3CRET/T0KEN+X",
             "s3cret/\u{200b}t0k\nen+x",
+            "s3cret%2Ft0ken&#43;x",
+            r"s3cret\u002ft0k%65n&#x2B;x",
+            r"s3cret/t0\nken\u{200b}+x",
+            "s3cret/t0%E2%80%8Bken+x",
             "Basic YWxpY2U6czNjcmV0L3Qwa2VuK3g=",
             "YWxpY2U6czNjcmV0L3Qwa2VuK3g",
             "czNjcmV0L3Qwa2VuK3g=",
@@ -310,6 +315,9 @@ mod tests {
         for echo in ["%41é\"x/", "%2541%c3%A9%22x%2f", r#"%41\u00e9\"x\/"#, "%41&#xe9;&quot;x/"] {
             assert_eq!(odd.redact(echo), "***", "{echo}");
         }
+        let with_tab = credentials_of("one-half\tthe-other").redactor();
+        assert_eq!(with_tab.redact("one-half\tthe-other"), "***");
+        assert_eq!(with_tab.redact(r"one-half\tthe-other"), "***");
         assert_eq!(redactor.redact("s3cret/t0ken+x é s3cret/t0ken+x"), "*** é ***");
         assert_eq!(redactor.redact("nothing here % \\u &#; é"), "nothing here % \\u &#; é");
     }

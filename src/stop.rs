@@ -69,6 +69,8 @@ impl Stop {
     /// The run is to end when the process is asked to, from now on. Two times SIGINT insists on it: a runner sends one,
     /// and a person presses the keys again. It has to be called within a runtime.
     pub fn on_signals() -> io::Result<Self> {
+        // A limit on the size of files is an error of the file then, and does not end the process without a word.
+        drop(signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?);
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let first = async move {

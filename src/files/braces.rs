@@ -10,7 +10,9 @@ pub(super) const DEEPEST: usize = 10;
 
 /// What `{a,b}` stands for. Braces nest; in a character class such as `[{]` they are characters.
 pub(super) fn expand_braces(text: &str) -> Result<Vec<String>, BadLine> {
-    Expansion { text, at: 0, last_bracket: text.rfind(']').unwrap_or_default() }.alternatives(0)
+    let patterns = Expansion { text, at: 0, last_bracket: text.rfind(']').unwrap_or_default() }.alternatives(0)?;
+    // Compiled, they take many times as much.
+    if length_of(&patterns) > LONGEST { Err(BadLine::TooMany) } else { Ok(patterns) }
 }
 
 /// A text on its way, from left to right, into the patterns that it stands for.
@@ -58,6 +60,13 @@ impl Expansion<'_> {
     }
 }
 
+/// How long the patterns of one line may be together, in bytes.
+const LONGEST: usize = 1024 * 1024;
+
+fn length_of(patterns: &[String]) -> usize {
+    patterns.iter().map(String::len).sum()
+}
+
 /// Each of some patterns, continued by each of some others.
 fn joined(mut patterns: Vec<String>, ends: &[String]) -> Result<Vec<String>, BadLine> {
     if let [end] = ends {
@@ -66,7 +75,8 @@ fn joined(mut patterns: Vec<String>, ends: &[String]) -> Result<Vec<String>, Bad
         }
         return Ok(patterns);
     }
-    if patterns.len() * ends.len() > MOST_ALTERNATIVES {
+    let length = length_of(&patterns) * ends.len() + length_of(ends) * patterns.len();
+    if patterns.len() * ends.len() > MOST_ALTERNATIVES || length > LONGEST {
         return Err(BadLine::TooMany);
     }
     Ok(patterns.iter().flat_map(|pattern| ends.iter().map(move |end| format!("{pattern}{end}"))).collect())
@@ -108,5 +118,7 @@ mod tests {
         assert_eq!(expand_braces(&"{a}".repeat(100_000)).expect("a pattern"), ["a".repeat(100_000)]);
         assert_eq!(expand_braces(&"[".repeat(200_000)).expect("a pattern"), ["[".repeat(200_000)]);
         assert_eq!(expand_braces(&"{,}".repeat(100_000)), Err(BadLine::TooMany));
+        // A thousand times as long as the line.
+        assert_eq!(expand_braces(&format!("{{{}}}{}", ",".repeat(900), "x".repeat(2_000))), Err(BadLine::TooMany));
     }
 }

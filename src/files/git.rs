@@ -2,10 +2,13 @@
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
-use std::fs;
-use std::io;
-use std::os::unix::ffi::OsStrExt as _;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 use crate::package::FileName;
 
@@ -42,11 +45,13 @@ pub fn tracked<'a>(folder: &Path, names: &'a [FileName]) -> io::Result<Vec<&'a F
         index => index?,
     };
     // Nothing in an index says whether its hashes are SHA-1 or SHA-256.
-    let paths = [20, 32].into_iter().find_map(|hash_length| paths_in(&index, hash_length));
-    let paths = paths.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the index has an unknown form"))?;
     let within = folder.strip_prefix(top).unwrap_or(folder);
-    let is_tracked = |name: &&FileName| paths.contains(within.join(name.as_str()).as_os_str().as_bytes());
-    Ok(names.iter().filter(is_tracked).collect())
+    let path_of = |name: &FileName| within.join(name.as_str()).into_os_string().into_vec();
+    let wanted: HashSet<Vec<u8>> = names.iter().map(path_of).collect();
+    let paths =
+        [20, 32].into_iter().find_map(|hash_length| paths_in(&index, hash_length, |path| wanted.contains(path)));
+    let paths = paths.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the index has an unknown form"))?;
+    Ok(names.iter().filter(|name| paths.contains(&path_of(name))).collect())
 }
 
 /// The repository of which a folder is the working tree. Submodules and linked worktrees have a file that names it.
@@ -59,20 +64,26 @@ fn repository_of(top: &Path) -> Option<PathBuf> {
     Some(top.join(text.strip_prefix("gitdir:")?.trim()))
 }
 
-/// Reads a regular file of a sensible length: reading a FIFO waits for somebody who writes to it.
+/// Reads a regular file of a sensible length. Opening a FIFO does not wait, and reading it is refused.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     /// The length of an index with a million files, in bytes.
     const LONGEST: u64 = 256 * 1024 * 1024;
-    let metadata = fs::metadata(path)?;
+    let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let file = File::options().read(true).custom_flags(nonblocking).open(path)?;
+    let metadata = file.metadata()?;
     if !metadata.is_file() || metadata.len() > LONGEST {
         return Err(io::Error::other("not a regular file, or too long"));
     }
-    fs::read(path)
+    let mut bytes = Vec::new();
+    file.take(LONGEST).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
-/// The paths in an index of version 2, 3 or 4 (gitformat-index(5)); `None` if it has another form, or hashes of another
-/// length.
-fn paths_in(index: &[u8], hash_length: usize) -> Option<HashSet<Vec<u8>>> {
+/// Those of the wanted paths that are in an index of version 2, 3 or 4 (gitformat-index(5)); `None` if it has another form,
+/// or hashes of another length. A split index has the rest of its paths elsewhere.
+fn paths_in(index: &[u8], hash_length: usize, is_wanted: impl Fn(&[u8]) -> bool) -> Option<HashSet<Vec<u8>>> {
+    /// No path that Linux opens is longer, in bytes.
+    const LONGEST: usize = 4096;
     let number = |at: usize| Some(u32::from_be_bytes(*index.get(at..)?.first_chunk()?));
     let version = number(4)?;
     if !index.starts_with(b"DIRC") || !(2..=4).contains(&version) {
@@ -95,16 +106,19 @@ fn paths_in(index: &[u8], hash_length: usize) -> Option<HashSet<Vec<u8>>> {
         let length = rest.iter().position(|byte| *byte == 0)?;
         path.extend_from_slice(&rest[..length]);
         // The flags have the length too, up to 4095.
-        if usize::from(flags & 0xfff) != path.len().min(0xfff) {
+        if usize::from(flags & 0xfff) != path.len().min(0xfff) || path.len() > LONGEST {
             return None;
         }
         at += length + 1;
         if version < 4 {
             at = start + (at - start).next_multiple_of(8);
         }
-        paths.insert(path.clone());
+        if is_wanted(&path) {
+            paths.insert(path.clone());
+        }
     }
-    Some(paths)
+    let is_split = index.get(at..)?.starts_with(b"link");
+    (!is_split).then_some(paths)
 }
 
 /// A number in the form of gitformat-pack(5), "offset encoding".
@@ -156,21 +170,23 @@ mod tests {
     fn an_index_that_is_cut_or_of_another_form_names_nothing() {
         let index = index();
         let wanted: HashSet<Vec<u8>> = ["app", "apple", "b/c"].map(|path| path.as_bytes().to_vec()).into();
-        assert_eq!(paths_in(&index, 20), Some(wanted));
-        assert_eq!(paths_in(&index, 32), None);
+        assert_eq!(paths_in(&index, 20, |_| true), Some(wanted));
+        assert_eq!(paths_in(&index, 32, |_| true), None);
         for length in 0..index.len() {
-            assert_eq!(paths_in(&index[..length], 20), None, "{length}");
+            assert_eq!(paths_in(&index[..length], 20, |_| true), None, "{length}");
         }
+        // The rest of the paths of a split index is in another file.
+        assert_eq!(paths_in(&[&index, &b"link"[..]].concat(), 20, |_| true), None);
         for version in [1, 5] {
             let mut other = index.clone();
             other[7] = version;
-            assert_eq!(paths_in(&other, 20), None);
+            assert_eq!(paths_in(&other, 20, |_| true), None);
         }
         // It would strip more than there is, or has no end.
         for number in [6, 128, 255] {
             let mut other = index.clone();
             other[12 + 62] = number;
-            assert_eq!(paths_in(&other, 20), None);
+            assert_eq!(paths_in(&other, 20, |_| true), None);
         }
     }
 }

@@ -46,7 +46,7 @@ pub enum IfNoneFound {
 }
 
 /// Which files to publish, as the inputs say.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Selection {
     /// The workspace, without any links in its path.
     pub workspace: PathBuf,

@@ -176,11 +176,7 @@ impl Line {
 
     /// Whether a path, relative to the workspace, is one that the line stands for.
     pub(super) fn matches(&self, path: &Path, matching: Matching) -> bool {
-        self.literal == path || {
-            // What is not UTF-8 cannot be published, but has to be found to be named.
-            let text = path.to_string_lossy();
-            self.alternatives.iter().any(|a| a.whole.matches_with(&text, matching.options()))
-        }
+        self.literal == path || { self.alternatives.iter().any(|a| a.matches(path, matching)) }
     }
 
     /// Whether files that the line stands for can lie in a folder, given relative to the workspace.
@@ -196,8 +192,7 @@ impl Line {
 
     /// What each placeholder stands for in the name of a file that the line stands for.
     pub(super) fn placeholders(&self, path: &Path, matching: Matching) -> Vec<(Placeholder, String)> {
-        let text = path.to_string_lossy();
-        let meant = self.alternatives.iter().find(|a| a.whole.matches_with(&text, matching.options()));
+        let meant = self.alternatives.iter().find(|a| a.matches(path, matching));
         let wildcards = meant.or(self.alternatives.first()).map(Alternative::wildcards).unwrap_or_default();
         let components = wildcards.places.iter().map(|&place| path.iter().nth(place));
         let own =
@@ -245,6 +240,33 @@ impl Alternative {
         let places = fixed.enumerate().filter(|(_, component)| has_wildcard(&without_escapes(component.as_str())));
         let places = places.map(|(place, _)| place).collect();
         Wildcards { places, end_in_recursion: self.components.iter().any(is_recursive) }
+    }
+
+    /// Whether the pattern matches a path. glob would try each way to divide the path among the wildcards of a whole
+    /// pattern, and a path with many `-` has many for `**/*-*-*`. Component by component there is one.
+    fn matches(&self, path: &Path, matching: Matching) -> bool {
+        // What is not UTF-8 cannot be published, but has to be found to be named.
+        let names: Vec<_> = path.iter().map(|name| name.to_string_lossy()).collect();
+        let may_be_skipped = |name: &str| matching.include_hidden || !name.starts_with('.');
+        // Whether the patterns so far match that many of the names.
+        let mut matched = vec![false; names.len() + 1];
+        matched[0] = true;
+        for (place, pattern) in self.components.iter().enumerate() {
+            let mut next = vec![false; names.len() + 1];
+            for (count, name) in names.iter().enumerate() {
+                next[count + 1] = if is_recursive(pattern) {
+                    (matched[count] || next[count]) && may_be_skipped(name)
+                } else {
+                    matched[count] && pattern.matches_with(name, matching.options())
+                };
+            }
+            // At its end, `**` stands for one name at least.
+            if is_recursive(pattern) && place + 1 < self.components.len() {
+                next.iter_mut().zip(matched).for_each(|(next, matched)| *next |= matched);
+            }
+            matched = next;
+        }
+        matched[names.len()]
     }
 
     fn may_lie_in(&self, folder: &Path, matching: Matching) -> bool {
@@ -385,6 +407,22 @@ mod tests {
         assert_eq!(error(&"{0,1,2,3,4,5,6,7,8,9}".repeat(4)), BadLine::TooMany);
         assert!(matches!(error("a**"), BadLine::Pattern(_)));
         assert!(matches!(error("a["), BadLine::Pattern(_)));
+    }
+
+    #[test]
+    fn the_time_to_match_does_not_grow_with_the_ways_to_divide_a_path() {
+        // With each of these ways tried, this would take hours.
+        let path = format!("build/{}", [&*"-".repeat(240); 12].join("/"));
+        assert!(!finds("**/*-*-*-*-*.zip", &path));
+        assert!(finds("**/*-*-*-*-*", &path));
+    }
+
+    #[test]
+    fn a_double_asterisk_stands_for_any_number_of_folders_and_at_the_end_for_what_is_in_them() {
+        assert!(finds("a/**/b", "build/a/b") && finds("a/**/b", "build/a/x/y/b") && !finds("a/**/b", "build/a/x/.y/b"));
+        assert!(finds("a/**", "build/a/b") && finds("a/**", "build/a/b/c") && !finds("a/**", "build/a"));
+        assert!(!finds("a/**", "build/a/.b") && !finds("**/x", "build/.a/x") && finds("**/.a/x", "build/y/.a/x"));
+        assert!(finds("**/**/x", "build/x") && !finds("**/x", "build/y"));
     }
 
     #[test]

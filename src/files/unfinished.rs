@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use rustix::fs::{AtFlags, Dir, FlockOperation, Mode, OFlags, RawMode, flock, openat, renameat, unlinkat};
 use rustix::io::Errno;
+use rustix::process::geteuid;
 
 use super::folder::{Folder, READ};
 use super::place::{PlaceError, PlaceFault};
@@ -97,9 +98,11 @@ impl Folder {
                 continue;
             }
             let ours = file.metadata().map_err(|source| fault(PlaceFault::Write { missing: None, source }))?;
-            // What has a second name is somebody else's too. What has other rights than a new file would keep them.
+            // What has a second name is somebody else's too. What has another owner or other rights than a new file would keep
+            // them.
             let has_rights_of_new = is_new || umask().is_some_and(|umask| ours.mode() & 0o7777 == NEW_MODE & !umask);
-            if !ours.is_file() || ours.nlink() != 1 || !has_rights_of_new {
+            let is_of_another = ours.uid() != geteuid().as_raw();
+            if !ours.is_file() || ours.nlink() != 1 || !has_rights_of_new || is_of_another && !is_new {
                 unlinkat(&self.open, &part, AtFlags::empty()).map_err(wrong)?;
                 continue;
             }

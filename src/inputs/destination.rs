@@ -10,7 +10,7 @@ use crate::secret::Secret;
 use crate::untrusted::{Untrusted, misleads};
 
 /// A shorter token, in characters, is a mistake, and nothing could keep it secret: it would be a part of many words.
-const SHORTEST_TOKEN: usize = 8;
+pub(super) const SHORTEST_TOKEN: usize = 8;
 
 impl Reader {
     /// White space around a token is a frequent accident, and a newline in it is a 401 (recorded). Visitors have none,

@@ -16,6 +16,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use self::destination::SHORTEST_TOKEN;
 use self::raw::{NAMES, RawInputs};
 use self::way::Address;
 use crate::advice::Advise;
@@ -164,7 +165,9 @@ impl Inputs {
         if let Some(inputs) = &mut inputs {
             inputs.redactor = redactor.clone();
         }
-        let mut secrets: Vec<Secret> = token.into_iter().collect();
+        // A runner would hide each text that holds a shorter one.
+        let mut secrets: Vec<Secret> =
+            token.into_iter().filter(|token| token.expose().len() >= SHORTEST_TOKEN).collect();
         secrets.extend(basic);
         secrets.append(&mut reader.secrets);
         let inputs = inputs.filter(|_| reader.problems.is_empty()).ok_or(reader.problems);

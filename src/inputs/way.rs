@@ -299,6 +299,14 @@ fn proxy_of(variable: &'static str, value: &str, forge: &Url) -> Result<Proxy, S
         Ok(url) if !matches!(url.scheme(), "http" | "https") => {
             Err("does not begin with http:// or https://".to_owned())
         }
+        // The rest of a password with a `/` in it, of which the beginning would be taken for the host.
+        Ok(_)
+            if value.rsplit_once('@').is_some_and(|(before, _)| {
+                before.rsplit("://").next().is_some_and(|user| user.contains(['/', '?', '#']))
+            }) =>
+        {
+            Err("has a user name or a password with `/`, `?` or `#` in it, which have to be percent-encoded".to_owned())
+        }
         Ok(url) if url.has_host() && is_understood(&url) => Ok(Proxy { url, variable }),
         Err(error) => Err(format!("is not a valid URL: {error}")),
         Ok(_) => Err("is no URL of a proxy".to_owned()),

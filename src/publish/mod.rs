@@ -25,6 +25,7 @@ use self::seal::{Seal, Sealed};
 use self::send::{Sender, Stumble};
 use self::tally::{Entry, Tally};
 use crate::advice::Problem;
+use crate::blocking::on_own_thread;
 use crate::checksum::Sha256;
 use crate::command::{Caller, Command};
 use crate::files;
@@ -34,7 +35,7 @@ use crate::package::{FileName, Version};
 use crate::plan::{self, NamedFile};
 use crate::registry::{About, Limits, Registry, RegistryError};
 use crate::report::{Account, Header, Planned};
-use crate::stop::Signal;
+use crate::stop::{Signal, Stopped};
 
 /// A file over this size, in bytes, is not sent before the right to write is known: a server that refuses it closes
 /// the connection, and clients lose the answer.
@@ -51,7 +52,12 @@ pub async fn publish(
     caller: &Caller<'_>,
 ) -> Result<Account, Vec<Rejected>> {
     let reporter = caller.reporter;
-    let selected = files::select(&task.selection).map_err(|errors| wrapped(errors, Rejected::Select))?;
+    let selection = task.selection.clone();
+    // A workspace can have many files, and a pattern many alternatives.
+    let selected = match caller.stop.or(on_own_thread(move || files::select(&selection))).await {
+        Ok(selected) => selected.map_err(|errors| wrapped(errors, Rejected::Select))?,
+        Err(signal) => return Ok(stopped_before_it_began(inputs, task, signal)),
+    };
     let named = plan::name_files(selected.files, &inputs.redactor);
     let files = named.map_err(|errors| wrapped(errors, Rejected::Plan))?;
     let seal = task.sealing.as_ref().map(|sealing| Seal::of(&files, sealing, &task.selection.workspace)).transpose()?;
@@ -88,6 +94,23 @@ pub async fn publish(
         plan: Vec::new(),
     };
     Ok(Box::pin(run.go()).await)
+}
+
+/// Accounts for a run that a signal ended before anything was known of its files.
+fn stopped_before_it_began(inputs: &Inputs, task: &Publishing, signal: Signal) -> Account {
+    Account {
+        command: Command::Publish,
+        target: inputs.target.clone(),
+        folder: String::new(),
+        checksums_file: String::new(),
+        sealed: Vec::new(),
+        aliases: Vec::new(),
+        outcomes: Vec::new(),
+        plan: task.dry_run.then(Vec::new),
+        errors: vec![Box::new(Stopped(signal))],
+        page: None,
+        stopped: Some(signal),
+    }
 }
 
 fn wrapped<E>(errors: Vec<E>, wrap: fn(E) -> Rejected) -> Vec<Rejected> {

@@ -48,13 +48,14 @@ impl Answer {
         };
         let text = String::from_utf8_lossy(&body);
         let words = if let Ok(Message { message }) = serde_json::from_str(&text) {
-            message
+            redactor.redact_start(&message, is_whole)
         } else if answer.is_html {
-            title(&text).unwrap_or_default().to_owned()
+            redactor.redact_start(title(&text).unwrap_or_default(), is_whole)
         } else {
-            text.trim().lines().next().unwrap_or_default().to_owned()
+            // A secret may have a line break inside, so it is searched for before the first line is taken.
+            let text = redactor.redact_start(text.trim(), is_whole);
+            text.lines().next().unwrap_or_default().to_owned()
         };
-        let words = redactor.redact_start(&words, is_whole);
         Self { words: words.trim().to_owned(), broken, ..answer }
     }
 

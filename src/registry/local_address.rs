@@ -4,7 +4,7 @@
 //! a cloud. Private addresses are allowed, since object storage often has one.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::net::lookup_host;
@@ -24,7 +24,14 @@ enum Kind {
 impl Kind {
     fn of(address: IpAddr) -> Option<Self> {
         // Systems connect to `::ffff:127.0.0.1` as to `127.0.0.1`.
-        let address = address.to_canonical();
+        let address = match address.to_canonical() {
+            // A gateway of the network connects to the address inside (NAT64, RFC 6052).
+            IpAddr::V6(address) if address.segments()[..6] == [0x64, 0xff9b, 0, 0, 0, 0] => {
+                let [.., a, b, c, d] = address.octets();
+                Ipv4Addr::new(a, b, c, d).into()
+            }
+            address => address,
+        };
         let is_link_local = match address {
             IpAddr::V4(address) => address.is_link_local(),
             IpAddr::V6(address) => address.is_unicast_link_local(),
@@ -129,6 +136,7 @@ mod tests {
             "[::ffff:127.0.0.1]",
             "[::ffff:169.254.169.254]",
             "[::ffff:0:0]",
+            "[64:ff9b::169.254.169.254]",
         ] {
             let url = Url::parse(&format!("http://{host}:81/x")).expect("a URL");
             assert!(LocalTarget::of(&url).is_some(), "{host}");

@@ -66,7 +66,7 @@ impl Verifier {
         Self { roots, given: given.to_vec(), algorithms: provider.signature_verification_algorithms }
     }
 
-    /// Says why an issuer is unknown, if it is a given certificate that is not an authority's.
+    /// Says why a chain is refused, if it is because a given certificate is not an authority's.
     fn explain(
         &self,
         error: Error,
@@ -74,7 +74,9 @@ impl Verifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Error {
-        if error != Error::InvalidCertificate(CertificateError::UnknownIssuer) {
+        // Many servers send their authority too, and webpki says what is wrong with it as if it were anybody's.
+        let sends_a_given_one = intermediates.iter().any(|sent| self.given.iter().any(|given| given.der() == sent));
+        if error != Error::InvalidCertificate(CertificateError::UnknownIssuer) && !sends_a_given_one {
             return error;
         }
         let issuers: Vec<_> = [shown].into_iter().chain(intermediates).filter_map(certificate::issuer).collect();
@@ -237,6 +239,11 @@ impl TlsFault {
             Reason::UnknownAuthority => "Give the certificate of that authority in `ca-certificate`; where it is a \
                                          public one, let the server send its intermediate certificates too"
                 .to_owned(),
+            Reason::NoAuthority(NoAuthority::Certificate(CertificateError::InvalidPurpose)) => {
+                "Give the certificate of an authority in `ca-certificate` whose extended key usage, if there is one, includes \
+                 serverAuth"
+                    .to_owned()
+            }
             Reason::NoAuthority(NoAuthority::Certificate(_)) => {
                 "Give a certificate of that authority in `ca-certificate` that is valid now, or set the clock of the \
                  runner if it is wrong"

@@ -14,23 +14,46 @@ pub(super) struct View {
 
 impl View {
     fn of(text: &str, unescape: Unescape) -> Self {
-        let mut view = Self { bytes: Vec::with_capacity(text.len()), starts: Vec::with_capacity(text.len() + 1) };
+        let mut decoded = Self { bytes: Vec::with_capacity(text.len()), starts: Vec::with_capacity(text.len() + 1) };
         let mut start = 0;
         while let Some(next) = text[start..].chars().next() {
             let rest = &text.as_bytes()[start..];
-            let length = next.len_utf8();
             let (bytes, length) = match unescape(rest) {
                 Some((bytes, length)) => (Cow::Owned(bytes), length),
-                None if misleads(next) => (Cow::Borrowed(&[][..]), length),
-                None => (Cow::Borrowed(&rest[..length]), length),
+                None => (Cow::Borrowed(&rest[..next.len_utf8()]), next.len_utf8()),
             };
-            view.starts.extend(bytes.iter().map(|_| start));
-            view.bytes.extend_from_slice(&bytes);
+            decoded.push(&bytes, start);
             start += length;
         }
-        view.starts.push(text.len());
-        view.bytes.make_ascii_lowercase();
-        view
+        decoded.starts.push(text.len());
+        decoded.bytes.make_ascii_lowercase();
+        decoded.without_unseen()
+    }
+
+    /// Takes out the characters that cannot be seen, escaped ones included.
+    fn without_unseen(self) -> Self {
+        let mut seen =
+            Self { bytes: Vec::with_capacity(self.bytes.len()), starts: Vec::with_capacity(self.starts.len()) };
+        let mut at = 0;
+        for chunk in self.bytes.utf8_chunks() {
+            for character in chunk.valid().chars() {
+                if !misleads(character) {
+                    seen.bytes.extend_from_slice(&self.bytes[at..at + character.len_utf8()]);
+                    seen.starts.extend_from_slice(&self.starts[at..at + character.len_utf8()]);
+                }
+                at += character.len_utf8();
+            }
+            seen.bytes.extend_from_slice(chunk.invalid());
+            seen.starts.extend_from_slice(&self.starts[at..at + chunk.invalid().len()]);
+            at += chunk.invalid().len();
+        }
+        seen.starts.extend(self.starts.last());
+        seen
+    }
+
+    fn push(&mut self, bytes: &[u8], start: usize) {
+        self.bytes.extend_from_slice(bytes);
+        self.starts.extend(bytes.iter().map(|_| start));
     }
 
     /// The place in the text of some of the bytes.
@@ -47,10 +70,15 @@ impl View {
 /// Reads the escape at the beginning of a text, if there is one: the bytes it stands for, and its own length.
 type Unescape = fn(&[u8]) -> Option<(Vec<u8>, usize)>;
 
-/// The text as it is, and as it is without the escapes of URLs, of JSON and of HTML.
+/// The text as it is, without the escapes of URLs, of JSON and of HTML, and without all three at once. Each view finds
+/// secrets that another one hides, because a secret may itself hold what looks like an escape.
 pub(super) fn views(text: &str) -> impl Iterator<Item = View> {
     let kinds: [(char, Unescape); 3] = [('%', percent), ('\\', backslash), ('&', entity)];
-    let kinds = kinds.into_iter().filter(|(first, _)| text.contains(*first)).map(|(_, unescape)| unescape);
+    let mut kinds: Vec<Unescape> =
+        kinds.into_iter().filter(|(first, _)| text.contains(*first)).map(|(_, unescape)| unescape).collect();
+    if kinds.len() > 1 {
+        kinds.push(|text| percent(text).or_else(|| backslash(text)).or_else(|| entity(text)));
+    }
     [(|_| None) as Unescape].into_iter().chain(kinds).map(|unescape| View::of(text, unescape))
 }
 
@@ -60,7 +88,7 @@ fn percent(text: &[u8]) -> Option<(Vec<u8>, usize)> {
     Some((vec![u8::try_from(number(rest.get(..2)?, 16)?).ok()?], 3))
 }
 
-/// `\u002f`, `\u{2f}`, `\/`
+/// `\u002f`, `\u{2f}`, `\/`, `\n`
 fn backslash(text: &[u8]) -> Option<(Vec<u8>, usize)> {
     match text {
         [b'\\', b'u', b'{', rest @ ..] => {
@@ -69,6 +97,8 @@ fn backslash(text: &[u8]) -> Option<(Vec<u8>, usize)> {
         }
         [b'\\', b'u', rest @ ..] => Some((utf8(number(rest.get(..4)?, 16)?)?, 6)),
         [b'\\', plain @ (b'"' | b'\\' | b'/' | b'\''), ..] => Some((vec![*plain], 2)),
+        // No character that can be seen.
+        [b'\\', b'n' | b'r' | b't' | b'b' | b'f' | b'0', ..] => Some((Vec::new(), 2)),
         _ => None,
     }
 }

@@ -64,6 +64,22 @@ fn a_token_that_the_end_of_what_is_searched_cuts_in_two_is_not_shown() {
 }
 
 #[test]
+fn a_token_with_a_line_break_inside_is_not_shown() {
+    let registry = Registry::start(Persona::default());
+    let token = registry.token("alice_write");
+    let mut job = Job::new(&registry);
+    job.file("dist/a", "content").token(&token);
+    for line_break in ["\n", "\r\n", "\r"] {
+        let text = format!("bad token {}{line_break}{}", &token[..39], &token[39..]);
+        for answer in [Answer::text(400, text.clone()), Answer::json(400, json!({ "message": text }).to_string())] {
+            answers(&registry, Match::list(), answer);
+            let ran = job.run().exits_with(1).says("bad token ***");
+            assert!(!ran.log.contains(&token[..20]) && !ran.summary.contains(&token[..20]), "{}", ran.log);
+        }
+    }
+}
+
+#[test]
 fn many_bad_names_are_one_error_with_their_number_and_the_first_five() {
     let registry = Registry::start(Persona::default());
     answers(&registry, Match::list(), list((0..20_000).map(|number| format!("bad?{number:05}"))));
