@@ -61,7 +61,7 @@ impl Expansion<'_> {
 }
 
 /// How long the patterns of one line may be together, in bytes.
-const LONGEST: usize = 1024 * 1024;
+const LONGEST: usize = 256 * 1024;
 
 fn length_of(patterns: &[String]) -> usize {
     patterns.iter().map(String::len).sum()

@@ -145,6 +145,8 @@ enum Reason {
     NoAuthority(NoAuthority),
     /// An authority's certificate as a server's.
     Authority,
+    /// A server's certificate as an authority's.
+    EndEntity,
     Expired(String),
     NotYetValid {
         since: String,
@@ -171,6 +173,7 @@ impl fmt::Display for Reason {
             Self::Authority => f.write_str(
                 "its certificate is marked as an authority's, which is good for a server only if it is given",
             ),
+            Self::EndEntity => f.write_str("a certificate that is not an authority's has signed its certificate"),
             Self::Expired(when) => write!(f, "its certificate has expired, on {when}"),
             Self::NotYetValid { since, now } => {
                 write!(f, "its certificate is not valid before {since}, and it is {now} on the runner")
@@ -208,6 +211,7 @@ impl Reason {
             CertificateError::BadSignature => Self::Signature,
             // rustls 0.23 has no word of its own for it.
             CertificateError::Other(other) if other.0.to_string() == "CaUsedAsEndEntity" => Self::Authority,
+            CertificateError::Other(other) if other.0.to_string() == "EndEntityUsedAsCa" => Self::EndEntity,
             CertificateError::Other(other) if let Some(why) = other.0.downcast_ref::<NoAuthority>() => {
                 Self::NoAuthority(why.clone())
             }
@@ -257,6 +261,7 @@ impl TlsFault {
                 "Give the certificate of {host} in `ca-certificate`: `openssl s_client -connect HOST:PORT </dev/null | \
                  openssl x509` shows it, and its owner can tell whether that is the right one"
             ),
+            Reason::EndEntity => format!("Renew the certificate of {host} with an authority that may sign certificates (CA:TRUE)"),
             Reason::Expired(_) => format!("Renew the certificate of {host}"),
             Reason::NotYetValid { .. } => {
                 format!("Set the clock of the runner, or let the certificate of {host} be made anew")

@@ -67,6 +67,11 @@ fn only_for_clients(mut params: CertificateParams) -> CertificateParams {
 fn authorities() -> Vec<Case> {
     let signed = |by: &Authority| (by.pem(), Identity::signed(by, &localhost()));
     let refused = |what, by: &Authority, why| Case::refused(what, by.pem(), Identity::signed(by, &localhost()), why);
+    let sent_too = |what, by: &Authority, why| {
+        let mut shown = Identity::signed(by, &localhost());
+        shown.intermediates.push(by.der().clone());
+        Case::refused(what, by.pem(), shown, why)
+    };
     let trusted = |what, by: &Authority| Case::trusted(what, by.pem(), Identity::signed(by, &localhost()));
     let (params, key) = authority_params();
     let (old, new) = (past(params.clone()).self_signed(&key), CertifiedIssuer::self_signed(params, key));
@@ -103,6 +108,21 @@ fn authorities() -> Vec<Case> {
             "CA for clientAuth only",
             &authority_with(|params| *params = only_for_clients(params.clone())),
             "its extended key usage does not include serverAuth",
+        ),
+        sent_too(
+            "CA expired, sent by the server too",
+            &authority_with(|params| *params = past(params.clone())),
+            "cannot be trusted as an authority: its certificate has expired, on 2021-02-03T",
+        ),
+        sent_too(
+            "CA for clientAuth only, sent by the server too",
+            &authority_with(|params| *params = only_for_clients(params.clone())),
+            "cannot be trusted as an authority: its certificate is not for servers",
+        ),
+        sent_too(
+            "CA:FALSE, sent by the server too",
+            &authority_with(|params| params.is_ca = IsCa::ExplicitNoCa),
+            NOT_MARKED,
         ),
         refused("CA:FALSE", &authority_with(|params| params.is_ca = IsCa::ExplicitNoCa), NOT_MARKED),
         refused("no basicConstraints", &authority_with(|params| params.is_ca = IsCa::NoCa), NOT_MARKED),
@@ -143,6 +163,8 @@ fn servers() -> Vec<Case> {
     let mut leaf = localhost();
     leaf.distinguished_name.push(DnType::CommonName, "leaf");
     let leaf = CertifiedIssuer::signed_by(leaf, KeyPair::generate().expect("a key"), &authority).expect("a leaf");
+    let mut below_leaf = Identity::signed(&leaf, &localhost());
+    below_leaf.intermediates.push(leaf.der().clone());
     let key = KeyPair::generate().expect("a key");
     let renewed = Identity::new(&localhost().self_signed(&key).expect("a certificate"), &key);
     let before = past(localhost()).self_signed(&key).expect("a certificate");
@@ -150,6 +172,12 @@ fn servers() -> Vec<Case> {
         trusted("leaf, exact match", signed(&localhost())),
         trusted("leaf, exact match, self-signed", own(&localhost())),
         trusted("leaf, exact match, self-signed, CA:TRUE", own(&marked_as_authority(localhost()))),
+        Case::refused(
+            "leaf that signs another, its authority given",
+            authority.pem(),
+            below_leaf,
+            "a certificate that is not an authority's has signed its certificate",
+        ),
         Case::refused("leaf that signs another", leaf.pem(), Identity::signed(&leaf, &localhost()), NOT_MARKED),
         Case::refused("leaf renewed with the same key, old one given", before.pem(), renewed, NOT_MARKED),
         refused("leaf expired, exact match", signed(&past(localhost())), "its certificate has expired, on 2021-02-03T"),
