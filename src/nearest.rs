@@ -52,7 +52,13 @@ impl Near {
 
     /// The names in a row; `None` where there are none.
     pub(crate) fn in_words(&self) -> Option<String> {
-        (!self.0.shown.is_empty()).then(|| self.0.to_string())
+        match &self.0 {
+            Names { count: 0, .. } => None,
+            Names { shown, count } if shown.is_empty() => {
+                Some(format!("no name of 255 characters or less among {count}"))
+            }
+            names => Some(names.to_string()),
+        }
     }
 }
 
@@ -68,6 +74,14 @@ mod tests {
         assert_eq!(closest(&long, [long.as_str(), "other", "apps"], 4), ["other", "apps"]);
         let most = "a".repeat(255);
         assert_eq!(closest("app", [most.as_str(), "apps"], 4), ["apps", &most]);
+    }
+
+    #[test]
+    fn names_that_are_too_long_are_counted_though_they_are_not_shown() {
+        let long = "a".repeat(256);
+        assert_eq!(Near::of("app", &[&long]).in_words().as_deref(), Some("no name of 255 characters or less among 1"));
+        assert_eq!(Near::of("app", &[&long, "apps"]).in_words().as_deref(), Some("`apps` and 1 more"));
+        assert_eq!(Near::of("app", &[]).in_words(), None);
     }
 
     #[test]
