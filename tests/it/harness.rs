@@ -325,10 +325,15 @@ impl Job {
         assert!(!log.lines().any(commands) && !log.contains("##["), "the log commands the runner:\n{log}");
         assert!(!log.contains(|c: char| c.is_control() && c != '\n'), "the log controls the terminal: {log:?}");
         let written = outputs.strip_prefix(&self.outputs_so_far).expect("what was written before is still there");
+        let is_open = !matches!(self.outputs_so_far.chars().last(), None | Some('\n'));
         Ran {
             code,
             log,
-            outputs: read_outputs(written),
+            outputs: read_outputs(if is_open {
+                written.strip_prefix('\n').expect("the open line ends")
+            } else {
+                written
+            }),
             written: written.to_owned(),
             summary,
             masks: masks.into_iter().map(str::to_owned).collect(),
