@@ -42,7 +42,7 @@ raw_inputs! {
     executable: String = "executable",
     checksums: String = "checksums",
     expect: String = "expect",
-    also_version: String = "also-version",
+    aliases: String = "aliases",
 }
 
 impl Command {
@@ -64,7 +64,7 @@ impl Command {
                 "if-file-exists",
                 "checksums",
                 "expect",
-                "also-version",
+                "aliases",
                 "link-repository",
                 "dry-run",
                 "include-hidden-files",

@@ -9,7 +9,7 @@ impl Reader {
     /// How the version is to be sealed, where it is.
     pub(super) fn sealing(&mut self, raw: &RawInputs, version: Option<&Version>) -> Option<Sealing> {
         let Some(name) = raw.checksums.as_deref().map(str::trim) else {
-            let needing = [("expect", &raw.expect), ("also-version", &raw.also_version)];
+            let needing = [("expect", &raw.expect), ("aliases", &raw.aliases)];
             for (input, _) in needing.into_iter().filter(|(_, given)| given.is_some()) {
                 let problem = "is given without `checksums`, and only a version that is sealed is looked at as a whole";
                 self.problem(input, None, problem, "Give `checksums: SHA256SUMS` too");
@@ -46,11 +46,11 @@ impl Reader {
 
     /// The registry does not regard the case of versions (recorded).
     fn aliases(&mut self, raw: &RawInputs, version: Option<&Version>) -> Option<Vec<Version>> {
-        const INPUT: &str = "also-version";
-        let accepted = "Give other versions, one a line, that are to become what this one is: `also-version: latest`";
+        const INPUT: &str = "aliases";
+        let accepted = "Give aliases, one per line: `aliases: latest`";
         let before = self.problems.len();
         let mut aliases: Vec<Version> = Vec::new();
-        let text = raw.also_version.as_deref().unwrap_or_default();
+        let text = raw.aliases.as_deref().unwrap_or_default();
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
             if line.contains(',') {
                 self.problem(INPUT, Some(line), "has a comma, as if it were a list", accepted);

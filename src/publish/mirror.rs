@@ -1,4 +1,4 @@
-//! Rolling names such as `latest`: other versions that become, file by file, what the sealed version is.
+//! Aliases such as `latest`: other versions that become, file by file, what the sealed version is.
 //!
 //! What is there already stays untouched, what is new is added, what is other is replaced one by one, what is left over is
 //! deleted, and the checksums come last. A look that comes after all that tells whether it is so: of two runs at once the one

@@ -1,4 +1,4 @@
-//! A rolling name that is a higher release already: a job of an older one that runs again takes it back, which is what it
+//! An alias that is a higher release already: a job of an older one that runs again takes it back, which is what it
 //! was told to do, and seldom what is meant.
 
 use semver::Version as Release;

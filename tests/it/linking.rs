@@ -240,10 +240,10 @@ fn a_run_that_fails_links_nothing() {
 }
 
 #[test]
-fn a_link_is_the_last_change_behind_seal_and_rolling_names_and_none_where_these_fail() {
+fn a_link_is_the_last_change_behind_seal_and_aliases_and_none_where_these_fail() {
     let registry = Registry::start(Persona::default());
     let mut job = job(&registry, "true");
-    job.input("checksums", "SHA256SUMS").input("also-version", "latest").input("retries", "0");
+    job.input("checksums", "SHA256SUMS").input("aliases", "latest").input("retries", "0");
     let no = Action::Answer(Answer::text(413, ""));
     registry.script(Fault::once(Match::put("/v1.0.0/SHA256SUMS"), Point::Head, no.clone()));
     registry.script(Fault::once(Match::put("/latest/SHA256SUMS"), Point::Head, no));

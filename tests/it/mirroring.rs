@@ -1,4 +1,4 @@
-//! Rolling names: `also-version`.
+//! The input `aliases`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,7 +14,7 @@ use crate::stopping::{holds, stopped};
 /// A job that seals version v1.0.0 and makes `latest` the same.
 pub(crate) fn job(registry: &Registry) -> Job {
     let mut job = Job::new(registry);
-    job.without("INPUT_FILES").input("checksums", "SHA256SUMS").input("also-version", "latest");
+    job.without("INPUT_FILES").input("checksums", "SHA256SUMS").input("aliases", "latest");
     job
 }
 
@@ -57,7 +57,7 @@ fn a_new_alias_gets_all_that_the_version_has_and_its_checksums_last() {
         seed(&registry, "v1.0.0", &[("a", "1"), ("b", "22"), ("c", "333")]);
         seed(&registry, "v0.9.0", &[("a", "0")]);
         let mut job = job(&registry);
-        let ran = job.input("also-version", "latest\n\n nightly/x ").run().exits_with(0);
+        let ran = job.input("aliases", "latest\n\n nightly/x ").run().exits_with(0);
         ran.says("version latest is what v1.0.0 is: 4 files")
             .says("verified by size and SHA-256, also as latest and nightly/x");
         let version = has(&registry, "v1.0.0");
@@ -116,7 +116,7 @@ fn only_what_is_not_at_hand_is_downloaded_once_and_nothing_of_it_is_left() {
     seed(&registry, "latest", &OLD);
     let mut job = job(&registry);
     job.file("dist/ours", "of this run").file("dist/same", "0").input("files", "dist/*");
-    job.input("also-version", "latest\nnightly").run().exits_with(0);
+    job.input("aliases", "latest\nnightly").run().exits_with(0);
     let mut fetched = downloads(&registry);
     fetched.sort();
     assert_eq!(fetched, ["GET v1.0.0/new", "GET v1.0.0/other"]);
@@ -171,12 +171,12 @@ fn a_version_that_is_not_sealed_is_not_mirrored() {
 #[test]
 fn bad_aliases_are_refused_together() {
     let registry = Registry::start(Persona::default());
-    let ran = job(&registry).input("also-version", "V1.0.0\n..\nlatest\nLATEST\nnightly").is_refused(&registry);
-    let ran = ran.says("input `also-version`: `V1.0.0` is the version itself").says("`..` would change the path");
+    let ran = job(&registry).input("aliases", "V1.0.0\n..\nlatest\nLATEST\nnightly").is_refused(&registry);
+    let ran = ran.says("input `aliases`: `V1.0.0` is the version itself").says("`..` would change the path");
     assert_eq!(ran.says("`LATEST` is there twice").errors().len(), 3);
     let mut job = job(&registry);
     job.without("INPUT_CHECKSUMS").input("files", "dist/*").input("expect", "a");
-    assert_eq!(job.is_refused(&registry).says("input `also-version` is given without `checksums`").errors().len(), 2);
+    assert_eq!(job.is_refused(&registry).says("input `aliases` is given without `checksums`").errors().len(), 2);
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn a_failure_says_what_the_alias_is_and_a_re_run_repairs_it() {
         seed(&registry, "nightly", &OLD);
         registry.script(Fault::always(on, Point::Head, too_large()));
         let mut job = job(&registry);
-        job.input("also-version", "latest\nnightly");
+        job.input("aliases", "latest\nnightly");
         let ran = job.run().exits_with(1).has_a_hint_for_each_error();
         assert_eq!(ran.errors()[0], format!("version latest is not what v1.0.0 is: {state}"), "{}", ran.log);
         let ran = ran.says("client_max_body_size 0;`. Then run the step again: it changes what is not the same yet");
@@ -415,7 +415,7 @@ fn a_version_that_changes_while_it_is_mirrored_is_sealed_and_mirrored_once_more(
 fn a_list_in_one_line_is_not_taken_for_a_version() {
     let registry = Registry::start(Persona::default());
     for list in ["latest, stable", "latest,", "latest,stable"] {
-        let ran = job(&registry).input("also-version", list).is_refused(&registry);
+        let ran = job(&registry).input("aliases", list).is_refused(&registry);
         ran.says("has a comma, as if it were a list").says("one a line");
     }
 }

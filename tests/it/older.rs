@@ -1,4 +1,4 @@
-//! A rolling name that is a higher release already, and a job of an older one that runs again.
+//! An alias that is a higher release already, and a job of an older one that runs again.
 
 use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
 
@@ -8,13 +8,13 @@ use crate::harness::{Job, Ran};
 fn release(registry: &Registry, version: &str, spoil: impl Fn(&mut Job)) -> Ran {
     let mut job = Job::new(registry);
     job.file("dist/app", version).input("version", version);
-    job.input("checksums", "SHA256SUMS").input("also-version", "latest");
+    job.input("checksums", "SHA256SUMS").input("aliases", "latest");
     spoil(&mut job);
     job.run().exits_with(0).does_not_say("error:")
 }
 
 #[test]
-fn who_takes_a_rolling_name_back_to_an_older_release_is_warned() {
+fn who_takes_an_alias_back_to_an_older_release_is_warned() {
     for persona in Persona::all() {
         let registry = Registry::start(persona);
         let dry = |version: &str| {
@@ -42,11 +42,11 @@ fn who_takes_a_rolling_name_back_to_an_older_release_is_warned() {
 }
 
 #[test]
-fn a_rolling_name_of_a_major_version_is_held_against_the_releases_of_that() {
+fn an_alias_of_a_major_version_is_held_against_the_releases_of_that() {
     let registry = Registry::start(Persona::default());
     let rolls = |version: &str, name: &'static str| {
         release(&registry, version, |job| {
-            job.input("also-version", name);
+            job.input("aliases", name);
         })
     };
     rolls("1.8.0", "v1");

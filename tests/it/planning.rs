@@ -287,14 +287,14 @@ fn where_nobody_says_whether_the_token_may_write_a_dry_run_fails_only_if_a_real_
     for dry_run in ["true", "false"] {
         job.input("dry-run", dry_run).run().exits_with(1).does_not_say("warning:");
     }
-    // A rolling name may lack what is large.
+    // An alias may lack what is large.
     registry.clear_script();
     job.input("dry-run", "false").run().exits_with(0);
     job.input("checksums", "SHA256SUMS").run().exits_with(0);
     registry.script(Fault::always(Match::put("%2A"), Point::Head, Action::Answer(Answer::html(502, ""))));
     registry.seed("alice", "widget", "latest", "small", b"1");
     for dry_run in ["true", "false"] {
-        job.input("also-version", "latest").input("dry-run", dry_run).run().exits_with(1);
+        job.input("aliases", "latest").input("dry-run", dry_run).run().exits_with(1);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Dry runs of a seal, of rolling names and of a link: what follows from files that are not there yet.
+//! Dry runs of a seal, of aliases and of a link: what follows from files that are not there yet.
 
 use std::collections::BTreeSet;
 
@@ -24,7 +24,7 @@ fn job(registry: &Registry) -> Job {
     );
     let mut job = Job::new(registry);
     job.file("dist/changed", "the second").file("dist/new", "1");
-    job.input("if-file-exists", "overwrite").input("checksums", "SHA256SUMS").input("also-version", "latest");
+    job.input("if-file-exists", "overwrite").input("checksums", "SHA256SUMS").input("aliases", "latest");
     job.input("link-repository", "widget").input("dry-run", "true");
     job
 }
@@ -191,10 +191,10 @@ fn a_seal_or_an_alias_alone_needs_the_right_to_write_and_where_both_are_right_no
         assert!(plan(&ran).iter().any(|told| told.starts_with(row)), "{}", ran.log);
     };
     job.run().exits_with(0);
-    refused(job.input("also-version", "latest"), "alias 2 missing");
+    refused(job.input("aliases", "latest"), "alias 2 missing");
     seed(&registry, "v1.0.0", &[("b", "2")]);
     refused(job.without("INPUT_ALSO-VERSION"), "seal 136 B");
-    job.input("also-version", "latest")
+    job.input("aliases", "latest")
         .input("dry-run", "false")
         .token(&registry.token("alice_write"))
         .run()
@@ -219,7 +219,7 @@ fn a_dry_run_of_a_seal_exits_as_the_real_run_after_it() {
         (|job, _| job.without("INPUT_FILES").input("version", "v2"), 1),
         (|job, _| job.input("version", "v2"), 0),
         (|job, registry| job.without("INPUT_FILES").token(&registry.token("alice_read")), 1),
-        (|job, _| job.input("also-version", "v1.0.0"), 2),
+        (|job, _| job.input("aliases", "v1.0.0"), 2),
         (
             |job, registry| {
                 // A file of another job that may lie in no workspace.
@@ -264,7 +264,7 @@ fn a_dry_run_of_a_seal_exits_as_the_real_run_after_it() {
 fn several_aliases_are_planned_each_and_none_behind_one_that_cannot_be() {
     let registry = Registry::start(Persona::default());
     let mut job = job(&registry);
-    job.without("INPUT_FILES").input("also-version", "nightly/x\nlatest");
+    job.without("INPUT_FILES").input("aliases", "nightly/x\nlatest");
     let ran = job.run().exits_with(0);
     let rows = plan(&ran);
     assert_eq!(
@@ -316,7 +316,7 @@ fn no_name_of_an_alias_commands_the_runner_or_spoils_the_table() {
         seed(&registry, "##[add-path]|x", &[(&format!("{name}!"), "left over")]);
     }
     // That nothing in the log does is looked at in every run.
-    let ran = sealing(&registry).input("also-version", "##[add-path]|x").run().exits_with(0);
+    let ran = sealing(&registry).input("aliases", "##[add-path]|x").run().exits_with(0);
     let count = |word: &str| plan(&ran).iter().filter(|row| row.starts_with(word)).count();
     assert_eq!((count("upload"), count("delete")), (AWKWARD_NAMES.len() + 2, AWKWARD_NAMES.len()));
     let row = "| ` ##\\[add-path]\\|x/\\::set-env name=X::y! ` | delete | 9 B | left over |";
@@ -330,6 +330,6 @@ fn a_file_that_is_called_like_the_token_is_not_told_in_the_plan() {
     let token = registry.token("alice_write");
     seed(&registry, "latest", &[(&token, "somebody knows it")]);
     // That no secret is told anywhere is looked at in every run.
-    let ran = sealing(&registry).input("also-version", "latest").run().exits_with(0);
+    let ran = sealing(&registry).input("aliases", "latest").run().exits_with(0);
     assert!(plan(&ran).iter().any(|row| row.starts_with("delete 17 B")), "{}", ran.log);
 }

@@ -108,7 +108,7 @@ fn changes_behind_two_aliases(registry: &Registry) -> Job {
     let adds = Action::then(|world| world.seed("alice", "widget", "v1.0.0", "late", b"3"));
     registry.script(Fault::once(Match::put("/nightly/SHA256SUMS"), Point::AfterStore, adds));
     let mut job = job(registry);
-    job.input("also-version", "latest\nnightly");
+    job.input("aliases", "latest\nnightly");
     job
 }
 
@@ -250,7 +250,7 @@ fn an_alias_that_has_become_right_is_no_failure_whatever_the_last_answers_were_a
     };
     let run = |registry: &Registry| {
         let mut job = job(registry);
-        job.input("also-version", "latest\nnightly").input("retries", "0").run()
+        job.input("aliases", "latest\nnightly").input("retries", "0").run()
     };
     let registry = sealed();
     run(&registry).exits_with(0);

@@ -10,11 +10,11 @@ use super::run::{Run, Under};
 use super::{corpus, secrets};
 use crate::harness::Job;
 
-/// A dry run that seals a version and moves a rolling name, of which the registry lists that one file.
+/// A dry run that seals a version and moves an alias, of which the registry lists that one file.
 fn job(registry: &Registry) -> Job {
     registry.seed("alice", "widget", "v1.0.0", "a", b"content");
     let mut job = Job::new(registry);
-    job.without("INPUT_FILES").input("checksums", "SHA256SUMS").input("also-version", "latest");
+    job.without("INPUT_FILES").input("checksums", "SHA256SUMS").input("aliases", "latest");
     job.input("link-repository", "widget").input("dry-run", "true");
     job
 }
@@ -35,7 +35,7 @@ fn code(name: &str) -> i32 {
 }
 
 #[test]
-fn hostile_names_in_a_rolling_name_are_shown_harmless_in_its_plan() {
+fn hostile_names_in_an_alias_are_shown_harmless_in_its_plan() {
     let registry = Registry::start(Persona::default());
     let mut findings = Findings::default();
     let mut job = job(&registry);

@@ -41,14 +41,14 @@ pub(crate) const CASES: &[Case] = &[
         let lists = Fault::always(Match::list(), Point::Head, answer);
         sealing(|registry| registry.script(lists.clone()), |job| job)
     }),
-    ("A rolling name is not what the version is", || {
+    ("An alias is not what the version is", || {
         let page = Answer::html(413, "<html><title>413 Request Entity Too Large</title></html>");
         mirroring(&Fault::always(Match::put("/latest/app.tar.gz"), Point::Head, Action::Answer(page)))
     }),
-    ("A rolling name keeps a file that it should not have", || {
+    ("An alias keeps a file that it should not have", || {
         mirroring(&Fault::always(Match::delete("/latest/old"), Point::Head, Action::Answer(Answer::text(403, "no"))))
     }),
-    ("A rolling name changes whenever it is moved", || {
+    ("An alias changes whenever it is moved", || {
         let count = std::sync::atomic::AtomicUsize::new(0);
         let another = Action::then(move |world| {
             let number = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
@@ -56,13 +56,13 @@ pub(crate) const CASES: &[Case] = &[
         });
         mirroring(&Fault::always(Match::list().containing("/latest/"), Point::BeforeStore, another))
     }),
-    ("A rolling name has a file of a name that no request can have", || {
+    ("An alias has a file of a name that no request can have", || {
         let list = format!(r#"[{{"name":"../app","size":1,"sha256":"{}"}}]"#, "0".repeat(64));
         let lists = Match::list().containing("/latest/");
         mirroring(&Fault::always(lists, Point::Head, Action::Answer(Answer::json(200, list))))
     }),
-    ("A rolling name is the version itself", || {
-        told_before(|job| job.input("checksums", "SHA256SUMS").input("also-version", "latest\n1.2.0"))
+    ("An alias is the version itself", || {
+        told_before(|job| job.input("checksums", "SHA256SUMS").input("aliases", "latest\n1.2.0"))
     }),
     ("`files` names the file of checksums", || {
         told_before(|job| job.input("files", "dist/*\ndist/SHA256SUMS").input("checksums", "SHA256SUMS"))
@@ -95,7 +95,7 @@ fn missing() -> String {
     )
 }
 
-/// What is said by a job that seals, and moves a rolling name.
+/// What is said by a job that seals, and moves an alias.
 fn mirroring(fault: &Fault) -> String {
     sealing(
         |registry| {
@@ -104,6 +104,6 @@ fn mirroring(fault: &Fault) -> String {
             registry.seed("acme", "widget", "latest", "old", b"x");
             registry.script(fault.clone());
         },
-        |job| job.input("also-version", "latest"),
+        |job| job.input("aliases", "latest"),
     )
 }
