@@ -33,6 +33,7 @@ pub mod report;
 pub mod runner;
 pub mod secret;
 pub mod stop;
+mod unexpanded;
 pub mod untrusted;
 mod version;
 pub mod way;

@@ -112,6 +112,7 @@ impl Run<'_> {
             aliases: Vec::new(),
             outcomes: self.outcomes,
             plan: None,
+            is_offline: false,
             sealed: Vec::new(),
             errors: errors.into_iter().map(|error| Box::new(error) as Problem).collect(),
             page: None,

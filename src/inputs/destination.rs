@@ -7,15 +7,24 @@ use crate::command::Command;
 use crate::package::{Owner, PackageName, ServerUrl, Version};
 use crate::runner::Runner;
 use crate::secret::Secret;
+use crate::unexpanded::unexpanded;
 use crate::untrusted::{Untrusted, misleads};
 
 /// A shorter token, in characters, is a mistake, and nothing could keep it secret: it would be a part of many words.
 pub(super) const SHORTEST_TOKEN: usize = 8;
 
+/// What the git ref of a tag begins with.
+const TAGS: &str = "refs/tags/";
+
+/// What is wrong with a git ref in `version` that is not one of a tag.
+const NOT_A_TAG: &str = "is a git ref, but not one of a tag";
+
 impl Reader {
     /// White space around a token is a frequent accident, and a newline in it is a 401 (recorded). Visitors have none,
     /// and can only download.
-    pub(super) fn token(&mut self, raw: &RawInputs) -> Option<Secret> {
+    ///
+    /// A dry run needs none: it then checks what needs no registry.
+    pub(super) fn token(&mut self, raw: &RawInputs, is_dry_run: bool) -> Option<Secret> {
         let accepted = match self.command {
             Command::Publish => {
                 "Give a personal access token with the scope write:package, from a secret: \
@@ -27,12 +36,16 @@ impl Reader {
             }
         };
         let Some(token) = &raw.token else {
-            if self.command == Command::Publish {
+            if self.command == Command::Publish && !is_dry_run {
                 self.missing("token", "is not given, or its secret is empty", accepted);
             }
             return None;
         };
         let token = token.expose().trim();
+        if unexpanded(token) == Some(token) {
+            self.problem("token", None, "is a variable, which is not expanded", accepted);
+            return None;
+        }
         if token.chars().any(|c| c.is_whitespace() || misleads(c)) {
             self.problem("token", None, "has white space or an invisible character inside", accepted);
             return None;
@@ -124,21 +137,27 @@ impl Reader {
         self.bad_name("repo", PackageName::parse(name), accepted)
     }
 
-    /// The version as given, else the tag. `GITHUB_REF_NAME` would be a branch's name on a branch: it is not asked.
+    /// Returns the version as given, or the tag of a git ref: `refs/tags/v1.2.0` in `version`, or the workflow's own.
+    /// `GITHUB_REF_NAME` is not read, because it is a branch's name on a branch.
     pub(super) fn version(&mut self, raw: &RawInputs, runner: &Runner) -> Option<Version> {
         let accepted = "Give the version, such as `version: 1.2.0`, or run the workflow on a tag (`on: push: tags`)";
-        if let Some(version) = &raw.version {
-            return self.bad_name("version", Version::parse(version.trim()), accepted);
+        let given = raw.version.as_deref().map(str::trim);
+        if let Some(version) = given.filter(|version| !version.starts_with("refs/")) {
+            return self.bad_name("version", Version::parse(version), accepted);
         }
-        let git_ref = runner.git_ref.as_deref();
-        let Some(tag) = git_ref.and_then(|name| name.strip_prefix("refs/tags/")) else {
-            let problem = match git_ref {
-                Some(other) => {
-                    format!("is not given, and the workflow runs on {}, which is no tag", Untrusted::new(other))
+        let git_ref = given.or(runner.git_ref.as_deref());
+        let Some(tag) = git_ref.and_then(|name| name.strip_prefix(TAGS)) else {
+            match (given, git_ref) {
+                (Some(given), _) => self.problem("version", Some(given), NOT_A_TAG, accepted),
+                (None, Some(other)) => {
+                    let problem =
+                        format!("is not given, and the workflow runs on {}, not on a tag", Untrusted::new(other));
+                    self.missing("version", problem, accepted);
                 }
-                None => "is not given, and the workflow does not run on a tag".to_owned(),
-            };
-            self.missing("version", problem, accepted);
+                (None, None) => {
+                    self.missing("version", "is not given, and the workflow does not run on a tag", accepted);
+                }
+            }
             return None;
         };
         let whole = tag;
@@ -163,7 +182,12 @@ impl Reader {
     /// The version as given, else `latest`, which may stand for another.
     pub(super) fn version_to_download(&mut self, raw: &RawInputs) -> Option<Version> {
         let accepted = "Give the version, such as `version: 1.2.0`, or leave it out for the latest one";
-        let version = raw.version.as_deref().map_or(Version::LATEST, str::trim);
+        let given = raw.version.as_deref().map_or(Version::LATEST, str::trim);
+        let version = given.strip_prefix(TAGS).unwrap_or(given);
+        if version.starts_with("refs/") {
+            self.problem("version", Some(given), NOT_A_TAG, accepted);
+            return None;
+        }
         self.bad_name("version", Version::parse(version), accepted)
     }
 

@@ -3,21 +3,23 @@
 //! Every rule about an input lives here, and nothing behind this module sees a raw string. All problems are found
 //! before anything is reported, so that one run names them all.
 
+mod collect;
 mod destination;
 mod link;
 mod names;
 mod raw;
 mod sealing;
 mod selection;
+mod unknown;
 mod way;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use self::destination::SHORTEST_TOKEN;
 use self::raw::{NAMES, RawInputs};
+use self::unknown::DRY_RUN;
 use self::way::Address;
 use crate::advice::Advise;
 use crate::command::Command;
@@ -38,7 +40,7 @@ pub struct Inputs {
     pub task: Task,
     /// Where the files go, or come from. For downloads the version may stand for another: see [`Wanted`].
     pub target: Target,
-    /// As whom; `None` for a visitor, who can only download.
+    /// The user and token; `None` for a download of a public package, and for a dry run that asks no registry.
     pub credentials: Option<Credentials>,
     /// How many transfers may run at a time.
     pub concurrency: usize,
@@ -191,9 +193,6 @@ impl Inputs {
     }
 }
 
-/// The input that decides whether anything changes.
-const DRY_RUN: &str = "dry-run";
-
 /// Checks one input after the other and keeps what is wrong.
 struct Reader {
     command: Command,
@@ -237,53 +236,9 @@ impl Reader {
         }
     }
 
-    /// Picks our inputs out of the environment. Shells cannot name a hyphen, so `INPUT_SERVER_URL` is taken for
-    /// `INPUT_SERVER-URL`.
-    fn collect(&mut self, environment: &Environment) -> BTreeMap<&'static str, Secret> {
-        let mut found = BTreeMap::<&'static str, Secret>::new();
-        for (variable, value) in environment.variables() {
-            let Some(given) = variable.to_str().and_then(|name| name.strip_prefix("INPUT_")) else { continue };
-            if value.is_empty() {
-                continue;
-            }
-            let folded = given.to_lowercase().replace('_', "-");
-            let names = self.command.inputs();
-            let Some(name) = names.iter().find(|name| **name == folded) else {
-                let is_dry = self.command == Command::Publish && folded.starts_with("dry");
-                let Some(near) = nearest(&folded, names).or(is_dry.then_some(DRY_RUN)) else { continue };
-                let problem = format!("INPUT_{} is no input of this action and does nothing", Untrusted::new(given));
-                if near == DRY_RUN {
-                    // What was to be tried must not come true.
-                    self.problem(
-                        DRY_RUN,
-                        None,
-                        format!("is meant, it seems: {problem}"),
-                        "Write it as `dry-run: true`",
-                    );
-                } else {
-                    self.warnings.push(format!("{problem}: `{near}` is"));
-                }
-                continue;
-            };
-            match value.to_str() {
-                None => self.problem(name, None, "is not valid UTF-8", "Give the value as UTF-8 text"),
-                Some(text) if text.trim().is_empty() => {}
-                Some(text) => match found.insert(name, Secret::new(text)) {
-                    Some(other) if other.expose() != text => self.problem(
-                        name,
-                        None,
-                        "is given twice, with a hyphen and with an underscore, and the values differ",
-                        "Set one of the two variables",
-                    ),
-                    _ => {}
-                },
-            }
-        }
-        found
-    }
-
     fn inputs(&mut self, raw: &RawInputs, runner: &Runner, environment: &Environment) -> Option<Inputs> {
-        let token = self.token(raw);
+        let dry_run = self.boolean(DRY_RUN, raw.dry_run.as_deref());
+        let token = self.token(raw, dry_run == Some(true));
         let server = self.server(raw, runner);
         let owner = self.owner(raw, runner);
         let package = self.package(raw, runner);
@@ -295,7 +250,7 @@ impl Reader {
         let task = match self.command {
             Command::Publish => {
                 let destination = server.as_ref().zip(owner.as_ref());
-                self.publishing(raw, runner, version.as_ref(), destination).map(Task::Publish)
+                self.publishing(raw, runner, version.as_ref(), destination, dry_run).map(Task::Publish)
             }
             Command::Download => self.wanted(raw, runner).map(Task::Download),
         };
@@ -330,6 +285,7 @@ impl Reader {
         runner: &Runner,
         version: Option<&Version>,
         destination: Option<(&ServerUrl, &Owner)>,
+        dry_run: Option<bool>,
     ) -> Option<Publishing> {
         let selection = self.selection(raw, runner);
         let policies =
@@ -337,7 +293,6 @@ impl Reader {
         let if_file_exists = self.choice("if-file-exists", raw.if_file_exists.as_deref(), &policies);
         let sealing = self.sealing(raw, version);
         let link_repository = self.link_repository(raw, runner, destination);
-        let dry_run = self.boolean(DRY_RUN, raw.dry_run.as_deref());
         Some(Publishing {
             selection: selection?,
             if_file_exists: if_file_exists?,
@@ -389,16 +344,5 @@ impl Reader {
         };
         self.problem(input, Some(text), "is not known", accepted);
         None
-    }
-
-    /// A token that was put into another input as well would end up in URLs, outputs or errors.
-    fn look_for_the_token(&mut self, redactor: &Redactor, given: &BTreeMap<&'static str, Secret>) {
-        for (name, _) in given.iter().filter(|(name, value)| {
-            // What stands in a header is as secret as the token.
-            !matches!(**name, "token" | "headers") && redactor.finds(value.expose())
-        }) {
-            self.problems.retain(|problem| problem.input != *name);
-            self.problem(name, None, "contains the token, which everybody would see", "Take the token out of it");
-        }
     }
 }

@@ -107,6 +107,7 @@ fn stopped_before_it_began(inputs: &Inputs, task: &Publishing, signal: Signal) -
         aliases: Vec::new(),
         outcomes: Vec::new(),
         plan: task.dry_run.then(Vec::new),
+        is_offline: false,
         errors: vec![Box::new(Stopped(signal))],
         page: None,
         stopped: Some(signal),
@@ -195,8 +196,21 @@ impl Run<'_> {
         outcomes.extend(self.seal_to_come());
         let (command, folder) = (Command::Publish, String::new());
         let plan = self.task.dry_run.then(|| self.plan.clone());
-        let (errors, page) = (Vec::new(), None);
-        Account { command, target, folder, checksums_file, sealed, aliases, outcomes, plan, errors, page, stopped }
+        let (errors, page, is_offline) = (Vec::new(), None, self.inputs.credentials.is_none());
+        Account {
+            command,
+            target,
+            folder,
+            checksums_file,
+            sealed,
+            aliases,
+            outcomes,
+            plan,
+            is_offline,
+            errors,
+            page,
+            stopped,
+        }
     }
 
     /// Publishes, and does what is left to be done then. Returns the page of the version, where there is one.

@@ -26,6 +26,10 @@ impl Run<'_> {
         if self.files.is_empty() && self.seal.is_none() {
             return Ok(None);
         }
+        if self.inputs.credentials.is_none() {
+            self.plan_without_registry();
+            return Ok(None);
+        }
         let listing = stop.or(self.look()).await??;
         let others_would_be_sent = !self.tally.has_failed();
         stop.or(self.hash_what_would_be_sent()).await?;
@@ -56,6 +60,23 @@ impl Run<'_> {
             self.plan_link(&listing, about.as_ref());
         }
         Ok(listing.version_exists.then(|| self.page_of(about.as_ref())))
+    }
+
+    /// Plans what needs no answer of the registry: which files a real run would publish.
+    fn plan_without_registry(&mut self) {
+        let there = "registry not asked";
+        for entry in &mut self.tally.entries {
+            entry.outcome.status = Status::Planned;
+            let (what, size) = (entry.outcome.name.to_string(), Some(entry.size));
+            self.plan.push(Planned { action: Action::Upload, what, size, there: there.to_owned() });
+        }
+        if let Some(seal) = &mut self.seal {
+            let name = seal.sealing.name.clone();
+            let (what, url) = (name.to_string(), self.inputs.target.file_url(&name));
+            self.plan.push(Planned { action: Action::Seal, what, size: None, there: there.to_owned() });
+            let status = Status::Planned;
+            seal.foretold = Some(Outcome { name, url, size: None, sha256: None, status, local: None });
+        }
     }
 
     /// Asks for the right to write, which a real run does for what is large or takes the place of something. Where nothing of

@@ -147,6 +147,8 @@ pub struct Account {
     pub outcomes: Vec<Outcome>,
     /// What a real run would do, where this was a dry one.
     pub plan: Option<Vec<Planned>>,
+    /// Whether the registry was not asked, because a dry run has no token.
+    pub is_offline: bool,
     /// All that failed.
     pub errors: Vec<Problem>,
     /// The page of the version, where it has one.
@@ -287,6 +289,10 @@ impl Account {
 
     /// What a dry run says of a real one.
     fn foretold(&self, plan: &[Planned]) -> String {
+        if self.is_offline && self.stopped.is_none() {
+            let files = units::files(self.outcomes.len());
+            return format!("Dry run without a token: {files} checked, the registry was not asked");
+        }
         let counts = match plan::counts(plan) {
             counts if counts.is_empty() => counts,
             counts => format!(": {counts}"),

@@ -2,6 +2,8 @@
 
 mod server_url;
 mod token;
+mod unexpanded;
+mod unknown;
 mod version;
 
 use std::ffi::OsString;
@@ -316,39 +318,9 @@ fn other_variables_may_hold_any_bytes() {
     }
     let mut command = job.command();
     command.env(&bytes, &bytes).env(OsString::from_vec(b"INPUT_\xff".to_vec()), "x");
-    job.run_as(command).exits_with(0).does_not_say("warning:");
+    job.run_as(command).exits_with(0).says("warning: 2 unknown inputs ignored: ");
     // Who started the workflow is not known then, and that is no matter: the token tells.
     assert_eq!(sent(&registry).1, "");
-}
-
-#[test]
-fn an_input_that_is_almost_spelled_right_is_worth_a_warning() {
-    let registry = Registry::start(Persona::default());
-    for (variable, meant) in [
-        ("INPUT_FILE", "files"),
-        ("INPUT_TOKENS", "token"),
-        ("INPUT_SERVERURL", "server-url"),
-        ("INPUT_WORKING-DIR", ""),
-        ("INPUT_WORKING-DIRECTOR", "working-directory"),
-        ("INPUT_CONCURENCY", "concurrency"),
-        ("INPUT_INCLUDE-HIDEN-FILES", "include-hidden-files"),
-        ("INPUT_IF-NO-FILE-FOUND", "if-no-files-found"),
-        ("INPUT_PATH", ""),
-        ("INPUT_ARGS", ""),
-    ] {
-        let ran = job(&registry).variable(variable, "x").run().exits_with(0);
-        if meant.is_empty() {
-            ran.does_not_say("warning:");
-        } else {
-            let given = variable.trim_start_matches("INPUT_");
-            ran.says(&format!("warning: INPUT_{given} is no input of this action and does nothing: `{meant}` is"));
-        }
-        // One that says nothing was not meant to.
-        job(&registry).variable(variable, "").run().exits_with(0).does_not_say("warning:");
-    }
-    // It is said also where the run ends for it.
-    let ran = job(&registry).without("INPUT_FILES").variable("INPUT_FILE", "dist/*").is_refused(&registry);
-    ran.says("input `files` is not given").says("warning: INPUT_FILE is no input");
 }
 
 #[test]

@@ -416,6 +416,6 @@ fn a_list_in_one_line_is_not_taken_for_a_version() {
     let registry = Registry::start(Persona::default());
     for list in ["latest, stable", "latest,", "latest,stable"] {
         let ran = job(&registry).input("aliases", list).is_refused(&registry);
-        ran.says("has a comma, as if it were a list").says("one a line");
+        ran.says("has a comma, as if it were a list").says("one per line");
     }
 }

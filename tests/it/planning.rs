@@ -304,6 +304,29 @@ fn a_misspelt_dry_run_is_refused_and_does_not_come_true() {
     for name in ["INPUT_DRYRUN", "INPUT_DRY-RUNS", "INPUT_DRY", "INPUT_DRY_MODE"] {
         let mut job = Job::new(&registry);
         let ran = job.file("dist/a", "1").variable(name, "true").is_refused(&registry);
-        ran.says("error: input `dry-run` is meant, it seems: INPUT_").says("hint: Write it as `dry-run: true`");
+        ran.says("error: input `dry-run` is not set, but the unknown input `")
+            .says("hint: Write `dry-run: true` instead of");
     }
+}
+
+#[test]
+fn a_dry_run_without_a_token_checks_what_needs_no_registry_and_asks_nothing() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    job.file("dist/a", "1").file("dist/b", "22").without("INPUT_TOKEN").input("dry-run", "true");
+    job.input("checksums", "SHA256SUMS")
+        .input("expect", "a")
+        .input("aliases", "latest")
+        .input("link-repository", "true");
+    registry.forget_requests();
+    let ran = job.run().exits_with(0);
+    assert_eq!(registry.requests(), []);
+    let ran = ran.says("Dry run without a token: 3 files checked, the registry was not asked");
+    assert!(ran.statuses().values().all(|status| status == "planned"), "{:?}", ran.statuses());
+    assert!(ran.summary.contains("registry not asked"), "{}", ran.summary);
+    // What needs no registry is checked: inputs, patterns and names.
+    job.input("concurrency", "0").is_refused(&registry);
+    job.input("concurrency", "1").input("files", "dist/none").is_refused(&registry);
+    job.file("dist/\u{e9}", "").input("files", "dist/*").is_refused(&registry);
+    job.input("dry-run", "false").is_refused(&registry).says("error: input `token` is not given");
 }

@@ -128,6 +128,9 @@ const CASES: &[Case] = &[
     ("No version on a branch", || {
         told_before(|job| job.without("INPUT_VERSION").variable("GITHUB_REF", "refs/heads/main"))
     }),
+    ("A git ref that is no tag in `version`", || told_before(|job| job.input("version", "refs/heads/main"))),
+    ("A variable in an input", || told_before(|job| job.input("version", "$GITHUB_REF_NAME"))),
+    ("An input of another action", || told_before(|job| job.without("INPUT_REPO").input("package_name", "widget"))),
     ("The token is too short", || told_before(|job| job.token("hunter2"))),
     ("The workflow's server is GitHub", || told_before(|job| job.variable("GITHUB_SERVER_URL", "https://github.com"))),
     ("`server-url` is no URL", || told_before(|job| job.input("server-url", "git.example.com"))),

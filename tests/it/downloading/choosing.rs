@@ -50,7 +50,7 @@ fn latest_by_date_is_no_version_that_a_shell_could_run() {
     let ran = Job::downloading(&registry).run().exits_with(1).has_a_hint_for_each_error();
     ran.says("there is no version latest of package alice/widget").says("Check `version`: there is");
     // Whoever names one gets it.
-    Job::downloading(&registry).input("version", "$(id)").run().exits_with(0);
+    Job::downloading(&registry).input("version", "`id`").run().exits_with(0);
 }
 
 #[test]

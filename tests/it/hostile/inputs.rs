@@ -95,7 +95,9 @@ fn every_hostile_version_is_published_to_and_read_back_as_it_is() {
     let mut job = Job::new(&registry);
     job.file("dist/a", "content").file("dist/b", "more");
     for (count, version) in versions.iter().enumerate() {
-        let (given, tag) = if count % 2 == 0 { (version.as_str(), "x") } else { ("", version.as_str()) };
+        // An input with a variable is refused; a tag can look like one.
+        let is_given = count % 2 == 0 && !version.contains(['$', '%']);
+        let (given, tag) = if is_given { (version.as_str(), "x") } else { ("", version.as_str()) };
         job.input("version", given).variable("GITHUB_REF", format!("refs/tags/{tag}"));
         // The actor is anybody's name that Basic authentication allows.
         job.variable("GITHUB_ACTOR", versions[(count + 5) % versions.len()].replace(':', ""));
@@ -132,7 +134,7 @@ fn variables_that_are_nearly_inputs_are_told_harmless() {
         for under in [Under::turn(count), Under::turn(count + 1)] {
             let version = format!("{count}{under:?}");
             let run = Run::of(job.input("version", version), under, &registry, 0);
-            let warned = run.log.matches("is no input of this action").count();
+            let warned = run.log.matches("unknown input").count();
             findings.take(&format!("{names:?}"), run.faults);
             assert!(warned > 0, "{}", run.log);
         }
@@ -149,7 +151,7 @@ fn hostile_addresses_of_the_server_are_shown_harmless() {
     for (count, text) in corpus::utf8(corpus::variables(corpus::core())).iter().enumerate() {
         let address = format!("{}/{text}", registry.url());
         // How long an address may be is the program's own affair, but there is an end to it.
-        if (1_000..50_000).contains(&address.len()) {
+        if (1_000..50_000).contains(&address.len()) || text.contains('$') {
             continue;
         }
         job.input("server-url", &address);

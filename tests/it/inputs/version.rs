@@ -3,6 +3,7 @@
 use embedded_registry::{Persona, Registry};
 
 use super::{job, refuses, sent};
+use crate::harness::Job;
 
 /// The version that a run of the workflow on this ref is published to, with that prefix to be removed.
 fn version_of(git_ref: &str, prefix: &str) -> String {
@@ -61,8 +62,33 @@ fn what_a_prefix_leaves_has_to_be_a_version() {
 }
 
 #[test]
+fn the_git_ref_of_a_tag_in_version_is_published_as_its_tag() {
+    let registry = Registry::start(Persona::default());
+    for (prefix, version) in [("", "v1.2.3"), ("v", "1.2.3")] {
+        let mut job = job(&registry);
+        job.variable("GITHUB_REF", "refs/heads/main").input("version", " refs/tags/v1.2.3\n");
+        let ran = job.input("version-strip-prefix", prefix).run().exits_with(0);
+        assert_eq!(ran.outputs["version"], version);
+        assert_eq!(registry.files("alice", "widget", version).len(), 1);
+    }
+    assert_eq!(registry.files("alice", "widget", "refs/tags/v1.2.3").len(), 0);
+    let mut job = Job::downloading(&registry);
+    assert_eq!(job.input("version", "refs/tags/v1.2.3").run().exits_with(0).outputs["version"], "v1.2.3");
+}
+
+#[test]
+fn a_git_ref_that_is_no_tag_is_not_a_version() {
+    let registry = Registry::start(Persona::default());
+    for git_ref in ["refs/heads/main", "refs/pull/7/merge", "refs/tagsx/v1"] {
+        refuses(&registry, "version", git_ref, &format!("`{git_ref}` is a git ref, but not one of a tag"));
+        let ran = Job::downloading(&registry).input("version", git_ref).is_refused(&registry);
+        ran.says(&format!("error: input `version`: `{git_ref}` is a git ref, but not one of a tag"));
+    }
+}
+
+#[test]
 fn a_version_that_is_given_is_taken_as_it_is() {
-    for version in ["2.0", "v2.0", "refs/tags/x", "a b", "\u{e9}"] {
+    for version in ["2.0", "v2.0", "refs", "a b", "\u{e9}"] {
         let registry = Registry::start(Persona::default());
         let mut job = job(&registry);
         let ran = job.input("version", version).input("version-strip-prefix", "v").run().exits_with(0);

@@ -1,0 +1,163 @@
+//! Inputs that the action does not have. Each is an error or a part of one warning, so that none is ignored silently.
+
+use super::Reader;
+use crate::command::Command;
+use crate::nearest::nearest;
+use crate::untrusted::Untrusted;
+
+/// An input of ours, and the names that other actions have for it, in the spelling of [`normalized`].
+struct Equivalent {
+    ours: &'static str,
+    /// Names that can only mean this job.
+    certain: &'static [&'static str],
+    /// Names that can also be inputs of a composite action, which some runners hand to every step in it.
+    general: &'static [&'static str],
+}
+
+/// Inputs of actions that publish or download release files and artifacts: softprops/action-gh-release,
+/// svenstaro/upload-release-action, ncipollo/release-action, shogo82148/actions-upload-release-asset,
+/// alexellis/upload-assets, akkuman/gitea-release-action, Gitea's release-action, Forgejo's forgejo-release,
+/// robinraju/release-downloader, dsaltares/fetch-gh-release-asset, actions/upload-artifact, actions/download-artifact;
+/// and the parameters of the registry's API.
+const EQUIVALENTS: &[Equivalent] = &[
+    Equivalent {
+        ours: "files",
+        certain: &["assetname", "assetpath", "assetpaths", "fileglob", "filename"],
+        general: &["artifact", "artifacts", "asset", "assets", "file", "path", "pattern", "releasedir"],
+    },
+    Equivalent {
+        ours: "token",
+        certain: &[],
+        general: &["accesstoken", "apikey", "apitoken", "githubtoken", "password", "repotoken"],
+    },
+    Equivalent {
+        ours: "server-url",
+        certain: &["apiurl", "forgejourl", "giteaurl", "githubapiurl", "octokitbaseurl"],
+        general: &["baseurl", "host", "server", "url"],
+    },
+    Equivalent { ours: "owner", certain: &["packageowner"], general: &["namespace", "org", "organization"] },
+    Equivalent {
+        ours: "repo",
+        certain: &["packagename"],
+        general: &["name", "package", "project", "reponame", "repopath", "repository"],
+    },
+    Equivalent {
+        ours: "version",
+        certain: &["packageversion", "tagname"],
+        general: &["ref", "release", "releasename", "tag"],
+    },
+    Equivalent { ours: "username", certain: &[], general: &["login", "user"] },
+    Equivalent { ours: "path", certain: &["outfilepath"], general: &["dest", "destination", "target"] },
+    Equivalent {
+        ours: "if-no-files-found",
+        certain: &["artifacterrorsfailbuild", "failonunmatchedfiles"],
+        general: &[],
+    },
+    Equivalent {
+        ours: "if-file-exists",
+        certain: &["overwritefiles", "replacesartifacts"],
+        general: &["allowupdates", "checkduplicates", "override", "overwrite", "replace", "skipexisting"],
+    },
+    Equivalent { ours: "checksums", certain: &[], general: &["checksum", "md5sum", "sha256sum"] },
+    Equivalent { ours: "aliases", certain: &[], general: &["latest", "makelatest"] },
+];
+
+/// The input that decides whether anything changes.
+pub(super) const DRY_RUN: &str = "dry-run";
+
+/// Names that the runner itself reads when it starts a container.
+const RUNNERS_OWN: [&str; 2] = ["args", "entrypoint"];
+
+/// How many unknown inputs a warning names.
+const MOST_NAMED: usize = 20;
+
+impl Reader {
+    /// Checks the names of unknown inputs, in lower case, against the inputs that are set.
+    pub(super) fn check_unknown(&mut self, unknown: &[String], is_set: impl Fn(&str) -> bool) {
+        let mut ignored = Vec::new();
+        for name in unknown.iter().filter(|name| !RUNNERS_OWN.contains(&name.as_str())) {
+            let shown = Untrusted::new(name);
+            match self.meaning(&normalized(name)) {
+                // A run that was meant as a dry run must not change anything.
+                Some(Meaning { ours, is_certain }) if ours == DRY_RUN || is_certain && !is_set(ours) => {
+                    let problem = format!("is not set, but the unknown input `{shown}` is");
+                    self.problem(ours, None, problem, format!("Write {} instead of `{shown}`", usage(ours)));
+                }
+                Some(Meaning { ours, .. }) => ignored.push(format!("`{shown}` (use `{ours}`)")),
+                None => ignored.push(format!("`{shown}`")),
+            }
+        }
+        let names = ignored.iter().take(MOST_NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let warning = match ignored.len() {
+            0 => return,
+            1 => format!("unknown input ignored: {names}"),
+            count if count <= MOST_NAMED => format!("{count} unknown inputs ignored: {names}"),
+            count => format!("{count} unknown inputs ignored: {names} and {} more", count - MOST_NAMED),
+        };
+        self.warnings.push(warning);
+    }
+
+    /// Returns the input of this command that an unknown name stands for, if there is one.
+    fn meaning(&self, name: &str) -> Option<Meaning> {
+        let inputs = self.command.inputs();
+        let spelled = |ours: &&&str| normalized(ours) == name;
+        if let Some(ours) = inputs.iter().find(spelled) {
+            return Some(Meaning { ours, is_certain: true });
+        }
+        if self.command == Command::Publish && name.starts_with("dry") {
+            return Some(Meaning { ours: DRY_RUN, is_certain: true });
+        }
+        let known = EQUIVALENTS.iter().filter(|known| inputs.contains(&known.ours));
+        let mut known = known.filter(|known| known.certain.contains(&name) || known.general.contains(&name));
+        if let Some(Equivalent { ours, certain, .. }) = known.next() {
+            return Some(Meaning { ours, is_certain: certain.contains(&name) });
+        }
+        let spellings: Vec<String> = inputs.iter().map(|ours| normalized(ours)).collect();
+        let near = nearest(name, &spellings.iter().map(String::as_str).collect::<Vec<_>>())?;
+        let ours = inputs.iter().find(|ours| normalized(ours) == near)?;
+        Some(Meaning { ours, is_certain: false })
+    }
+}
+
+/// An input of ours that an unknown name stands for.
+struct Meaning {
+    ours: &'static str,
+    /// Whether the name cannot stand for anything else.
+    is_certain: bool,
+}
+
+/// Returns a name without the differences that do not count: case, `-` and `_`.
+fn normalized(name: &str) -> String {
+    name.chars().filter(|c| !matches!(c, '-' | '_')).flat_map(char::to_lowercase).collect()
+}
+
+/// Returns how to set an input of ours.
+fn usage(ours: &str) -> String {
+    match ours {
+        "dry-run" => "`dry-run: true`".to_owned(),
+        "files" => "`files`, one pattern per line,".to_owned(),
+        "if-file-exists" => "`if-file-exists: fail`, `skip` or `overwrite`".to_owned(),
+        "if-no-files-found" => "`if-no-files-found: error`, `warn` or `ignore`".to_owned(),
+        _ => format!("`{ours}`"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_names_inputs_of_ours_and_each_foreign_name_once() {
+        let mut names: Vec<&str> =
+            EQUIVALENTS.iter().flat_map(|known| known.certain.iter().chain(known.general)).copied().collect();
+        let all = names.len();
+        assert!(names.iter().all(|name| normalized(name) == *name), "{names:?}");
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all);
+        for known in EQUIVALENTS {
+            let has = |command: Command| command.inputs().contains(&known.ours);
+            assert!(has(Command::Publish) || has(Command::Download), "{}", known.ours);
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Variables, commands and expressions that nothing expands.
+
+use embedded_registry::{Persona, Registry};
+
+use super::job;
+use crate::harness::Job;
+
+#[test]
+fn a_variable_in_an_input_is_an_error_that_shows_the_expression() {
+    let registry = Registry::start(Persona::default());
+    for input in ["version", "owner", "repo", "username", "server-url", "working-directory", "aliases", "checksums"] {
+        for (value, hint) in [
+            ("$GITHUB_REF_NAME", "hint: Write `${{ github.ref_name }}`: inputs have no shell"),
+            ("x-${VERSION}", "hint: Write `${{ env.VERSION }}`: inputs have no shell"),
+            ("%VERSION%", "hint: Write `${{ env.VERSION }}`: inputs have no shell"),
+            ("$(git describe)", "hint: Run the command in an earlier step with an `id`, and use its output"),
+            ("${{ github.ref_name", "hint: Write the expression in the workflow's `with:`"),
+        ] {
+            let ran = job(&registry).input(input, value).is_refused(&registry).says(hint);
+            let part = value.trim_start_matches("x-");
+            let ran = ran.says(&format!("error: input `{input}` contains `{part}`, which is not expanded"));
+            // An alias without checksums is another problem.
+            assert_eq!(ran.errors().len(), 1, "{}", ran.log);
+        }
+    }
+    for input in ["version", "path", "owner"] {
+        let ran = Job::downloading(&registry).input(input, "$HOME/x").is_refused(&registry);
+        ran.says(&format!("error: input `{input}` contains `$HOME`, which is not expanded"));
+    }
+}
+
+#[test]
+fn a_part_of_a_password_that_looks_like_a_variable_is_not_shown() {
+    let registry = Registry::start(Persona::default());
+    for (input, value) in [("username", "alice:pass$WORD1"), ("server-url", "https://alice:pass$WORD1@git.example.com")]
+    {
+        let mut job = job(&registry);
+        let ran = job.secret("$WORD1").input(input, value).is_refused(&registry);
+        ran.says(&format!("error: input `{input}` contains a variable, which is not expanded")).does_not_say("WORD1");
+    }
+}
+
+#[test]
+fn a_token_that_is_the_name_of_a_variable_is_refused_before_the_registry_refuses_it() {
+    let registry = Registry::start(Persona::default());
+    for token in ["$PACKAGES_TOKEN", "${PACKAGES_TOKEN}", "%PACKAGES_TOKEN%", "${{ secrets.PACKAGES_TOKEN }}"] {
+        let ran = job(&registry).input("token", token).is_refused(&registry);
+        ran.says("error: input `token` is a variable, which is not expanded");
+    }
+}

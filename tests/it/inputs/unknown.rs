@@ -1,0 +1,106 @@
+//! Inputs that the action does not have.
+
+use embedded_registry::{Persona, Registry};
+
+use super::job;
+use crate::harness::Job;
+
+#[test]
+fn an_unknown_input_that_can_only_mean_this_job_is_an_error_that_names_ours() {
+    let registry = Registry::start(Persona::default());
+    for (variable, ours, given) in [
+        ("INPUT_PACKAGE_NAME", "repo", "gadget"),
+        ("INPUT_PACKAGE-NAME", "repo", "gadget"),
+        ("INPUT_PACKAGE_VERSION", "version", "2.0"),
+        ("INPUT_TAG_NAME", "version", "2.0"),
+        ("INPUT_API_URL", "server-url", &registry.url()),
+        ("INPUT_OVERWRITE_FILES", "if-file-exists", "fail"),
+        ("INPUT_FAIL_ON_UNMATCHED_FILES", "if-no-files-found", "error"),
+        ("INPUT_SERVERURL", "server-url", &registry.url()),
+        ("INPUT_IFFILEEXISTS", "if-file-exists", "fail"),
+    ] {
+        let name = variable.trim_start_matches("INPUT_").to_lowercase();
+        let mut job = job(&registry);
+        let ran = job.variable(variable, "x").is_refused(&registry);
+        ran.says(&format!("error: input `{ours}` is not set, but the unknown input `{name}` is"))
+            .says(&format!("hint: Write `{ours}"))
+            .says(&format!("instead of `{name}`"));
+        // If ours is set too, it is what counts: a composite action may have an input of that name.
+        let ran = job.input(ours, given).run().exits_with(0);
+        ran.says(&format!("warning: unknown input ignored: `{name}` (use `{ours}`)"));
+    }
+}
+
+#[test]
+fn files_that_only_an_unknown_input_names_are_an_error_and_not_all_files() {
+    let registry = Registry::start(Persona::default());
+    registry.seed("alice", "widget", "v1.0.0", "app", b"1");
+    for name in ["asset_paths", "file_glob", "fileName"] {
+        let mut publishing = job(&registry);
+        let mut downloading = Job::downloading(&registry);
+        for job in [publishing.without("INPUT_FILES"), &mut downloading] {
+            let ran = job.input(name, "x").is_refused(&registry);
+            assert_eq!(ran.errors().len(), 1, "{}", ran.log);
+            ran.says("hint: Write `files`, one pattern per line, instead of");
+        }
+    }
+    let mut job = Job::downloading(&registry);
+    job.without("INPUT_PATH")
+        .input("out-file-path", "tools")
+        .is_refused(&registry)
+        .says("hint: Write `path` instead of");
+}
+
+#[test]
+fn general_names_are_one_warning_that_names_ours_or_the_nearest() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job(&registry);
+    for name in ["tag", "name", "path", "url", "overwrite", "skip-existing", "password", "token-s", "draft", "FILE"] {
+        job.input(name, "x");
+    }
+    let ran = job.run().exits_with(0);
+    assert_eq!(ran.log.matches("warning:").count(), 1, "{}", ran.log);
+    let ran = ran.says("warning: 10 unknown inputs ignored: ");
+    for named in [
+        "`tag` (use `version`)",
+        "`name` (use `repo`)",
+        "`path` (use `files`)",
+        "`url` (use `server-url`)",
+        "`overwrite` (use `if-file-exists`)",
+        "`skip-existing` (use `if-file-exists`)",
+        "`password` (use `token`)",
+        "`token-s` (use `token`)",
+        "`draft`",
+        "`file` (use `files`)",
+    ] {
+        assert!(ran.unbroken().contains(named), "{named}: {}", ran.log);
+    }
+}
+
+#[test]
+fn an_input_that_is_almost_spelled_right_is_worth_a_warning() {
+    let registry = Registry::start(Persona::default());
+    for (variable, meant) in [
+        ("INPUT_TOKENS", "token"),
+        ("INPUT_WORKING-DIRECTOR", "working-directory"),
+        ("INPUT_CONCURENCY", "concurrency"),
+        ("INPUT_INCLUDE-HIDEN-FILES", "include-hidden-files"),
+        ("INPUT_IF-NO-FILE-FOUND", "if-no-files-found"),
+    ] {
+        let name = variable.trim_start_matches("INPUT_").to_lowercase();
+        let ran = job(&registry).variable(variable, "x").run().exits_with(0);
+        ran.says(&format!("warning: unknown input ignored: `{name}` (use `{meant}`)"));
+        // An empty one was not meant to do anything.
+        job(&registry).variable(variable, " ").run().exits_with(0).does_not_say("warning:");
+    }
+    // The warning is there also if the run fails because of the missing input.
+    let ran = job(&registry).without("INPUT_FILES").variable("INPUT_FILE", "dist/*").is_refused(&registry);
+    ran.says("input `files` is not given").says("warning: unknown input ignored: `file` (use `files`)");
+}
+
+#[test]
+fn what_the_runner_itself_reads_of_with_is_not_unknown() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job(&registry);
+    job.input("args", "publish").input("entrypoint", "/x").run().exits_with(0).does_not_say("warning:");
+}
