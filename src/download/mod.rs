@@ -157,6 +157,9 @@ impl Run<'_> {
         folder.sweep(&missing.iter().map(|&index| &self.items[index].here).collect::<Vec<_>>());
         self.warn_of_tracked(&missing, &folder).await;
         self.fetch(missing, &folder).await;
+        if let Some(error) = folder.ownership_error() {
+            self.caller.reporter.debug(&format!("failed to give the files to the workspace's owner: {error}"));
+        }
         let settled = on_own_thread(move || folder.settle()).await;
         if settled.is_err() {
             let in_place = self.outcomes.iter_mut().filter(|outcome| outcome.status.is_in_place());

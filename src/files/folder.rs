@@ -7,12 +7,14 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, fstat, fsync, mkdirat, openat, statat, unlinkat};
 use rustix::io::Errno;
 
 use super::local::{ENTER, FileFault, LocalFile};
+use super::owner::Owner;
 use super::place::{Place, PlaceError, PlaceFault};
 use crate::advice;
 use crate::package::FileName;
@@ -34,6 +36,10 @@ pub enum Found {
 pub struct Folder {
     pub(super) open: OwnedFd,
     pub(super) place: Place,
+    /// The workspace's owner, if what is created here has to be given to it.
+    owner: Option<Owner>,
+    /// Why the first thing that was created here could not be given to the owner.
+    ownership_error: OnceLock<Errno>,
 }
 
 impl Folder {
@@ -61,18 +67,38 @@ impl Folder {
             };
             PlaceError { path: path.to_owned(), fault }
         };
-        let mut open = rustix::fs::open(&place.workspace, ENTER, Mode::empty()).map_err(|error| fault(&path, error))?;
+        let open = rustix::fs::open(&place.workspace, ENTER, Mode::empty()).map_err(|error| fault(&path, error))?;
+        let (owner, ownership_error) = (Owner::of(&open), OnceLock::new());
+        let mut folder = Self { open, place: place.clone(), owner, ownership_error };
         for component in &place.within {
             path.push(component);
-            if makes {
-                match mkdirat(&open, component, Mode::from_raw_mode(0o777)) {
-                    Ok(()) | Err(Errno::EXIST) => {}
-                    Err(error) => return Err(fault(&path, error)),
-                }
+            let made =
+                if makes { mkdirat(&folder.open, component, Mode::from_raw_mode(0o777)) } else { Err(Errno::EXIST) };
+            if let Err(error) = made
+                && error != Errno::EXIST
+            {
+                return Err(fault(&path, error));
             }
-            open = openat(&open, component, ENTER, Mode::empty()).map_err(|error| fault(&path, error))?;
+            let next = openat(&folder.open, component, ENTER, Mode::empty()).map_err(|error| fault(&path, error))?;
+            if made.is_ok() {
+                folder.give_to_owner(&next);
+            }
+            folder.open = next;
         }
-        Ok(Self { open, place: place.clone() })
+        Ok(folder)
+    }
+
+    /// Gives what was created here to the workspace's owner. If that is not permitted, it stays with this process's user.
+    pub(super) fn give_to_owner(&self, created: impl AsFd) {
+        if let Some(Err(error)) = self.owner.map(|owner| owner.receive(created)) {
+            let _ = self.ownership_error.set(error);
+        }
+    }
+
+    /// Returns why something that was created here could not be given to the workspace's owner.
+    #[must_use]
+    pub fn ownership_error(&self) -> Option<io::Error> {
+        self.ownership_error.get().map(|error| (*error).into())
     }
 
     /// Where it is.

@@ -7,6 +7,7 @@ mod folder;
 mod git;
 mod local;
 mod near;
+mod owner;
 mod pattern;
 mod place;
 mod renaming;

@@ -168,7 +168,7 @@ impl Unfinished {
     /// Puts the file of that length into its place. A reader sees the old file or the new one, also after a crash, once the
     /// folder has [settled](Folder::settle).
     pub fn finish(mut self, length: u64) -> Result<(), PlaceError> {
-        let Folder { open, place } = &*self.folder;
+        let Folder { open, place, .. } = &*self.folder;
         let path = place.path_of(&self.name);
         let fault = |error| match error {
             Errno::ISDIR => PlaceFault::Folder,
@@ -180,6 +180,7 @@ impl Unfinished {
         if !is_whole || !self.folder.is_still(&self.part, &self.lock) {
             return Err(PlaceError { path, fault: PlaceFault::TakenAway });
         }
+        self.folder.give_to_owner(&self.lock);
         renameat(open, &self.part, open, self.name.as_str()).map_err(wrong)?;
         self.is_in_place = true;
         Ok(())

@@ -108,7 +108,12 @@ impl Run<'_> {
                     return Ok(Sealed::Not(listing));
                 }
             };
-            let local = match copy(&folder, name, content.clone()).await {
+            let copied = copy(&folder, name, content.clone()).await;
+            if let Some(error) = folder.ownership_error() {
+                let text = format!("failed to give the checksums file to the workspace's owner: {error}");
+                self.caller.reporter.debug(&text);
+            }
+            let local = match copied {
                 Ok(local) => local,
                 Err(error) => {
                     self.tally.errors.push(error);

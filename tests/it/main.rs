@@ -20,6 +20,7 @@ mod network;
 mod older;
 mod open_files;
 mod outputs;
+mod ownership;
 mod planning;
 mod proxy;
 mod publishing;

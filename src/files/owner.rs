@@ -1,0 +1,28 @@
+//! Who owns what is created in the workspace.
+//!
+//! Container actions run as root. What root leaves in another user's workspace, later steps and the next checkout can neither
+//! change nor delete (seen on GitHub's self-hosted runners). So root gives what it creates to the workspace's owner.
+
+use std::os::fd::AsFd;
+
+use rustix::fs::{AtFlags, chownat, fstat};
+use rustix::io::Errno;
+use rustix::process::{Gid, Uid, geteuid};
+
+/// The user and the group of the workspace.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Owner(Uid, Gid);
+
+impl Owner {
+    /// Returns the owner of an open workspace; `None` if this process is not root, or the workspace is root's.
+    pub(super) fn of(workspace: impl AsFd) -> Option<Self> {
+        let stat = fstat(workspace).ok()?;
+        let (user, group) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
+        (geteuid().is_root() && !user.is_root()).then_some(Self(user, group))
+    }
+
+    /// Gives an open file or folder to this owner. It may be open for its path alone.
+    pub(super) fn receive(self, file: impl AsFd) -> Result<(), Errno> {
+        chownat(file, "", Some(self.0), Some(self.1), AtFlags::EMPTY_PATH)
+    }
+}
