@@ -200,15 +200,15 @@ impl<'a> Registry<'a> {
         }
     }
 
-    /// Asks for the right to write without storing anything: an empty file of a name that no server accepts. Where
-    /// the name is what the server complains of, token, scope, owner and rights are good (recorded on Gitea 1.22 to
-    /// 1.26 and Forgejo 7 to 15).
-    pub async fn ask_right(&self) -> Result<(), RegistryError> {
-        self.persist(async || self.ask_right_at_once().await).await
+    /// Checks write access without storing anything, by an empty file of a name that no server accepts. If the server
+    /// refuses the name, then token, scope, owner and rights are good (recorded on Gitea 1.22 to 1.26 and Forgejo 7 to
+    /// 15).
+    pub async fn check_write_access(&self) -> Result<(), RegistryError> {
+        self.persist(async || self.check_write_access_once().await).await
     }
 
-    /// The same, asked once.
-    pub async fn ask_right_at_once(&self) -> Result<(), RegistryError> {
+    /// Checks write access without retries.
+    pub async fn check_write_access_once(&self) -> Result<(), RegistryError> {
         let url = self.target.question_url();
         let asked = Asked::Right;
         let request = self.request(Method::PUT, &url).header(CONTENT_LENGTH, 0);
