@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
-use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use reqwest::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use tokio::time::timeout;
 use url::Url;
@@ -282,8 +282,10 @@ impl<'a> Registry<'a> {
         outcome.await.unwrap_or_else(|_| Err(stalled()))
     }
 
+    /// Asks the API. A cache on the way has to ask the server, because an old list would be wrong.
     async fn get(&self, asked: &Asked, url: &Url) -> Result<Response, RegistryError> {
-        self.ask(asked, Method::GET, url, self.request(Method::GET, url), is(StatusCode::OK)).await
+        let request = self.request(Method::GET, url).header(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        self.ask(asked, Method::GET, url, request, is(StatusCode::OK)).await
     }
 
     /// Sends a request without a body.

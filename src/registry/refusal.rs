@@ -342,7 +342,10 @@ impl Refusal {
                     "Check `server-url`: {server} is not the base URL of a forge; does it lack a sub-path, or have one too many?"
                 )
             }
-            Self::Exists => "Run the step again: another job has published this name meanwhile".to_owned(),
+            Self::Exists => format!(
+                "Run the step again; if it fails again, turn off the cache for {server}/api/ in the proxy in front of the \
+                 server: the registry has a file of this name, but its list of files does not show it"
+            ),
             Self::Linked => format!(
                 "It is linked already, to a repository that the token's user cannot see: look it up as somebody who can, and unlink \
                  it where it is the wrong one: {}/settings",

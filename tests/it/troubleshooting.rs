@@ -123,7 +123,7 @@ const CASES: &[Case] = &[
     }),
     ("The proxy has no address", unknown_proxy),
     ("The proxy is not trusted", untrusted_proxy),
-    ("The registry lost a file", || put_answers(Answer::text(201, ""))),
+    ("A file is not listed after its upload", || put_answers(Answer::text(201, ""))),
     ("The registry has other bytes than were sent", || put_fails(Action::StoreOtherBytes)),
     ("The server does not respond in time", silent_server),
     ("A file changes while it is published", changing_file),
