@@ -7,7 +7,7 @@ use crate::advice::Advise;
 use crate::download::DownloadError;
 use crate::files::{FileError, PlaceError, SelectError};
 use crate::nearest::Near;
-use crate::package::{BadName, FileName, Target, Version};
+use crate::package::{BadName, FileName, ServerUrl, Target, Version};
 use crate::plan::{Conflict, PlanError};
 use crate::registry::{RegistryError, SetupError};
 use crate::stop::Stopped;
@@ -148,13 +148,19 @@ pub enum PublishError {
     /// Somebody asked the run to end.
     #[error(transparent)]
     Stopped(#[from] Stopped),
-    /// The registry took a file, or had other content under its name, and does not list it.
-    #[error("`{name}` is not on the registry, though it was {}: {url}", if *.was_taken { "taken there" } else { "there before" })]
+    /// The registry accepted a file, and its list does not show it.
+    #[error("failed to verify `{name}`: the registry accepted it, but its list of files does not show it")]
+    NotListed {
+        /// The file's name.
+        name: FileName,
+        /// The server.
+        server: ServerUrl,
+    },
+    /// A file that was there is not listed any more.
+    #[error("`{name}` is not on the registry, though it was there before: {url}")]
     Lost {
         /// The file's name.
         name: FileName,
-        /// Whether it was taken.
-        was_taken: bool,
         /// Where it should be.
         url: Url,
     },
@@ -251,6 +257,10 @@ impl Advise for PublishError {
                     .to_owned(),
             ),
             Self::Stopped(stopped) => stopped.advice(),
+            Self::NotListed { server, .. } => Some(format!(
+                "Turn off the cache for {server}/api/ in the proxy in front of the server, then run the step again; if there \
+                 is no cache, check the log of the server"
+            )),
             Self::Lost { .. } => Some("Run the step again, and look at the forge's log if it stays so".to_owned()),
             Self::Altered(_) => Some(
                 "Find out whether another job publishes the same name to the same version, and whether the forge's \

@@ -183,7 +183,7 @@ impl Mirror<'_, '_> {
             sender: Sender { registry: self.registry, reporter: self.main.caller.reporter },
             tally: Tally::new(&files, self.registry, IfFileExists::Overwrite),
             files,
-            right_known: self.main.right_known,
+            write_access: self.main.write_access,
             seal: None,
             sealed: Vec::new(),
             aliases: Vec::new(),

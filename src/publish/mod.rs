@@ -1,5 +1,6 @@
 //! The use case: files -> plan -> what is there -> uploads -> replacements -> what is there now.
 
+mod access;
 mod error;
 mod link;
 mod mirror;
@@ -20,6 +21,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use url::Url;
 
+use self::access::WriteAccess;
 pub use self::error::{PublishError, Rejected};
 use self::seal::{Seal, Sealed};
 use self::send::{Sender, Stumble};
@@ -85,7 +87,7 @@ pub async fn publish(
         sender,
         files,
         tally,
-        right_known: false,
+        write_access: WriteAccess::NotChecked,
         seal,
         sealed: Vec::new(),
         aliases,
@@ -126,8 +128,7 @@ struct Run<'a> {
     sender: Sender<'a>,
     files: Arc<[NamedFile]>,
     tally: Tally,
-    /// Whether we are known to have the right to write.
-    right_known: bool,
+    write_access: WriteAccess,
     /// The seal, where there is to be one.
     seal: Option<Seal<'a>>,
     /// What the seal covers, once it holds.
@@ -287,7 +288,7 @@ impl Run<'_> {
             } else if let Some((index, seen)) = self.tally.to_replace()
                 && !self.tally.has_failed()
             {
-                if !stop.or(self.has_the_right()).await? {
+                if !stop.or(self.check_write_access()).await? {
                     return Ok(listing);
                 }
                 self.replace(index, seen).await?;
@@ -303,18 +304,17 @@ impl Run<'_> {
         queue.sort_by_key(|&index| self.files[index].local.size);
         let mut queue = VecDeque::from(queue);
         let mut stumbled = Vec::new();
-        if self.make_way(&mut queue, version_exists, &mut stumbled).await {
+        if self.upload_first(&mut queue, version_exists, &mut stumbled).await {
             self.send_rest(queue, &mut stumbled).await;
         }
         let wait = self.tally.try_again(&stumbled, self.sender.registry);
         tokio::time::sleep(wait).await;
     }
 
-    /// Makes sure that the version exists and that we may write, before many are sent at once; `false` where that is
-    /// not to be had now. A new version is made by one upload alone: where several make it at once, Gitea 1.22 and 1.24
-    /// on PostgreSQL answer 500 to some (recorded). The smallest file goes first, since it says soonest what the others
-    /// would meet.
-    async fn make_way(
+    /// Uploads file after file, until the version exists and write access is known; `false` if the others would fail too.
+    /// Several uploads must not create a version at once: Gitea 1.22 and 1.24 on PostgreSQL answer 500 to some
+    /// (recorded). The smallest file goes first, because it shows soonest what the others would meet.
+    async fn upload_first(
         &mut self,
         queue: &mut VecDeque<usize>,
         mut version_exists: bool,
@@ -324,33 +324,24 @@ impl Run<'_> {
         let is_large = |index: &usize| sizes[*index] > LARGE;
         while let Some(&next) = queue.front() {
             let asks_first = is_large(&next) || version_exists && queue.iter().any(is_large);
-            if asks_first && !self.has_the_right().await {
+            if asks_first && !self.check_write_access().await {
                 return false;
             }
-            if version_exists {
+            if version_exists && (!asks_first || self.write_access == WriteAccess::Confirmed) {
                 break;
             }
             queue.pop_front();
             self.tally.entries[next].begins();
             let result = self.sender.upload(&self.files[next]).await;
-            version_exists = result.is_ok();
-            self.right_known |= version_exists;
+            if result.is_ok() {
+                version_exists = true;
+                self.write_access = WriteAccess::Confirmed;
+            }
             if self.record(next, result, stumbled) {
                 return false;
             }
         }
         true
-    }
-
-    /// Whether we may write. That we may not is an error of the run.
-    async fn has_the_right(&mut self) -> bool {
-        if !self.right_known {
-            match self.sender.registry.ask_right().await {
-                Ok(()) => self.right_known = true,
-                Err(error) => self.tally.errors.push(error.into()),
-            }
-        }
-        self.right_known
     }
 
     /// Sends many at once; the largest first, so that none of them is left to run alone at the end. What is known of

@@ -8,7 +8,7 @@ use super::link::Linked;
 use super::seal::{Seal, content_of};
 use super::tally::{Entry, Todo};
 use super::work::Work;
-use super::{Halt, LARGE, Run};
+use super::{Halt, Run};
 use crate::checksum::Sha256;
 use crate::listing::{Listing, RegistryFile};
 use crate::package::{FileName, Version};
@@ -18,9 +18,8 @@ use crate::report::{Action, Outcome, Planned, Status};
 use crate::untrusted::Untrusted;
 
 impl Run<'_> {
-    /// Looks at the registry, puts down the plan, and asks for the right to write where anything would be written.
-    /// Returns the page of the version, where there is one. What fails here would fail in a real run,
-    /// which asks for no right either where there is nothing to write.
+    /// Lists the version, makes the plan, and checks write access if anything would be written. Returns the page of the
+    /// version if it exists. What fails here would fail in a real run.
     pub(super) async fn rehearse(&mut self) -> Result<Option<Url>, Halt> {
         let stop = self.caller.stop.clone();
         if self.files.is_empty() && self.seal.is_none() {
@@ -43,7 +42,7 @@ impl Run<'_> {
         }
         let sealed = if files_would_be_there { self.rehearse_seal(&listing).await? } else { None };
         let writes = self.plan.iter().any(|row| row.action.changes_files());
-        let may_write = !writes || stop.or(self.may_be_let_write(listing.version_exists)).await?;
+        let may_write = !writes || stop.or(self.check_write_access()).await?;
         if others_would_be_sent && may_write {
             let is_sent =
                 |entry: &&mut Entry| entry.would_be_sent() && (files_would_be_there || entry.todo == Todo::Send);
@@ -76,40 +75,6 @@ impl Run<'_> {
             self.plan.push(Planned { action: Action::Seal, what, size: None, there: there.to_owned() });
             let status = Status::Planned;
             seal.foretold = Some(Outcome { name, url, size: None, sha256: None, status, local: None });
-        }
-    }
-
-    /// Asks for the right to write, which a real run does for what is large or takes the place of something. Where nothing of
-    /// the kind would be sent, only a refusal by the registry itself tells that it would fail.
-    async fn may_be_let_write(&mut self, version_exists: bool) -> bool {
-        let sizes = self.tally.entries.iter().filter(|entry| entry.would_be_sent()).map(|entry| entry.size);
-        // The smallest file makes a new version, and tells what the question would.
-        let is_told = !version_exists && sizes.min().is_some_and(|size| size <= LARGE);
-        let is_asked_for = |row: &Planned| match row.action {
-            Action::Replace => true,
-            Action::Upload => row.size.is_some_and(|size| size > LARGE),
-            _ => false,
-        };
-        let asks = !is_told && self.plan.iter().any(is_asked_for);
-        let may = self.has_the_right().await;
-        if may || asks {
-            return may;
-        }
-        let says_no =
-            |error: &PublishError| matches!(error, PublishError::Registry(error) if error.is_a_refusal_of_every_file());
-        match self.tally.errors.pop() {
-            Some(error) if says_no(&error) => {
-                self.tally.errors.push(error);
-                false
-            }
-            Some(error) => {
-                self.sender.reporter.warns(&format!(
-                    "whether the token may write is not known, so a real run may fail: {}",
-                    error.reason()
-                ));
-                true
-            }
-            None => false,
         }
     }
 

@@ -54,7 +54,7 @@ impl Sender<'_> {
         };
         let moved = sent.last_moved();
         if error.may_hide_a_refusal()
-            && let Err(hidden) = self.registry.ask_right_at_once().await
+            && let Err(hidden) = self.registry.check_write_access_once().await
             && hidden.is_a_refusal_of_every_file()
         {
             return Err(Stumble { error: hidden.about(error), next: Next::LookOnly, begun, moved });

@@ -10,6 +10,7 @@ use super::send::Stumble;
 use crate::checksum::Sha256;
 use crate::files::FileError;
 use crate::inputs::IfFileExists;
+use crate::package::ServerUrl;
 use crate::plan::{Conflict, NamedFile, Step};
 use crate::registry::{Budget, Cause, Next, Refusal, Registry};
 use crate::report::{Outcome, Reporter, Status};
@@ -41,7 +42,7 @@ pub(super) struct Entry {
 pub(super) enum Todo {
     /// It is sent.
     Send,
-    /// The list is read once more: the registry says that it has it, or still shows what was deleted.
+    /// The list is read again: the registry has it, or says so, but the list does not show it.
     Look,
     /// Nothing.
     Nothing,
@@ -156,18 +157,13 @@ impl Entry {
     /// The registry has other content under its name. Returns why the list has to be read once more, where it has.
     fn differs(&mut self, now: Conflict, page: &Url, reporter: &dyn Reporter) -> Option<&'static str> {
         let is_what_was_deleted = self.deleted.as_ref().is_some_and(|seen| seen.theirs == now.theirs);
+        if is_what_was_deleted && (self.was_taken || self.outcome.status == Status::Replaced) {
+            self.was_taken = true;
+            return Some("its list still shows what was deleted");
+        }
         if self.was_taken {
-            let is_second_look = self.todo == Todo::Send;
-            match self.deleted.take() {
-                // Neither was it deleted, then, nor ours taken.
-                Some(seen) if is_what_was_deleted && is_second_look => self.is_not_deleted(seen),
-                Some(seen) if is_what_was_deleted => {
-                    self.deleted = Some(seen);
-                    self.error = Some(PublishError::Altered(now));
-                    return Some("its list still shows what was deleted");
-                }
-                _ => self.fails(PublishError::Altered(now)),
-            }
+            self.deleted = None;
+            self.fails(PublishError::Altered(now));
         } else if let Some(seen) = self.deleted.take() {
             match self.error.take() {
                 // The list may be behind, and the file be missing.
@@ -223,33 +219,48 @@ impl Entry {
             }
             (Status::Unknown, _) => self.outcome.status = Status::Failed,
             (Status::Failed, _) => {}
+            (Status::Uploaded | Status::Replaced, _) => {
+                self.was_taken = true;
+                return Some("it is there no longer");
+            }
             // All that has been seen there.
             (_, _) => return Some("it is there no longer"),
         }
         None
     }
 
-    /// The list is read once more before anything else happens to it.
+    /// The list is read again before anything else happens to it.
     fn is_looked_for_again(&mut self) {
-        if self.todo != Todo::Look {
+        if self.was_taken {
+            self.outcome.status = Status::Unknown;
+            self.todo = Todo::Look;
+        } else if self.todo != Todo::Look {
             // It is sent if the next list does not show it either.
             self.outcome.status = Status::Unknown;
-            self.may_be_ours |= self.was_taken;
             self.todo = Todo::Send;
         }
     }
 
-    /// The list was read often enough.
-    fn is_lost(&mut self) {
-        if matches!(self.error, Some(PublishError::Altered(_))) {
+    /// The list was read often enough. A file that the registry accepted is not sent again: an old list, such as one from
+    /// a cache, says nothing about it.
+    fn is_lost(&mut self, server: &ServerUrl) {
+        let (name, url) = (self.outcome.name.clone(), self.outcome.url.clone());
+        let is_said_to_exist = self.todo == Todo::Look && self.deleted.is_none();
+        if self.was_taken {
+            self.error = Some(PublishError::NotListed { name, server: server.clone() });
             self.deleted = None;
         } else if self.error.is_none() {
-            let Outcome { name, url, .. } = &self.outcome;
-            let was_taken = self.was_taken || self.may_be_ours;
-            self.error = Some(PublishError::Lost { name: name.clone(), url: url.clone(), was_taken });
+            self.error = Some(PublishError::Lost { name, url });
         }
-        self.outcome.status = Status::Failed;
+        let is_unknown = self.was_taken || is_said_to_exist;
+        self.outcome.status = if is_unknown { Status::Unknown } else { Status::Failed };
         self.todo = Todo::Nothing;
+    }
+
+    /// Whether the run fails because of it, as the last list has shown.
+    fn has_failed(&self) -> bool {
+        let is_unknown = self.outcome.status == Status::Unknown && self.todo == Todo::Nothing && self.error.is_some();
+        is_unknown || self.outcome.status == Status::Failed
     }
 
     /// What is said of it at the end, where there is anything to say.
@@ -330,7 +341,7 @@ impl Tally {
                     entry.is_looked_for_again();
                     longest = longest.max(Some(wait));
                 }
-                None => entry.is_lost(),
+                None => entry.is_lost(&registry.target().server),
             }
         }
         longest
@@ -368,7 +379,7 @@ impl Tally {
 
     /// Whether anything has failed for good.
     pub(super) fn has_failed(&self) -> bool {
-        !self.errors.is_empty() || self.entries.iter().any(|entry| entry.outcome.status == Status::Failed)
+        !self.errors.is_empty() || self.entries.iter().any(Entry::has_failed)
     }
 
     /// Whether anything has failed for good that every other file would meet as well.

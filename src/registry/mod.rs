@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
-use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use reqwest::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use tokio::time::timeout;
 use url::Url;
@@ -200,15 +200,15 @@ impl<'a> Registry<'a> {
         }
     }
 
-    /// Asks for the right to write without storing anything: an empty file of a name that no server accepts. Where
-    /// the name is what the server complains of, token, scope, owner and rights are good (recorded on Gitea 1.22 to
-    /// 1.26 and Forgejo 7 to 15).
-    pub async fn ask_right(&self) -> Result<(), RegistryError> {
-        self.persist(async || self.ask_right_at_once().await).await
+    /// Checks write access without storing anything, by an empty file of a name that no server accepts. If the server
+    /// refuses the name, then token, scope, owner and rights are good (recorded on Gitea 1.22 to 1.26 and Forgejo 7 to
+    /// 15).
+    pub async fn check_write_access(&self) -> Result<(), RegistryError> {
+        self.persist(async || self.check_write_access_once().await).await
     }
 
-    /// The same, asked once.
-    pub async fn ask_right_at_once(&self) -> Result<(), RegistryError> {
+    /// Checks write access without retries.
+    pub async fn check_write_access_once(&self) -> Result<(), RegistryError> {
         let url = self.target.question_url();
         let asked = Asked::Right;
         let request = self.request(Method::PUT, &url).header(CONTENT_LENGTH, 0);
@@ -282,8 +282,10 @@ impl<'a> Registry<'a> {
         outcome.await.unwrap_or_else(|_| Err(stalled()))
     }
 
+    /// Asks the API. A cache on the way has to ask the server, because an old list would be wrong.
     async fn get(&self, asked: &Asked, url: &Url) -> Result<Response, RegistryError> {
-        self.ask(asked, Method::GET, url, self.request(Method::GET, url), is(StatusCode::OK)).await
+        let request = self.request(Method::GET, url).header(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        self.ask(asked, Method::GET, url, request, is(StatusCode::OK)).await
     }
 
     /// Sends a request without a body.

@@ -71,7 +71,8 @@ impl RegistryError {
         }
     }
 
-    /// Whether the registry itself says no, and would say so to every other file of this run, however often.
+    /// Whether the registry itself says no, and would say so to every other file of this run, however often. Of the check
+    /// for write access only answers of the forge count.
     #[must_use]
     pub(crate) fn is_a_refusal_of_every_file(&self) -> bool {
         matches!(self.cause, Cause::Refused { .. }) && self.meets_every_file()

@@ -1,6 +1,9 @@
 //! The proxy between the runner and the server, and what can go wrong with it.
 
 use std::error::Error as StdError;
+use std::io::{self, ErrorKind};
+
+use url::Host;
 
 use super::tls::TlsFault;
 use crate::untrusted::Untrusted;
@@ -35,13 +38,31 @@ impl Proxy {
             _ if unresolved => self.at_fault(Fault::Resolve(reason())),
             // Either the proxy was not reached in time, or it did not reach the server in time.
             (None, None) if error.is_timeout() => self.at_fault(Fault::Late(Untrusted::new(&server))),
+            _ if self.is_loopback() && chain.iter().any(|error| is_refused(*error)) => {
+                self.at_fault(Fault::Loopback(reason()))
+            }
             _ => self.at_fault(Fault::Connect(reason())),
         })
+    }
+
+    /// Whether the proxy's address is one of the machine or container itself.
+    fn is_loopback(&self) -> bool {
+        match self.url.host() {
+            Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        }
     }
 
     fn at_fault(&self, fault: Fault) -> ProxyFault {
         ProxyFault { proxy: self.clone(), fault }
     }
+}
+
+/// Whether an error says that nothing listens at the address.
+fn is_refused(error: &(dyn StdError + 'static)) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::ConnectionRefused)
 }
 
 /// A proxy that does not do its part.
@@ -56,6 +77,8 @@ pub struct ProxyFault {
 enum Fault {
     Resolve(Untrusted),
     Connect(Untrusted),
+    /// Nothing listens at its loopback address.
+    Loopback(Untrusted),
     Late(Untrusted),
     Tls(TlsFault),
     NoCredentials,
@@ -67,7 +90,7 @@ impl Fault {
     fn in_words(&self, proxy: &Proxy) -> String {
         match self {
             Self::Resolve(reason) => format!("the name of {proxy} cannot be resolved: {reason}"),
-            Self::Connect(reason) => format!("no connection to {proxy}: {reason}"),
+            Self::Connect(reason) | Self::Loopback(reason) => format!("no connection to {proxy}: {reason}"),
             Self::Late(server) => format!("no connection to {server} through {proxy}: it took too long"),
             Self::Tls(fault) => format!("no way through {proxy}: {fault}"),
             Self::NoCredentials => format!("{proxy} wants a user name and a password (407)"),
@@ -80,7 +103,7 @@ impl Fault {
 impl ProxyFault {
     /// Whether it may be over soon: the proxy is not to be reached now, or does not reach the server.
     pub(super) fn may_pass(&self) -> bool {
-        matches!(self.fault, Fault::Connect(_) | Fault::Late(_) | Fault::Refuses(_))
+        matches!(self.fault, Fault::Connect(_) | Fault::Loopback(_) | Fault::Late(_) | Fault::Refuses(_))
     }
 
     pub(super) fn advice(&self) -> String {
@@ -90,6 +113,11 @@ impl ProxyFault {
             Fault::Resolve(_) | Fault::Connect(_) => {
                 format!("Check host and port of the proxy in {variable}, {around}")
             }
+            Fault::Loopback(_) => format!(
+                "Set {variable} to an address of the proxy that containers can reach: in a container, {} is the container \
+                 itself. Or name the server's host in NO_PROXY, if the runner reaches it without a proxy",
+                self.proxy.host()
+            ),
             Fault::Tls(_) => format!(
                 "Check scheme, host and port of the proxy in {variable}, and give the authority of its certificate in \
                  `ca-certificate` where that is not known to the system"

@@ -109,6 +109,8 @@ impl Refusal {
             _ if !target.server.is_origin_of(asked_url) => {
                 Self::Storage(Untrusted::new(asked_url.host_str().unwrap_or_default()))
             }
+            // A gate may refuse the odd name of the check, and still let uploads through.
+            _ if matches!(asked, Asked::Right) && !is_answer_of_forge(answer) => Self::Unexpected,
             StatusCode::OK if answer.is_html => Self::WebPage,
             status if status.is_redirection() => Self::of_redirect(asked_url, target, answer),
             StatusCode::BAD_REQUEST if has("invalid filename") => Self::FileName,
@@ -170,7 +172,7 @@ impl Refusal {
         match status {
             StatusCode::BAD_REQUEST | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => true,
             // A visitor may be shown no list, or may be no visitor that anybody lets in.
-            StatusCode::UNAUTHORIZED => matches!(asked, Asked::Files | Asked::Versions),
+            StatusCode::UNAUTHORIZED => matches!(asked, Asked::Files | Asked::Versions | Asked::Right),
             _ => false,
         }
     }
@@ -340,7 +342,10 @@ impl Refusal {
                     "Check `server-url`: {server} is not the base URL of a forge; does it lack a sub-path, or have one too many?"
                 )
             }
-            Self::Exists => "Run the step again: another job has published this name meanwhile".to_owned(),
+            Self::Exists => format!(
+                "Run the step again; if it fails again, turn off the cache for {server}/api/ in the proxy in front of the \
+                 server: the registry has a file of this name, but its list of files does not show it"
+            ),
             Self::Linked => format!(
                 "It is linked already, to a repository that the token's user cannot see: look it up as somebody who can, and unlink \
                  it where it is the wrong one: {}/settings",
@@ -392,6 +397,25 @@ impl Refusal {
             Self::Unexpected => format!("Check that {server} is a Gitea or Forgejo server"),
         }
     }
+}
+
+/// Whether the forge itself gave this answer to the check for write access, and nothing in front of it. `404 page not
+/// found` is not among these texts: Go's own 404 is also that of proxies written in Go.
+fn is_answer_of_forge(answer: &Answer) -> bool {
+    const TEXTS: [(StatusCode, &str); 9] = [
+        (StatusCode::BAD_REQUEST, "invalid filename"),
+        (StatusCode::BAD_REQUEST, "invalid package name"),
+        (StatusCode::BAD_REQUEST, "invalid package version"),
+        // Gitea 1.26, and before it Gitea and Forgejo.
+        (StatusCode::UNAUTHORIZED, "Failed to authenticate user"),
+        (StatusCode::UNAUTHORIZED, "authGroup.Verify"),
+        (StatusCode::UNAUTHORIZED, "reqPackageAccess"),
+        (StatusCode::FORBIDDEN, "reqToken"),
+        (StatusCode::NOT_FOUND, "Not found."),
+        (StatusCode::PAYLOAD_TOO_LARGE, "enforcePackagesQuota"),
+    ];
+    let is_given = |(status, text): &(StatusCode, &str)| answer.status == *status && answer.words.contains(text);
+    !answer.is_html && TEXTS.iter().any(is_given)
 }
 
 fn garbled_token(shape: TokenShape, command: Command, tokens: &str) -> String {

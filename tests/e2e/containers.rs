@@ -1,12 +1,15 @@
 //! The image by hand, with `docker run`.
 
-use std::process::Stdio;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use embedded_registry::{Action, Fault, Match, Persona, Point, Registry};
 
-use crate::engine::{Container, Engine, Ran, ask};
+use crate::engine::{Container, Engine, Ran, ask, git, succeeds};
 use crate::network::Network;
 
 /// A container that publishes `dist/*` of its workspace, as the README has it.
@@ -104,4 +107,39 @@ fn a_container_that_is_stopped_says_what_is_published_and_ends_by_itself() {
     begun.expect("an upload begins");
     let ran = Ran::of(running.wait_with_output().expect("the client ends"));
     ran.exits_with(143).says("SIGTERM ended the run before its end").says("unknown 10 B app.tar.gz");
+}
+
+/// GitHub's self-hosted runners run as a user of their own, and containers as root.
+#[test]
+#[ignore = "needs a container engine: .ci/e2e brings one"]
+fn what_the_image_creates_as_root_can_be_changed_and_cleaned_by_the_workspaces_owner() {
+    const RUNNER: u32 = 1001;
+    let engine = Engine::new();
+    let registry = Registry::start(Persona::default());
+    let container = by_hand(&engine, &registry.url(), &registry.token("alice_write"));
+    let container = container.option("--network").option("host").option("--user").option("0:0");
+    let container = container.input("checksums", "SUMS").input("aliases", "latest").input("path", "tools/new");
+    let workspace = container.workspace();
+    succeeds(git(&workspace).args(["init", "--quiet"]));
+    let outer = workspace.parent().expect("it is in a folder");
+    fs::set_permissions(outer, Permissions::from_mode(0o755)).expect("rights can be set");
+    succeeds(Command::new("chown").args(["-R", "1001:1001"]).arg(&workspace));
+    container.run(&["publish"]).exits_with(0);
+    let container = container.input("files", "*");
+    container.run(&["download"]).exits_with(0).says("3 downloaded");
+    let as_runner = |program: &str, arguments: &[&str]| {
+        let mut command = git(&workspace);
+        if program != "git" {
+            command = Command::new(program);
+        }
+        command.current_dir(&workspace).uid(RUNNER).gid(RUNNER).args(arguments);
+        succeeds(&mut command)
+    };
+    as_runner("chmod", &["-R", "u+w,go-rwx", "tools", ".generic-packages"]);
+    as_runner("mv", &["tools/new/app.tar.gz", "tools/moved"]);
+    assert_eq!(fs::metadata(workspace.join("tools/moved")).expect("it was moved").uid(), RUNNER);
+    as_runner("git", &["clean", "-ffdx", "--quiet"]);
+    let left: Vec<_> =
+        fs::read_dir(&workspace).expect("a folder").map(|entry| entry.expect("an entry").file_name()).collect();
+    assert_eq!(left, [".git"]);
 }

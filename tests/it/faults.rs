@@ -301,17 +301,6 @@ fn a_409_of_other_content_is_a_conflict_with_both_contents() {
 }
 
 #[test]
-fn a_file_that_was_taken_and_is_not_listed_is_sent_again() {
-    let registry = Registry::start(Persona::default());
-    let job = release(&registry);
-    registry.script(Fault::once(Match::put("/v1.0.0/second"), Point::BeforeStore, answer(201)));
-    let ran = job.run_in_short().exits_with(0);
-    assert_eq!(ran.statuses()["second"], "uploaded");
-    assert_eq!(registry.files("alice", "widget", "v1.0.0").len(), 3);
-    ran.says("it was taken there, but is not listed");
-}
-
-#[test]
 fn what_cannot_be_looked_up_is_unknown() {
     let registry = Registry::start(Persona::default());
     let job = release(&registry);
@@ -392,17 +381,6 @@ fn a_list_that_still_shows_what_was_deleted_is_read_again() {
 }
 
 #[test]
-fn a_replacement_that_deleted_and_stored_nothing_is_made_again() {
-    let registry = Registry::start(Persona::default());
-    let job = replacing_release(&registry);
-    registry.script(Fault::once(Match::delete("/v1.0.0/first"), Point::BeforeStore, answer(204)));
-    registry.script(Fault::once(Match::put("/v1.0.0/first"), Point::BeforeStore, answer(201)));
-    let ran = job.run_in_short().exits_with(0).says("(retry 1 of 20): `first`: its list still shows what was deleted");
-    assert_eq!(ran.statuses()["first"], "replaced");
-    assert_eq!(registry.read("alice", "widget", "v1.0.0", "first").as_deref(), Some(&b"1"[..]));
-}
-
-#[test]
 fn what_took_the_place_of_a_replacement_is_not_taken_for_what_was_deleted() {
     let registry = Registry::start(Persona::default());
     let job = replacing_release(&registry);
@@ -448,18 +426,6 @@ fn a_file_whose_answer_was_lost_counts_as_uploaded_though_a_later_list_is_behind
     registry.script(Fault::once(Match::list(), Point::Head, Action::Lag(3)).skip(3));
     let ran = job.run_in_short().exits_with(0).says("it is there no longer");
     assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["uploaded", "replaced"]);
-}
-
-#[test]
-fn a_replacement_that_gets_lost_is_said_to_be_missing() {
-    let registry = Registry::start(Persona::default());
-    let job = replacing_release(&registry);
-    // It is taken and not stored, and refused the next time.
-    registry.script(Fault::once(Match::put("/v1.0.0/first"), Point::BeforeStore, answer(201)));
-    let full = Action::Answer(Answer::text(413, "enforcePackagesQuota"));
-    registry.script(Fault::always(Match::put("/v1.0.0/first"), Point::Head, full).skip(1));
-    let ran = job.run_in_short().exits_with(1);
-    assert!(ran.errors()[0].starts_with("`first` is now missing on the registry"), "{}", ran.log);
 }
 
 #[test]

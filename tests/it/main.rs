@@ -3,6 +3,7 @@
 //! The name of a test is what the program promises. Every run of the program is searched for the token, in every form
 //! in which it could come out (see [`harness::Job::run`]).
 
+mod caching;
 mod documents;
 mod downloading;
 mod dumping;

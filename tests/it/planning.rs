@@ -260,45 +260,6 @@ fn no_name_in_a_plan_commands_the_runner() {
 }
 
 #[test]
-fn where_nobody_says_whether_the_token_may_write_a_dry_run_fails_only_if_a_real_one_would_ask() {
-    let registry = Registry::start(Persona::default());
-    let mut job = Job::new(&registry);
-    job.file("dist/small", "1").input("retries", "0");
-    for (answer, passes) in [
-        (Answer::html(502, ""), true),
-        (Answer::empty(201), true),
-        (Answer::text(401, "reqPackageAccess"), false),
-        (Answer::text(404, "Not found."), false),
-    ] {
-        registry.clear_script();
-        registry.script(Fault::always(Match::put("%2A"), Point::Head, Action::Answer(answer)));
-        let ran = job.input("dry-run", "true").run().exits_with(i32::from(!passes));
-        if passes {
-            ran.says("warning: whether the token may write is not known");
-        } else {
-            ran.has_a_hint_for_each_error();
-        }
-    }
-    registry.clear_script();
-    registry.script(Fault::always(Match::put("%2A"), Point::Head, Action::Answer(Answer::html(502, ""))));
-    // In a new version the small one would have told.
-    job.file("dist/large", vec![0; 1024 * 1024 + 1]).run().exits_with(0);
-    job.file("dist/small", vec![0; 1024 * 1024 + 1]);
-    for dry_run in ["true", "false"] {
-        job.input("dry-run", dry_run).run().exits_with(1).does_not_say("warning:");
-    }
-    // An alias may lack what is large.
-    registry.clear_script();
-    job.input("dry-run", "false").run().exits_with(0);
-    job.input("checksums", "SHA256SUMS").run().exits_with(0);
-    registry.script(Fault::always(Match::put("%2A"), Point::Head, Action::Answer(Answer::html(502, ""))));
-    registry.seed("alice", "widget", "latest", "small", b"1");
-    for dry_run in ["true", "false"] {
-        job.input("aliases", "latest").input("dry-run", dry_run).run().exits_with(1);
-    }
-}
-
-#[test]
 fn a_misspelt_dry_run_is_refused_and_does_not_come_true() {
     let registry = Registry::start(Persona::default());
     for name in ["INPUT_DRYRUN", "INPUT_DRY-RUNS", "INPUT_DRY", "INPUT_DRY_MODE"] {

@@ -173,7 +173,8 @@ fn a_proxy_that_cannot_be_reached_is_named_and_not_the_server() {
     for scheme in ["http", "https"] {
         for name in [variable(scheme), "all_proxy".to_owned()] {
             let hint = format!("Check host and port of the proxy in {name}, or name the server's host in NO_PROXY");
-            let place = nobody();
+            // Nobody listens there either, and it is no loopback address.
+            let place = nobody().replace("127.0.0.1", "0.0.0.0");
             let mut job = net.job(scheme);
             job.secret("its-password").variable(&name, format!("http://bob:its-password@{place}"));
             is_told(job.run(), &format!("no connection to the proxy {place} of {name}: Connection refused"), &hint);
@@ -186,6 +187,23 @@ fn a_proxy_that_cannot_be_reached_is_named_and_not_the_server() {
     let proxy = net.proxy("https", Manners::HangsUp);
     let ran = net.job("https").variable("HTTPS_PROXY", url(&proxy)).run();
     is_told(ran, &format!("no connection to the proxy {} of HTTPS_PROXY", proxy.address()), "Check host and port");
+}
+
+#[test]
+fn a_proxy_on_a_loopback_address_that_refuses_is_said_to_be_the_container_itself() {
+    let net = Net::new();
+    let port = nobody().rsplit_once(':').expect("a port").1.to_owned();
+    for host in ["127.0.0.1", "127.1.2.3", "localhost", "[::1]"] {
+        for scheme in ["http", "https"] {
+            let name = variable(scheme);
+            let ran = net.job(scheme).variable(&name, format!("http://{host}:{port}")).run();
+            let hint = format!(
+                "Set {name} to an address of the proxy that containers can reach: in a container, {host} is the container \
+                 itself. Or name the server's host in NO_PROXY"
+            );
+            is_told(ran, &format!("no connection to the proxy {host}:{port} of {name}: "), &hint);
+        }
+    }
 }
 
 #[test]

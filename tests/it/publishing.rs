@@ -264,17 +264,6 @@ fn what_the_registry_stores_otherwise_is_no_success() {
 }
 
 #[test]
-fn what_the_registry_took_and_does_not_list_is_no_success() {
-    let registry = Registry::start(Persona::default());
-    let took = Action::Answer(Answer::text(201, ""));
-    registry.script(Fault::always(put("b"), Point::BeforeStore, took));
-    let mut job = Job::new(&registry);
-    job.file("dist/a", "1").file("dist/b", "22");
-    let ran = job.run().exits_with(1).says("`b` is not on the registry, though it was taken there");
-    assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["uploaded", "failed"]);
-}
-
-#[test]
 fn what_cannot_be_verified_is_unknown() {
     let registry = Registry::start(Persona::default());
     registry.script(Fault::always(Match::list(), Point::Head, Action::Answer(Answer::text(500, ""))).skip(1));

@@ -139,16 +139,95 @@ fn a_version_or_package_that_the_server_refuses_stops_the_run() {
     assert!(ran.statuses().values().all(|status| status == "failed"), "{}", ran.log);
 }
 
+/// A version that exists, a check for write access that is answered by that, and files of which two are large.
+fn checked(action: Action) -> (Registry, Job) {
+    let registry = Registry::start(Persona::default());
+    registry.seed("alice", "widget", "v1.0.0", "other", b"makes the version");
+    registry.script(Fault::always(Match::put("%2A"), Point::Head, action));
+    let mut job = Job::new(&registry);
+    job.file("dist/small", "1").file("dist/large", vec![0; 1_100_000]).file("dist/larger", vec![0; 1_200_000]);
+    (registry, job)
+}
+
 #[test]
-fn only_the_refusal_of_the_files_name_grants_the_right_to_write() {
-    for answer in [Answer::text(400, "invalid request"), Answer::text(400, "invalid package version")] {
-        let registry = Registry::start(Persona::default());
-        registry.script(Fault::always(Match::put("%2A"), Point::Head, Action::Answer(answer)));
-        let mut job = Job::new(&registry);
-        job.file("dist/large", vec![0; 2_000_000]);
-        job.run().exits_with(1).says("the registry does not let us publish");
-        assert_eq!(registry.requests().iter().map(|request| request.body_bytes).sum::<u64>(), 0);
+fn an_answer_of_the_forge_to_the_check_for_write_access_ends_the_run_before_any_upload() {
+    for (status, text) in [
+        (400, "invalid package name"),
+        (400, "invalid package version"),
+        (401, "Failed to authenticate user"),
+        (401, "authGroup.Verify"),
+        (401, "reqPackageAccess"),
+        (403, "reqToken"),
+        (404, "Not found."),
+        (413, "enforcePackagesQuota"),
+    ] {
+        let (registry, mut job) = checked(Action::Answer(Answer::text(status, text)));
+        for dry_run in ["true", "false"] {
+            let ran = job.input("dry-run", dry_run).run().exits_with(1).has_a_hint_for_each_error();
+            ran.says("the registry does not let us publish").says(text).does_not_say("warning:");
+        }
+        assert_eq!(registry.requests().iter().map(|request| request.body_bytes).sum::<u64>(), 0, "{status} {text}");
     }
+}
+
+#[test]
+fn a_gate_that_blocks_the_check_for_write_access_does_not_block_the_uploads() {
+    let text = |status, text: &str| Action::Answer(Answer::text(status, text));
+    let page = |status| Action::Answer(Answer::html(status, "<html><title>Request blocked</title></html>"));
+    for action in [
+        page(200),
+        page(400),
+        page(401),
+        page(403),
+        page(404),
+        page(405),
+        page(502),
+        text(200, ""),
+        text(201, ""),
+        text(400, "invalid request"),
+        text(401, "unauthorized"),
+        text(403, "blocked by rule 42"),
+        text(404, "404 page not found"),
+        text(418, ""),
+        text(500, ""),
+        Action::Answer(Answer::text(302, "").header("Location", "/login")),
+        Action::Reset,
+        Action::Close,
+        Action::Raw(b"\x16\x03\x01".to_vec()),
+    ] {
+        let (registry, mut job) = checked(action.clone());
+        let dry = job.input("dry-run", "true").run().exits_with(0);
+        dry.says("warning: failed to check write access to packages of alice: ").says("; the real run may fail");
+        let ran = job.input("dry-run", "false").variable("RUNNER_DEBUG", "1").run();
+        let ran = ran.exits_with(0).does_not_say("warning:").does_not_say("error:");
+        assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["uploaded"; 3], "{action:?}");
+        let told = ran.log.matches("::debug::failed to check write access to packages of alice: ").count();
+        assert_eq!(told, 1, "{}", ran.log);
+        let requests = registry.requests();
+        let uploads = requests.iter().filter(|request| request.method == "PUT" && !request.target.ends_with("%2A"));
+        let first = uploads.clone().next().expect("an upload");
+        assert!(first.target.ends_with("/small"), "the smallest file goes first, alone");
+        let is_alone = uploads.skip(1).all(|request| Some(request.started) >= first.finished);
+        assert!(is_alone, "{requests:?}");
+    }
+}
+
+#[test]
+fn where_the_check_for_write_access_is_blocked_the_smallest_file_shows_what_the_others_would_meet() {
+    let (registry, job) = checked(Action::Answer(Answer::html(403, "<html><title>Request blocked</title></html>")));
+    registry.script(Fault::always(put(""), Point::Head, Action::Answer(Answer::text(401, "reqPackageAccess"))));
+    let ran = job.run().exits_with(1).says("`small` is not published").says("401 Unauthorized: reqPackageAccess");
+    let statuses: Vec<(String, String)> = ran.statuses().into_iter().collect();
+    let expected = [("large", "not-attempted"), ("larger", "not-attempted"), ("small", "failed")];
+    assert_eq!(statuses, expected.map(|(name, status)| (name.to_owned(), status.to_owned())));
+}
+
+#[test]
+fn a_replacement_goes_on_though_the_check_for_write_access_is_blocked() {
+    let (registry, mut job) = checked(Action::Answer(Answer::html(403, "<html><title>Request blocked</title></html>")));
+    registry.seed("alice", "widget", "v1.0.0", "small", b"theirs");
+    let ran = job.input("if-file-exists", "overwrite").run().exits_with(0);
+    assert_eq!(ran.statuses()["small"], "replaced");
 }
 
 #[test]
@@ -195,15 +274,6 @@ fn a_list_that_contradicts_itself_is_no_list() {
     let ours = "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b";
     let list = format!("[{},{}]", row(&"0".repeat(64)), row(ours));
     told(Match::list(), Answer::json(200, list)).exits_with(1).says("it gives no one content for `a`");
-}
-
-#[test]
-fn a_server_that_stores_the_question_is_no_forge() {
-    let registry = Registry::start(Persona::default());
-    registry.script(Fault::always(Match::put("%2A"), Point::Head, Action::Answer(Answer::text(201, ""))));
-    let mut job = Job::new(&registry);
-    job.file("dist/large", vec![0; 2_000_000]);
-    job.run().exits_with(1).says("it stores a file called `*`");
 }
 
 #[test]

@@ -117,10 +117,13 @@ const CASES: &[Case] = &[
         through_proxy("bob:a-password@proxy.example.com", Manners::Wants(String::new()))
     }),
     ("The proxy does not connect", || through_proxy("proxy.example.com", Manners::Answers("502 Bad Gateway"))),
-    ("The proxy cannot be reached", unreachable_proxy),
+    ("The proxy cannot be reached", || proxy_that_refuses("0.0.0.0")),
+    ("The proxy is on a loopback address", || {
+        proxy_that_refuses("127.0.0.1").replace("proxy.example.com", "127.0.0.1")
+    }),
     ("The proxy has no address", unknown_proxy),
     ("The proxy is not trusted", untrusted_proxy),
-    ("The registry lost a file", || put_answers(Answer::text(201, ""))),
+    ("A file is not listed after its upload", || put_answers(Answer::text(201, ""))),
     ("The registry has other bytes than were sent", || put_fails(Action::StoreOtherBytes)),
     ("The server does not respond in time", silent_server),
     ("A file changes while it is published", changing_file),
@@ -423,9 +426,10 @@ fn told_of_proxy(registry: &Registry, proxy: &str, place: &str) -> String {
     blocks(&ran.log.replace(place, "proxy.example.com:3128"), "https://git.example.com")
 }
 
-fn unreachable_proxy() -> String {
+/// Nothing listens at the proxy's port.
+fn proxy_that_refuses(host: &str) -> String {
     let gone = Registry::start(Persona::default());
-    let place = Job::address_of(&gone).to_string();
+    let place = format!("{host}:{}", Job::address_of(&gone).port());
     drop(gone);
     told_of_proxy(&Registry::start(Persona::default()), &format!("http://{place}"), &place)
 }

@@ -85,7 +85,7 @@ fn a_seal_that_does_not_hold_any_more_is_not_told_to_be_one() {
 #[test]
 fn a_version_that_another_job_deletes_is_not_brought_back_by_its_seal() {
     for (at, told) in
-        [("/v1.0.0/SHA256SUMS", "there is nothing to seal"), ("/latest/SHA256SUMS", "is not what v1.0.0 is")]
+        [("/v1.0.0/SHA256SUMS", "failed to verify `SHA256SUMS`"), ("/latest/SHA256SUMS", "is not what v1.0.0 is")]
     {
         let registry = Registry::start(Persona::default());
         seed(&registry, "v1.0.0", &[("a", "1"), ("b", "2")]);

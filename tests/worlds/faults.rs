@@ -80,7 +80,6 @@ pub(super) fn passing<K: Kind>(rng: &mut Rng, world: &World<K>) -> Event<K::Othe
         2 => Action::Close,
         // Within an answer these would be words of it.
         3 if !matches!(at, Point::AnswerByte(_)) => Action::Raw(NO_HTTP.into()),
-        4..8 if is_about_one_upload(&on) && at != Point::AfterStore => Action::Answer(Answer::empty(201)),
         4 => Action::Answer(Answer::text(408, "Request Timeout")),
         5 => Action::Answer(Answer::text(429, "slow down").header("Retry-After", "1")),
         6..8 => Action::Answer(Answer::internal_error(world.setting.persona)),
@@ -94,13 +93,6 @@ pub(super) fn passing<K: Kind>(rng: &mut Rng, world: &World<K>) -> Event<K::Othe
 /// There is no request yet when a connection comes.
 fn within_a_request(at: Point) -> Point {
     if at == Point::Accept { Point::Head } else { at }
-}
-
-/// Whether it is about uploads under one name: the question for the right is an upload, too.
-fn is_about_one_upload(on: &Match) -> bool {
-    let names_a_file = |path: &str| !path.ends_with('/') && path != "/%2A";
-    on.method.as_deref() == Some("PUT")
-        && on.path_contains.as_deref().is_some_and(|path| !path.is_empty() && names_a_file(path))
 }
 
 fn drip(rng: &mut Rng) -> Action {

@@ -67,19 +67,19 @@ fn what_a_server_says_of_a_version_is_shown_harmless() {
     let registry = Registry::start(Persona::default());
     registry.seed("alice", "gadget", "v1.0.0", "other", b"content");
     let mut findings = Findings::default();
-    let [mut small, mut large] = [(); 2].map(|()| Job::new(&registry));
+    let [mut small, mut dry] = [(); 2].map(|()| Job::new(&registry));
     small.file("dist/a", "content").input("repo", "gadget");
-    large.file("dist/a", "content").input("repo", "gadget").file("dist/large", vec![0; 1024 * 1024 + 1]);
+    dry.file("dist/a", "content").input("repo", "gadget").input("dry-run", "true");
     for (count, text) in corpus::core().iter().enumerate() {
         let form = Form::ALL[count % 3];
-        // The list, the question for the right to write, and the version, which has a page all the same.
+        // The list, the check for write access of a dry run, and the version, which has a page all the same.
         for (place, on) in [Match::list(), Match::put("/%2A"), Match::version()].into_iter().enumerate() {
             registry.clear_script();
             let status = [200, 401, 403, 404, 405, 502][(count + place) % 6];
             registry.script(answers(on, form.answer(status, text)));
-            let job = if place == 1 { &mut large } else { small.input("version", format!("{count}.{place}")) };
-            // Only the page of a version can be done without.
-            let run = Run::of(job, Under::turn(count), &registry, i32::from(place != 2));
+            let job = if place == 1 { &mut dry } else { small.input("version", format!("{count}.{place}")) };
+            // Only the list cannot be done without.
+            let run = Run::of(job, Under::turn(count), &registry, i32::from(place == 0));
             findings.take(&format!("{place}: {}", String::from_utf8_lossy(text)), run.faults);
         }
     }

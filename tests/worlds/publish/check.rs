@@ -164,12 +164,13 @@ impl Scene<'_, Publish> {
     }
 
     /// Only our files are sent, only where it was asked for is anything deleted, and that after a look; nothing is sent
-    /// again without a look where it may have been stored.
+    /// again without a look where it may have been stored, or after the registry has accepted it.
     fn requests_in_order(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         let mut sent = BTreeMap::<&str, &Request>::new();
         let mut has_looked = false;
         let mut missing = BTreeSet::new();
+        let mut accepted = BTreeSet::new();
         for request in self.requests {
             let last = request.target.rsplit('/').next().unwrap_or_default();
             let is_planned = self.world.of.files.iter().any(|file| segment(&file.name) == last);
@@ -190,6 +191,12 @@ impl Scene<'_, Publish> {
                 "PUT" if last == "%2A" => has_looked = false,
                 "PUT" if is_planned => {
                     has_looked = false;
+                    if accepted.contains(last) && self.rival.is_none() && self.every_answer_arrives() {
+                        wrong.push(format!("`{last}` was sent again though it was accepted"));
+                    }
+                    if request.status == Some(201) {
+                        accepted.insert(last);
+                    }
                     let before = sent.insert(last, request);
                     if let Some(before) =
                         before.filter(|before| !missing.contains(last) && !self.was_not_acted_upon(before))
@@ -201,6 +208,19 @@ impl Scene<'_, Publish> {
             }
         }
         wrong
+    }
+
+    /// Whether nothing comes between an answer and the run: the events only change answers or what is stored.
+    fn every_answer_arrives(&self) -> bool {
+        let changes_answers = |act: &Act<Others>| match act {
+            Act::Others(_) => true,
+            Act::Fault(action) => matches!(action, Action::Answer(_) | Action::Lag(_) | Action::StoreOtherBytes),
+            _ => false,
+        };
+        self.world
+            .events
+            .iter()
+            .all(|event| matches!(event.at, Point::BeforeStore | Point::AfterStore) && changes_answers(&event.act))
     }
 
     /// Whether the answer said so, or may have, where it was not sent whole.

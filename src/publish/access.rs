@@ -1,0 +1,42 @@
+//! Write access: what is known of it, and the check that asks for it.
+
+use super::Run;
+
+/// What is known of our write access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WriteAccess {
+    /// Nobody has asked for it yet.
+    NotChecked,
+    /// The forge did not answer the check: a gate in front of it may refuse the odd name of the check alone.
+    Unknown,
+    /// The forge confirmed it, or stored a file.
+    Confirmed,
+}
+
+impl Run<'_> {
+    /// Checks write access, unless that is done. Returns whether the run may go on. Only a refusal by the forge itself
+    /// ends it.
+    pub(super) async fn check_write_access(&mut self) -> bool {
+        if self.write_access != WriteAccess::NotChecked {
+            return true;
+        }
+        match self.sender.registry.check_write_access().await {
+            Ok(()) => self.write_access = WriteAccess::Confirmed,
+            Err(error) if error.is_a_refusal_of_every_file() => {
+                self.tally.errors.push(error.into());
+                return false;
+            }
+            Err(error) => {
+                self.write_access = WriteAccess::Unknown;
+                let owner = self.inputs.target.owner.as_str();
+                let failure = format!("failed to check write access to packages of {owner}: {}", error.cause);
+                if self.task.dry_run {
+                    self.caller.reporter.warns(&format!("{failure}; the real run may fail"));
+                } else {
+                    self.caller.reporter.debug(&failure);
+                }
+            }
+        }
+        true
+    }
+}
