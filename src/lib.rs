@@ -22,6 +22,7 @@ pub mod checksum;
 pub mod command;
 pub mod download;
 pub mod files;
+mod host;
 pub mod inputs;
 pub mod listing;
 pub mod nearest;

@@ -208,6 +208,12 @@ impl ServerUrl {
         Url::parse(url.trim()).is_ok_and(|url| Self(url).to_string() == self.to_string())
     }
 
+    /// The same as a URL.
+    #[must_use]
+    pub fn as_url(&self) -> &Url {
+        &self.0
+    }
+
     /// Whether a URL leads to the same scheme, host and port.
     #[must_use]
     pub fn is_origin_of(&self, url: &Url) -> bool {
@@ -302,11 +308,26 @@ impl Target {
         self.server.join([self.owner.as_str(), "-", "packages", "generic", package, version])
     }
 
+    /// Returns the address for links that follows from `server-url`.
+    #[must_use]
+    pub fn address(&self) -> PublicAddress {
+        PublicAddress { page: self.page_url(), server: self.server.clone() }
+    }
+
     /// The version in one of the two families of paths, and what is below it.
     fn version_below(&self, family: &[&str], rest: &[&str]) -> Url {
         let version = ["packages", self.owner.as_str(), "generic", self.package.as_str(), self.version.as_str()];
         self.server.join(family.iter().chain(&version).chain(rest).copied())
     }
+}
+
+/// Where people find a version: requests can go to another address of the same forge.
+#[derive(Clone, Debug)]
+pub struct PublicAddress {
+    /// The page of the version.
+    pub page: Url,
+    /// The base URL of the forge.
+    pub server: ServerUrl,
 }
 
 #[cfg(test)]

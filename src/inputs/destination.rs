@@ -4,6 +4,7 @@ use url::{ParseError, Url};
 
 use super::{RawInputs, Reader};
 use crate::command::Command;
+use crate::host::is_loopback;
 use crate::package::{Owner, PackageName, ServerUrl, Version};
 use crate::runner::Runner;
 use crate::secret::Secret;
@@ -105,12 +106,7 @@ impl Reader {
             self.problem("server-url", Some(text), problem, accepted);
             return None;
         }
-        let loopback = match url.host() {
-            Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-            Some(url::Host::Ipv4(address)) => address.is_loopback(),
-            Some(url::Host::Ipv6(address)) => address.is_loopback(),
-            None => false,
-        };
+        let loopback = is_loopback(&url);
         let server = ServerUrl::new(url);
         if !server.is_https() && !loopback && raw.token.is_some() {
             let host = Untrusted::new(server.host());

@@ -19,7 +19,6 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use url::Url;
 
 use self::access::WriteAccess;
 pub use self::error::{PublishError, Rejected};
@@ -33,7 +32,7 @@ use crate::command::{Caller, Command};
 use crate::files;
 use crate::inputs::{Inputs, Publishing};
 use crate::listing::Listing;
-use crate::package::{FileName, Version};
+use crate::package::{FileName, PublicAddress, Version};
 use crate::plan::{self, NamedFile};
 use crate::registry::{About, Limits, Registry, RegistryError};
 use crate::report::{Account, Header, Planned};
@@ -165,7 +164,7 @@ impl Run<'_> {
     async fn go(mut self) -> Account {
         let done = if self.task.dry_run { self.rehearse().await } else { self.publish().await };
         match done {
-            Ok(page) => self.ended(page, None),
+            Ok(address) => self.ended(address, None),
             Err(Halt::Failed(error)) => {
                 self.tally.errors.push(*error);
                 self.tally.entries.iter_mut().for_each(Entry::is_not_verified);
@@ -184,10 +183,14 @@ impl Run<'_> {
         }
     }
 
-    fn ended(self, page: Option<Url>, stopped: Option<Signal>) -> Account {
+    fn ended(self, address: Option<PublicAddress>, stopped: Option<Signal>) -> Account {
         let so_far = self.so_far(stopped);
         let errors = self.tally.into_errors().into_iter().map(|error| Box::new(error) as Problem).collect();
-        Account { errors, page, ..so_far }
+        let account = Account { errors, ..so_far };
+        match address {
+            Some(address) => account.linked_at(address),
+            None => account,
+        }
     }
 
     /// What has become of the files by now.
@@ -214,8 +217,8 @@ impl Run<'_> {
         }
     }
 
-    /// Publishes, and does what is left to be done then. Returns the page of the version, where there is one.
-    async fn publish(&mut self) -> Result<Option<Url>, Halt> {
+    /// Publishes, and does what is left to be done then. Returns the public address of the version, if it exists.
+    async fn publish(&mut self) -> Result<Option<PublicAddress>, Halt> {
         Ok(if self.settle().await? { Some(self.crown().await) } else { None })
     }
 
@@ -382,8 +385,9 @@ impl Run<'_> {
         }
     }
 
-    /// What is left when the files are done: the link, if it is asked for and all is well, and the page of the version.
-    async fn crown(&self) -> Url {
+    /// What is left when the files are done: the link, if it is asked for and all is well, and the public
+    /// address of the version.
+    async fn crown(&self) -> PublicAddress {
         let is_complete = self.tally.errors.is_empty() && self.so_far(None).is_complete();
         let about = match self.task.link_repository.as_ref().filter(|_| is_complete) {
             Some(repository) => self.caller.stop.or(self.link(repository)).await.unwrap_or_else(|signal| {
@@ -395,7 +399,7 @@ impl Run<'_> {
             }),
             None => self.ask_about().await,
         };
-        self.page_of(about.as_ref())
+        self.address_by(about.as_ref())
     }
 
     /// What the registry says of the version. It is asked for its page alone, so once, and not for long.
@@ -411,12 +415,13 @@ impl Run<'_> {
         None
     }
 
-    /// The page of the version. That it is not told is no failure: every forge lays its pages out in the same way.
-    fn page_of(&self, about: Option<&About>) -> Url {
-        let Some(about) = about else { return self.inputs.target.page_url() };
-        self.sender.registry.page_of(about).unwrap_or_else(|error| {
+    /// Returns the public address of the version. If the registry does not give it, that is no failure: `server-url` leads to
+    /// the same forge.
+    fn address_by(&self, about: Option<&About>) -> PublicAddress {
+        let Some(about) = about else { return self.inputs.target.address() };
+        self.sender.registry.public_address(about).unwrap_or_else(|error| {
             self.warns_of_page(&error);
-            self.inputs.target.page_url()
+            self.inputs.target.address()
         })
     }
 

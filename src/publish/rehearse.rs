@@ -1,7 +1,6 @@
 //! A dry run: everything up to the first change, and then what would be changed.
 
 use futures_util::{StreamExt as _, stream};
-use url::Url;
 
 use super::error::PublishError;
 use super::link::Linked;
@@ -11,7 +10,7 @@ use super::work::Work;
 use super::{Halt, Run};
 use crate::checksum::Sha256;
 use crate::listing::{Listing, RegistryFile};
-use crate::package::{FileName, Version};
+use crate::package::{FileName, PublicAddress, Version};
 use crate::registry::About;
 use crate::report::units::{self, Bytes};
 use crate::report::{Action, Outcome, Planned, Status};
@@ -20,7 +19,7 @@ use crate::untrusted::Untrusted;
 impl Run<'_> {
     /// Lists the version, makes the plan, and checks write access if anything would be written. Returns the page of the
     /// version if it exists. What fails here would fail in a real run.
-    pub(super) async fn rehearse(&mut self) -> Result<Option<Url>, Halt> {
+    pub(super) async fn rehearse(&mut self) -> Result<Option<PublicAddress>, Halt> {
         let stop = self.caller.stop.clone();
         if self.files.is_empty() && self.seal.is_none() {
             return Ok(None);
@@ -58,7 +57,7 @@ impl Run<'_> {
         if !self.tally.has_failed() {
             self.plan_link(&listing, about.as_ref());
         }
-        Ok(listing.version_exists.then(|| self.page_of(about.as_ref())))
+        Ok(listing.version_exists.then(|| self.address_by(about.as_ref())))
     }
 
     /// Plans what needs no answer of the registry: which files a real run would publish.

@@ -1,17 +1,27 @@
-//! The page of a version, at the address that the server names.
+//! The public address of a version, as the server names it: that of its page.
 
 use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
 use super::fetch::is_plain;
-use crate::package::{ServerUrl, Target};
+use crate::host::is_loopback;
+use crate::package::{PublicAddress, ServerUrl, Target};
 
 /// The longest address of a page that is taken, in characters. Names have 255 at most.
 const LONGEST: usize = 2048;
 
-/// The page of the version at the address that the server names, with each segment of its path encoded anew; `None`
-/// if that is not the page of this version, or if its host has characters that a shell could run.
-pub(super) fn page_at(address: &Url, target: &Target) -> Option<Url> {
+/// Returns whether links can use an address. A forge whose own base URL is not set up names itself `localhost`, or says
+/// `http` behind a proxy that speaks `https`.
+pub(super) fn is_usable(address: &PublicAddress, target: &Target) -> bool {
+    let is_elsewhere = is_loopback(address.server.as_url()) && !is_loopback(target.server.as_url());
+    let is_downgrade = target.server.is_https() && !address.server.is_https();
+    !is_elsewhere && !is_downgrade
+}
+
+/// Returns the public address of a version by its page, with each segment of the path encoded anew; `None` if that is not
+/// the page of this version, or if its host has characters that a shell could run. What precedes the known path of the page
+/// is the base URL.
+pub(super) fn address_by_page(address: &Url, target: &Target) -> Option<PublicAddress> {
     // First of all, because it bounds the length.
     if address.as_str().len() > LONGEST
         || !is_plain(address)
@@ -36,7 +46,9 @@ pub(super) fn page_at(address: &Url, target: &Target) -> Option<Url> {
     }
     let mut root = address.clone();
     root.set_path("");
-    Some(ServerUrl::new(root).join(segments.iter().map(AsRef::as_ref)))
+    let root = ServerUrl::new(root);
+    let server = ServerUrl::new(root.join(segments[..start].iter().map(AsRef::as_ref)));
+    Some(PublicAddress { page: root.join(segments.iter().map(AsRef::as_ref)), server })
 }
 
 #[cfg(test)]
@@ -54,35 +66,50 @@ mod tests {
     }
 
     #[test]
+    fn a_forge_that_calls_itself_localhost_or_http_does_not_know_its_public_address() {
+        for (server, page, is_usable) in [
+            ("https://host", "https://other/acme/-/packages/generic/widget/1", true),
+            ("https://host", "https://localhost:3000/acme/-/packages/generic/widget/1", false),
+            ("https://host", "http://host/acme/-/packages/generic/widget/1", false),
+            ("http://host", "http://0.0.0.0:3000/acme/-/packages/generic/widget/1", false),
+            ("http://127.0.0.1:3000", "http://localhost:3000/acme/-/packages/generic/widget/1", true),
+            ("http://host", "https://other/acme/-/packages/generic/widget/1", true),
+        ] {
+            let target = Target { server: ServerUrl::new(Url::parse(server).expect("a URL")), ..target("1") };
+            let public = address_by_page(&Url::parse(page).expect("a URL"), &target).expect("a page");
+            assert_eq!(super::is_usable(&public, &target), is_usable, "{server} {page}");
+        }
+    }
+
+    #[test]
     fn the_page_that_a_server_names_is_taken_if_it_is_that_of_the_version_and_encoded_anew() {
         let page = |version: &str, address: &str| {
             let address = Url::parse(address).expect("a URL");
-            page_at(&address, &target(version)).map(|page| page.to_string())
+            address_by_page(&address, &target(version))
+                .map(|public| (public.page.to_string(), public.server.to_string()))
         };
-        for (version, address, wanted) in [
-            (
-                "1.0",
-                "https://other/acme/-/packages/generic/widget/1.0",
-                "https://other/acme/-/packages/generic/widget/1.0",
-            ),
+        for (version, server, path, encoded) in [
+            ("1.0", "https://other", "/acme/-/packages/generic/widget/1.0", "/acme/-/packages/generic/widget/1.0"),
             (
                 "1.0-RC1",
-                "http://h:81/Acme/-/packages/generic/WIDGET/1.0-rc1",
-                "http://h:81/Acme/-/packages/generic/WIDGET/1.0-rc1",
+                "http://h:81",
+                "/Acme/-/packages/generic/WIDGET/1.0-rc1",
+                "/Acme/-/packages/generic/WIDGET/1.0-rc1",
             ),
+            ("1", "http://h/git", "/acme/-/packages/generic/widget/1", "/acme/-/packages/generic/widget/1"),
             (
                 "a/b;c",
-                "http://[::1]/acme/-/packages/generic/widget/a%2Fb;c",
-                "http://[::1]/acme/-/packages/generic/widget/a%2Fb%3Bc",
-            ),
-            (
-                "1",
-                "http://h/$(id)/`x`/acme/-/packages/generic/widget/1",
-                "http://h/%24%28id%29/%60x%60/acme/-/packages/generic/widget/1",
+                "http://[::1]",
+                "/acme/-/packages/generic/widget/a%2Fb;c",
+                "/acme/-/packages/generic/widget/a%2Fb%3Bc",
             ),
         ] {
-            assert_eq!(page(version, address).as_deref(), Some(wanted), "{address}");
+            let wanted = (format!("{server}{encoded}"), server.to_owned());
+            assert_eq!(page(version, &format!("{server}{path}")), Some(wanted), "{server}{path}");
         }
+        let odd = page("1", "http://h/$(id)/`x`/acme/-/packages/generic/widget/1").expect("a page");
+        assert_eq!(odd.0, "http://h/%24%28id%29/%60x%60/acme/-/packages/generic/widget/1");
+        assert_eq!(odd.1, "http://h/%24%28id%29/%60x%60");
         for address in [
             "http://h/",
             "http://h/acme/-/packages/generic/widget/2.0",

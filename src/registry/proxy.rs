@@ -3,9 +3,8 @@
 use std::error::Error as StdError;
 use std::io::{self, ErrorKind};
 
-use url::Host;
-
 use super::tls::TlsFault;
+use crate::host::is_loopback;
 use crate::untrusted::Untrusted;
 use crate::way::Proxy;
 
@@ -38,21 +37,11 @@ impl Proxy {
             _ if unresolved => self.at_fault(Fault::Resolve(reason())),
             // Either the proxy was not reached in time, or it did not reach the server in time.
             (None, None) if error.is_timeout() => self.at_fault(Fault::Late(Untrusted::new(&server))),
-            _ if self.is_loopback() && chain.iter().any(|error| is_refused(*error)) => {
+            _ if is_loopback(&self.url) && chain.iter().any(|error| is_refused(*error)) => {
                 self.at_fault(Fault::Loopback(reason()))
             }
             _ => self.at_fault(Fault::Connect(reason())),
         })
-    }
-
-    /// Whether the proxy's address is one of the machine or container itself.
-    fn is_loopback(&self) -> bool {
-        match self.url.host() {
-            Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            None => false,
-        }
     }
 
     fn at_fault(&self, fault: Fault) -> ProxyFault {

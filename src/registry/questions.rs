@@ -9,13 +9,13 @@ use url::Url;
 use super::answer::{Answer, Reason, is_html, read_up_to};
 use super::asked::Asked;
 use super::error::{Cause, RegistryError, Transport};
-use super::page::page_at;
+use super::page::{address_by_page, is_usable};
 use super::phase::{Phase, Timeout};
 use super::refusal::Refusal;
 use super::{Method, Registry, is};
 use crate::blocking::on_own_thread;
 use crate::listing::Listing;
-use crate::package::{PackageName, RepositoryName, Version};
+use crate::package::{PackageName, PublicAddress, RepositoryName, Version};
 use crate::report::units::Bytes;
 use crate::untrusted::Untrusted;
 
@@ -128,14 +128,16 @@ impl Registry<'_> {
         self.json(&Asked::Version, &url, response, LONGEST_PAGE).await.map(|(about, _)| about)
     }
 
-    /// The page of the version, as the API gives it.
-    pub fn page_of(&self, about: &About) -> Result<Url, Box<RegistryError>> {
+    /// Returns the public address of the version, as the API gives it. If the forge does not know its own public address, it
+    /// is the address of the requests.
+    pub fn public_address(&self, about: &About) -> Result<PublicAddress, Box<RegistryError>> {
         // It is shown and handed on to other steps, so it has to be a plain address, and that of the version's page.
-        let page = Url::parse(&about.html_url).ok().and_then(|address| page_at(&address, &self.target));
-        page.filter(|page| !self.redactor.finds(page.as_str())).ok_or_else(|| {
+        let address = Url::parse(&about.html_url).ok().and_then(|page| address_by_page(&page, &self.target));
+        let address = address.filter(|address| !self.redactor.finds(address.page.as_str())).ok_or_else(|| {
             let what = format!("its html_url is {}", about.html_url);
-            self.garbled(&Asked::Version, &self.target.version_url(), &what).into()
-        })
+            Box::new(self.garbled(&Asked::Version, &self.target.version_url(), &what))
+        })?;
+        Ok(if is_usable(&address, &self.target) { address } else { self.target.address() })
     }
 
     /// Links the package to a repository of its owner, once. A second link, be it to the same one, is refused.

@@ -8,7 +8,7 @@ use super::units;
 use crate::advice::{Advise, Problem};
 use crate::checksum::Sha256;
 use crate::command::Command;
-use crate::package::{FileName, Target, Version};
+use crate::package::{FileName, PublicAddress, Target, Version};
 use crate::stop::Signal;
 use crate::untrusted::Untrusted;
 
@@ -158,6 +158,16 @@ pub struct Account {
 }
 
 impl Account {
+    /// Uses an address for all links.
+    pub(crate) fn linked_at(mut self, address: PublicAddress) -> Self {
+        self.target.server = address.server;
+        for outcome in &mut self.outcomes {
+            outcome.url = self.target.file_url(&outcome.name);
+        }
+        self.page = Some(address.page);
+        self
+    }
+
     /// Whether every file is where it was to go, bit for bit, but for those that were to be skipped; after a dry run,
     /// whether a real one would come to that, as far as can be told.
     #[must_use]

@@ -19,8 +19,8 @@ fn a_pushed_tag_publishes_a_release_and_a_later_step_has_its_outputs() {
     let ran = project.push_tag("v1.2.0", &forge).exits_with(0);
     let ran = ran.says("4 files on the registry, verified by size and SHA-256: 4 uploaded");
     let ran = ran.prints("uploaded 4 unchanged 0 failed 0 of 38 bytes in version 1.2.0");
-    // The registry names itself by the address that it listens on.
-    let ran = ran.prints("page http://0.0.0.0:3000/alice/-/packages/generic/widget/1.2.0");
+    // The registry names itself by an address that means every machine itself.
+    let ran = ran.prints("page http://forge.test:3000/alice/-/packages/generic/widget/1.2.0");
     let base = "http://forge.test:3000/api/packages/alice/generic/widget/1.2.0";
     let ran = ran.prints(&format!("url {base}/app.tar.gz")).prints("first SHA256SUMS");
     // The summary, as the runner shows it.

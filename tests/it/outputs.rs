@@ -8,6 +8,7 @@ use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use crate::harness::Job;
+use crate::network::{Manners, Proxy};
 
 const NAMES: [&str; 11] = [
     "files",
@@ -338,4 +339,44 @@ fn a_line_that_a_step_before_has_left_open_is_closed_first() {
     let ran = job.file("dist/a", "content").outputs_so_far("other=value").run().exits_with(0);
     assert!(ran.written.starts_with('\n'), "{}", ran.written);
     assert_eq!(ran.outputs["uploaded"], "1");
+}
+
+#[test]
+fn every_link_leads_to_the_public_address_that_the_server_names_and_every_request_to_server_url() {
+    let registry = Registry::start(Persona::default());
+    let public = "https://git.example.org/sub/path";
+    let about = format!(r#"{{"html_url":"{public}/alice/-/packages/generic/widget/v1.0.0"}}"#);
+    registry.script(Fault::always(Match::version(), Point::Head, Action::Answer(Answer::json(200, about))));
+    let mut job = Job::new(&registry);
+    job.file("dist/a", "1").input("checksums", "SHA256SUMS");
+    for status in ["uploaded", "unchanged"] {
+        let ran = job.run().exits_with(0);
+        let base = format!("{public}/api/packages/alice/generic/widget/v1.0.0");
+        assert_eq!(ran.outputs["urls"], format!("{base}/a\n{base}/SHA256SUMS"));
+        assert_eq!(ran.files()[0]["url"], format!("{base}/a"));
+        assert_eq!(ran.files()[0]["status"], status);
+        assert_eq!(ran.outputs["package-url"], format!("{public}/alice/-/packages/generic/widget/v1.0.0"));
+        let ran = ran.says(&format!("see {public}/alice/-/packages/generic/widget/v1.0.0"));
+        assert!(!ran.summary.contains(&registry.url()), "{}", ran.summary);
+        assert!(ran.summary.contains(&format!("curl -fsSLO {base}/a")), "{}", ran.summary);
+        assert!(ran.summary.contains(&format!("server-url: \"{public}\"")), "{}", ran.summary);
+    }
+}
+
+#[test]
+fn a_server_that_calls_itself_localhost_does_not_change_the_links() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    // Only a proxy leads there, so it is not the machine itself.
+    let url = "http://git.example.com";
+    let proxy = Proxy::start(Manners::Open, Job::address_of(&registry));
+    job.file("dist/a", "1").input("server-url", url).variable("HTTP_PROXY", format!("http://{}", proxy.address()));
+    for host in ["localhost:3000", "127.0.0.1:3000", "0.0.0.0:3000", "[::]:3000"] {
+        let about = format!(r#"{{"html_url":"http://{host}/alice/-/packages/generic/widget/v1.0.0"}}"#);
+        registry.clear_script();
+        registry.script(Fault::always(Match::version(), Point::Head, Action::Answer(Answer::json(200, about))));
+        let ran = job.run().exits_with(0);
+        assert_eq!(ran.outputs["urls"], format!("{url}/api/packages/alice/generic/widget/v1.0.0/a"));
+        assert_eq!(ran.outputs["package-url"], format!("{url}/alice/-/packages/generic/widget/v1.0.0"));
+    }
 }
