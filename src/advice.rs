@@ -15,6 +15,22 @@ pub trait Advise: Error {
     fn brief(&self) -> String {
         self.to_string()
     }
+
+    /// Returns how one message tells several errors of this kind; `None` if each has to be told by itself.
+    fn plural(&self) -> Option<Plural> {
+        None
+    }
+}
+
+/// How one message tells several errors of one kind. The items follow: ``failed to upload 2 files: `x`, `y` ``.
+#[derive(Debug)]
+pub struct Plural {
+    /// What failed, with `{}` for the number of items: `failed to upload {} files`.
+    pub text: &'static str,
+    /// The name that this error adds, in backticks, with what only this error says of it. It is safe to show.
+    pub item: String,
+    /// Whether the hint is an example that holds for the others too, although its words differ.
+    pub is_hint_an_example: bool,
 }
 
 /// The advice where no more files can be opened, whatever they were to be: files, folders, connections.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::advice::Advise;
+use crate::advice::{Advise, Plural};
 use crate::checksum::Sha256;
 use crate::files::{Chosen, LocalFile};
 use crate::listing::{Listing, RegistryFile};
@@ -47,6 +47,8 @@ pub enum PlanError {
     SameName {
         /// The paths relative to the workspace.
         paths: Vec<Untrusted>,
+        /// The name.
+        name: FileName,
         /// In which way the names are the same.
         how: String,
         /// What would tell them apart.
@@ -80,6 +82,21 @@ impl Advise for PlanError {
             .to_owned(),
         )
     }
+
+    fn plural(&self) -> Option<Plural> {
+        let (text, item) = match self {
+            Self::Name { path, bad, .. } => {
+                // What is allowed follows the colon.
+                let why = bad.why.split(": ").next().unwrap_or_default();
+                ("the registry refuses the names of {} files", format!("`{path}` ({why})"))
+            }
+            Self::SameName { name, paths, .. } => {
+                ("{} names are each used by several files", format!("`{name}` ({})", listed(paths)))
+            }
+            Self::Sealed { .. } | Self::Secret => return None,
+        };
+        Some(Plural { text, item, is_hint_an_example: true })
+    }
 }
 
 /// Gives every file its name; the error has all that is wrong with any of them.
@@ -111,7 +128,7 @@ pub fn name_files(files: Vec<Chosen>, redactor: &Redactor) -> Result<Vec<NamedFi
             _ => "since it sees no folders".to_owned(),
         };
         let paths = files.iter().map(|file| Untrusted::path(&file.local.path)).collect();
-        errors.push(PlanError::SameName { paths, how, cure: apart(&files) });
+        errors.push(PlanError::SameName { paths, name: same[0].1.clone(), how, cure: apart(&files) });
     }
     let named =
         named.into_iter().map(|(chosen, name)| NamedFile { local: chosen.local, name, is_exact: false }).collect();
@@ -174,6 +191,17 @@ pub struct Conflict {
     pub(crate) theirs: RegistryFile,
     size: u64,
     sha256: Option<Sha256>,
+}
+
+impl Conflict {
+    /// Returns the name with the difference, for a message about several conflicts.
+    pub(crate) fn in_brief(&self) -> String {
+        let Self { name, theirs, size, .. } = self;
+        if theirs.size == *size {
+            return format!("`{name}` (same size, different SHA-256)");
+        }
+        format!("`{name}` (registry: {}, local: {})", Bytes::exact(theirs.size), Bytes::exact(*size))
+    }
 }
 
 impl fmt::Display for Conflict {

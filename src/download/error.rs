@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::advice::Advise;
+use crate::advice::{Advise, Plural};
 use crate::checksum::Sha256;
 use crate::files::{BadLine, PlaceError};
 use crate::nearest::Near;
@@ -280,6 +280,13 @@ impl Advise for DownloadError {
         match self {
             Self::Registry(error) => error.brief(),
             other => other.to_string(),
+        }
+    }
+
+    fn plural(&self) -> Option<Plural> {
+        match self {
+            Self::Registry(error) => error.plural(),
+            _ => None,
         }
     }
 }

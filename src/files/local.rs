@@ -14,7 +14,7 @@ use rustix::io::Errno;
 
 use super::git::is_git;
 use super::unfinished::make_executable;
-use crate::advice::{self, Advise};
+use crate::advice::{self, Advise, Plural};
 use crate::untrusted::Untrusted;
 
 /// How much is read at a time, in bytes: large enough that system calls do not count, small enough that dozens of
@@ -144,6 +144,21 @@ impl Advise for FileError {
                 "Look at the disk and the mounts of the runner, then run the step again".to_owned()
             }
         })
+    }
+
+    fn plural(&self) -> Option<Plural> {
+        let text = match &self.fault {
+            FileFault::Special(_) => "{} files are no regular files",
+            FileFault::BrokenLink => "{} files are links to nothing",
+            FileFault::Outside => "{} files lead outside the workspace, and nothing outside it is published",
+            FileFault::Git => "{} files lead into .git, where checkout leaves its token",
+            FileFault::NotUtf8 => "{} files have names that are not valid UTF-8",
+            FileFault::Gone => "{} files are no longer there",
+            FileFault::Changed => "{} files have changed while they were being published",
+            FileFault::System(_) => "failed to read {} files",
+            FileFault::Folder | FileFault::Stalled(_) => return None,
+        };
+        Some(Plural { text, item: format!("`{}`", Untrusted::path(&self.path)), is_hint_an_example: false })
     }
 }
 

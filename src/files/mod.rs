@@ -31,7 +31,7 @@ use self::pattern::Matching;
 pub use self::place::{FETCHED_FOLDER, OWN_FOLDER, Place, PlaceError, PlaceFault};
 pub use self::renaming::{Chosen, Placeholder};
 pub use self::unfinished::{Unfinished, Writing, is_part};
-use crate::advice::{self, Advise};
+use crate::advice::{self, Advise, Plural};
 use crate::package::FileName;
 use crate::untrusted::Untrusted;
 
@@ -150,6 +150,13 @@ impl Advise for SelectError {
             Self::Walk { source, .. } if advice::is_of_open_files(source) => Some(advice::OPEN_FILES.to_owned()),
             Self::Walk { .. } => Some(local::READABLE.to_owned()),
             Self::File(error) => error.advice(),
+        }
+    }
+
+    fn plural(&self) -> Option<Plural> {
+        match self {
+            Self::File(error) => error.plural(),
+            _ => None,
         }
     }
 }

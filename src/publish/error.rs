@@ -3,7 +3,7 @@
 use url::Url;
 
 use super::work::Counts;
-use crate::advice::Advise;
+use crate::advice::{Advise, Plural};
 use crate::download::DownloadError;
 use crate::files::{FileError, PlaceError, SelectError};
 use crate::nearest::Near;
@@ -37,6 +37,14 @@ impl Advise for Rejected {
             Self::Plan(error) => error.advice(),
             Self::Place(error) => error.advice(),
             Self::Setup(error) => error.advice(),
+        }
+    }
+
+    fn plural(&self) -> Option<Plural> {
+        match self {
+            Self::Select(error) => error.plural(),
+            Self::Plan(error) => error.plural(),
+            Self::Place(_) | Self::Setup(_) => None,
         }
     }
 }
@@ -274,6 +282,21 @@ impl Advise for PublishError {
         match self {
             Self::Registry(error) => error.brief(),
             other => other.to_string(),
+        }
+    }
+
+    fn plural(&self) -> Option<Plural> {
+        let of_files = |text, item| Some(Plural { text, item, is_hint_an_example: false });
+        match self {
+            Self::Registry(error) => error.plural(),
+            Self::File(error) => error.plural(),
+            Self::Conflict { conflict, .. } => {
+                of_files("{} files already exist with different content", conflict.in_brief())
+            }
+            Self::NotListed { name, .. } => {
+                of_files("failed to verify {} files that the registry accepted, but does not list", format!("`{name}`"))
+            }
+            _ => None,
         }
     }
 }

@@ -13,7 +13,7 @@ use super::phase::{Phase, Timeout};
 use super::proxy::ProxyFault;
 use super::refusal::Refusal;
 use super::tls::TlsFault;
-use crate::advice::{self, Advise};
+use crate::advice::{self, Advise, Plural};
 use crate::files::FileError;
 use crate::package::ServerUrl;
 use crate::untrusted::Untrusted;
@@ -319,6 +319,15 @@ impl Advise for RegistryError {
 
     fn brief(&self) -> String {
         self.asked.to_string()
+    }
+
+    fn plural(&self) -> Option<Plural> {
+        let (text, name) = match &self.asked {
+            Asked::Upload(name) => ("failed to upload {} files", name),
+            Asked::Download(name) => ("failed to download {} files", name),
+            _ => return None,
+        };
+        Some(Plural { text, item: format!("`{name}`"), is_hint_an_example: false })
     }
 }
 

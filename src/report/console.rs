@@ -14,9 +14,9 @@ use std::time::Duration;
 use indicatif::MultiProgress;
 
 use super::live::Live;
+use super::message::{Message, messages};
 use super::units::{Bytes, Rate, Span, files};
 use super::{Ending, Exchange, Header, Outcome, Planned, Progress, Reporter, Retry, Status, User};
-use crate::advice::Advise;
 use crate::command::Command;
 use crate::inputs::Reading;
 use crate::package::FileName;
@@ -94,19 +94,19 @@ impl<W: Write + Send> Console<W> {
             Some(plan) => self.plan(plan),
             None => self.rest(ending),
         }
-        let problems = ending.problems();
-        for problem in problems.iter().take(MOST_ERRORS) {
-            self.problem(*problem);
+        let messages = messages(&ending.problems());
+        for message in messages.iter().take(MOST_ERRORS) {
+            self.message(message);
         }
-        if problems.len() > MOST_ERRORS {
-            self.paragraph("error: ", &format!("{} more errors are not shown", problems.len() - MOST_ERRORS));
+        if messages.len() > MOST_ERRORS {
+            self.paragraph("error: ", &format!("{} more errors are not shown", messages.len() - MOST_ERRORS));
             self.paragraph("  hint: ", "Fix the errors above, then run the step again");
         }
         match ending.page() {
             Some(page) => self.paragraph("", &format!("{}; see {page}", ending.sentence())),
             None => self.paragraph("", &ending.sentence()),
         }
-        self.annotate(&problems, &ending.sentence());
+        self.annotate(&messages, &ending.sentence());
     }
 
     /// What did not get to where it was to go.
@@ -163,35 +163,33 @@ impl<W: Write + Send> Console<W> {
     }
 
     /// What failed, why, and what to do.
-    fn problem(&self, problem: &dyn Advise) {
-        self.paragraph("error: ", &problem.to_string());
-        let mut source = problem.source();
-        while let Some(cause) = source {
-            self.paragraph("  caused by: ", &cause.to_string());
-            source = cause.source();
+    fn message(&self, message: &Message) {
+        self.paragraph("error: ", &message.what);
+        for cause in &message.causes {
+            self.paragraph("  caused by: ", cause);
         }
-        if let Some(advice) = problem.advice() {
-            self.paragraph("  hint: ", &advice);
+        if let Some(hint) = &message.hint {
+            self.paragraph("  hint: ", hint);
         }
     }
 
-    fn annotate(&self, problems: &[&dyn Advise], sentence: &str) {
+    fn annotate(&self, messages: &[Message], sentence: &str) {
         let warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
         for warning in warnings.iter().take(MOST_ANNOTATIONS) {
             self.command("warning title=generic-packages", &shortened(warning, LONGEST_WARNING));
         }
-        if let Some(first) = problems.first() {
-            let cause = first.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-            let more = match problems.len() - 1 {
+        if let Some(first) = messages.first() {
+            let cause = first.causes.first().map(|cause| format!(": {cause}")).unwrap_or_default();
+            let more = match messages.len() - 1 {
                 0 => String::new(),
                 count => format!(" (and {count} more)"),
             };
-            let text = format!("{}{cause}{more}", first.brief());
+            let text = format!("{}{cause}{more}", first.brief);
             let text = shortened(text.trim_end_matches('.'), LONGEST_ANNOTATION);
             // Others show it as a line of the log, which has the cure just above it.
-            let cure = first.advice().filter(|_| self.runner == Kind::GitHub);
+            let cure = first.hint.as_ref().filter(|_| self.runner == Kind::GitHub);
             let sentence_of = |cure: &str| format!(" {cure}{}", if cure.ends_with('?') { "" } else { "." });
-            let cure = cure.map(|cure| sentence_of(&shortened(&cure, LONGEST_ANNOTATION))).unwrap_or_default();
+            let cure = cure.map(|cure| sentence_of(&shortened(cure, LONGEST_ANNOTATION))).unwrap_or_default();
             self.command("error title=generic-packages", &format!("{text}.{cure} {sentence}"));
         }
     }

@@ -7,6 +7,7 @@ mod background;
 mod console;
 mod ending;
 mod live;
+mod message;
 mod output;
 mod plan;
 mod recipe;

@@ -3,10 +3,10 @@
 
 use std::fmt::Write as _;
 
+use super::message::{Message, messages};
 use super::recipe::recipe;
 use super::units::Bytes;
 use super::{Ending, Outcome, Planned};
-use crate::advice::Advise;
 use crate::command::Command;
 use crate::runner::Action;
 use crate::secret::Redactor;
@@ -57,7 +57,7 @@ pub(super) fn markdown(ending: &Ending, warned: &[String], action: Option<&Actio
         let _ = writeln!(text, "- warning: {}", code(&Untrusted::whole(warning).to_string()));
     }
     more(&mut text, warned.len());
-    problems(&mut text, &ending.problems(), code);
+    problems(&mut text, &messages(&ending.problems()), code);
     text
 }
 
@@ -96,20 +96,18 @@ fn plan_row(row: &Planned, code: impl Fn(&str) -> String) -> String {
     format!("| {} | {} | {size} | {} |\n", code(&row.what), row.action.word(), row.there)
 }
 
-fn problems(text: &mut String, problems: &[&dyn Advise], code: impl Fn(&str) -> String) {
-    for problem in problems.iter().take(MOST_PROBLEMS) {
-        let _ = write!(text, "- {}", code(&problem.to_string()));
-        let mut source = problem.source();
-        while let Some(cause) = source {
-            let _ = write!(text, "<br>caused by: {}", code(&cause.to_string()));
-            source = cause.source();
+fn problems(text: &mut String, messages: &[Message], code: impl Fn(&str) -> String) {
+    for message in messages.iter().take(MOST_PROBLEMS) {
+        let _ = write!(text, "- {}", code(&message.what));
+        for cause in &message.causes {
+            let _ = write!(text, "<br>caused by: {}", code(cause));
         }
-        if let Some(advice) = problem.advice() {
-            let _ = write!(text, "<br>hint: {}", code(&advice));
+        if let Some(hint) = &message.hint {
+            let _ = write!(text, "<br>hint: {}", code(hint));
         }
         text.push('\n');
     }
-    more(text, problems.len());
+    more(text, messages.len());
 }
 
 /// That there are more of something than are told.

@@ -9,6 +9,7 @@ mod downloading;
 mod dumping;
 mod faults;
 mod garbage;
+mod grouping;
 mod harness;
 mod headers;
 mod healing;

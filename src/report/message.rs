@@ -1,0 +1,73 @@
+//! What people are told of errors: several errors of one kind are one message.
+
+use crate::advice::{Advise, Plural};
+
+/// How many items of one message are shown.
+const MOST_ITEMS: usize = 5;
+
+/// One error, or several of one kind with the same causes and the same hint.
+pub(super) struct Message {
+    /// What failed.
+    pub(super) what: String,
+    /// What failed, for where there is room for a few words only.
+    pub(super) brief: String,
+    /// Why, the nearest cause first.
+    pub(super) causes: Vec<String>,
+    /// What to do.
+    pub(super) hint: Option<String>,
+    kind: Option<&'static str>,
+    is_hint_an_example: bool,
+    /// The first items, and how many there are.
+    items: Vec<String>,
+    count: usize,
+}
+
+impl Message {
+    fn of(problem: &dyn Advise) -> Self {
+        let causes = std::iter::successors(problem.source(), |cause| cause.source()).map(ToString::to_string).collect();
+        let (what, brief, hint) = (problem.to_string(), problem.brief(), problem.advice());
+        let mut message =
+            Self { what, brief, causes, hint, kind: None, is_hint_an_example: false, items: Vec::new(), count: 1 };
+        if let Some(Plural { text, item, is_hint_an_example }) = problem.plural() {
+            message.kind = Some(text);
+            message.is_hint_an_example = is_hint_an_example;
+            message.items.push(item);
+        }
+        message
+    }
+
+    /// Returns whether one message can tell both.
+    fn can_include(&self, other: &Self) -> bool {
+        let is_hint_shared = self.is_hint_an_example || self.hint == other.hint;
+        self.kind.is_some() && self.kind == other.kind && self.causes == other.causes && is_hint_shared
+    }
+
+    fn include(&mut self, other: Self) {
+        self.count += 1;
+        if self.items.len() < MOST_ITEMS {
+            self.items.extend(other.items);
+        }
+        if let Some(text) = self.kind {
+            let more = match self.count - self.items.len() {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let text = text.replacen("{}", &self.count.to_string(), 1);
+            self.what = format!("{text}: {}{more}", self.items.join(", "));
+            self.brief.clone_from(&self.what);
+        }
+    }
+}
+
+/// Returns the messages that tell all of some errors, each where its first error is.
+pub(super) fn messages(problems: &[&dyn Advise]) -> Vec<Message> {
+    let mut messages: Vec<Message> = Vec::new();
+    for problem in problems {
+        let message = Message::of(*problem);
+        match messages.iter_mut().find(|known| known.can_include(&message)) {
+            Some(known) => known.include(message),
+            None => messages.push(message),
+        }
+    }
+    messages
+}

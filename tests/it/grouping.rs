@@ -1,0 +1,99 @@
+//! Many errors of one kind are one message.
+
+use std::os::unix::fs::symlink;
+
+use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
+
+use crate::harness::{Job, Ran};
+
+/// Ends the test unless the log and the summary have exactly one error and one hint, which name the count and the first
+/// five names.
+#[track_caller]
+fn is_one_message(ran: Ran, what: &str) {
+    assert_eq!(ran.errors().len(), 1, "{}", ran.log);
+    let ran = ran.has_a_hint_for_each_error().says(&format!("error: {what}"));
+    assert_eq!(ran.summary.matches("hint: ").count(), 1, "{}", ran.summary);
+    assert!(ran.summary.contains(what), "{}", ran.summary);
+    let annotations = ran.log.lines().filter(|line| line.starts_with("::error")).count();
+    assert_eq!(annotations, 1, "{}", ran.log);
+}
+
+#[test]
+fn many_conflicts_are_one_error_and_the_outputs_have_each() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    for number in 0..1_000 {
+        registry.seed("alice", "widget", "v1.0.0", &format!("f{number:04}"), b"theirs");
+        job.file(format!("dist/f{number:04}"), "ours");
+    }
+    let ran = job.run().exits_with(1).says("`f0004` (registry: 6 bytes, local: 4 bytes) and 995 more");
+    is_one_message(
+        ran,
+        "1000 files already exist with different content: `f0000` (registry: 6 bytes, local: 4 bytes), `f0001` \
+         (registry: 6 bytes, local: 4 bytes), ",
+    );
+    let mut job = Job::new(&registry);
+    for number in 0..200 {
+        job.file(format!("dist/f{number:04}"), "ours");
+    }
+    assert_eq!(job.run().exits_with(1).statuses().values().filter(|status| *status == "failed").count(), 200);
+}
+
+#[test]
+fn many_names_that_several_files_have_are_one_error() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    for number in 0..1_000 {
+        job.file(format!("dist/a/f{number:04}"), "").file(format!("dist/b/f{number:04}"), "");
+    }
+    let ran = job.input("files", "dist/**").is_refused(&registry);
+    is_one_message(
+        ran,
+        "1000 names are each used by several files: `f0000` (dist/a/f0000 and dist/b/f0000), `f0001` (dist/a/f0001 and \
+         dist/b/f0001), ",
+    );
+}
+
+#[test]
+fn many_names_that_the_registry_refuses_are_one_error() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    for number in 0..6 {
+        job.file(format!("dist/caf\u{e9}{number}"), "");
+    }
+    let ran = job.is_refused(&registry);
+    is_one_message(
+        ran,
+        "the registry refuses the names of 6 files: `dist/caf\u{e9}0` (has the character `\u{e9}` (U+00E9)), ",
+    );
+}
+
+#[test]
+fn files_that_cannot_be_published_are_one_error_for_each_reason() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    job.file("dist/good", "");
+    for name in ["a", "b"] {
+        symlink("nowhere", job.workspace().join("dist").join(name)).expect("a link");
+        symlink("/etc/hostname", job.workspace().join("dist").join(format!("out{name}"))).expect("a link");
+    }
+    let ran = job.is_refused(&registry).says("error: 2 files are links to nothing: `dist/a`, `dist/b`");
+    let ran = ran.says("error: 2 files lead outside the workspace, and nothing outside it is published: `dist/outa`");
+    assert_eq!(ran.errors().len(), 2, "{}", ran.log);
+}
+
+#[test]
+fn failed_uploads_with_one_cause_are_one_error_and_others_are_not_hidden_in_it() {
+    let registry = Registry::start(Persona::default());
+    registry.seed("alice", "widget", "v1.0.0", "other", b"");
+    let mut job = Job::new(&registry);
+    for name in ["a", "b", "c"] {
+        job.file(format!("dist/{name}"), name);
+        let answer = if name == "c" { Answer::text(413, "too large") } else { Answer::text(500, "broken") };
+        registry.script(Fault::always(Match::put(&format!("v1.0.0/{name}")), Point::Head, Action::Answer(answer)));
+    }
+    let ran = job.run().exits_with(1).says("error: failed to upload 2 files: `a`, `b`");
+    let ran = ran.says("error: `c` is not published");
+    assert_eq!(ran.errors().len(), 2, "{}", ran.log);
+    assert_eq!(ran.files().len(), 3);
+}
