@@ -5,14 +5,14 @@ use std::path::{Component, Path, PathBuf};
 use super::{RawInputs, Reader};
 use crate::advice::Advise;
 use crate::download::Wanted;
-use crate::files::{Line, Place, is_git};
+use crate::files::{BadLine, Line, Place, is_git};
 use crate::package::FileName;
 use crate::runner::Runner;
 
 impl Reader {
     pub(super) fn wanted(&mut self, raw: &RawInputs, runner: &Runner) -> Option<Wanted> {
         let if_none_found = self.if_none_found(raw);
-        let files = self.name_lines("files", raw.files.as_deref().unwrap_or("*"));
+        let files = self.lines_of("files", raw.files.as_deref().unwrap_or("*"), Line::to_download);
         let executable = self.name_lines("executable", raw.executable.as_deref().unwrap_or_default());
         let checksums = self.checksums(raw);
         let workspace = self.workspace(runner);
@@ -22,10 +22,19 @@ impl Reader {
 
     /// Patterns on names, one a line.
     pub(super) fn name_lines(&mut self, input: &'static str, text: &str) -> Option<Vec<Line>> {
+        self.lines_of(input, text, Line::of_names)
+    }
+
+    fn lines_of(
+        &mut self,
+        input: &'static str,
+        text: &str,
+        parse: fn(&str) -> Result<Line, BadLine>,
+    ) -> Option<Vec<Line>> {
         let before = self.problems.len();
         let mut lines = Vec::new();
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-            match Line::of_names(line) {
+            match parse(line) {
                 Ok(line) => lines.push(line),
                 Err(bad) => self.problem(input, Some(line), bad.to_string(), bad.advice().unwrap_or_default()),
             }
