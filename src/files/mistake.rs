@@ -202,6 +202,21 @@ impl Mistake {
     }
 }
 
+/// Why a path of a folder is not what it looks like, and the path to write instead, if it is known. Folders that do not
+/// exist are created, so that nothing else would tell.
+#[must_use]
+pub fn mistake_in_path(path: &str) -> Option<(Mistake, Option<String>)> {
+    let slashes = path.replace('\\', "/");
+    let mistake = |kind| Mistake { kind, lines: Vec::new() };
+    if is_windows_path(path) {
+        Some((mistake(Kind::WindowsPath), behind_workspace(&slashes).map(str::to_owned)))
+    } else if let Some(home) = home(path).or(Some(path).filter(|path| *path == "~")) {
+        Some((mistake(Kind::Variable(home.to_owned())), None))
+    } else {
+        (slashes != path).then(|| (mistake(Kind::Backslash), Some(slashes)))
+    }
+}
+
 /// A line with the name that another one has.
 pub(super) fn with_name(pattern: &str, name: Option<&str>) -> String {
     name.map_or_else(|| pattern.to_owned(), |name| format!("{pattern} => {name}"))

@@ -30,7 +30,7 @@ pub(crate) use self::correction::correction;
 pub use self::folder::{Folder, Found};
 pub use self::git::{is_git, makes_repository, tracked};
 pub use self::local::{FileError, FileFault, LocalFile};
-pub use self::mistake::Mistake;
+pub use self::mistake::{Mistake, mistake_in_path};
 pub use self::near::Near;
 use self::near::{names, none_found};
 pub use self::pattern::Line;

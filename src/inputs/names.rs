@@ -5,9 +5,10 @@ use std::path::{Component, Path, PathBuf};
 use super::{RawInputs, Reader};
 use crate::advice::Advise;
 use crate::download::Wanted;
-use crate::files::{BadLine, Line, Place, is_git};
+use crate::files::{BadLine, Line, Place, is_git, mistake_in_path};
 use crate::package::FileName;
 use crate::runner::Runner;
+use crate::untrusted::Untrusted;
 
 impl Reader {
     pub(super) fn wanted(&mut self, raw: &RawInputs, runner: &Runner) -> Option<Wanted> {
@@ -57,6 +58,16 @@ impl Reader {
         let text = raw.path.as_deref().map_or("", str::trim);
         let given = Path::new(text);
         let within = [&runner.workspace, &workspace].into_iter().find_map(|root| given.strip_prefix(root).ok());
+        if !workspace.join(within.unwrap_or(given)).is_dir()
+            && let Some((mistake, corrected)) = mistake_in_path(text)
+        {
+            let accepted = match corrected {
+                Some(path) => format!("Write `path: {}`", Untrusted::new(&path)),
+                None => "Give a folder in the workspace, relative to it: `path: tools`".to_owned(),
+            };
+            self.problem("path", Some(text), mistake.to_string(), accepted);
+            return None;
+        }
         let mut path = workspace.clone();
         let mut problem = None;
         for component in within.unwrap_or(given).components() {

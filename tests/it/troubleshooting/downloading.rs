@@ -97,6 +97,7 @@ pub(super) const CASES: &[Case] = &[
         })
     }),
     ("`path` leads out of the workspace", || refused(|job| job.input("path", "../tools"))),
+    ("`path` is a path of a shell or of Windows", || refused(|job| job.input("path", r"tools\bin"))),
     ("`files` has a folder in it", || refused(|job| job.input("files", "dist/app-linux"))),
 ];
 
