@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use icu_normalizer::DecomposingNormalizerBorrowed;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
@@ -115,7 +116,7 @@ name_type! {
     /// The name of a file on the registry.
     FileName, "file name", |name| {
         let allowed = "letters, digits, inner blanks and `-_+=:;.()[]{}~!@#$%^&`";
-        only(name, |c| c.is_ascii_alphanumeric() || " -_+=:;.()[]{}~!@#$%^&".contains(c), allowed)?;
+        only(name, is_allowed_in_file_name, allowed)?;
         if name.trim() != name {
             return Err(format!("has a blank at an end: {allowed} are allowed"));
         }
@@ -149,11 +150,25 @@ impl Version {
 }
 
 impl FileName {
+    /// A name that the registry accepts in place of one that it refuses: `cafe.zip` for `café.zip`.
+    #[must_use]
+    pub fn similar_to(name: &str) -> Option<Self> {
+        let is_accent = |c: &char| matches!(c, '\u{300}'..='\u{36f}');
+        let decomposed = DecomposingNormalizerBorrowed::new_nfd().normalize(name);
+        let letters = decomposed.chars().filter(|c| !is_accent(c));
+        let name: String = letters.map(|c| if is_allowed_in_file_name(c) { c } else { '_' }).collect();
+        Self::parse(name.trim()).ok()
+    }
+
     /// What is equal for names that the registry takes for one: it does not regard case.
     #[must_use]
     pub fn folded(&self) -> String {
         self.0.to_lowercase()
     }
+}
+
+fn is_allowed_in_file_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || " -_+=:;.()[]{}~!@#$%^&".contains(c)
 }
 
 fn only(name: &str, allowed: impl Fn(char) -> bool, words: &str) -> Result<(), String> {

@@ -41,6 +41,8 @@ pub enum PlanError {
         bad: BadName,
         /// Whether it is one that a line gives.
         is_renamed: bool,
+        /// A line that gives the file a name which the registry accepts, if there is one.
+        line: Option<String>,
     },
     /// Names that the registry takes for one.
     #[error("{}: the registry takes these for one name, {how}", listed(.paths))]
@@ -69,18 +71,18 @@ pub enum PlanError {
 
 impl Advise for PlanError {
     fn advice(&self) -> Option<String> {
-        Some(
-            match self {
-                Self::Name { is_renamed: true, .. } => {
-                    "Correct the name behind `=>`, or what its placeholders stand for"
-                }
-                Self::Name { .. } => "Rename the file before this step, or take it away with a line `!path`",
-                Self::SameName { cure, .. } => cure,
-                Self::Sealed { .. } => "Take the file out of `files`, or give `checksums` another name",
-                Self::Secret => "Rename the file",
+        Some(match self {
+            Self::Name { is_renamed: true, .. } => {
+                "Correct the name behind `=>`, or what its placeholders stand for".to_owned()
             }
-            .to_owned(),
-        )
+            Self::Name { line: Some(line), .. } => {
+                format!("Rename the file before this step, or write `{}`", Untrusted::new(line))
+            }
+            Self::Name { .. } => "Rename the file before this step, or take it away with a line `!path`".to_owned(),
+            Self::SameName { cure, .. } => cure.clone(),
+            Self::Sealed { .. } => "Take the file out of `files`, or give `checksums` another name".to_owned(),
+            Self::Secret => "Rename the file".to_owned(),
+        })
     }
 
     fn plural(&self) -> Option<Plural> {
@@ -109,7 +111,8 @@ pub fn name_files(files: Vec<Chosen>, redactor: &Redactor) -> Result<Vec<NamedFi
             Ok(name) => named.push((chosen, name)),
             Err(bad) => {
                 let (path, is_renamed) = (Untrusted::path(&chosen.local.path), chosen.is_renamed);
-                errors.push(PlanError::Name { path, bad, is_renamed });
+                let line = chosen.line_with_good_name();
+                errors.push(PlanError::Name { path, bad, is_renamed, line });
             }
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::advice::{Advise, Plural};
 use crate::checksum::Sha256;
-use crate::files::{BadLine, PlaceError};
+use crate::files::{BadLine, Mistake, PlaceError};
 use crate::nearest::Near;
 use crate::package::{BadName, FileName, Target};
 use crate::registry::RegistryError;
@@ -61,6 +61,36 @@ pub enum DownloadError {
         line: Untrusted,
         /// What is wrong with it.
         bad: BadLine,
+    },
+    /// A line that matches nothing, and is meant for another tool.
+    #[error("no file matches `{line}`: the line {mistake}")]
+    Mistake {
+        /// The line as it was typed.
+        line: Untrusted,
+        /// What is wrong with it.
+        mistake: Mistake,
+    },
+    /// A line with `!` above the line that adds its files.
+    #[error("`{line}` takes nothing away, because a later line adds its files")]
+    TakenAwayTooEarly {
+        /// The line as it was typed.
+        line: Untrusted,
+    },
+    /// A new name that cannot be given to a file.
+    #[error("failed to rename `{name}`: {why}")]
+    NewName {
+        /// The name on the registry.
+        name: FileName,
+        /// What is wrong with the new name.
+        why: String,
+    },
+    /// Files to which lines give one name.
+    #[error("failed to rename {names}: each would be called `{here}`")]
+    SameNewName {
+        /// The names on the registry.
+        names: Names,
+        /// The name in the workspace.
+        here: FileName,
     },
     /// A line that only a list could tell the files of.
     #[error("which files `{line}` stands for is not known: the registry does not list its files to visitors")]
@@ -238,6 +268,14 @@ impl Advise for DownloadError {
             }
             Self::AllTakenAway => "Take one of these lines out".to_owned(),
             Self::BadLine { bad, .. } => return bad.advice(),
+            Self::Mistake { mistake, .. } => return mistake.advice(),
+            Self::TakenAwayTooEarly { line } => {
+                format!("Move `{line}` below that line, because lines are applied in order")
+            }
+            Self::NewName { .. } => "Correct the name behind `=>`, or what its placeholders stand for".to_owned(),
+            Self::SameNewName { .. } => {
+                "Put `{name}` into the name behind `=>`, or give each file a name in a line of its own".to_owned()
+            }
             Self::Wildcard { .. } => "Give a `token` with the scope read:package, from a secret, or name the files without \
                                       wildcards"
                 .to_owned(),

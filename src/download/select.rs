@@ -1,14 +1,13 @@
 //! Pure: lines, and what the version has -> the files to fetch, in the order of their names, or why not. Nothing is written
 //! before this is settled.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::checksums::Checksums;
 use super::error::{DownloadError, Expected, Hostile};
 use super::{Source, Wanted};
-use crate::files::{IfNoneFound, Line, OWN_FOLDER, is_part, makes_repository};
+use crate::files::{self, IfNoneFound, Line, OWN_FOLDER, is_part, makes_repository};
 use crate::listing::Listing;
 use crate::nearest::Near;
 use crate::package::{FileName, Target};
@@ -26,6 +25,13 @@ pub(crate) struct Item {
     pub(crate) is_executable: bool,
 }
 
+impl Item {
+    /// Whether a line of `executable` means it, by its name on the registry or in the workspace.
+    fn is_meant_by(&self, line: &Line) -> bool {
+        line.stands_for(self.name.as_str()) || line.stands_for(self.here.as_str())
+    }
+}
+
 /// The files, and what is worth a warning.
 #[derive(Debug)]
 pub(super) struct Selected {
@@ -41,18 +47,19 @@ pub(super) fn select(
     checksums: Option<&Checksums>,
     redactor: &Redactor,
 ) -> Result<Selected, Vec<DownloadError>> {
-    let mut names = BTreeSet::<String>::new();
+    let mut names = BTreeMap::<String, Vec<&Line>>::new();
     let mut warnings = Vec::new();
     let mut errors = Vec::new();
     let mut any_found = false;
+    let mut in_vain = Vec::new();
     for line in &wanted.files {
         if line.takes_away {
             let before = names.len();
-            if !names.remove(line.as_name()) {
-                names.retain(|name| !line.matches_name(name, false));
+            if names.remove(line.as_name()).is_none() {
+                names.retain(|name, _| !line.matches_name(name, false));
             }
-            if names.len() == before && wanted.if_none_found != IfNoneFound::Ignore {
-                warnings.push(format!("`{}` takes nothing away", Untrusted::new(&line.text)));
+            if names.len() == before {
+                in_vain.push(line);
             }
             continue;
         }
@@ -64,31 +71,30 @@ pub(super) fn select(
         match (found, wanted.if_none_found) {
             (Ok(found), _) => {
                 any_found = true;
-                names.extend(found);
+                for name in found {
+                    files::add(&mut names, name, line);
+                }
             }
             (Err(missing @ DownloadError::NoFile { .. }), IfNoneFound::Warn) => warnings.push(missing.to_string()),
             (Err(DownloadError::NoFile { .. }), IfNoneFound::Ignore) => {}
             (Err(error), _) => errors.push(error),
         }
     }
+    for line in in_vain {
+        match explain(line, &names) {
+            Some(error) => errors.push(error),
+            None if wanted.if_none_found == IfNoneFound::Ignore => {}
+            None => warnings.push(format!("`{}` takes nothing away", Untrusted::new(&line.text))),
+        }
+    }
     if any_found && names.is_empty() && errors.is_empty() && wanted.if_none_found == IfNoneFound::Error {
         errors.push(DownloadError::AllTakenAway);
     }
     let mut items: Vec<Item> = Vec::new();
-    let mut by_folded_name = HashMap::new();
     let mut all_hostile: Option<Hostile> = None;
-    for name in names {
-        match item(&name, wanted, source, checksums, redactor) {
-            Ok(item) => match by_folded_name.entry(item.name.folded()) {
-                Entry::Occupied(other) => {
-                    let other: &Item = &items[*other.get()];
-                    errors.push(DownloadError::SameName(other.name.clone(), item.name));
-                }
-                Entry::Vacant(entry) => {
-                    entry.insert(items.len());
-                    items.push(item);
-                }
-            },
+    for (name, lines) in names {
+        match items_of(&name, &lines, wanted, source, checksums, redactor) {
+            Ok(own) => items.extend(own),
             Err(DownloadError::Hostile(hostile)) => match &mut all_hostile {
                 Some(known) => known.extend(hostile),
                 None => all_hostile = Some(hostile),
@@ -97,13 +103,43 @@ pub(super) fn select(
         }
     }
     errors.extend(all_hostile.map(DownloadError::Hostile));
-    for line in wanted.executable.iter().filter(|line| !line.takes_away) {
-        if !items.iter().any(|item| line.stands_for(item.name.as_str())) && !items.is_empty() {
-            let line = Untrusted::new(&line.text);
-            warnings.push(format!("`{line}` in `executable` is none of the files that are downloaded"));
-        }
+    errors.extend(of_one_name(&items));
+    let is_none = |line: &Line| !items.iter().any(|item| item.is_meant_by(line));
+    for line in wanted.executable.iter().filter(|line| !line.takes_away && !items.is_empty() && is_none(line)) {
+        let line = Untrusted::new(&line.text);
+        warnings.push(format!("`{line}` in `executable` is none of the files that are downloaded"));
     }
     if errors.is_empty() { Ok(Selected { items, warnings }) } else { Err(errors) }
+}
+
+/// Explains a line that took nothing away, if files are selected in the end that it seems to mean.
+fn explain(line: &Line, names: &BTreeMap<String, Vec<&Line>>) -> Option<DownloadError> {
+    let selects = |line: &Line| names.keys().any(|name| line.stands_for(name));
+    if selects(line) {
+        return Some(DownloadError::TakenAwayTooEarly { line: Untrusted::new(&line.text) });
+    }
+    let mistake = files::correction(line, |text| Line::to_download(text).is_ok_and(|line| selects(&line)))?;
+    Some(DownloadError::Mistake { line: Untrusted::new(&line.text), mistake })
+}
+
+/// Finds files that would have one name in the workspace.
+fn of_one_name(items: &[Item]) -> Vec<DownloadError> {
+    let mut by_name = BTreeMap::<String, Vec<&Item>>::new();
+    for item in items {
+        by_name.entry(item.here.folded()).or_default().push(item);
+    }
+    let same = by_name.into_values().filter(|same| same.len() > 1);
+    same.map(|same| {
+        if same.iter().all(|item| item.here == item.name) {
+            return DownloadError::SameName(same[0].name.clone(), same[1].name.clone());
+        }
+        let mut names = Names::default();
+        for item in &same {
+            names.add(Untrusted::new(item.name.as_str()));
+        }
+        DownloadError::SameNewName { names, here: same[0].here.clone() }
+    })
+    .collect()
 }
 
 /// What a line stands for among the files of a version. A line that is a file's name means that file, whatever its
@@ -121,6 +157,10 @@ fn among(line: &Line, listing: &Listing, target: &Target) -> Result<Vec<String>,
         all.iter().filter(|name| line.matches_name(name, false)).map(|name| (*name).to_owned()).collect();
     if !found.is_empty() {
         return Ok(found);
+    }
+    let finds = |line: &Line| all.iter().any(|name| line.stands_for(name));
+    if let Some(mistake) = files::correction(line, |text| Line::to_download(text).is_ok_and(|line| finds(&line))) {
+        return Err(DownloadError::Mistake { line: text, mistake });
     }
     let other_case: Vec<&str> = all.iter().copied().filter(|name| line.matches_name(name, true)).collect();
     let near = Near::of(line.as_name(), if other_case.is_empty() { &all } else { &other_case });
@@ -145,55 +185,78 @@ fn hostile(name: &str, why: String) -> DownloadError {
     DownloadError::Hostile(Hostile { names, why, patterns: vec![pattern] })
 }
 
-/// Makes sure that a file of that name may lie in a workspace.
-fn allow_on_disk(name: &FileName) -> Result<(), DownloadError> {
-    let hostile = |why: &str| hostile(name.as_str(), why.to_owned());
+/// Makes sure that a file of that name may be in a workspace; the error says why not.
+fn allow_on_disk(name: &FileName) -> Result<(), &'static str> {
     if makes_repository(name.as_str()) {
-        return Err(hostile("git may take the folder of such a file for a repository"));
+        return Err("git may take the folder of such a file for a repository");
     }
     if name.as_str().eq_ignore_ascii_case(OWN_FOLDER) {
-        return Err(hostile("this program's own folder is called so"));
+        return Err("this program's own folder is called so");
     }
     if is_part(name.as_str()) {
-        return Err(hostile("this program calls files so that are not whole"));
+        return Err("this program calls files so that are not whole");
     }
     Ok(())
 }
 
-fn item(
+/// The name that a line gives to a file in the workspace.
+fn name_here(name: &FileName, line: &Line, redactor: &Redactor) -> Result<FileName, DownloadError> {
+    let Some(new_name) = line.new_name(name) else {
+        allow_on_disk(name).map_err(|why| hostile(name.as_str(), why.to_owned()))?;
+        return Ok(name.clone());
+    };
+    let bad = |why: String| DownloadError::NewName { name: name.clone(), why };
+    let here = new_name.map_err(|error| bad(error.to_string()))?;
+    if redactor.finds_in_name(here.as_str()) {
+        return Err(DownloadError::Secret);
+    }
+    allow_on_disk(&here).map_err(|why| bad(format!("`{here}` is not allowed because {why}")))?;
+    Ok(here)
+}
+
+/// The downloads of a file: one for each name that lines give it.
+fn items_of(
     name: &str,
+    lines: &[&Line],
     wanted: &Wanted,
     source: &Source,
     checksums: Option<&Checksums>,
     redactor: &Redactor,
-) -> Result<Item, DownloadError> {
-    let parsed = match (FileName::parse(name), source) {
+) -> Result<Vec<Item>, DownloadError> {
+    let name = match (FileName::parse(name), source) {
         _ if redactor.finds_in_name(name) => return Err(DownloadError::Secret),
-        (Ok(parsed), _) => parsed,
+        (Ok(name), _) => name,
         (Err(bad), Source::Unlisted(_)) => return Err(DownloadError::BadName(bad)),
         (Err(bad), Source::Listed(_)) => {
             return Err(hostile(name, format!("it {}", bad.why)));
         }
     };
-    allow_on_disk(&parsed)?;
-    let named = checksums.map(|checksums| checksums.hash_of(&parsed)).transpose()?.flatten();
-    let expected = match (source, named) {
+    let names: BTreeSet<FileName> =
+        lines.iter().map(|line| name_here(&name, line, redactor)).collect::<Result<_, _>>()?;
+    let expected = expected(&name, source, checksums)?;
+    let item = |here| {
+        let item = Item { name: name.clone(), here, expected, is_executable: false };
+        let last = wanted.executable.iter().rfind(|line| item.is_meant_by(line));
+        Item { is_executable: last.is_some_and(|line| !line.takes_away), ..item }
+    };
+    Ok(names.into_iter().map(item).collect())
+}
+
+/// What is known of a file before it comes.
+fn expected(name: &FileName, source: &Source, checksums: Option<&Checksums>) -> Result<Expected, DownloadError> {
+    let named = checksums.map(|checksums| checksums.hash_of(name)).transpose()?.flatten();
+    Ok(match (source, named) {
         (Source::Listed(listing), named) => {
-            let theirs = listing.find(&parsed).expect("the name is from this list");
+            let theirs = listing.find(name).expect("the name is from this list");
             if let (Some(named), Some(checksums)) = (named, checksums)
                 && named != theirs.sha256
             {
                 let (checksums, listed) = (checksums.name.clone(), theirs.sha256);
-                return Err(DownloadError::NotAsNamed { name: parsed, checksums, listed, named });
+                return Err(DownloadError::NotAsNamed { name: name.clone(), checksums, listed, named });
             }
             Expected { size: Some(theirs.size), sha256: Some(theirs.sha256), by: VerifiedBy::Registry }
         }
         (Source::Unlisted(_), Some(named)) => Expected { size: None, sha256: Some(named), by: VerifiedBy::Checksums },
         (Source::Unlisted(_), None) => Expected { size: None, sha256: None, by: VerifiedBy::None },
-    };
-    let is_executable = wanted.executable.iter().fold(false, |is_executable, line| match line.takes_away {
-        _ if !line.stands_for(name) => is_executable,
-        takes_away => !takes_away,
-    });
-    Ok(Item { here: parsed.clone(), name: parsed, expected, is_executable })
+    })
 }

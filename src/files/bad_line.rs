@@ -1,6 +1,7 @@
 //! Why a line of the input `files` cannot be taken.
 
 use super::braces::{DEEPEST, MOST_ALTERNATIVES};
+use super::mistake::Mistake;
 use crate::advice::Advise;
 use crate::untrusted::Untrusted;
 
@@ -13,9 +14,12 @@ pub enum BadLine {
     /// `..`, in whatever place.
     #[error("has `..` in it: nothing outside the workspace is published")]
     Parent,
-    /// An absolute path to somewhere else.
+    /// An absolute path to somewhere else, and the path relative to the workspace if it looks like a runner's.
     #[error("is an absolute path outside the workspace")]
-    Outside,
+    Outside(Option<Untrusted>),
+    /// What only another tool understands.
+    #[error(transparent)]
+    Mistake(Mistake),
     /// A path with `.git` in it.
     #[error("leads into .git, where checkout leaves its token")]
     Git,
@@ -40,6 +44,9 @@ pub enum BadLine {
     /// A brace in a name that is not closed, or not opened.
     #[error("has a brace without its partner in its name")]
     NameBrace,
+    /// `{dir}` in a new name for a file of the registry.
+    #[error("has `{{dir}}` in its name, and files on the registry are in no folder")]
+    NoFolder,
     /// A number in a name that counts further than there are components with a wildcard.
     #[error("has `{{{number}}}` in its name, and {}", wildcards_in_words(*.there, *.end_in_recursion))]
     NoWildcard {
@@ -63,11 +70,17 @@ impl Advise for BadLine {
         Some(match self {
             Self::Empty => "Give a pattern or a path, or take the line out".to_owned(),
             Self::Parent => "Write the path relative to the workspace, or set `working-directory`".to_owned(),
-            Self::Outside => {
-                "Write the path relative to the workspace, without `${{ github.workspace }}`: that is the \
-                              host's path, and GitHub rewrites it for a container in the first line only"
-                    .to_owned()
+            Self::Outside(relative) => {
+                let instead = relative.as_ref().map_or_else(
+                    || "Write the path relative to the workspace".to_owned(),
+                    |relative| format!("Write `{relative}`"),
+                );
+                format!(
+                    "{instead}, without `${{{{ github.workspace }}}}`: that is the host's path, and GitHub rewrites it for a \
+                     container in the first line only"
+                )
             }
+            Self::Mistake(mistake) => return mistake.advice(),
             Self::Git => "Take the line out, and copy what you want to publish to a folder of its own".to_owned(),
             Self::Slash => "Write the file's name on the registry alone, without a folder".to_owned(),
             Self::Brace => "Close the brace, or write `[{]` and `[}]` for the characters".to_owned(),
@@ -80,6 +93,7 @@ impl Advise for BadLine {
                 "Use `{name}`, `{dir}`, or `{1}`, `{2}` and so on, and write `{{` and `}}` for the characters"
                     .to_owned()
             }
+            Self::NoFolder => "Use `{name}` or `{1}`".to_owned(),
             Self::NoWildcard { .. } => {
                 "Count the parts between the slashes that hold `*`, `?` or `[..]`: braces do not count, nor does what \
                  follows on `**`"

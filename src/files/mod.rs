@@ -2,10 +2,15 @@
 //! [`Folder`] is where files are written to.
 
 mod bad_line;
+mod bash;
 mod braces;
+mod correction;
+mod exclusion;
 mod folder;
 mod git;
 mod local;
+mod mistake;
+mod names;
 mod near;
 mod owner;
 mod pattern;
@@ -21,9 +26,11 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 pub use self::bad_line::BadLine;
+pub(crate) use self::correction::correction;
 pub use self::folder::{Folder, Found};
 pub use self::git::{is_git, makes_repository, tracked};
 pub use self::local::{FileError, FileFault, LocalFile};
+pub use self::mistake::{Mistake, mistake_in_path};
 pub use self::near::Near;
 use self::near::{names, none_found};
 pub use self::pattern::Line;
@@ -97,6 +104,32 @@ pub enum SelectError {
         /// What comes closest.
         near: Near,
     },
+    /// A line that matches nothing, and is meant for another tool.
+    #[error("no file matches `{line}`: the line {mistake}", line = Untrusted::new(.line))]
+    Mistake {
+        /// The line as it was typed.
+        line: String,
+        /// What is wrong with it.
+        mistake: Mistake,
+    },
+    /// A line with `!` above the line that adds its files.
+    #[error("`{line}` takes nothing away, because a later line adds {names}", line = Untrusted::new(.line))]
+    TakenAwayTooEarly {
+        /// The line as it was typed.
+        line: String,
+        /// A few of the files.
+        names: String,
+    },
+    /// A name with `!` for files in other folders.
+    #[error("`{line}` takes nothing away, but files of that name are selected: {names}", line = Untrusted::new(.line))]
+    TakenAwayInOneFolder {
+        /// The line as it was typed.
+        line: String,
+        /// A few of the files.
+        names: String,
+        /// The line for all folders.
+        everywhere: String,
+    },
     /// Lines that take away all that the others found.
     #[error("the lines that begin with `!` take away every file")]
     AllTakenAway,
@@ -137,6 +170,13 @@ impl Advise for SelectError {
                 Some("Put a blank on each side of `=>`, if a new name is meant to stand behind it".to_owned())
             }
             Self::NoneFound { near, .. } => Some(near.advice().to_owned()),
+            Self::Mistake { mistake, .. } => mistake.advice(),
+            Self::TakenAwayTooEarly { line, .. } => {
+                Some(format!("Move `{}` below that line, because lines are applied in order", Untrusted::new(line)))
+            }
+            Self::TakenAwayInOneFolder { everywhere, .. } => {
+                Some(format!("Write `{}` for that name in all folders", Untrusted::new(everywhere)))
+            }
             Self::AllTakenAway => Some("Take one of these lines out".to_owned()),
             Self::NoPlaceholder { .. } => Some(
                 "Give the file a name of its own in a line of its own: `{dir}` is the folder that a file lies in, and \
@@ -167,11 +207,12 @@ pub fn select(selection: &Selection) -> Result<Selected, Vec<SelectError>> {
     let mut warnings = Vec::new();
     let mut errors = Vec::new();
     let mut links = BTreeSet::<PathBuf>::new();
+    let mut in_vain = Vec::new();
     for line in &selection.lines {
         if line.takes_away {
-            match take_away(selection, line, &mut paths) {
-                Ok(None) => {}
-                Ok(Some(warning)) => warnings.push(warning),
+            match exclusion::take_away(selection, line, &mut paths) {
+                Ok(true) => {}
+                Ok(false) => in_vain.push(line),
                 Err(error) => errors.push(error),
             }
             continue;
@@ -186,6 +227,12 @@ pub fn select(selection: &Selection) -> Result<Selected, Vec<SelectError>> {
                 met.files.into_iter().for_each(|path| add(&mut paths, path, line));
                 links.extend(met.links);
             }
+            Err(error) => errors.push(error),
+        }
+    }
+    for line in in_vain {
+        match exclusion::explain(selection, line, &paths) {
+            Ok(warning) => warnings.extend(warning),
             Err(error) => errors.push(error),
         }
     }
@@ -214,9 +261,8 @@ pub fn select(selection: &Selection) -> Result<Selected, Vec<SelectError>> {
 /// The paths that were found, relative to the workspace, each with the lines that name it.
 type Paths<'a> = BTreeMap<PathBuf, Vec<&'a Line>>;
 
-/// Takes note of what a line has found. A file is published under each of the names that lines give it, and under its
-/// own where none does.
-fn add<'a>(paths: &mut Paths<'a>, path: PathBuf, line: &'a Line) {
+/// Takes note of what a line has found. A file gets each of the names that lines give it, and its own if none does.
+pub(crate) fn add<'a, Path: Ord>(paths: &mut BTreeMap<Path, Vec<&'a Line>>, path: Path, line: &'a Line) {
     let lines = paths.entry(path).or_default();
     if line.new_name.is_some() {
         // Two of the patterns that its braces stand for may have found the file.
@@ -236,25 +282,10 @@ fn choose(selection: &Selection, file: &LocalFile, line: &Line) -> Result<Chosen
             .map_err(|placeholder| SelectError::NoPlaceholder { path: file.path.clone(), placeholder })?,
         None => file.name().to_owned(),
     };
-    Ok(Chosen { local: file.clone(), name, is_renamed: line.new_name.is_some(), placeholders })
-}
-
-/// Takes away what a line stands for; the same rule as for lines that add: an existing file's name means that file.
-fn take_away(selection: &Selection, line: &Line, paths: &mut Paths<'_>) -> Result<Option<String>, SelectError> {
-    let named = selection.workspace.join(&line.literal);
-    refuse_folder(selection, line)?;
-    let before = paths.len();
-    if named.symlink_metadata().is_ok_and(|metadata| !metadata.is_dir()) {
-        paths.remove(&line.literal);
-    } else {
-        // What somebody wants to keep back is kept back, hidden or not.
-        let matching = Matching { include_hidden: true, ..selection.matching() };
-        paths.retain(|path, _| !line.matches(path, matching));
-    }
-    let in_vain = paths.len() == before
-        && selection.if_none_found != IfNoneFound::Ignore
-        && !selection.passes_over(&line.literal);
-    Ok(in_vain.then(|| format!("`{}` takes nothing away", Untrusted::new(&line.text))))
+    // A path that is not below the base is written from the root.
+    let path = selection.workspace.join(&file.path);
+    let path_in_line = path.strip_prefix(&selection.base).map(Path::to_owned).unwrap_or(path);
+    Ok(Chosen { local: file.clone(), name, is_renamed: line.new_name.is_some(), placeholders, path_in_line })
 }
 
 /// A line that names a folder means something else: that is told while nothing is sent.

@@ -5,9 +5,10 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::correction::correction;
 use super::local::{self, FileError, FileFault};
 use super::pattern::{Line, Matching};
-use super::{SelectError, Selection, walk};
+use super::{SelectError, Selection, find, walk};
 use crate::untrusted::Untrusted;
 
 /// What comes closest to a line that finds nothing. The texts have been made harmless.
@@ -104,6 +105,11 @@ pub(super) fn none_found(selection: &Selection, line: &Line) -> SelectError {
     let other_case = met(Matching { include_hidden: true, ignore_case: true });
     if !other_case.files.is_empty() {
         return found(Near::OtherCase(names(&other_case.files)));
+    }
+    let parse = |text: &str| Line::parse(text, &selection.workspace, &selection.workspace, &selection.base);
+    let finds = |line: &Line| find(selection, line).is_ok_and(|met| !met.files.is_empty());
+    if let Some(mistake) = correction(line, |text| parse(text).is_ok_and(|line| finds(&line))) {
+        return SelectError::Mistake { line: line.text.clone(), mistake };
     }
     let mut folder = line.searches(strict).next().map_or(Path::new(""), |search| search.folder);
     while !selection.workspace.join(folder).is_dir() && !folder.as_os_str().is_empty() {

@@ -11,7 +11,9 @@ use glob::{MatchOptions, Pattern};
 use super::bad_line::BadLine;
 use super::braces::expand_braces;
 use super::git::is_git;
+use super::mistake::{Mistake, behind_workspace, relative_to};
 use super::renaming::{self, Placeholder, Template, Wildcards};
+use crate::untrusted::Untrusted;
 
 /// One line of the input `files`.
 #[derive(Clone, Debug)]
@@ -29,17 +31,17 @@ pub struct Line {
     /// Why the line can be nothing but a name.
     pub malformed: Option<BadLine>,
     /// The patterns that the line's braces stand for.
-    alternatives: Vec<Alternative>,
+    pub(super) alternatives: Vec<Alternative>,
 }
 
 /// A pattern without braces, relative to the workspace.
 #[derive(Clone, Debug)]
-struct Alternative {
+pub(super) struct Alternative {
     /// The folder in front of the first wildcard.
     folder: PathBuf,
     /// One pattern a component, the folder's included.
     components: Vec<Pattern>,
-    whole: Pattern,
+    pub(super) whole: Pattern,
 }
 
 /// How freely names are matched.
@@ -53,7 +55,7 @@ pub(super) struct Matching {
 
 impl Matching {
     /// Wildcards never match a `/`.
-    fn options(self) -> MatchOptions {
+    pub(super) fn options(self) -> MatchOptions {
         MatchOptions {
             case_sensitive: !self.ignore_case,
             require_literal_separator: true,
@@ -74,33 +76,54 @@ impl Line {
     /// Reads a line: `pattern`, `pattern => name` or `!pattern`. `workspace` and `base` are real paths, `base` in
     /// `workspace`; `given_workspace` is what the runner calls the workspace, as it may stand in the line.
     pub fn parse(text: &str, workspace: &Path, given_workspace: &Path, base: &Path) -> Result<Self, BadLine> {
+        let names_a_file = |line: &Result<Self, BadLine>| {
+            line.as_ref().is_ok_and(|line| workspace.join(&line.literal).symlink_metadata().is_ok())
+        };
         let whole = Self::parse_pattern(text, workspace, given_workspace, base);
-        let Some((pattern, name)) = renaming::split(text) else { return whole };
-        match whole {
-            // What names an existing file means that file, also where ` => ` is part of its name.
-            Ok(line) if workspace.join(&line.literal).symlink_metadata().is_ok() => Ok(line),
-            _ => {
-                let line = Self::parse_pattern(pattern, workspace, given_workspace, base)?;
-                if line.takes_away {
-                    return Err(BadLine::NameOfTaken);
-                }
-                Ok(Self { new_name: Some(Template::parse(name, &line.wildcards())?), ..line })
-            }
+        // What names an existing file means that file, also where ` => ` or anything else is part of its name.
+        if names_a_file(&whole) {
+            return whole;
         }
+        let (line, name) = match renaming::split(text) {
+            Some((pattern, name)) => (Self::parse_pattern(pattern, workspace, given_workspace, base), Some(name)),
+            None => (whole, None),
+        };
+        if !names_a_file(&line)
+            && let Some(mistake) = Mistake::of(text, base.strip_prefix(workspace).unwrap_or(Path::new("")))
+        {
+            return Err(BadLine::Mistake(mistake));
+        }
+        let line = line?;
+        let Some(name) = name else { return Ok(line) };
+        if line.takes_away {
+            return Err(BadLine::NameOfTaken);
+        }
+        Ok(Self { new_name: Some(Template::parse(name, &line.wildcards())?), ..line })
     }
 
     fn parse_pattern(text: &str, workspace: &Path, given_workspace: &Path, base: &Path) -> Result<Self, BadLine> {
         let (takes_away, path) = without_exclamation(text);
-        let (path, base) = if path.starts_with('/') {
-            let inside = [given_workspace, workspace].iter().find_map(|root| Path::new(path).strip_prefix(root).ok());
-            (inside.and_then(Path::to_str).ok_or(BadLine::Outside)?, Path::new(""))
-        } else {
-            (path, base.strip_prefix(workspace).unwrap_or(Path::new("")))
-        };
-        let literal = base.join(components(path)?.join("/"));
-        if literal.as_os_str().is_empty() {
-            return Err(BadLine::Empty);
+        let base = base.strip_prefix(workspace).unwrap_or(Path::new(""));
+        let (given, (path, base)) = (
+            path,
+            if path.starts_with('/') {
+                let inside =
+                    [given_workspace, workspace].iter().find_map(|root| Path::new(path).strip_prefix(root).ok());
+                let outside = || {
+                    BadLine::Outside(
+                        behind_workspace(path).and_then(|path| relative_to(base, path)).map(Untrusted::new),
+                    )
+                };
+                (inside.and_then(Path::to_str).ok_or_else(outside)?, Path::new(""))
+            } else {
+                (path, base)
+            },
+        );
+        let components = components(path)?;
+        if components.is_empty() {
+            return Err(if given.is_empty() { BadLine::Empty } else { BadLine::Mistake(Mistake::everything()) });
         }
+        let literal = base.join(components.join("/"));
         let mut names_one_path = !has_wildcard(path);
         let patterns = expand_braces(path)
             .and_then(|paths| paths.iter().map(|path| Alternative::parse(path, base)).collect::<Result<Vec<_>, _>>());
@@ -121,57 +144,11 @@ impl Line {
         Ok(Self { text, new_name, takes_away, literal, names_one_path, malformed, alternatives })
     }
 
-    /// Reads a line about names on the registry. What is no pattern may still be a name, which only the registry knows.
-    pub fn of_names(text: &str) -> Result<Self, BadLine> {
-        let (takes_away, name) = without_exclamation(text);
-        // As with paths: a file called `!x` is `./!x`.
-        let name = name.strip_prefix("./").unwrap_or(name);
-        if matches!(name, "" | "." | "..") {
-            return Err(BadLine::Empty);
-        }
-        if name.contains('/') {
-            return Err(BadLine::Slash);
-        }
-        let patterns = expand_braces(name).and_then(|names| {
-            names.iter().map(|name| Alternative::parse(name, Path::new(""))).collect::<Result<Vec<_>, _>>()
-        });
-        let (alternatives, malformed) = match patterns {
-            Ok(alternatives) => (alternatives, None),
-            Err(bad @ BadLine::TooDeep) => return Err(bad),
-            Err(bad) => (Vec::new(), Some(bad)),
-        };
-        let names_one_path = !has_wildcard(name);
-        let literal = PathBuf::from(name);
-        let (text, new_name) = (text.to_owned(), None);
-        Ok(Self { text, new_name, takes_away, literal, names_one_path, malformed, alternatives })
-    }
-
     /// Whether the line adds one file under that name of its own, given in lower case.
     #[must_use]
     pub fn names_a_file_called(&self, name: Option<&str>) -> bool {
         let own = self.literal.file_name().map(|own| own.to_string_lossy().to_lowercase());
         !self.takes_away && self.names_one_path && self.new_name.is_none() && name.is_some() && own.as_deref() == name
-    }
-
-    /// The line taken as a name on the registry.
-    #[must_use]
-    pub fn as_name(&self) -> &str {
-        self.literal.to_str().unwrap_or_default()
-    }
-
-    /// Whether a name on the registry is one that the line's patterns stand for. Whatever is in a name is part of it, so
-    /// that `*` stands for each: what no name may hold is for others to refuse.
-    #[must_use]
-    pub fn matches_name(&self, name: &str, ignore_case: bool) -> bool {
-        let matching = Matching { include_hidden: true, ignore_case };
-        let options = MatchOptions { require_literal_separator: false, ..matching.options() };
-        self.alternatives.iter().any(|a| a.whole.matches_with(name, options))
-    }
-
-    /// Whether a name on the registry is the line's own, or one that its patterns stand for.
-    #[must_use]
-    pub fn stands_for(&self, name: &str) -> bool {
-        self.as_name() == name || self.matches_name(name, false)
     }
 
     /// Whether a path, relative to the workspace, is one that the line stands for.
@@ -215,9 +192,9 @@ impl Line {
 }
 
 impl Alternative {
-    fn parse(path: &str, base: &Path) -> Result<Self, BadLine> {
+    pub(super) fn parse(path: &str, base: &Path) -> Result<Self, BadLine> {
         if path.starts_with('/') {
-            return Err(BadLine::Outside);
+            return Err(BadLine::Outside(None));
         }
         let own = components(path)?;
         if own.is_empty() {
@@ -288,14 +265,14 @@ impl Alternative {
 }
 
 /// Whether a line takes files away, and what it is without saying so.
-fn without_exclamation(text: &str) -> (bool, &str) {
+pub(super) fn without_exclamation(text: &str) -> (bool, &str) {
     match text.strip_prefix('!') {
         Some(rest) => (true, rest.trim()),
         None => (false, text),
     }
 }
 
-fn has_wildcard(text: &str) -> bool {
+pub(super) fn has_wildcard(text: &str) -> bool {
     text.contains(['*', '?', '[', '{'])
 }
 
@@ -395,7 +372,7 @@ mod tests {
             assert_eq!(error(text), BadLine::Parent, "{text}");
         }
         for text in ["/etc/passwd", "/github/workspacex/a", "/wx"] {
-            assert_eq!(error(text), BadLine::Outside, "{text}");
+            assert_eq!(error(text), BadLine::Outside(None), "{text}");
         }
         for text in [".git/config", "a/.GIT/*", "{.git,a}/config"] {
             assert_eq!(error(text), BadLine::Git, "{text}");

@@ -4,6 +4,7 @@
 //! last ` => ` of a line is the one that counts, and what stands before it may hold others.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use super::bad_line::BadLine;
 use super::local::LocalFile;
@@ -23,6 +24,8 @@ pub(super) struct Wildcards {
 /// What a name is made of.
 #[derive(Clone, Debug)]
 pub(super) struct Template {
+    /// The name as it was typed.
+    pub(super) text: String,
     parts: Vec<Part>,
 }
 
@@ -64,6 +67,25 @@ pub struct Chosen {
     pub is_renamed: bool,
     /// What each placeholder stands for in its name.
     pub placeholders: Vec<(Placeholder, String)>,
+    /// The file's path as a line has it.
+    pub(super) path_in_line: PathBuf,
+}
+
+impl Chosen {
+    /// A line that gives the file a name which the registry accepts; `None` if no line can name the file.
+    #[must_use]
+    pub fn line_with_good_name(&self) -> Option<String> {
+        let name = FileName::similar_to(self.local.name())?;
+        let path = self.path_in_line.to_str()?;
+        let escape = if path.starts_with('!') { "./" } else { "" };
+        let can_be_typed = path.trim() == path && Untrusted::whole(path).to_string() == path;
+        can_be_typed.then(|| format!("{escape}{path} => {}", escaped(&name)))
+    }
+}
+
+/// A name as it is written behind `=>`.
+pub(super) fn escaped(name: &FileName) -> String {
+    name.as_str().replace('{', "{{").replace('}', "}}")
 }
 
 /// The pattern and the name of a line that has both: `=>` with white space, or nothing, on either side of it.
@@ -96,7 +118,7 @@ impl Template {
             rest = behind;
         }
         parts.push(Part::Text(plain + rest));
-        let template = Self { parts };
+        let template = Self { text: text.to_owned(), parts };
         // Whatever a placeholder stands for, it makes no name good that is not good with a letter in its place.
         let sample = template.filled(|_| Some("a")).unwrap_or_default();
         FileName::parse(&sample).map_err(|bad| BadLine::Name(bad.why))?;
@@ -107,6 +129,11 @@ impl Template {
     pub(super) fn fill(&self, placeholders: &[(Placeholder, String)]) -> Result<String, Placeholder> {
         let value = |wanted| placeholders.iter().find(|(known, _)| *known == wanted).map(|(_, text)| text.as_str());
         self.filled(value)
+    }
+
+    /// Whether a placeholder is in it.
+    pub(super) fn has(&self, placeholder: Placeholder) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::Placeholder(known) if *known == placeholder))
     }
 
     fn filled<'a>(&self, value: impl Fn(Placeholder) -> Option<&'a str>) -> Result<String, Placeholder> {

@@ -5,14 +5,15 @@ use std::path::{Component, Path, PathBuf};
 use super::{RawInputs, Reader};
 use crate::advice::Advise;
 use crate::download::Wanted;
-use crate::files::{Line, Place, is_git};
+use crate::files::{BadLine, Line, Place, is_git, mistake_in_path};
 use crate::package::FileName;
 use crate::runner::Runner;
+use crate::untrusted::Untrusted;
 
 impl Reader {
     pub(super) fn wanted(&mut self, raw: &RawInputs, runner: &Runner) -> Option<Wanted> {
         let if_none_found = self.if_none_found(raw);
-        let files = self.name_lines("files", raw.files.as_deref().unwrap_or("*"));
+        let files = self.lines_of("files", raw.files.as_deref().unwrap_or("*"), Line::to_download);
         let executable = self.name_lines("executable", raw.executable.as_deref().unwrap_or_default());
         let checksums = self.checksums(raw);
         let workspace = self.workspace(runner);
@@ -22,10 +23,19 @@ impl Reader {
 
     /// Patterns on names, one a line.
     pub(super) fn name_lines(&mut self, input: &'static str, text: &str) -> Option<Vec<Line>> {
+        self.lines_of(input, text, Line::of_names)
+    }
+
+    fn lines_of(
+        &mut self,
+        input: &'static str,
+        text: &str,
+        parse: fn(&str) -> Result<Line, BadLine>,
+    ) -> Option<Vec<Line>> {
         let before = self.problems.len();
         let mut lines = Vec::new();
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-            match Line::of_names(line) {
+            match parse(line) {
                 Ok(line) => lines.push(line),
                 Err(bad) => self.problem(input, Some(line), bad.to_string(), bad.advice().unwrap_or_default()),
             }
@@ -48,6 +58,16 @@ impl Reader {
         let text = raw.path.as_deref().map_or("", str::trim);
         let given = Path::new(text);
         let within = [&runner.workspace, &workspace].into_iter().find_map(|root| given.strip_prefix(root).ok());
+        if !workspace.join(within.unwrap_or(given)).is_dir()
+            && let Some((mistake, corrected)) = mistake_in_path(text)
+        {
+            let accepted = match corrected {
+                Some(path) => format!("Write `path: {}`", Untrusted::new(&path)),
+                None => "Give a folder in the workspace, relative to it: `path: tools`".to_owned(),
+            };
+            self.problem("path", Some(text), mistake.to_string(), accepted);
+            return None;
+        }
         let mut path = workspace.clone();
         let mut problem = None;
         for component in within.unwrap_or(given).components() {

@@ -102,6 +102,7 @@ impl Reader {
             return None;
         };
         let sealed_by = raw.checksums.as_deref().map(|name| name.trim().to_lowercase());
+        let before = self.problems.len();
         let mut lines = Vec::new();
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
             // Without a workspace there is a problem already; the patterns are checked for their form all the same.
@@ -116,7 +117,8 @@ impl Reader {
                 Err(bad) => self.problem("files", Some(line), bad.to_string(), bad.advice().unwrap_or_default()),
             }
         }
-        if !text.lines().any(|line| !line.trim().is_empty() && !line.trim().starts_with('!')) {
+        let only_takes_away = text.lines().all(|line| line.trim().is_empty() || line.trim().starts_with('!'));
+        if only_takes_away && self.problems.len() == before {
             self.problem("files", None, "only takes files away", accepted);
             return None;
         }

@@ -7,6 +7,7 @@ mod names;
 mod origins;
 mod placing;
 mod redirects;
+mod renaming;
 mod visitors;
 
 use std::collections::BTreeMap;

@@ -165,6 +165,22 @@ const CASES: &[Case] = &[
     ("Only another case matches", || told_before(|job| job.input("files", "Dist/*.tar.gz"))),
     ("The workspace is empty", empty_workspace),
     ("The job runs on a host label", host_label),
+    ("Several patterns in one line", || told_before(|job| job.input("files", "dist/*.tar.gz, dist/*.zip"))),
+    ("A YAML list", || told_before(|job| job.input("files", "- dist/*.tar.gz"))),
+    ("Quotes around a pattern", || told_before(|job| job.input("files", "\"dist/*.tar.gz\""))),
+    ("A comment", || told_before(|job| job.input("files", "dist/*.tar.gz # x64"))),
+    ("A variable in `files`", || told_before(|job| job.input("files", "$GITHUB_WORKSPACE/dist/*"))),
+    ("Backslashes in a pattern", || told_before(|job| job.input("files", r"dist\*.tar.gz"))),
+    ("An absolute Windows path", || told_before(|job| job.input("files", r"C:\build\*"))),
+    ("A pattern for bash", || told_before(|job| job.input("files", "dist/@(app|lib).tar.gz"))),
+    ("A slash at the end of a pattern", || told_before(|job| job.input("files", "dist/*/"))),
+    ("A file name in another Unicode normalization", || {
+        told_before(|job| job.file("dist/cafe\u{301}.zip", "").input("files", "dist/caf\u{e9}.zip"))
+    }),
+    ("A line with `!` for files in another folder", || told_before(|job| job.input("files", "dist/*\n!app.tar.gz"))),
+    ("A line with `!` above the line that adds the files", || {
+        told_before(|job| job.input("files", "!dist/*.tar.gz\ndist/*"))
+    }),
     ("A folder is named", || told_before(|job| job.input("files", "dist"))),
     ("Every file is taken away", || told_before(|job| job.input("files", "dist/*\n!dist/*"))),
     ("A path with `..`", || told_before(|job| job.input("files", "../secret"))),

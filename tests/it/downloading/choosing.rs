@@ -167,7 +167,7 @@ fn patterns_choose_among_the_names_on_the_registry() {
         ("*", &[".hidden", "SHA256SUMS", "app-darwin", "app-linux", "app.txt"][..]),
         ("app-{linux,darwin}", &["app-darwin", "app-linux"]),
         ("app*\n!*.txt\n!app-linux", &["app-darwin"]),
-        ("!app*\n[!S]*", &[".hidden", "app-darwin", "app-linux", "app.txt"]),
+        ("*\n!app*\n[!S]*", &[".hidden", "SHA256SUMS", "app-darwin", "app-linux", "app.txt"]),
         ("app?txt\n./SHA256SUMS", &["SHA256SUMS", "app.txt"]),
     ] {
         let mut job = Job::downloading(&registry);

@@ -45,6 +45,32 @@ fn a_folder_outside_the_workspace_is_refused_before_anything_is_asked() {
 }
 
 #[test]
+fn a_path_as_in_a_shell_or_on_windows_is_refused_before_anything_is_asked() {
+    let registry = release(Persona::default());
+    let mut job = Job::downloading(&registry);
+    let accepted = "Give a folder in the workspace, relative to it: `path: tools`";
+    let windows = "is an absolute Windows path";
+    for (path, problem, hint) in [
+        ("~/tools", "contains `~/`, which is not expanded", accepted),
+        ("~", "contains `~`, which is not expanded", accepted),
+        ("$HOME/tools", "contains `$HOME`, which is not expanded", "Write `${{ env.HOME }}`"),
+        ("%USERPROFILE%", "contains `%USERPROFILE%`, which is not expanded", "Write `${{ env.USERPROFILE }}`"),
+        (r"tools\bin", r"has `\`, which does not separate folders", "Write `path: tools/bin`"),
+        (r"C:\tools", windows, accepted),
+        ("D:/tools", windows, accepted),
+        (r"D:\a\widget\widget\tools", windows, "Write `path: tools`"),
+    ] {
+        job.input("path", path).is_refused(&registry).says(problem).says(&format!("hint: {hint}"));
+        assert_eq!(fs::read_dir(job.workspace()).expect("a folder").count(), 0);
+    }
+    // A folder of that name is no mistake.
+    for path in ["~", r"tools\bin"] {
+        job.folder(path).input("path", path).run().exits_with(0);
+        assert_eq!(fs::read(job.workspace().join(path).join("a.txt")).expect("a file"), b"hello\n");
+    }
+}
+
+#[test]
 fn all_that_is_wrong_with_the_inputs_is_told_at_once() {
     let registry = release(Persona::default());
     let mut job = Job::downloading(&registry);

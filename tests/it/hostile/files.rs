@@ -209,8 +209,10 @@ fn lines_that_find_nothing_are_shown_harmless() {
 fn as_pattern(text: &[u8]) -> Vec<u8> {
     let text = String::from_utf8_lossy(text).replace("..", "").replace("**", "*");
     let text = text.trim_start_matches(['/', '!', ' ']).replace(['{', '}'], "").replace('[', "[[]");
-    let text = text.replace(['\n', '\r'], " ");
+    // What other tools would understand is a mistake.
+    let text =
+        text.replace(['\n', '\r'], " ").replace([',', '\\', '$', '('], "").replace("##", "_##").replace(" #", "");
     // The system knows no longer names.
     let end = text.floor_char_boundary(250);
-    format!("x{}", &text[..end]).into_bytes()
+    format!("x{}", text[..end].trim_end_matches('[')).into_bytes()
 }

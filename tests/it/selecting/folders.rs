@@ -202,7 +202,7 @@ fn an_absolute_path_into_the_workspace_is_good() {
     let root = job.workspace().display().to_string();
     publishes(&mut job, &format!("{root}/dist/a"), &["a"]);
     publishes(&mut job, &format!("{root}/**\n!{root}/dist/a"), &["c", "b"]);
-    refuses(&mut job, &registry, &root, "names nothing");
+    refuses(&mut job, &registry, &root, "is a folder, and only files are published");
 }
 
 #[test]

@@ -33,6 +33,8 @@ pub(super) const CASES: &[Case] = &[
     ("Two lines that stand for one file", || {
         told(|job, _| job.without("INPUT_TOKEN").input("files", "app-linux\nApp-Linux"))
     }),
+    ("Two files of one new name in the workspace", || told(|job, _| job.input("files", "app-* => app"))),
+    ("A new name that a file cannot have in the workspace", || told(|job, _| job.input("files", "app-linux => HEAD"))),
     ("A name on the registry that leads elsewhere", || {
         told(|job, registry| {
             let hash = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
@@ -95,6 +97,7 @@ pub(super) const CASES: &[Case] = &[
         })
     }),
     ("`path` leads out of the workspace", || refused(|job| job.input("path", "../tools"))),
+    ("`path` is a path of a shell or of Windows", || refused(|job| job.input("path", r"tools\bin"))),
     ("`files` has a folder in it", || refused(|job| job.input("files", "dist/app-linux"))),
 ];
 

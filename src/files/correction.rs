@@ -1,0 +1,61 @@
+//! Why a line matches nothing: what it may be meant to be is tried.
+
+use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
+
+use super::mistake::{Mistake, items, with_name};
+use super::pattern::{Line, has_wildcard};
+use super::renaming::escaped;
+use crate::package::FileName;
+
+/// How many items of a list are tried.
+const MOST_ITEMS: usize = 20;
+
+/// The mistake in a line that matches nothing, if there is one. `finds` tells whether another line matches something.
+pub(crate) fn correction(line: &Line, finds: impl Fn(&str) -> bool) -> Option<Mistake> {
+    let text = line.text.replace('\\', "/");
+    // No name on the registry has a comma.
+    let items = items_of(line, &text, |c| c == ',');
+    if items.len() > 1 || text.ends_with(',') {
+        return Some(Mistake::list(items));
+    }
+    for is_separator in [|c| c == ';', char::is_whitespace] {
+        let items = items_of(line, &text, is_separator);
+        if (2..=MOST_ITEMS).contains(&items.len()) && items.iter().all(|item| finds(item)) {
+            return Some(Mistake::list(items));
+        }
+    }
+    if text != line.text {
+        return Some(Mistake::backslash(with_name(&text, new_name(line))));
+    }
+    normalization(line, finds)
+}
+
+/// The lines that a list may stand for.
+fn items_of(line: &Line, text: &str, is_separator: fn(char) -> bool) -> Vec<String> {
+    let sign = if line.takes_away { "!" } else { "" };
+    let whole = with_name(text, new_name(line));
+    let items = items(whole.trim_start_matches(sign), is_separator);
+    items.into_iter().map(|item| format!("{sign}{}", item.trim_start_matches(sign))).collect()
+}
+
+fn new_name(line: &Line) -> Option<&str> {
+    line.new_name.as_ref().map(|name| name.text.as_str())
+}
+
+/// macOS and Linux may write one character as one code point or as several, which look the same.
+fn normalization(line: &Line, finds: impl Fn(&str) -> bool) -> Option<Mistake> {
+    let composed = ComposingNormalizerBorrowed::new_nfc().normalize(&line.text);
+    let decomposed = DecomposingNormalizerBorrowed::new_nfd().normalize(&line.text);
+    if ![&composed, &decomposed].into_iter().any(|text| **text != line.text && finds(text)) {
+        return None;
+    }
+    let mut pattern = String::new();
+    for c in composed.chars().map(|c| if c.is_ascii() { c } else { '*' }) {
+        if c != '*' || !pattern.ends_with('*') {
+            pattern.push(c);
+        }
+    }
+    let name = composed.rsplit('/').next().filter(|name| !name.is_ascii() && !has_wildcard(name) && !line.takes_away);
+    let name = new_name(line).map(str::to_owned).or_else(|| Some(escaped(&FileName::similar_to(name?)?)));
+    Some(Mistake::normalization(with_name(&pattern, name.as_deref())))
+}

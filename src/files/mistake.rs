@@ -1,0 +1,321 @@
+//! Pure: what other tools and shells allow in a line, and what to write instead.
+
+use std::fmt;
+use std::path::Path;
+
+use super::bash;
+use super::pattern::{has_wildcard, without_exclamation};
+use super::renaming;
+use crate::advice::Advise;
+use crate::unexpanded::{expression_hint, unexpanded};
+use crate::untrusted::{Names, Untrusted};
+
+/// A line that means something only in another tool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    kind: Kind,
+    /// The lines to write instead, if they are known.
+    lines: Vec<String>,
+}
+
+/// How many mistakes of one line are corrected.
+const MOST_AT_ONCE: usize = 4;
+
+/// What was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kind {
+    /// `# text`, or `pattern # text`.
+    Comment,
+    /// `- pattern`, or `["pattern", "pattern"]`.
+    YamlList,
+    /// A pattern in quotes.
+    Quotes,
+    /// `$NAME`, `~/` and the like.
+    Variable(String),
+    /// `C:\path`, or `\\server\path`.
+    WindowsPath,
+    /// `.`, or the path of the workspace.
+    Everything,
+    /// `pattern/`.
+    TrailingSlash,
+    /// `@(a|b)` and the like.
+    Extglob(char),
+    /// `{1..3}`.
+    Range(String),
+    /// Several patterns in one line.
+    List,
+    /// `\` between folders.
+    Backslash,
+    /// The same text in other Unicode code points than the file's name.
+    Normalization,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::Comment => f.write_str("has a comment, and comments are not supported"),
+            Kind::YamlList => f.write_str("is a YAML list, and this input is text"),
+            Kind::Quotes => f.write_str("has quotes, which would be part of the name"),
+            Kind::Variable(text) => write!(f, "contains `{}`, which is not expanded", Untrusted::new(text)),
+            Kind::WindowsPath => f.write_str("is an absolute Windows path"),
+            Kind::Everything => f.write_str("is a folder, and only files are published"),
+            Kind::TrailingSlash => f.write_str("ends with `/`, and only files are published"),
+            Kind::Extglob(sign) => write!(f, "has `{sign}(..)`, which only bash supports"),
+            Kind::Range(text) => write!(f, "has the range `{}`, and ranges are not supported", Untrusted::new(text)),
+            Kind::List => f.write_str("is a list, and each pattern needs a line of its own"),
+            Kind::Backslash => f.write_str("has `\\`, which does not separate folders"),
+            Kind::Normalization => {
+                f.write_str("looks like the name of a file, but has other Unicode code points (NFC or NFD)")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Mistake {}
+
+impl Advise for Mistake {
+    fn advice(&self) -> Option<String> {
+        let mut names = Names::default();
+        self.lines.iter().for_each(|line| names.add(Untrusted::new(line)));
+        let has_lines = !self.lines.is_empty();
+        let with_lines = |hint: &str| if has_lines { format!("{hint}: {names}") } else { hint.to_owned() };
+        Some(match &self.kind {
+            Kind::Comment if has_lines => format!("Write {names}, or `[#]` for a `#` in a name"),
+            Kind::Comment => "Remove the line, or write `[#]` for a `#` in a name".to_owned(),
+            Kind::YamlList | Kind::List => with_lines("Write one pattern per line"),
+            Kind::Quotes => with_lines("Remove the quotes"),
+            Kind::Variable(text) => match text.chars().next() {
+                _ if has_lines => format!("Write the path relative to the workspace: {names}"),
+                Some('~') => {
+                    "Write a path relative to the workspace: the container does not see the home folder of the runner"
+                        .to_owned()
+                }
+                sign => {
+                    let sign = sign.unwrap_or('$');
+                    format!("{}, or write `[{sign}]` for a `{sign}` in a name", expression_hint(text))
+                }
+            },
+            Kind::WindowsPath => with_lines("Write the path relative to the workspace, with `/` between folders"),
+            Kind::Everything => {
+                "Write `**` for all files in it, or `*` for those that are not in subfolders".to_owned()
+            }
+            Kind::TrailingSlash => match &self.lines[..] {
+                [here, below] => format!(
+                    "Write `{}` for the files in these folders, or `{}` for those in subfolders too",
+                    Untrusted::new(here),
+                    Untrusted::new(below)
+                ),
+                _ => format!("Write {names} for the files in these folders"),
+            },
+            Kind::Extglob(_) if has_lines => format!("Write {names}, or `[(]` for a `(` in a name"),
+            Kind::Extglob(_) => "Use `*`, `{a,b}` or several lines, or write `[(]` for a `(` in a name".to_owned(),
+            Kind::Range(_) if has_lines => format!("Write {names}"),
+            Kind::Range(_) => "List the alternatives, as in `{1,2,3}`, or use `*`".to_owned(),
+            Kind::Backslash => with_lines("Write `/` between folders"),
+            Kind::Normalization => format!("Write {names}, because the registry accepts ASCII names only"),
+        })
+    }
+}
+
+impl Mistake {
+    /// The mistake in a line that no file can make right. `base` is the folder in the workspace that lines are relative to.
+    pub(super) fn of(line: &str, base: &Path) -> Option<Self> {
+        let Self { kind, mut lines } = Self::first_of(line, base)?;
+        // One line can have several: `- "dist\*.zip"`.
+        for _ in 0..MOST_AT_ONCE {
+            let corrected = |line: String| match Self::first_of(&line, base) {
+                Some(mistake) if !mistake.lines.is_empty() && mistake.kind != Kind::TrailingSlash => mistake.lines,
+                _ => vec![line],
+            };
+            lines = lines.into_iter().flat_map(corrected).collect();
+        }
+        Some(Self { kind, lines })
+    }
+
+    /// A path of a folder in place of a pattern.
+    pub(super) fn everything() -> Self {
+        Self { kind: Kind::Everything, lines: Vec::new() }
+    }
+
+    /// Several patterns in one line.
+    pub(super) fn list(lines: Vec<String>) -> Self {
+        Self { kind: Kind::List, lines }
+    }
+
+    /// `\` between folders.
+    pub(super) fn backslash(line: String) -> Self {
+        Self { kind: Kind::Backslash, lines: vec![line] }
+    }
+
+    /// Other code points than the file's name has.
+    pub(super) fn normalization(line: String) -> Self {
+        Self { kind: Kind::Normalization, lines: vec![line] }
+    }
+
+    /// The first mistake of a line, with the lines that are free of this one.
+    fn first_of(line: &str, base: &Path) -> Option<Self> {
+        let found = |kind, lines: Vec<String>| Some(Self { kind, lines });
+        if let Some(pattern) = before_comment(line) {
+            return found(
+                Kind::Comment,
+                Some(pattern.to_owned()).filter(|pattern| !pattern.is_empty()).into_iter().collect(),
+            );
+        }
+        if let Some(item) = line.strip_prefix("- ") {
+            return found(Kind::YamlList, vec![item.trim().to_owned()]);
+        }
+        if let Some(items) = items_of_flow_list(line) {
+            return found(Kind::YamlList, items);
+        }
+        if let Some(lines) = without_quotes(line) {
+            return found(Kind::Quotes, lines);
+        }
+        let (pattern, name) = renaming::split(line).map_or((line, None), |(pattern, name)| (pattern, Some(name)));
+        if let Some((sign, lines)) = bash::extglob(pattern) {
+            return found(Kind::Extglob(sign), lines.into_iter().map(|line| with_name(&line, name)).collect());
+        }
+        let (takes_away, path) = without_exclamation(pattern);
+        let sign = if takes_away { "!" } else { "" };
+        let whole = |path: &str| with_name(&format!("{sign}{path}"), name);
+        if let Some(lines) = without_quotes(path) {
+            return found(Kind::Quotes, lines.iter().map(|path| whole(path)).collect());
+        }
+        if is_windows_path(path) {
+            let path = path.replace('\\', "/");
+            let relative = behind_workspace(&path).and_then(|path| relative_to(base, path));
+            return found(Kind::WindowsPath, relative.map(whole).into_iter().collect());
+        }
+        if let Some(fragment) = variable(path) {
+            let path = path.replace('\\', "/");
+            let relative = behind_variable(&path).and_then(|path| relative_to(base, path));
+            return found(Kind::Variable(fragment.to_owned()), relative.map(whole).into_iter().collect());
+        }
+        if let Some((range, corrected)) = bash::range(path) {
+            return found(Kind::Range(range.to_owned()), corrected.map(|path| whole(&path)).into_iter().collect());
+        }
+        if has_wildcard(path) && path.ends_with('/') {
+            let path = path.trim_end_matches('/');
+            let ends = if path == "**" || path.ends_with("/**") { &[""][..] } else { &["/*", "/**"] };
+            return found(Kind::TrailingSlash, ends.iter().map(|end| whole(&format!("{path}{end}"))).collect());
+        }
+        None
+    }
+}
+
+/// Why a path of a folder is not what it looks like, and the path to write instead, if it is known. Folders that do not
+/// exist are created, so that nothing else would tell.
+#[must_use]
+pub fn mistake_in_path(path: &str) -> Option<(Mistake, Option<String>)> {
+    let slashes = path.replace('\\', "/");
+    let mistake = |kind| Mistake { kind, lines: Vec::new() };
+    if is_windows_path(path) {
+        Some((mistake(Kind::WindowsPath), behind_workspace(&slashes).map(str::to_owned)))
+    } else if let Some(home) = home(path).or(Some(path).filter(|path| *path == "~")) {
+        Some((mistake(Kind::Variable(home.to_owned())), None))
+    } else {
+        (slashes != path).then(|| (mistake(Kind::Backslash), Some(slashes)))
+    }
+}
+
+/// A line with the name that another one has.
+pub(super) fn with_name(pattern: &str, name: Option<&str>) -> String {
+    name.map_or_else(|| pattern.to_owned(), |name| format!("{pattern} => {name}"))
+}
+
+/// What goes before a comment: `#` at the start, or behind a blank.
+fn before_comment(line: &str) -> Option<&str> {
+    let mut signs = line.match_indices('#').map(|(at, _)| &line[..at]);
+    signs.find(|before| before.is_empty() || before.ends_with(char::is_whitespace)).map(str::trim_end)
+}
+
+/// The items of `["a", "b"]`. A class of characters such as `[ab]` has neither quotes nor commas nor slashes.
+fn items_of_flow_list(line: &str) -> Option<Vec<String>> {
+    let inner = line.strip_prefix('[')?.strip_suffix(']')?;
+    let is_list =
+        inner.contains(['"', '\'', ',', '/']) && !inner.contains(['[', ']']) && !inner.starts_with(['!', '^']);
+    is_list.then(|| items(inner, |c| c == ','))
+}
+
+/// The patterns of a line that begins and ends with quotes.
+fn without_quotes(line: &str) -> Option<Vec<String>> {
+    let quoted = line.trim_end_matches([',', ';', ' ']);
+    let quote = quoted.chars().next().filter(|c| matches!(c, '"' | '\'' | '`'))?;
+    (quoted.len() > 1 && quoted.ends_with(quote)).then(|| items(quoted, |c| c == ',' || c == ';' || c.is_whitespace()))
+}
+
+/// The items of a list, without quotes. What is in quotes, braces or brackets is one item.
+pub(super) fn items(text: &str, is_separator: impl Fn(char) -> bool) -> Vec<String> {
+    let mut items = vec![String::new()];
+    let (mut quote, mut depth) = (None, 0_usize);
+    for c in text.chars() {
+        let item = items.last_mut().expect("there is always one");
+        match (c, quote) {
+            (c, Some(open)) if c == open => quote = None,
+            ('"' | '\'' | '`', None) if item.trim().is_empty() => quote = Some(c),
+            (c, None) if depth == 0 && is_separator(c) => items.push(String::new()),
+            _ => {
+                match c {
+                    '{' | '[' => depth += 1,
+                    '}' | ']' => depth = depth.saturating_sub(1),
+                    _ => {}
+                }
+                item.push(c);
+            }
+        }
+    }
+    items.into_iter().map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect()
+}
+
+/// Whether a path is absolute on Windows.
+fn is_windows_path(path: &str) -> bool {
+    let has_drive = matches!(path.as_bytes(), [drive, b':', b'/' | b'\\', ..] if drive.is_ascii_alphabetic());
+    has_drive || path.starts_with(r"\\")
+}
+
+/// What only a shell or a workflow would expand.
+fn variable(path: &str) -> Option<&str> {
+    home(path).or_else(|| unexpanded(path))
+}
+
+/// The home folder, as shells write it.
+fn home(path: &str) -> Option<&str> {
+    ["~/", r"~\"].into_iter().find(|home| path.starts_with(home))
+}
+
+/// What follows on a variable that holds the path of the workspace.
+fn behind_variable(path: &str) -> Option<&str> {
+    const WORKSPACE: [&str; 7] = [
+        "$GITHUB_WORKSPACE/",
+        "${GITHUB_WORKSPACE}/",
+        "%GITHUB_WORKSPACE%/",
+        "${{ github.workspace }}/",
+        "$PWD/",
+        "${PWD}/",
+        "$(pwd)/",
+    ];
+    WORKSPACE.iter().find_map(|variable| path.strip_prefix(variable))
+}
+
+/// What follows on the workspace in an absolute path of a runner: `/home/runner/work/REPO/REPO/`, `/__w/REPO/REPO/`,
+/// `D:/a/REPO/REPO/`, and `/workspace/OWNER/REPO/` of Gitea's and Forgejo's runners.
+pub(super) fn behind_workspace(path: &str) -> Option<&str> {
+    if let Some(rest) = path.strip_prefix("/workspace/") {
+        return rest.splitn(3, '/').nth(2);
+    }
+    let mut folders = path.match_indices('/').map(|(at, _)| at).peekable();
+    let mut previous = None;
+    while let (Some(start), Some(&end)) = (folders.next(), folders.peek()) {
+        let folder = &path[start + 1..end];
+        if previous == Some(folder) {
+            return Some(&path[end + 1..]);
+        }
+        previous = Some(folder);
+    }
+    None
+}
+
+/// A path in the workspace as it is written in a line.
+pub(super) fn relative_to<'a>(base: &Path, path: &'a str) -> Option<&'a str> {
+    let path = Path::new(path).strip_prefix(base).ok()?.to_str()?;
+    Some(path).filter(|path| !path.is_empty())
+}

@@ -1,0 +1,87 @@
+//! Lines about names on the registry: patterns without folders.
+
+use std::path::{Path, PathBuf};
+
+use glob::MatchOptions;
+
+use super::bad_line::BadLine;
+use super::braces::expand_braces;
+use super::mistake::Mistake;
+use super::pattern::{Alternative, Line, Matching, has_wildcard, without_exclamation};
+use super::renaming::{self, Placeholder, Template};
+use crate::package::{BadName, FileName};
+
+impl Line {
+    /// Reads a line about names on the registry. What is no pattern may still be a name, which only the registry knows.
+    pub fn of_names(text: &str) -> Result<Self, BadLine> {
+        let (takes_away, name) = without_exclamation(text);
+        // As with paths: a file called `!x` is `./!x`.
+        let name = name.strip_prefix("./").unwrap_or(name);
+        if matches!(name, "" | "." | "..") {
+            return Err(BadLine::Empty);
+        }
+        if name.contains('/') {
+            return Err(BadLine::Slash);
+        }
+        let patterns = expand_braces(name).and_then(|names| {
+            names.iter().map(|name| Alternative::parse(name, Path::new(""))).collect::<Result<Vec<_>, _>>()
+        });
+        let (alternatives, malformed) = match patterns {
+            Err(bad @ BadLine::TooDeep) => return Err(bad),
+            patterns => match Mistake::of(text, Path::new("")) {
+                Some(mistake) => (patterns.unwrap_or_default(), Some(BadLine::Mistake(mistake))),
+                None => patterns.map_or_else(|bad| (Vec::new(), Some(bad)), |patterns| (patterns, None)),
+            },
+        };
+        let names_one_path = !has_wildcard(name);
+        let literal = PathBuf::from(name);
+        let (text, new_name) = (text.to_owned(), None);
+        Ok(Self { text, new_name, takes_away, literal, names_one_path, malformed, alternatives })
+    }
+
+    /// Reads a line about files to download: `pattern`, `pattern => name` or `!pattern`.
+    pub fn to_download(text: &str) -> Result<Self, BadLine> {
+        // No name on the registry has a `>`.
+        let Some((pattern, name)) = renaming::split(text) else { return Self::of_names(text) };
+        let line = Self::of_names(pattern)?;
+        if line.takes_away {
+            return Err(BadLine::NameOfTaken);
+        }
+        let template = Template::parse(name, &line.wildcards())?;
+        if template.has(Placeholder::Folder) {
+            return Err(BadLine::NoFolder);
+        }
+        Ok(Self { new_name: Some(template), ..line })
+    }
+
+    /// The name that the line gives to a file of that name; `None` if it gives none.
+    #[must_use]
+    pub fn new_name(&self, name: &FileName) -> Option<Result<FileName, BadName>> {
+        let template = self.new_name.as_ref()?;
+        let matching = Matching { include_hidden: true, ignore_case: false };
+        let placeholders = self.placeholders(Path::new(name.as_str()), matching);
+        let filled = template.fill(&placeholders).unwrap_or_default();
+        Some(FileName::parse(&filled))
+    }
+
+    /// The line taken as a name on the registry.
+    #[must_use]
+    pub fn as_name(&self) -> &str {
+        self.literal.to_str().unwrap_or_default()
+    }
+
+    /// Whether a name on the registry is one that the line's patterns stand for. Whatever is in a name is part of it, so
+    /// that `*` stands for each: what no name may hold is for others to refuse.
+    #[must_use]
+    pub fn matches_name(&self, name: &str, ignore_case: bool) -> bool {
+        let matching = Matching { include_hidden: true, ignore_case };
+        let options = MatchOptions { require_literal_separator: false, ..matching.options() };
+        self.alternatives.iter().any(|a| a.whole.matches_with(name, options))
+    }
+
+    /// Whether a name on the registry is the line's own, or one that its patterns stand for.
+    #[must_use]
+    pub fn stands_for(&self, name: &str) -> bool {
+        self.as_name() == name || self.matches_name(name, false)
+    }
+}
