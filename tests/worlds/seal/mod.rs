@@ -167,6 +167,11 @@ fn alias(rng: &mut Rng, version: &[File], strays: &[File]) -> Vec<File> {
     files
 }
 
+/// The part of a path that names a version; `/v1/` alone is in the path of each call of the API.
+fn path_of(version: &str) -> String {
+    format!("/{PACKAGE}/{}/", segment(version))
+}
+
 /// A pattern for what is there, what comes late, or what never comes.
 fn expected(rng: &mut Rng, version: &[File]) -> String {
     match rng.u8(0..8) {
@@ -222,7 +227,7 @@ impl Kind for Seal {
     fn requests(&self, rng: &mut Rng) -> (Match, usize) {
         // Those about one alias alone, or all.
         let place = match self.in_alias(rng) {
-            Some((alias, _)) if rng.bool() => format!("/{}/", segment(alias)),
+            Some((alias, _)) if rng.bool() => path_of(alias),
             _ => String::new(),
         };
         let on = match rng.u8(0..18) {
@@ -275,14 +280,14 @@ impl Kind for Seal {
         let seals = Match::put(&format!("/{}/{SEAL}", self.order.version));
         registry.script(Fault::always(seals, Point::Head, journal.hook(|looks, _| looks.seals())));
         for version in self.versions() {
-            let lists = Match::list().containing(&format!("/{}/", segment(version)));
+            let lists = Match::list().containing(&path_of(version));
             registry.script(Fault::always(
                 lists,
                 Point::AfterStore,
                 journal.hook(move |looks, now| looks.looked(now, version)),
             ));
             for name in &names {
-                let deletions = Match::delete(&format!("/{}/{}", segment(version), segment(name)));
+                let deletions = Match::delete(&format!("{}{}", path_of(version), segment(name)));
                 let name = (*name).to_owned();
                 let hook = journal.hook(move |looks, _| looks.deletes(version, &name));
                 registry.script(Fault::always(deletions, Point::Head, hook));
