@@ -112,7 +112,7 @@ impl Step {
 
     /// Publishes what is in `dist`. Gives the exit code.
     fn publish(&self, more: &[(&str, &str)]) -> anyhow::Result<i32> {
-        let inputs = [("INPUT_FILES", "dist/*"), ("INPUT_CHECKSUMS", "SHA256SUMS"), ("INPUT_ALSO-VERSION", "latest")];
+        let inputs = [("INPUT_FILES", "dist/*"), ("INPUT_CHECKSUMS", "SHA256SUMS"), ("INPUT_ALIASES", "latest")];
         self.run("publish", &[&inputs[..], &[("INPUT_LINK-REPOSITORY", "true")], more].concat())
     }
 

@@ -110,7 +110,7 @@ fn run(command: Command, log: &BackgroundWriter) -> ExitCode {
             (ending, Some((runtime, stop)))
         }
     };
-    for warning in report::hand_over(&ending, &console.warnings(), &runner, &reading.redactor) {
+    for warning in report::hand_over(&ending, &console.remarks(), &runner, &reading.redactor) {
         console.warns(&warning);
     }
     console.closes(&ending);

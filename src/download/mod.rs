@@ -30,8 +30,8 @@ use crate::stop::{Signal, Stopped};
 use crate::untrusted::{Names, Untrusted};
 use crate::version;
 
-/// Which files are wanted, and what is to become of them. The version is that of the target; `latest` stands for a version
-/// of that name where there is one, else for the highest release by semantic versioning, else for the newest.
+/// Which files are wanted, and what is to become of them. The version is that of the target. `latest` means a
+/// version of that name, else the highest release, else the newest version that is not a pre-release.
 #[derive(Clone, Debug)]
 pub struct Wanted {
     /// Patterns on names on the registry, in the order in which they were given.
@@ -239,7 +239,7 @@ impl Run<'_> {
             };
             // It would be seen in each URL.
             versions.retain(|row| !self.inputs.redactor.finds(&row.version));
-            let Some((version, rule)) = version::latest(&versions) else {
+            let Some(latest) = version::latest(&versions) else {
                 if versions.is_empty() {
                     return Err(self.no_package().await);
                 }
@@ -247,8 +247,8 @@ impl Run<'_> {
                 let near = Near::of(Version::LATEST, &names);
                 return Err(DownloadError::NoVersion { target: Box::new(self.registry.target().clone()), near });
             };
-            self.caller.reporter.notes(&format!("`latest` is {version}: {rule}"));
-            self.registry.turn_to(version);
+            self.caller.reporter.notes(&latest.to_string());
+            self.registry.turn_to(latest.version);
         }
         match self.registry.files().await {
             Ok(listing) if listing.version_exists => Ok(Source::Listed(listing)),

@@ -147,6 +147,14 @@ pub enum PublishError {
         /// How often it was tried.
         times: u32,
     },
+    /// While an alias was updated, another job changed it, and the package got a release that it has to follow.
+    #[error("another job changed alias {alias} at the same time, and the package has release {release} now")]
+    Outrun {
+        /// The alias.
+        alias: Version,
+        /// The release.
+        release: Version,
+    },
     /// A file whose name no request could have.
     #[error("a file there cannot be deleted or sent: the {0}")]
     Undeletable(BadName),
@@ -233,12 +241,17 @@ impl Advise for PublishError {
                 // What is missing comes back with the rest.
                 let cause = match cause.as_deref() {
                     Some(Self::Missing { cause, .. }) => cause,
+                    // This step would not update the alias again.
+                    Some(outrun @ Self::Outrun { .. }) => return outrun.advice(),
                     _ => cause,
                 };
                 Some(and_then(cause.as_deref(), "run the step again: it changes what is not the same yet, and no more"))
             }
             Self::Unsettled { alias, .. } => {
                 Some(format!("Let one job at a time publish to version {alias} (`concurrency:` in the workflow)"))
+            }
+            Self::Outrun { alias, release } => {
+                Some(format!("Run the job of {release} again: it makes alias {alias} identical to {release}"))
             }
             Self::Download(error) => error.advice(),
             Self::Place(error) => error.advice(),

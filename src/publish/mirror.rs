@@ -11,6 +11,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 
 use super::error::PublishError;
+use super::follow::Stay;
 use super::seal::Seal;
 use super::send::Sender;
 use super::tally::Tally;
@@ -24,7 +25,7 @@ use crate::inputs::IfFileExists;
 use crate::listing::{Listing, RegistryFile};
 use crate::package::{FileName, Version};
 use crate::plan::NamedFile;
-use crate::registry::{Cause, Next, Refusal, Registry};
+use crate::registry::{Cause, Next, Refusal, Registry, VersionRow};
 use crate::report::{Status, VerifiedBy, units};
 use crate::stop::Signal;
 
@@ -56,16 +57,20 @@ impl Run<'_> {
         let Some(Seal { sealing, ref folder, .. }) = self.seal else { return Ok(()) };
         let aliases = &sealing.aliases;
         self.aliases.clear();
+        let mut versions = None;
         let mut store = Store { own: Arc::clone(folder), below: None, names: Vec::new(), files: HashMap::new() };
         for (index, alias) in aliases.iter().enumerate() {
             let registry = self.sender.registry.of_version(alias.clone());
             let mirror = Mirror { main: self, registry: &registry, source, seal: &sealing.name };
-            let end = mirror.bring(&mut store).await;
+            let end = mirror.bring(&mut store, &mut versions).await;
+            if matches!(end, Ok(Brought::Stays)) {
+                continue;
+            }
             if !self.touched.contains(alias) {
                 self.touched.push(alias.clone());
             }
             let (mut errors, signal) = match end {
-                Ok(()) => {
+                Ok(_) => {
                     self.aliases.push(alias.clone());
                     continue;
                 }
@@ -96,7 +101,9 @@ impl Run<'_> {
     /// Says what the aliases have that were made what the version was before it changed; that is its list now.
     pub(super) async fn tell_of_aliases(&mut self, source: &Listing) {
         for alias in std::mem::take(&mut self.aliases) {
-            self.tell_of_alias(&alias, source, None).await;
+            if self.tell_of_alias(&alias, source, None).await {
+                self.aliases.push(alias);
+            }
         }
     }
 
@@ -117,6 +124,13 @@ impl Run<'_> {
     }
 }
 
+/// What has become of an alias, if nothing has failed.
+enum Brought {
+    Identical,
+    /// It is not updated by this version.
+    Stays,
+}
+
 /// One alias on its way.
 struct Mirror<'m, 'r> {
     main: &'m Run<'r>,
@@ -127,7 +141,7 @@ struct Mirror<'m, 'r> {
 
 impl Mirror<'_, '_> {
     /// In rounds, each with a look at first: what the alias has, and what follows from that.
-    async fn bring(&self, store: &mut Store) -> Result<(), End> {
+    async fn bring(&self, store: &mut Store, versions: &mut Option<Vec<VersionRow>>) -> Result<Brought, End> {
         let reporter = self.main.caller.reporter;
         let (alias, version) = (&self.registry.target().version, &self.main.inputs.target.version);
         let mut waits = self.registry.budget();
@@ -143,13 +157,27 @@ impl Mirror<'_, '_> {
             if work.is_done() {
                 let count = units::files(work.counts.same);
                 reporter.notes(&format!("version {alias} is what {version} is: {count}"));
-                return Ok(());
+                return Ok(Brought::Identical);
             }
             if round == MOST {
                 break;
             }
+            if round > 0 {
+                // The other job may be that of a higher release.
+                *versions = None;
+            }
+            match self.main.caller.stop.or(self.main.reason_to_stay(alias, versions)).await?? {
+                // What this run has written may be a part of a mixture.
+                Some(Stay { release: Some(release), .. }) if round > 0 => {
+                    return Err(PublishError::Outrun { alias: alias.clone(), release }.into());
+                }
+                Some(stay) => {
+                    self.main.tell_of_stay(alias, &stay);
+                    return Ok(Brought::Stays);
+                }
+                None => {}
+            }
             if round == 0 {
-                self.main.caller.stop.or(self.main.warn_of_a_step_back(alias, &there)).await?;
                 reporter.notes(&format!("version {alias} becomes what {version} is: {}", work.counts));
             }
             self.carry_out(work, store).await?;

@@ -2,9 +2,9 @@
 
 mod access;
 mod error;
+mod follow;
 mod link;
 mod mirror;
-mod older;
 mod rehearse;
 mod replace;
 mod seal;
@@ -132,7 +132,7 @@ struct Run<'a> {
     seal: Option<Seal<'a>>,
     /// What the seal covers, once it holds.
     sealed: Vec<FileName>,
-    /// Other versions that are what this one is now.
+    /// The aliases that are identical to this version now.
     aliases: Vec<Version>,
     /// Other versions that this run has changed, or may have.
     touched: Vec<Version>,

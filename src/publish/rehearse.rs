@@ -6,12 +6,12 @@ use super::error::PublishError;
 use super::link::Linked;
 use super::seal::{Seal, content_of};
 use super::tally::{Entry, Todo};
-use super::work::Work;
+use super::work::{Counts, Work};
 use super::{Halt, Run};
 use crate::checksum::Sha256;
 use crate::listing::{Listing, RegistryFile};
-use crate::package::{FileName, PublicAddress, Version};
-use crate::registry::About;
+use crate::package::{BadName, FileName, PublicAddress, Version};
+use crate::registry::{About, VersionRow};
 use crate::report::units::{self, Bytes};
 use crate::report::{Action, Outcome, Planned, Status};
 use crate::untrusted::Untrusted;
@@ -130,8 +130,9 @@ impl Run<'_> {
         };
         let what = format!("{name} of {}", units::files(content.lines().count()));
         self.plan.push(Planned { action, what, size: Some(size), there });
+        let mut versions = None;
         for alias in &sealing.aliases {
-            self.rehearse_alias(alias, &version, name).await?;
+            self.rehearse_alias(alias, &version, name, &mut versions).await?;
             // A real run ends there too.
             if self.tally.has_failed() {
                 break;
@@ -142,24 +143,40 @@ impl Run<'_> {
     }
 
     /// What would be done so that an alias becomes what the version would be then, in the order of a real run.
-    async fn rehearse_alias(&mut self, alias: &Version, version: &Listing, seal: &FileName) -> Result<(), Halt> {
+    async fn rehearse_alias(
+        &mut self,
+        alias: &Version,
+        version: &Listing,
+        seal: &FileName,
+        versions: &mut Option<Vec<VersionRow>>,
+    ) -> Result<(), Halt> {
         let registry = self.sender.registry.of_version(alias.clone());
-        let looked = self.caller.stop.or(registry.files()).await?.map_err(|error| (None, Box::new(error.into())));
-        let found = looked.and_then(|there| {
-            let work = Work::of(version, &there, seal);
-            can_be_done(&work).map_err(|cause| (Some(work.counts), cause))?;
-            Ok((there, work))
-        });
-        let (there, work) = match found {
-            Ok(found) => found,
-            Err((state, cause)) => {
-                let (alias, version, cause) = (alias.clone(), self.inputs.target.version.clone(), Some(cause));
-                self.tally.errors.push(PublishError::NotMirrored { alias, version, state, cause });
+        let there = match self.caller.stop.or(registry.files()).await? {
+            Ok(there) => there,
+            Err(error) => {
+                self.would_not_become(alias, None, error);
                 return Ok(());
             }
         };
+        let work = Work::of(version, &there, seal);
         if !work.is_done() {
-            self.caller.stop.or(self.warn_of_a_step_back(alias, &there)).await?;
+            match self.caller.stop.or(self.reason_to_stay(alias, versions)).await? {
+                Ok(Some(stay)) => {
+                    self.tell_of_stay(alias, &stay);
+                    let (what, there) = (format!("version {alias}"), work.counts.in_brief());
+                    self.plan.push(Planned { action: Action::Skip, what, size: None, there });
+                    return Ok(());
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    self.would_not_become(alias, Some(work.counts), error);
+                    return Ok(());
+                }
+            }
+        }
+        if let Err(bad) = can_be_done(&work) {
+            self.would_not_become(alias, Some(work.counts), PublishError::Undeletable(bad));
+            return Ok(());
         }
         let (action, state) =
             if work.is_done() { (Action::Unchanged, SAME.to_owned()) } else { (Action::Alias, work.counts.in_brief()) };
@@ -180,6 +197,12 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Records why an alias would not become what the version would be.
+    fn would_not_become(&mut self, alias: &Version, state: Option<Counts>, cause: impl Into<PublishError>) {
+        let (alias, version, cause) = (alias.clone(), self.inputs.target.version.clone(), Some(Box::new(cause.into())));
+        self.tally.errors.push(PublishError::NotMirrored { alias, version, state, cause });
+    }
+
     /// A package without this version may be linked by another one: only a version is asked for it.
     fn plan_link(&mut self, listing: &Listing, about: Option<&About>) {
         let Some(repository) = &self.task.link_repository else { return };
@@ -197,9 +220,8 @@ impl Run<'_> {
 }
 
 /// Finds out what would keep an alias from becoming what it should be before anything of it is changed.
-fn can_be_done(work: &Work) -> Result<(), Box<PublishError>> {
-    let parsed =
-        |file: &RegistryFile| FileName::parse(&file.name).map_err(|bad| Box::new(PublishError::Undeletable(bad)));
+fn can_be_done(work: &Work) -> Result<(), BadName> {
+    let parsed = |file: &RegistryFile| FileName::parse(&file.name);
     for stray in &work.strays {
         parsed(stray)?;
     }

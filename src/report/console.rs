@@ -6,7 +6,6 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::net::Ipv6Addr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -15,6 +14,8 @@ use indicatif::MultiProgress;
 
 use super::live::Live;
 use super::message::{Message, messages};
+use super::remark::{Level, Remark};
+use super::text::{expand_ipv6, shortened, words};
 use super::units::{Bytes, Rate, Span, files};
 use super::{Ending, Exchange, Header, Outcome, Planned, Progress, Reporter, Retry, Status, User};
 use crate::command::Command;
@@ -33,14 +34,14 @@ const LONG_LIST: usize = 20;
 /// How many errors are shown. Nobody reads more, and others may have made as many as they like.
 const MOST_ERRORS: usize = 1_000;
 
-/// How many warnings become annotations; GitHub shows ten a step.
+/// How many remarks of a level become annotations; GitHub shows ten a step.
 const MOST_ANNOTATIONS: usize = 10;
 
 /// How many characters of a message an annotation has.
 const LONGEST_ANNOTATION: usize = 300;
 
-/// The same of a warning, which has its cure in it.
-const LONGEST_WARNING: usize = 500;
+/// The same of a remark, which has its cure in it.
+const LONGEST_REMARK: usize = 500;
 
 /// Writes the log.
 pub struct Console<W> {
@@ -50,8 +51,8 @@ pub struct Console<W> {
     live: Option<Live>,
     /// Whether this is a dry run.
     is_dry: AtomicBool,
-    /// What was warned of, for the annotations at the end.
-    warnings: Mutex<Vec<String>>,
+    /// For the annotations at the end.
+    remarks: Mutex<Vec<Remark>>,
     /// Takes out of every text what nobody may see; known when the inputs are.
     redactor: OnceLock<Redactor>,
 }
@@ -65,7 +66,7 @@ impl<W: Write + Send> Console<W> {
             debug: runner.debug && runner.reads_commands(),
             live: live.map(Live::new),
             is_dry: AtomicBool::new(false),
-            warnings: Mutex::default(),
+            remarks: Mutex::default(),
             redactor: OnceLock::new(),
         }
     }
@@ -174,9 +175,12 @@ impl<W: Write + Send> Console<W> {
     }
 
     fn annotate(&self, messages: &[Message], sentence: &str) {
-        let warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
-        for warning in warnings.iter().take(MOST_ANNOTATIONS) {
-            self.command("warning title=generic-packages", &shortened(warning, LONGEST_WARNING));
+        let remarks = self.remarks();
+        for level in Level::ALL {
+            let command = format!("{} title=generic-packages", level.word());
+            for remark in remarks.iter().filter(|remark| remark.level == level).take(MOST_ANNOTATIONS) {
+                self.command(&command, &shortened(&remark.text, LONGEST_REMARK));
+            }
         }
         if let Some(first) = messages.first() {
             let cause = first.causes.first().map(|cause| format!(": {cause}")).unwrap_or_default();
@@ -194,9 +198,15 @@ impl<W: Write + Send> Console<W> {
         }
     }
 
-    /// What was warned of by now.
-    pub fn warnings(&self) -> Vec<String> {
-        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The warnings and notices so far.
+    pub fn remarks(&self) -> Vec<Remark> {
+        self.remarks.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn remark(&self, level: Level, text: &str) {
+        self.paragraph(&format!("{}: ", level.word()), text);
+        let remark = Remark { level, text: text.to_owned() };
+        self.remarks.lock().unwrap_or_else(PoisonError::into_inner).push(remark);
     }
 
     /// A workflow command, where a runner reads them. The message's escapes are the runners'; a second `::` would cut
@@ -293,8 +303,11 @@ impl<W: Write + Send> Reporter for Console<W> {
     }
 
     fn warns(&self, warning: &str) {
-        self.paragraph("warning: ", warning);
-        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning.to_owned());
+        self.remark(Level::Warning, warning);
+    }
+
+    fn notices(&self, notice: &str) {
+        self.remark(Level::Notice, notice);
     }
 
     fn notes(&self, note: &str) {
@@ -366,33 +379,4 @@ impl<W: Write + Send> Reporter for Console<W> {
             self.command("debug", text);
         }
     }
-}
-
-/// A message of a length that fits beside a log. It ends with a word: half of an address would lead nowhere.
-fn shortened(text: &str, longest: usize) -> String {
-    let Some((end, _)) = text.char_indices().nth(longest) else { return text.to_owned() };
-    let text = &text[..end];
-    format!("{} …", text.rsplit_once(' ').map_or(text, |(words, _)| words))
-}
-
-/// Writes the IPv6 addresses of a text without `::`, such as `[0:0:0:0:0:0:0:1]` for `[::1]`. Only addresses in brackets
-/// are meant, as in URLs: outside of them, `a::b` may be anything.
-fn expand_ipv6(text: &str) -> String {
-    let expanded =
-        text.split_inclusive(['[', ']']).map(|part| match part.strip_suffix(']').map(str::parse::<Ipv6Addr>) {
-            Some(Ok(address)) => {
-                format!("{}]", address.segments().map(|segment| format!("{segment:x}")).join(":")).into()
-            }
-            _ => Cow::Borrowed(part),
-        });
-    expanded.collect()
-}
-
-/// The words of a text; what stands between backticks is one.
-fn words(text: &str) -> impl Iterator<Item = &str> {
-    let mut in_code = false;
-    text.split(move |character| {
-        in_code ^= character == '`';
-        character == ' ' && !in_code
-    })
 }

@@ -141,7 +141,7 @@ pub struct Account {
     /// What the seal covers, which is every other file of the version, and is the last of `outcomes`; nothing where the
     /// version is not sealed.
     pub sealed: Vec<FileName>,
-    /// Other versions that are what this one is now.
+    /// The aliases that are identical to this version now.
     pub aliases: Vec<Version>,
     /// What became of each file.
     pub outcomes: Vec<Outcome>,

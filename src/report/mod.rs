@@ -11,7 +11,9 @@ mod message;
 mod output;
 mod plan;
 mod recipe;
+mod remark;
 mod summary;
+mod text;
 pub mod units;
 
 use std::fmt::Display;
@@ -24,6 +26,7 @@ pub use self::console::Console;
 pub use self::ending::{Account, Ending, Local, Outcome, Status, VerifiedBy};
 use self::output::Outputs;
 pub use self::plan::{Action, Planned};
+pub use self::remark::{Level, Remark};
 use crate::command::Command;
 use crate::package::{FileName, Target};
 use crate::runner::Runner;
@@ -36,6 +39,8 @@ pub trait Reporter: Sync {
     fn begins(&self, header: &Header<'_>);
     /// Something is worth a look, though nothing has failed.
     fn warns(&self, warning: &str);
+    /// Something was decided that the user may not expect, and all is well.
+    fn notices(&self, notice: &str);
     /// Something is worth knowing, and nothing to worry about.
     fn notes(&self, note: &str);
     /// Something is worth knowing for whoever looks for a fault.
@@ -148,12 +153,12 @@ pub(crate) async fn with_progress<'a, T>(
 }
 
 /// Writes the outputs and the summary to where the runner wants them. What stands in the way is no failure of what
-/// was published: it is returned as warnings. `warned` is what was warned of before, which the summary tells too.
+/// was published: it is returned as warnings. The summary has the remarks of the run too.
 #[must_use]
-pub fn hand_over(ending: &Ending, warned: &[String], runner: &Runner, redactor: &Redactor) -> Vec<String> {
+pub fn hand_over(ending: &Ending, remarks: &[Remark], runner: &Runner, redactor: &Redactor) -> Vec<String> {
     let mut warnings = hand_over_outputs(ending, runner);
     if let Some(path) = &runner.summary {
-        let written = append::append(path, &summary::markdown(ending, warned, runner.action.as_ref(), redactor));
+        let written = append::append(path, &summary::markdown(ending, remarks, runner.action.as_ref(), redactor));
         warnings.extend(written.err().map(|error| format!("the summary is lost: {error}")));
     }
     warnings

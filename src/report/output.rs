@@ -10,6 +10,7 @@ use super::append::append;
 use super::units::Bytes;
 use super::{Ending, Outcome, Status, VerifiedBy};
 use crate::command::Command;
+use crate::package::Version;
 
 impl Command {
     /// The names of the outputs, as the command's `action.yml` declares them.
@@ -28,6 +29,7 @@ impl Command {
                 "failed",
                 "total-size",
                 "checksums-file",
+                "aliases",
             ],
             Self::Download => &["files", "version", "path", "downloaded", "unchanged", "total-size"],
         }
@@ -63,11 +65,14 @@ impl Outputs {
         let outcomes = ending.outcomes();
         let count = |statuses: &[Status]| outcomes.iter().filter(|o| statuses.contains(&o.status)).count().to_string();
         let in_place = || outcomes.iter().filter(|outcome| outcome.status.is_in_place());
-        let (version, folder, checksums_file) = match ending {
-            Ending::Ran(account) => {
-                (account.target.version.as_str(), account.folder.as_str(), account.checksums_file.as_str())
-            }
-            Ending::Rejected(..) => ("", "", ""),
+        let (version, folder, checksums_file, aliases) = match ending {
+            Ending::Ran(account) => (
+                account.target.version.as_str(),
+                account.folder.as_str(),
+                account.checksums_file.as_str(),
+                account.aliases.as_slice(),
+            ),
+            Ending::Rejected(..) => ("", "", "", &[][..]),
         };
         let value = |name: &'static str| match name {
             "files" => rows(outcomes),
@@ -76,6 +81,7 @@ impl Outputs {
             "version" => version.to_owned(),
             "path" => folder.to_owned(),
             "checksums-file" => checksums_file.to_owned(),
+            "aliases" => aliases.iter().map(Version::as_str).collect::<Vec<_>>().join("\n"),
             "uploaded" => count(&[Status::Uploaded]),
             "replaced" => count(&[Status::Replaced]),
             "downloaded" => count(&[Status::Downloaded]),

@@ -9,7 +9,7 @@ pub enum Action {
     Replace,
     /// A file is there, bit for bit.
     Unchanged,
-    /// Other content stays, as it is asked for.
+    /// Other content stays, as it is asked for; or an alias, or a link.
     Skip,
     /// Other content is in the way, and the run fails.
     Conflict,

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::message::{Message, messages};
 use super::recipe::recipe;
 use super::units::Bytes;
-use super::{Ending, Outcome, Planned};
+use super::{Ending, Outcome, Planned, Remark};
 use crate::command::Command;
 use crate::runner::Action;
 use crate::secret::Redactor;
@@ -22,11 +22,11 @@ const PUBLISH_HEAD: &str = "| file | size | SHA-256 | status |\n|---|---:|---|--
 const DOWNLOAD_HEAD: &str = "| file | size | SHA-256 | verified by | status |\n|---|---:|---|---|---|\n";
 const PLAN_HEAD: &str = "| what | plan | size | on the registry |\n|---|---|---:|---|\n";
 
-/// How many errors, and how many warnings, are told in full; the log has more of them.
+/// How many errors, and how many remarks, are told in full; the log has more of them.
 const MOST_PROBLEMS: usize = 20;
 
 /// What became of the run: a sentence, a table, how to download what is there, what failed.
-pub(super) fn markdown(ending: &Ending, warned: &[String], action: Option<&Action>, redactor: &Redactor) -> String {
+pub(super) fn markdown(ending: &Ending, remarks: &[Remark], action: Option<&Action>, redactor: &Redactor) -> String {
     let plain = |text: &str| plain(&redactor.redact(text));
     let code = |text: &str| code(&redactor.redact(text));
     let mut text = String::from("### Generic package");
@@ -53,10 +53,10 @@ pub(super) fn markdown(ending: &Ending, warned: &[String], action: Option<&Actio
             text.push_str(&redactor.redact(&recipe));
         }
     }
-    for warning in warned.iter().take(MOST_PROBLEMS) {
-        let _ = writeln!(text, "- warning: {}", code(&Untrusted::whole(warning).to_string()));
+    for remark in remarks.iter().take(MOST_PROBLEMS) {
+        let _ = writeln!(text, "- {}: {}", remark.level.word(), code(&Untrusted::whole(&remark.text).to_string()));
     }
-    more(&mut text, warned.len());
+    more(&mut text, remarks.len());
     problems(&mut text, &messages(&ending.problems()), code);
     text
 }

@@ -87,7 +87,7 @@ fn what_one_job_publishes_the_next_downloads_and_runs() {
     let registry = Registry::start(Persona::Forgejo15);
     let project = Project::new(&engine, include_str!("workflows/download.yml"));
     let ran = project.push_tag("v1.4.0", &Forge::of(&registry)).exits_with(0);
-    let ran = ran.says("`latest` is v1.4.0: the highest release by semantic versioning");
+    let ran = ran.says("`latest` is v1.4.0: the highest release");
     let ran = ran.prints("widget runs, 2 words").prints("a lothidden");
     ran.prints("3 downloaded, then 3 unchanged of version v1.4.0");
 }

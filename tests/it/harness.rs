@@ -274,7 +274,7 @@ impl Job {
         let caller = Caller { reporter: &console, stop: Stop::default(), save: &drop };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let ending = runtime.block_on(command::run(&inputs, limits, &caller));
-        assert_eq!(report::hand_over(&ending, &console.warnings(), &runner, &reading.redactor), [""; 0]);
+        assert_eq!(report::hand_over(&ending, &console.remarks(), &runner, &reading.redactor), [""; 0]);
         console.closes(&ending);
         drop(console);
         self.read_what_it_left(Some(ending.exit_code().into()), log)
@@ -317,7 +317,14 @@ impl Job {
             assert!(!summary.contains(&form), "the summary shows a secret:\n{summary}");
         }
         // A runner takes these for commands; the program has some of its own.
-        let own = ["error title=generic-packages", "warning title=generic-packages", "debug", "group", "endgroup"];
+        let own = [
+            "error title=generic-packages",
+            "warning title=generic-packages",
+            "notice title=generic-packages",
+            "debug",
+            "group",
+            "endgroup",
+        ];
         let commands = |line: &str| {
             let command = line.trim_start().strip_prefix("::");
             command.is_some_and(|line| !own.iter().any(|own| line.starts_with(&format!("{own}::"))))
@@ -349,7 +356,7 @@ impl Job {
         for name in self.task.outputs() {
             let nothing = match *name {
                 "files" => "[]",
-                "urls" | "package-url" | "version" | "path" | "checksums-file" => "",
+                "urls" | "package-url" | "version" | "path" | "checksums-file" | "aliases" => "",
                 _ => "0",
             };
             assert_eq!(ran.outputs[*name], nothing, "{name}");
@@ -453,6 +460,7 @@ pub(crate) struct Listener<F>(pub(crate) F);
 impl<F: Fn(Event) + Sync> Reporter for Listener<F> {
     fn begins(&self, _: &Header<'_>) {}
     fn warns(&self, _: &str) {}
+    fn notices(&self, _: &str) {}
     fn notes(&self, _: &str) {}
     fn retries(&self, _: &Retry<'_>) {
         (self.0)(Event::Retry);

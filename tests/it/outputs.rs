@@ -10,7 +10,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use crate::harness::Job;
 use crate::network::{Manners, Proxy};
 
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 12] = [
     "files",
     "urls",
     "package-url",
@@ -22,6 +22,7 @@ const NAMES: [&str; 11] = [
     "failed",
     "total-size",
     "checksums-file",
+    "aliases",
 ];
 
 /// A job with two files to publish.
@@ -49,7 +50,7 @@ fn outputs_are_written_as_runners_read_them() {
     let files = format!("[\n{},\n{}\n]", row("a", "a", 1, digest(0)), row("b c", "b%20c", 2, digest(1)));
     let page = format!("{}/alice/-/packages/generic/widget/v1.0.0", registry.url());
     let urls = format!("{base}/a\n{base}/b%20c");
-    let values = [&files, &urls, &page, "v1.0.0", "2", "0", "0", "0", "0", "3", ""];
+    let values = [&files, &urls, &page, "v1.0.0", "2", "0", "0", "0", "0", "3", "", ""];
     let entry = |(name, value)| format!("{name}<<{delimiter}\n{value}\n{delimiter}\n");
     let expected: String = NAMES.into_iter().zip(values).map(entry).collect();
     assert_eq!(ran.written, expected);

@@ -193,7 +193,7 @@ fn a_seal_or_an_alias_alone_needs_the_right_to_write_and_where_both_are_right_no
     job.run().exits_with(0);
     refused(job.input("aliases", "latest"), "alias 2 missing");
     seed(&registry, "v1.0.0", &[("b", "2")]);
-    refused(job.without("INPUT_ALSO-VERSION"), "seal 136 B");
+    refused(job.without("INPUT_ALIASES"), "seal 136 B");
     job.input("aliases", "latest").input("dry-run", "false").token(&registry.token("alice_write")).run().exits_with(0);
     job.input("dry-run", "true").token(&registry.token("alice_read")).run().exits_with(0);
     seed(&registry, "latest", &[("stray", "x")]);

@@ -274,7 +274,7 @@ fn what_is_in_the_way_of_fetched_files_is_told_before_anything_is_sent() {
         ran.says(".generic-packages/mirrored is no folder");
     }
     // Where nothing is mirrored, nothing is fetched.
-    job.without("INPUT_ALSO-VERSION").run().exits_with(0);
+    job.without("INPUT_ALIASES").run().exits_with(0);
 }
 
 #[test]

@@ -184,7 +184,7 @@ impl Job {
         if matches!(ending, Ending::Rejected(..)) {
             return Err("something is to be put right before".to_owned());
         }
-        for warning in report::hand_over(&ending, &console.warnings(), &runner, &reading.redactor) {
+        for warning in report::hand_over(&ending, &console.remarks(), &runner, &reading.redactor) {
             console.warns(&warning);
         }
         console.closes(&ending);

@@ -83,9 +83,9 @@ impl<K: Kind> World<K> {
     }
 }
 
-/// Whether lists of files are among the requests.
+/// Whether lists of files or versions are among the requests.
 pub(crate) fn is_about_lists(on: &Match) -> bool {
-    matches!(on.call, None | Some(Call::Files))
+    matches!(on.call, None | Some(Call::Files | Call::Versions))
 }
 
 /// A file: its name and its content.

@@ -1,5 +1,7 @@
 //! What has to hold of a run that seals a version and makes aliases of it, whatever it met.
 
+use std::collections::BTreeMap;
+
 use generic_packages::checksum;
 
 use super::super::job::Ran;
@@ -7,7 +9,7 @@ use super::super::kind::{Promises, Scene};
 use super::super::script::{Files, OWNER, PACKAGE, segment, sha256};
 use super::super::told::{Row, Told};
 use super::super::world::File;
-use super::{OTHER, SEAL, Seal, VERSION};
+use super::{OTHER, SEAL, Seal};
 
 /// Whether the seal of a version is that of all its other files.
 fn is_sealed(files: &Files) -> bool {
@@ -21,6 +23,7 @@ impl Promises for Seal {
     /// (iv): the outputs. Where two run at the same time, the other may have replaced what was told.
     fn what_was_told(scene: &Scene<'_, Self>, told: &Told) -> Vec<String> {
         let Told { rows, outputs } = told;
+        let version = scene.world.of.order.version;
         let mut wrong = Vec::new();
         let named: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
         if named.len() != scene.world.of.own.len() + 1 || named.last() != Some(&SEAL) {
@@ -33,7 +36,7 @@ impl Promises for Seal {
         }
         let last = &scene.entries.last;
         // It means that the version is sealed, or was when it was looked at last.
-        let was_sealed = || [last.get(VERSION), scene.after.get(VERSION)].into_iter().flatten().any(is_sealed);
+        let was_sealed = || [last.get(version), scene.after.get(version)].into_iter().flatten().any(is_sealed);
         if path.is_some_and(|path| !path.is_empty()) && scene.rival.is_none() && !was_sealed() {
             wrong.push(format!("(iv) `checksums-file` is {path:?}, and the version is not sealed"));
         }
@@ -42,8 +45,20 @@ impl Promises for Seal {
                 let stored = files.and_then(|files| files.get(&row.name)).map(|bytes| sha256(bytes).to_string());
                 stored.is_some() && stored == row.sha256
             };
-            if !holds(last.get(VERSION)) && !holds(scene.after.get(VERSION)) {
+            if !holds(last.get(version)) && !holds(scene.after.get(version)) {
                 wrong.push(format!("(iv) `{}` is {}, and is not there", row.name, row.status));
+            }
+        }
+        let aliases: Vec<&str> = outputs.get("aliases").map(String::as_str).unwrap_or_default().lines().collect();
+        for alias in scene.world.of.aliases().filter(|_| scene.rival.is_none()) {
+            let is_named = aliases.contains(&alias);
+            let is_identical = |state: &BTreeMap<_, Files>| state.get(alias) == state.get(version);
+            let follows = scene.world.of.followers().any(|follower| follower == alias);
+            if is_named && !is_identical(last) && !is_identical(scene.after) {
+                wrong.push(format!("(iv) `aliases` names {alias}, and it is not identical"));
+            }
+            if !is_named && follows && scene.ran.code == Some(0) {
+                wrong.push(format!("(iv) `aliases` does not name {alias}"));
             }
         }
         wrong
@@ -59,14 +74,19 @@ impl Promises for Seal {
     /// What a broken store has made of an own file is another's
     /// content: it stays, and the run fails.
     fn what_was_to_come(scene: &Scene<'_, Self>, _told: &Told) -> Vec<String> {
-        let (of, version) = (&scene.world.of, &scene.after[VERSION]);
-        let before = &scene.before[VERSION];
+        let of = &scene.world.of;
+        let (version, before) = (&scene.after[of.order.version], &scene.before[of.order.version]);
         let is_other = |(name, ours): &File| before.get(name).is_some_and(|there| *there != ours.bytes());
         let is_spoilt = !of.overwrites && of.own.iter().any(is_other);
         let is_empty = before.keys().all(|name| *name == SEAL) && of.own.is_empty();
         let fails = is_spoilt || is_empty || of.lack(version);
-        let are_right = of.aliases().iter().all(|alias| scene.after[alias] == *version);
-        let are_as_before = || of.aliases().iter().all(|alias| scene.after[alias] == scene.before[alias]);
+        let is_as_before = |alias: &&str| scene.after[alias] == scene.before[alias];
+        // The rival's version is a higher release.
+        let stays =
+            |alias: &str| of.order.stay.contains(&alias) || alias == "latest" && !scene.before[OTHER].is_empty();
+        let is_right = |alias| if stays(alias) { is_as_before(&alias) } else { scene.after[alias] == *version };
+        let are_right = of.aliases().all(is_right);
+        let are_as_before = || of.aliases().all(|alias| is_as_before(&alias));
         let is_as_wanted = match scene.ran.code {
             Some(0) => !fails && is_sealed(version) && are_right,
             Some(1) => fails && are_as_before() && version.get(SEAL) == before.get(SEAL),
@@ -83,22 +103,22 @@ impl Promises for Seal {
     }
 }
 
-/// (i): the seal is that of the version, and the aliases are the version.
+/// (i): the seal is that of the version, and the aliases that follow the version are identical to it.
 fn what_green_means(scene: &Scene<'_, Seal>) -> Vec<String> {
     if scene.ran.code != Some(0) {
         return Vec::new();
     }
     let of = &scene.world.of;
     let last = &scene.entries.last;
-    let Some(version) = last.get(VERSION) else { return vec!["(i) it is green without a look".to_owned()] };
+    let Some(version) = last.get(of.order.version) else { return vec!["(i) it is green without a look".to_owned()] };
     let mut wrong = Vec::new();
-    if scene.entries.latest != VERSION {
+    if scene.entries.latest != of.order.version {
         wrong.push(format!("(i) the last look was at {}", scene.entries.latest));
     }
     if !is_sealed(version) || of.lack(version) {
         wrong.push(format!("(i) the version had {}", told_briefly(version)));
     }
-    for alias in of.aliases() {
+    for alias in of.followers() {
         let has = last.get(alias).map_or_else(String::new, told_briefly);
         if last.get(alias) != Some(version) {
             wrong.push(format!("(i) {alias} had {has}, and the version {}", told_briefly(version)));
@@ -112,7 +132,7 @@ fn what_green_means(scene: &Scene<'_, Seal>) -> Vec<String> {
     wrong
 }
 
-/// (iii): outside the aliases only the seal is ever deleted, and own files where they are to overwrite others; nothing is sent but what is ours; no other version is
+/// (iii): outside the aliases that follow the version only the seal is ever deleted, and own files where they are to overwrite others; nothing is sent but what is ours; no other version is
 /// asked for anything.
 fn what_was_asked(scene: &Scene<'_, Seal>) -> Vec<String> {
     let of = &scene.world.of;
@@ -121,13 +141,15 @@ fn what_was_asked(scene: &Scene<'_, Seal>) -> Vec<String> {
     for request in scene.requests {
         let place = request.target.split(&format!("/generic/{PACKAGE}/")).nth(1).unwrap_or_default();
         let (version, name) = place.split_once('/').unwrap_or((place, ""));
-        let is_alias = of.aliases().iter().any(|alias| segment(alias) == version);
+        let is_alias = of.aliases().any(|alias| segment(alias) == version);
+        let is_follower = of.followers().any(|alias| segment(alias) == version);
+        let is_version = version == segment(of.order.version);
         let is_list_of_versions = request.target.contains(&format!("/api/v1/packages/{OWNER}?"));
         let is_fine = match request.method.as_str() {
-            // Whether an alias is a higher release is asked for, too.
-            "GET" => (is_alias || version == OTHER) && name == "files" || version == VERSION || is_list_of_versions,
-            "PUT" => is_alias || version == VERSION && (is_own(name) || name == SEAL || name == "%2A"),
-            "DELETE" => is_alias || version == VERSION && (name == SEAL || of.overwrites && is_own(name)),
+            // Which release is the highest.
+            "GET" => is_alias && name == "files" || is_version || is_list_of_versions,
+            "PUT" => is_follower || is_version && (is_own(name) || name == SEAL || name == "%2A"),
+            "DELETE" => is_follower || is_version && (name == SEAL || of.overwrites && is_own(name)),
             // The link.
             method => method == "POST",
         };
@@ -146,12 +168,14 @@ fn mixture(scene: &Scene<'_, Seal>, rival: &Ran) -> Vec<String> {
     }
     let mut wrong = Vec::new();
     let is_of_other = of.rival.as_ref().is_some_and(|rival| rival.is_of_other);
-    let versions: &[&str] = if is_of_other { &[VERSION, OTHER] } else { &[VERSION] };
+    let version = of.order.version;
+    let versions: &[&str] = if is_of_other { &[version, OTHER] } else { &[version] };
     for version in versions.iter().filter(|version| !is_sealed(&end[**version])) {
         wrong.push(format!("(vii) {version} is not sealed: {}", told_briefly(&end[version])));
     }
     for alias in of.aliases() {
-        if !versions.iter().any(|version| end[alias] == end[version]) {
+        let stays = of.order.stay.contains(&alias) && end[alias] == scene.before[alias];
+        if !stays && !versions.iter().any(|version| end[alias] == end[version]) {
             wrong.push(format!("(vii) {alias} is a mixture: {}", told_briefly(&end[alias])));
         }
     }

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use embedded_registry::{self as registry, StoredFile};
 
 use super::super::script::{self, Files, OWNER, PACKAGE};
-use super::{SEAL, VERSION};
+use super::SEAL;
 
 /// What was put down during a run.
 #[derive(Default)]
 pub(crate) struct Looks {
+    /// The version that is sealed.
+    version: &'static str,
     /// What each version had when the last list of it was made.
     pub(super) last: BTreeMap<&'static str, Files>,
     /// The version that the last list of all was of.
@@ -23,10 +25,15 @@ pub(crate) struct Looks {
 }
 
 impl Looks {
+    /// Nothing yet of a run that seals that version.
+    pub(super) fn at(version: &'static str) -> Self {
+        Self { version, ..Self::default() }
+    }
+
     /// A list was made.
     pub(super) fn looked(&mut self, at: &registry::World, version: &'static str) {
         self.latest = version;
-        if version == VERSION && at.files(OWNER, PACKAGE, version).iter().any(|file| file.name == SEAL) {
+        if version == self.version && at.files(OWNER, PACKAGE, version).iter().any(|file| file.name == SEAL) {
             self.is_replacing = false;
         }
         self.last.insert(version, script::files(at, version));
@@ -35,7 +42,7 @@ impl Looks {
 
     /// The seal of the version has come. Where others have deleted all of it, it is not to be brought back by its seal.
     pub(super) fn seals(&mut self) {
-        let is_empty = self.last.get(VERSION).is_none_or(|files| files.keys().all(|name| *name == SEAL));
+        let is_empty = self.last.get(self.version).is_none_or(|files| files.keys().all(|name| *name == SEAL));
         if is_empty && !self.is_replacing {
             self.rash.push("the version is sealed, and the last look has shown no files of it".to_owned());
         }
@@ -44,7 +51,7 @@ impl Looks {
     /// A DELETE has come. What is there may be another file by now, so it is about the one that the last list has shown;
     /// where that had none, the answer to an earlier one was a lie.
     pub(super) fn deletes(&mut self, version: &'static str, name: &str) {
-        self.is_replacing |= version == VERSION && name == SEAL;
+        self.is_replacing |= version == self.version && name == SEAL;
         let shown = self.shown.get(version).map(Vec::as_slice).unwrap_or_default();
         let find = |look: &Vec<StoredFile>| look.iter().find(|file| file.name.eq_ignore_ascii_case(name)).cloned();
         let wanted = shown.last().and_then(find);

@@ -1,14 +1,15 @@
 //! Worlds for seals and aliases, and what has to hold in each:
 //!
-//! - (i) exit code 0 means that the seal is that of all the version's files, the aliases are the version, byte for byte, and
-//!   the run's own files are in it;
+//! - (i) exit code 0 means that the seal is that of all the version's files, the aliases that follow the version are identical
+//!   to it, and the run's own files are in it;
 //! - (ii) any other comes with an error;
-//! - (iii) outside the aliases nothing but the seal is deleted or replaced, and own files that are to overwrite others; no
+//! - (iii) outside these aliases nothing but the seal is deleted or replaced, and own files that are to overwrite others; no
 //!   version that is not named changes, and what is deleted was shown as it was by two looks;
 //! - (iv) outputs and summary say what is there;
 //! - (v) a run after it in which nothing goes wrong makes all of it right, whatever was left behind;
 //! - (vi) no secret is seen anywhere;
-//! - (vii) of two runs at once, where both are green, each alias is one of the two versions as it is.
+//! - (vii) of two runs at once, where both are green, each alias is one of the two versions as it is, or as before if it
+//!   follows none of them.
 //!
 //! In every fifth world two runs race.
 
@@ -31,24 +32,44 @@ use super::world::{File, Runs, Setting};
 
 /// The name of the seal.
 const SEAL: &str = "SHA256SUMS";
-/// The version that is sealed.
-const VERSION: &str = "v1.0.0";
 /// The version that another run seals, where it is not the same.
 const OTHER: &str = "v2.0.0";
-/// The versions that become what it is.
-const ALIASES: [&str; 2] = ["latest", "night/ly"];
-/// The versions that a run may read or change.
-const VERSIONS: [&str; 4] = [VERSION, OTHER, ALIASES[0], ALIASES[1]];
+/// The aliases. All but the last follow releases.
+const ALIASES: [&str; 4] = ["latest", "v1", "1.0", "night/ly"];
+
+/// Which aliases follow the version that is sealed. The package has release v0.9.0 in each world.
+#[derive(Clone, Copy, Debug)]
+struct Order {
+    /// The version that is sealed.
+    version: &'static str,
+    /// Another version of the package.
+    other: &'static str,
+    /// The aliases that stay as they are.
+    stay: &'static [&'static str],
+}
+
+const ORDERS: [Order; 9] = [
+    Order { version: "v1.0.0", other: "v0.10.0", stay: &[] },
+    Order { version: "v1.0.0", other: "2.0.0-rc.1", stay: &[] },
+    Order { version: "1.0.0", other: "tool-2.0.0", stay: &[] },
+    Order { version: "v1.0.0", other: "1.0.1", stay: &["latest", "v1", "1.0"] },
+    Order { version: "v1.0.0", other: "v1.10.0", stay: &["latest", "v1"] },
+    Order { version: "v1.9.0", other: "24.04", stay: &["latest", "1.0"] },
+    Order { version: "2.1.0", other: "nightly", stay: &["v1", "1.0"] },
+    Order { version: "v1.0.0-rc.1", other: "v1.0.0-rc.2", stay: &["latest", "v1", "1.0"] },
+    Order { version: "build-abc", other: "v1.0.5", stay: &["latest", "v1", "1.0"] },
+];
 
 /// What the version and its aliases have.
 #[derive(Clone, Debug)]
 pub(crate) struct Seal {
+    order: Order,
     /// What the run publishes itself.
     own: Vec<File>,
     /// What the version has already, of other jobs; also a seal that is not right.
     there: Vec<File>,
-    /// What each alias has.
-    aliases: Vec<Vec<File>>,
+    /// The aliases, and what each has.
+    aliases: Vec<(&'static str, Vec<File>)>,
     /// Whether what the version has under the names of own files may be replaced.
     overwrites: bool,
     /// What the version has to have: the beginning of a name and a `*`.
@@ -79,9 +100,19 @@ pub(crate) enum Others {
 }
 
 impl Seal {
-    /// The aliases that are to be.
-    fn aliases(&self) -> &'static [&'static str] {
-        &ALIASES[..self.aliases.len()]
+    /// The aliases that are given.
+    fn aliases(&self) -> impl Iterator<Item = &'static str> {
+        self.aliases.iter().map(|(alias, _)| *alias)
+    }
+
+    /// Those of them that are to be identical to the version.
+    fn followers(&self) -> impl Iterator<Item = &'static str> {
+        self.aliases().filter(|alias| !self.order.stay.contains(alias))
+    }
+
+    /// The versions that a run may read or change.
+    fn versions(&self) -> impl Iterator<Item = &'static str> {
+        [self.order.version, OTHER].into_iter().chain(ALIASES)
     }
 
     /// Whether these files are not all that is expected.
@@ -96,8 +127,9 @@ impl Seal {
     /// One of the aliases, where there are any, and the name of a file that it has or may come to have.
     fn in_alias(&self, rng: &mut Rng) -> Option<(&'static str, String)> {
         let alias = (!self.aliases.is_empty()).then(|| rng.usize(0..self.aliases.len()))?;
-        let files: Vec<&File> = [&self.own, &self.there, &self.aliases[alias]].into_iter().flatten().collect();
-        Some((ALIASES[alias], one_of(rng, &files).0.clone()))
+        let (alias, has) = &self.aliases[alias];
+        let files: Vec<&File> = [&self.own, &self.there, has].into_iter().flatten().collect();
+        Some((alias, one_of(rng, &files).0.clone()))
     }
 
     /// What the job publishes, seals and makes aliases of.
@@ -110,7 +142,7 @@ impl Seal {
             ("INPUT_INCLUDE-HIDDEN-FILES", "true"),
             ("INPUT_VERSION", version),
             ("INPUT_CHECKSUMS", SEAL),
-            ("INPUT_ALSO-VERSION", &self.aliases().join("\n")),
+            ("INPUT_ALIASES", &self.aliases().collect::<Vec<_>>().join("\n")),
             ("INPUT_IF-FILE-EXISTS", if self.overwrites { "overwrite" } else { "fail" }),
             ("INPUT_EXPECT", &self.expected.join("\n")),
         ])
@@ -133,6 +165,11 @@ fn alias(rng: &mut Rng, version: &[File], strays: &[File]) -> Vec<File> {
         files.push((SEAL.to_owned(), content(rng)));
     }
     files
+}
+
+/// The part of a path that names a version; `/v1/` alone is in the path of each call of the API.
+fn path_of(version: &str) -> String {
+    format!("/{PACKAGE}/{}/", segment(version))
 }
 
 /// A pattern for what is there, what comes late, or what never comes.
@@ -167,7 +204,12 @@ impl Kind for Seal {
         let has_rival = setting.runs == Runs::Library && rng.u8(0..5) == 0;
         let rival = has_rival.then(|| Rival { is_of_other: rng.bool(), own: files(rng, &mut names, 1, 3) });
         let version = [&own[..], &there[..]].concat();
-        let aliases = (0..rng.usize(0..=ALIASES.len())).map(|_| alias(rng, &version, &strays)).collect();
+        let mut aliases = ALIASES;
+        rng.shuffle(&mut aliases);
+        let count = rng.usize(0..=2);
+        let aliases = aliases[..count].iter().map(|name| (*name, alias(rng, &version, &strays))).collect();
+        let has_other = rival.as_ref().is_some_and(|rival: &Rival| rival.is_of_other);
+        let order = if has_other || rng.bool() { ORDERS[0] } else { one_of(rng, &ORDERS) };
         if rng.u8(0..3) == 0 {
             there.push((SEAL.to_lowercase(), content(rng)));
         }
@@ -179,22 +221,23 @@ impl Kind for Seal {
             }
         }
         let expected = (0..rng.usize(0..8).saturating_sub(5)).map(|_| expected(rng, &version)).collect();
-        Self { own, there, aliases, overwrites, expected, rival }
+        Self { order, own, there, aliases, overwrites, expected, rival }
     }
 
     fn requests(&self, rng: &mut Rng) -> (Match, usize) {
         // Those about one alias alone, or all.
         let place = match self.in_alias(rng) {
-            Some((alias, _)) if rng.bool() => format!("/{}/", segment(alias)),
+            Some((alias, _)) if rng.bool() => path_of(alias),
             _ => String::new(),
         };
-        let on = match rng.u8(0..17) {
+        let on = match rng.u8(0..18) {
             0..4 => Match::list().containing(&place),
             4..10 => Match::put(&place),
             10..12 => Match::put(&format!("{}/{SEAL}", place.trim_end_matches('/'))),
             // Only the version is downloaded from.
             12..14 => Match::get(""),
             14..16 => Match::delete(&place),
+            16 => Match::versions(),
             _ => Match::any(),
         };
         let lengths: Vec<usize> = self.own.iter().chain(&self.there).map(|(_, content)| content.length).collect();
@@ -205,42 +248,46 @@ impl Kind for Seal {
         let number = rng.usize(0..8);
         let own = (!self.own.is_empty()).then(|| one_of(rng, &self.own).0);
         if let Some(name) = own.filter(|_| rng.u8(0..8) == 0) {
-            return if rng.bool() { Others::Replace(VERSION, name) } else { Others::Delete(VERSION, name) };
+            let version = self.order.version;
+            return if rng.bool() { Others::Replace(version, name) } else { Others::Delete(version, name) };
         }
         match (rng.u8(0..10), self.in_alias(rng)) {
             (0..2, Some((alias, _))) => Others::Publish(alias, "late-stray".to_owned()),
             (2..4, Some((alias, name))) => Others::Replace(alias, name),
             (4, Some((alias, name))) => Others::Delete(alias, name),
-            (5..7, _) => Others::Replace(VERSION, SEAL.to_owned()),
+            (5..7, _) => Others::Replace(self.order.version, SEAL.to_owned()),
             (7, _) if rng.bool() => Others::DeleteVersion,
-            _ => Others::Publish(VERSION, format!("late-{number}")),
+            _ => Others::Publish(self.order.version, format!("late-{number}")),
         }
     }
 
     fn stock(&self, registry: &Registry) -> Looks {
-        for (version, files) in ALIASES.iter().zip(&self.aliases).chain([(&VERSION, &self.there)]) {
+        let Order { version, other, .. } = self.order;
+        registry.seed(OWNER, PACKAGE, other, "app", b"another version");
+        for (version, files) in self.aliases.iter().chain([&(version, self.there.clone())]) {
             for (name, content) in files {
                 registry.seed(OWNER, PACKAGE, version, name, &content.bytes());
             }
         }
-        Looks::default()
+        Looks::at(version)
     }
 
     fn observe(&self, registry: &Registry, journal: &Journal<Looks>) {
         let Self { own, there, aliases, .. } = self;
-        let names = [own, there].into_iter().chain(aliases).flatten().map(|(name, _)| name.as_str());
+        let names =
+            [own, there].into_iter().chain(aliases.iter().map(|(_, has)| has)).flatten().map(|(name, _)| name.as_str());
         let names: BTreeSet<&str> = names.chain([SEAL, "late-stray"]).collect();
-        let seals = Match::put(&format!("/{VERSION}/{SEAL}"));
+        let seals = Match::put(&format!("/{}/{SEAL}", self.order.version));
         registry.script(Fault::always(seals, Point::Head, journal.hook(|looks, _| looks.seals())));
-        for version in VERSIONS {
-            let lists = Match::list().containing(&format!("/{}/", segment(version)));
+        for version in self.versions() {
+            let lists = Match::list().containing(&path_of(version));
             registry.script(Fault::always(
                 lists,
                 Point::AfterStore,
                 journal.hook(move |looks, now| looks.looked(now, version)),
             ));
             for name in &names {
-                let deletions = Match::delete(&format!("/{}/{}", segment(version), segment(name)));
+                let deletions = Match::delete(&format!("{}{}", path_of(version), segment(name)));
                 let name = (*name).to_owned();
                 let hook = journal.hook(move |looks, _| looks.deletes(version, &name));
                 registry.script(Fault::always(deletions, Point::Head, hook));
@@ -261,20 +308,21 @@ impl Kind for Seal {
                 on.delete(OWNER, PACKAGE, version, name);
             }
             Others::DeleteVersion => {
-                for file in on.files(OWNER, PACKAGE, VERSION) {
-                    on.delete(OWNER, PACKAGE, VERSION, &file.name);
+                let version = self.order.version;
+                for file in on.files(OWNER, PACKAGE, version) {
+                    on.delete(OWNER, PACKAGE, version, &file.name);
                 }
             }
         }
     }
 
     fn job(&self, job: Job) -> Job {
-        self.sealing(job, VERSION, &self.own)
+        self.sealing(job, self.order.version, &self.own)
     }
 
     fn rival(&self, job: Job) -> Option<Job> {
         let Rival { is_of_other, own } = self.rival.as_ref()?;
-        Some(self.sealing(job, if *is_of_other { OTHER } else { VERSION }, own))
+        Some(self.sealing(job, if *is_of_other { OTHER } else { self.order.version }, own))
     }
 
     fn has_rival(&self) -> bool {
@@ -282,6 +330,6 @@ impl Kind for Seal {
     }
 
     fn state(&self, registry: &Registry, _job: &Job) -> Self::State {
-        VERSIONS.map(|version| (version, script::files(registry.world(), version))).into()
+        self.versions().map(|version| (version, script::files(registry.world(), version))).collect()
     }
 }

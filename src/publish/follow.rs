@@ -1,0 +1,92 @@
+//! Aliases that follow releases: `latest`, `stable`, and numbers such as `v1`. A pre-release never moves them, and a lower
+//! release never moves them back. Every other alias always moves.
+
+use super::Run;
+use crate::package::Version;
+use crate::registry::{RegistryError, VersionRow};
+use crate::version::Release;
+
+/// Why an alias is not updated.
+pub(super) struct Stay {
+    pub(super) why: String,
+    /// The release of the package because of which it stays, if there is one.
+    pub(super) release: Option<Version>,
+}
+
+/// The releases that an alias follows.
+enum Followed<'a> {
+    All,
+    /// Those that begin with the alias' numbers.
+    Within(Release<'a>),
+}
+
+impl<'a> Followed<'a> {
+    fn by(alias: &'a Version) -> Option<Self> {
+        if [Version::LATEST, "stable"].contains(&alias.folded().as_str()) {
+            return Some(Self::All);
+        }
+        // A date is the name of a snapshot.
+        let is_number = !alias.as_str().contains(['-', '+']);
+        Release::parse(alias.as_str()).filter(|release| is_number && release.is_without_prefix()).map(Self::Within)
+    }
+
+    fn has(&self, release: &Release<'_>) -> bool {
+        match self {
+            Self::All => true,
+            Self::Within(range) => release.is_within(range),
+        }
+    }
+}
+
+impl Run<'_> {
+    /// Says why an alias is not to be updated. Returns `None` if it is. The list of the package's versions is read only if
+    /// it decides, and only if it is not known yet.
+    pub(super) async fn reason_to_stay(
+        &self,
+        alias: &Version,
+        known: &mut Option<Vec<VersionRow>>,
+    ) -> Result<Option<Stay>, RegistryError> {
+        let target = &self.inputs.target;
+        let (version, own) = (&target.version, Release::parse(target.version.as_str()));
+        let Some(followed) = Followed::by(alias) else { return Ok(None) };
+        if own.as_ref().is_some_and(Release::is_pre_release) {
+            return Ok(Some(Stay { why: format!("{version} is a pre-release"), release: None }));
+        }
+        if own.as_ref().is_some_and(|own| !followed.has(own)) {
+            return Ok(Some(Stay { why: format!("{version} is not a release of {alias}"), release: None }));
+        }
+        let rows = match known {
+            Some(rows) => rows,
+            None => known.insert(self.sender.registry.versions(&target.package).await?),
+        };
+        Ok(highest(rows, alias, &followed, own.as_ref()).map(|release| {
+            let why = match own {
+                Some(_) => format!("the package has the higher release {release}"),
+                None => format!("{version} is not a release, and the package has release {release}"),
+            };
+            Stay { why, release: Some(release) }
+        }))
+    }
+
+    /// Tells that an alias is not updated, and why.
+    pub(super) fn tell_of_stay(&self, alias: &Version, stay: &Stay) {
+        let is = if self.task.dry_run { "would not be" } else { "is not" };
+        self.caller.reporter.notices(&format!("alias {alias} {is} updated: {}", stay.why));
+    }
+}
+
+/// The highest release that an alias follows, of those that are higher than ours if ours is a release.
+fn highest(
+    rows: &[VersionRow],
+    alias: &Version,
+    followed: &Followed<'_>,
+    own: Option<&Release<'_>>,
+) -> Option<Version> {
+    let versions: Vec<Version> = rows.iter().filter_map(|row| Version::parse(&row.version).ok()).collect();
+    let others = versions.iter().filter(|version| version.folded() != alias.folded());
+    let releases = others.filter_map(|version| Some((version, Release::parse(version.as_str())?)));
+    let relevant = releases.filter(|(_, release)| {
+        !release.is_pre_release() && followed.has(release) && own.is_none_or(|own| release.is_higher_than(own))
+    });
+    relevant.max_by(|one, other| one.1.cmp_names(&other.1)).map(|(version, _)| version.clone())
+}

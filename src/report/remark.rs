@@ -1,0 +1,32 @@
+//! What is told beside the lines of the files: warnings and notices.
+
+/// How much a remark asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// Something is worth a look, though nothing has failed.
+    Warning,
+    /// Something was decided that the user may not expect, and all is well.
+    Notice,
+}
+
+impl Level {
+    pub(super) const ALL: [Self; 2] = [Self::Warning, Self::Notice];
+
+    /// The word for it in the log and the summary, which is also the name of the workflow command.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Warning => "warning",
+            Self::Notice => "notice",
+        }
+    }
+}
+
+/// A warning or a notice of a run.
+#[derive(Clone, Debug)]
+pub struct Remark {
+    /// How much it asks for.
+    pub level: Level,
+    /// What it says.
+    pub text: String,
+}

@@ -1,0 +1,33 @@
+//! Texts cut, split and made harmless for the log.
+
+use std::borrow::Cow;
+use std::net::Ipv6Addr;
+
+/// A message of a length that fits beside a log. It ends with a word: half of an address would lead nowhere.
+pub(super) fn shortened(text: &str, longest: usize) -> String {
+    let Some((end, _)) = text.char_indices().nth(longest) else { return text.to_owned() };
+    let text = &text[..end];
+    format!("{} …", text.rsplit_once(' ').map_or(text, |(words, _)| words))
+}
+
+/// Writes the IPv6 addresses of a text without `::`, such as `[0:0:0:0:0:0:0:1]` for `[::1]`. Only addresses in brackets
+/// are meant, as in URLs: outside of them, `a::b` may be anything.
+pub(super) fn expand_ipv6(text: &str) -> String {
+    let expanded =
+        text.split_inclusive(['[', ']']).map(|part| match part.strip_suffix(']').map(str::parse::<Ipv6Addr>) {
+            Some(Ok(address)) => {
+                format!("{}]", address.segments().map(|segment| format!("{segment:x}")).join(":")).into()
+            }
+            _ => Cow::Borrowed(part),
+        });
+    expanded.collect()
+}
+
+/// The words of a text; what stands between backticks is one.
+pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
+    let mut in_code = false;
+    text.split(move |character| {
+        in_code ^= character == '`';
+        character == ' ' && !in_code
+    })
+}
