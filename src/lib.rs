@@ -4,7 +4,7 @@
 //!
 //! 1. [`runner`]: the environment, and which runner it is;
 //! 2. [`inputs`]: `INPUT_*` -> [`inputs::Inputs`], with [`secret`], the names of [`package`], the [`way`] to the server
-//!    and the [`certificate`]s on it;
+//!    and the [`certificate`]s on it, with the [`client_certificate`];
 //! 3. [`command`]: what the two use cases share, and where they part;
 //! 4. [`files`]: patterns -> the local files; the folder that files are written to;
 //! 5. [`publish`]: the one use case, top to bottom, with
@@ -19,6 +19,7 @@ pub mod advice;
 mod blocking;
 pub mod certificate;
 pub mod checksum;
+pub mod client_certificate;
 pub mod command;
 pub mod download;
 pub mod files;

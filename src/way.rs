@@ -7,12 +7,15 @@ use reqwest::header::HeaderMap;
 use url::Url;
 
 use crate::certificate::TrustedCertificate;
+use crate::client_certificate::ClientCertificate;
 
 /// What the way to the server needs beside its address.
 #[derive(Clone, Debug, Default)]
 pub struct Way {
     /// Certificates that are trusted in addition to the system's roots.
     pub certificates: Vec<TrustedCertificate>,
+    /// Shown to the server alone: not to its object storage, and not to a proxy.
+    pub client_certificate: Option<ClientCertificate>,
     /// The proxies that requests go through.
     pub proxies: Proxies,
     /// Sent with every request to the server, and with nothing that is said to a proxy. Every value is marked as

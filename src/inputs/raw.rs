@@ -37,6 +37,7 @@ raw_inputs! {
     retries: String = "retries",
     timeout: String = "timeout",
     ca_certificate: Secret = "ca-certificate",
+    client_certificate: Secret = "client-certificate",
     headers: Secret = "headers",
     path: String = "path",
     executable: String = "executable",
@@ -72,6 +73,7 @@ impl Command {
                 "retries",
                 "timeout",
                 "ca-certificate",
+                "client-certificate",
                 "headers",
             ],
             Self::Download => &[
@@ -90,6 +92,7 @@ impl Command {
                 "retries",
                 "timeout",
                 "ca-certificate",
+                "client-certificate",
                 "headers",
             ],
         }

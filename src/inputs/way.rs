@@ -14,6 +14,7 @@ use url::Url;
 
 use super::{RawInputs, Reader};
 use crate::certificate::TrustedCertificate;
+use crate::client_certificate::ClientCertificate;
 use crate::files::{FileFault, LocalFile};
 use crate::package::{Owner, PackageName, ServerUrl};
 use crate::runner::{Environment, Runner};
@@ -77,9 +78,18 @@ impl Reader {
         address: &Address<'_>,
     ) -> Option<Way> {
         let certificates = self.certificates(raw, runner);
+        let client_certificate = self.client_certificate(raw, runner);
         let headers = self.headers(raw, address);
         let proxies = address.server.map(|server| self.proxies(environment, server)).unwrap_or_default();
-        Some(Way { certificates: certificates?, proxies, headers: headers? })
+        if client_certificate.is_some()
+            && let Some(proxy) = address.server.and_then(|server| proxies.for_url(&server.join([])))
+            && proxy.url.scheme() == "https"
+        {
+            let problem = format!("cannot be used through {proxy}, because an https proxy could be shown it too");
+            let accepted = format!("Set {} to an http:// URL, or name the server's host in NO_PROXY", proxy.variable);
+            self.problem("client-certificate", None, problem, accepted);
+        }
+        Some(Way { certificates: certificates?, client_certificate, proxies, headers: headers? })
     }
 
     fn certificates(&mut self, raw: &RawInputs, runner: &Runner) -> Option<Vec<TrustedCertificate>> {
@@ -89,7 +99,7 @@ impl Reader {
         let Some(given) = raw.ca_certificate.as_ref().map(|given| given.expose().trim()) else {
             return Some(Vec::new());
         };
-        let pem = if given.contains("-----") { given.to_owned() } else { self.bundle(given, runner, accepted)? };
+        let pem = self.pem(INPUT, given, runner, accepted)?;
         // Whatever else is in there, nothing of it may be shown.
         if pem.contains("PRIVATE KEY-----") {
             let accepted = "Give the certificate alone, and keep the key on its server; make a new key if anybody else \
@@ -115,13 +125,41 @@ impl Reader {
         Some(certificates)
     }
 
-    /// A file of certificates in the workspace, guarded as what is published is.
-    fn bundle(&mut self, path: &str, runner: &Runner, accepted: &str) -> Option<String> {
-        const INPUT: &str = "ca-certificate";
+    /// Reads the certificate that is shown to the server. The lines of its key are secrets, and so is the whole text.
+    fn client_certificate(&mut self, raw: &RawInputs, runner: &Runner) -> Option<ClientCertificate> {
+        const INPUT: &str = "client-certificate";
+        let accepted = "Give the certificate and its private key in PEM, with their lines BEGIN and END, or the path of a \
+                        file in the workspace that holds both";
+        let given = raw.client_certificate.as_ref()?.expose().trim();
+        let pem = self.pem(INPUT, given, runner, accepted)?;
+        self.hide(&pem);
+        let mut is_key = false;
+        for line in pem.lines().map(str::trim) {
+            if line.starts_with("-----") {
+                is_key = line.ends_with("PRIVATE KEY-----") && line.starts_with("-----BEGIN");
+            } else if is_key && line.len() >= SHORTEST_SECRET {
+                self.hide(line);
+            }
+        }
+        match ClientCertificate::parse(&pem) {
+            Ok(certificate) => Some(certificate),
+            Err(bad) => {
+                self.problem(INPUT, None, bad.to_string(), bad.hint());
+                None
+            }
+        }
+    }
+
+    /// PEM that was given, or that a file in the workspace holds, which is guarded as what is published is.
+    fn pem(&mut self, input: &'static str, given: &str, runner: &Runner, accepted: &str) -> Option<String> {
+        if given.contains("-----") {
+            return Some(given.to_owned());
+        }
+        let path = given;
         // PEM without its lines may be anything, a key too; base64 has no dot.
         let shown = Some(path).filter(|path| path.contains('.'));
         if path.contains(char::is_control) || path.len() > 255 {
-            self.problem(INPUT, None, "is neither PEM nor the path of a file", accepted);
+            self.problem(input, None, "is neither PEM nor the path of a file", accepted);
             return None;
         }
         // A workspace that cannot be had is a problem of another input.
@@ -153,7 +191,7 @@ impl Reader {
             },
         };
         let problem = if shown.is_some() { problem } else { format!("is no PEM, and as the path of a file {problem}") };
-        self.problem(INPUT, shown, problem, accepted);
+        self.problem(input, shown, problem, accepted);
         None
     }
 
@@ -267,7 +305,8 @@ impl Reader {
         let values = self.secrets.iter().filter(|secret| headers.expose().contains(secret.expose()));
         let redactor = Redactor::default().with(&values.cloned().collect::<Vec<_>>());
         for (name, _) in given.iter().filter(|(name, value)| {
-            !matches!(**name, "token" | "headers" | "ca-certificate") && redactor.finds(value.expose())
+            !matches!(**name, "token" | "headers" | "ca-certificate" | "client-certificate")
+                && redactor.finds(value.expose())
         }) {
             self.problems.retain(|problem| problem.input != *name);
             let problem = "contains the value of a header in `headers`, which everybody would see";

@@ -162,8 +162,7 @@ impl Entry {
             return Some("its list still shows what was deleted");
         }
         if self.was_taken {
-            self.deleted = None;
-            self.fails(PublishError::Altered(now));
+            self.is_in_vain(PublishError::Altered(now));
         } else if let Some(seen) = self.deleted.take() {
             match self.error.take() {
                 // The list may be behind, and the file be missing.
@@ -219,40 +218,33 @@ impl Entry {
             }
             (Status::Unknown, _) => self.outcome.status = Status::Failed,
             (Status::Failed, _) => {}
-            (Status::Uploaded | Status::Replaced, _) => {
-                self.was_taken = true;
+            // All that has been seen there.
+            (status, _) => {
+                self.was_taken = matches!(status, Status::Uploaded | Status::Replaced);
                 return Some("it is there no longer");
             }
-            // All that has been seen there.
-            (_, _) => return Some("it is there no longer"),
         }
         None
     }
 
     /// The list is read again before anything else happens to it.
     fn is_looked_for_again(&mut self) {
-        if self.was_taken {
+        if self.was_taken || self.todo != Todo::Look {
             self.outcome.status = Status::Unknown;
-            self.todo = Todo::Look;
-        } else if self.todo != Todo::Look {
-            // It is sent if the next list does not show it either.
-            self.outcome.status = Status::Unknown;
-            self.todo = Todo::Send;
+            self.todo = if self.was_taken { Todo::Look } else { Todo::Send };
         }
     }
 
-    /// The list was read often enough. A file that the registry accepted is not sent again: an old list, such as one from
-    /// a cache, says nothing about it.
+    /// The list was read often enough. A file that the registry accepted is not sent again: the list may be old.
     fn is_lost(&mut self, server: &ServerUrl) {
         let (name, url) = (self.outcome.name.clone(), self.outcome.url.clone());
-        let is_said_to_exist = self.todo == Todo::Look && self.deleted.is_none();
+        let is_unknown = self.was_taken || self.todo == Todo::Look && self.deleted.is_none();
         if self.was_taken {
             self.error = Some(PublishError::NotListed { name, server: server.clone() });
             self.deleted = None;
         } else if self.error.is_none() {
             self.error = Some(PublishError::Lost { name, url });
         }
-        let is_unknown = self.was_taken || is_said_to_exist;
         self.outcome.status = if is_unknown { Status::Unknown } else { Status::Failed };
         self.todo = Todo::Nothing;
     }

@@ -14,6 +14,7 @@ use super::proxy::ProxyFault;
 use super::refusal::Refusal;
 use super::tls::TlsFault;
 use crate::advice::{self, Advise, Plural};
+use crate::client_certificate::ClientAlert;
 use crate::files::FileError;
 use crate::package::ServerUrl;
 use crate::untrusted::Untrusted;
@@ -137,8 +138,15 @@ impl Transport {
         let tls = chain.iter().find_map(|error| error.downcast_ref::<rustls::Error>());
         // hyper-util 0.1 wraps what the resolver says in an error of a private type.
         let resolve = chain.iter().any(|error| error.to_string() == "dns error");
+        let host = error.url().and_then(Url::host_str).unwrap_or_default();
+        let shows_certificate = way.client_certificate.is_some();
         if !error.is_connect() {
-            return Self::broken(error);
+            // In TLS 1.3 a server refuses a client when the handshake is over. By http only a proxy speaks TLS.
+            let refused = tls.filter(|fault| ClientAlert::of(fault).is_some());
+            return match refused.filter(|_| error.url().is_some_and(|url| url.scheme() == "https")) {
+                Some(fault) => Self::Tls(TlsFault::of(fault, host, shows_certificate)),
+                None => Self::broken(error),
+            };
         }
         if chain.iter().filter_map(|error| error.downcast_ref()).any(advice::is_of_open_files) {
             return Self::OpenFiles(reason);
@@ -146,12 +154,11 @@ impl Transport {
         if let Some(target) = chain.iter().find_map(|error| error.downcast_ref::<LocalTarget>()) {
             return Self::LocalTarget(target.clone());
         }
-        let host = error.url().and_then(Url::host_str).unwrap_or_default();
         if let Some(fault) = way.fault(error, &chain, resolve) {
             return Self::Proxy(fault);
         }
         match tls {
-            Some(fault) => Self::Tls(TlsFault::of(fault, host)),
+            Some(fault) => Self::Tls(TlsFault::of(fault, host, shows_certificate)),
             // EAI_AGAIN, in the words of glibc and of musl.
             None if error.is_timeout() && phase.is_before_the_request() => Timeout { phase, after: connect }.into(),
             None if resolve && is_temporary(&chain) => Self::ResolveLater(reason),
@@ -245,6 +252,10 @@ impl RegistryError {
         self.url.set_path("");
         if let Cause::Transport(Transport::Tls(fault)) = &mut self.cause {
             fault.hide_names();
+            if fault.is_about_client() {
+                self.advice =
+                    format!("Let {host}, where {server} keeps its files, accept clients without a certificate");
+            }
         }
         let is_unreachable = match &self.cause {
             Cause::Transport(Transport::Resolve(_) | Transport::ResolveLater(_) | Transport::Connect(_)) => true,

@@ -144,12 +144,12 @@ impl Registry<'_> {
     /// The client for an address that a redirect leads to. A local one is an error, unless it may be local.
     fn client_for(&self, url: &Url, may_be_local: bool) -> Result<&reqwest::Client, LocalTarget> {
         if may_be_local {
-            return Ok(&self.http);
+            return Ok(&self.http_elsewhere);
         }
         match LocalTarget::of(url) {
             Some(target) => Err(target),
             // The proxy resolves the name, so what it may connect to is for the proxy to say.
-            None if self.way.proxies.for_url(url).is_some() => Ok(&self.http),
+            None if self.way.proxies.for_url(url).is_some() => Ok(&self.http_elsewhere),
             None => Ok(&self.http_not_local),
         }
     }

@@ -27,6 +27,7 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt as _;
 use reqwest::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use rustls::ClientConfig;
 use tokio::time::timeout;
 use url::Url;
 
@@ -74,7 +75,10 @@ impl Advise for SetupError {
 /// One version of a package on a forge, as one user meets it.
 #[derive(Clone)]
 pub struct Registry<'a> {
+    /// For the server: it alone is shown the client certificate.
     http: reqwest::Client,
+    /// For other hosts that the server leads to.
+    http_elsewhere: reqwest::Client,
     /// Goes through no proxy, and connects to no local address.
     http_not_local: reqwest::Client,
     command: Command,
@@ -93,7 +97,7 @@ impl<'a> Registry<'a> {
     /// Sets up the client. The roots of trust are the system's, and what the way adds.
     pub fn new(inputs: &Inputs, limits: Limits, reporter: &'a dyn Reporter) -> Result<Self, SetupError> {
         let tls = inputs.way.tls();
-        let client = || {
+        let client = |tls: &ClientConfig| {
             inputs
                 .way
                 .client(tls.clone())
@@ -106,8 +110,9 @@ impl<'a> Registry<'a> {
                 .pool_idle_timeout(limits.idle)
         };
         Ok(Self {
-            http: client().dns_resolver(Resolver { refuses_local: false }).build()?,
-            http_not_local: client().no_proxy().dns_resolver(Resolver { refuses_local: true }).build()?,
+            http: client(&inputs.way.tls_to_server(&tls)).dns_resolver(Resolver { refuses_local: false }).build()?,
+            http_elsewhere: client(&tls).dns_resolver(Resolver { refuses_local: false }).build()?,
+            http_not_local: client(&tls).no_proxy().dns_resolver(Resolver { refuses_local: true }).build()?,
             command: inputs.command(),
             target: inputs.target.clone(),
             credentials: inputs.credentials.clone(),

@@ -33,7 +33,7 @@ impl Proxy {
             (None, Some(_)) if url.scheme() == "https" => return None,
             (Some("proxy authorization required"), _) => self.wants_credentials(),
             (Some("unsuccessful"), _) => self.at_fault(Fault::Refuses(Untrusted::new(&server))),
-            (_, Some(fault)) => self.at_fault(Fault::Tls(TlsFault::of(fault, self.host()))),
+            (_, Some(fault)) => self.at_fault(Fault::Tls(TlsFault::of(fault, self.host(), false))),
             _ if unresolved => self.at_fault(Fault::Resolve(reason())),
             // Either the proxy was not reached in time, or it did not reach the server in time.
             (None, None) if error.is_timeout() => self.at_fault(Fault::Late(Untrusted::new(&server))),

@@ -50,6 +50,8 @@ pub enum Refusal {
     Redirects,
     /// Where the forge keeps its files, that is what is not as it should be.
     Storage(Untrusted),
+    /// nginx wants a client certificate, or another one.
+    ClientCertificate,
     /// The file's name is one that this server refuses.
     FileName,
     /// The package's name is one that this server refuses.
@@ -113,6 +115,13 @@ impl Refusal {
             _ if matches!(asked, Asked::Right) && !is_answer_of_forge(answer) => Self::Unexpected,
             StatusCode::OK if answer.is_html => Self::WebPage,
             status if status.is_redirection() => Self::of_redirect(asked_url, target, answer),
+            // nginx, with `ssl_verify_client on`.
+            StatusCode::BAD_REQUEST
+                if answer.is_html
+                    && (has("No required SSL certificate was sent") || has("The SSL certificate error")) =>
+            {
+                Self::ClientCertificate
+            }
             StatusCode::BAD_REQUEST if has("invalid filename") => Self::FileName,
             StatusCode::BAD_REQUEST if has("invalid package name") => Self::PackageName,
             StatusCode::BAD_REQUEST if has("invalid package version") => Self::Version,
@@ -239,6 +248,7 @@ impl Refusal {
             | Self::SlashInVersion
             | Self::WrongPath
             | Self::WrongMethod
+            | Self::ClientCertificate
             | Self::WebPage => true,
             Self::FileName
             | Self::SizeLimit
@@ -313,6 +323,9 @@ impl Refusal {
             Self::Renamed(new) => format!("Set `owner: {new}`: that is the new name of {owner}"),
             Self::HttpsOnly(base) => format!("Set `server-url: {base}`"),
             Self::Redirect(place) => format!("Set `server-url` to the forge itself: {server} leads to {place}"),
+            Self::ClientCertificate => {
+                format!("Set `client-certificate` to a certificate that {server} accepts, with its private key, in PEM")
+            }
             Self::FileName => {
                 "Rename the file: Gitea before 1.22 takes only letters, digits and `._+-` in names".to_owned()
             }

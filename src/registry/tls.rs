@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature};
@@ -21,6 +22,7 @@ use rustls::{
 use x509_cert::der::DateTime;
 
 use crate::certificate::{self, NoAuthority, TrustedCertificate};
+use crate::client_certificate::{ClientAlert, ClientCertificate};
 use crate::untrusted::Untrusted;
 
 /// TLS with the system's roots, if there are any, and the given certificates that are authorities now. Without any
@@ -40,6 +42,14 @@ pub(super) fn config(given: &[TrustedCertificate]) -> ClientConfig {
     }
     let verifier = Verifier::new(roots, given, &provider);
     builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth()
+}
+
+/// The same TLS with a certificate of the client, and with sessions of its own: one of the server is nobody else's.
+pub(super) fn with_client_certificate(config: &ClientConfig, certificate: &ClientCertificate) -> ClientConfig {
+    let mut config = config.clone();
+    config.client_auth_cert_resolver = certificate.resolver();
+    config.resumption = Resumption::default();
+    config
 }
 
 /// The system's roots. `SSL_CERT_FILE` and `SSL_CERT_DIR` take their place; where a job has these for its own machine, they
@@ -156,6 +166,11 @@ enum Reason {
     NoNames,
     Purpose,
     Signature,
+    /// The server refuses us, most likely for our certificate.
+    Client {
+        alert: ClientAlert,
+        shows_certificate: bool,
+    },
     Other(Untrusted),
 }
 
@@ -190,6 +205,21 @@ impl fmt::Display for Reason {
                 "a signature does not fit: its authority has the name of one that is known here but another key, or it \
                  has not the key of its certificate",
             ),
+            Self::Client { alert, shows_certificate: false } if !alert.is_vague() => {
+                write!(f, "it requires a client certificate (TLS alert {alert})")
+            }
+            Self::Client { alert, shows_certificate: false } => {
+                write!(
+                    f,
+                    "it refused the handshake, perhaps because it requires a client certificate (TLS alert {alert})"
+                )
+            }
+            Self::Client { alert, shows_certificate: true } if !alert.is_vague() => {
+                write!(f, "it rejected the client certificate (TLS alert {alert})")
+            }
+            Self::Client { alert, shows_certificate: true } => {
+                write!(f, "it refused the handshake, perhaps because of the client certificate (TLS alert {alert})")
+            }
             Self::Other(reason) => reason.fmt(f),
         }
     }
@@ -221,11 +251,14 @@ impl Reason {
 }
 
 impl TlsFault {
-    /// Reads what rustls says.
-    pub(super) fn of(error: &Error, host: &str) -> Self {
+    /// Reads what rustls says. `shows_certificate` is whether the client has one to show.
+    pub(super) fn of(error: &Error, host: &str, shows_certificate: bool) -> Self {
         let reason = match error {
             Error::InvalidCertificate(error) => Reason::of(error),
-            other => Reason::Other(Untrusted::new(&other.to_string())),
+            other => match ClientAlert::of(other) {
+                Some(alert) => Reason::Client { alert, shows_certificate },
+                None => Reason::Other(Untrusted::new(&other.to_string())),
+            },
         };
         Self { host: Untrusted::new(host), reason }
     }
@@ -235,6 +268,11 @@ impl TlsFault {
         if let Reason::OtherNames(_) = self.reason {
             self.reason = Reason::Other(Untrusted::new("its certificate is for other names"));
         }
+    }
+
+    /// Whether the server refuses us, and not we the server.
+    pub(super) fn is_about_client(&self) -> bool {
+        matches!(self.reason, Reason::Client { .. })
     }
 
     pub(super) fn advice(&self) -> String {
@@ -279,6 +317,18 @@ impl TlsFault {
             Reason::Signature => format!(
                 "Give the certificate of {host} or of its authority anew in `ca-certificate`: one that was made again \
                  has the old name and a new key"
+            ),
+            Reason::Client { alert, shows_certificate: false } => {
+                let other = if alert.is_vague() {
+                    "; if the server requires none, check its TLS versions and ciphers"
+                } else {
+                    ""
+                };
+                format!("Set `client-certificate` to a certificate that {host} accepts, with its private key, in PEM{other}")
+            }
+            Reason::Client { shows_certificate: true, .. } => format!(
+                "Check `client-certificate`: it has to be valid now, be for clients (clientAuth), and come from an authority \
+                 that {host} accepts"
             ),
             Reason::Other(_) => {
                 format!("Check that the port in `server-url` speaks https, and the certificate of {host}")

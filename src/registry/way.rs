@@ -12,9 +12,17 @@ use super::tls;
 use crate::way::Way;
 
 impl Way {
-    /// The TLS configuration of the clients.
+    /// The TLS configuration for everybody but the server.
     pub(super) fn tls(&self) -> ClientConfig {
         tls::config(&self.certificates)
+    }
+
+    /// The TLS configuration for the server, made of that for everybody.
+    pub(super) fn tls_to_server(&self, tls: &ClientConfig) -> ClientConfig {
+        match &self.client_certificate {
+            Some(certificate) => tls::with_client_certificate(tls, certificate),
+            None => tls.clone(),
+        }
     }
 
     /// A client that goes this way, and no other that the environment may name.

@@ -4,6 +4,7 @@
 //! in which it could come out (see [`harness::Job::run`]).
 
 mod caching;
+mod client_certificate;
 mod documents;
 mod downloading;
 mod dumping;

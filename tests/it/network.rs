@@ -7,7 +7,11 @@ use std::sync::{Arc, Mutex};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rcgen::{CertificateParams, CertifiedIssuer, KeyPair};
+use rustls::RootCertStore;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
@@ -103,8 +107,36 @@ impl Server {
     }
 }
 
+/// Which certificate a server wants of its clients.
+pub(crate) enum Clients<'a> {
+    Anybody,
+    /// It asks for one of that authority, and lets those in who have none.
+    Asked(&'a Authority),
+    /// It lets in nobody without one of that authority.
+    Required(&'a Authority),
+}
+
+impl Clients<'_> {
+    fn verifier(self, provider: &Arc<CryptoProvider>) -> Arc<dyn ClientCertVerifier> {
+        let (authority, is_required) = match self {
+            Self::Anybody => return WebPkiClientVerifier::no_client_auth(),
+            Self::Asked(authority) => (authority, false),
+            Self::Required(authority) => (authority, true),
+        };
+        let mut roots = RootCertStore::empty();
+        roots.add(authority.der().clone()).expect("an authority");
+        let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+        let builder = if is_required { builder } else { builder.allow_unauthenticated() };
+        builder.build().expect("a verifier")
+    }
+}
+
 /// Speaks TLS, and hands on to another server what it is sent.
-pub(crate) struct TlsFront(Server);
+pub(crate) struct TlsFront {
+    server: Server,
+    /// For each connection, how many certificates the client showed; `None` while the handshake goes on or if it fails.
+    shown: Arc<Mutex<Vec<Option<usize>>>>,
+}
 
 impl TlsFront {
     pub(crate) fn start(identity: Identity, behind: SocketAddr) -> Self {
@@ -117,7 +149,18 @@ impl TlsFront {
         behind: SocketAddr,
         versions: &[&'static rustls::SupportedProtocolVersion],
     ) -> Self {
+        Self::start_for(identity, behind, versions, Clients::Anybody)
+    }
+
+    /// The same, for these clients.
+    pub(crate) fn start_for(
+        identity: Identity,
+        behind: SocketAddr,
+        versions: &[&'static rustls::SupportedProtocolVersion],
+        clients: Clients<'_>,
+    ) -> Self {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = clients.verifier(&provider);
         let key = provider.key_provider.load_private_key(identity.key).expect("a key");
         // Not held against each other: a thief has the certificate, but not its key.
         let chain = [identity.certificate].into_iter().chain(identity.intermediates).collect();
@@ -125,20 +168,35 @@ impl TlsFront {
         let config = rustls::ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(versions)
             .expect("protocol versions")
-            .with_no_client_auth()
+            .with_client_cert_verifier(verifier)
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(shown)));
         let acceptor = TlsAcceptor::from(Arc::new(config));
-        Self(Server::start(move |stream| {
-            let acceptor = acceptor.clone();
+        let shown = Arc::<Mutex<Vec<Option<usize>>>>::default();
+        let seen = Arc::clone(&shown);
+        let server = Server::start(move |stream| {
+            let (acceptor, seen) = (acceptor.clone(), Arc::clone(&seen));
             async move {
+                let connection = {
+                    let mut seen = seen.lock().expect("no connection panics");
+                    seen.push(None);
+                    seen.len() - 1
+                };
                 let mut stream = acceptor.accept(stream).await?;
+                let chain = stream.get_ref().1.peer_certificates().map_or(0, <[_]>::len);
+                seen.lock().expect("no connection panics")[connection] = Some(chain);
                 copy_bidirectional(&mut stream, &mut TcpStream::connect(behind).await?).await.map(drop)
             }
-        }))
+        });
+        Self { server, shown }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
-        self.0.address
+        self.server.address
+    }
+
+    /// For each connection, how many certificates the client showed; `None` if the handshake failed.
+    pub(crate) fn shown(&self) -> Vec<Option<usize>> {
+        self.shown.lock().expect("no connection panics").clone()
     }
 }
 

@@ -20,7 +20,7 @@ use generic_packages::stop::Stop;
 use rcgen::CertificateParams;
 
 use crate::harness::{Job, Ran};
-use crate::network::{Identity, Manners, Proxy, TlsFront, authority, authority_with, naming};
+use crate::network::{Authority, Clients, Identity, Manners, Proxy, TlsFront, authority, authority_with, naming};
 use crate::open_files::run_with;
 
 /// The heading, and what leads to it.
@@ -112,6 +112,12 @@ const CASES: &[Case] = &[
         params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
         trusted_certificate(&params)
     }),
+    ("The server requires a client certificate", || client_certificate(None)),
+    ("nginx requires a client certificate", || {
+        let page = "<html><head><title>400 No required SSL certificate was sent</title></head></html>";
+        list_answers(Answer::html(400, page))
+    }),
+    ("The server rejects the client certificate", || client_certificate(Some(&authority()))),
     ("The proxy wants a password", || through_proxy("proxy.example.com", Manners::Wants(String::new()))),
     ("The proxy does not accept the password", || {
         through_proxy("bob:a-password@proxy.example.com", Manners::Wants(String::new()))
@@ -149,6 +155,9 @@ const CASES: &[Case] = &[
     ("`ca-certificate` is no certificate", || told_before(|job| job.input("ca-certificate", "certs/ca.pem"))),
     ("`ca-certificate` holds a private key", || {
         told_before(|job| job.input("ca-certificate", Identity::self_signed(&naming(&["localhost"])).key_pem))
+    }),
+    ("`client-certificate` has no private key", || {
+        told_before(|job| job.input("client-certificate", Identity::self_signed(&naming(&["localhost"])).pem))
     }),
     ("`headers` has bad lines", || {
         told_before(|job| job.input("headers", "X-Gate\nHost: a.example.com\nX-Empty:\nX-Id: 1\nx-id: 2"))
@@ -402,6 +411,23 @@ fn shown_certificate(identity: Identity, trusted: &str) -> String {
     let url = format!("https://localhost:{}", front.address().port());
     let ran = job(&registry).input("server-url", &url).input("ca-certificate", trusted).run().exits_with(1);
     blocks(&ran.log, &url)
+}
+
+/// What is said of a server that requires a client certificate, to a client that has one of that authority or none.
+fn client_certificate(authority: Option<&Authority>) -> String {
+    let registry = Registry::start(Persona::default());
+    let identity = Identity::self_signed(&naming(&["localhost"]));
+    let mut job = job(&registry);
+    job.input("ca-certificate", identity.pem.clone());
+    let clients = self::authority();
+    let (behind, versions) = (Job::address_of(&registry), rustls::DEFAULT_VERSIONS);
+    let front = TlsFront::start_for(identity, behind, versions, Clients::Required(&clients));
+    let url = format!("https://localhost:{}", front.address().port());
+    if let Some(authority) = authority {
+        let client = Identity::signed(authority, &naming(&["client"]));
+        job.input("client-certificate", client.pem + &client.key_pem);
+    }
+    blocks(&job.input("server-url", &url).run().exits_with(1).log, &url)
 }
 
 fn as_authority(mut params: CertificateParams) -> CertificateParams {

@@ -1,0 +1,145 @@
+//! The certificate of `client-certificate`, with which the program proves to the server who it is.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::{PemObject as _, SectionKind};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::ParsedCertificate;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{AlertDescription, Error};
+
+/// A certificate chain and its private key. It shows nothing of itself.
+#[derive(Clone)]
+pub struct ClientCertificate(Arc<CertifiedKey>);
+
+/// Why a text in PEM is no client certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BadClientCertificate {
+    /// The private key has a passphrase.
+    #[error("holds an encrypted private key")]
+    Encrypted,
+    /// PEM that is broken, or that holds something else than it says.
+    #[error("holds a certificate or a private key that cannot be read")]
+    Unreadable,
+    /// No certificate.
+    #[error("has no certificate in it")]
+    NoCertificate,
+    /// No private key.
+    #[error("has no private key in it")]
+    NoKey,
+    /// A key that the cryptography library does not know.
+    #[error("holds a private key of a kind that is not supported")]
+    UnsupportedKey,
+    /// The key of another certificate.
+    #[error("holds a private key that does not belong to its first certificate")]
+    OtherKey,
+}
+
+impl BadClientCertificate {
+    /// What to do about it.
+    pub(crate) fn hint(self) -> &'static str {
+        match self {
+            Self::Encrypted => {
+                "Remove the passphrase with `openssl pkey -in key.pem -out decrypted.pem`, and store the result in a secret"
+            }
+            Self::Unreadable => "Give all lines of the PEM text from BEGIN to END, each on a line of its own",
+            Self::NoCertificate => "Put the certificate in front of its private key, both in PEM",
+            Self::NoKey => "Put the private key behind its certificate, in PEM (PKCS#8, PKCS#1 or SEC1)",
+            Self::UnsupportedKey => "Use a key of RSA with 2048 bits or more, ECDSA P-256, ECDSA P-384 or Ed25519",
+            Self::OtherKey => {
+                "Put the certificate of the key first and the certificates of its issuers behind it, or give the right key"
+            }
+        }
+    }
+}
+
+impl ClientCertificate {
+    /// Reads a chain, the client's own certificate first, and its private key, in any order of the two.
+    pub(crate) fn parse(pem: &str) -> Result<Self, BadClientCertificate> {
+        if pem.contains("BEGIN ENCRYPTED PRIVATE KEY") || pem.contains("Proc-Type: 4,ENCRYPTED") {
+            return Err(BadClientCertificate::Encrypted);
+        }
+        let lines = pem.lines().map(str::trim).collect::<Vec<_>>().join("\n");
+        let mut chain = Vec::new();
+        let mut key = None;
+        for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(lines.as_bytes()) {
+            // What the reader says of broken PEM has pieces of it.
+            let (kind, der) = section.map_err(|_| BadClientCertificate::Unreadable)?;
+            if kind == SectionKind::Certificate {
+                let certificate = CertificateDer::from(der);
+                ParsedCertificate::try_from(&certificate).map_err(|_| BadClientCertificate::Unreadable)?;
+                chain.push(certificate);
+            } else if let Some(found) = PrivateKeyDer::from_pem(kind, der) {
+                key.get_or_insert(found);
+            }
+        }
+        if chain.is_empty() {
+            return Err(BadClientCertificate::NoCertificate);
+        }
+        let key = key.ok_or(BadClientCertificate::NoKey)?;
+        let CryptoProvider { key_provider, .. } = ring::default_provider();
+        let key = key_provider.load_private_key(key).map_err(|_| BadClientCertificate::UnsupportedKey)?;
+        let certified = CertifiedKey::new(chain, key);
+        certified.keys_match().map_err(|_| BadClientCertificate::OtherKey)?;
+        Ok(Self(Arc::new(certified)))
+    }
+
+    /// Shows the certificate to whoever asks for one.
+    pub(crate) fn resolver(&self) -> Arc<SingleCertAndKey> {
+        Arc::new(SingleCertAndKey::from(Arc::clone(&self.0)))
+    }
+}
+
+impl fmt::Debug for ClientCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClientCertificate(***)")
+    }
+}
+
+/// An alert by which a server refuses a client for its certificate, or for having none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ClientAlert(AlertDescription);
+
+impl ClientAlert {
+    /// Finds the alert in what rustls says. A server verifies no other certificate than that of its client.
+    pub(crate) fn of(error: &Error) -> Option<Self> {
+        match error {
+            Error::AlertReceived(
+                alert @ (AlertDescription::CertificateRequired
+                | AlertDescription::BadCertificate
+                | AlertDescription::UnsupportedCertificate
+                | AlertDescription::CertificateRevoked
+                | AlertDescription::CertificateExpired
+                | AlertDescription::CertificateUnknown
+                | AlertDescription::UnknownCA
+                | AlertDescription::AccessDenied
+                | AlertDescription::HandshakeFailure),
+            ) => Some(Self(*alert)),
+            _ => None,
+        }
+    }
+
+    /// Whether there can be other reasons, such as ciphers.
+    pub(crate) fn is_vague(self) -> bool {
+        self.0 == AlertDescription::HandshakeFailure
+    }
+}
+
+impl fmt::Display for ClientAlert {
+    /// The name in RFC 8446, 6.2.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            AlertDescription::CertificateRequired => "certificate_required",
+            AlertDescription::BadCertificate => "bad_certificate",
+            AlertDescription::UnsupportedCertificate => "unsupported_certificate",
+            AlertDescription::CertificateRevoked => "certificate_revoked",
+            AlertDescription::CertificateExpired => "certificate_expired",
+            AlertDescription::CertificateUnknown => "certificate_unknown",
+            AlertDescription::UnknownCA => "unknown_ca",
+            AlertDescription::AccessDenied => "access_denied",
+            _ => "handshake_failure",
+        })
+    }
+}
