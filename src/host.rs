@@ -4,19 +4,29 @@ use std::net::IpAddr;
 
 use url::{Host, Url};
 
-/// Returns whether the host of a URL is the machine itself: `localhost`, a loopback or an unspecified address.
+/// Returns whether the host of a URL is `localhost` or a loopback address.
 pub(crate) fn is_loopback(url: &Url) -> bool {
-    let address: IpAddr = match url.host() {
+    match url.host() {
         Some(Host::Domain(name)) => {
             let name = name.trim_end_matches('.').to_ascii_lowercase();
-            return name == "localhost" || name.ends_with(".localhost");
+            name == "localhost" || name.ends_with(".localhost")
         }
-        Some(Host::Ipv4(address)) => address.into(),
-        Some(Host::Ipv6(address)) => address.into(),
-        None => return false,
+        _ => address_of(url).is_some_and(|address| address.is_loopback()),
+    }
+}
+
+/// Returns whether the host of a URL is an address to listen on, such as `0.0.0.0`, and not one to connect to.
+pub(crate) fn is_unspecified(url: &Url) -> bool {
+    address_of(url).is_some_and(|address| address.is_unspecified())
+}
+
+fn address_of(url: &Url) -> Option<IpAddr> {
+    let address: IpAddr = match url.host()? {
+        Host::Domain(_) => return None,
+        Host::Ipv4(address) => address.into(),
+        Host::Ipv6(address) => address.into(),
     };
-    let address = address.to_canonical();
-    address.is_loopback() || address.is_unspecified()
+    Some(address.to_canonical())
 }
 
 #[cfg(test)]
@@ -25,21 +35,21 @@ mod tests {
 
     #[test]
     fn the_machine_itself_is_recognized_in_each_spelling() {
-        for (host, is_itself) in [
-            ("localhost", true),
-            ("Forge.LOCALHOST.", true),
-            ("127.0.0.1", true),
-            ("127.9.9.9", true),
-            ("0.0.0.0", true),
-            ("[::1]", true),
-            ("[::]", true),
-            ("[::ffff:127.0.0.1]", true),
-            ("notlocalhost", false),
-            ("10.0.0.1", false),
-            ("[fd00::1]", false),
+        for (host, expected) in [
+            ("localhost", (true, false)),
+            ("Forge.LOCALHOST.", (true, false)),
+            ("127.0.0.1", (true, false)),
+            ("127.9.9.9", (true, false)),
+            ("[::1]", (true, false)),
+            ("[::ffff:127.0.0.1]", (true, false)),
+            ("0.0.0.0", (false, true)),
+            ("[::]", (false, true)),
+            ("notlocalhost", (false, false)),
+            ("10.0.0.1", (false, false)),
+            ("[fd00::1]", (false, false)),
         ] {
             let url = Url::parse(&format!("http://{host}:81/x")).expect("a URL");
-            assert_eq!(is_loopback(&url), is_itself, "{host}");
+            assert_eq!((is_loopback(&url), is_unspecified(&url)), expected, "{host}");
         }
     }
 }

@@ -4,7 +4,7 @@ use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
 use super::fetch::is_plain;
-use crate::host::is_loopback;
+use crate::host::{is_loopback, is_unspecified};
 use crate::package::{PublicAddress, ServerUrl, Target};
 
 /// The longest address of a page that is taken, in characters. Names have 255 at most.
@@ -13,7 +13,8 @@ const LONGEST: usize = 2048;
 /// Returns whether links can use an address. A forge whose own base URL is not set up names itself `localhost`, or says
 /// `http` behind a proxy that speaks `https`.
 pub(super) fn is_usable(address: &PublicAddress, target: &Target) -> bool {
-    let is_elsewhere = is_loopback(address.server.as_url()) && !is_loopback(target.server.as_url());
+    let is_own = |server: &ServerUrl| is_loopback(server.as_url()) || is_unspecified(server.as_url());
+    let is_elsewhere = is_own(&address.server) && !is_own(&target.server);
     let is_downgrade = target.server.is_https() && !address.server.is_https();
     !is_elsewhere && !is_downgrade
 }

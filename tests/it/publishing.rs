@@ -161,20 +161,21 @@ fn with_a_conflict_nothing_is_sent_and_both_contents_are_told() {
     registry.seed("alice", "widget", "v1.0.0", "same", b"12345");
     let mut job = Job::new(&registry);
     job.file("dist/longer", "123456").file("dist/other", "abcde").file("dist/same", "12345").file("dist/new", "new");
-    let ran = job
-        .run()
-        .exits_with(1)
-        .says("`longer` is on the registry with other content: 5 bytes there, 6 bytes here")
-        .says(
-            "`other` is on the registry with other content: 5 bytes in both places, \
-             SHA-256 5994471abb01112afcc18159f6cc74b4f511b99806da59b3caf5a9c173cacfc5 there, \
-             36bbe50ed96841d10443bcb670d6554f0a34b761be67ec9c4a8ad2c0c44ca42c here",
-        );
+    let ran = job.run().exits_with(1).says(
+        "error: 2 files already exist with different content: `longer` (registry: 5 bytes, local: 6 bytes), `other` (same \
+         size, different SHA-256)",
+    );
     assert!(registry.requests().iter().all(|request| request.method == "GET"));
     let statuses: Vec<(String, String)> = ran.statuses().into_iter().collect();
     let expected = [("longer", "failed"), ("new", "not-attempted"), ("other", "failed"), ("same", "unchanged")];
     assert_eq!(statuses, expected.map(|(name, status)| (name.to_owned(), status.to_owned())));
     assert_eq!(ran.outputs["failed"], "3");
+    // One conflict is told in full.
+    job.input("files", "dist/longer").run().exits_with(1).says("5 bytes there, 6 bytes here");
+    job.input("files", "dist/other").run().exits_with(1).says(
+        "5 bytes in both places, SHA-256 5994471abb01112afcc18159f6cc74b4f511b99806da59b3caf5a9c173cacfc5 there, \
+         36bbe50ed96841d10443bcb670d6554f0a34b761be67ec9c4a8ad2c0c44ca42c here",
+    );
 }
 
 #[test]

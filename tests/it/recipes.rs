@@ -37,7 +37,8 @@ fn run(commands: &str) -> (Output, Vec<(String, Vec<u8>)>) {
 
 #[test]
 fn the_commands_bring_every_file_and_verify_it() {
-    let registry = Registry::start_with(Options { path_prefix: "/a'b $(c)".replace(' ', "%20"), ..Options::default() });
+    let registry =
+        Registry::start_with(Options { path_prefix: "/a%27b%20%24%28c%29".to_owned(), ..Options::default() });
     let mut job = Job::new(&registry);
     let names: Vec<&str> = AWKWARD_NAMES.into_iter().chain(["-", "plain-1.0.tar.gz"]).collect();
     for name in &names {

@@ -47,11 +47,12 @@ fn a_link_that_leads_out_of_the_workspace_is_refused() {
     let mut job = job_with(&registry, &["dist/a"]);
     let beside = secrets_beside(&job);
     job.link("dist/b", format!("{beside}/secret")).link("dist/c", "../../beside/secret").link("dist/d", "c");
-    let text = |path: &str| format!("error: {path} leads outside the workspace");
     for path in ["dist/b", "dist/c", "dist/d"] {
-        refuses(&mut job, &registry, path, &text(path));
-        refuses(&mut job, &registry, "dist/*", &text(path));
-        refuses(&mut job, &registry, "**", &text(path));
+        refuses(&mut job, &registry, path, &format!("error: {path} leads outside the workspace"));
+    }
+    for line in ["dist/*", "**"] {
+        let text = "error: 3 files lead outside the workspace, and nothing outside it is published: `dist/b`, `dist/c`, `dist/d`";
+        refuses(&mut job, &registry, line, text);
     }
     publishes(&mut job, "dist/*\n!dist/[bcd]", &["a"]);
 }
@@ -82,9 +83,15 @@ fn the_environment_with_the_token_in_it_is_never_published() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a"]);
     job.link("dist/b", "/proc/self/environ").link("dist/c", "/proc").link("dist/d", "/dev/stdin");
-    for (line, named) in [("dist/b", "dist/b"), ("dist/*", "dist/b"), ("dist/c/self/environ", "dist/c/self/environ")] {
-        refuses(&mut job, &registry, line, &format!("error: {named} leads outside the workspace"));
+    for path in ["dist/b", "dist/c/self/environ"] {
+        refuses(&mut job, &registry, path, &format!("error: {path} leads outside the workspace"));
     }
+    refuses(
+        &mut job,
+        &registry,
+        "dist/*",
+        "files lead outside the workspace, and nothing outside it is published: `dist/b`, ",
+    );
     refuses(&mut job, &registry, "dist/c/self/*", "error: dist/c/self leads outside the workspace");
     refuses(&mut job, &registry, "dist/d", "error: dist/d leads outside the workspace");
     publishes(&mut job, "dist/**\n!dist/[bd]", &["a"]);
@@ -139,9 +146,11 @@ fn a_link_that_leads_into_git_is_refused() {
     job.link("dist/c", "../.git/config").link("dist/d", "../sub/.git/config").link("dist/e", "../wt/.git");
     job.link("git", ".git").link("dist/sub", "../sub");
     for path in ["dist/c", "dist/d", "dist/e"] {
-        for line in [path, "dist/*", "**"] {
-            refuses(&mut job, &registry, line, &format!("error: {path} leads into .git"));
-        }
+        refuses(&mut job, &registry, path, &format!("error: {path} leads into .git"));
+    }
+    for line in ["dist/*", "**"] {
+        let text = "files lead into .git, where checkout leaves its token: `dist/c`, `dist/d`, `dist/e`";
+        refuses(&mut job, &registry, line, text);
     }
     for (line, path) in [("git/config", "git/config"), ("git/*", "git"), ("git/conf??", "git")] {
         refuses(&mut job, &registry, line, &format!("error: {path} leads into .git"));
@@ -195,9 +204,10 @@ fn a_fifo_is_refused_without_waiting_for_its_other_end() {
     let mut job = job_with(&registry, &["dist/a"]);
     assert!(make("mkfifo", &job.workspace().join("dist/b"), &[]));
     job.link("dist/c", "b");
-    for (line, path) in [("dist/b", "dist/b"), ("dist/*", "dist/b"), ("dist/c", "dist/c")] {
-        refuses(&mut job, &registry, line, &format!("error: {path} is a FIFO, and only regular files are published"));
+    for path in ["dist/b", "dist/c"] {
+        refuses(&mut job, &registry, path, &format!("error: {path} is a FIFO, and only regular files are published"));
     }
+    refuses(&mut job, &registry, "dist/*", "error: 2 files are no regular files: `dist/b`, `dist/c`");
 }
 
 #[test]
@@ -233,7 +243,8 @@ fn a_name_that_is_not_utf_8_is_refused() {
     let text = "has a name that is not valid UTF-8";
     refuses(&mut job, &registry, "dist/*", &format!("error: dist/b\u{fffd} {text}"));
     refuses(&mut job, &registry, "**/c", &format!("error: out/\u{fffd}/c {text}"));
-    assert_eq!(refuses(&mut job, &registry, "**", text).errors().len(), 2);
+    let text = "error: 2 files have names that are not valid UTF-8: `dist/b\u{fffd}`, `out/\u{fffd}/c`";
+    assert_eq!(refuses(&mut job, &registry, "**", text).errors().len(), 1);
     // What no line wants is nobody's concern.
     publishes(&mut job, "dist/a\nout/*", &["a", "b"]);
 }
