@@ -84,17 +84,15 @@ impl Advise for Mistake {
             Kind::Comment => "Remove the line, or write `[#]` for a `#` in a name".to_owned(),
             Kind::YamlList | Kind::List => with_lines("Write one pattern per line"),
             Kind::Quotes => with_lines("Remove the quotes"),
-            Kind::Variable(text) => match text.chars().next() {
-                _ if has_lines => format!("Write the path relative to the workspace: {names}"),
-                Some('~') => {
-                    "Write a path relative to the workspace: the container does not see the home folder of the runner"
-                        .to_owned()
-                }
-                sign => {
-                    let sign = sign.unwrap_or('$');
-                    format!("{}, or write `[{sign}]` for a `{sign}` in a name", expression_hint(text))
-                }
-            },
+            Kind::Variable(_) if has_lines => format!("Write the path relative to the workspace: {names}"),
+            Kind::Variable(text) if is_home(text) => {
+                "Write a path relative to the workspace: the container does not see the home folder of the runner"
+                    .to_owned()
+            }
+            Kind::Variable(text) => {
+                let sign = text.chars().next().unwrap_or('$');
+                format!("{}, or write `[{sign}]` for a `{sign}` in a name", expression_hint(text))
+            }
             Kind::WindowsPath => with_lines("Write the path relative to the workspace, with `/` between folders"),
             Kind::Everything => {
                 "Write `**` for all files in it, or `*` for those that are not in subfolders".to_owned()
@@ -275,6 +273,11 @@ fn is_windows_path(path: &str) -> bool {
 /// What only a shell or a workflow would expand.
 fn variable(path: &str) -> Option<&str> {
     home(path).or_else(|| unexpanded(path))
+}
+
+/// Whether a part of a path means the home folder.
+fn is_home(part: &str) -> bool {
+    part.starts_with('~') || ["$HOME", "${HOME}", "%USERPROFILE%"].contains(&part)
 }
 
 /// The home folder, as shells write it.

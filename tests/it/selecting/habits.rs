@@ -54,16 +54,17 @@ fn quotes_are_refused_with_the_lines_to_write() {
 #[test]
 fn what_a_shell_would_expand_is_refused_with_the_path_in_the_workspace() {
     for (line, part, hint) in [
-        ("$HOME/x", "$HOME", "Write `${{ env.HOME }}`: inputs have no shell"),
+        ("$HOME/x", "$HOME", "Write a path relative to the workspace: the container does not see the home folder"),
         ("dist/${NAME}.zip", "${NAME}", "Write `${{ env.NAME }}`: inputs have no shell"),
-        ("%USERPROFILE%/x", "%USERPROFILE%", "Write `${{ env.USERPROFILE }}`: inputs have no shell"),
+        ("%USERPROFILE%/x", "%USERPROFILE%", "Write a path relative to the workspace"),
+        ("dist/%NAME%", "%NAME%", "Write `${{ env.NAME }}`: inputs have no shell, or write `[%]` for a `%`"),
         ("$(ls)", "$(ls)", "Run the command in an earlier step with an `id`"),
         ("dist/${{ env.NAME }}.zip", "${{ env.NAME }}", "Write the expression in the workflow's `with:`"),
     ] {
         is_bad(line, &format!("contains `{part}`, which is not expanded"), hint);
     }
-    let hint = "Write `${{ env.HOME }}`: inputs have no shell, or write `[$]` for a `$` in a name";
-    is_bad("a[$]b/$HOME", "contains `$HOME`", hint);
+    let hint = "Write `${{ env.NAME }}`: inputs have no shell, or write `[$]` for a `$` in a name";
+    is_bad("a[$]b/$NAME", "contains `$NAME`", hint);
     is_bad("~/x", "contains `~/`, which is not expanded", "Write a path relative to the workspace");
     for variable in ["$GITHUB_WORKSPACE", "${GITHUB_WORKSPACE}", "$PWD", "$(pwd)"] {
         let problem = format!("contains `{variable}`, which is not expanded");
