@@ -56,6 +56,14 @@ pub(crate) const CASES: &[Case] = &[
         });
         mirroring(&Fault::always(Match::list().containing("/latest/"), Point::BeforeStore, another))
     }),
+    ("The job of a higher release moves the alias at the same time", || {
+        let another = Action::then(|world| {
+            world.seed("acme", "widget", "1.3.0", "app.tar.gz", b"a newer one");
+            world.delete("acme", "widget", "latest", "app.tar.gz");
+            world.seed("acme", "widget", "latest", "app.tar.gz", b"a newer one");
+        });
+        mirroring(&Fault::once(Match::put("/latest/SHA256SUMS"), Point::AfterStore, another))
+    }),
     ("An alias has a file of a name that no request can have", || {
         let list = format!(r#"[{{"name":"../app","size":1,"sha256":"{}"}}]"#, "0".repeat(64));
         let lists = Match::list().containing("/latest/");
