@@ -6,9 +6,10 @@ use std::sync::Arc;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::{PemObject as _, SectionKind};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::ParsedCertificate;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{AlertDescription, Error};
+use x509_cert::Certificate;
+use x509_cert::der::{Decode as _, Encode as _};
 
 /// A certificate chain and its private key. It shows nothing of itself.
 #[derive(Clone)]
@@ -62,28 +63,28 @@ impl ClientCertificate {
             return Err(BadClientCertificate::Encrypted);
         }
         let lines = pem.lines().map(str::trim).collect::<Vec<_>>().join("\n");
-        let mut chain = Vec::new();
+        let (mut chain, mut parsed) = (Vec::new(), Vec::new());
         let mut key = None;
         for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(lines.as_bytes()) {
             // What the reader says of broken PEM has pieces of it.
             let (kind, der) = section.map_err(|_| BadClientCertificate::Unreadable)?;
             if kind == SectionKind::Certificate {
-                let certificate = CertificateDer::from(der);
-                ParsedCertificate::try_from(&certificate).map_err(|_| BadClientCertificate::Unreadable)?;
-                chain.push(certificate);
+                // Not webpki: `openssl x509 -req` makes certificates of version 1, which webpki does not read.
+                parsed.push(Certificate::from_der(&der).map_err(|_| BadClientCertificate::Unreadable)?);
+                chain.push(CertificateDer::from(der));
             } else if let Some(found) = PrivateKeyDer::from_pem(kind, der) {
                 key.get_or_insert(found);
             }
         }
-        if chain.is_empty() {
-            return Err(BadClientCertificate::NoCertificate);
-        }
+        let own = parsed.first().ok_or(BadClientCertificate::NoCertificate)?;
         let key = key.ok_or(BadClientCertificate::NoKey)?;
         let CryptoProvider { key_provider, .. } = ring::default_provider();
         let key = key_provider.load_private_key(key).map_err(|_| BadClientCertificate::UnsupportedKey)?;
-        let certified = CertifiedKey::new(chain, key);
-        certified.keys_match().map_err(|_| BadClientCertificate::OtherKey)?;
-        Ok(Self(Arc::new(certified)))
+        let public_key = own.tbs_certificate().subject_public_key_info().to_der();
+        if public_key.ok().as_deref() != key.public_key().as_deref() {
+            return Err(BadClientCertificate::OtherKey);
+        }
+        Ok(Self(Arc::new(CertifiedKey::new(chain, key))))
     }
 
     /// Shows the certificate to whoever asks for one.

@@ -121,11 +121,8 @@ fn keys_as_openssl_writes_them_are_read_and_encrypted_ones_are_refused() {
             return says_that_it_is_not_tested("keys of openssl: openssl is not here");
         }
         assert!(read("traditional.pem").contains(traditional));
-        // rcgen makes certificates of RSA keys with other backends only, so the key says which certificate it is for.
-        let certificate = match KeyPair::from_pem(&read("pkcs8.pem")) {
-            Ok(key) => client_params().signed_by(&key, &gate.clients).expect("a certificate").pem(),
-            Err(error) => panic!("{error}"),
-        };
+        let key = KeyPair::from_pem(&read("pkcs8.pem")).expect("a key");
+        let certificate = client_params().signed_by(&key, &gate.clients).expect("a certificate").pem();
         for name in ["pkcs8.pem", "traditional.pem"] {
             give(&mut gate.job(&front), &format!("{certificate}{}", read(name))).run().exits_with(0);
         }
@@ -136,6 +133,21 @@ fn keys_as_openssl_writes_them_are_read_and_encrypted_ones_are_refused() {
                 .says("hint: Remove the passphrase with `openssl pkey");
         }
     }
+}
+
+#[test]
+fn a_certificate_of_version_1_as_openssl_makes_it_is_read() {
+    let gate = Gate::new();
+    let front = gate.front(&TLS13, Clients::Anybody);
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let made = openssl(folder, "req -newkey rsa:2048 -nodes -subj /CN=client -keyout key.pem -out request.pem")
+        && openssl(folder, "x509 -req -in request.pem -signkey key.pem -days 2 -out cert.pem");
+    if !made {
+        return says_that_it_is_not_tested("a certificate of version 1: openssl is not here");
+    }
+    let read = |name: &str| fs::read_to_string(folder.join(name)).expect("openssl has written it");
+    give(&mut gate.job(&front), &(read("cert.pem") + &read("key.pem"))).run().exits_with(0);
 }
 
 #[test]
