@@ -9,7 +9,8 @@ use crate::unexpanded::{expression_hint, unexpanded};
 use crate::untrusted::Untrusted;
 
 /// Inputs that can contain `$` and `%` for other reasons: patterns, whose lines are checked one by one, and secrets.
-const NOT_CHECKED: [&str; 6] = ["files", "expect", "executable", "token", "ca-certificate", "headers"];
+const NOT_CHECKED: [&str; 7] =
+    ["files", "expect", "executable", "token", "ca-certificate", "client-certificate", "headers"];
 
 impl Reader {
     /// Returns the inputs that are set. Shells cannot name a hyphen, so `INPUT_SERVER_URL` counts as `INPUT_SERVER-URL`.
