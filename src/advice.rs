@@ -26,7 +26,7 @@ pub trait Advise: Error {
 #[derive(Debug)]
 pub struct Plural {
     /// What failed, with `{}` for the number of items: `failed to upload {} files`.
-    pub text: &'static str,
+    pub text: String,
     /// The name that this error adds, in backticks, with what only this error says of it. It is safe to show.
     pub item: String,
     /// Whether the hint is an example that holds for the others too, although its words differ.

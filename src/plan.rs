@@ -95,9 +95,13 @@ impl Advise for PlanError {
             Self::SameName { name, paths, .. } => {
                 ("{} names are each used by several files", format!("`{name}` ({})", listed(paths)))
             }
-            Self::Sealed { .. } | Self::Secret => return None,
+            // Which ones is as secret as what they contain.
+            Self::Secret => {
+                ("the names of {} files contain the token or another secret, which everybody would see", String::new())
+            }
+            Self::Sealed { .. } => return None,
         };
-        Some(Plural { text, item, is_hint_an_example: true })
+        Some(Plural { text: text.to_owned(), item, is_hint_an_example: true })
     }
 }
 

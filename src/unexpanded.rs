@@ -1,8 +1,12 @@
 //! Text that a shell or the runner was meant to expand. Nothing expands it in an input.
 
 /// Returns the first part of a text that looks like a variable, a command or an expression: `$NAME`, `${NAME}`,
-/// `$(command)`, `${{ expression }}` or `%NAME%`. A part without its closing bracket counts up to the end of the text.
+/// `$(command)`, `${{ expression }}` or `%NAME%`. A part without its closing bracket counts up to the end of the line.
 pub(crate) fn unexpanded(text: &str) -> Option<&str> {
+    text.lines().find_map(unexpanded_in_line)
+}
+
+fn unexpanded_in_line(text: &str) -> Option<&str> {
     text.match_indices(['$', '%']).find_map(|(start, _)| {
         let rest = &text[start..];
         let end = if let Some(name) = rest.strip_prefix('%') {
@@ -16,7 +20,11 @@ pub(crate) fn unexpanded(text: &str) -> Option<&str> {
                 b'{' if rest.starts_with("${{") => "}}",
                 b'{' => "}",
                 b'(' => ")",
-                _ => return Some(&rest[..=name_len(&rest[1..])?]),
+                _ => {
+                    // PowerShell writes `$env:NAME`.
+                    let scope = if rest.to_ascii_lowercase().starts_with("$env:") { "$env:".len() } else { 1 };
+                    return Some(&rest[..scope + name_len(&rest[scope..])?]);
+                }
             };
             rest.find(closing).map_or(rest.len(), |found| found + closing.len())
         };
@@ -33,6 +41,9 @@ fn name_len(text: &str) -> Option<usize> {
 
 /// Returns an instruction that replaces a part found by [`unexpanded`] with what the workflow can evaluate.
 pub(crate) fn expression_hint(part: &str) -> String {
+    if let Some(hint) = path_hint(part) {
+        return hint.to_owned();
+    }
     if part.starts_with("${{") {
         return "Write the expression in the workflow's `with:`, without quotes or backslashes around `${{` and `}}`"
             .to_owned();
@@ -42,6 +53,7 @@ pub(crate) fn expression_hint(part: &str) -> String {
             .to_owned();
     }
     let name = part.trim_matches(['$', '%', '{', '}']);
+    let name = name.rsplit(':').next().filter(|_| part.to_ascii_lowercase().starts_with("$env:")).unwrap_or(name);
     let len = name_len(name).unwrap_or(name.len());
     let name = &name[..len];
     let expression = match name.split_once('_') {
@@ -50,6 +62,20 @@ pub(crate) fn expression_hint(part: &str) -> String {
     };
     format!("Write `${{{{ {expression} }}}}`: inputs have no shell")
 }
+
+/// Returns an instruction if a part means a folder: paths are relative to the workspace.
+pub(crate) fn path_hint(part: &str) -> Option<&'static str> {
+    let name = part.trim_matches(['$', '%', '{', '}', '(', ')']);
+    match name {
+        _ if part.starts_with('~') => Some(HOME_HINT),
+        "HOME" | "USERPROFILE" => Some(HOME_HINT),
+        "GITHUB_WORKSPACE" | "PWD" | "pwd" => Some("Write a path relative to the workspace"),
+        _ => None,
+    }
+}
+
+const HOME_HINT: &str =
+    "Write a path relative to the workspace: the container does not see the home folder of the runner";
 
 #[cfg(test)]
 mod tests {
@@ -65,6 +91,8 @@ mod tests {
             ("${{ github.ref }}", Some("${{ github.ref }}")),
             ("${{ github.ref", Some("${{ github.ref")),
             ("${VERSION", Some("${VERSION")),
+            ("a\n${VERSION\nsecret}", Some("${VERSION")),
+            ("$Env:VERSION-x", Some("$Env:VERSION")),
             ("$1", None),
             ("a$", None),
             ("100%", None),
@@ -84,6 +112,7 @@ mod tests {
             ("${RUNNER_OS}", "${{ runner.os }}"),
             ("${VERSION:-1}", "${{ env.VERSION }}"),
             ("%VERSION%", "${{ env.VERSION }}"),
+            ("$env:GITHUB_REF_NAME", "${{ github.ref_name }}"),
         ] {
             assert!(expression_hint(part).contains(expression), "{part}");
         }

@@ -70,6 +70,11 @@ impl<'v> Release<'v> {
         if precision < 2 && !series.is_empty() {
             return None;
         }
+        // Some short hashes of commits have digits only. `20261129` is a date.
+        let is_hash = precision == 1 && core.len() >= 7 && !(core.len() == 8 && core.starts_with("20"));
+        if is_hash {
+            return None;
+        }
         let suffix = &rest[core.len()..];
         let (before_build, build) = suffix.split_once('+').unzip();
         let stage = match before_build.unwrap_or(suffix) {
@@ -190,22 +195,28 @@ pub(crate) fn latest(rows: &[VersionRow]) -> Option<Latest> {
         return chosen(version, Rule::Name, false);
     }
     let parsed = versions.iter().filter_map(|(id, version)| Some((*id, version, Release::parse(version.as_str())?)));
-    let (pre_releases, releases): (Vec<_>, Vec<_>) = parsed.partition(|(_, _, release)| release.is_pre_release());
-    if let Some((version, is_mixed)) = highest(&releases) {
+    let parsed: Vec<_> = parsed.collect();
+    let newest = parsed.iter().max_by_key(|(id, ..)| *id).map(|(_, _, release)| release.series.clone());
+    let newest = newest.unwrap_or_default();
+    let (pre_releases, releases): (Vec<_>, Vec<_>) =
+        parsed.into_iter().partition(|(_, _, release)| release.is_pre_release());
+    if let Some((version, is_mixed)) = highest(&releases, &newest) {
         return chosen(version, Rule::Release, is_mixed);
     }
     let others = versions.iter().filter(|(_, version)| is_plain(version) && Release::parse(version.as_str()).is_none());
     if let Some((_, version)) = others.max_by_key(|(id, _)| *id) {
         return chosen(version, Rule::Date, false);
     }
-    highest(&pre_releases).and_then(|(version, is_mixed)| chosen(version, Rule::PreRelease, is_mixed))
+    highest(&pre_releases, &newest).and_then(|(version, is_mixed)| chosen(version, Rule::PreRelease, is_mixed))
 }
 
-/// The highest of the releases in the series of the newest one, and whether there are other series. Of equal names it is the
-/// newest.
-fn highest<'a>(releases: &[(u64, &'a Version, Release<'a>)]) -> Option<(&'a Version, bool)> {
-    let (_, _, newest) = releases.iter().max_by_key(|(id, ..)| *id)?;
-    let comparable: Vec<_> = releases.iter().filter(|(_, _, release)| release.series == newest.series).collect();
+/// The highest of the releases in a series, and whether there are other series; of the series of the newest release, if it has
+/// none. Of equal names it is the newest.
+fn highest<'a>(releases: &[(u64, &'a Version, Release<'a>)], series: &str) -> Option<(&'a Version, bool)> {
+    let has_any = releases.iter().any(|(_, _, release)| release.series == series);
+    let newest =
+        releases.iter().filter(|(_, _, release)| !has_any || release.series == series).max_by_key(|(id, ..)| *id)?;
+    let comparable: Vec<_> = releases.iter().filter(|(_, _, release)| release.series == newest.2.series).collect();
     let (_, version, _) = comparable.iter().max_by(|one, other| one.2.cmp_names(&other.2).then(one.0.cmp(&other.0)))?;
     Some((version, comparable.len() < releases.len()))
 }
@@ -308,6 +319,8 @@ mod tests {
             "1.2-a..b",
             "1.2-a_b",
             "1a2b3c4",
+            "8421937",
+            "v84219370",
             "vv1",
             "1.2 ",
             " 1.2",
@@ -357,7 +370,10 @@ mod tests {
     fn of_several_prefixes_the_one_of_the_newest_release_counts() {
         let mixed = |version: &str| Some((version.to_owned(), Rule::Release, true));
         assert_eq!(chosen(&["lib-9.0.0", "app-1.10.0", "app-1.9.0"]), mixed("app-1.10.0"));
-        assert_eq!(chosen(&["app-1.10.0", "app-1.9.0", "lib-9.0.0", "nightly", "app-2.0.0-rc.1"]), mixed("lib-9.0.0"));
+        assert_eq!(chosen(&["app-1.10.0", "app-1.9.0", "lib-9.0.0", "nightly"]), mixed("lib-9.0.0"));
+        // Also a pre-release shows which prefix is in use.
+        assert_eq!(chosen(&["app-1.10.0", "lib-9.0.0", "app-2.0.0-rc.1"]), mixed("app-1.10.0"));
+        assert_eq!(chosen(&["app-1.10.0", "lib-9.0.0", "dev-2.0.0-rc.1"]), mixed("lib-9.0.0"));
     }
 
     #[test]

@@ -27,7 +27,7 @@ const INTERFACES: [Interface; 2] = [
         name: "publish",
         action: include_str!("../action.yml"),
         sections: ["## Inputs", "## Outputs"],
-        required: &["token"],
+        required: &[],
     },
     Interface {
         command: Command::Download,

@@ -3,6 +3,7 @@
 use super::braces::{DEEPEST, MOST_ALTERNATIVES};
 use super::mistake::Mistake;
 use crate::advice::Advise;
+use crate::unexpanded::expression_hint;
 use crate::untrusted::Untrusted;
 
 /// A line that is no pattern, or that leads where nothing may be published from.
@@ -38,6 +39,9 @@ pub enum BadLine {
     /// A name behind `=>` in a line that takes files away.
     #[error("takes files away, and what is taken away gets no name")]
     NameOfTaken,
+    /// A variable, a command or an expression in a name.
+    #[error("contains `{part}` in its name, which is not expanded", part = Untrusted::new(.0))]
+    Unexpanded(String),
     /// Braces in a name around what is no placeholder.
     #[error("has `{{{0}}}` in its name, which is no placeholder")]
     Placeholder(Untrusted),
@@ -93,6 +97,7 @@ impl Advise for BadLine {
                 "Use `{name}`, `{dir}`, or `{1}`, `{2}` and so on, and write `{{` and `}}` for the characters"
                     .to_owned()
             }
+            Self::Unexpanded(part) => expression_hint(part),
             Self::NoFolder => "Use `{name}` or `{1}`".to_owned(),
             Self::NoWildcard { .. } => {
                 "Count the parts between the slashes that hold `*`, `?` or `[..]`: braces do not count, nor does what \

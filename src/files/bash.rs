@@ -6,8 +6,10 @@ pub(super) fn extglob(pattern: &str) -> Option<(char, Vec<String>)> {
     let (at, sign, inner) = pattern.match_indices('(').find_map(|(at, _)| {
         let sign = pattern[..at].chars().next_back().filter(|sign| "@?!+*".contains(*sign))?;
         let inner = up_to(&pattern[at + 1..], b')')?;
-        // `*(1)` is how names such as `app (1)` are matched.
-        (sign != '*' || inner.contains('|')).then_some((at, sign, inner))
+        // `*(1)` and `?(1)` are how names such as `app (1)` are matched.
+        let is_number = !inner.is_empty() && inner.bytes().all(|byte| byte.is_ascii_digit());
+        let is_glob = sign == '*' && !inner.contains('|') || sign == '?' && is_number;
+        (!is_glob).then_some((at, sign, inner))
     })?;
     let (before, behind) = (&pattern[..at - 1], &pattern[at + 1 + inner.len() + 1..]);
     let alternatives: Vec<&str> = inner.split('|').collect();

@@ -25,7 +25,8 @@ pub(crate) fn correction(line: &Line, finds: impl Fn(&str) -> bool) -> Option<Mi
         }
     }
     if text != line.text {
-        return Some(Mistake::backslash(with_name(&text, new_name(line))));
+        let corrected = with_name(&text, new_name(line));
+        return Some(Mistake::backslash(Some(corrected).filter(|line| finds(line))));
     }
     normalization(line, finds)
 }

@@ -158,11 +158,21 @@ impl Advise for FileError {
             FileFault::System(_) => "failed to read {} files",
             FileFault::Folder | FileFault::Stalled(_) => return None,
         };
-        Some(Plural { text, item: format!("`{}`", Untrusted::path(&self.path)), is_hint_an_example: false })
+        Some(Plural {
+            text: text.to_owned(),
+            item: format!("`{}`", Untrusted::path(&self.path)),
+            is_hint_an_example: false,
+        })
     }
 }
 
 impl LocalFile {
+    /// Returns whether both are one file, whatever their names are.
+    #[must_use]
+    pub fn is_same_file(&self, other: &Self) -> bool {
+        (self.identity.device, self.identity.inode) == (other.identity.device, other.identity.inode)
+    }
+
     /// Checks that a path, relative to the (real) workspace, is a regular file in it that can be read.
     pub fn check(workspace: &Path, path: &Path) -> Result<Self, FileError> {
         Self::find(workspace, path).map_err(|fault| FileError { path: path.to_owned(), fault })

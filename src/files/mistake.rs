@@ -7,7 +7,7 @@ use super::bash;
 use super::pattern::{has_wildcard, without_exclamation};
 use super::renaming;
 use crate::advice::Advise;
-use crate::unexpanded::{expression_hint, unexpanded};
+use crate::unexpanded::{expression_hint, path_hint, unexpanded};
 use crate::untrusted::{Names, Untrusted};
 
 /// A line that means something only in another tool.
@@ -85,14 +85,13 @@ impl Advise for Mistake {
             Kind::YamlList | Kind::List => with_lines("Write one pattern per line"),
             Kind::Quotes => with_lines("Remove the quotes"),
             Kind::Variable(_) if has_lines => format!("Write the path relative to the workspace: {names}"),
-            Kind::Variable(text) if is_home(text) => {
-                "Write a path relative to the workspace: the container does not see the home folder of the runner"
-                    .to_owned()
-            }
-            Kind::Variable(text) => {
-                let sign = text.chars().next().unwrap_or('$');
-                format!("{}, or write `[{sign}]` for a `{sign}` in a name", expression_hint(text))
-            }
+            Kind::Variable(text) => path_hint(text).map_or_else(
+                || {
+                    let sign = text.chars().next().unwrap_or('$');
+                    format!("{}, or write `[{sign}]` for a `{sign}` in a name", expression_hint(text))
+                },
+                str::to_owned,
+            ),
             Kind::WindowsPath => with_lines("Write the path relative to the workspace, with `/` between folders"),
             Kind::Everything => {
                 "Write `**` for all files in it, or `*` for those that are not in subfolders".to_owned()
@@ -141,8 +140,8 @@ impl Mistake {
     }
 
     /// `\` between folders.
-    pub(super) fn backslash(line: String) -> Self {
-        Self { kind: Kind::Backslash, lines: vec![line] }
+    pub(super) fn backslash(line: Option<String>) -> Self {
+        Self { kind: Kind::Backslash, lines: line.into_iter().collect() }
     }
 
     /// Other code points than the file's name has.
@@ -273,11 +272,6 @@ fn is_windows_path(path: &str) -> bool {
 /// What only a shell or a workflow would expand.
 fn variable(path: &str) -> Option<&str> {
     home(path).or_else(|| unexpanded(path))
-}
-
-/// Whether a part of a path means the home folder.
-fn is_home(part: &str) -> bool {
-    part.starts_with('~') || ["$HOME", "${HOME}", "%USERPROFILE%"].contains(&part)
 }
 
 /// The home folder, as shells write it.

@@ -69,6 +69,8 @@ pub struct Selection {
     /// A name that wildcards pass over, whatever its case: that of the file of checksums, of which an earlier run's copy
     /// may lie there.
     pub passes_over: Option<FileName>,
+    /// A file that holds a secret of the inputs, and is never published.
+    pub secret_file: Option<Box<LocalFile>>,
     /// Whether the files of the runner can be seen from here; they cannot from a container on a host label.
     pub sees_runner: bool,
 }
@@ -149,6 +151,12 @@ pub enum SelectError {
         /// The line as it was typed, without slashes at its end.
         line: String,
     },
+    /// The file of an input that is secret.
+    #[error("{path} is the file of `client-certificate`, and holds a private key", path = Untrusted::path(.path))]
+    Secret {
+        /// The path relative to the workspace.
+        path: PathBuf,
+    },
     /// A folder that cannot be listed.
     #[error("folder {path} cannot be listed", path = Untrusted::path(.path))]
     Walk {
@@ -187,6 +195,10 @@ impl Advise for SelectError {
                 let line = Untrusted::new(line);
                 Some(format!("Write `{line}/*` for the files in it, or `{line}/**` for those below it too"))
             }
+            Self::Secret { path } => Some(format!(
+                "Exclude it with a line `!{}`, or give the text of the secret instead of a path",
+                Untrusted::path(path)
+            )),
             Self::Walk { source, .. } if advice::is_of_open_files(source) => Some(advice::OPEN_FILES.to_owned()),
             Self::Walk { .. } => Some(local::READABLE.to_owned()),
             Self::File(error) => error.advice(),
@@ -196,6 +208,11 @@ impl Advise for SelectError {
     fn plural(&self) -> Option<Plural> {
         match self {
             Self::File(error) => error.plural(),
+            Self::NoneFound { line, .. } => Some(Plural {
+                text: "no file matches {} lines".to_owned(),
+                item: format!("`{}`", Untrusted::new(line)),
+                is_hint_an_example: false,
+            }),
             _ => None,
         }
     }
@@ -244,6 +261,9 @@ pub fn select(selection: &Selection) -> Result<Selected, Vec<SelectError>> {
     let mut files = Vec::new();
     for (path, lines) in paths {
         match LocalFile::check(&selection.workspace, &path) {
+            Ok(file) if selection.secret_file.as_ref().is_some_and(|secret| secret.is_same_file(&file)) => {
+                errors.push(SelectError::Secret { path });
+            }
             Ok(file) => {
                 for chosen in lines.into_iter().map(|line| choose(selection, &file, line)) {
                     chosen.map_or_else(|error| errors.push(error), |chosen| files.push(chosen));

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use super::bad_line::BadLine;
 use super::local::LocalFile;
 use crate::package::FileName;
+use crate::unexpanded::unexpanded;
 use crate::untrusted::Untrusted;
 
 /// Which components of a pattern hold a wildcard, up to a `**`: it stands for any number of them, so that none behind it
@@ -101,6 +102,9 @@ pub(super) fn split(line: &str) -> Option<(&str, &str)> {
 impl Template {
     /// Reads a name for what a pattern with these wildcards finds.
     pub(super) fn parse(text: &str, wildcards: &Wildcards) -> Result<Self, BadLine> {
+        if let Some(part) = unexpanded(text) {
+            return Err(BadLine::Unexpanded(part.to_owned()));
+        }
         let mut parts = Vec::new();
         let mut plain = String::new();
         let mut rest = text;

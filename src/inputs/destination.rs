@@ -138,6 +138,17 @@ impl Reader {
     pub(super) fn version(&mut self, raw: &RawInputs, runner: &Runner) -> Option<Version> {
         let accepted = "Give the version, such as `version: 1.2.0`, or run the workflow on a tag (`on: push: tags`)";
         let given = raw.version.as_deref().map(str::trim);
+        if let Some(version) =
+            given.filter(|version| version.starts_with(['"', '\'', '`', '#']) || version.starts_with("- "))
+        {
+            self.problem(
+                "version",
+                Some(version),
+                "is in quotes, a comment or a list: give the text of the version alone",
+                accepted,
+            );
+            return None;
+        }
         if let Some(version) = given.filter(|version| !version.starts_with("refs/")) {
             return self.bad_name("version", Version::parse(version), accepted);
         }
@@ -158,7 +169,7 @@ impl Reader {
         };
         let whole = tag;
         let prefix = raw.version_strip_prefix.as_deref().map_or("", str::trim);
-        if tag == prefix {
+        if tag == prefix && !prefix.is_empty() {
             self.problem(
                 "version-strip-prefix",
                 Some(prefix),

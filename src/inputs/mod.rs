@@ -21,10 +21,10 @@ use self::destination::SHORTEST_TOKEN;
 use self::raw::{NAMES, RawInputs};
 use self::unknown::DRY_RUN;
 use self::way::Address;
-use crate::advice::Advise;
+use crate::advice::{Advise, Plural};
 use crate::command::Command;
 use crate::download::Wanted;
-use crate::files::{Line, Selection};
+use crate::files::{Line, LocalFile, Selection};
 use crate::nearest::nearest;
 use crate::package::{BadName, FileName, Owner, RepositoryName, ServerUrl, Target, Version};
 use crate::report::User;
@@ -138,6 +138,17 @@ impl Advise for InputError {
     fn advice(&self) -> Option<String> {
         Some(self.accepted.clone())
     }
+
+    /// The lines of one input can have the same mistake.
+    fn plural(&self) -> Option<Plural> {
+        let item = format!("`{}`", self.value.as_ref()?);
+        let problem = self.problem.replace("{}", "{ }");
+        Some(Plural {
+            text: format!("input `{}`: each of {{}} lines {problem}", self.input),
+            item,
+            is_hint_an_example: true,
+        })
+    }
 }
 
 impl Inputs {
@@ -147,7 +158,8 @@ impl Inputs {
     /// Never: what is read is optional text, each name once.
     #[must_use]
     pub fn read(command: Command, environment: &Environment, runner: &Runner) -> Reading {
-        let mut reader = Reader { command, problems: Vec::new(), warnings: Vec::new(), secrets: Vec::new() };
+        let mut reader =
+            Reader { command, problems: Vec::new(), warnings: Vec::new(), secrets: Vec::new(), secret_file: None };
         let given = reader.collect(environment);
         let raw: RawInputs =
             envy::from_iter(given.iter().map(|(name, value)| ((*name).to_owned(), value.expose().to_owned())))
@@ -200,6 +212,8 @@ struct Reader {
     warnings: Vec<String>,
     /// What nobody may see beside the token.
     secrets: Vec<Secret>,
+    /// The file in the workspace that an input names and that holds a secret.
+    secret_file: Option<Box<LocalFile>>,
 }
 
 impl Reader {
@@ -247,6 +261,9 @@ impl Reader {
             Command::Download => self.version_to_download(raw),
         };
         let username = self.username(raw, runner);
+        // Before the files: they must not include a secret.
+        let address = Address { server: server.as_ref(), owner: owner.as_ref(), package: package.as_ref() };
+        let way = self.way(raw, runner, environment, &address);
         let task = match self.command {
             Command::Publish => {
                 let destination = server.as_ref().zip(owner.as_ref());
@@ -257,8 +274,6 @@ impl Reader {
         let concurrency = self.whole_number("concurrency", raw.concurrency.as_deref(), 1..=32, 4);
         let retries = self.whole_number("retries", raw.retries.as_deref(), 0..=100, 5);
         let timeout = self.whole_number("timeout", raw.timeout.as_deref(), 1..=3600, 60);
-        let address = Address { server: server.as_ref(), owner: owner.as_ref(), package: package.as_ref() };
-        let way = self.way(raw, runner, environment, &address);
         let username = username?;
         let is_jobs_own = token.as_ref().is_some_and(|token| runner.is_jobs_own(token));
         Some(Inputs {

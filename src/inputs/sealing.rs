@@ -52,8 +52,12 @@ impl Reader {
         let mut aliases: Vec<Version> = Vec::new();
         let text = raw.aliases.as_deref().unwrap_or_default();
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-            if line.contains(',') {
-                self.problem(INPUT, Some(line), "has a comma, as if it were a list", accepted);
+            if line.contains([',', ';', '"', '\'', '`', '#', '*', '?', '|'])
+                || line.contains(char::is_whitespace)
+                || line.starts_with('-')
+            {
+                let problem = "is not an alias: lists, quotes and comments are not supported";
+                self.problem(INPUT, Some(line), problem, accepted);
                 continue;
             }
             let Some(alias) = self.bad_name(INPUT, Version::parse(line), accepted) else { continue };

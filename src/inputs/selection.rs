@@ -24,6 +24,7 @@ impl Reader {
             if_none_found: if_none_found?,
             include_hidden: include_hidden?,
             passes_over,
+            secret_file: self.secret_file.clone(),
             sees_runner: !runner.reads_commands() || runner.output.as_deref().is_some_and(Path::exists),
         })
     }

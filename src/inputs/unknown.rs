@@ -79,7 +79,7 @@ impl Reader {
             let shown = Untrusted::new(name);
             match self.meaning(&normalized(name)) {
                 // A run that was meant as a dry run must not change anything.
-                Some(Meaning { ours, is_certain }) if ours == DRY_RUN || is_certain && !is_set(ours) => {
+                Some(Meaning { ours, is_certain }) if (is_certain || ours == DRY_RUN) && !is_set(ours) => {
                     let problem = format!("is not set, but the unknown input `{shown}` is");
                     self.problem(ours, None, problem, format!("Write {} instead of `{shown}`", usage(ours)));
                 }

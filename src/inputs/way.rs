@@ -19,6 +19,7 @@ use crate::files::{FileFault, LocalFile};
 use crate::package::{Owner, PackageName, ServerUrl};
 use crate::runner::{Environment, Runner};
 use crate::secret::{Redactor, Secret};
+use crate::unexpanded::unexpanded;
 use crate::way::{Exception, Proxies, Proxy, Way};
 
 /// Where the files go, as far as it is known. It is public.
@@ -88,6 +89,10 @@ impl Reader {
             let problem = format!("cannot be used through {proxy}, because an https proxy could be shown it too");
             let accepted = format!("Set {} to an http:// URL, or name the server's host in NO_PROXY", proxy.variable);
             self.problem("client-certificate", None, problem, accepted);
+        }
+        if client_certificate.is_some() && address.server.is_some_and(|server| !server.is_https()) {
+            let accepted = "Set `server-url` to an https:// URL, or remove `client-certificate`";
+            self.problem("client-certificate", None, "is set, but `server-url` begins with http://", accepted);
         }
         Some(Way { certificates: certificates?, client_certificate, proxies, headers: headers? })
     }
@@ -167,6 +172,9 @@ impl Reader {
         let within = Path::new(path).strip_prefix(&runner.workspace).unwrap_or(Path::new(path));
         let mut bytes = Vec::new();
         let read = LocalFile::check(&workspace, within).and_then(|file| {
+            if input == "client-certificate" {
+                self.secret_file = Some(Box::new(file.clone()));
+            }
             if file.size > LARGEST_BUNDLE {
                 return Ok(false);
             }
@@ -207,8 +215,10 @@ impl Reader {
             let (name, value) = line.split_once(':').unwrap_or(("", line));
             let value = value.trim();
             self.hide_value(value, address);
+            let is_variable = unexpanded(value) == Some(value);
             let problem = match (HeaderName::from_bytes(name.trim().as_bytes()), HeaderValue::from_str(value)) {
                 _ if !line.contains(':') => "has no colon".to_owned(),
+                _ if is_variable => "has a variable as its value, which is not expanded".to_owned(),
                 (Err(_), _) => "has a name that no header can have".to_owned(),
                 (Ok(name), _) if let Some((name, why)) = RESERVED.iter().find(|(known, _)| name == *known) => {
                     format!("sets `{name}`, which {why}")

@@ -299,7 +299,7 @@ impl Advise for PublishError {
     }
 
     fn plural(&self) -> Option<Plural> {
-        let of_files = |text, item| Some(Plural { text, item, is_hint_an_example: false });
+        let of_files = |text: &str, item| Some(Plural { text: text.to_owned(), item, is_hint_an_example: false });
         match self {
             Self::Registry(error) => error.plural(),
             Self::File(error) => error.plural(),

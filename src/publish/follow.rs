@@ -52,7 +52,7 @@ impl Run<'_> {
         if own.as_ref().is_some_and(Release::is_pre_release) {
             return Ok(Some(Stay { why: format!("{version} is a pre-release"), release: None }));
         }
-        if own.as_ref().is_some_and(|own| !followed.has(own)) {
+        if !own.as_ref().map_or(matches!(followed, Followed::All), |own| followed.has(own)) {
             return Ok(Some(Stay { why: format!("{version} is not a release of {alias}"), release: None }));
         }
         let rows = match known {

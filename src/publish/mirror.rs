@@ -162,10 +162,6 @@ impl Mirror<'_, '_> {
             if round == MOST {
                 break;
             }
-            if round > 0 {
-                // The other job may be that of a higher release.
-                *versions = None;
-            }
             match self.main.caller.stop.or(self.main.reason_to_stay(alias, versions)).await?? {
                 // What this run has written may be a part of a mixture.
                 Some(Stay { release: Some(release), .. }) if round > 0 => {
@@ -181,6 +177,8 @@ impl Mirror<'_, '_> {
                 reporter.notes(&format!("version {alias} becomes what {version} is: {}", work.counts));
             }
             self.carry_out(work, store).await?;
+            // Uploads take time, and the job of a higher release may have ended meanwhile.
+            *versions = None;
         }
         let (alias, times) = (alias.clone(), MOST);
         Err(PublishError::Unsettled { alias, times }.into())

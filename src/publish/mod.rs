@@ -185,7 +185,13 @@ impl Run<'_> {
 
     fn ended(self, address: Option<PublicAddress>, stopped: Option<Signal>) -> Account {
         let so_far = self.so_far(stopped);
-        let errors = self.tally.into_errors().into_iter().map(|error| Box::new(error) as Problem).collect();
+        let mut errors = self.tally.into_errors();
+        for error in &mut errors {
+            if let (PublishError::Conflict { page, .. }, Some(address)) = (error, &address) {
+                page.clone_from(&address.page);
+            }
+        }
+        let errors = errors.into_iter().map(|error| Box::new(error) as Problem).collect();
         let account = Account { errors, ..so_far };
         match address {
             Some(address) => account.linked_at(address),

@@ -338,7 +338,7 @@ impl Advise for RegistryError {
             Asked::Download(name) => ("failed to download {} files", name),
             _ => return None,
         };
-        Some(Plural { text, item: format!("`{name}`"), is_hint_an_example: false })
+        Some(Plural { text: text.to_owned(), item: format!("`{name}`"), is_hint_an_example: false })
     }
 }
 

@@ -300,7 +300,7 @@ impl Account {
     /// What a dry run says of a real one.
     fn foretold(&self, plan: &[Planned]) -> String {
         if self.is_offline && self.stopped.is_none() {
-            let files = units::files(self.outcomes.len());
+            let files = units::files(plan.iter().filter(|row| row.action == Action::Upload).count());
             return format!("Dry run without a token: {files} checked, the registry was not asked");
         }
         let counts = match plan::counts(plan) {

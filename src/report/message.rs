@@ -15,7 +15,7 @@ pub(super) struct Message {
     pub(super) causes: Vec<String>,
     /// What to do.
     pub(super) hint: Option<String>,
-    kind: Option<&'static str>,
+    kind: Option<String>,
     is_hint_an_example: bool,
     /// The first items, and how many there are.
     items: Vec<String>,
@@ -31,7 +31,7 @@ impl Message {
         if let Some(Plural { text, item, is_hint_an_example }) = problem.plural() {
             message.kind = Some(text);
             message.is_hint_an_example = is_hint_an_example;
-            message.items.push(item);
+            message.items.extend(Some(item).filter(|item| !item.is_empty()));
         }
         message
     }
@@ -47,13 +47,16 @@ impl Message {
         if self.items.len() < MOST_ITEMS {
             self.items.extend(other.items);
         }
-        if let Some(text) = self.kind {
+        if let Some(text) = &self.kind {
             let more = match self.count - self.items.len() {
                 0 => String::new(),
                 more => format!(" and {more} more"),
             };
             let text = text.replacen("{}", &self.count.to_string(), 1);
-            self.what = format!("{text}: {}{more}", self.items.join(", "));
+            self.what = match self.items.join(", ") {
+                items if items.is_empty() => text,
+                items => format!("{text}: {items}{more}"),
+            };
             self.brief.clone_from(&self.what);
         }
     }

@@ -75,8 +75,10 @@ fn a_file_that_was_accepted_and_is_not_listed_is_unknown_and_not_sent_again() {
     let registry = Registry::start(Persona::default());
     let job = job(&registry);
     registry.script(cache(&registry, no_version()));
-    let ran = blames_the_cache(job.run_in_short(), &registry, "first");
-    let ran = blames_the_cache(ran, &registry, "second").says("(retry 3 of 3): `second`: it was taken there, but");
+    let ran = job.run_in_short().exits_with(1).says("(retry 3 of 3): `second`: it was taken there, but");
+    let ran =
+        ran.says("error: failed to verify 2 files that the registry accepted, but does not list: `first`, `second`");
+    let ran = ran.says("hint: Turn off the cache for").does_not_say("another job");
     assert_eq!(ran.outputs["urls"], "");
     assert_eq!(["first", "second"].map(|name| count(&registry, "PUT", name)), [1, 1]);
     assert_eq!(

@@ -358,14 +358,16 @@ fn what_is_no_client_certificate_is_refused_before_anything_is_asked_and_not_sho
 
 #[test]
 fn the_key_and_the_whole_text_are_masked_and_taken_out_of_what_a_server_sends_back() {
-    let registry = Registry::start(Persona::default());
-    let ours = pem(&client(&authority()));
+    let gate = Gate::new();
+    let front = gate.front(&TLS13, Clients::Required(&gate.clients));
+    let registry = &gate.registry;
+    let ours = pem(&client(&gate.clients));
     for (given, path) in [(ours.as_str(), "other.pem"), ("client.pem", "client.pem")] {
         for line in key_lines(&ours) {
             registry.clear_script();
             let answer = Answer::text(403, format!("bad {line} here"));
             registry.script(Fault::always(Match::list(), Point::Head, Action::Answer(answer)));
-            let mut job = Job::new(&registry);
+            let mut job = gate.job(&front);
             give(&mut job, &ours).file("dist/app", "").file(path, &ours).input("client-certificate", given);
             let ran = job.run().exits_with(1).says("403 Forbidden: bad *** here");
             let masks = |text: &str| ran.masks.contains(&format!("::add-mask::{}", text.replace('\n', "%0A")));
@@ -387,4 +389,30 @@ fn a_client_certificate_is_refused_where_an_https_proxy_could_be_shown_it() {
         .says("hint: Set HTTPS_PROXY to an http:// URL, or name the server's host in NO_PROXY");
     job.variable("HTTPS_PROXY", format!("http://{}", proxy.address())).run().exits_with(0);
     assert!(!proxy.heads().is_empty());
+}
+
+#[test]
+fn the_file_of_the_client_certificate_is_never_published() {
+    let gate = Gate::new();
+    let front = gate.front(&TLS13, Clients::Required(&gate.clients));
+    let ours = pem(&client(&gate.clients));
+    let mut job = gate.job(&front);
+    give(&mut job, &ours).file("dist/app", "").file("certs/client.pem", &ours).link("dist/link", "../certs/client.pem");
+    job.input("client-certificate", "certs/client.pem");
+    for (files, path) in [("**", "certs/client.pem"), ("certs/client.pem", "certs/client.pem"), ("dist/*", "dist/link")]
+    {
+        let ran = job.input("files", files).is_refused(&gate.registry);
+        ran.says(&format!("error: {path} is the file of `client-certificate`, and holds a private key"))
+            .says(&format!("hint: Exclude it with a line `!{path}`"));
+    }
+    job.input("files", "**\n!certs/client.pem\n!dist/link").run().exits_with(0);
+}
+
+#[test]
+fn a_client_certificate_for_a_server_without_tls_is_refused() {
+    let registry = Registry::start(Persona::default());
+    let ours = pem(&client(&authority()));
+    let mut job = Job::new(&registry);
+    give(&mut job, &ours).file("dist/app", "");
+    job.is_refused(&registry).says("error: input `client-certificate` is set, but `server-url` begins with http://");
 }

@@ -123,12 +123,17 @@ fn a_version_that_is_no_release_moves_latest_only_if_there_is_no_release() {
     let registry = Registry::start(Persona::default());
     registry.seed("alice", "widget", "v1.0.0-rc.1", "app", b"a pre-release");
     let ran = release(&registry, "build-abc", "latest\nv1\nnightly");
-    assert_eq!((ran.outputs["aliases"].as_str(), notices(&ran).len()), ("latest\nv1\nnightly", 0));
+    assert_eq!(ran.outputs["aliases"], "latest\nnightly");
+    assert_eq!(notices(&ran), ["alias v1 is not updated: build-abc is not a release of v1"]);
     release(&registry, "2.0.0", "latest");
     let ran = release(&registry, "build-abd", "latest\nv1\nv2\nnightly");
-    let why = "build-abd is not a release, and the package has release 2.0.0";
-    assert_eq!(notices(&ran), ["latest", "v2"].map(|alias| format!("alias {alias} is not updated: {why}")));
-    assert_eq!(ran.outputs["aliases"], "v1\nnightly");
+    let expected = [
+        ("latest", "build-abd is not a release, and the package has release 2.0.0"),
+        ("v1", "build-abd is not a release of v1"),
+        ("v2", "build-abd is not a release of v2"),
+    ];
+    assert_eq!(notices(&ran), expected.map(|(alias, why)| format!("alias {alias} is not updated: {why}")));
+    assert_eq!(ran.outputs["aliases"], "nightly");
     assert_eq!(held_by(&registry, "latest") + &held_by(&registry, "nightly"), "2.0.0build-abd");
     // A date is the name of a snapshot.
     registry.seed("alice", "widget", "2026-11-29", "app", b"older");
@@ -154,14 +159,14 @@ fn only_releases_with_one_prefix_are_compared() {
 }
 
 #[test]
-fn the_versions_are_listed_once_and_only_if_that_decides() {
+fn the_versions_are_listed_before_each_such_alias_changes_and_only_if_that_decides() {
     let registry = Registry::start(Persona::default());
     release(&registry, "1.0.0", "nightly\nnext\nbuild-2026-11-29");
     assert_eq!(lists(&registry), 0);
     release(&registry, "1.0.0", "nightly\nlatest\nstable\nv1");
-    assert_eq!(lists(&registry), 1);
+    assert_eq!(lists(&registry), 3);
     release(&registry, "1.0.0", "nightly\nlatest\nstable\nv1");
-    assert_eq!(lists(&registry), 1);
+    assert_eq!(lists(&registry), 3);
     // There are 50 on a page.
     registry.seed("alice", "widget", "0.9.0", "app", b"0.9.0");
     for number in 0..60 {
@@ -169,7 +174,7 @@ fn the_versions_are_listed_once_and_only_if_that_decides() {
     }
     let ran = release(&registry, "0.9.0", "latest");
     assert_eq!(notices(&ran), ["alias latest is not updated: the package has the higher release 1.0.0"]);
-    assert_eq!(lists(&registry), 3);
+    assert_eq!(lists(&registry), 5);
 }
 
 #[test]
@@ -218,6 +223,16 @@ fn a_higher_release_of_another_job_counts_until_the_alias_is_changed() {
         assert_eq!(notices(&ran), ["alias latest is not updated: the package has the higher release v2.0.0"]);
         assert_eq!(held_by(&registry, "latest"), "v2.0.0");
     }
+}
+
+#[test]
+fn a_higher_release_that_appears_while_one_alias_is_changed_counts_for_the_next() {
+    let registry = Registry::start(Persona::default());
+    release(&registry, "v0.9.0", "latest");
+    registry.script(Fault::once(Match::put("/v1/SHA256SUMS"), Point::AfterStore, another_job()));
+    let ran = release(&registry, "v1.0.0", "v1\nlatest");
+    assert_eq!(notices(&ran), ["alias latest is not updated: the package has the higher release v2.0.0"]);
+    assert_eq!((held_by(&registry, "latest").as_str(), ran.outputs["aliases"].as_str()), ("v2.0.0", "v1"));
 }
 
 #[test]

@@ -97,3 +97,21 @@ fn failed_uploads_with_one_cause_are_one_error_and_others_are_not_hidden_in_it()
     assert_eq!(ran.errors().len(), 2, "{}", ran.log);
     assert_eq!(ran.files().len(), 3);
 }
+
+#[test]
+fn lines_with_one_mistake_are_one_error() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    let lines: Vec<String> = (0..12).map(|number| format!("- dist/f{number}")).collect();
+    let ran = job.input("files", lines.join("\n")).is_refused(&registry);
+    is_one_message(ran, "input `files`: each of 12 lines is a YAML list, and this input is text: `- dist/f0`, ");
+}
+
+#[test]
+fn names_with_the_token_are_one_error_without_the_names() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    let token = registry.token("alice_write");
+    job.file(format!("dist/{token}-a"), "").file(format!("dist/{token}-b"), "");
+    is_one_message(job.is_refused(&registry), "the names of 2 files contain the token or another secret");
+}

@@ -174,3 +174,13 @@ fn the_token_may_stand_in_a_header() {
     job(&registry, &format!("X-Forge-Token: {token}")).run().exits_with(0);
     assert_eq!(registry.requests()[0].header("X-Forge-Token"), Some(&*token));
 }
+
+#[test]
+fn a_variable_as_the_value_of_a_header_is_refused() {
+    let registry = Registry::start(Persona::default());
+    for value in ["$GATE_KEY", "${{ secrets.GATE_KEY }}", "%GATE_KEY%"] {
+        let mut job = Job::new(&registry);
+        job.file("dist/a", "1").input("headers", format!("X-Gate: {value}"));
+        job.is_refused(&registry).says("line 1 has a variable as its value, which is not expanded");
+    }
+}

@@ -414,8 +414,17 @@ fn a_version_that_changes_while_it_is_mirrored_is_sealed_and_mirrored_once_more(
 #[test]
 fn a_list_in_one_line_is_not_taken_for_a_version() {
     let registry = Registry::start(Persona::default());
-    for list in ["latest, stable", "latest,", "latest,stable"] {
-        let ran = job(&registry).input("aliases", list).is_refused(&registry);
-        ran.says("has a comma, as if it were a list").says("one per line");
+    for line in [
+        "latest, stable",
+        "latest,",
+        "latest,stable",
+        "latest stable",
+        "- latest",
+        "\"latest\"",
+        "latest # newest",
+        "# x",
+    ] {
+        let ran = job(&registry).input("aliases", line).is_refused(&registry);
+        ran.says("is not an alias: lists, quotes and comments are not supported").says("one per line");
     }
 }

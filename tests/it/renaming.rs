@@ -250,3 +250,11 @@ fn a_new_name_may_not_show_the_token_or_command_the_runner() {
     assert_eq!(ran.statuses()[name], "uploaded");
     job.input("files", "app => {::debug::##[add-path]}").is_refused(&registry);
 }
+
+#[test]
+fn a_variable_in_a_new_name_is_refused() {
+    for part in ["$VERSION", "${VERSION}", "%VERSION%", "$(git describe)", "${{ env.V }}", "$env:V"] {
+        let ran = refused(&["a"], &format!("a => app-{part}"));
+        ran.says(&format!("contains `{part}` in its name, which is not expanded"));
+    }
+}

@@ -30,6 +30,27 @@ fn a_variable_in_an_input_is_an_error_that_shows_the_expression() {
 }
 
 #[test]
+fn a_folder_that_only_a_shell_knows_is_to_be_written_relative_to_the_workspace() {
+    let registry = Registry::start(Persona::default());
+    for value in ["$GITHUB_WORKSPACE/tools", "${GITHUB_WORKSPACE}", "$HOME/x", "$(pwd)/x", "%USERPROFILE%"] {
+        let ran = job(&registry).input("working-directory", value).is_refused(&registry);
+        ran.says("hint: Write a path relative to the workspace").does_not_say("${{");
+        let ran = Job::downloading(&registry).input("path", value).is_refused(&registry);
+        ran.says("hint: Write a path relative to the workspace").does_not_say("${{");
+    }
+}
+
+#[test]
+fn nothing_of_a_private_key_is_shown_as_a_variable() {
+    let registry = Registry::start(Persona::default());
+    let pem =
+        "friendlyName: build ${host\n-----BEGIN PRIVATE KEY-----\nMIIEvQSECRETSECRET\n-----END PRIVATE KEY-----\n}";
+    let mut job = job(&registry);
+    job.secret("MIIEvQSECRETSECRET").input("client-certificate", pem).is_refused(&registry);
+    job.without("INPUT_CLIENT-CERTIFICATE").input("ca-certificate", pem).is_refused(&registry);
+}
+
+#[test]
 fn a_part_of_a_password_that_looks_like_a_variable_is_not_shown() {
     let registry = Registry::start(Persona::default());
     for (input, value) in [("username", "alice:pass$WORD1"), ("server-url", "https://alice:pass$WORD1@git.example.com")]

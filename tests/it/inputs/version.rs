@@ -79,6 +79,13 @@ fn the_git_ref_of_a_tag_in_version_is_published_as_its_tag() {
 #[test]
 fn a_git_ref_that_is_no_tag_is_not_a_version() {
     let registry = Registry::start(Persona::default());
+    refuses(&registry, "version", "refs/tags/", "input `version`: `` is empty");
+    refuses(
+        &registry,
+        "version",
+        "\"1.0.0\"",
+        "`\"1.0.0\"` is in quotes, a comment or a list: give the text of the version alone",
+    );
     for git_ref in ["refs/heads/main", "refs/pull/7/merge", "refs/tagsx/v1"] {
         refuses(&registry, "version", git_ref, &format!("`{git_ref}` is a git ref, but not one of a tag"));
         let ran = Job::downloading(&registry).input("version", git_ref).is_refused(&registry);
