@@ -237,7 +237,12 @@ fn items_of_flow_list(line: &str) -> Option<Vec<String>> {
 fn without_quotes(line: &str) -> Option<Vec<String>> {
     let quoted = line.trim_end_matches([',', ';', ' ']);
     let quote = quoted.chars().next().filter(|c| matches!(c, '"' | '\'' | '`'))?;
-    (quoted.len() > 1 && quoted.ends_with(quote)).then(|| items(quoted, |c| c == ',' || c == ';' || c.is_whitespace()))
+    if quoted.len() < 2 || !quoted.ends_with(quote) {
+        return None;
+    }
+    let items = items(quoted, |c| c == ',' || c == ';' || c.is_whitespace());
+    // `'pattern' => 'name'` is one line.
+    Some(if items.iter().any(|item| item == "=>") { vec![items.join(" ")] } else { items })
 }
 
 /// The items of a list, without quotes. What is in quotes, braces or brackets is one item.

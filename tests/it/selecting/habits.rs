@@ -47,6 +47,7 @@ fn quotes_are_refused_with_the_lines_to_write() {
     is_bad(r#""dist/*.zip""#, problem, "Remove the quotes: `dist/*.zip`");
     is_bad(r#""dist/**""#, problem, "Remove the quotes: `dist/**`");
     is_bad("'dist/*.zip' => {name}", problem, "Remove the quotes: `dist/*.zip => {name}`");
+    is_bad("'dist/a.zip' => 'my a.zip'", problem, "Remove the quotes: `dist/a.zip => my a.zip`");
     is_bad("!'dist/*.zip'", problem, "Remove the quotes: `!dist/*.zip`");
     is_bad(r#""dist/a.zip", "x""#, problem, "Remove the quotes: `dist/a.zip`, `x`");
 }
