@@ -208,8 +208,8 @@ impl Advise for SelectError {
     fn plural(&self) -> Option<Plural> {
         match self {
             Self::File(error) => error.plural(),
-            Self::NoneFound { line, .. } => Some(Plural {
-                text: "no file matches {} lines".to_owned(),
+            Self::NoneFound { line, near } => Some(Plural {
+                text: format!("no file matches {{}} lines ({near})"),
                 item: format!("`{}`", Untrusted::new(line)),
                 is_hint_an_example: false,
             }),
