@@ -1,9 +1,13 @@
 //! What people are told of errors: several errors of one kind are one message.
 
 use crate::advice::{Advise, Plural};
+use crate::untrusted::CUT;
 
 /// How many items of one message are shown.
 const MOST_ITEMS: usize = 5;
+
+/// The longest item that is shown in full, in characters.
+const LONGEST_ITEM: usize = 160;
 
 /// One error, or several of one kind with the same causes and the same hint.
 pub(super) struct Message {
@@ -31,7 +35,7 @@ impl Message {
         if let Some(Plural { text, item, is_hint_an_example }) = problem.plural() {
             message.kind = Some(text);
             message.is_hint_an_example = is_hint_an_example;
-            message.items.extend(Some(item).filter(|item| !item.is_empty()));
+            message.items.extend(Some(cut(item)).filter(|item| !item.is_empty()));
         }
         message
     }
@@ -59,6 +63,14 @@ impl Message {
             };
             self.brief.clone_from(&self.what);
         }
+    }
+}
+
+/// Cuts an item that is longer than most names.
+fn cut(item: String) -> String {
+    match item.char_indices().nth(LONGEST_ITEM) {
+        Some((end, _)) => format!("{}{CUT}", &item[..end]),
+        None => item,
     }
 }
 

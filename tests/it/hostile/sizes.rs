@@ -100,10 +100,11 @@ fn many_bad_names_are_one_error_with_their_number_and_the_first_five() {
 fn of_many_errors_the_first_thousand_are_shown() {
     let registry = Registry::start(Persona::default());
     let mut job = Job::new(&registry);
-    for number in 0..1_030 {
-        job.file(format!("dist/{number},"), "");
+    let folders: Vec<String> = (0..1_030).map(|number| format!("dist/{number}")).collect();
+    for folder in &folders {
+        job.folder(folder);
     }
-    let ran = job.is_refused(&registry);
+    let ran = job.input("files", folders.join("\n")).is_refused(&registry);
     assert_eq!(ran.errors().len(), 1_001);
     ran.says("30 more errors are not shown");
 }
