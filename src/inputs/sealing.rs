@@ -52,9 +52,9 @@ impl Reader {
         let mut aliases: Vec<Version> = Vec::new();
         let text = raw.aliases.as_deref().unwrap_or_default();
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-            if line.contains([',', ';', '"', '\'', '`', '#', '*', '?', '|'])
+            if line.contains([',', ';', '"', '\'', '`', '*', '?'])
                 || line.contains(char::is_whitespace)
-                || line.starts_with('-')
+                || line.starts_with(['-', '#'])
             {
                 let problem = "is not an alias: lists, quotes and comments are not supported";
                 self.problem(INPUT, Some(line), problem, accepted);

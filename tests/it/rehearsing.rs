@@ -309,13 +309,13 @@ fn no_name_of_an_alias_commands_the_runner_or_spoils_the_table() {
     seed(&registry, "v1.0.0", &[("a", "1")]);
     for name in AWKWARD_NAMES {
         seed(&registry, "v1.0.0", &[(name, name)]);
-        seed(&registry, "##[add-path]|x", &[(&format!("{name}!"), "left over")]);
+        seed(&registry, "x##[add-path]|x", &[(&format!("{name}!"), "left over")]);
     }
     // That nothing in the log does is looked at in every run.
-    let ran = sealing(&registry).input("aliases", "##[add-path]|x").run().exits_with(0);
+    let ran = sealing(&registry).input("aliases", "x##[add-path]|x").run().exits_with(0);
     let count = |word: &str| plan(&ran).iter().filter(|row| row.starts_with(word)).count();
     assert_eq!((count("upload"), count("delete")), (AWKWARD_NAMES.len() + 2, AWKWARD_NAMES.len()));
-    let row = "| ` ##\\[add-path]\\|x/\\::set-env name=X::y! ` | delete | 9 B | left over |";
+    let row = "| ` x##\\[add-path]\\|x/\\::set-env name=X::y! ` | delete | 9 B | left over |";
     assert!(ran.summary.contains(row), "{}", ran.summary);
 }
 

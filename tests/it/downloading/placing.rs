@@ -49,12 +49,13 @@ fn a_path_as_in_a_shell_or_on_windows_is_refused_before_anything_is_asked() {
     let registry = release(Persona::default());
     let mut job = Job::downloading(&registry);
     let accepted = "Give a folder in the workspace, relative to it: `path: tools`";
+    let home = "Write a path relative to the workspace: the container does not see the home folder of the runner";
     let windows = "is an absolute Windows path";
     for (path, problem, hint) in [
         ("~/tools", "contains `~/`, which is not expanded", accepted),
         ("~", "contains `~`, which is not expanded", accepted),
-        ("$HOME/tools", "contains `$HOME`, which is not expanded", "Write `${{ env.HOME }}`"),
-        ("%USERPROFILE%", "contains `%USERPROFILE%`, which is not expanded", "Write `${{ env.USERPROFILE }}`"),
+        ("$HOME/tools", "contains `$HOME`, which is not expanded", home),
+        ("%USERPROFILE%", "contains `%USERPROFILE%`, which is not expanded", home),
         (r"tools\bin", r"has `\`, which does not separate folders", "Write `path: tools/bin`"),
         (r"C:\tools", windows, accepted),
         ("D:/tools", windows, accepted),

@@ -95,8 +95,10 @@ fn every_hostile_version_is_published_to_and_read_back_as_it_is() {
     let mut job = Job::new(&registry);
     job.file("dist/a", "content").file("dist/b", "more");
     for (count, version) in versions.iter().enumerate() {
-        // An input with a variable is refused; a tag can look like one.
-        let is_given = count % 2 == 0 && !version.contains(['$', '%']);
+        // An input with a variable, quotes or a comment is refused; a tag can look like one.
+        let is_odd =
+            version.contains(['$', '%']) || version.starts_with(['"', '\'', '`', '#']) || version.starts_with("- ");
+        let is_given = count % 2 == 0 && !is_odd;
         let (given, tag) = if is_given { (version.as_str(), "x") } else { ("", version.as_str()) };
         job.input("version", given).variable("GITHUB_REF", format!("refs/tags/{tag}"));
         // The actor is anybody's name that Basic authentication allows.
