@@ -144,7 +144,8 @@ impl Seal {
             ("INPUT_CHECKSUMS", SEAL),
             ("INPUT_ALIASES", &self.aliases().collect::<Vec<_>>().join("\n")),
             ("INPUT_IF-FILE-EXISTS", if self.overwrites { "overwrite" } else { "fail" }),
-            ("INPUT_EXPECT", &self.expected.join("\n")),
+            // A `$` of a name would look like a variable.
+            ("INPUT_EXPECT", &self.expected.join("\n").replace('$', "[$]")),
         ])
     }
 }
