@@ -57,6 +57,8 @@ impl Run<'_> {
         {
             self.has_no_seal();
         }
+        // The version may have changed since they were compared with it, and nobody looks at them again.
+        self.aliases.clear();
         self.tally.errors.push(Stopped(signal).into());
     }
 }
