@@ -41,6 +41,11 @@ impl Run<'_> {
 
     /// The run is to end now: one quick look, so that what is said to be published is.
     pub(super) async fn take_stock(&mut self, signal: Signal) {
+        if self.task.dry_run {
+            // It has changed nothing that is to be looked at again.
+            self.tally.errors.push(Stopped(signal).into());
+            return;
+        }
         let looked = tokio::time::timeout(LAST_LOOK, self.sender.registry.files_now()).await;
         let listing = looked.ok().and_then(Result::ok);
         for entry in &mut self.tally.entries {
