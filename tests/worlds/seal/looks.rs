@@ -14,6 +14,9 @@ pub(crate) struct Looks {
     version: &'static str,
     /// What each version had when the last list of it was made.
     pub(super) last: BTreeMap<&'static str, Files>,
+    /// What each version had when the list before the last one was made. A signal drops a look, and the registry may answer
+    /// that look after the one that follows it.
+    pub(super) before_last: BTreeMap<&'static str, Files>,
     /// The version that the last list of all was of.
     pub(super) latest: &'static str,
     /// What the lists of each version have shown, one after another.
@@ -36,7 +39,9 @@ impl Looks {
         if version == self.version && at.files(OWNER, PACKAGE, version).iter().any(|file| file.name == SEAL) {
             self.is_replacing = false;
         }
-        self.last.insert(version, script::files(at, version));
+        if let Some(before) = self.last.insert(version, script::files(at, version)) {
+            self.before_last.insert(version, before);
+        }
         self.shown.entry(version).or_default().push(at.files(OWNER, PACKAGE, version));
     }
 
