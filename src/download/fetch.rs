@@ -62,12 +62,10 @@ impl Fetcher<'_> {
     pub(crate) async fn fetch(self, item: &Item) -> Result<Fetched, DownloadError> {
         let begun = Instant::now();
         let moved = Moved::default();
-        let progress = |took| Progress {
-            command: Command::Download,
-            name: &item.name,
-            moved: moved.bytes(),
-            size: item.expected.size,
-            took,
+        let progress = |took| {
+            let (moved, size) = (moved.bytes(), item.expected.size);
+            let progress = Progress { command: Command::Download, name: &item.name, moved, size, took };
+            (!self.registry.is_waiting()).then_some(progress)
         };
         let result = with_progress(self.reporter, progress, self.bring(item, &moved)).await;
         self.reporter.transfer_ends(&item.name);

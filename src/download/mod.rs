@@ -61,7 +61,7 @@ pub async fn download(
     limits: Limits,
     caller: &Caller<'_>,
 ) -> Result<Account, SetupError> {
-    let registry = Registry::new(inputs, limits, caller.reporter)?;
+    let registry = Registry::new(inputs, limits, caller)?;
     let (command, target, user) = (Command::Download, &inputs.target, inputs.user());
     caller.reporter.begins(&Header { command, target, user, is_dry: false, files: None });
     let run = Run { inputs, wanted, caller, registry, items: Vec::new(), outcomes: Vec::new(), errors: Vec::new() };

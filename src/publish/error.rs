@@ -49,6 +49,17 @@ impl Advise for Rejected {
     }
 }
 
+/// What is known of a file that could not be verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// An earlier list showed it.
+    Listed,
+    /// The registry accepted it.
+    Accepted,
+    /// Its upload broke off, for this reason.
+    Interrupted(String),
+}
+
 /// What failed in a run that came as far as its first request.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
@@ -172,6 +183,14 @@ pub enum PublishError {
         /// The server.
         server: ServerUrl,
     },
+    /// A file may be on the registry, but the list of files could not be read.
+    #[error("failed to verify `{name}`: {}, but the list of files could not be read", evidence_in_words(evidence))]
+    NotVerified {
+        /// The file's name.
+        name: FileName,
+        /// What is known of it.
+        evidence: Evidence,
+    },
     /// A file that was there is not listed any more.
     #[error("`{name}` is not on the registry, though it was there before: {url}")]
     Lost {
@@ -183,6 +202,14 @@ pub enum PublishError {
     /// The registry lists other content than was sent.
     #[error("{0}; the registry had taken ours")]
     Altered(Conflict),
+}
+
+fn evidence_in_words(evidence: &Evidence) -> String {
+    match evidence {
+        Evidence::Listed => "an earlier list showed it".to_owned(),
+        Evidence::Accepted => "the registry accepted it".to_owned(),
+        Evidence::Interrupted(reason) => format!("its upload was interrupted ({reason})"),
+    }
 }
 
 fn state_in_words(state: Option<&Counts>) -> String {
@@ -282,6 +309,9 @@ impl Advise for PublishError {
                 "Turn off the cache for {server}/api/ in the proxy in front of the server, then run the step again; if there \
                  is no cache, check the log of the server"
             )),
+            Self::NotVerified { .. } => {
+                Some("Run the step again: it verifies every file, and uploads those that the registry lacks".to_owned())
+            }
             Self::Lost { .. } => Some("Run the step again, and look at the forge's log if it stays so".to_owned()),
             Self::Altered(_) => Some(
                 "Find out whether another job publishes the same name to the same version, and whether the forge's \
@@ -308,6 +338,14 @@ impl Advise for PublishError {
             }
             Self::NotListed { name, .. } => {
                 of_files("failed to verify {} files that the registry accepted, but does not list", format!("`{name}`"))
+            }
+            Self::NotVerified { name, evidence } => {
+                let text = match evidence {
+                    Evidence::Listed => "failed to verify {} files that an earlier list showed",
+                    Evidence::Accepted => "failed to verify {} files that the registry accepted",
+                    Evidence::Interrupted(_) => "failed to verify {} files whose upload was interrupted",
+                };
+                of_files(text, format!("`{name}`"))
             }
             _ => None,
         }

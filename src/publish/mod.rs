@@ -62,7 +62,7 @@ pub async fn publish(
     let named = plan::name_files(selected.files, &inputs.redactor);
     let files = named.map_err(|errors| wrapped(errors, Rejected::Plan))?;
     let seal = task.sealing.as_ref().map(|sealing| Seal::of(&files, sealing, &task.selection.workspace)).transpose()?;
-    let registry = Registry::new(inputs, limits, reporter).map_err(|error| vec![Rejected::Setup(error)])?;
+    let registry = Registry::new(inputs, limits, caller).map_err(|error| vec![Rejected::Setup(error)])?;
     reporter.begins(&Header {
         command: Command::Publish,
         target: &inputs.target,
@@ -166,8 +166,7 @@ impl Run<'_> {
         match done {
             Ok(address) => self.ended(address, None),
             Err(Halt::Failed(error)) => {
-                self.tally.errors.push(*error);
-                self.tally.entries.iter_mut().for_each(Entry::is_not_verified);
+                self.tally.list_failed(*error);
                 for alias in std::mem::take(&mut self.aliases) {
                     let version = &self.inputs.target.version;
                     self.caller.reporter.warns(&format!(

@@ -169,7 +169,9 @@ async fn swap(sender: Sender<'_>, file: &NamedFile, sha256: Sha256, seen: &Confl
             Ok(sha256) => return Swapped::Taken(sha256),
             Err(stumble) => stumble,
         };
-        budget.failed(stumble.begun, stumble.moved);
+        if !stumble.error.is_outlasted() {
+            budget.failed(stumble.begun, stumble.moved);
+        }
         let may_pass = matches!(stumble.next, Next::Again | Next::LookFirst);
         if !may_pass || !registry.wait(&mut budget, &stumble.error).await {
             let error = stumble.error.after(budget.tries());

@@ -35,12 +35,9 @@ impl Sender<'_> {
     pub(super) async fn upload(self, file: &NamedFile) -> Result<Sha256, Stumble> {
         let begun = Instant::now();
         let sent = Moved::default();
-        let progress = |took| Progress {
-            command: Command::Publish,
-            name: &file.name,
-            moved: sent.bytes(),
-            size: Some(file.local.size),
-            took,
+        let progress = |took| {
+            let (moved, size) = (sent.bytes(), Some(file.local.size));
+            Some(Progress { command: Command::Publish, name: &file.name, moved, size, took })
         };
         let upload = self.registry.upload(&file.local, &file.name, &sent);
         let result = with_progress(self.reporter, progress, upload).await;
@@ -50,7 +47,7 @@ impl Sender<'_> {
                 self.reporter.file_sent(&file.name, file.local.size, begun.elapsed());
                 return Ok(sha256);
             }
-            Err(error) => error,
+            Err(error) => self.registry.outlast(begun, error).await,
         };
         let moved = sent.last_moved();
         if error.may_hide_a_refusal()

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::error::PublishError;
+use super::error::{Evidence, PublishError};
 use super::send::Stumble;
 use crate::checksum::Sha256;
 use crate::files::FileError;
@@ -100,7 +100,9 @@ impl Entry {
     /// A try had no good end. What becomes of the file is for the list to say.
     pub(super) fn stumbles(&mut self, stumble: Stumble) {
         let Stumble { error, next, begun, moved } = stumble;
-        self.budget.failed(begun, moved);
+        if !error.is_outlasted() {
+            self.budget.failed(begun, moved);
+        }
         let exists = matches!(error.cause, Cause::Refused { refusal: Refusal::Exists, .. });
         self.may_be_ours |= error.was_sent() && !exists;
         self.todo = match next {
@@ -111,10 +113,27 @@ impl Entry {
         self.error = Some(error.after(self.budget.tries()).into());
     }
 
-    /// Takes note that the list is not to be had any more: what an earlier one has shown may be otherwise by now.
-    pub(super) fn is_not_verified(&mut self) {
-        if self.outcome.status.is_in_place() {
+    /// Takes note that the list could not be read again: what an earlier one showed may be different by now. Returns what is
+    /// known of a file that is `unknown`.
+    pub(super) fn is_not_verified(&mut self) -> Option<Evidence> {
+        let was_listed = self.outcome.status.is_in_place();
+        if was_listed {
             self.outcome.status = Status::Unknown;
+        }
+        if was_listed || self.was_taken {
+            // What was deleted has been replaced.
+            self.deleted = None;
+            self.error = None;
+        }
+        match &self.error {
+            _ if self.outcome.status != Status::Unknown || self.deleted.is_some() => None,
+            _ if was_listed => Some(Evidence::Listed),
+            _ if self.was_taken => Some(Evidence::Accepted),
+            Some(PublishError::Registry(error)) => Some(Evidence::Interrupted(match &error.cause {
+                Cause::Away { given_up, .. } => given_up.failure().to_string(),
+                cause => cause.to_string(),
+            })),
+            _ => None,
         }
     }
 
@@ -347,6 +366,9 @@ impl Tally {
             let (Todo::Send | Todo::Look, Some(PublishError::Registry(error))) = (&entry.todo, &entry.error) else {
                 continue;
             };
+            if error.is_outlasted() {
+                continue;
+            }
             let what = format!("`{}`", entry.outcome.name);
             match registry.spend(&mut entry.budget, &what, &error.cause, error.retry_after()) {
                 Some(wait) => longest = longest.max(wait),
@@ -354,6 +376,16 @@ impl Tally {
             }
         }
         longest
+    }
+
+    /// Takes note that the list could not be read, so that nothing more can be verified.
+    pub(super) fn list_failed(&mut self, error: PublishError) {
+        self.errors.push(error);
+        for entry in &mut self.entries {
+            if let Some(evidence) = entry.is_not_verified() {
+                entry.error = Some(PublishError::NotVerified { name: entry.outcome.name.clone(), evidence });
+            }
+        }
     }
 
     /// The files that are to be sent now.
@@ -385,7 +417,7 @@ impl Tally {
         self.entries.iter().map(|entry| entry.outcome.clone()).collect()
     }
 
-    /// What failed; what is missing for our doing goes first. What meets every file is said once, though several
+    /// What failed; what is missing for our doing goes first, and what could not be verified last. What meets every file is said once, though several
     /// uploads that ran at once have met it.
     pub(super) fn into_errors(self) -> Vec<PublishError> {
         let mut errors: Vec<PublishError> = Vec::new();
@@ -394,7 +426,11 @@ impl Tally {
                 errors.push(error);
             }
         }
-        errors.sort_by_key(|error| !matches!(error, PublishError::Missing { .. }));
+        errors.sort_by_key(|error| match error {
+            PublishError::Missing { .. } => 0,
+            PublishError::NotVerified { .. } => 2,
+            _ => 1,
+        });
         errors
     }
 }

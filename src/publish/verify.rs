@@ -54,7 +54,9 @@ impl Run<'_> {
                 (Some(theirs), Some(ours)) if theirs.holds(entry.size, ours) => {
                     entry.is_there(ours, self.sender.reporter);
                 }
-                _ => entry.is_not_verified(),
+                // The signal is the reason.
+                _ if entry.is_not_verified().is_some() => entry.error = None,
+                _ => {}
             }
         }
         if let Some(listing) = &listing

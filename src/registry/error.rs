@@ -9,6 +9,7 @@ use url::Url;
 
 use super::asked::Asked;
 use super::local_address::LocalTarget;
+use super::outage::GivenUp;
 use super::phase::{Phase, Timeout};
 use super::proxy::ProxyFault;
 use super::refusal::Refusal;
@@ -34,6 +35,8 @@ pub struct RegistryError {
     advice: String,
     /// How often it was tried.
     tries: u32,
+    /// Whether the server was away, and is back.
+    is_outlasted: bool,
 }
 
 fn tries_in_words(tries: u32) -> String {
@@ -66,6 +69,14 @@ pub enum Cause {
     /// No answer.
     #[error(transparent)]
     Transport(#[from] Transport),
+    /// The server stopped responding, and the run no longer waits for it.
+    #[error("{given_up}")]
+    Away {
+        /// How long the run waited, and for what.
+        given_up: GivenUp,
+        /// Whether anything of the request may have reached the server.
+        was_sent: bool,
+    },
     /// The file could not be read to its end, so the upload was broken off.
     #[error(transparent)]
     File(FileError),
@@ -231,9 +242,13 @@ impl RegistryError {
                     .to_owned()
             }
             Cause::Transport(transport) => transport.advice(url.host_str().unwrap_or_default()),
+            Cause::Away { .. } => format!(
+                "Check that {} is running, then run the step again: it continues where this run ended",
+                url.host_str().unwrap_or_default()
+            ),
             Cause::File(error) => error.advice().unwrap_or_default(),
         };
-        Self { asked, method, url, cause, advice, tries: 1 }
+        Self { asked, method, url, cause, advice, tries: 1, is_outlasted: false }
     }
 
     /// The same with another cure.
@@ -286,9 +301,53 @@ impl RegistryError {
         Self { tries: self.tries.max(tries), ..self }
     }
 
+    /// Marks an error that was cured because the server is back: the request costs no retry.
+    #[must_use]
+    pub(super) fn outlasted(self) -> Self {
+        Self { is_outlasted: true, ..self }
+    }
+
+    /// Whether the server was away, and is back.
+    pub(crate) fn is_outlasted(&self) -> bool {
+        self.is_outlasted
+    }
+
+    /// Whether the server could not be reached: no connection, or a response of a proxy in its place.
+    pub(super) fn is_unavailable(&self) -> bool {
+        match &self.cause {
+            Cause::Transport(transport) => match transport {
+                Transport::Resolve(_)
+                | Transport::ResolveLater(_)
+                | Transport::Connect(_)
+                | Transport::Broken(_)
+                | Transport::Timeout(_) => true,
+                Transport::Proxy(fault) => fault.may_pass(),
+                Transport::OpenFiles(_) | Transport::Tls(_) | Transport::LocalTarget(_) => false,
+            },
+            // Traefik's words for a server that is not running; a list that the forge gives does not have them.
+            Cause::Refused { status: StatusCode::NOT_FOUND, words, .. } => words.to_string() == "404 page not found",
+            Cause::Refused { refusal, .. } => *refusal == Refusal::ProxyFault,
+            Cause::Garbled { .. } | Cause::Away { .. } | Cause::File(_) => false,
+        }
+    }
+
+    /// The URL of the request.
+    pub(super) fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// What was asked for, by which method and at which URL.
+    pub(super) fn into_request(self) -> (Asked, reqwest::Method, Url) {
+        (self.asked, self.method, self.url)
+    }
+
     /// Whether anything of the request may have reached the server.
     pub(crate) fn was_sent(&self) -> bool {
-        !matches!(&self.cause, Cause::Transport(transport) if transport.is_before_the_request())
+        match &self.cause {
+            Cause::Transport(transport) => !transport.is_before_the_request(),
+            Cause::Away { was_sent, .. } => *was_sent,
+            Cause::Refused { .. } | Cause::Garbled { .. } | Cause::File(_) => true,
+        }
     }
 
     /// How long the server asks us to wait.
@@ -302,7 +361,11 @@ impl RegistryError {
     /// Whether every other file of this run would meet the same, so that there is no use in going on.
     #[must_use]
     pub fn meets_every_file(&self) -> bool {
+        if self.is_outlasted {
+            return false;
+        }
         match &self.cause {
+            Cause::Away { .. } => true,
             Cause::Refused { refusal, .. } => refusal.meets_every_file(),
             // A server that says nothing for so long would cost the next files as much.
             Cause::Transport(transport) => {
@@ -315,10 +378,13 @@ impl RegistryError {
     /// Whether a wrong token may hide behind this: the body broke off, or a proxy answered for the server.
     #[must_use]
     pub(crate) fn may_hide_a_refusal(&self) -> bool {
+        if self.is_outlasted {
+            return false;
+        }
         match &self.cause {
             Cause::Refused { status, .. } => *status == StatusCode::BAD_GATEWAY,
             Cause::Transport(transport) => matches!(transport, Transport::Broken(_)),
-            Cause::Garbled { .. } | Cause::File(_) => false,
+            Cause::Garbled { .. } | Cause::Away { .. } | Cause::File(_) => false,
         }
     }
 }

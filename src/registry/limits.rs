@@ -27,6 +27,12 @@ pub struct Limits {
     pub longest_trouble: Duration,
     /// How long a wait may be that the server asks for.
     pub longest_pause: Duration,
+    /// How long to wait for a server that stopped responding, since a file was last transferred.
+    pub longest_outage: Duration,
+    /// How long the first wait between two probes of such a server may be; each further one may be twice as long.
+    pub first_probe_wait: Duration,
+    /// The longest wait between two probes.
+    pub longest_probe_wait: Duration,
     /// Where the chance in the waits comes from.
     pub jitter: Jitter,
 }
@@ -43,6 +49,9 @@ impl Default for Limits {
             longest_wait: Duration::from_secs(30),
             longest_trouble: Duration::from_mins(10),
             longest_pause: Duration::from_mins(2),
+            longest_outage: Duration::from_mins(5),
+            first_probe_wait: Duration::from_secs(1),
+            longest_probe_wait: Duration::from_secs(15),
             jitter: Jitter::default(),
         }
     }
@@ -55,10 +64,21 @@ impl Limits {
         let (connect, answer) = (self.connect.min(timeout), self.answer.max(timeout));
         Self { connect, silence: timeout, answer, retries, ..self }
     }
+
+    /// Returns the waits between the probes of a server that stopped responding, without an end.
+    pub(super) fn probe_waits(&self) -> impl Iterator<Item = Duration> {
+        (0..).map(|number| self.backoff(number, self.first_probe_wait, self.longest_probe_wait))
+    }
+
+    /// Exponential backoff: `first` doubled so many times, `longest` at most, and by chance down to half of that.
+    fn backoff(&self, doublings: u32, first: Duration, longest: Duration) -> Duration {
+        let wait = first.saturating_mul(2_u32.saturating_pow(doublings)).min(longest);
+        wait.mul_f64(0.5 + (self.jitter.0)().clamp(0.0, 1.0) / 2.0)
+    }
 }
 
-/// Gives numbers from 0 to 1: the part of the longest wait that is waited. Clients that failed together do not come
-/// back together.
+/// Gives numbers from 0 to 1: where between half and all of the longest wait a wait lies. Clients that failed together do
+/// not come back together.
 #[derive(Clone)]
 pub struct Jitter(Arc<dyn Fn() -> f64 + Send + Sync>);
 
@@ -112,13 +132,11 @@ impl Budget {
         self.limits.retries
     }
 
-    /// Spends a try, and says how long to wait before it: exponential backoff with full jitter, or what the server
-    /// asks for, where that is longer. `None` where nothing is left.
+    /// Spends a try, and says how long to wait before it: exponential backoff with jitter between half and full, or what the
+    /// server asks for, where that is longer. `None` where nothing is left.
     pub(super) fn spend(&mut self, asked_for: Option<Duration>) -> Option<Duration> {
         let limits = &self.limits;
-        let doublings = 2_u32.saturating_pow(self.used);
-        let longest = limits.first_wait.saturating_mul(doublings).min(limits.longest_wait);
-        let backoff = longest.mul_f64((limits.jitter.0)().clamp(0.0, 1.0));
+        let backoff = limits.backoff(self.used, limits.first_wait, limits.longest_wait);
         let wait = backoff.max(asked_for.unwrap_or_default().min(limits.longest_pause));
         if self.used >= limits.retries || self.trouble + wait > limits.longest_trouble {
             return None;
@@ -194,11 +212,22 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn chance_shortens_every_wait_down_to_nothing() {
-        let half = Limits { jitter: Jitter::new(|| 0.5), ..limits() };
-        assert_eq!(waits(&half, None)[..2], [Duration::from_millis(250), Duration::from_millis(500)]);
-        let none = Limits { jitter: Jitter::new(|| 0.0), ..limits() };
-        assert_eq!(waits(&none, None), [Duration::ZERO; 5]);
+    async fn five_retries_take_eight_to_sixteen_seconds() {
+        let total = |chance: f64| {
+            let limits = Limits { jitter: Jitter::new(move || chance), ..limits() };
+            waits(&limits, None).iter().sum::<Duration>().as_millis()
+        };
+        assert_eq!([0.0, 0.5, 1.0].map(total), [7_750, 11_625, 15_500]);
+    }
+
+    #[test]
+    fn a_server_that_is_away_is_probed_every_second_at_first_and_every_fifteen_later() {
+        let seconds = |chance: f64| {
+            let limits = Limits { jitter: Jitter::new(move || chance), ..limits() };
+            limits.probe_waits().take(6).map(|wait| wait.as_secs_f64()).collect::<Vec<_>>()
+        };
+        assert_eq!(seconds(1.0), [1.0, 2.0, 4.0, 8.0, 15.0, 15.0]);
+        assert_eq!(seconds(0.0), [0.5, 1.0, 2.0, 4.0, 7.5, 7.5]);
     }
 
     #[tokio::test(start_paused = true)]

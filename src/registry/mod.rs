@@ -12,6 +12,7 @@ mod fetch;
 mod limits;
 mod local_address;
 mod next;
+mod outage;
 mod page;
 mod phase;
 mod proxy;
@@ -42,6 +43,8 @@ pub use self::limits::{Budget, Jitter, Limits};
 pub use self::local_address::LocalTarget;
 use self::local_address::Resolver;
 pub use self::next::Next;
+pub use self::outage::GivenUp;
+use self::outage::Outages;
 pub use self::phase::{Phase, Timeout};
 use self::phase::{TrackConnections, Tracker, Upload, stalls};
 pub use self::proxy::ProxyFault;
@@ -52,12 +55,13 @@ pub use self::refusal::Refusal;
 pub use self::tls::TlsFault;
 use crate::advice::Advise;
 use crate::checksum::Sha256;
-use crate::command::Command;
+use crate::command::{Caller, Command};
 use crate::files::{FileError, FileFault, LocalFile};
 use crate::inputs::Inputs;
 use crate::package::{FileName, Target, Version};
 use crate::report::{Exchange, Reporter, Retry};
 use crate::secret::{Credentials, Redactor};
+use crate::stop::Stop;
 use crate::untrusted::Untrusted;
 use crate::way::Way;
 
@@ -90,12 +94,15 @@ pub struct Registry<'a> {
     limits: Limits,
     /// Shared by all that were made of one.
     pause: Arc<Pause>,
+    /// Shared by all that were made of one.
+    outages: Arc<Outages>,
+    stop: Stop,
     reporter: &'a dyn Reporter,
 }
 
 impl<'a> Registry<'a> {
     /// Sets up the client. The roots of trust are the system's, and what the way adds.
-    pub fn new(inputs: &Inputs, limits: Limits, reporter: &'a dyn Reporter) -> Result<Self, SetupError> {
+    pub fn new(inputs: &Inputs, limits: Limits, caller: &'a Caller<'_>) -> Result<Self, SetupError> {
         let tls = inputs.way.tls();
         let client = |tls: &ClientConfig| {
             inputs
@@ -120,7 +127,9 @@ impl<'a> Registry<'a> {
             redactor: inputs.redactor.clone(),
             limits,
             pause: Arc::default(),
-            reporter,
+            outages: Arc::default(),
+            stop: caller.stop.clone(),
+            reporter: caller.reporter,
         })
     }
 
@@ -170,8 +179,12 @@ impl<'a> Registry<'a> {
         Some(wait)
     }
 
-    /// Waits before what failed is tried again, and says so; `false` where no try is left.
+    /// Waits before what failed is tried again, and says so; `false` where no try is left. What the server's return cures
+    /// needs neither.
     pub async fn wait(&self, budget: &mut Budget, error: &RegistryError) -> bool {
+        if error.is_outlasted() {
+            return true;
+        }
         let Some(wait) = self.spend(budget, &error.asked.in_short(), &error.cause, error.retry_after()) else {
             return false;
         };
@@ -195,10 +208,12 @@ impl<'a> Registry<'a> {
             let begun = tokio::time::Instant::now();
             let error = match ask().await {
                 Ok(answer) => return Ok(answer),
-                Err(error) => error,
+                Err(error) => self.outlast(begun, error).await,
             };
-            // Bytes that moved in an earlier try are no sign of life in this one.
-            budget.failed(begun, moved().filter(|moved| *moved > begun));
+            if !error.is_outlasted() {
+                // Bytes that moved in an earlier try are no sign of life in this one.
+                budget.failed(begun, moved().filter(|moved| *moved > begun));
+            }
             if error.next() != Next::Again || !self.wait(&mut budget, &error).await {
                 return Err(error.after(budget.tries()));
             }
@@ -232,7 +247,7 @@ impl<'a> Registry<'a> {
     pub async fn upload(&self, file: &LocalFile, name: &FileName, sent: &Moved) -> Result<Sha256, RegistryError> {
         let url = self.target.file_url(name);
         let asked = Asked::Upload(name.clone());
-        self.is_ready().await;
+        self.is_ready(&asked, &Method::PUT, &url).await?;
         if file.size == 0 {
             // hyper asks an empty body for nothing, so the file has to prove before that it still is empty.
             let still_empty = self.hash(file).await;
@@ -247,7 +262,10 @@ impl<'a> Registry<'a> {
         let upload = Some(Upload { sent, size: file.size });
         match self.send(&asked, Method::PUT, &url, request, upload, is(StatusCode::CREATED)).await {
             Ok(_) => match timeout(self.limits.silence, &mut outcome).await {
-                Ok(Ok(Ok(sha256))) => Ok(sha256),
+                Ok(Ok(Ok(sha256))) => {
+                    self.outages.note_transfer();
+                    Ok(sha256)
+                }
                 Ok(Ok(Err(error))) => Err(self.error(&asked, Method::PUT, &url, Cause::File(error))),
                 // An answer before the whole file was taken: it cannot be about all of it.
                 Ok(Err(_)) | Err(_) => {
@@ -276,7 +294,7 @@ impl<'a> Registry<'a> {
     async fn delete_as(&self, asked: Asked, name: &FileName) -> Result<(), RegistryError> {
         let url = self.target.file_url(name);
         let request = self.request(Method::DELETE, &url);
-        self.ask(&asked, Method::DELETE, &url, request, is(StatusCode::NO_CONTENT)).await.map(drop)
+        self.ask_outlasting(&asked, Method::DELETE, &url, request, is(StatusCode::NO_CONTENT)).await.map(drop)
     }
 
     /// The hash of a file, read as it is for an upload: a disk that gives nothing for too long is an error.
@@ -289,8 +307,11 @@ impl<'a> Registry<'a> {
 
     /// Asks the API. A cache on the way has to ask the server, because an old list would be wrong.
     async fn get(&self, asked: &Asked, url: &Url) -> Result<Response, RegistryError> {
-        let request = self.request(Method::GET, url).header(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        self.ask(asked, Method::GET, url, request, is(StatusCode::OK)).await
+        self.ask(asked, Method::GET, url, self.get_request(url), is(StatusCode::OK)).await
+    }
+
+    fn get_request(&self, url: &Url) -> RequestBuilder {
+        self.request(Method::GET, url).header(CACHE_CONTROL, HeaderValue::from_static("no-cache"))
     }
 
     /// Sends a request without a body.
@@ -302,15 +323,34 @@ impl<'a> Registry<'a> {
         request: RequestBuilder,
         is_good: impl Fn(&Response) -> bool,
     ) -> Result<Response, RegistryError> {
-        self.is_ready().await;
+        self.is_ready(asked, &method, url).await?;
         self.send(asked, method, url, request, None, is_good).await
     }
 
-    /// Waits until the next request may go. Yielding lets the runtime look at the connections that idle: one that the
-    /// server has ended meanwhile is not used again.
-    async fn is_ready(&self) {
+    /// Sends a request without a body, and waits for the server if it is away.
+    async fn ask_outlasting(
+        &self,
+        asked: &Asked,
+        method: Method,
+        url: &Url,
+        request: RequestBuilder,
+        is_good: impl Fn(&Response) -> bool,
+    ) -> Result<Response, RegistryError> {
+        let begun = tokio::time::Instant::now();
+        match self.ask(asked, method, url, request, is_good).await {
+            Err(error) => Err(self.outlast(begun, error).await),
+            good => good,
+        }
+    }
+
+    /// Waits until the next request may go. The error is the outage that the run has given up on. Yielding lets the runtime
+    /// look at the connections that idle: one that the server has ended meanwhile is not used again.
+    async fn is_ready(&self, asked: &Asked, method: &Method, url: &Url) -> Result<(), RegistryError> {
+        let ready = self.outages.wait_until_ready().await;
+        ready.map_err(|given_up| self.error(asked, method.clone(), url, Cause::Away { given_up, was_sent: false }))?;
         self.pause.ends().await;
         tokio::task::yield_now().await;
+        Ok(())
     }
 
     fn request(&self, method: Method, url: &Url) -> RequestBuilder {
@@ -350,7 +390,12 @@ impl<'a> Registry<'a> {
             took: started.elapsed(),
         });
         let cause = match sent {
-            Ok(response) if is_good(&response) => return Ok(response),
+            Ok(response) if is_good(&response) => {
+                if is_own {
+                    self.outages.note_response(asked, url);
+                }
+                return Ok(response);
+            }
             Ok(response) if let Some(fault) = self.way.fault_in(&response) => Cause::Transport(fault.into()),
             Ok(response) => {
                 // What comes with success may be a file of which nobody has said that it is for everybody.
@@ -379,7 +424,11 @@ impl<'a> Registry<'a> {
             }
             Err(error) => Cause::Transport(error),
         };
-        Err(self.error(asked, method, url, cause))
+        let error = self.error(asked, method, url, cause);
+        if is_own && matches!(error.cause, Cause::Refused { .. }) && !error.is_unavailable() {
+            self.outages.note_response(asked, url);
+        }
+        Err(error)
     }
 
     fn error(&self, asked: &Asked, method: Method, url: &Url, cause: Cause) -> RegistryError {

@@ -26,6 +26,9 @@ impl RegistryError {
     pub fn next(&self) -> Next {
         let changes = matches!(self.asked, Asked::Upload(_) | Asked::Delete(_) | Asked::Remove(_));
         let if_it_changes = |then: Next, otherwise: Next| if changes { then } else { otherwise };
+        if self.is_outlasted() {
+            return if self.was_sent() { if_it_changes(Next::LookFirst, Next::Again) } else { Next::Again };
+        }
         match &self.cause {
             // The file itself is at fault; the server stores nothing of an upload that breaks off (all versions).
             Cause::File(_) => Next::Final,
@@ -46,6 +49,8 @@ impl RegistryError {
                 Transport::Timeout(timeout) if timeout.phase.is_before_the_request() => Next::Again,
                 Transport::Broken(_) | Transport::Timeout(_) => if_it_changes(Next::LookFirst, Next::Again),
             },
+            // The run waits for the server no longer.
+            Cause::Away { .. } => Next::Final,
             // A list that breaks off in its middle behind a proxy that says it is whole.
             Cause::Garbled { is_cut: true, .. } => if_it_changes(Next::LookFirst, Next::Again),
             Cause::Garbled { is_cut: false, .. } => if_it_changes(Next::LookFirst, Next::Final),

@@ -145,7 +145,7 @@ impl Registry<'_> {
         let url = self.target.link_url(repository);
         let asked = Asked::Link(repository.clone());
         let request = self.request(Method::POST, &url).header(CONTENT_LENGTH, 0);
-        self.ask(&asked, Method::POST, &url, request, is(StatusCode::CREATED)).await.map(drop)
+        self.ask_outlasting(&asked, Method::POST, &url, request, is(StatusCode::CREATED)).await.map(drop)
     }
 
     /// The versions of a package of the owner, newest first. What could be no version is left out.

@@ -171,6 +171,8 @@ impl Refusal {
             StatusCode::PAYLOAD_TOO_LARGE => Self::ProxyBodyLimit,
             StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => Self::Later,
             StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => Self::ProxyFault,
+            // The registry's own errors are JSON or plain text (all versions). Cloudflare's have numbers of their own.
+            status if status.is_server_error() && (answer.is_html || status.as_u16() >= 520) => Self::ProxyFault,
             status if status.is_server_error() => Self::ServerFault,
             _ => Self::Unexpected,
         }

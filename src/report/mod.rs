@@ -131,10 +131,10 @@ pub struct Header<'a> {
     pub files: Option<(usize, u64)>,
 }
 
-/// Does that, and lets a reporter hear meanwhile how far it is.
+/// Does that, and lets a reporter hear meanwhile how far it is, unless `of` returns nothing to report.
 pub(crate) async fn with_progress<'a, T>(
     reporter: &dyn Reporter,
-    of: impl Fn(Duration) -> Progress<'a>,
+    of: impl Fn(Duration) -> Option<Progress<'a>>,
     work: impl Future<Output = T>,
 ) -> T {
     let started = Instant::now();
@@ -143,7 +143,9 @@ pub(crate) async fn with_progress<'a, T>(
         interval.tick().await;
         loop {
             interval.tick().await;
-            reporter.progresses(&of(started.elapsed()));
+            if let Some(progress) = of(started.elapsed()) {
+                reporter.progresses(&progress);
+            }
         }
     };
     tokio::select! {

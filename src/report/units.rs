@@ -51,6 +51,7 @@ impl fmt::Display for Span {
         let seconds = self.0.as_secs();
         match seconds {
             0..60 => f.pad(&format!("{:.1} s", self.0.as_secs_f64())),
+            60..3600 if seconds % 60 == 0 => f.pad(&format!("{} min", seconds / 60)),
             60..3600 => f.pad(&format!("{} min {} s", seconds / 60, seconds % 60)),
             _ => f.pad(&format!("{} h {} min", seconds / 3600, seconds % 3600 / 60)),
         }
@@ -109,6 +110,7 @@ mod tests {
     #[test]
     fn times_and_rates_are_shown_as_people_say_them() {
         assert_eq!(Span(Duration::from_millis(1_250)).to_string(), "1.2 s");
+        assert_eq!(Span(Duration::from_mins(5)).to_string(), "5 min");
         assert_eq!(Span(Duration::from_secs(61)).to_string(), "1 min 1 s");
         assert_eq!(Span(Duration::from_secs(3_700)).to_string(), "1 h 1 min");
         let rate = Rate::of(3 << 20, Duration::from_secs(2));

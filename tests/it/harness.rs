@@ -255,6 +255,31 @@ impl Job {
 
     /// Runs the library as the program does, with waits of milliseconds.
     pub(crate) fn run_in_short(&self) -> Ran {
+        let limits = Limits {
+            answer: Duration::from_secs(1),
+            first_wait: Duration::from_millis(1),
+            longest_wait: Duration::from_millis(4),
+            longest_pause: Duration::from_millis(4),
+            longest_outage: Duration::from_millis(200),
+            first_probe_wait: Duration::from_millis(1),
+            longest_probe_wait: Duration::from_millis(15),
+            ..Limits::default()
+        };
+        self.run_library(|inputs| inputs.timeout = Duration::from_secs(1), limits, None)
+    }
+
+    /// Runs the library as the program does, with its own waits, on a clock that runs fast once the
+    /// first fault acts. The registry listens again so long after that.
+    pub(crate) fn run_through_outage(&self, registry: &Registry, length: Duration) -> Ran {
+        self.run_library(|_| {}, Limits::default(), Some((registry, length)))
+    }
+
+    fn run_library(
+        &self,
+        change: impl FnOnce(&mut Inputs),
+        limits: Limits,
+        outage: Option<(&Registry, Duration)>,
+    ) -> Ran {
         self.make_runners_files();
         let environment = Environment::new(self.environment(), self.workspace());
         let runner = Runner::detect(&environment);
@@ -263,17 +288,15 @@ impl Job {
         let console = Console::new(&mut log, &runner, None);
         console.opens(&reading);
         let mut inputs = reading.inputs.expect("good inputs");
-        inputs.timeout = Duration::from_secs(1);
-        let limits = Limits {
-            answer: Duration::from_secs(1),
-            first_wait: Duration::from_millis(1),
-            longest_wait: Duration::from_millis(4),
-            longest_pause: Duration::from_millis(4),
-            ..Limits::default()
-        };
+        change(&mut inputs);
         let caller = Caller { reporter: &console, stop: Stop::default(), save: &drop };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let ending = runtime.block_on(command::run(&inputs, limits, &caller));
+        let ending = runtime.block_on(async {
+            tokio::select! {
+                ending = command::run(&inputs, limits, &caller) => ending,
+                () = end_outage(outage) => unreachable!("the clock runs for as long as the run does"),
+            }
+        });
         assert_eq!(report::hand_over(&ending, &console.remarks(), &runner, &reading.redactor), [""; 0]);
         console.closes(&ending);
         drop(console);
@@ -452,6 +475,8 @@ pub(crate) enum Event {
     Unchanged,
     /// Something is tried again.
     Retry,
+    /// Something is worth knowing.
+    Note(String),
 }
 
 /// Hears of a run of the library.
@@ -461,7 +486,9 @@ impl<F: Fn(Event) + Sync> Reporter for Listener<F> {
     fn begins(&self, _: &Header<'_>) {}
     fn warns(&self, _: &str) {}
     fn notices(&self, _: &str) {}
-    fn notes(&self, _: &str) {}
+    fn notes(&self, note: &str) {
+        (self.0)(Event::Note(note.to_owned()));
+    }
     fn retries(&self, _: &Retry<'_>) {
         (self.0)(Event::Retry);
     }
@@ -477,6 +504,25 @@ impl<F: Fn(Event) + Sync> Reporter for Listener<F> {
     }
     fn progresses(&self, progress: &Progress<'_>) {
         (self.0)(Event::Progress { moved: progress.moved, size: progress.size });
+    }
+}
+
+/// Lets the registry listen again so long after its first fault, on a clock that runs fast until then.
+async fn end_outage(outage: Option<(&Registry, Duration)>) {
+    const STEP: Duration = Duration::from_millis(20);
+    let Some((registry, mut left)) = outage else { return std::future::pending().await };
+    tokio::time::pause();
+    loop {
+        // While a thread is busy the clock does not move by itself, so that no timeout ends a request that is under way.
+        tokio::task::spawn_blocking(|| {}).await.expect("nothing panics");
+        let is_away = !registry.acted().is_empty() && !left.is_zero();
+        tokio::time::advance(if is_away { STEP } else { STEP / 5 }).await;
+        if is_away {
+            left = left.saturating_sub(STEP);
+            if left.is_zero() {
+                registry.listen_again();
+            }
+        }
     }
 }
 

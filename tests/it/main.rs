@@ -22,6 +22,7 @@ mod mirroring;
 mod naming;
 mod network;
 mod open_files;
+mod outages;
 mod outputs;
 mod ownership;
 mod planning;

@@ -314,7 +314,7 @@ fn a_refusal_is_told_though_the_server_closes_in_the_middle_of_the_body() {
         };
         registry.script(Fault::once(put("large"), point, Action::then(|world| world.revoke("alice_write"))));
         registry.script(Fault::once(put("large"), point, end));
-        job.run().exits_with(1).says("`large` is not published").says("401 Unauthorized: Failed to authenticate user");
+        job.run().exits_with(1).says("failed to verify `large`").says("401 Unauthorized: Failed to authenticate user");
     }
 }
 
@@ -325,7 +325,7 @@ fn a_refusal_that_a_proxy_turns_into_a_502_is_told() {
     registry.script(Fault::once(put("a"), Point::Head, Action::Answer(Answer::html(502, "Bad Gateway"))));
     let mut job = Job::new(&registry);
     job.file("dist/a", "1");
-    job.run().exits_with(1).says("`a` is not published").says("401 Unauthorized: Failed to authenticate user");
+    job.run().exits_with(1).says("failed to verify `a`").says("401 Unauthorized: Failed to authenticate user");
 }
 
 #[test]
