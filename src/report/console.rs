@@ -103,11 +103,12 @@ impl<W: Write + Send> Console<W> {
             self.paragraph("error: ", &format!("{} more errors are not shown", messages.len() - MOST_ERRORS));
             self.paragraph("  hint: ", "Fix the errors above, then run the step again");
         }
-        match ending.page() {
-            Some(page) => self.paragraph("", &format!("{}; see {page}", ending.sentence())),
-            None => self.paragraph("", &ending.sentence()),
+        let sentence = ending.sentence(str::to_owned);
+        self.paragraph("", &sentence);
+        if let Some(page) = ending.page() {
+            self.paragraph("", page.as_str());
         }
-        self.annotate(&messages, &ending.sentence());
+        self.annotate(&messages, &sentence);
     }
 
     /// What did not get to where it was to go.

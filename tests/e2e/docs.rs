@@ -128,7 +128,11 @@ fn every_workflow_in_the_documents_that_can_run_here_publishes() {
         let trigger = if workflow.contains("schedule:") { Trigger::Schedule } else { Trigger::Tag("v1.2.0") };
         let ran = Project::new(&engine, &workflow).run(trigger, &Forge::of(&registry));
         assert_eq!(ran.code, Some(0), "{}:\n{}", example.name, ran.log);
-        let verified = ran.printed().iter().filter(|line| line.contains("on the registry, verified by")).count();
+        let verified = ran
+            .printed()
+            .iter()
+            .filter(|line| line.starts_with("Published ") && line.ends_with("verified by SHA-256"))
+            .count();
         // A job of a matrix for each platform but the first.
         let steps = workflow.matches(USES).count() + workflow.matches(", linux-").count();
         assert_eq!(verified, steps, "{}:\n{}", example.name, ran.log);

@@ -59,7 +59,7 @@ fn a_new_alias_gets_all_that_the_version_has_and_its_checksums_last() {
         let mut job = job(&registry);
         let ran = job.input("aliases", "latest\n\n nightly/x ").run().exits_with(0);
         ran.says("version latest is what v1.0.0 is: 4 files")
-            .says("verified by size and SHA-256, also as latest and nightly/x");
+            .says("Published 1 file to alice/widget v1.0.0 and latest and nightly/x: 1 uploaded, verified by SHA-256");
         let version = has(&registry, "v1.0.0");
         assert_eq!(version.len(), 4);
         for alias in ["latest", "nightly/x"] {

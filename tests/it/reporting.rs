@@ -37,8 +37,8 @@ generic-packages 0.1.0, on GitHub Actions: 2 files, 292.9 KiB
   as package alice/widget, version v1.0.0
   sent                 17 B      0.0 s  SHA256SUMS
   sent            292.9 KiB      0.0 s  app.tar.gz
-2 files on the registry, verified by size and SHA-256: 2 uploaded; see
-         https://git.example.com/alice/-/packages/generic/widget/v1.0.0"
+Published 2 files to alice/widget v1.0.0: 2 uploaded, all verified by SHA-256
+https://git.example.com/alice/-/packages/generic/widget/v1.0.0"
     );
 }
 
@@ -60,11 +60,29 @@ error: the registry does not say which files the version has: GET
   caused by: 401 Unauthorized: invalid username, password or token
   hint: Make a new personal token with the scope write:package: this one is wrong or expired;
          https://git.example.com/user/settings/applications
-0 of 1 file on the registry: 1 not-attempted
+Published 0 of 1 file to alice/widget v1.0.0: 1 not attempted
 ::error title=generic-packages::the registry does not say which files the version has: 401 Unauthorized: \
 invalid username, password or token. Make a new personal token with the scope write:package: this one is wrong or \
-expired; https://git.example.com/user/settings/applications. 0 of 1 file on the registry: 1 not-attempted"
+expired; https://git.example.com/user/settings/applications. Published 0 of 1 file to alice/widget v1.0.0: 1 not attempted"
     );
+}
+
+#[test]
+fn the_last_line_counts_what_was_verified_and_states_nothing_about_files_that_were_not_listed() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    for number in 0..4 {
+        job.file(format!("dist/{number}"), "1");
+    }
+    // The uploads succeed, and the list that would verify them stays away.
+    registry.script(
+        Fault::always(Match::list(), Point::Head, Action::Answer(Answer::text(500, "internal server error"))).skip(1),
+    );
+    let ran = job.run().exits_with(1);
+    let sentence = "Verified 0 of 4 files of alice/widget v1.0.0 by SHA-256: 4 unknown";
+    assert!(ran.log.contains(&format!("\n{sentence}\n::error ")), "{}", ran.log);
+    assert!(ran.does_not_say("files on the registry").summary.contains("by SHA-256: 4 unknown\n"));
+    assert_eq!(registry.files("alice", "widget", "v1.0.0").len(), 4);
 }
 
 #[test]

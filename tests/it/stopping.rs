@@ -64,7 +64,12 @@ fn a_signal_ends_the_run_with_what_is_published_and_what_is_not() {
         // The largest goes first once the version is there.
         assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["uploaded", "unknown", "uploaded"]);
         assert_eq!((ran.outputs["uploaded"].as_str(), ran.outputs["failed"].as_str()), ("2", "1"));
-        assert!(ran.summary.contains("2 of 3 files on the registry"), "{}", ran.summary);
+        assert!(
+            ran.summary
+                .contains("\n\nVerified 2 of 3 files of ` alice/widget v1.0.0 ` by SHA-256: 2 uploaded, 1 unknown\n"),
+            "{}",
+            ran.summary
+        );
     }
 }
 
@@ -337,6 +342,7 @@ fn a_reader_that_comes_late_gets_the_whole_log() {
     registry.script(Fault::once(Match::version(), Point::Head, come));
     let job = job_with_a_long_log(&registry);
     let ran = job.run_while(job.command(), |_| comes.recv_timeout(Duration::from_mins(1)).expect("the moment comes"));
-    let ran = ran.exits_with(0).says("300 files on the registry, verified by size and SHA-256: 300 uploaded");
+    let ran =
+        ran.exits_with(0).says("Published 300 files to alice/widget v1.0.0: 300 uploaded, all verified by SHA-256");
     assert_eq!(ran.log.lines().filter(|line| line.starts_with("  sent ")).count(), 300);
 }
