@@ -167,5 +167,5 @@ fn a_job_on_a_label_of_the_host_hears_why_no_file_is_found() {
     // The engine makes the folder of --workdir, empty.
     let ran = step.run(&[]).exits_with(2);
     ran.says("the container sees neither the job's workspace nor GITHUB_OUTPUT")
-        .says("a label that is a container image");
+        .says("a label that maps to a container image");
 }

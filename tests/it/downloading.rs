@@ -168,6 +168,21 @@ fn the_workspace_itself_is_where_files_go_unless_a_folder_is_named() {
 }
 
 #[test]
+fn a_download_fails_before_it_asks_anything_if_the_container_has_no_access_to_the_workspace() {
+    let registry = release(Persona::default());
+    let mut job = Job::downloading(&registry);
+    job.variable("GITHUB_OUTPUT", job.outside("none/output"));
+    let ran = job.run().exits_with(2).has_a_hint_for_each_error();
+    ran.says("is the workspace, but the container has no access to it")
+        .says("hint: Set `runs-on` to a label that maps to a container image");
+    assert_eq!(registry.requests(), []);
+    assert!(fs::read_dir(job.workspace()).expect("the workspace").next().is_none());
+    // An empty workspace alone is no error, and a missing output file alone is a warning.
+    job.file("README.md", "").run().exits_with(0).says("warning: the outputs are lost");
+    Job::downloading(&registry).run().exits_with(0);
+}
+
+#[test]
 fn folders_are_made_where_they_are_missing() {
     let registry = release(Persona::default());
     let mut job = Job::downloading(&registry);
