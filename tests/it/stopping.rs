@@ -170,7 +170,8 @@ fn a_replacement_in_its_gap_is_told_first_and_then_finished() {
         }
         go.send(()).expect("the upload is still held");
     });
-    let ran = ran.exits_with(143).says("SIGTERM came while `b` is being replaced: until its upload ends it is missing");
+    let ran = ran.exits_with(143).says("warning: received SIGTERM while replacing `b`. The file is missing");
+    let ran = ran.says("so the upload continues").does_not_say("SIGINT");
     assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["uploaded", "replaced", "not-attempted"]);
     let (first, _) = ran.written.split_once("total-size").expect("written twice");
     assert!(first.contains(r#"/b","size":2,"sha256":null,"status":"unknown""#), "{first}");
@@ -279,7 +280,7 @@ fn a_second_interrupt_gives_up_a_replacement_in_its_gap_and_says_what_is_missing
         }
         send(child, Signal::INT);
     });
-    let ran = ran.exits_with(130).has_a_hint_for_each_error();
+    let ran = ran.exits_with(130).has_a_hint_for_each_error().says("A second SIGINT cancels it");
     assert!(ran.errors()[0].starts_with("`a` may be missing on the registry"), "{}", ran.log);
     assert_eq!(ran.statuses()["a"], "unknown");
 }
