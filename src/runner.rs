@@ -201,7 +201,7 @@ impl Runner {
         !self.reads_commands() || self.output.as_deref().is_some_and(Path::exists)
     }
 
-    /// Whether somebody reads our log for workflow commands; nobody does where the program was started by hand.
+    /// Returns whether a runner reads the log for workflow commands. Nobody does if the program was started by hand.
     #[must_use]
     pub fn reads_commands(&self) -> bool {
         self.kind != Kind::None

@@ -135,6 +135,40 @@ fn annotations_come_last_and_warnings_have_one_too() {
 }
 
 #[test]
+fn runners_that_print_commands_as_they_are_get_masks_only() {
+    let registry = Registry::start(Persona::default());
+    for runner in ["GITEA_ACTIONS", "FORGEJO_ACTIONS", "ACT"] {
+        let mut job = Job::new(&registry);
+        for number in 0..21 {
+            job.file(format!("dist/100% [{number}]"), "1");
+        }
+        job.input("files", "dist/*\nnone/*").input("if-no-files-found", "warn").variable("RUNNER_DEBUG", "1");
+        let ran = job.token("0123456789abcdef0123456789abcdef01234567").variable(runner, "true").run().exits_with(1);
+        let commands: Vec<&str> = ran.log.lines().filter(|line| line.starts_with("::")).collect();
+        assert_eq!((commands, ran.masks.len()), (vec![], 2), "{}", ran.log);
+        // The plain lines have all of it.
+        let ran = ran.says("warning: no file matches `none/*`").says("error: the registry does not say which files");
+        let ran = ran.says("hint: Make a new personal token").says("not-attempted 1 B 100% [20]");
+        ran.says("debug: GET /api/v1/packages/alice/generic/widget/v1.0.0/files 401 ");
+    }
+}
+
+#[test]
+fn the_same_warning_is_printed_once() {
+    let mut log = Vec::new();
+    let runner = Runner::detect(&Environment::new([("GITHUB_ACTIONS".into(), "true".into())], "/"));
+    let console = Console::new(&mut log, &runner, None);
+    for warning in ["one", "another", "one"] {
+        console.warns(warning);
+    }
+    console.notices("one");
+    let remarks: Vec<String> = console.remarks().into_iter().map(|remark| remark.text).collect();
+    assert_eq!(remarks, ["one", "another", "one"]);
+    drop(console);
+    assert_eq!(String::from_utf8(log).expect("UTF-8"), "warning: one\nwarning: another\nnotice: one\n");
+}
+
+#[test]
 fn an_ipv6_address_in_an_annotation_is_still_an_address() {
     let registry = Registry::start(Persona::default());
     for (url, annotated) in [
