@@ -1,5 +1,5 @@
-//! The step's part of the job's summary, in Markdown. GitHub shows it, and Gitea from 1.27; Forgejo does not, so the
-//! log has everything too.
+//! The step's part of the job's summary, in Markdown. GitHub shows it, and so does Gitea from 1.27 on if the runner
+//! sends it (runner 1.0.8 does not). Forgejo does not show it, so the log has everything too.
 
 use std::fmt::Write as _;
 
