@@ -33,6 +33,10 @@ pub struct Plural {
     pub is_hint_an_example: bool,
 }
 
+/// The hint for a job whose files the container cannot see.
+pub(crate) const HOST_LABEL: &str = "Set `runs-on` to a label that maps to a container image. On a host label, \
+                                     container actions cannot access the job's workspace";
+
 /// The advice where no more files can be opened, whatever they were to be: files, folders, connections.
 pub(crate) const OPEN_FILES: &str = "Lower `concurrency`, or raise the runner's limit on open files (`ulimit -n`)";
 

@@ -194,7 +194,14 @@ impl Runner {
         self.jobs_own.iter().any(|own| own.expose() == token.expose())
     }
 
-    /// Whether somebody reads our log for workflow commands; nobody does where the program was started by hand.
+    /// Returns whether the runner's files exist here. A container on a host label has none of them (seen on Gitea's and
+    /// Forgejo's runners).
+    #[must_use]
+    pub fn has_files_here(&self) -> bool {
+        !self.reads_commands() || self.output.as_deref().is_some_and(Path::exists)
+    }
+
+    /// Returns whether a runner reads the log for workflow commands. Nobody does if the program was started by hand.
     #[must_use]
     pub fn reads_commands(&self) -> bool {
         self.kind != Kind::None

@@ -138,7 +138,6 @@ impl Run<'_> {
         for warning in &selected.warnings {
             self.caller.reporter.warns(warning);
         }
-        self.warns_of_what_nothing_verifies(&source);
         if self.items.is_empty() {
             self.caller.reporter.warns("there is nothing to download");
             return Ok(());
@@ -157,6 +156,7 @@ impl Run<'_> {
         folder.sweep(&missing.iter().map(|&index| &self.items[index].here).collect::<Vec<_>>());
         self.warn_of_tracked(&missing, &folder).await;
         self.fetch(missing, &folder).await;
+        self.warn_of_unverified(&source);
         if let Some(error) = folder.ownership_error() {
             self.caller.reporter.debug(&format!("failed to give the files to the workspace's owner: {error}"));
         }
@@ -178,13 +178,22 @@ impl Run<'_> {
         self.caller.reporter.notes(&format!("{count}{size}, to {folder}"));
     }
 
-    fn warns_of_what_nothing_verifies(&self, source: &Source) {
-        let unverified = self.items.iter().filter(|item| item.expected.by == VerifiedBy::None).count();
+    /// Warns of downloaded files of which nothing but the length is verified.
+    fn warn_of_unverified(&self, source: &Source) {
         let Source::Unlisted(error) = source else { return };
+        let is_unverified = |(item, outcome): &(&Item, &Outcome)| {
+            item.expected.by == VerifiedBy::None && outcome.status == Status::Downloaded
+        };
+        let unverified = self.items.iter().zip(&self.outcomes).filter(is_unverified).count();
         if unverified > 0 {
+            // With `checksums`, only the checksums file itself can be unverified.
+            let or_checksums = match self.wanted.checksums {
+                Some(_) => "",
+                None => ", or set `checksums` to the name of a checksums file of the version",
+            };
             self.caller.reporter.warns(&format!(
-                "only the length of {} can be verified: the registry lists its hashes to no visitor ({}); a `token`, or a \
-                 file that `checksums` names, would tell more",
+                "only the length of {} was verified, because the registry does not list hashes without a token ({}). Set \
+                 `token`{or_checksums}",
                 units::files(unverified),
                 error.cause
             ));

@@ -9,6 +9,7 @@ use super::correction::correction;
 use super::local::{self, FileError, FileFault};
 use super::pattern::{Line, Matching};
 use super::{SelectError, Selection, find, walk};
+use crate::advice::HOST_LABEL;
 use crate::untrusted::Untrusted;
 
 /// What comes closest to a line that finds nothing. The texts have been made harmless.
@@ -72,10 +73,7 @@ impl Near {
             Self::OtherCase(_) => "Write the name in the case that it has",
             Self::PassedOver(_) => "Take the line out; a job that only seals needs no `files`",
             Self::EmptyWorkspace => "Check the repository out, or build or download the files, in a step before",
-            Self::NoMounts => {
-                "Run the job on a label that is a container image: on a label of the host, container actions see \
-                 nothing of the job"
-            }
+            Self::NoMounts => HOST_LABEL,
             Self::There { .. } => {
                 "Correct the pattern, or build the file first; `if-no-files-found: warn` goes on without it"
             }

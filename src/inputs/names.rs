@@ -1,9 +1,10 @@
 //! Which files of a version are wanted, and the folder that they go to.
 
+use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use super::{RawInputs, Reader};
-use crate::advice::Advise;
+use crate::advice::{Advise, HOST_LABEL};
 use crate::download::Wanted;
 use crate::files::{BadLine, Line, Place, is_git, mistake_in_path};
 use crate::package::FileName;
@@ -16,7 +17,7 @@ impl Reader {
         let files = self.lines_of("files", raw.files.as_deref().unwrap_or("*"), Line::to_download);
         let executable = self.name_lines("executable", raw.executable.as_deref().unwrap_or_default());
         let checksums = self.checksums(raw);
-        let workspace = self.workspace(runner);
+        let workspace = self.workspace(runner).filter(|workspace| self.is_workspace_mounted(workspace, runner));
         let place = workspace.and_then(|workspace| self.place(raw, runner, workspace));
         Some(Wanted { files: files?, if_none_found: if_none_found?, executable: executable?, checksums, place: place? })
     }
@@ -51,6 +52,20 @@ impl Reader {
         let text = raw.checksums.as_deref().map(str::trim)?;
         let accepted = "Give the name of a file of the version that `sha256sum` could check: `checksums: SHA256SUMS`";
         self.bad_name("checksums", FileName::parse(text), accepted)
+    }
+
+    /// Returns whether later steps can have what is written to the workspace. On a host label, the container gets an empty
+    /// folder of that path, which is deleted with it.
+    fn is_workspace_mounted(&mut self, workspace: &Path, runner: &Runner) -> bool {
+        let is_empty = || fs::read_dir(workspace).is_ok_and(|mut entries| entries.next().is_none());
+        if runner.has_files_here() || !is_empty() {
+            return true;
+        }
+        let shown = runner.workspace.to_string_lossy();
+        let problem = "is the workspace, but the container has no access to it: the folder is empty, and the file of \
+                       GITHUB_OUTPUT does not exist";
+        self.problem("path", Some(&shown), problem, HOST_LABEL);
+        false
     }
 
     /// The folder, which need not exist, without any links in the part of its path that does.

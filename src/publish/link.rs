@@ -11,7 +11,7 @@ use crate::untrusted::Untrusted;
 
 /// What the package is linked to.
 pub(super) enum Linked {
-    /// Nothing.
+    /// Nothing, or a repository that the token's user cannot see.
     ToNothing,
     /// The repository that it is to be linked to.
     AsWanted,

@@ -203,18 +203,26 @@ impl Run<'_> {
         self.tally.errors.push(PublishError::NotMirrored { alias, version, state, cause });
     }
 
-    /// A package without this version may be linked by another one: only a version is asked for it.
+    /// A package without this version may be linked by another one: only a version is asked for it. Whether the registry
+    /// accepts the link is not known before: it shows a link to a private repository to that repository's users only.
     fn plan_link(&mut self, listing: &Listing, about: Option<&About>) {
         let Some(repository) = &self.task.link_repository else { return };
         let linked = about.map(|about| self.linked(repository, about));
         let (action, there) = match linked {
             None if !listing.version_exists => (Action::Link, "not known yet: version is new"),
             None => (Action::Link, "not known"),
-            Some(Linked::ToNothing) => (Action::Link, "linked to nothing"),
+            Some(Linked::ToNothing) => (Action::Link, "no visible link"),
             Some(Linked::AsWanted) => (Action::Unchanged, "already linked"),
             Some(Linked::Elsewhere) => (Action::Skip, "linked elsewhere"),
         };
-        let what = format!("repository {}", self.named(repository));
+        let named = self.named(repository);
+        if action == Action::Link {
+            self.sender.reporter.notes(&format!(
+                "a dry run does not check whether the registry accepts the link to {named}. If it does not, a real run \
+                 warns and still succeeds"
+            ));
+        }
+        let what = format!("repository {named}");
         self.plan.push(Planned { action, what, size: None, there: there.to_owned() });
     }
 }

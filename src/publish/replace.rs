@@ -133,9 +133,13 @@ impl Run<'_> {
     /// Says that the run is to end while a file is missing on the registry, in case that the end comes before the file.
     fn save_in_between(&self, index: usize, signal: Signal) {
         let name = &self.files[index].name;
+        let way_out = match signal {
+            Signal::Interrupt => ". A second SIGINT cancels it",
+            Signal::Terminate => "",
+        };
         self.sender.reporter.warns(&format!(
-            "{signal} came while `{name}` is being replaced: until its upload ends it is missing on the registry, so \
-             the upload goes on; a second SIGINT gives it up"
+            "received {signal} while replacing `{name}`. The file is missing on the registry until its upload ends, so \
+             the upload continues{way_out}"
         ));
         (self.caller.save)(self.tells.map_or_else(|| self.so_far(Some(signal)), |tells| tells(signal)));
     }

@@ -1,7 +1,7 @@
-//! The log: plain lines that read well on a phone, then, for a runner, a few short commands.
+//! The log: plain lines that read well on a phone, then, for GitHub's runner, a few short commands.
 //!
-//! Gitea and Forgejo show workflow commands as they stand, so the plain lines carry everything, and no line begins with
-//! what others gave us.
+//! The plain lines carry everything, because other runners print commands as they are. No line begins with what others
+//! gave us.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -103,11 +103,12 @@ impl<W: Write + Send> Console<W> {
             self.paragraph("error: ", &format!("{} more errors are not shown", messages.len() - MOST_ERRORS));
             self.paragraph("  hint: ", "Fix the errors above, then run the step again");
         }
-        match ending.page() {
-            Some(page) => self.paragraph("", &format!("{}; see {page}", ending.sentence())),
-            None => self.paragraph("", &ending.sentence()),
+        let sentence = ending.sentence(str::to_owned);
+        self.paragraph("", &sentence);
+        if let Some(page) = ending.page() {
+            self.paragraph("", page.as_str());
         }
-        self.annotate(&messages, &ending.sentence());
+        self.annotate(&messages, &sentence);
     }
 
     /// What did not get to where it was to go.
@@ -190,10 +191,9 @@ impl<W: Write + Send> Console<W> {
             };
             let text = format!("{}{cause}{more}", first.brief);
             let text = shortened(text.trim_end_matches('.'), LONGEST_ANNOTATION);
-            // Others show it as a line of the log, which has the cure just above it.
-            let cure = first.hint.as_ref().filter(|_| self.runner == Kind::GitHub);
             let sentence_of = |cure: &str| format!(" {cure}{}", if cure.ends_with('?') { "" } else { "." });
-            let cure = cure.map(|cure| sentence_of(&shortened(cure, LONGEST_ANNOTATION))).unwrap_or_default();
+            let cure =
+                first.hint.as_ref().map(|cure| sentence_of(&shortened(cure, LONGEST_ANNOTATION))).unwrap_or_default();
             self.command("error title=generic-packages", &format!("{text}.{cure} {sentence}"));
         }
     }
@@ -203,19 +203,31 @@ impl<W: Write + Send> Console<W> {
         self.remarks.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Prints a remark, unless it was printed before.
     fn remark(&self, level: Level, text: &str) {
-        self.paragraph(&format!("{}: ", level.word()), text);
         let remark = Remark { level, text: text.to_owned() };
-        self.remarks.lock().unwrap_or_else(PoisonError::into_inner).push(remark);
-    }
-
-    /// A workflow command, where a runner reads them. The message's escapes are the runners'; a second `::` would cut
-    /// it on Gitea's and Forgejo's.
-    fn command(&self, command: &str, message: &str) {
-        if self.runner == Kind::None {
+        let mut remarks = self.remarks.lock().unwrap_or_else(PoisonError::into_inner);
+        if remarks.contains(&remark) {
             return;
         }
+        remarks.push(remark);
+        drop(remarks);
+        self.paragraph(&format!("{}: ", level.word()), text);
+    }
+
+    /// Prints a workflow command if the runner handles it. Of our commands, the runners of Gitea and Forgejo handle only
+    /// `add-mask`. They print the others as they are, with their escapes (seen with Gitea 1.24 to 1.27 and Forgejo 15 and
+    /// 17; so does act 0.2.89). A second `::` would cut the message on such a runner, if it looks like GitHub's.
+    fn command(&self, command: &str, message: &str) {
         let is_mask = command == "add-mask";
+        let is_handled = match self.runner {
+            Kind::GitHub => true,
+            Kind::None => false,
+            Kind::Gitea | Kind::Forgejo | Kind::Act => is_mask,
+        };
+        if !is_handled {
+            return;
+        }
         let mut message = if is_mask { Cow::Borrowed(message) } else { self.redacted(message) }.into_owned();
         message = message.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
         // A mask has to be the secret to the letter.
@@ -375,8 +387,10 @@ impl<W: Write + Send> Reporter for Console<W> {
     }
 
     fn debug(&self, text: &str) {
-        if self.debug {
-            self.command("debug", text);
+        match self.runner {
+            _ if !self.debug => {}
+            Kind::GitHub => self.command("debug", text),
+            _ => self.line(&format!("debug: {}", Untrusted::whole(&self.redacted(text)))),
         }
     }
 }

@@ -254,47 +254,59 @@ impl Ending {
         }
     }
 
-    /// One sentence: `2 of 3 files on the registry: 2 uploaded, 1 failed`.
-    pub(super) fn sentence(&self) -> String {
+    /// Returns one sentence, such as `Published 2 of 3 files to acme/widget 1.2.0: 2 uploaded, 1 failed`. Names in it,
+    /// which may hold anything, are written by `name`.
+    pub(super) fn sentence(&self, name: impl Fn(&str) -> String) -> String {
         let account = match self {
             Self::Rejected(Command::Publish, _) => return "Nothing was sent".to_owned(),
             Self::Rejected(Command::Download, _) => return "Nothing was downloaded".to_owned(),
             Self::Ran(account) => account,
         };
-        if let Some(plan) = &account.plan {
-            return account.foretold(plan);
-        }
-        let outcomes = &account.outcomes;
-        let in_place = outcomes.iter().filter(|outcome| outcome.status.is_in_place()).count();
-        let all = units::files(outcomes.len());
-        let counts = Status::ALL
-            .into_iter()
-            .map(|status| (outcomes.iter().filter(|outcome| outcome.status == status).count(), status))
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, status)| format!("{count} {}", status.word()))
-            .collect::<Vec<_>>()
-            .join(", ");
-        let (done, place, means) = match account.command {
-            Command::Publish => ("published", "on the registry".to_owned(), account.means_of_publishing()),
-            Command::Download => ("downloaded", account.place(), account.means()),
-        };
-        match (outcomes.len(), account.is_complete()) {
-            (0, true) => format!("No file was {done}: there is none"),
-            (0, false) => format!("No file was {done}"),
-            (_, true) if in_place == outcomes.len() => format!("{all} {place}{means}: {counts}"),
-            (_, true) => format!("{in_place} of {all} {place}{means}: {counts}"),
-            (_, false) if in_place == outcomes.len() => format!("{all} {place}, but not all is well: {counts}"),
-            (_, false) => format!("{in_place} of {all} {place}: {counts}"),
+        match &account.plan {
+            Some(plan) => account.foretold(plan),
+            None => account.result(name),
         }
     }
 }
 
 impl Account {
-    /// How published files were verified, and as what else they are there.
-    fn means_of_publishing(&self) -> String {
-        let aliases = self.aliases.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
-        let also = if aliases.is_empty() { String::new() } else { format!(", also as {aliases}") };
-        format!(", verified by size and SHA-256{also}")
+    /// Returns what was done, how many files were verified, and what became of the others. The registry may have files
+    /// that the run could not verify, so the sentence gives no number of files on the registry.
+    fn result(&self, name: impl Fn(&str) -> String) -> String {
+        let count = |status: Status| self.outcomes.iter().filter(|outcome| outcome.status == status).count();
+        let all = self.outcomes.len();
+        let in_place = self.outcomes.iter().filter(|outcome| outcome.status.is_in_place()).count();
+        let done = match self.command {
+            Command::Publish => "Published",
+            Command::Download => "Downloaded",
+        };
+        if all == 0 {
+            let none = if self.is_complete() { ": there is none" } else { "" };
+            return format!("No file was {}{none}", done.to_lowercase());
+        }
+        let files = match (in_place == all, units::files(all)) {
+            (true, all) => all,
+            (false, all) => format!("{in_place} of {all}"),
+        };
+        let with_errors = if in_place == all && !self.is_complete() { ", with errors" } else { "" };
+        let counts = Status::ALL.into_iter().map(|status| (count(status), status.word().replace('-', " ")));
+        let counts: Vec<String> =
+            counts.filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+        let counts = counts.join(", ");
+        let version = name(&format!("{}/{} {}", self.target.owner, self.target.package, self.target.version));
+        if count(Status::Unknown) > 0 {
+            return format!("Verified {files} of {version} by SHA-256: {counts}");
+        }
+        let route = match (self.command, self.folder.as_str()) {
+            (Command::Publish, _) => {
+                let aliases = self.aliases.iter().map(|alias| format!(" and {}", name(&alias.to_string())));
+                format!("to {version}{}", aliases.collect::<String>())
+            }
+            (Command::Download, ".") => format!("from {version} to the workspace"),
+            (Command::Download, folder) => format!("from {version} to {}", name(&Untrusted::new(folder).to_string())),
+        };
+        let means = if in_place == all { self.means() } else { String::new() };
+        format!("{done} {files} {route}{with_errors}: {counts}{means}")
     }
 
     /// What a dry run says of a real one.
@@ -317,22 +329,15 @@ impl Account {
         format!("Dry run, nothing was changed; {verdict}{counts}")
     }
 
-    /// Where downloaded files are.
-    fn place(&self) -> String {
-        match self.folder.as_str() {
-            "." => "in the workspace".to_owned(),
-            folder => format!("in {}", Untrusted::new(folder)),
-        }
-    }
-
-    /// How downloaded files were verified.
+    /// Returns how the files were verified, if all of them were.
     fn means(&self) -> String {
-        let unverified =
+        let is_unverified =
             |outcome: &&Outcome| outcome.local.as_ref().is_some_and(|local| local.verified_by == VerifiedBy::None);
-        match self.outcomes.iter().filter(unverified).count() {
-            0 => ", verified by SHA-256".to_owned(),
-            count if count == self.outcomes.len() => ", verified by their length alone".to_owned(),
-            count => format!(", verified by SHA-256, but {count} by the length alone"),
+        let all = if self.outcomes.len() == 1 { "" } else { "all " };
+        match self.outcomes.iter().filter(is_unverified).count() {
+            0 => format!(", {all}verified by SHA-256"),
+            count if count == self.outcomes.len() => format!(", {all}verified by length only"),
+            count => format!(", {} verified by SHA-256, {count} by length only", self.outcomes.len() - count),
         }
     }
 }

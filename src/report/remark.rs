@@ -23,7 +23,7 @@ impl Level {
 }
 
 /// A warning or a notice of a run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remark {
     /// How much it asks for.
     pub level: Level,

@@ -1,5 +1,5 @@
-//! The step's part of the job's summary, in Markdown. GitHub shows it, and Gitea from 1.27; Forgejo does not, so the
-//! log has everything too.
+//! The step's part of the job's summary, in Markdown. GitHub shows it, and so does Gitea from 1.27 on if the runner
+//! sends it (runner 1.0.8 does not). Forgejo does not show it, so the log has everything too.
 
 use std::fmt::Write as _;
 
@@ -27,7 +27,6 @@ const MOST_PROBLEMS: usize = 20;
 
 /// What became of the run: a sentence, a table, how to download what is there, what failed.
 pub(super) fn markdown(ending: &Ending, remarks: &[Remark], action: Option<&Action>, redactor: &Redactor) -> String {
-    let plain = |text: &str| plain(&redactor.redact(text));
     let code = |text: &str| code(&redactor.redact(text));
     let mut text = String::from("### Generic package");
     if let Ending::Ran(account) = ending {
@@ -39,7 +38,7 @@ pub(super) fn markdown(ending: &Ending, remarks: &[Remark], action: Option<&Acti
             None => write!(text, " {name}"),
         };
     }
-    let _ = writeln!(text, "\n\n{}\n", plain(&ending.sentence()));
+    let _ = writeln!(text, "\n\n{}\n", ending.sentence(code));
     if let Some(rows) = ending.plan() {
         table(&mut text, PLAN_HEAD, rows.len(), rows.iter().map(|row| plan_row(row, code)));
     } else {
@@ -126,22 +125,6 @@ fn code(text: &str) -> String {
     format!("{fence} {} {fence}", text.replace('|', "\\|"))
 }
 
-/// A text in which nothing is Markdown or HTML: every ASCII punctuation character can be escaped by a backslash
-/// (`CommonMark` 2.4), and what begins HTML is written as an entity.
-fn plain(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len() * 2);
-    for character in text.chars() {
-        match character {
-            '<' => plain.push_str("&lt;"),
-            '>' => plain.push_str("&gt;"),
-            '&' => plain.push_str("&amp;"),
-            character if character.is_ascii_punctuation() => plain.extend(['\\', character]),
-            character => plain.push(character),
-        }
-    }
-    plain
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,10 +134,5 @@ mod tests {
         assert_eq!(code("a|b"), "` a\\|b `");
         assert_eq!(code("`a``b`"), "``` `a``b` ```");
         assert_eq!(code(""), "`  `");
-    }
-
-    #[test]
-    fn nothing_in_a_text_is_markdown_or_html() {
-        assert_eq!(plain("a|b](javascript:x)<img>&"), "a\\|b\\]\\(javascript\\:x\\)&lt;img&gt;&amp;");
     }
 }

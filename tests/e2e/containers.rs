@@ -47,7 +47,7 @@ fn the_image_publishes_by_hand() {
     let registry = Registry::start(Persona::default());
     let token = registry.token("alice_write");
     let container = by_hand(&engine, &registry.url(), &token).option("--network").option("host");
-    container.run(&[]).exits_with(0).says("2 files on the registry, verified").keeps(&token);
+    container.run(&[]).exits_with(0).says("Published 2 files to").keeps(&token);
     assert_eq!(registry.read("alice", "widget", "1.2.0", "app.tar.gz").as_deref(), Some(&b"an archive"[..]));
     container.run(&[]).exits_with(0).says("2 unchanged");
 }

@@ -17,7 +17,7 @@ fn a_pushed_tag_publishes_a_release_and_a_later_step_has_its_outputs() {
     let project = Project::new(&engine, include_str!("workflows/release.yml")).network(&network.name);
 
     let ran = project.push_tag("v1.2.0", &forge).exits_with(0);
-    let ran = ran.says("4 files on the registry, verified by size and SHA-256: 4 uploaded");
+    let ran = ran.says("Published 4 files to alice/widget 1.2.0: 4 uploaded, all verified by SHA-256");
     let ran = ran.prints("uploaded 4 unchanged 0 failed 0 of 38 bytes in version 1.2.0");
     // The registry names itself by an address that means every machine itself.
     let ran = ran.prints("page http://forge.test:3000/alice/-/packages/generic/widget/1.2.0");

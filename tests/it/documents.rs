@@ -36,6 +36,14 @@ fn anchor(heading: &str) -> String {
 }
 
 #[test]
+fn no_workflow_for_forgejo_has_permissions() {
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/forgejo.md")).expect("the page is there");
+    let has_permissions = |line: &&str| line.trim_start().starts_with("permissions:");
+    // Forgejo 16 and later warn of each job that has them.
+    assert_eq!(page.lines().filter(has_permissions).collect::<Vec<_>>(), [""; 0]);
+}
+
+#[test]
 fn every_link_in_the_documents_leads_to_a_file_and_a_heading_that_there_are() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let listed = |folder: &Path| -> Vec<PathBuf> {

@@ -70,7 +70,10 @@ fn every_file_comes_bit_for_bit_and_where_it_is_told_to() {
     for persona in Persona::all() {
         let registry = release(persona);
         let job = Job::downloading(&registry);
-        let ran = job.run().exits_with(0).says("3 files in tools, verified by SHA-256: 3 downloaded");
+        let ran = job
+            .run()
+            .exits_with(0)
+            .says("Downloaded 3 files from alice/widget v1.0.0 to tools: 3 downloaded, all verified by SHA-256");
         let wanted: [(String, Vec<u8>); 3] =
             [("a.txt", b"hello\n".to_vec()), ("app", vec![7; 300_000]), ("empty", Vec::new())]
                 .map(|(name, bytes)| (name.to_owned(), bytes));
@@ -110,7 +113,10 @@ fn what_is_here_already_is_not_asked_for() {
     let job = Job::downloading(&registry);
     job.run().exits_with(0);
     registry.forget_requests();
-    let ran = job.run().exits_with(0).says("3 files in tools, verified by SHA-256: 3 unchanged");
+    let ran = job
+        .run()
+        .exits_with(0)
+        .says("Downloaded 3 files from alice/widget v1.0.0 to tools: 3 unchanged, all verified by SHA-256");
     assert_eq!(asked(&registry), ["GET versions 1", "GET api v1.0.0/files"]);
     assert_eq!(["downloaded", "unchanged", "total-size"].map(|name| ran.outputs[name].as_str()), ["0", "3", "300006"]);
 }
@@ -152,9 +158,28 @@ fn files_named_so_can_be_executed_and_no_others() {
 fn the_workspace_itself_is_where_files_go_unless_a_folder_is_named() {
     let registry = release(Persona::default());
     let mut job = Job::downloading(&registry);
-    let ran = job.without("INPUT_PATH").run().exits_with(0).says("3 files in the workspace, verified by SHA-256");
+    let ran = job
+        .without("INPUT_PATH")
+        .run()
+        .exits_with(0)
+        .says("Downloaded 3 files from alice/widget v1.0.0 to the workspace");
     assert_eq!(fs::read(job.workspace().join("a.txt")).expect("a file"), b"hello\n");
     assert_eq!((ran.outputs["path"].as_str(), &ran.files()[0]["path"]), (".", &"a.txt".into()));
+}
+
+#[test]
+fn a_download_fails_before_it_asks_anything_if_the_container_has_no_access_to_the_workspace() {
+    let registry = release(Persona::default());
+    let mut job = Job::downloading(&registry);
+    job.variable("GITHUB_OUTPUT", job.outside("none/output"));
+    let ran = job.run().exits_with(2).has_a_hint_for_each_error();
+    ran.says("is the workspace, but the container has no access to it")
+        .says("hint: Set `runs-on` to a label that maps to a container image");
+    assert_eq!(registry.requests(), []);
+    assert!(fs::read_dir(job.workspace()).expect("the workspace").next().is_none());
+    // An empty workspace alone is no error, and a missing output file alone is a warning.
+    job.file("README.md", "").run().exits_with(0).says("warning: the outputs are lost");
+    Job::downloading(&registry).run().exits_with(0);
 }
 
 #[test]
@@ -197,7 +222,9 @@ fn the_log_reads_like_this() {
     assert_eq!(lines[4], "  2 files, 292.9 KiB, to tools");
     assert_eq!(lines[5], "  unchanged             6 B             a.txt");
     assert!(lines[6].starts_with("  downloaded      292.9 KiB") && lines[6].ends_with("s  app"), "{log}");
-    assert_eq!(lines[7], "2 files in tools, verified by SHA-256: 1 downloaded, 1 unchanged");
+    let sentence =
+        "Downloaded 2 files from alice/widget v1.0.0 to tools: 1 downloaded, 1 unchanged, all verified by SHA-256";
+    assert_eq!(lines[7..].join("").replace("         ", " "), sentence);
 }
 
 #[test]

@@ -60,7 +60,8 @@ fn latest_stays_at_the_highest_release_when_the_job_of_a_lower_one_runs_again() 
         assert!(ran.summary.contains(&format!("- notice: ` alias latest is not {why} `")), "{}", ran.summary);
         assert_eq!((held_by(&registry, "latest").as_str(), changes_of(&registry, "latest")), ("v1.10.0", 0));
         assert_eq!((ran.outputs["aliases"].as_str(), ran.statuses()["SHA256SUMS"].as_str()), ("", "unchanged"));
-        let ran = release(&registry, "v1.10.0", "latest").does_not_say("notice").says("also as latest");
+        let ran =
+            release(&registry, "v1.10.0", "latest").does_not_say("notice").says("alice/widget v1.10.0 and latest: ");
         assert_eq!(ran.outputs["aliases"], "latest");
     }
 }
@@ -74,7 +75,7 @@ fn a_pre_release_moves_only_aliases_that_do_not_follow_releases() {
     let stays = |alias: &str| format!("alias {alias} is not updated: v2.0.0-rc.1 is a pre-release");
     assert_eq!(notices(&ran), ["latest", "stable", "v2", "2.0"].map(stays));
     assert_eq!((ran.outputs["aliases"].as_str(), lists(&registry)), ("next\nLatest-rc", 0));
-    let ran = ran.says("also as next and Latest-rc");
+    let ran = ran.says("and next and Latest-rc: ");
     assert!(ran.summary.contains("- notice: ` alias v2 is not updated"), "{}", ran.summary);
     assert_eq!(held_by(&registry, "latest") + &held_by(&registry, "stable"), "v1.0.0v1.0.0");
     assert_eq!(held_by(&registry, "v2") + &held_by(&registry, "2.0"), "");

@@ -277,7 +277,7 @@ fn a_failure_ends_in_one_command_where_a_runner_reads_it() {
     assert_eq!(commands(&job.run().exits_with(0).log), [""; 0]);
     job.file("dist/a", "2");
     for (input, value, code, text) in [
-        ("concurrency", "", 1, "1 of 2 files on the registry: 1 unchanged, 1 failed"),
+        ("concurrency", "", 1, "Published 1 of 2 files to alice/widget v1.0.0: 1 unchanged, 1 failed"),
         ("concurrency", "0", 2, "Nothing was sent"),
         ("files", "none", 2, "Nothing was sent"),
     ] {
@@ -357,7 +357,7 @@ fn every_link_leads_to_the_public_address_that_the_server_names_and_every_reques
         assert_eq!(ran.files()[0]["url"], format!("{base}/a"));
         assert_eq!(ran.files()[0]["status"], status);
         assert_eq!(ran.outputs["package-url"], format!("{public}/alice/-/packages/generic/widget/v1.0.0"));
-        let ran = ran.says(&format!("see {public}/alice/-/packages/generic/widget/v1.0.0"));
+        let ran = ran.says(&format!("verified by SHA-256 {public}/alice/-/packages/generic/widget/v1.0.0"));
         assert!(!ran.summary.contains(&registry.url()), "{}", ran.summary);
         assert!(ran.summary.contains(&format!("curl -fsSLO {base}/a")), "{}", ran.summary);
         assert!(ran.summary.contains(&format!("server-url: \"{public}\"")), "{}", ran.summary);

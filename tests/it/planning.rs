@@ -57,7 +57,7 @@ fn the_summary_has_the_plan_as_a_table_and_no_commands() {
                  | ` changed ` | skip | 10 B | other content, 15 B |\n\
                  | ` new ` | upload | 1.9 KiB | nothing |\n\
                  | ` same ` | unchanged | 4 B | the same |\n\
-                 | ` repository alice/gadget ` | link |  | linked to nothing |\n";
+                 | ` repository alice/gadget ` | link |  | no visible link |\n";
     assert!(ran.summary.contains(table), "{}", ran.summary);
     assert!(!ran.summary.contains("```"), "{}", ran.summary);
 }
@@ -164,6 +164,21 @@ fn a_link_that_is_there_is_left_in_the_plan_too() {
     let ran = ran.says("warning: the package is linked to the repository alice/gadget, and stays so");
     assert_eq!(plan(&ran)[1], "skip linked elsewhere repository alice/widget");
     assert_eq!(registry.world().link_of("alice", "widget").as_deref(), Some("alice/gadget"));
+}
+
+#[test]
+fn a_plan_states_no_more_of_a_link_than_the_registry_shows() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job(&registry);
+    job.input("files", "dist/same").input("dry-run", "").input("link-repository", "gadget").run().exits_with(0);
+    let page = format!("{}/alice/-/packages/generic/widget/v1.0.0", registry.url());
+    let about = format!(r#"{{"html_url":"{page}","repository":null}}"#);
+    registry.script(Fault::always(Match::version(), Point::Head, Action::Answer(Answer::json(200, about))));
+    let ran = job.input("dry-run", "true").input("link-repository", "widget").run().exits_with(0);
+    assert_eq!(plan(&ran)[1], "link no visible link repository alice/widget");
+    ran.says("a dry run does not check whether the registry accepts the link to alice/widget");
+    // Whatever the plan says, the real run warns and succeeds.
+    job.input("dry-run", "").run().exits_with(0).says("warning: the package is not linked to the repository widget");
 }
 
 #[test]

@@ -33,7 +33,10 @@ fn every_file_is_published_bit_for_bit_and_its_url_is_told() {
         let registry = Registry::start(persona);
         let mut job = Job::new(&registry);
         job.file("dist/a.txt", "hello\n").file("dist/app", vec![7; 300_000]).file("dist/empty", "");
-        let ran = job.run().exits_with(0).says("3 files on the registry, verified by size and SHA-256: 3 uploaded");
+        let ran = job
+            .run()
+            .exits_with(0)
+            .says("Published 3 files to alice/widget v1.0.0: 3 uploaded, all verified by SHA-256");
         assert_eq!(registry.read("alice", "widget", "v1.0.0", "a.txt").as_deref(), Some(&b"hello\n"[..]));
         assert_eq!(registry.read("alice", "widget", "v1.0.0", "app"), Some(vec![7; 300_000]));
         assert_eq!(registry.read("alice", "widget", "v1.0.0", "empty"), Some(Vec::new()));
@@ -136,7 +139,8 @@ fn a_re_run_sends_nothing_and_is_green() {
     job.file("dist/a", "1").file("dist/b", "2");
     job.run().exits_with(0);
     registry.forget_requests();
-    let ran = job.run().exits_with(0).says("2 files on the registry, verified by size and SHA-256: 2 unchanged");
+    let ran =
+        job.run().exits_with(0).says("Published 2 files to alice/widget v1.0.0: 2 unchanged, all verified by SHA-256");
     assert_eq!(asked(&registry), ["GET version/files", "GET version"]);
     assert_eq!((ran.outputs["uploaded"].as_str(), ran.outputs["unchanged"].as_str()), ("0", "2"));
     assert_eq!(ran.outputs["urls"].lines().count(), 2);

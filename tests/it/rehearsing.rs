@@ -71,7 +71,7 @@ fn files_seal_alias_and_link_are_planned_in_the_order_of_the_run_and_nothing_is_
             "replace 10 B other content, 5 B latest/changed",
             "delete 1 B left over latest/stray",
             "replace 217 B other content, 3 B latest/SHA256SUMS",
-            "link linked to nothing repository alice/widget",
+            "link no visible link repository alice/widget",
         ];
         assert_eq!(plan(&ran), rows, "{persona:?}: {}", ran.log);
         let ran = ran.says(
@@ -286,7 +286,7 @@ fn a_dry_run_asks_no_server_to_link_and_says_so_of_a_version_that_is_new() {
         let registry = Registry::start(persona);
         let mut job = job(&registry);
         let last = |job: &Job| plan(&job.run().exits_with(0)).pop().expect("a row");
-        assert_eq!(last(&job), "link linked to nothing repository alice/widget", "{persona:?}");
+        assert_eq!(last(&job), "link no visible link repository alice/widget", "{persona:?}");
         job.input("version", "v2");
         assert_eq!(last(&job), "link not known yet: version is new repository alice/widget", "{persona:?}");
         assert!(registry.requests().iter().all(|request| request.method != "POST"), "{persona:?}");

@@ -52,7 +52,10 @@ fn skip_keeps_what_is_there_with_a_warning_and_sends_the_rest() {
     assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["uploaded", "skipped"]);
     assert_eq!((ran.outputs["skipped"].as_str(), ran.outputs["failed"].as_str()), ("1", "0"));
     assert_eq!(ran.outputs["urls"].lines().count(), 1, "the URL of other bytes is none of ours");
-    assert!(ran.says("1 of 2 files on the registry").summary.contains("| ` b ` |"), "no link to other bytes");
+    assert!(
+        ran.says("Published 1 of 2 files to alice/widget v1.0.0: 1 uploaded, 1 skipped").summary.contains("| ` b ` |"),
+        "no link to other bytes"
+    );
     assert_eq!(read(&registry, "b").as_deref(), Some("theirs"));
 }
 

@@ -37,8 +37,8 @@ generic-packages 0.1.0, on GitHub Actions: 2 files, 292.9 KiB
   as package alice/widget, version v1.0.0
   sent                 17 B      0.0 s  SHA256SUMS
   sent            292.9 KiB      0.0 s  app.tar.gz
-2 files on the registry, verified by size and SHA-256: 2 uploaded; see
-         https://git.example.com/alice/-/packages/generic/widget/v1.0.0"
+Published 2 files to alice/widget v1.0.0: 2 uploaded, all verified by SHA-256
+https://git.example.com/alice/-/packages/generic/widget/v1.0.0"
     );
 }
 
@@ -60,11 +60,29 @@ error: the registry does not say which files the version has: GET
   caused by: 401 Unauthorized: invalid username, password or token
   hint: Make a new personal token with the scope write:package: this one is wrong or expired;
          https://git.example.com/user/settings/applications
-0 of 1 file on the registry: 1 not-attempted
+Published 0 of 1 file to alice/widget v1.0.0: 1 not attempted
 ::error title=generic-packages::the registry does not say which files the version has: 401 Unauthorized: \
 invalid username, password or token. Make a new personal token with the scope write:package: this one is wrong or \
-expired; https://git.example.com/user/settings/applications. 0 of 1 file on the registry: 1 not-attempted"
+expired; https://git.example.com/user/settings/applications. Published 0 of 1 file to alice/widget v1.0.0: 1 not attempted"
     );
+}
+
+#[test]
+fn the_last_line_counts_what_was_verified_and_states_nothing_about_files_that_were_not_listed() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    for number in 0..4 {
+        job.file(format!("dist/{number}"), "1");
+    }
+    // The uploads succeed, and the list that would verify them stays away.
+    registry.script(
+        Fault::always(Match::list(), Point::Head, Action::Answer(Answer::text(500, "internal server error"))).skip(1),
+    );
+    let ran = job.run().exits_with(1);
+    let sentence = "Verified 0 of 4 files of alice/widget v1.0.0 by SHA-256: 4 unknown";
+    assert!(ran.log.contains(&format!("\n{sentence}\n::error ")), "{}", ran.log);
+    assert!(ran.does_not_say("files on the registry").summary.contains("by SHA-256: 4 unknown\n"));
+    assert_eq!(registry.files("alice", "widget", "v1.0.0").len(), 4);
 }
 
 #[test]
@@ -114,6 +132,40 @@ fn annotations_come_last_and_warnings_have_one_too() {
     assert!(commands[1].contains("100%25 wrong\\r: :x"), "{log:?}");
     // By hand nobody reads them.
     assert!(!job.without("GITHUB_ACTIONS").run().exits_with(1).log.contains("::error"));
+}
+
+#[test]
+fn runners_that_print_commands_as_they_are_get_masks_only() {
+    let registry = Registry::start(Persona::default());
+    for runner in ["GITEA_ACTIONS", "FORGEJO_ACTIONS", "ACT"] {
+        let mut job = Job::new(&registry);
+        for number in 0..21 {
+            job.file(format!("dist/100% [{number}]"), "1");
+        }
+        job.input("files", "dist/*\nnone/*").input("if-no-files-found", "warn").variable("RUNNER_DEBUG", "1");
+        let ran = job.token("0123456789abcdef0123456789abcdef01234567").variable(runner, "true").run().exits_with(1);
+        let commands: Vec<&str> = ran.log.lines().filter(|line| line.starts_with("::")).collect();
+        assert_eq!((commands, ran.masks.len()), (vec![], 2), "{}", ran.log);
+        // The plain lines have all of it.
+        let ran = ran.says("warning: no file matches `none/*`").says("error: the registry does not say which files");
+        let ran = ran.says("hint: Make a new personal token").says("not-attempted 1 B 100% [20]");
+        ran.says("debug: GET /api/v1/packages/alice/generic/widget/v1.0.0/files 401 ");
+    }
+}
+
+#[test]
+fn the_same_warning_is_printed_once() {
+    let mut log = Vec::new();
+    let runner = Runner::detect(&Environment::new([("GITHUB_ACTIONS".into(), "true".into())], "/"));
+    let console = Console::new(&mut log, &runner, None);
+    for warning in ["one", "another", "one"] {
+        console.warns(warning);
+    }
+    console.notices("one");
+    let remarks: Vec<String> = console.remarks().into_iter().map(|remark| remark.text).collect();
+    assert_eq!(remarks, ["one", "another", "one"]);
+    drop(console);
+    assert_eq!(String::from_utf8(log).expect("UTF-8"), "warning: one\nwarning: another\nnotice: one\n");
 }
 
 #[test]

@@ -170,7 +170,7 @@ fn a_seal_that_another_job_makes_anew_while_an_alias_is_moved_is_taken_over_with
         world.seed("alice", "widget", "v1.0.0", "SHA256SUMS", sums.as_bytes());
     });
     registry.script(Fault::once(Match::put("/latest/SHA256SUMS"), Point::AfterStore, seals));
-    let ran = job(&registry).run().exits_with(0).says("also as latest");
+    let ran = job(&registry).run().exits_with(0).says("alice/widget v1.0.0 and latest: ");
     assert_eq!(names(&registry, "latest"), ["a", "late", "SHA256SUMS"].map(str::to_owned));
     assert_eq!(ran.statuses()["SHA256SUMS"], "unchanged");
 }
@@ -259,7 +259,7 @@ fn an_alias_that_has_become_right_is_no_failure_whatever_the_last_answers_were_a
     let registry = sealed();
     let fails = Action::Answer(Answer::html(502, ""));
     registry.script(Fault::once(Match::list().containing("/latest/"), Point::Head, fails).skip(lists - 1));
-    let ran = run(&registry).exits_with(0).does_not_say("error:").says("also as latest and nightly");
+    let ran = run(&registry).exits_with(0).does_not_say("error:").says("alice/widget v1.0.0 and latest and nightly: ");
     assert_eq!(names(&registry, "nightly"), ["a", "SHA256SUMS"], "{}", ran.log);
 }
 

@@ -106,7 +106,13 @@ fn faults_of_the_server_pass_and_those_that_do_not_are_told() {
     // The others come all the same, and nothing is left of the one that does not.
     assert_eq!(tools(&job).into_keys().collect::<Vec<_>>(), ["a.txt", "empty"]);
     assert_eq!(ran.statuses()["app"], "failed");
-    assert!(ran.summary.contains("2 of 3 files in tools"), "{}", ran.summary);
+    assert!(
+        ran.summary.contains(
+            "\n\nDownloaded 2 of 3 files from ` alice/widget v1.0.0 ` to ` tools `: 2 downloaded, 1 failed\n"
+        ),
+        "{}",
+        ran.summary
+    );
 }
 
 #[test]

@@ -117,7 +117,7 @@ fn outputs_that_say_something_else_are_found_out() {
 fn page(heading: &str, cell: &str, error: &str) -> String {
     let table = "| file | size | SHA-256 | status |\n|---|---:|---|---|\n";
     format!(
-        "### Generic package {heading}\n\n1 of 2 files on the registry: 1 uploaded, 1 failed\n\n{table}\
+        "### Generic package {heading}\n\nPublished 1 of 2 files to ` a/b 1 `: 1 uploaded, 1 failed\n\n{table}\
          | {cell} | 1 B | `00` | failed |\n\n- **{error}**<br>caused by: x\n"
     )
 }

@@ -41,7 +41,8 @@ pub(super) fn check_widths(log: &str) -> Vec<Fault> {
     let mut faults = Vec::new();
     // A mask is as long as the secret, and shown to nobody.
     for line in log.split('\n').filter(|line| !line.starts_with("::add-mask::")) {
-        let is_path = |word: &str| word.contains("://") || line.starts_with("::debug::") && word.starts_with('/');
+        let is_debug = line.starts_with("::debug::") || line.starts_with("debug: ");
+        let is_path = |word: &str| word.contains("://") || is_debug && word.starts_with('/');
         let (urls, words): (Vec<&str>, Vec<&str>) = line.split(' ').partition(|word| is_path(word));
         let width = words.iter().map(|word| word.chars().count() + 1).sum::<usize>();
         // In a command each `%` takes three characters.

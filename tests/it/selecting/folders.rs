@@ -247,7 +247,7 @@ fn a_container_that_sees_nothing_of_the_job_is_told_from_an_empty_workspace() {
     let mut job = Job::new(&registry);
     let text = "the container sees neither the job's workspace nor GITHUB_OUTPUT";
     let ran = job.variable("GITHUB_OUTPUT", job.outside("none/output")).run().exits_with(2);
-    ran.has_a_hint_for_each_error().says(text).says("Run the job on a label that is a container image");
+    ran.has_a_hint_for_each_error().says(text).says("Set `runs-on` to a label that maps to a container image");
     // With one of the two it is something else.
     job.file("a", "").run().exits_with(2).does_not_say(text);
 }

@@ -98,6 +98,7 @@ pub(super) const CASES: &[Case] = &[
     }),
     ("`path` leads out of the workspace", || refused(|job| job.input("path", "../tools"))),
     ("`path` is a path of a shell or of Windows", || refused(|job| job.input("path", r"tools\bin"))),
+    ("A download runs on a host label", host_label),
     ("`files` has a folder in it", || refused(|job| job.input("files", "dist/app-linux"))),
 ];
 
@@ -128,6 +129,14 @@ fn told(spoil: impl for<'a> FnOnce(&'a mut Job, &Registry) -> &'a mut Job) -> St
 fn refused(spoil: impl FnOnce(&mut Job) -> &mut Job) -> String {
     let registry = Registry::start(Persona::default());
     blocks(&spoil(&mut job(&registry)).run().exits_with(2).log, &registry.url())
+}
+
+fn host_label() -> String {
+    let registry = Registry::start(Persona::default());
+    let mut job = job(&registry);
+    job.variable("GITHUB_OUTPUT", job.outside("none/output"));
+    let told = blocks(&job.run().exits_with(2).log, &registry.url());
+    told.replace(&*job.workspace().to_string_lossy(), "/workspace/acme/widget")
 }
 
 fn faulty(action: Action) -> String {
