@@ -14,6 +14,11 @@ use super::world::{Act, Event, Runs, World, is_about_lists};
 /// What no server of HTTP says.
 const NO_HTTP: &[u8] = b"\x16\x03\x01\0\0";
 
+/// How long the server may be away: for moments, as long as a restart and as a minute where seconds are milliseconds, and
+/// for longer than a run waits.
+const OUTAGES: [Duration; 4] =
+    [Duration::from_millis(2), Duration::from_millis(8), Duration::from_millis(60), Duration::from_secs(30)];
+
 /// Which requests, and where in them.
 pub(super) fn place<K: Kind>(rng: &mut Rng, world: &World<K>) -> (Match, Point) {
     let is_about_link = world.setting.link.is_some() && rng.u8(0..8) == 0;
@@ -55,7 +60,7 @@ pub(super) fn event<K: Kind>(rng: &mut Rng, world: &World<K>) -> Event<K::Others
         34..36 => Act::Revoke,
         36..38 => Act::Terminate,
         38 => Act::Fault(drip(rng)),
-        _ => Act::Fault(Action::StopListening(Duration::from_millis(rng.u64(1..5)))),
+        _ => Act::Fault(Action::StopListening(one_of(rng, &OUTAGES))),
     };
     match act {
         // A hang costs time, so it ends.
@@ -88,6 +93,22 @@ pub(super) fn passing<K: Kind>(rng: &mut Rng, world: &World<K>) -> Event<K::Othe
     };
     // An answer that nobody asked for is one to any question.
     Event { on, at: within_a_request(at), act: Act::Fault(action), times: 1, skip: skip(rng) }
+}
+
+/// The server goes away during a request, whose connection breaks, after it has responded to another. It comes back if that
+/// `heals`.
+pub(super) fn outage<K: Kind>(rng: &mut Rng, world: &World<K>, heals: bool) -> [Event<K::Others>; 2] {
+    let (on, at) = place(rng, world);
+    // The first request of all is for a list.
+    let skip = skip(rng).max(usize::from(is_about_lists(&on)));
+    let length = one_of(rng, if heals { &OUTAGES[..3] } else { &OUTAGES });
+    [Action::StopListening(length), Action::Reset].map(|action| Event {
+        on: on.clone(),
+        at: within_a_request(at),
+        act: Act::Fault(action),
+        times: 1,
+        skip,
+    })
 }
 
 /// There is no request yet when a connection comes.

@@ -224,6 +224,9 @@ fn limits(setting: &Setting) -> Limits {
         first_wait: Duration::from_millis(1),
         longest_wait: Duration::from_millis(4),
         longest_pause: Duration::from_millis(3),
+        longest_outage: Duration::from_secs(1),
+        first_probe_wait: Duration::from_millis(1),
+        longest_probe_wait: Duration::from_millis(15),
         jitter: Jitter::new(move || chance.lock().unwrap_or_else(PoisonError::into_inner).f64()),
         ..Limits::default()
     }
