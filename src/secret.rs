@@ -12,6 +12,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD
 use memchr::memmem::Finder;
 use serde::Deserialize;
 
+pub(crate) use self::escapes::unescape_html;
 use self::escapes::{View, views};
 use crate::untrusted::{CUT, Untrusted, misleads};
 
@@ -145,7 +146,9 @@ impl Redactor {
     }
 
     fn search_for(forms: impl Iterator<Item = Vec<u8>>) -> Self {
-        let forms: BTreeSet<Vec<u8>> = forms.map(|form| form.to_ascii_lowercase()).collect();
+        // Of a secret that has no character to be seen, nothing is left.
+        let forms = forms.filter(|form| !form.is_empty()).map(|form| form.to_ascii_lowercase());
+        let forms: BTreeSet<Vec<u8>> = forms.collect();
         Self { forms: forms.iter().map(|form| Finder::new(form).into_owned()).collect() }
     }
 
@@ -319,6 +322,7 @@ mod tests {
         assert_eq!(with_tab.redact("one-half\tthe-other"), "***");
         assert_eq!(with_tab.redact(r"one-half\tthe-other"), "***");
         assert_eq!(redactor.redact("s3cret/t0ken+x é s3cret/t0ken+x"), "*** é ***");
+        assert_eq!(redactor.redact("s3cret/\nt0ken+x\nthe next line"), "***\nthe next line");
         assert_eq!(redactor.redact("nothing here % \\u &#; é"), "nothing here % \\u &#; é");
     }
 

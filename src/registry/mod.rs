@@ -361,6 +361,9 @@ impl<'a> Registry<'a> {
                 } else {
                     Answer::without_words(&response, &self.redactor)
                 };
+                if let Some(reasons) = answer.other_reasons.take() {
+                    self.reporter.debug(&format!("other reasons that the server gave: {reasons}"));
+                }
                 if let Some(pause) = answer.retry_after {
                     self.pause.lasts(pause.min(self.limits.longest_pause));
                 }

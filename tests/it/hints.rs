@@ -1,0 +1,103 @@
+//! Hints that name the right fix where several causes look alike.
+
+use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
+
+use crate::harness::{Job, Ran};
+
+/// A job with one file for the organization acme.
+fn job(registry: &Registry, token: &str) -> Job {
+    let mut job = Job::new(registry);
+    job.file("dist/a", "1").input("owner", "acme").token(&registry.token(token));
+    job
+}
+
+/// A download of everything from the private organization secretorg.
+fn private_download(registry: &Registry) -> Job {
+    registry.seed("secretorg", "widget", "v1.0.0", "app", b"content");
+    let mut job = Job::downloading(registry);
+    job.input("owner", "secretorg").input("version", "v1.0.0");
+    job
+}
+
+fn list_answers(registry: &Registry, answer: Answer) {
+    registry.script(Fault::always(Match::list(), Point::Head, Action::Answer(answer)));
+}
+
+/// The hint of the only error.
+#[track_caller]
+fn hint(ran: Ran) -> String {
+    let ran = ran.exits_with(1).has_a_hint_for_each_error();
+    assert_eq!(ran.errors().len(), 1, "{}", ran.log);
+    let log = ran.unbroken();
+    let hint = log.lines().find_map(|line| line.strip_prefix("  hint: ")).expect("a hint");
+    hint.replace(registry_url(&log), "https://git.example.com")
+}
+
+/// The address of the registry, which each log begins with.
+fn registry_url(log: &str) -> &str {
+    let start = log.find("http://127.0.0.1:").expect("an address");
+    let end = log[start + 17..].find(|c: char| !c.is_ascii_digit()).expect("an end");
+    &log[start..start + 17 + end]
+}
+
+#[test]
+fn of_several_reasons_the_last_is_the_cause_and_the_others_are_for_debugging() {
+    let registry = Registry::start(Persona::Forgejo15);
+    let token = registry.token("alice_write");
+    let message = [
+        &format!("token is malformed: {token}"),
+        "user's password is invalid [uid: 2, name: alice]",
+        &format!("::debug::{token}"),
+        &format!("access token does not exist [sha: {token}]"),
+        "",
+    ]
+    .join(r"\n");
+    list_answers(&registry, Answer::json(401, format!(r#"{{"message":"{message}"}}"#)));
+    let mut job = job(&registry, "alice_write");
+    let ran = job.run().exits_with(1).says("caused by: 401 Unauthorized: access token does not exist [sha: ***] hint:");
+    ran.does_not_say("malformed").does_not_say("password is invalid");
+    let ran = job.variable("RUNNER_DEBUG", "1").run().exits_with(1);
+    let others = "::debug::other reasons that the server gave: token is malformed: ***; user's password is invalid \
+                  [uid: 2, name: alice]; : :debug: :***";
+    let told: Vec<&str> = ran.log.lines().filter(|line| line.contains("malformed")).collect();
+    assert_eq!(told, [others]);
+}
+
+#[test]
+fn a_reason_behind_long_ones_is_still_the_cause() {
+    let registry = Registry::start(Persona::Forgejo15);
+    let jwt = format!("eyJhbGciOiJSUzI1NiJ9.{}.{}", "a".repeat(6_000), "b".repeat(342));
+    let message = format!(r"token is malformed: {jwt}\n{jwt}: not found\nparse JWT error: token is expired");
+    list_answers(&registry, Answer::json(401, format!(r#"{{"message":"{message}"}}"#)));
+    let ran = job(&registry, "alice_write").token(&jwt).run().exits_with(1);
+    ran.says("caused by: 401 Unauthorized: parse JWT error: token is expired hint:");
+}
+
+#[test]
+fn the_title_of_a_page_is_shown_without_html_entities() {
+    for (title, shown) in [
+        ("Sign in &ndash; Caf&#233; &amp; Bar", "Sign in \u{2013} Caf\u{e9} & Bar"),
+        ("What&#x27;s &quot;this&quot;&nbsp;?", "What's \"this\" ?"),
+        ("R&D &unknown; &#; &amp", "R&D &unknown; &#; &amp"),
+        ("&lt;b&gt; &amp;lt;", "<b> &lt;"),
+        ("a&#10;::set-env name=x::y&#27;", "a\\n::set-env name=x::y\\u{1b}"),
+        ("&#58;:set-env name=x::y", "\\::set-env name=x::y"),
+    ] {
+        let registry = Registry::start(Persona::default());
+        list_answers(&registry, Answer::html(403, format!("<html><title>{title}</title></html>")));
+        let ran = job(&registry, "alice_write").run().exits_with(1);
+        assert!(ran.log.contains(&format!("caused by: 403 Forbidden: {shown}\n")), "{}", ran.log);
+    }
+}
+
+#[test]
+fn a_secret_in_the_title_of_a_page_is_hidden_however_its_characters_are_written() {
+    let token = "ab&amp;cd&#101;f-0123456789";
+    let entities = |text: &str| text.chars().fold(String::new(), |text, c| format!("{text}&#{};", u32::from(c)));
+    for title in [token.to_owned(), token.replace('&', "&amp;"), entities(token), entities(&entities(token))] {
+        let registry = Registry::start(Persona::default());
+        list_answers(&registry, Answer::html(403, format!("<html><title>no {title} here</title></html>")));
+        let ran = job(&registry, "alice_write").token(token).run().exits_with(1);
+        ran.says("403 Forbidden: no *** here").does_not_say("0123456789");
+    }
+}
