@@ -65,6 +65,8 @@ pub enum TokenShape {
     WithUser,
     /// `user:token` in base64, as a widespread recipe for curl has it.
     Encoded,
+    /// A JSON Web Token, such as the ID token of a job.
+    Jwt,
 }
 
 impl Credentials {
@@ -93,6 +95,9 @@ impl Credentials {
             TokenShape::WithUser
         } else if decoded.is_some_and(|text| text.contains(':') && text.trim_end().chars().all(|c| !c.is_control())) {
             TokenShape::Encoded
+        } else if token.starts_with("eyJ") && token.matches('.').count() == 2 {
+            // A header in JSON, a payload and a signature (RFC 7519).
+            TokenShape::Jwt
         } else {
             TokenShape::Plain
         }
@@ -289,6 +294,8 @@ mod tests {
         assert_eq!(credentials_of("alice:1d76edb6").shape(), TokenShape::WithUser);
         // `echo alice:1d76edb6 | base64`, with the newline that echo adds.
         assert_eq!(credentials_of("YWxpY2U6MWQ3NmVkYjYK").shape(), TokenShape::Encoded);
+        assert_eq!(credentials_of("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl").shape(), TokenShape::Jwt);
+        assert_eq!(credentials_of("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0").shape(), TokenShape::Plain);
     }
 
     #[test]

@@ -41,6 +41,76 @@ fn registry_url(log: &str) -> &str {
 }
 
 #[test]
+fn a_token_without_write_access_may_be_the_jobs_own_and_the_hint_says_so() {
+    let registry = Registry::start(Persona::default());
+    for token in ["alice_read", "carol_write"] {
+        let hint = hint(job(&registry, token).run());
+        let expected = "Give the token the scope write:package, or give the token's user write access to packages of \
+                        acme. If the token is the job's own, set `token` to a personal access token instead: \
+                        https://git.example.com/user/settings/applications";
+        assert_eq!(hint, expected);
+    }
+    let hint = hint(job(&registry, "carol_write").input("username", "carol").run());
+    assert!(hint.contains("or give carol write access to packages of acme. If the token is the job's own"), "{hint}");
+}
+
+#[test]
+fn the_jobs_own_token_is_named_as_the_cause_where_the_runner_gives_it_in_a_variable() {
+    let registry = Registry::start(Persona::default());
+    for variable in ["GITHUB_TOKEN", "GITEA_TOKEN", "FORGEJO_TOKEN"] {
+        let token = registry.token("carol_write");
+        let hint = hint(job(&registry, "carol_write").variable(variable, token).run());
+        let expected = "Create a personal access token with the scope write:package, because the job's own token \
+                        cannot publish packages: https://git.example.com/user/settings/applications";
+        assert_eq!(hint, expected);
+    }
+}
+
+#[test]
+fn nobody_is_asked_to_make_the_jobs_user_a_member_of_a_private_owner() {
+    let registry = Registry::start(Persona::default());
+    let token = registry.token("bob_write");
+    let mut job = private_download(&registry);
+    let unrecognized = hint(job.token(&token).input("username", "bob").run());
+    let expected = "Set `token` to a personal access token of a member of secretorg, which is private. The job's own \
+                    token has no access to private owners";
+    assert_eq!(unrecognized, expected);
+    let recognized = hint(job.variable("GITEA_TOKEN", token).run());
+    let expected = "Create a personal access token with the scope read:package, because the job's own token has no \
+                    access to packages of secretorg: https://git.example.com/user/settings/applications";
+    assert_eq!(recognized, expected);
+}
+
+#[test]
+fn a_token_for_public_owners_only_is_named_as_that_by_the_list_and_by_an_upload() {
+    let personas = Persona::all().into_iter().filter(|persona| *persona != Persona::Forgejo7);
+    for persona in personas {
+        let registry = Registry::start(persona);
+        registry.seed("secretorg", "widget", "v1.0.0", "other", b"content");
+        for (version, words) in [("v1.0.0", "token scope is limited to public packages"), ("v2.0.0", "reqToken")] {
+            let ran = job(&registry, "alice_publiconly").input("owner", "secretorg").input("version", version).run();
+            let hint = hint(ran.says(&format!("403 Forbidden: {words}")));
+            let expected = "Create a personal access token with access to all owners, because this one is limited to \
+                            public owners and secretorg is private: https://git.example.com/user/settings/applications";
+            assert_eq!(hint, expected, "{persona:?}");
+        }
+    }
+}
+
+#[test]
+fn a_json_web_token_is_named_as_what_it_is() {
+    let jwt = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJyZXBvOmFjbWUvd2lkZ2V0In0.c2lnbmF0dXJlLW9mLWEtdG9rZW4";
+    for persona in Persona::all() {
+        let registry = Registry::start(persona);
+        let hint = hint(job(&registry, "alice_write").token(jwt).run());
+        let expected = "Set `token` to a personal access token with the scope write:package. The current value is a \
+                        JWT, such as the ID token of a job, and not an access token: \
+                        https://git.example.com/user/settings/applications";
+        assert_eq!(hint, expected, "{persona:?}");
+    }
+}
+
+#[test]
 fn of_several_reasons_the_last_is_the_cause_and_the_others_are_for_debugging() {
     let registry = Registry::start(Persona::Forgejo15);
     let token = registry.token("alice_write");
@@ -100,4 +170,16 @@ fn a_secret_in_the_title_of_a_page_is_hidden_however_its_characters_are_written(
         let ran = job(&registry, "alice_write").token(token).run().exits_with(1);
         ran.says("403 Forbidden: no *** here").does_not_say("0123456789");
     }
+}
+
+#[test]
+fn a_link_that_is_refused_for_the_packages_of_the_owner_says_whose_access_is_missing() {
+    let registry = Registry::start(Persona::default());
+    let refusal = Answer::json(403, r#"{"message":"user should have specific permission or be a site admin"}"#);
+    registry.script(Fault::always(Match::link(), Point::Head, Action::Answer(refusal)));
+    let mut job = Job::new(&registry);
+    let ran = job.file("dist/a", "1").input("link-repository", "true").run().exits_with(0);
+    let ran = ran
+        .says("Give the token's user write access to packages of alice. If the token is the job's own, set `token` to");
+    ran.does_not_say("of that repository");
 }
