@@ -183,3 +183,50 @@ fn a_link_that_is_refused_for_the_packages_of_the_owner_says_whose_access_is_mis
         .says("Give the token's user write access to packages of alice. If the token is the job's own, set `token` to");
     ran.does_not_say("of that repository");
 }
+
+#[test]
+fn a_package_that_is_not_there_may_be_one_of_a_server_with_packages_disabled() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::downloading(&registry);
+    let newest = hint(job.run());
+    let expected = "Check `owner` and `repo`: alice has no generic package, or none that may be seen here, or packages \
+                    are disabled on https://git.example.com";
+    assert_eq!(newest, expected);
+    assert_eq!(hint(job.input("version", "v1.0.0").run()), expected);
+    let visitor = hint(job.without("INPUT_TOKEN").run());
+    let expected = "Check `version`, and `repo`: alice may have no such package, or packages are disabled on \
+                    https://git.example.com";
+    assert_eq!(visitor, expected);
+}
+
+#[test]
+fn a_wildcard_without_a_token_needs_one_where_the_owner_is_private() {
+    let registry = Registry::start(Persona::default());
+    let mut job = private_download(&registry);
+    job.without("INPUT_TOKEN");
+    // A private owner is refused by the token that is missing, or by its own name.
+    let (unknown, refused) = ("token is required", "user should have specific permission or be a site admin");
+    for (status, words, expected) in [
+        (
+            401,
+            unknown,
+            "Set `token` to a personal access token with the scope read:package, from a secret. If the owner is \
+             public, you can name the files without wildcards instead",
+        ),
+        (
+            403,
+            refused,
+            "Give a `token` with the scope read:package, from a secret: https://git.example.com shows this only to \
+             those who are signed in and may read packages of secretorg \
+             (https://git.example.com/user/settings/applications)",
+        ),
+    ] {
+        registry.clear_script();
+        list_answers(&registry, Answer::json(status, format!(r#"{{"message":"{words}"}}"#)));
+        assert_eq!(hint(job.run()), expected);
+    }
+    registry.clear_script();
+    list_answers(&registry, Answer::json(401, format!(r#"{{"message":"{unknown}"}}"#)));
+    let named = hint(job.input("files", "app").run());
+    assert!(named.starts_with("Give a `token` with the scope read:package, from a secret"), "{named}");
+}
