@@ -230,3 +230,25 @@ fn a_wildcard_without_a_token_needs_one_where_the_owner_is_private() {
     let named = hint(job.input("files", "app").run());
     assert!(named.starts_with("Give a `token` with the scope read:package, from a secret"), "{named}");
 }
+
+#[test]
+fn a_version_that_is_too_long_is_to_be_shortened_and_dots_are_to_be_changed() {
+    let registry = Registry::start(Persona::default());
+    let long = "1".repeat(256);
+    let shorten = "hint: Shorten the version to 255 characters or less";
+    for (version, hint) in [
+        (long.as_str(), shorten),
+        (".", "hint: Change the version, because a part of a URL cannot be `.`"),
+        ("..", "hint: Change the version, because a part of a URL cannot be `..`"),
+    ] {
+        let mut job = Job::new(&registry);
+        job.file("dist/a", "1").input("checksums", "SHA256SUMS").input("version", version);
+        job.is_refused(&registry).says("error: input `version`").says(hint);
+        job.input("version", "1.0").input("aliases", version);
+        job.is_refused(&registry).says("error: input `aliases`").says(hint);
+        let mut job = Job::downloading(&registry);
+        job.input("version", version).is_refused(&registry).says(hint);
+    }
+    let mut job = Job::new(&registry);
+    job.file("dist/a", "1").variable("GITHUB_REF", format!("refs/tags/{long}")).is_refused(&registry).says(shorten);
+}
