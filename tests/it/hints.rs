@@ -252,3 +252,21 @@ fn a_version_that_is_too_long_is_to_be_shortened_and_dots_are_to_be_changed() {
     let mut job = Job::new(&registry);
     job.file("dist/a", "1").variable("GITHUB_REF", format!("refs/tags/{long}")).is_refused(&registry).says(shorten);
 }
+
+#[test]
+fn a_server_on_a_loopback_address_is_not_reached_from_a_container() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job(&registry, "alice_write");
+    let port = Job::address_of(&registry).port();
+    drop(registry);
+    for host in ["127.0.0.1", "localhost"] {
+        let ran = job.input("server-url", format!("http://{host}:{port}")).run().exits_with(1);
+        let ran = ran.says("no connection to the server").says(&format!(
+            "hint: Set `server-url` to the server's public name or to an address of its host, because {host} in a \
+             container is the container itself. Outside a container, check the port"
+        ));
+        ran.does_not_say("that the runner can reach");
+    }
+    let ran = job.input("server-url", format!("http://0.0.0.0:{port}")).run().exits_with(1);
+    ran.says("hint: Check host and port in `server-url`, and that the runner can reach 0.0.0.0");
+}
