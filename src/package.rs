@@ -12,7 +12,7 @@ use url::Url;
 use crate::untrusted::Untrusted;
 
 /// The longest name or version, in characters: servers on PostgreSQL answer 500 to a longer one (recorded).
-const LONGEST: usize = 255;
+pub(crate) const LONGEST: usize = 255;
 
 /// What may stand in a path segment as it is; the server unescapes each segment once.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'+');

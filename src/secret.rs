@@ -12,6 +12,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD
 use memchr::memmem::Finder;
 use serde::Deserialize;
 
+pub(crate) use self::escapes::unescape_html;
 use self::escapes::{View, views};
 use crate::untrusted::{CUT, Untrusted, misleads};
 
@@ -64,6 +65,8 @@ pub enum TokenShape {
     WithUser,
     /// `user:token` in base64, as a widespread recipe for curl has it.
     Encoded,
+    /// A JSON Web Token, such as the ID token of a job.
+    Jwt,
 }
 
 impl Credentials {
@@ -92,6 +95,9 @@ impl Credentials {
             TokenShape::WithUser
         } else if decoded.is_some_and(|text| text.contains(':') && text.trim_end().chars().all(|c| !c.is_control())) {
             TokenShape::Encoded
+        } else if token.starts_with("eyJ") && token.matches('.').count() == 2 {
+            // A header in JSON, a payload and a signature (RFC 7519).
+            TokenShape::Jwt
         } else {
             TokenShape::Plain
         }
@@ -145,7 +151,9 @@ impl Redactor {
     }
 
     fn search_for(forms: impl Iterator<Item = Vec<u8>>) -> Self {
-        let forms: BTreeSet<Vec<u8>> = forms.map(|form| form.to_ascii_lowercase()).collect();
+        // Of a secret that has no character to be seen, nothing is left.
+        let forms = forms.filter(|form| !form.is_empty()).map(|form| form.to_ascii_lowercase());
+        let forms: BTreeSet<Vec<u8>> = forms.collect();
         Self { forms: forms.iter().map(|form| Finder::new(form).into_owned()).collect() }
     }
 
@@ -286,6 +294,8 @@ mod tests {
         assert_eq!(credentials_of("alice:1d76edb6").shape(), TokenShape::WithUser);
         // `echo alice:1d76edb6 | base64`, with the newline that echo adds.
         assert_eq!(credentials_of("YWxpY2U6MWQ3NmVkYjYK").shape(), TokenShape::Encoded);
+        assert_eq!(credentials_of("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl").shape(), TokenShape::Jwt);
+        assert_eq!(credentials_of("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0").shape(), TokenShape::Plain);
     }
 
     #[test]
@@ -319,6 +329,7 @@ mod tests {
         assert_eq!(with_tab.redact("one-half\tthe-other"), "***");
         assert_eq!(with_tab.redact(r"one-half\tthe-other"), "***");
         assert_eq!(redactor.redact("s3cret/t0ken+x é s3cret/t0ken+x"), "*** é ***");
+        assert_eq!(redactor.redact("s3cret/\nt0ken+x\nthe next line"), "***\nthe next line");
         assert_eq!(redactor.redact("nothing here % \\u &#; é"), "nothing here % \\u &#; é");
     }
 

@@ -251,13 +251,18 @@ impl Advise for DownloadError {
             Self::Stopped(stopped) => return stopped.advice(),
             Self::NoPackage { target, near } => {
                 let none = format!(
-                    "Check `owner` and `repo`: {} has no generic package, or none that may be seen here",
-                    target.owner
+                    "Check `owner` and `repo`: {} has no generic package, or none that may be seen here, or packages \
+                     are disabled on {}",
+                    target.owner, target.server
                 );
                 there(near, "Check `repo`", none)
             }
             Self::NoVersion { target, near } => {
-                let none = format!("Check `version`, and `repo`: {} may have no such package", target.owner);
+                let Target { server, owner, .. } = &**target;
+                let none = format!(
+                    "Check `version`, and `repo`: {owner} may have no such package, or packages are disabled on \
+                     {server}"
+                );
                 there(near, "Check `version`", none)
             }
             Self::NoFile { near, .. } => {
@@ -276,8 +281,8 @@ impl Advise for DownloadError {
             Self::SameNewName { .. } => {
                 "Put `{name}` into the name behind `=>`, or give each file a name in a line of its own".to_owned()
             }
-            Self::Wildcard { .. } => "Give a `token` with the scope read:package, from a secret, or name the files without \
-                                      wildcards"
+            Self::Wildcard { .. } => "Set `token` to a personal access token with the scope read:package, from a \
+                                      secret. If the owner is public, you can name the files without wildcards instead"
                 .to_owned(),
             Self::Hostile(Hostile { patterns, .. }) if let [pattern] = &patterns[..] => format!(
                 "Have the file taken off the registry, and find out who published it; a line `!{pattern}` in `files` leaves \

@@ -261,9 +261,10 @@ impl Advise for PublishError {
                 "Find out which other job publishes the same name to the same version; then run the step again"
                     .to_owned(),
             ),
-            Self::Missing { cause, .. } => {
-                Some(and_then(cause.as_deref(), "run the step again with the same files to bring it back"))
-            }
+            Self::Missing { cause, .. } => Some(and_then(
+                cause.as_deref(),
+                "run the step again to upload the new file. The old file is not restored",
+            )),
             Self::NotMirrored { cause, .. } => {
                 // What is missing comes back with the rest.
                 let cause = match cause.as_deref() {

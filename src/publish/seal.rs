@@ -236,21 +236,32 @@ impl Run<'_> {
         names.filter(|name| name.folded() != sealing.name.folded()).collect()
     }
 
-    /// Says that the version has a seal that does not cover what this run has published, or would publish.
+    /// Warns if the version has a checksums file that no longer matches, because this run has changed the version or
+    /// would change it.
     pub(super) fn warn_of_a_stale_seal(&self, listing: &Listing) {
+        let own_name = self.seal.as_ref().map(|seal| seal.sealing.name.as_str());
+        let is_seal = |name: &str| name.eq_ignore_ascii_case(own_name.unwrap_or(USUAL_NAME));
+        let Some(seal) = listing.files().into_iter().find(|file| is_seal(&file.name)) else { return };
+        let (name, version) = (Untrusted::new(&seal.name), &self.inputs.target.version);
+        let mut missing = Names::default();
+        let is_missing = |entry: &&Entry| entry.deleted.is_some() && entry.outcome.status == Status::Failed;
+        for entry in self.tally.entries.iter().filter(is_missing) {
+            missing.add(Untrusted::new(entry.outcome.name.as_str()));
+        }
         let changes = |status| matches!(status, Status::Uploaded | Status::Replaced | Status::Planned);
         let has_changed = self.tally.entries.iter().any(|entry| changes(entry.outcome.status));
-        let is_seal = |name: &str| name.eq_ignore_ascii_case(USUAL_NAME);
-        let seal = listing.files().into_iter().find(|file| is_seal(&file.name));
         let is_ours = self.files.iter().any(|file| is_seal(file.name.as_str()));
-        if let Some(seal) = seal.filter(|_| has_changed && !is_ours && self.seal.is_none()) {
-            let name = Untrusted::new(&seal.name);
+        if missing.count > 0 {
+            self.caller.reporter.warns(&format!(
+                "`{name}` no longer matches version {version}, which now lacks {missing}. A run with `checksums: \
+                 {name}` updates it when all uploads have succeeded"
+            ));
+        } else if has_changed && !is_ours && self.seal.is_none() {
             let (is, was) =
                 if self.task.dry_run { ("would be stale then", "would be") } else { ("is stale now", "was") };
             self.caller.reporter.warns(&format!(
-                "`{name}` of version {} {is}: it does not cover what {was} published; let the last job seal the \
-                 version again with `checksums: {name}`",
-                self.inputs.target.version
+                "`{name}` of version {version} {is}: it does not cover what {was} published; let the last job seal the \
+                 version again with `checksums: {name}`"
             ));
         }
     }

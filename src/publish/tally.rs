@@ -32,7 +32,7 @@ pub(super) struct Entry {
     /// Whether what is there under its name may be from us.
     may_be_ours: bool,
     /// What was deleted, or may have been, so that it can take its place.
-    deleted: Option<Conflict>,
+    pub(super) deleted: Option<Conflict>,
     /// What to do where the registry has other content under its name.
     if_file_exists: IfFileExists,
 }

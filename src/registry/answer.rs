@@ -8,7 +8,8 @@ use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 
-use crate::secret::Redactor;
+use crate::secret::{Redactor, unescape_html};
+use crate::untrusted::Untrusted;
 
 /// Status and text of an answer. The texts have been redacted, but are not harmless yet.
 #[derive(Debug)]
@@ -19,6 +20,9 @@ pub(super) struct Answer {
     pub(super) location: Option<String>,
     /// What the server says: the message of a JSON error, the title of a page, or the first line.
     pub(super) words: String,
+    /// What a JSON error says before that: Forgejo 16 and later give a reason for each way to authenticate, a line
+    /// each, and the last one is about the credentials that were sent.
+    pub(super) other_reasons: Option<Untrusted>,
     /// How long the server asks us to wait.
     pub(super) retry_after: Option<Duration>,
     /// Why its words may not be all of them, where the connection broke.
@@ -47,16 +51,23 @@ impl Answer {
             Err(Broken { body, .. }) => (body, false, None),
         };
         let text = String::from_utf8_lossy(&body);
+        let mut other_reasons = None;
         let words = if let Ok(Message { message }) = serde_json::from_str(&text) {
-            redactor.redact_start(&message, is_whole)
+            // All of it is searched: a secret in an earlier line may be long, and may have a line break inside.
+            let message = redactor.redact(&message);
+            let mut lines = message.lines().map(str::trim).filter(|line| !line.is_empty());
+            let last = lines.next_back().unwrap_or_default().to_owned();
+            let others = lines.collect::<Vec<_>>().join("; ");
+            other_reasons = Some(others).filter(|others| !others.is_empty()).map(|others| Untrusted::new(&others));
+            last
         } else if answer.is_html {
-            redactor.redact_start(title(&text).unwrap_or_default(), is_whole)
+            title(&text, redactor, is_whole)
         } else {
             // A secret may have a line break inside, so it is searched for before the first line is taken.
             let text = redactor.redact_start(text.trim(), is_whole);
             text.lines().next().unwrap_or_default().to_owned()
         };
-        Self { words: words.trim().to_owned(), broken, ..answer }
+        Self { words: words.trim().to_owned(), other_reasons, broken, ..answer }
     }
 
     /// Takes the status and the headers of an answer alone.
@@ -68,7 +79,8 @@ impl Answer {
         // RFC 9110, 10.2.3, and RFC 6585, 4. With other answers there is nothing to wait for.
         let may_wait = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
         let retry_after = header(RETRY_AFTER).filter(|_| may_wait).and_then(|wait| wait_of(&wait, SystemTime::now()));
-        Self { status, is_html: is_html(response), location, words: String::new(), retry_after, broken: None }
+        let (words, other_reasons, is_html) = (String::new(), None, is_html(response));
+        Self { status, is_html, location, words, other_reasons, retry_after, broken: None }
     }
 }
 
@@ -138,14 +150,27 @@ fn wait_of(header: &str, now: SystemTime) -> Option<Duration> {
     httpdate::parse_http_date(header).ok().map(|date| date.duration_since(now).unwrap_or_default())
 }
 
-fn title(page: &str) -> Option<&str> {
-    let (_, rest) = page.split_once("<title>")?;
-    Some(rest.split_once('<')?.0.trim())
+/// Returns the title of a page, without entities and secrets. A secret may itself hold an entity, so it is searched for
+/// before entities are decoded, and again after that.
+fn title(page: &str, redactor: &Redactor, is_whole: bool) -> String {
+    let title = page.split_once("<title>").and_then(|(_, rest)| Some(rest.split_once('<')?.0));
+    let encoded = redactor.redact_start(title.unwrap_or_default(), is_whole);
+    redactor.redact_start(&unescape_html(&encoded), is_whole)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::Secret;
+
+    #[test]
+    fn a_title_has_no_secret_whether_it_was_encoded_once_or_twice() {
+        let redactor = Redactor::of_token(&Secret::new("ab&amp;cd-0123456789"));
+        for echo in ["ab&amp;cd-0123456789", "ab&amp;amp;cd-0123456789", "ab&amp;amp;amp;cd&amp;#45;0123456789"] {
+            let title = title(&format!("<title> No {echo} &lt;here&gt;</title>"), &redactor, true);
+            assert_eq!(title.trim(), "No *** <here>");
+        }
+    }
 
     #[test]
     fn a_wait_is_given_in_seconds_or_as_a_date() {

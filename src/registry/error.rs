@@ -10,13 +10,14 @@ use url::Url;
 use super::asked::Asked;
 use super::local_address::LocalTarget;
 use super::outage::GivenUp;
-use super::phase::{Phase, Timeout};
+use super::phase::{Phase, Timeout, advice_on_loopback};
 use super::proxy::ProxyFault;
 use super::refusal::Refusal;
 use super::tls::TlsFault;
 use crate::advice::{self, Advise, Plural};
 use crate::client_certificate::ClientAlert;
 use crate::files::FileError;
+use crate::host::is_loopback;
 use crate::package::ServerUrl;
 use crate::untrusted::Untrusted;
 use crate::way::Way;
@@ -187,11 +188,13 @@ impl Transport {
         }
     }
 
-    fn advice(&self, host: &str) -> String {
+    fn advice(&self, url: &Url) -> String {
+        let host = url.host_str().unwrap_or_default();
         match self {
             Self::Resolve(_) | Self::ResolveLater(_) => {
                 format!("Check the host {host} in `server-url`, and that the runner's DNS knows it")
             }
+            Self::Connect(_) if is_loopback(url) => advice_on_loopback(host),
             Self::Connect(_) => format!("Check host and port in `server-url`, and that the runner can reach {host}"),
             Self::OpenFiles(_) => advice::OPEN_FILES.to_owned(),
             Self::LocalTarget(_) => "Set the object storage of the server to an address that other machines can reach: only \
@@ -204,7 +207,7 @@ impl Transport {
                 "Check `server-url`: what answers there speaks no HTTP; does it begin with https, and is it the right port?"
                     .to_owned()
             }
-            Self::Timeout(timeout) => timeout.advice(host),
+            Self::Timeout(timeout) => timeout.advice(url),
             Self::Broken(_) => {
                 "Run the step again: what is there already stays as it is; if it breaks again, look at the reverse \
                  proxy's limits on time and size"
@@ -241,7 +244,7 @@ impl RegistryError {
                                   changes answers"
                     .to_owned()
             }
-            Cause::Transport(transport) => transport.advice(url.host_str().unwrap_or_default()),
+            Cause::Transport(transport) => transport.advice(&url),
             Cause::Away { .. } => format!(
                 "Check that {} is running, then run the step again: it continues where this run ended",
                 url.host_str().unwrap_or_default()

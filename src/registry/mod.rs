@@ -392,7 +392,7 @@ impl<'a> Registry<'a> {
         let cause = match sent {
             Ok(response) if is_good(&response) => {
                 if is_own {
-                    self.outages.note_response(asked, url);
+                    self.outages.note_response();
                 }
                 return Ok(response);
             }
@@ -406,6 +406,9 @@ impl<'a> Registry<'a> {
                 } else {
                     Answer::without_words(&response, &self.redactor)
                 };
+                if let Some(reasons) = answer.other_reasons.take() {
+                    self.reporter.debug(&format!("other reasons that the server gave: {reasons}"));
+                }
                 if let Some(pause) = answer.retry_after {
                     self.pause.lasts(pause.min(self.limits.longest_pause));
                 }
@@ -426,7 +429,7 @@ impl<'a> Registry<'a> {
         };
         let error = self.error(asked, method, url, cause);
         if is_own && matches!(error.cause, Cause::Refused { .. }) && !error.is_unavailable() {
-            self.outages.note_response(asked, url);
+            self.outages.note_response();
         }
         Err(error)
     }

@@ -1,13 +1,13 @@
 //! Waiting for a server that stopped responding. A forge restarts within seconds, and a run outlasts that.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::StatusCode;
 use tokio::sync::{self, MutexGuard};
 use tokio::time::{Instant, sleep, timeout};
-use url::Url;
 
 use super::error::Cause;
 use super::limits::Limits;
@@ -19,8 +19,8 @@ use crate::untrusted::Untrusted;
 /// What is known of the server's outages in this run.
 #[derive(Debug, Default)]
 pub(super) struct Outages {
-    /// The list or version for which the server last responded in this run.
-    responded: Mutex<Option<Url>>,
+    /// Whether the server has responded in this run.
+    has_responded: AtomicBool,
     /// How long the run has waited since a transfer last succeeded.
     waited: Mutex<Duration>,
     /// Held by the one request that probes the server. All others wait for it.
@@ -68,10 +68,8 @@ enum Waited {
 
 impl Outages {
     /// Notes that the server responded.
-    pub(super) fn note_response(&self, asked: &Asked, url: &Url) {
-        if matches!(asked, Asked::Files | Asked::Version | Asked::Versions) {
-            *self.responded.lock().unwrap_or_else(PoisonError::into_inner) = Some(url.clone());
-        }
+    pub(super) fn note_response(&self) {
+        self.has_responded.store(true, Ordering::Relaxed);
     }
 
     /// Notes that a file was transferred, so that the next outage may last as long as the first.
@@ -143,8 +141,9 @@ impl Registry<'_> {
         // A server that says when to come back is there, and every request keeps that pause.
         let may_be_away = error.is_unavailable() && error.retry_after().is_none();
         let may_be_away = may_be_away && self.target.server.is_origin_of(error.url());
-        let responded = outages.responded.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(known) = responded.filter(|_| may_be_away) else { return error };
+        if !may_be_away || !outages.has_responded.load(Ordering::Relaxed) {
+            return error;
+        }
         let probe = outages.probe.lock().await;
         if let Some(given_up) = &probe.given_up {
             return self.given_up(error, given_up.clone());
@@ -158,7 +157,7 @@ impl Registry<'_> {
             self.reporter.notes(&format!("{server} stopped responding ({failure}); waiting for it, up to {left}"));
         };
         let away = Instant::now();
-        let is_back = async || self.responds(&known).await;
+        let is_back = async || self.responds().await;
         match outages.wait(probe, &self.limits, &self.stop, &failure, begins, is_back).await {
             Waited::NotAway => error,
             Waited::Back => {
@@ -175,12 +174,13 @@ impl Registry<'_> {
         self.outages.is_probed()
     }
 
-    /// Whether the server responds at a URL at which it did before, whatever it says.
-    async fn responds(&self, url: &Url) -> bool {
+    /// Whether the server responds to the question about the version, whatever it says: it is the shortest response of all.
+    async fn responds(&self) -> bool {
         self.pause.ends().await;
         tokio::task::yield_now().await;
-        let request = self.get_request(url);
-        let response = self.send(&Asked::Files, Method::GET, url, request, None, is(StatusCode::OK)).await;
+        let url = self.target.version_url();
+        let request = self.get_request(&url);
+        let response = self.send(&Asked::Version, Method::GET, &url, request, None, is(StatusCode::OK)).await;
         !response.is_err_and(|error| error.is_unavailable())
     }
 
@@ -193,7 +193,7 @@ impl Registry<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::atomic::AtomicU32;
 
     use super::super::limits::Jitter;
     use super::*;

@@ -9,8 +9,10 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use tower_layer::Layer;
 use tower_service::Service;
+use url::Url;
 
 use super::{Limits, Moved};
+use crate::host::is_loopback;
 
 /// The phases of a request, each of which can take too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,11 +62,13 @@ impl fmt::Display for Timeout {
 }
 
 impl Timeout {
-    pub(super) fn advice(&self, host: &str) -> String {
+    pub(super) fn advice(&self, url: &Url) -> String {
+        let host = url.host_str().unwrap_or_default();
         let seconds = self.after.as_secs();
         let longer = || format!("if the server or the network needs longer, set `timeout` to more than {seconds}");
         let check = match self.phase {
             Phase::Resolving => format!("Check the host {host} in `server-url`, and that the runner's DNS knows it"),
+            Phase::Connecting if is_loopback(url) => advice_on_loopback(host),
             Phase::Connecting => {
                 format!("Check host and port in `server-url`, and that the runner can reach {host}")
             }
@@ -73,6 +77,15 @@ impl Timeout {
         // No connection takes longer, whatever `timeout` says.
         if self.after < Limits::default().connect { format!("{check}; {}", longer()) } else { check }
     }
+}
+
+/// What to do if there is no connection to a server on a loopback address. In a container, that is the container
+/// itself.
+pub(super) fn advice_on_loopback(host: &str) -> String {
+    format!(
+        "Set `server-url` to the server's public name or to an address of its host, because {host} in a container is \
+         the container itself. Outside a container, check the port"
+    )
 }
 
 tokio::task_local! {

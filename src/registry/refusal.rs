@@ -1,7 +1,9 @@
-//! What an answer means: one table from status and words to a domain error, and its cure.
+//! What an answer means: one table from status and words to a domain error. What to do about each is in `hint`.
 //!
 //! The rows are the recorded answers of Gitea 1.22 to 1.26 and Forgejo 7 to 15, and of the reverse proxies in front of
 //! them; a row that holds for some versions only says so. `docs/troubleshooting.md` shows them as they are printed.
+
+mod hint;
 
 use reqwest::StatusCode;
 use url::Url;
@@ -10,8 +12,8 @@ use super::answer::Answer;
 use super::asked::Asked;
 use super::fetch::{is_for_now, is_plain};
 use crate::command::Command;
-use crate::package::{Target, Version};
-use crate::secret::{Credentials, TokenShape};
+use crate::package::Target;
+use crate::secret::Credentials;
 use crate::untrusted::Untrusted;
 
 /// Who asks the registry, and for what.
@@ -34,8 +36,12 @@ pub enum Refusal {
     NoScope,
     /// The token lacks the scope write:package, or its user may not write packages of this owner.
     NoRight,
-    /// The owner is private, and the user is no member or the token is for public owners only.
+    /// The token's user may not write packages of this owner. The scope is good.
+    NoWriteAccess,
+    /// The owner is private, and the token's user is not a member.
     Private,
+    /// The owner is private, and the token is for public owners only.
+    PublicOnly,
     /// No such user or organisation, or packages are disabled.
     NoOwner,
     /// The owner has another name now.
@@ -140,9 +146,13 @@ impl Refusal {
             StatusCode::FORBIDDEN if has("storage quota") => Self::StorageQuota,
             StatusCode::FORBIDDEN if has("package count") => Self::CountLimit,
             StatusCode::FORBIDDEN if has("required scope") => Self::NoScope,
+            // An upload's refusal, and that of the API (Forgejo 15).
+            StatusCode::FORBIDDEN if has("reqToken") || has("limited to public packages") => Self::PublicOnly,
+            // Who may read packages but not write them is refused first by a link.
+            StatusCode::FORBIDDEN if is_link && has("specific permission") => Self::NoWriteAccess,
             // `permission denied` is about the repository (source: Gitea 1.24, services/packages/package_update.go).
             StatusCode::FORBIDDEN if is_link && has("permission") => Self::NoRightToLink,
-            StatusCode::FORBIDDEN if has("reqToken") || has("specific permission") => Self::Private,
+            StatusCode::FORBIDDEN if has("specific permission") => Self::Private,
             StatusCode::FORBIDDEN => Self::NoRight,
             // The API names the missing owner; below /api/packages the words are the same for all owners that are not
             // to be had. Elsewhere they mean a path that does not exist.
@@ -234,7 +244,9 @@ impl Refusal {
             | Self::SignedInOnly
             | Self::NoScope
             | Self::NoRight
+            | Self::NoWriteAccess
             | Self::Private
+            | Self::PublicOnly
             | Self::NoOwner
             | Self::Renamed(_)
             | Self::HttpsOnly(_)
@@ -268,150 +280,6 @@ impl Refusal {
             | Self::Unexpected => false,
         }
     }
-
-    /// The cure, as an instruction.
-    pub(super) fn advice(&self, asker: &Asker<'_>) -> String {
-        let Asker { command, target, credentials } = *asker;
-        let Target { server, owner, version, .. } = target;
-        let (scope, doing) = match command {
-            Command::Publish => ("write:package", "write"),
-            Command::Download => ("read:package", "read"),
-        };
-        let tokens = format!("{server}/user/settings/applications");
-        match (self, credentials) {
-            (Self::NoVersion, None) if version.as_str().eq_ignore_ascii_case(Version::LATEST) => {
-                "Name the version, or give a `token`: finding the newest takes a list that this registry shows only to \
-                 those who are signed in, and no version is called `latest`"
-                    .to_owned()
-            }
-            (Self::BadToken | Self::SignedInOnly | Self::NoScope | Self::NoRight, Some(credentials))
-                if credentials.shape() != TokenShape::Plain =>
-            {
-                garbled_token(credentials.shape(), command, &tokens)
-            }
-            (Self::BadToken | Self::SignedInOnly, Some(_)) => {
-                format!("Make a new personal token with the scope {scope}: this one is wrong or expired; {tokens}")
-            }
-            (Self::NoScope, Some(_)) => {
-                format!("Make a personal token with the scope {scope}: this one has it not; {tokens}")
-            }
-            (Self::NoRight, Some(credentials)) => format!(
-                "Check that the token has the scope {scope} ({tokens}), and that {} may {doing} packages of {owner}",
-                user(credentials)
-            ),
-            (Self::Private, Some(credentials)) => format!(
-                "Make {} a member of {owner}, which is private, and the token not one for public owners only",
-                user(credentials)
-            ),
-            (Self::NotThere, _) if command == Command::Publish => {
-                "Run the step again: another job has deleted the file meanwhile".to_owned()
-            }
-            (other, _) => other.advice_for_all(target),
-        }
-    }
-
-    /// The cure that is the same for all who ask, or that is for visitors.
-    fn advice_for_all(&self, target: &Target) -> String {
-        let Target { server, owner, package, version } = target;
-        let packages = format!("{server}/{}/-/packages", owner.as_str());
-        match self {
-            Self::BadToken | Self::SignedInOnly | Self::NoScope | Self::NoRight | Self::Private => format!(
-                "Give a `token` with the scope read:package, from a secret: {server} shows this only to those who are \
-                 signed in and may read packages of {owner} ({server}/user/settings/applications)"
-            ),
-            Self::NoOwner => {
-                format!("Check `owner`: there is no user or organisation {owner}, or packages are disabled on {server}")
-            }
-            Self::Renamed(new) => format!("Set `owner: {new}`: that is the new name of {owner}"),
-            Self::HttpsOnly(base) => format!("Set `server-url: {base}`"),
-            Self::Redirect(place) => format!("Set `server-url` to the forge itself: {server} leads to {place}"),
-            Self::ClientCertificate => {
-                format!("Set `client-certificate` to a certificate that {server} accepts, with its private key, in PEM")
-            }
-            Self::FileName => {
-                "Rename the file: Gitea before 1.22 takes only letters, digits and `._+-` in names".to_owned()
-            }
-            Self::PackageName => "Set `repo` to a name of letters, digits and `._-`".to_owned(),
-            Self::Version => "Set `version` to one of letters, digits and `._+-`".to_owned(),
-            Self::SizeLimit => {
-                "Make the file smaller, or have LIMIT_SIZE_GENERIC raised in the forge's configuration".to_owned()
-            }
-            Self::StorageQuota => format!(
-                "Delete old versions ({packages}), or have LIMIT_TOTAL_OWNER_SIZE raised in the forge's configuration"
-            ),
-            Self::CountLimit => format!(
-                "Delete old versions ({packages}), or have LIMIT_TOTAL_OWNER_COUNT raised in the forge's configuration"
-            ),
-            Self::OwnerQuota => {
-                format!("Delete old versions ({packages}), or ask the forge's administrator for a larger quota")
-            }
-            Self::ProxyBodyLimit => "Raise the body limit of the reverse proxy in front of the forge; for nginx: \
-                                     `client_max_body_size 0;`"
-                .to_owned(),
-            Self::SlashInVersion => format!(
-                "Use a version without `/`, or let the reverse proxy pass `%2F` on (nginx: proxy_pass without a path; \
-                 Apache: AllowEncodedSlashes NoDecode and nocanon), or check that {server} is the forge's base URL"
-            ),
-            Self::WrongPath | Self::WrongMethod => {
-                format!(
-                    "Check `server-url`: {server} is not the base URL of a forge; does it lack a sub-path, or have one too many?"
-                )
-            }
-            Self::Exists => format!(
-                "Run the step again; if it fails again, turn off the cache for {server}/api/ in the proxy in front of the \
-                 server: the registry has a file of this name, but its list of files does not show it"
-            ),
-            Self::Linked => format!(
-                "It is linked already, to a repository that the token's user cannot see: look it up as somebody who can, and unlink \
-                 it where it is the wrong one: {}/settings",
-                target.page_url()
-            ),
-            Self::NoRepository => format!("Correct `link-repository`: {owner} has no repository of that name"),
-            Self::NoRightToLink => format!(
-                "Let the token's user write packages of that repository too, or link the package by hand: {}/settings",
-                target.page_url()
-            ),
-            Self::NoLinks => format!(
-                "Link the package by hand ({}/settings), or take `link-repository` out: Gitea before 1.24 and Forgejo \
-                 before 11 have no API for it",
-                target.page_url()
-            ),
-            Self::NotThere => format!(
-                "Check `files` and run the step again: version {version} has no such file, or another job has deleted it \
-                 meanwhile"
-            ),
-            Self::NoVersion => {
-                format!("Check `version` and `repo`: there is no version {version} of package {owner}/{package}")
-            }
-            Self::Unencrypted(None) => {
-                "Make the server's object storage reachable by https: one of its redirects leads from \
-                                        https to http, where anybody on the way could change the file"
-                    .to_owned()
-            }
-            Self::Unencrypted(Some(host)) => format!(
-                "Have the forge's object storage reached by https: {server} leads to {host} by http, where anybody on \
-                 the way could change the file"
-            ),
-            Self::Redirects => {
-                format!("Look at the forge's object storage: {server} leads from one place to the next, without end")
-            }
-            Self::Storage(host) => format!(
-                "Run the step again; if it stays so, look at the forge's object storage: {server} leads to {host} for \
-                 this file"
-            ),
-            Self::WebPage => format!(
-                "Check `server-url`: a web page answers at {server}; a login wall or bot check has to let /api/ pass"
-            ),
-            Self::Later => "Run the step again later: the server asks for a pause".to_owned(),
-            Self::ProxyFault => "Run the step again: what is there stays as it is; if it stays so, look whether the \
-                                 forge runs behind its reverse proxy"
-                .to_owned(),
-            Self::ServerFault => "Run the step again: what is there stays as it is; if it stays so, look into the \
-                                  forge's log"
-                .to_owned(),
-            Self::Unexpected => format!("Check that {server} is a Gitea or Forgejo server"),
-        }
-    }
 }
 
 /// Whether the forge itself gave this answer to the check for write access, and nothing in front of it. `404 page not
@@ -431,32 +299,6 @@ fn is_answer_of_forge(answer: &Answer) -> bool {
     ];
     let is_given = |(status, text): &(StatusCode, &str)| answer.status == *status && answer.words.contains(text);
     !answer.is_html && TEXTS.iter().any(is_given)
-}
-
-fn garbled_token(shape: TokenShape, command: Command, tokens: &str) -> String {
-    match shape {
-        TokenShape::WithUser => {
-            "Give `token` alone: this one is `user:token`, and the user belongs in `username`".to_owned()
-        }
-        TokenShape::Encoded => {
-            "Give `token` as the forge showed it: this one is `user:token` in base64, which is encoded once more"
-                .to_owned()
-        }
-        TokenShape::JobsOwn | TokenShape::Plain => match command {
-            Command::Publish => format!(
-                "Make a personal token with the scope write:package: the job's own token cannot publish; {tokens}"
-            ),
-            Command::Download => format!(
-                "Make a personal token with the scope read:package: the job's own token does not reach this package; \
-                 {tokens}"
-            ),
-        },
-    }
-}
-
-/// The user whom the refusal is about.
-fn user(credentials: &Credentials) -> String {
-    credentials.user().map_or_else(|| "the token's user".to_owned(), |user| user.to_string())
 }
 
 /// The other owner in a path that is the same but for the owner: `.../packages/OWNER/generic/...` (all versions).

@@ -8,13 +8,16 @@ use crate::untrusted::misleads;
 /// A text in lower case, without characters that cannot be seen and with one kind of escapes undone.
 pub(super) struct View {
     pub(super) bytes: Vec<u8>,
-    /// Where in the text each of these bytes begins, and where the text ends.
+    /// Where in the text each of these bytes begins.
     starts: Vec<usize>,
+    /// Where in the text each of these bytes ends. Characters that cannot be seen may follow before the next one
+    /// begins.
+    ends: Vec<usize>,
 }
 
 impl View {
     fn of(text: &str, unescape: Unescape) -> Self {
-        let mut decoded = Self { bytes: Vec::with_capacity(text.len()), starts: Vec::with_capacity(text.len() + 1) };
+        let mut decoded = Self::with_capacity(text.len());
         let mut start = 0;
         while let Some(next) = text[start..].chars().next() {
             let rest = &text.as_bytes()[start..];
@@ -22,48 +25,51 @@ impl View {
                 Some((bytes, length)) => (Cow::Owned(bytes), length),
                 None => (Cow::Borrowed(&rest[..next.len_utf8()]), next.len_utf8()),
             };
-            decoded.push(&bytes, start);
+            decoded.bytes.extend_from_slice(&bytes);
+            decoded.starts.resize(decoded.bytes.len(), start);
             start += length;
+            decoded.ends.resize(decoded.bytes.len(), start);
         }
-        decoded.starts.push(text.len());
         decoded.bytes.make_ascii_lowercase();
         decoded.without_unseen()
     }
 
+    fn with_capacity(length: usize) -> Self {
+        let places = || Vec::with_capacity(length);
+        Self { bytes: Vec::with_capacity(length), starts: places(), ends: places() }
+    }
+
     /// Takes out the characters that cannot be seen, escaped ones included.
     fn without_unseen(self) -> Self {
-        let mut seen =
-            Self { bytes: Vec::with_capacity(self.bytes.len()), starts: Vec::with_capacity(self.starts.len()) };
+        let mut seen = Self::with_capacity(self.bytes.len());
         let mut at = 0;
         for chunk in self.bytes.utf8_chunks() {
             for character in chunk.valid().chars() {
                 if !misleads(character) {
-                    seen.bytes.extend_from_slice(&self.bytes[at..at + character.len_utf8()]);
-                    seen.starts.extend_from_slice(&self.starts[at..at + character.len_utf8()]);
+                    seen.extend(&self, at..at + character.len_utf8());
                 }
                 at += character.len_utf8();
             }
-            seen.bytes.extend_from_slice(chunk.invalid());
-            seen.starts.extend_from_slice(&self.starts[at..at + chunk.invalid().len()]);
+            seen.extend(&self, at..at + chunk.invalid().len());
             at += chunk.invalid().len();
         }
-        seen.starts.extend(self.starts.last());
         seen
     }
 
-    fn push(&mut self, bytes: &[u8], start: usize) {
-        self.bytes.extend_from_slice(bytes);
-        self.starts.extend(bytes.iter().map(|_| start));
+    fn extend(&mut self, other: &Self, bytes: Range<usize>) {
+        self.bytes.extend_from_slice(&other.bytes[bytes.clone()]);
+        self.starts.extend_from_slice(&other.starts[bytes.clone()]);
+        self.ends.extend_from_slice(&other.ends[bytes]);
     }
 
-    /// The place in the text of some of the bytes.
+    /// The place in the text of some of the bytes, at least one.
     pub(super) fn place_of(&self, bytes: Range<usize>) -> Range<usize> {
-        self.starts[bytes.start]..self.starts[bytes.end]
+        self.starts[bytes.start]..self.ends[bytes.end - 1]
     }
 
     /// How many of the bytes come from before a place in the text.
     pub(super) fn count_before(&self, place: usize) -> usize {
-        self.starts[..self.bytes.len()].partition_point(|start| *start < place)
+        self.starts.partition_point(|start| *start < place)
     }
 }
 
@@ -80,6 +86,24 @@ pub(super) fn views(text: &str) -> impl Iterator<Item = View> {
         kinds.push(|text| percent(text).or_else(|| backslash(text)).or_else(|| entity(text)));
     }
     [(|_| None) as Unescape].into_iter().chain(kinds).map(|unescape| View::of(text, unescape))
+}
+
+/// Decodes the entities of a text in HTML.
+pub(crate) fn unescape_html(text: &str) -> String {
+    let mut decoded = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find('&') {
+        let (before, found) = rest.split_at(start);
+        decoded.push_str(before);
+        if let Some((character, length)) = entity(found.as_bytes()) {
+            decoded.push_str(&String::from_utf8_lossy(&character));
+            rest = &found[length..];
+        } else {
+            decoded.push('&');
+            rest = &found[1..];
+        }
+    }
+    decoded + rest
 }
 
 /// `%2F`
@@ -105,11 +129,23 @@ fn backslash(text: &[u8]) -> Option<(Vec<u8>, usize)> {
 
 /// `&amp;`, `&#47;`, `&#x2F;`
 fn entity(text: &[u8]) -> Option<(Vec<u8>, usize)> {
-    const NAMED: [(&[u8], u8); 5] =
-        [(b"&amp;", b'&'), (b"&lt;", b'<'), (b"&gt;", b'>'), (b"&quot;", b'"'), (b"&apos;", b'\'')];
+    // Those that a secret may need, and those of typography in titles.
+    const NAMED: [(&str, &str); 11] = [
+        ("&amp;", "&"),
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", "\""),
+        ("&apos;", "'"),
+        ("&nbsp;", " "),
+        ("&ndash;", "\u{2013}"),
+        ("&mdash;", "\u{2014}"),
+        ("&middot;", "\u{b7}"),
+        ("&hellip;", "\u{2026}"),
+        ("&raquo;", "\u{bb}"),
+    ];
     let [b'&', b'#', rest @ ..] = text else {
-        let (name, byte) = NAMED.iter().find(|(name, _)| text.starts_with(name))?;
-        return Some((vec![*byte], name.len()));
+        let (name, character) = NAMED.iter().find(|(name, _)| text.starts_with(name.as_bytes()))?;
+        return Some((character.as_bytes().to_vec(), name.len()));
     };
     let digits = &rest[..rest.iter().take(10).position(|byte| *byte == b';')?];
     let code = match digits {

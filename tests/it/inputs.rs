@@ -350,7 +350,7 @@ fn nobody_is_named_as_the_tokens_user_unless_the_inputs_say_so() {
     let mut job = job(&registry);
     job.input("owner", "acme").token(&registry.token("bob_write"));
     let ran = job.run().exits_with(1).says(", with a token");
-    assert!(ran.unbroken().contains("that the token's user may write packages of acme"), "{}", ran.log);
+    assert!(ran.unbroken().contains("or give the token's user write access to packages of acme"), "{}", ran.log);
     let ran = job.input("username", "bob").run().exits_with(1).says(", as bob");
-    assert!(ran.unbroken().contains("that bob may write packages of acme"), "{}", ran.log);
+    assert!(ran.unbroken().contains("or give bob write access to packages of acme"), "{}", ran.log);
 }

@@ -15,6 +15,7 @@ mod grouping;
 mod harness;
 mod headers;
 mod healing;
+mod hints;
 mod hostile;
 mod inputs;
 mod linking;

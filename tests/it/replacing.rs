@@ -222,11 +222,38 @@ fn a_replacement_that_cannot_be_sent_says_first_that_the_file_is_missing() {
     let ran = job.run().exits_with(1).has_a_hint_for_each_error();
     assert!(ran.errors()[0].starts_with("`b` is now missing on the registry"), "{}", ran.log);
     assert_eq!(ran.statuses()["b"], "failed");
-    let ran = ran.says("Then run the step again with the same files to bring it back");
+    let ran = ran.says("Then run the step again to upload the new file. The old file is not restored");
     assert!(ran.log.contains("::error title=generic-packages::`b` is now missing on the registry"), "{}", ran.log);
     registry.clear_script();
     job.run().exits_with(0);
     assert_eq!(read(&registry, "b").as_deref(), Some("ours"));
+}
+
+#[test]
+fn a_replacement_that_a_limit_refuses_promises_no_old_file_and_names_the_checksums_file_that_no_longer_matches() {
+    let too_large = Answer::html(413, "<html><title>413 Request Entity Too Large</title></html>");
+    for (answer, fix) in [
+        (too_large, "Raise the body limit of the reverse proxy"),
+        (Answer::text(403, "maximum allowed package type size exceeded"), "Make the file smaller"),
+        (Answer::text(403, "maximum allowed package storage quota exceeded"), "Delete old versions"),
+        (Answer::text(413, "enforcePackagesQuota"), "Delete old versions"),
+    ] {
+        let run = |checksums: &str, name: &str| {
+            let registry = Registry::start(Persona::default());
+            let mut job = job(&registry, "overwrite");
+            registry.seed("alice", "widget", "v1.0.0", name, b"older");
+            registry.script(Fault::always(put(), Point::Head, Action::Answer(answer.clone())));
+            let ran = job.input("checksums", checksums).run().exits_with(1).has_a_hint_for_each_error().says(fix);
+            ran.says("Then run the step again to upload the new file. The old file is not restored")
+        };
+        run("", "other").does_not_say("no longer matches");
+        for (checksums, name) in [("", "sha256sums"), ("SUMS", "Sums")] {
+            run(checksums, name).says(&format!(
+                "warning: `{name}` no longer matches version v1.0.0, which now lacks `b`. A run with `checksums: \
+                 {name}` updates it when all uploads have succeeded"
+            ));
+        }
+    }
 }
 
 #[test]

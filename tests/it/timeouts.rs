@@ -33,7 +33,8 @@ fn a_connection_that_takes_too_long_is_told_as_that() {
     let registry = Registry::start(Persona::default());
     let mut job = job(&registry, b"content");
     job.input("server-url", format!("https://{}", listener.local_addr().expect("an address")));
-    let hint = "Check host and port in `server-url`, and that the runner can reach 127.0.0.1; if the server or the network \
+    let hint = "Set `server-url` to the server's public name or to an address of its host, because 127.0.0.1 in a \
+                container is the container itself. Outside a container, check the port; if the server or the network \
                 needs longer, set `timeout` to more than 1";
     is_told(job.run(), "no connection to the server within 1 s", hint);
 }

@@ -31,11 +31,12 @@ const CASES: &[Case] = &[
     ("The token is revoked during the run", || put_answers(Answer::text(401, "Failed to authenticate user"))),
     ("The token is `user:token`", || refused_token("alice:0123456789abcdef0123456789abcdef01234567")),
     ("The token is base64", || refused_token("YWxpY2U6MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWYwMTIzNDU2Nwo=")),
+    ("The token is a JWT", || refused_token("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJyZXBvOmFjbWUvd2lkZ2V0In0.c2lnbmF0dXJl")),
     ("The token has no scope for packages", || with_token("alice_none")),
     ("The token may read only, or the user has no right", || with_token("alice_read")),
     ("The token is the job's own", jobs_own_token),
     ("The owner is private", private_owner),
-    ("The token is for public owners only", || put_answers(Answer::text(403, "reqToken"))),
+    ("The token is for public owners only", public_only),
     ("The server wants a sign-in", || {
         list_answers(Answer::json(403, r#"{"message":"Only signed in user is allowed to call APIs."}"#))
     }),
@@ -91,7 +92,10 @@ const CASES: &[Case] = &[
     ("An answer that is none of the registry's", || put_answers(Answer::text(418, "I'm a teapot"))),
     ("A list that is no list", || list_answers(Answer::json(200, r#"{"message":"not what you think"}"#))),
     ("The connection breaks", || put_fails(Action::Reset)),
-    ("No connection", no_connection),
+    ("No connection", || no_connection("0.0.0.0")),
+    ("The server is on a loopback address", || {
+        no_connection("127.0.0.1").replace("git.example.com in a", "127.0.0.1 in a")
+    }),
     ("The host has no address", unknown_host),
     ("No trusted connection", no_tls),
     ("An unknown authority", || certificate(&naming(&["localhost"]), "")),
@@ -137,6 +141,7 @@ const CASES: &[Case] = &[
     ("No version on a branch", || {
         told_before(|job| job.without("INPUT_VERSION").variable("GITHUB_REF", "refs/heads/main"))
     }),
+    ("A version that changes the path of a URL", || told_before(|job| job.input("version", ".."))),
     ("A git ref that is no tag in `version`", || told_before(|job| job.input("version", "refs/heads/main"))),
     ("A variable in an input", || told_before(|job| job.input("version", "$GITHUB_REF_NAME"))),
     ("An input of another action", || told_before(|job| job.without("INPUT_REPO").input("package_name", "widget"))),
@@ -315,6 +320,12 @@ fn private_owner() -> String {
     told(&registry, job(&registry).input("owner", "secretorg").input("username", "bob").token(&token))
 }
 
+fn public_only() -> String {
+    let registry = Registry::start(Persona::default());
+    registry.seed("secretorg", "widget", "1.2.0", "other", b"of a member");
+    told(&registry, job(&registry).input("owner", "secretorg").token(&registry.token("alice_publiconly")))
+}
+
 fn unknown_owner() -> String {
     let registry = Registry::start(Persona::default());
     told(&registry, job(&registry).input("owner", "alcie"))
@@ -372,13 +383,13 @@ fn conflict_of_one_size() -> String {
     told(&registry, &mut job(&registry))
 }
 
-fn no_connection() -> String {
+fn no_connection(host: &str) -> String {
     // A port that was free a moment ago, and that nobody else is given so soon.
     let registry = Registry::start(Persona::default());
-    let (job, url) = (job(&registry), registry.url());
+    let (mut job, url) = (job(&registry), format!("http://{host}:{}", Job::address_of(&registry).port()));
     drop(registry);
-    let ran = job.run().exits_with(1);
-    blocks(&ran.log.replace(url.trim_start_matches("http://127.0.0.1"), ""), "http://127.0.0.1")
+    let ran = job.input("server-url", &url).run().exits_with(1);
+    blocks(&ran.log, &url)
 }
 
 fn unknown_host() -> String {

@@ -298,7 +298,7 @@ fn a_failure_that_every_file_would_meet_ends_the_run() {
     }
     registry.script(Fault::always(Match::get(""), Point::Head, Action::Answer(Answer::text(401, "reqPackageAccess"))));
     let mut job = Job::downloading(&registry);
-    let ran = job.input("concurrency", "2").run().exits_with(1).says("Check that the token has the scope read:package");
+    let ran = job.input("concurrency", "2").run().exits_with(1).says("Give the token the scope read:package, or give");
     assert_eq!(ran.errors().len(), 1);
     assert!(gets(&registry).len() <= 3, "{:?}", asked(&registry));
     assert!(ran.statuses().into_values().filter(|status| status == "not-attempted").count() >= 17, "{}", ran.log);

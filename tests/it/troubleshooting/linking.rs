@@ -19,6 +19,10 @@ pub(super) const CASES: &[Case] = &[
         let answer = Answer::json(403, r#"{"message":"permission denied"}"#);
         not_linked(Fault::always(Match::link(), Point::Head, Action::Answer(answer)))
     }),
+    ("No write access to packages of the owner", || {
+        let answer = Answer::json(403, r#"{"message":"user should have specific permission or be a site admin"}"#);
+        not_linked(Fault::always(Match::link(), Point::Head, Action::Answer(answer)))
+    }),
     ("A repository of another owner", || told_before(|job| job.input("link-repository", "alice/widget"))),
     ("The workflow's repository is not the owner's", || told_before(|job| job.input("link-repository", "true"))),
     ("The workflow's repository is on another forge", || {
