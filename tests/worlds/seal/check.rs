@@ -148,8 +148,8 @@ fn what_was_asked(scene: &Scene<'_, Seal>) -> Vec<String> {
         let is_version = version == segment(of.order.version);
         let is_list_of_versions = request.target.contains(&format!("/api/v1/packages/{OWNER}?"));
         let is_fine = match request.method.as_str() {
-            // Which release is the highest.
-            "GET" => is_alias && name == "files" || is_version || is_list_of_versions,
+            // What an alias has, whether the server is away, and which release is the highest.
+            "GET" => is_alias && (name == "files" || name.is_empty()) || is_version || is_list_of_versions,
             "PUT" => is_follower || is_version && (is_own(name) || name == SEAL || name == "%2A"),
             "DELETE" => is_follower || is_version && (name == SEAL || of.overwrites && is_own(name)),
             // The link.
