@@ -62,7 +62,7 @@ impl Run<'_> {
         for (index, alias) in aliases.iter().enumerate() {
             let registry = self.sender.registry.of_version(alias.clone());
             let mirror = Mirror { main: self, registry: &registry, source, seal: &sealing.name };
-            let end = mirror.bring(&mut store, &mut versions).await;
+            let end = Box::pin(mirror.bring(&mut store, &mut versions)).await;
             if matches!(end, Ok(Brought::Stays)) {
                 continue;
             }

@@ -30,8 +30,9 @@ impl RegistryError {
             return if self.was_sent() { if_it_changes(Next::LookFirst, Next::Again) } else { Next::Again };
         }
         match &self.cause {
-            // The file itself is at fault; the server stores nothing of an upload that breaks off (all versions).
-            Cause::File(_) => Next::Final,
+            // The file itself is at fault; the server stores nothing of an upload that breaks off (all versions). Nor is a
+            // server waited for twice.
+            Cause::File(_) | Cause::Away { .. } => Next::Final,
             Cause::Transport(transport) => match transport {
                 // Nothing was sent. A name that does not exist will not come to exist, no certificate gets better, and
                 // the server leads to the same place again.
@@ -49,8 +50,6 @@ impl RegistryError {
                 Transport::Timeout(timeout) if timeout.phase.is_before_the_request() => Next::Again,
                 Transport::Broken(_) | Transport::Timeout(_) => if_it_changes(Next::LookFirst, Next::Again),
             },
-            // The run waits for the server no longer.
-            Cause::Away { .. } => Next::Final,
             // A list that breaks off in its middle behind a proxy that says it is whole.
             Cause::Garbled { is_cut: true, .. } => if_it_changes(Next::LookFirst, Next::Again),
             Cause::Garbled { is_cut: false, .. } => if_it_changes(Next::LookFirst, Next::Final),

@@ -158,7 +158,9 @@ impl Registry<'_> {
         };
         let away = Instant::now();
         let is_back = async || self.responds().await;
-        match outages.wait(probe, &self.limits, &self.stop, &failure, begins, is_back).await {
+        // Few requests come here, and every other one would have room for it.
+        let waiting = Box::pin(outages.wait(probe, &self.limits, &self.stop, &failure, begins, is_back));
+        match waiting.await {
             Waited::NotAway => error,
             Waited::Back => {
                 let (server, after) = (&self.target.server, Span(away.elapsed()));

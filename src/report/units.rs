@@ -51,7 +51,7 @@ impl fmt::Display for Span {
         let seconds = self.0.as_secs();
         match seconds {
             0..60 => f.pad(&format!("{:.1} s", self.0.as_secs_f64())),
-            60..3600 if seconds % 60 == 0 => f.pad(&format!("{} min", seconds / 60)),
+            60..3600 if seconds.is_multiple_of(60) => f.pad(&format!("{} min", seconds / 60)),
             60..3600 => f.pad(&format!("{} min {} s", seconds / 60, seconds % 60)),
             _ => f.pad(&format!("{} h {} min", seconds / 3600, seconds % 3600 / 60)),
         }

@@ -9,6 +9,7 @@ mod sealing;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use embedded_registry::{Action, Answer, Fault, Match, Options, Persona, Point, Registry};
 use generic_packages::command::{self, Caller, Command};
@@ -92,6 +93,7 @@ const CASES: &[Case] = &[
     ("An answer that is none of the registry's", || put_answers(Answer::text(418, "I'm a teapot"))),
     ("A list that is no list", || list_answers(Answer::json(200, r#"{"message":"not what you think"}"#))),
     ("The connection breaks", || put_fails(Action::Reset)),
+    ("The server stopped responding", stopped_server),
     ("No connection", || no_connection("0.0.0.0")),
     ("The server is on a loopback address", || {
         no_connection("127.0.0.1").replace("git.example.com in a", "127.0.0.1 in a")
@@ -279,6 +281,15 @@ fn silent_server() -> String {
     console.closes(&runtime.block_on(command::run(&inputs, Limits::default(), &caller)));
     drop(console);
     blocks(&String::from_utf8(log).expect("UTF-8"), &registry.url())
+}
+
+fn stopped_server() -> String {
+    let registry = Registry::start(Persona::default());
+    for action in [Action::StopListening(Duration::from_hours(1)), Action::Reset] {
+        registry.script(Fault::once(Match::put("/app.tar.gz"), Point::Head, action));
+    }
+    let ran = job(&registry).run_through_outage(&registry, Duration::MAX).exits_with(1);
+    blocks(&ran.log, &registry.url())
 }
 
 fn put_answers(answer: Answer) -> String {
