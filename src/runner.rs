@@ -194,10 +194,10 @@ impl Runner {
         self.jobs_own.iter().any(|own| own.expose() == token.expose())
     }
 
-    /// Returns whether the runner's files exist here. A container on a host label has none of them (seen on Gitea's and
+    /// Returns whether the runner's files exist. A container on a host label has none of them (seen on Gitea's and
     /// Forgejo's runners).
     #[must_use]
-    pub fn has_files_here(&self) -> bool {
+    pub fn has_runner_files(&self) -> bool {
         !self.reads_commands() || self.output.as_deref().is_some_and(Path::exists)
     }
 

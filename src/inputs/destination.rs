@@ -150,7 +150,7 @@ impl Reader {
             return None;
         }
         if let Some(version) = given.filter(|version| !version.starts_with("refs/")) {
-            return self.version_name("version", version, accepted);
+            return self.read_version("version", version, accepted);
         }
         let git_ref = given.or(runner.git_ref.as_deref());
         let Some(tag) = git_ref.and_then(|name| name.strip_prefix(TAGS)) else {
@@ -183,7 +183,7 @@ impl Reader {
             self.warnings.push(format!("the tag {tag} does not begin with `{prefix}`, so it is taken as it is"));
             whole
         });
-        self.version_name("version", version, accepted)
+        self.read_version("version", version, accepted)
     }
 
     /// The version as given, else `latest`, which may stand for another.
@@ -195,11 +195,11 @@ impl Reader {
             self.problem("version", Some(given), NOT_A_TAG, accepted);
             return None;
         }
-        self.version_name("version", version, accepted)
+        self.read_version("version", version, accepted)
     }
 
     /// Reads a version that is there, and may only have to be changed.
-    pub(super) fn version_name(&mut self, input: &'static str, text: &str, accepted: &str) -> Option<Version> {
+    pub(super) fn read_version(&mut self, input: &'static str, text: &str, accepted: &str) -> Option<Version> {
         let accepted = match text {
             "." | ".." => format!("Change the version, because a part of a URL cannot be `{text}`"),
             _ if text.chars().count() > LONGEST => format!("Shorten the version to {LONGEST} characters or less"),

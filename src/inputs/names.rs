@@ -58,7 +58,7 @@ impl Reader {
     /// folder of that path, which is deleted with it.
     fn is_workspace_mounted(&mut self, workspace: &Path, runner: &Runner) -> bool {
         let is_empty = || fs::read_dir(workspace).is_ok_and(|mut entries| entries.next().is_none());
-        if runner.has_files_here() || !is_empty() {
+        if runner.output.is_none() || runner.has_runner_files() || !is_empty() {
             return true;
         }
         let shown = runner.workspace.to_string_lossy();

@@ -60,7 +60,7 @@ impl Reader {
                 self.problem(INPUT, Some(line), problem, accepted);
                 continue;
             }
-            let Some(alias) = self.version_name(INPUT, line, accepted) else { continue };
+            let Some(alias) = self.read_version(INPUT, line, accepted) else { continue };
             let is_alike = |other: &Version| other.folded() == alias.folded();
             if version.is_some_and(is_alike) {
                 self.problem(

@@ -25,7 +25,7 @@ impl Reader {
             include_hidden: include_hidden?,
             passes_over,
             secret_file: self.secret_file.clone(),
-            sees_runner: runner.has_files_here(),
+            sees_runner: runner.has_runner_files(),
         })
     }
 

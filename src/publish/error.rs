@@ -175,9 +175,11 @@ pub enum PublishError {
     /// Somebody asked the run to end.
     #[error(transparent)]
     Stopped(#[from] Stopped),
-    /// The registry accepted a file, and its list does not show it.
-    #[error("failed to verify `{name}`: the registry accepted it, but its list of files does not show it")]
+    /// The registry accepted a file, or says that it exists, and its list does not show it.
+    #[error("failed to verify `{name}`: the registry {}, but its list of files does not show it", if *.was_accepted { "accepted it" } else { "has a file of this name" })]
     NotListed {
+        /// Whether the registry accepted it.
+        was_accepted: bool,
         /// The file's name.
         name: FileName,
         /// The server.
@@ -337,7 +339,7 @@ impl Advise for PublishError {
             Self::Conflict { conflict, .. } => {
                 of_files("{} files already exist with different content", conflict.in_brief())
             }
-            Self::NotListed { name, .. } => {
+            Self::NotListed { name, was_accepted: true, .. } => {
                 of_files("failed to verify {} files that the registry accepted, but does not list", format!("`{name}`"))
             }
             Self::NotVerified { name, evidence } => {
@@ -358,7 +360,10 @@ fn and_then(cause: Option<&PublishError>, then: &str) -> String {
     let cure = cause.and_then(Advise::advice);
     // Where nothing else is to be done, it has been said.
     match cure.filter(|cure| !cure.starts_with("Run the step again")) {
-        Some(cure) => format!("{cure}. Then {then}"),
+        Some(cure) => {
+            let cure = cure.split(", then run the step again").next().unwrap_or_default();
+            format!("{cure}. Then {then}")
+        }
         None => format!("{}{}", then[..1].to_uppercase(), &then[1..]),
     }
 }

@@ -48,9 +48,7 @@ impl Run<'_> {
                         self.warns_of(repository, &error.after(budget.tries()));
                     }
                     Err(error) => {
-                        if !error.is_outlasted() {
-                            budget.failed(begun, None);
-                        }
+                        budget.failed(&error, begun, None);
                         if error.next() == Next::LookOnly || !registry.wait(&mut budget, &error).await {
                             // It may be linked all the same.
                             given_up = Some(error.after(budget.tries()));

@@ -271,7 +271,15 @@ fn is_settled(tally: &Tally) -> bool {
 fn unsettled(mut tally: Tally, halt: Option<Halt>) -> Result<(), End> {
     match halt {
         Some(Halt::Stopped(signal)) => return Err(End::Stopped(signal, tally.into_errors())),
-        Some(Halt::Failed(error)) => tally.list_failed(*error),
+        Some(Halt::Failed(error)) => {
+            tally.errors.push(*error);
+            // What the alias has is told for all of its files.
+            for entry in &mut tally.entries {
+                if entry.mark_unverified().is_some() {
+                    entry.error = None;
+                }
+            }
+        }
         None => {}
     }
     let was_overtaken = tally.entries.iter().any(Entry::was_overtaken);
@@ -283,10 +291,7 @@ fn unsettled(mut tally: Tally, halt: Option<Halt>) -> Result<(), End> {
     if tally.errors.is_empty() && was_overtaken && !tally.entries.iter().any(is_at_fault) {
         return Ok(());
     }
-    let mut errors = tally.into_errors();
-    // What the alias has is told for all of its files.
-    errors.retain(|error| !matches!(error, PublishError::NotVerified { .. }));
-    Err(End::Failed(errors))
+    Err(End::Failed(tally.into_errors()))
 }
 
 /// What is at hand of the version's files: those of this run, and those that were fetched.

@@ -166,7 +166,7 @@ impl Run<'_> {
         match done {
             Ok(address) => self.ended(address, None),
             Err(Halt::Failed(error)) => {
-                self.tally.list_failed(*error);
+                self.tally.record_list_failure(*error);
                 for alias in std::mem::take(&mut self.aliases) {
                     let version = &self.inputs.target.version;
                     self.caller.reporter.warns(&format!(

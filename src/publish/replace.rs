@@ -151,7 +151,12 @@ async fn swap(sender: Sender<'_>, file: &NamedFile, sha256: Sha256, seen: &Confl
     let registry = sender.registry;
     let (size, theirs) = (Bytes::exact(seen.theirs.size), seen.theirs.sha256);
     sender.reporter.notes(&format!("replacing `{}`: {size} with SHA-256 {theirs} are deleted", file.name));
+    let begun = Instant::now();
     let mut undeleted = match registry.delete(&file.name).await {
+        // It may be deleted, and the server is away.
+        Err(error) if matches!(error.cause, Cause::Outage { .. }) && error.was_sent() => {
+            return Swapped::Stumbled(Stumble { error, next: Next::LookOnly, begun, moved: None });
+        }
         Err(error) if matches!(error.next(), Next::Again | Next::Final) => return Swapped::NotDeleted(error),
         Err(error) => {
             let (name, cause) = (&file.name, &error.cause);
@@ -173,9 +178,7 @@ async fn swap(sender: Sender<'_>, file: &NamedFile, sha256: Sha256, seen: &Confl
             Ok(sha256) => return Swapped::Taken(sha256),
             Err(stumble) => stumble,
         };
-        if !stumble.error.is_outlasted() {
-            budget.failed(stumble.begun, stumble.moved);
-        }
+        budget.failed(&stumble.error, stumble.begun, stumble.moved);
         let may_pass = matches!(stumble.next, Next::Again | Next::LookFirst);
         if !may_pass || !registry.wait(&mut budget, &stumble.error).await {
             let error = stumble.error.after(budget.tries());

@@ -37,7 +37,8 @@ impl Sender<'_> {
         let sent = Moved::default();
         let progress = |took| {
             let (moved, size) = (sent.bytes(), Some(file.local.size));
-            Some(Progress { command: Command::Publish, name: &file.name, moved, size, took })
+            let progress = Progress { command: Command::Publish, name: &file.name, moved, size, took };
+            (!self.registry.is_waiting()).then_some(progress)
         };
         let upload = self.registry.upload(&file.local, &file.name, &sent);
         let result = with_progress(self.reporter, progress, upload).await;

@@ -100,11 +100,13 @@ impl Entry {
     /// A try had no good end. What becomes of the file is for the list to say.
     pub(super) fn stumbles(&mut self, stumble: Stumble) {
         let Stumble { error, next, begun, moved } = stumble;
-        if !error.is_outlasted() {
-            self.budget.failed(begun, moved);
-        }
+        self.budget.failed(&error, begun, moved);
         let exists = matches!(error.cause, Cause::Refused { refusal: Refusal::Exists, .. });
         self.may_be_ours |= error.was_sent() && !exists;
+        if next == Next::Final && matches!(error.cause, Cause::Refused { .. }) {
+            // The registry stores nothing of what it refuses.
+            self.outcome.status = Status::Failed;
+        }
         self.todo = match next {
             Next::Final | Next::LookOnly => Todo::Nothing,
             Next::LookFirst if exists => Todo::Look,
@@ -113,9 +115,9 @@ impl Entry {
         self.error = Some(error.after(self.budget.tries()).into());
     }
 
-    /// Takes note that the list could not be read again: what an earlier one showed may be different by now. Returns what is
-    /// known of a file that is `unknown`.
-    pub(super) fn is_not_verified(&mut self) -> Option<Evidence> {
+    /// Marks a file as unverified, because the list could not be read again: what an earlier one showed may be different by
+    /// now. Returns what is known of a file that is `unknown`.
+    pub(super) fn mark_unverified(&mut self) -> Option<Evidence> {
         let was_listed = self.outcome.status.is_in_place();
         if was_listed {
             self.outcome.status = Status::Unknown;
@@ -129,10 +131,12 @@ impl Entry {
             _ if self.outcome.status != Status::Unknown || self.deleted.is_some() => None,
             _ if was_listed => Some(Evidence::Listed),
             _ if self.was_taken => Some(Evidence::Accepted),
-            Some(PublishError::Registry(error)) => Some(Evidence::Interrupted(match &error.cause {
-                Cause::Away { given_up, .. } => given_up.failure().to_string(),
-                cause => cause.to_string(),
-            })),
+            Some(PublishError::Registry(error)) if !self.may_be_ours && !error.was_sent() => {
+                self.outcome.status = Status::NotAttempted;
+                self.error = None;
+                None
+            }
+            Some(PublishError::Registry(error)) => Some(Evidence::Interrupted(error.own_cause().to_string())),
             _ => None,
         }
     }
@@ -259,8 +263,10 @@ impl Entry {
         let (name, url) = (self.outcome.name.clone(), self.outcome.url.clone());
         let is_unknown = self.was_taken || self.todo == Todo::Look && self.deleted.is_none();
         if self.was_taken {
-            self.error = Some(PublishError::NotListed { name, server: server.clone() });
+            self.error = Some(PublishError::NotListed { name, server: server.clone(), was_accepted: true });
             self.deleted = None;
+        } else if is_unknown {
+            self.error = Some(PublishError::NotListed { name, server: server.clone(), was_accepted: false });
         } else if self.error.is_none() {
             self.error = Some(PublishError::Lost { name, url });
         }
@@ -366,11 +372,7 @@ impl Tally {
             let (Todo::Send | Todo::Look, Some(PublishError::Registry(error))) = (&entry.todo, &entry.error) else {
                 continue;
             };
-            if error.is_outlasted() {
-                continue;
-            }
-            let what = format!("`{}`", entry.outcome.name);
-            match registry.spend(&mut entry.budget, &what, &error.cause, error.retry_after()) {
+            match registry.spend_on(&mut entry.budget, error) {
                 Some(wait) => longest = longest.max(wait),
                 None => entry.todo = Todo::Nothing,
             }
@@ -379,10 +381,10 @@ impl Tally {
     }
 
     /// Takes note that the list could not be read, so that nothing more can be verified.
-    pub(super) fn list_failed(&mut self, error: PublishError) {
+    pub(super) fn record_list_failure(&mut self, error: PublishError) {
         self.errors.push(error);
         for entry in &mut self.entries {
-            if let Some(evidence) = entry.is_not_verified() {
+            if let Some(evidence) = entry.mark_unverified() {
                 entry.error = Some(PublishError::NotVerified { name: entry.outcome.name.clone(), evidence });
             }
         }

@@ -55,7 +55,7 @@ impl Run<'_> {
                     entry.is_there(ours, self.sender.reporter);
                 }
                 // The signal is the reason.
-                _ if entry.is_not_verified().is_some() => entry.error = None,
+                _ if entry.mark_unverified().is_some() => entry.error = None,
                 _ => {}
             }
         }

@@ -10,7 +10,7 @@ use url::Url;
 use super::asked::Asked;
 use super::local_address::LocalTarget;
 use super::outage::GivenUp;
-use super::phase::{Phase, Timeout, advice_on_loopback};
+use super::phase::{Phase, Timeout, hint_for_loopback};
 use super::proxy::ProxyFault;
 use super::refusal::Refusal;
 use super::tls::TlsFault;
@@ -72,15 +72,31 @@ pub enum Cause {
     Transport(#[from] Transport),
     /// The server stopped responding, and the run no longer waits for it.
     #[error("{given_up}")]
-    Away {
-        /// How long the run waited, and for what.
+    Outage {
+        /// Why the run waits no longer.
         given_up: GivenUp,
-        /// Whether anything of the request may have reached the server.
-        was_sent: bool,
+        /// Why this request failed, if it was sent at all.
+        own: Option<Box<Cause>>,
     },
     /// The file could not be read to its end, so the upload was broken off.
     #[error(transparent)]
     File(FileError),
+}
+
+impl Cause {
+    fn was_sent(&self) -> bool {
+        match self {
+            Self::Transport(transport) => !transport.is_before_the_request(),
+            Self::Outage { own, .. } => own.as_ref().is_some_and(|own| own.was_sent()),
+            Self::Refused { .. } | Self::Garbled { .. } | Self::File(_) => true,
+        }
+    }
+}
+
+/// Whether a status is one of proxies whose server does not respond. Cloudflare has numbers of its own.
+pub(super) fn is_of_gateway(status: StatusCode) -> bool {
+    let gateway = [StatusCode::BAD_GATEWAY, StatusCode::SERVICE_UNAVAILABLE, StatusCode::GATEWAY_TIMEOUT];
+    gateway.contains(&status) || status.as_u16() >= 520
 }
 
 fn answer_in_words(status: StatusCode, words: &Untrusted) -> String {
@@ -194,7 +210,7 @@ impl Transport {
             Self::Resolve(_) | Self::ResolveLater(_) => {
                 format!("Check the host {host} in `server-url`, and that the runner's DNS knows it")
             }
-            Self::Connect(_) if is_loopback(url) => advice_on_loopback(host),
+            Self::Connect(_) if is_loopback(url) => hint_for_loopback(host),
             Self::Connect(_) => format!("Check host and port in `server-url`, and that the runner can reach {host}"),
             Self::OpenFiles(_) => advice::OPEN_FILES.to_owned(),
             Self::LocalTarget(_) => "Set the object storage of the server to an address that other machines can reach: only \
@@ -245,7 +261,7 @@ impl RegistryError {
                     .to_owned()
             }
             Cause::Transport(transport) => transport.advice(&url),
-            Cause::Away { .. } => format!(
+            Cause::Outage { .. } => format!(
                 "Check that {} is running, then run the step again: it continues where this run ended",
                 url.host_str().unwrap_or_default()
             ),
@@ -304,7 +320,8 @@ impl RegistryError {
         Self { tries: self.tries.max(tries), ..self }
     }
 
-    /// Marks an error that was cured because the server is back: the request costs no retry.
+    /// Marks the error of a request that failed because the server was away. The server is back, so the request can be
+    /// repeated.
     #[must_use]
     pub(super) fn outlasted(self) -> Self {
         Self { is_outlasted: true, ..self }
@@ -327,10 +344,19 @@ impl RegistryError {
                 Transport::Proxy(fault) => fault.may_pass(),
                 Transport::OpenFiles(_) | Transport::Tls(_) | Transport::LocalTarget(_) => false,
             },
-            // Traefik's words for a server that is not running; a list that the forge gives does not have them.
+            // Traefik's words for a server that is not running. The forge has others for a version that does not exist.
             Cause::Refused { status: StatusCode::NOT_FOUND, words, .. } => words.to_string() == "404 page not found",
-            Cause::Refused { refusal, .. } => *refusal == Refusal::ProxyFault,
-            Cause::Garbled { .. } | Cause::Away { .. } | Cause::File(_) => false,
+            // Whatever answers the check of write access, its status says enough.
+            Cause::Refused { refusal, status, .. } => *refusal == Refusal::ProxyFault || is_of_gateway(*status),
+            Cause::Garbled { .. } | Cause::Outage { .. } | Cause::File(_) => false,
+        }
+    }
+
+    /// Why this request failed, also if the run has given up on the server since.
+    pub(crate) fn own_cause(&self) -> &Cause {
+        match &self.cause {
+            Cause::Outage { own: Some(own), .. } => own,
+            cause => cause,
         }
     }
 
@@ -339,18 +365,14 @@ impl RegistryError {
         &self.url
     }
 
-    /// What was asked for, by which method and at which URL.
-    pub(super) fn into_request(self) -> (Asked, reqwest::Method, Url) {
-        (self.asked, self.method, self.url)
+    /// What was asked for, by which method and at which URL, and why it failed.
+    pub(super) fn into_parts(self) -> (Asked, reqwest::Method, Url, Cause) {
+        (self.asked, self.method, self.url, self.cause)
     }
 
     /// Whether anything of the request may have reached the server.
     pub(crate) fn was_sent(&self) -> bool {
-        match &self.cause {
-            Cause::Transport(transport) => !transport.is_before_the_request(),
-            Cause::Away { was_sent, .. } => *was_sent,
-            Cause::Refused { .. } | Cause::Garbled { .. } | Cause::File(_) => true,
-        }
+        self.cause.was_sent()
     }
 
     /// How long the server asks us to wait.
@@ -368,7 +390,7 @@ impl RegistryError {
             return false;
         }
         match &self.cause {
-            Cause::Away { .. } => true,
+            Cause::Outage { .. } => true,
             Cause::Refused { refusal, .. } => refusal.meets_every_file(),
             // A server that says nothing for so long would cost the next files as much.
             Cause::Transport(transport) => {
@@ -387,7 +409,7 @@ impl RegistryError {
         match &self.cause {
             Cause::Refused { status, .. } => *status == StatusCode::BAD_GATEWAY,
             Cause::Transport(transport) => matches!(transport, Transport::Broken(_)),
-            Cause::Garbled { .. } | Cause::Away { .. } | Cause::File(_) => false,
+            Cause::Garbled { .. } | Cause::Outage { .. } | Cause::File(_) => false,
         }
     }
 }

@@ -253,9 +253,6 @@ impl Incoming<'_> {
         let allowed = self.registry.limits.silence;
         let cause = match timeout(allowed, self.response.chunk()).await {
             Ok(Ok(chunk)) => {
-                if chunk.is_none() {
-                    self.registry.outages.note_transfer();
-                }
                 moved.add(chunk.as_ref().map_or(0, Bytes::len));
                 return Ok(chunk);
             }

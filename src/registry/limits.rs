@@ -5,6 +5,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
+use super::RegistryError;
+
+/// How many outages of the server cost a request no retry.
+const FREE_OUTAGES: u32 = 3;
+
 /// How long to wait, and for what; how often to try again.
 #[derive(Clone)]
 pub struct Limits {
@@ -27,7 +32,7 @@ pub struct Limits {
     pub longest_trouble: Duration,
     /// How long a wait may be that the server asks for.
     pub longest_pause: Duration,
-    /// How long to wait for a server that stopped responding, since a file was last transferred.
+    /// How long to wait for a server that stopped responding.
     pub longest_outage: Duration,
     /// How long the first wait between two probes of such a server may be; each further one may be twice as long.
     pub first_probe_wait: Duration,
@@ -100,17 +105,27 @@ impl Default for Jitter {
 pub struct Budget {
     limits: Limits,
     used: u32,
+    /// How many outages of the server cost no retry.
+    outages: u32,
     /// How long was waited and failed since bytes last moved.
     trouble: Duration,
 }
 
 impl Budget {
     pub(super) fn new(limits: &Limits) -> Self {
-        Self { limits: limits.clone(), used: 0, trouble: Duration::ZERO }
+        Self { limits: limits.clone(), used: 0, outages: 0, trouble: Duration::ZERO }
     }
 
-    /// Takes note of a try that failed: when it began, and when bytes last moved, where any did.
-    pub(crate) fn failed(&mut self, begun: Instant, moved: Option<Instant>) {
+    /// Takes note of a try that failed: when it began, and when bytes last moved, where any did. An outage of the server is no
+    /// trouble of a request.
+    pub(crate) fn failed(&mut self, error: &RegistryError, begun: Instant, moved: Option<Instant>) {
+        if error.is_outlasted() {
+            return;
+        }
+        self.note_trouble(begun, moved);
+    }
+
+    fn note_trouble(&mut self, begun: Instant, moved: Option<Instant>) {
         match moved {
             Some(moved) => self.trouble = moved.elapsed(),
             None => self.trouble += begun.elapsed(),
@@ -130,6 +145,13 @@ impl Budget {
     /// How many tries there can be after the first.
     pub(super) fn retries(&self) -> u32 {
         self.limits.retries
+    }
+
+    /// Counts an outage that costs no retry; `false` if there were too many. A request that takes the server down each time
+    /// must not go on for ever.
+    pub(super) fn spend_outage(&mut self) -> bool {
+        self.outages += 1;
+        self.outages <= FREE_OUTAGES
     }
 
     /// Spends a try, and says how long to wait before it: exponential backoff with jitter between half and full, or what the
@@ -244,11 +266,11 @@ mod tests {
         let mut budget = Budget::new(&limits);
         let begun = Instant::now();
         tokio::time::advance(Duration::from_millis(599_500)).await;
-        budget.failed(begun, None);
+        budget.note_trouble(begun, None);
         assert_eq!(budget.spend(None), Some(Duration::from_millis(500)), "it may last just as long");
         assert_eq!(budget.spend(None), None, "the waiting counts too");
         tokio::time::advance(Duration::from_mins(20)).await;
-        budget.failed(begun, Some(Instant::now()));
+        budget.note_trouble(begun, Some(Instant::now()));
         assert!(budget.spend(None).is_some(), "bytes have moved");
     }
 

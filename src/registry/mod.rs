@@ -179,15 +179,17 @@ impl<'a> Registry<'a> {
         Some(wait)
     }
 
-    /// Waits before what failed is tried again, and says so; `false` where no try is left. What the server's return cures
-    /// needs neither.
-    pub async fn wait(&self, budget: &mut Budget, error: &RegistryError) -> bool {
-        if error.is_outlasted() {
-            return true;
+    /// The same for a request that failed. A request that failed because the server was away costs no try, and need not wait.
+    pub(crate) fn spend_on(&self, budget: &mut Budget, error: &RegistryError) -> Option<Duration> {
+        if error.is_outlasted() && budget.spend_outage() {
+            return Some(Duration::ZERO);
         }
-        let Some(wait) = self.spend(budget, &error.asked.in_short(), &error.cause, error.retry_after()) else {
-            return false;
-        };
+        self.spend(budget, &error.asked.in_short(), &error.cause, error.retry_after())
+    }
+
+    /// Waits before what failed is tried again, and says so; `false` where no try is left.
+    pub async fn wait(&self, budget: &mut Budget, error: &RegistryError) -> bool {
+        let Some(wait) = self.spend_on(budget, error) else { return false };
         tokio::time::sleep(wait).await;
         true
     }
@@ -210,10 +212,8 @@ impl<'a> Registry<'a> {
                 Ok(answer) => return Ok(answer),
                 Err(error) => self.outlast(begun, error).await,
             };
-            if !error.is_outlasted() {
-                // Bytes that moved in an earlier try are no sign of life in this one.
-                budget.failed(begun, moved().filter(|moved| *moved > begun));
-            }
+            // Bytes that moved in an earlier try are no sign of life in this one.
+            budget.failed(&error, begun, moved().filter(|moved| *moved > begun));
             if error.next() != Next::Again || !self.wait(&mut budget, &error).await {
                 return Err(error.after(budget.tries()));
             }
@@ -262,10 +262,7 @@ impl<'a> Registry<'a> {
         let upload = Some(Upload { sent, size: file.size });
         match self.send(&asked, Method::PUT, &url, request, upload, is(StatusCode::CREATED)).await {
             Ok(_) => match timeout(self.limits.silence, &mut outcome).await {
-                Ok(Ok(Ok(sha256))) => {
-                    self.outages.note_transfer();
-                    Ok(sha256)
-                }
+                Ok(Ok(Ok(sha256))) => Ok(sha256),
                 Ok(Ok(Err(error))) => Err(self.error(&asked, Method::PUT, &url, Cause::File(error))),
                 // An answer before the whole file was taken: it cannot be about all of it.
                 Ok(Err(_)) | Err(_) => {
@@ -347,7 +344,7 @@ impl<'a> Registry<'a> {
     /// look at the connections that idle: one that the server has ended meanwhile is not used again.
     async fn is_ready(&self, asked: &Asked, method: &Method, url: &Url) -> Result<(), RegistryError> {
         let ready = self.outages.wait_until_ready().await;
-        ready.map_err(|given_up| self.error(asked, method.clone(), url, Cause::Away { given_up, was_sent: false }))?;
+        ready.map_err(|given_up| self.error(asked, method.clone(), url, Cause::Outage { given_up, own: None }))?;
         self.pause.ends().await;
         tokio::task::yield_now().await;
         Ok(())

@@ -32,7 +32,7 @@ impl RegistryError {
         match &self.cause {
             // The file itself is at fault; the server stores nothing of an upload that breaks off (all versions). Nor is a
             // server waited for twice.
-            Cause::File(_) | Cause::Away { .. } => Next::Final,
+            Cause::File(_) | Cause::Outage { .. } => Next::Final,
             Cause::Transport(transport) => match transport {
                 // Nothing was sent. A name that does not exist will not come to exist, no certificate gets better, and
                 // the server leads to the same place again.

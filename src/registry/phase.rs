@@ -68,7 +68,7 @@ impl Timeout {
         let longer = || format!("if the server or the network needs longer, set `timeout` to more than {seconds}");
         let check = match self.phase {
             Phase::Resolving => format!("Check the host {host} in `server-url`, and that the runner's DNS knows it"),
-            Phase::Connecting if is_loopback(url) => advice_on_loopback(host),
+            Phase::Connecting if is_loopback(url) => hint_for_loopback(host),
             Phase::Connecting => {
                 format!("Check host and port in `server-url`, and that the runner can reach {host}")
             }
@@ -81,7 +81,7 @@ impl Timeout {
 
 /// What to do if there is no connection to a server on a loopback address. In a container, that is the container
 /// itself.
-pub(super) fn advice_on_loopback(host: &str) -> String {
+pub(super) fn hint_for_loopback(host: &str) -> String {
     format!(
         "Set `server-url` to the server's public name or to an address of its host, because {host} in a container is \
          the container itself. Outside a container, check the port"

@@ -10,6 +10,7 @@ use url::Url;
 
 use super::answer::Answer;
 use super::asked::Asked;
+use super::error::is_of_gateway;
 use super::fetch::{is_for_now, is_plain};
 use crate::command::Command;
 use crate::package::Target;
@@ -180,9 +181,9 @@ impl Refusal {
             StatusCode::PAYLOAD_TOO_LARGE if has("enforcePackagesQuota") => Self::OwnerQuota,
             StatusCode::PAYLOAD_TOO_LARGE => Self::ProxyBodyLimit,
             StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => Self::Later,
-            StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => Self::ProxyFault,
-            // The registry's own errors are JSON or plain text (all versions). Cloudflare's have numbers of their own.
-            status if status.is_server_error() && (answer.is_html || status.as_u16() >= 520) => Self::ProxyFault,
+            status if is_of_gateway(status) => Self::ProxyFault,
+            // The registry's own errors are JSON or plain text (all versions).
+            status if status.is_server_error() && answer.is_html => Self::ProxyFault,
             status if status.is_server_error() => Self::ServerFault,
             _ => Self::Unexpected,
         }

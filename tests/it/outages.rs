@@ -139,6 +139,7 @@ fn pages_of_a_proxy_mean_that_the_server_is_away() {
         Answer::html(500, "<title>500 Internal Server Error</title>"),
         Answer::text(521, "web server is down"),
         Answer::text(404, "404 page not found"),
+        Answer::text(503, "in maintenance").header("Retry-After", "5"),
     ];
     for answer in answers {
         let registry = Registry::start(Persona::default());
@@ -186,6 +187,64 @@ fn files_that_were_replaced_are_not_called_missing_if_the_list_cannot_be_read() 
     ran.says("failed to verify `a`: an earlier list showed it")
         .says("failed to verify `b`: the registry accepted it")
         .does_not_say("missing");
+}
+
+#[test]
+fn a_file_that_may_be_deleted_may_be_missing_if_the_server_stays_away() {
+    for at in [Point::BeforeStore, Point::AfterStore] {
+        let registry = Registry::start(Persona::default());
+        let mut job = Job::new(&registry);
+        seed(&registry, "v1.0.0", &[("a", "old")]);
+        job.file("dist/a", "new").input("if-file-exists", "overwrite");
+        goes_away(&registry, Match::delete("/a"), at, 0);
+        let ran = job.run_through_outage(&registry, Duration::MAX).exits_with(1).has_a_hint_for_each_error();
+        assert_eq!(ran.statuses()["a"], "unknown");
+        ran.says("`a` may be missing on the registry").says("did not come back within 5 min");
+    }
+}
+
+#[test]
+fn a_file_that_the_registry_refused_keeps_its_own_error_if_the_list_cannot_be_read() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    job.file("dist/a", "1").file("dist/b", "22").input("concurrency", "1");
+    registry.script(Fault::once(Match::put("/b"), Point::Head, Action::Answer(Answer::html(413, ""))));
+    goes_away(&registry, Match::list(), Point::Head, 1);
+    let ran = job.run_through_outage(&registry, Duration::MAX).exits_with(1).has_a_hint_for_each_error();
+    assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["unknown", "failed"]);
+    ran.says("client_max_body_size").says("failed to verify `a`: the registry accepted it").does_not_say("interrupted");
+}
+
+#[test]
+fn a_file_of_which_nothing_was_sent_is_not_attempted() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    job.file("dist/a", "1");
+    // Between the list and the upload.
+    registry.script(Fault::once(Match::list(), Point::AfterStore, Action::StopListening(Duration::from_hours(1))));
+    let ran = job.run_through_outage(&registry, Duration::MAX).exits_with(1).has_a_hint_for_each_error();
+    assert_eq!(ran.statuses()["a"], "not-attempted");
+    ran.says("did not come back within 5 min").does_not_say("interrupted");
+}
+
+#[test]
+fn an_upload_that_takes_the_server_down_each_time_costs_its_retries_in_the_end() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    job.file("dist/a", "1").input("retries", "1");
+    registry.script(Fault::always(
+        Match::put("/a"),
+        Point::Head,
+        Action::Answer(Answer::html(502, "<title>Bad Gateway</title>")),
+    ));
+    // Two probes of each outage, the second of which is the last that fails.
+    for outage in 0..20 {
+        let page = Action::Answer(Answer::html(502, "<title>Bad Gateway</title>"));
+        registry.script(Fault::once(Match::version(), Point::Head, page).times(2).skip(outage));
+    }
+    let ran = job.run_through_outage(&registry, Duration::MAX).exits_with(1);
+    assert_eq!(ran.log.matches(" responds again after ").count(), 5, "{}", ran.log);
+    assert_eq!(ran.log.matches("again in ").count(), 1, "{}", ran.log);
 }
 
 #[test]

@@ -126,17 +126,17 @@ fn the_last_look_after_a_signal_keeps_no_pause() {
     job.input("retries", "1");
     let pause = Action::Answer(Answer::text(503, "").header("Retry-After", "60"));
     registry.script(Fault::once(Match::put("/v1.0.0/b"), Point::BeforeStore, pause));
-    // The run is to end once it waits for the end of the pause.
+    // The run is to end once it waits for the server, which asks for a pause.
     let (come, mut comes) = tokio::sync::mpsc::unbounded_channel();
     let signal = async move {
-        comes.recv().await.expect("the run tries again");
+        comes.recv().await.expect("the run waits");
         stop::Signal::Terminate
     };
     let stop = Stop::when(signal, std::future::pending());
     let publication = job.run_until(
         stop,
         &Listener(|event| {
-            if matches!(event, Event::Retry) {
+            if matches!(event, Event::Note(_)) {
                 come.send(()).expect("the run has not ended");
             }
         }),

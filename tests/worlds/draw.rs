@@ -1,7 +1,7 @@
 //! Draws a world from a seed: what every kind has. What goes wrong in it is drawn by `faults`.
 //!
 //! In every fourth world everything passes: each thing goes wrong once, and there are as many retries as such things. So it
-//! is where two jobs run at the same time. In some of these worlds the server alone goes away, and there are no retries. Where the program runs it has waits of half a second and more, so little goes
+//! is where two jobs run at the same time. In some of these worlds nothing but the server goes away, and there is one retry. Where the program runs it has waits of half a second and more, so little goes
 //! wrong there but for signals: in half of these worlds one ends it at some moment, SIGKILL more often than SIGTERM.
 
 use std::time::Duration;
@@ -60,7 +60,8 @@ pub(crate) fn world<K: Kind>(seed: u64) -> World<K> {
     world.setting.is_dry &= !has_rival;
     if heals && rng.u8(0..3) == 0 {
         world.events = faults::outage(&mut rng, &world, true).into();
-        world.setting.retries = 0;
+        // It may be back before the first probe.
+        world.setting.retries = 1;
     } else if heals || has_rival {
         world.events = (0..rng.usize(0..6)).map(|_| faults::passing(&mut rng, &world)).collect();
         let tries = u32::try_from(world.events.len()).unwrap_or_default();

@@ -55,12 +55,12 @@ impl Refusal {
             (Self::NotThere, _) if command == Command::Publish => {
                 "Run the step again: another job has deleted the file meanwhile".to_owned()
             }
-            (other, _) => other.advice_for_all(target),
+            (other, _) => other.hint_for_everybody(target),
         }
     }
 
     /// The cure that is the same for all who ask, or that is for visitors.
-    fn advice_for_all(&self, target: &Target) -> String {
+    fn hint_for_everybody(&self, target: &Target) -> String {
         let Target { server, owner, package, version } = target;
         let packages = format!("{server}/{}/-/packages", owner.as_str());
         let settings = format!("{}/settings", target.page_url());
