@@ -1,6 +1,7 @@
 //! A server that is away for a while after it has responded: the run waits for it, and that costs no retry.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -287,15 +288,26 @@ fn stopped_while_waiting(job: &Job) -> Account {
     )
 }
 
+/// An error, and what caused it.
+fn in_words(error: &(dyn Error + 'static)) -> String {
+    match error.source() {
+        Some(cause) => format!("{error}: {}", in_words(cause)),
+        None => error.to_string(),
+    }
+}
+
 #[test]
 fn a_signal_ends_the_wait_at_once_also_while_a_file_is_replaced() {
-    for (on, at) in [(Match::put("/new"), Point::Head), (Match::put("/v1.0.0/other"), Point::Head)] {
+    for (on, is_gap) in [(Match::put("/new"), false), (Match::put("/v1.0.0/other"), true)] {
         let registry = Registry::start(Persona::default());
         let job = release(&registry);
-        goes_away(&registry, on, at, 0);
+        goes_away(&registry, on, Point::Head, 0);
         let account = stopped_while_waiting(&job);
         assert_eq!(account.stopped, Some(Signal::Terminate));
-        let errors: Vec<String> = account.errors.iter().map(ToString::to_string).collect();
-        assert!(errors.iter().any(|error| error.contains("SIGTERM")), "{errors:?}");
+        let errors: Vec<String> = account.errors.iter().map(|error| in_words(&**error)).collect();
+        let has = |text: &str| errors.iter().any(|error| error.contains(text));
+        assert!(has("SIGTERM ended the run"), "{errors:?}");
+        assert_eq!(has("and SIGTERM ended the wait"), is_gap, "{errors:?}");
+        assert_eq!(has("`other` may be missing"), is_gap, "{errors:?}");
     }
 }
