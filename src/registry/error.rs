@@ -100,9 +100,13 @@ pub(super) fn is_of_gateway(status: StatusCode) -> bool {
 }
 
 fn answer_in_words(status: StatusCode, words: &Untrusted) -> String {
+    let status = match status.canonical_reason() {
+        Some(reason) => format!("{} {reason}", status.as_u16()),
+        None => status.as_u16().to_string(),
+    };
     match words.to_string() {
         // The titles of proxies' pages say no more.
-        words if words.is_empty() || words == status.to_string() => status.to_string(),
+        words if words.is_empty() || words == status => status,
         words => format!("{status}: {words}"),
     }
 }
@@ -262,8 +266,9 @@ impl RegistryError {
             }
             Cause::Transport(transport) => transport.advice(&url),
             Cause::Outage { .. } => format!(
-                "Check that {} is running, then run the step again: it continues where this run ended",
-                url.host_str().unwrap_or_default()
+                "Check the server {} and the reverse proxy in front of it, then run the step again: it continues where this run \
+                 ended",
+                url.origin().ascii_serialization()
             ),
             Cause::File(error) => error.advice().unwrap_or_default(),
         };
@@ -347,7 +352,10 @@ impl RegistryError {
             // Traefik's words for a server that is not running. The forge has others for a version that does not exist.
             Cause::Refused { status: StatusCode::NOT_FOUND, words, .. } => words.to_string() == "404 page not found",
             // Whatever answers the check of write access, its status says enough.
-            Cause::Refused { refusal, status, .. } => *refusal == Refusal::ProxyFault || is_of_gateway(*status),
+            Cause::Refused { refusal, status, .. } => {
+                let is_page = *refusal == Refusal::WebPage && !status.is_redirection();
+                is_page || *refusal == Refusal::ProxyFault || is_of_gateway(*status)
+            }
             Cause::Garbled { .. } | Cause::Outage { .. } | Cause::File(_) => false,
         }
     }

@@ -388,7 +388,7 @@ impl<'a> Registry<'a> {
         });
         let cause = match sent {
             Ok(response) if is_good(&response) => {
-                if is_own {
+                if is_own && !is_html(&response) {
                     self.outages.note_response();
                 }
                 return Ok(response);

@@ -8,6 +8,7 @@ use reqwest::StatusCode;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::answer::is_html;
 use super::error::Cause;
 use super::limits::Limits;
 use super::{Asked, Method, Registry, RegistryError, is};
@@ -156,7 +157,7 @@ impl Registry<'_> {
         let begun = Instant::now();
         let begins = || {
             let longest = Span(self.limits.longest_outage);
-            self.reporter.notes(&format!("{server} stopped responding ({failure}); waiting for it, up to {longest}"));
+            self.reporter.notes(&format!("{server} stopped responding; waiting for it, up to {longest}: {failure}"));
         };
         // The server asks for a pause, and a probe would not keep it.
         let is_certain = error.retry_after().is_some();
@@ -182,7 +183,7 @@ impl Registry<'_> {
         let request = self.get_request(&url);
         let sent = self.send(&Asked::Version, Method::GET, &url, request, None, is(StatusCode::OK));
         match timeout(self.limits.connect, sent).await {
-            Ok(Ok(_)) => true,
+            Ok(Ok(response)) => !is_html(&response),
             Ok(Err(error)) => matches!(error.cause, Cause::Refused { .. }) && !error.is_unavailable(),
             Err(_) => false,
         }

@@ -184,5 +184,5 @@ fn a_409_for_a_file_that_is_not_listed_is_unknown_and_not_blamed_on_another_job(
     registry.script(Fault::always(put("second"), Point::BeforeStore, exists));
     let ran = job(&registry).run_in_short().exits_with(1).has_a_hint_for_each_error();
     assert_eq!(ran.statuses()["second"], "unknown");
-    ran.says("turn off the cache for").does_not_say("another job");
+    ran.says("Turn off the cache for").does_not_say("another job");
 }

@@ -49,7 +49,7 @@ fn tells_of_one_outage(ran: &Ran) {
     let count = |text: &str| ran.log.matches(text).count();
     // After a DELETE that broke off the upload follows at once, and the registry may still have the old file.
     let retries = count("again in ") - count("409 Conflict");
-    let told = (count(" stopped responding ("), count(" responds again after "), retries);
+    let told = (count(" stopped responding; "), count(" responds again after "), retries);
     assert_eq!(told, (1, 1, 0), "{}", ran.log);
 }
 
@@ -138,6 +138,7 @@ fn pages_of_a_proxy_mean_that_the_server_is_away() {
         Answer::text(503, "upstream unavailable"),
         Answer::html(504, ""),
         Answer::html(500, "<title>500 Internal Server Error</title>"),
+        Answer::html(200, "<title>Maintenance</title>"),
         Answer::text(521, "web server is down"),
         Answer::text(404, "404 page not found"),
         Answer::text(503, "in maintenance").header("Retry-After", "5"),
@@ -150,7 +151,7 @@ fn pages_of_a_proxy_mean_that_the_server_is_away() {
         registry.script(Fault::once(Match::put("/a"), Point::Head, Action::Answer(answer.clone())));
         registry.script(Fault::once(Match::version(), Point::Head, Action::Answer(answer.clone())).times(4));
         let ran = job.run_through_outage(&registry, MINUTE).exits_with(0);
-        let told = ran.log.matches(" stopped responding (").count() + ran.log.matches(" responds again after ").count();
+        let told = ran.log.matches(" stopped responding; ").count() + ran.log.matches(" responds again after ").count();
         assert_eq!(told, 2, "{answer:?}:\n{}", ran.log);
     }
 }
@@ -168,7 +169,7 @@ fn a_server_that_stays_away_ends_the_run_after_five_minutes_with_what_was_seen()
     let statuses = ["a", "b", "c", "other"].map(|name| ran.statuses()[name].clone());
     assert_eq!(statuses, ["unknown", "unknown", "unknown", "not-attempted"]);
     ran.says("did not come back within 5 min: ")
-        .says("is running, then run the step again")
+        .says("and the reverse proxy in front of it, then run the step again")
         .says("error: failed to verify 2 files that the registry accepted: `b`, `c`")
         .says("error: failed to verify `a`: its upload was interrupted (")
         .does_not_say("Check host and port")
