@@ -26,11 +26,11 @@ pub trait Advise: Error {
 #[derive(Debug)]
 pub struct Plural {
     /// What failed, with `{}` for the number of items: `failed to upload {} files`.
-    pub text: String,
+    pub(crate) text: String,
     /// The name that this error adds, in backticks, with what only this error says of it. It is safe to show.
-    pub item: String,
+    pub(crate) item: String,
     /// Whether the hint is an example that holds for the others too, although its words differ.
-    pub is_hint_an_example: bool,
+    pub(crate) is_hint_an_example: bool,
 }
 
 /// The hint for a job whose files the container cannot see.
@@ -46,4 +46,4 @@ pub(crate) fn is_of_open_files(error: &io::Error) -> bool {
 }
 
 /// Any such error.
-pub type Problem = Box<dyn Advise + Send + Sync>;
+pub(crate) type Problem = Box<dyn Advise + Send + Sync>;

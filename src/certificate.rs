@@ -17,14 +17,14 @@ const SERVER_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.
 
 /// A certificate of `ca-certificate`.
 #[derive(Clone, Debug)]
-pub struct TrustedCertificate {
+pub(crate) struct TrustedCertificate {
     der: CertificateDer<'static>,
     parsed: Certificate,
 }
 
 /// Why a certificate cannot be trusted as an authority.
 #[derive(Clone, Debug, thiserror::Error)]
-pub enum NoAuthority {
+pub(crate) enum NoAuthority {
     /// basicConstraints are missing, or say CA:FALSE.
     #[error("it is not marked as one (CA:TRUE)")]
     NotMarked,

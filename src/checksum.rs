@@ -73,7 +73,7 @@ impl Hasher {
 
 /// A text that is no list of checksums.
 #[derive(Debug, thiserror::Error)]
-pub enum NotAList {
+pub(crate) enum NotAList {
     /// A name with two different hashes.
     #[error("line {0} has another hash for a name that an earlier line has")]
     Twice(usize),
@@ -85,7 +85,7 @@ pub enum NotAList {
 /// Reads what `sha256sum -c` reads: the hashes by the names, of which a leading `./` is no part. Lines of anything else, such
 /// as a signature or another kind of hash, are passed over, as they are there: a name that is missing is for the caller to
 /// miss.
-pub fn read_list(bytes: &[u8]) -> Result<BTreeMap<String, Sha256>, NotAList> {
+pub(crate) fn read_list(bytes: &[u8]) -> Result<BTreeMap<String, Sha256>, NotAList> {
     let text = String::from_utf8_lossy(bytes);
     let mut hashes = BTreeMap::new();
     for (number, line) in (1..).zip(text.trim_start_matches('\u{feff}').lines()) {

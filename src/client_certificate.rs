@@ -13,7 +13,7 @@ use x509_cert::der::{Decode as _, Encode as _};
 
 /// A certificate chain and its private key. It shows nothing of itself.
 #[derive(Clone)]
-pub struct ClientCertificate(Arc<CertifiedKey>);
+pub(crate) struct ClientCertificate(Arc<CertifiedKey>);
 
 /// Why a text in PEM is no client certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

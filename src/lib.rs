@@ -3,39 +3,39 @@
 //! The modules in reading order, which is the order in which data flows:
 //!
 //! 1. [`runner`]: the environment, and which runner it is;
-//! 2. [`inputs`]: `INPUT_*` -> [`inputs::Inputs`], with [`secret`], the names of [`package`], the [`way`] to the server
-//!    and the [`certificate`]s on it, with the [`client_certificate`];
+//! 2. [`inputs`]: `INPUT_*` -> [`inputs::Inputs`], with `secret`, the names of [`package`], the `way` to the server
+//!    and the `certificate`s on it, with the `client_certificate`;
 //! 3. [`command`]: what the two use cases share, and where they part;
 //! 4. [`files`]: patterns -> the local files; the folder that files are written to;
-//! 5. [`publish`]: the one use case, top to bottom, with
-//!    [`plan`] (pure: files and the [`listing`] -> what to do with each file, or why not),
+//! 5. `publish`: the one use case, top to bottom, with
+//!    `plan` (pure: files and the `listing` -> what to do with each file, or why not),
 //!    [`registry`] (the HTTP client) and [`checksum`];
-//! 6. [`download`]: the other, top to bottom, with the same client; `version`: which one is the highest release;
+//! 6. `download`: the other, top to bottom, with the same client; `version`: which one is the highest release;
 //! 7. [`report`]: outcomes -> log, outputs and exit code; all text from outside goes through [`untrusted`].
 //!
 //! The library reads no environment, prints nothing and never exits: `main` does.
 
-pub mod advice;
+mod advice;
 mod blocking;
-pub mod certificate;
+mod certificate;
 pub mod checksum;
-pub mod client_certificate;
+mod client_certificate;
 pub mod command;
-pub mod download;
+mod download;
 pub mod files;
 mod host;
 pub mod inputs;
-pub mod listing;
-pub mod nearest;
+mod listing;
+mod nearest;
 pub mod package;
-pub mod plan;
-pub mod publish;
+mod plan;
+mod publish;
 pub mod registry;
 pub mod report;
 pub mod runner;
-pub mod secret;
+mod secret;
 pub mod stop;
 mod unexpanded;
 pub mod untrusted;
 mod version;
-pub mod way;
+mod way;

@@ -11,27 +11,27 @@ use crate::untrusted::Untrusted;
 /// The files that a version has; none where it does not exist.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(try_from = "Vec<Row>")]
-pub struct Listing {
+pub(crate) struct Listing {
     by_folded_name: HashMap<String, RegistryFile>,
     /// Whether the version exists.
-    pub version_exists: bool,
+    pub(crate) version_exists: bool,
 }
 
 /// A file as the registry lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RegistryFile {
+pub(crate) struct RegistryFile {
     /// The name as it was first spelled; text from outside.
-    pub name: String,
+    pub(crate) name: String,
     /// The length in bytes.
-    pub size: u64,
+    pub(crate) size: u64,
     /// The registry's word on what it received.
-    pub sha256: Sha256,
+    pub(crate) sha256: Sha256,
 }
 
 impl RegistryFile {
     /// Whether this is the content of that size and hash.
     #[must_use]
-    pub fn holds(&self, size: u64, sha256: Sha256) -> bool {
+    pub(crate) fn holds(&self, size: u64, sha256: Sha256) -> bool {
         self.size == size && self.sha256 == sha256
     }
 }
@@ -80,14 +80,14 @@ impl TryFrom<Vec<Row>> for Listing {
 impl Listing {
     /// The version as it is with one more file, which takes the place of what the registry takes for it by its name.
     #[must_use]
-    pub fn with(mut self, file: RegistryFile) -> Self {
+    pub(crate) fn with(mut self, file: RegistryFile) -> Self {
         self.by_folded_name.insert(file.name.to_lowercase(), file);
         Self { version_exists: true, ..self }
     }
 
     /// All files, in the order of their names.
     #[must_use]
-    pub fn files(&self) -> Vec<&RegistryFile> {
+    pub(crate) fn files(&self) -> Vec<&RegistryFile> {
         let mut files: Vec<&RegistryFile> = self.by_folded_name.values().collect();
         files.sort_by(|one, other| one.name.cmp(&other.name));
         files
@@ -95,13 +95,13 @@ impl Listing {
 
     /// The file that the registry takes for one with another version's, by its name.
     #[must_use]
-    pub fn like(&self, file: &RegistryFile) -> Option<&RegistryFile> {
+    pub(crate) fn like(&self, file: &RegistryFile) -> Option<&RegistryFile> {
         self.by_folded_name.get(&file.name.to_lowercase())
     }
 
     /// The file that the registry takes for the one of that name: it does not regard case.
     #[must_use]
-    pub fn find(&self, name: &FileName) -> Option<&RegistryFile> {
+    pub(crate) fn find(&self, name: &FileName) -> Option<&RegistryFile> {
         self.by_folded_name.get(&name.folded())
     }
 }

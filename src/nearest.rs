@@ -4,7 +4,7 @@ use crate::untrusted::{Names, Untrusted};
 
 /// The one of some words that a mistyped word is closest to, where it is close at all.
 #[must_use]
-pub fn nearest<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
     words
         .iter()
         .filter(|_| can_be_compared(word))
@@ -28,7 +28,7 @@ fn can_be_compared(name: &str) -> bool {
 /// So many of some words, those first that look most like a word; among equals their order stays. Words that are too long
 /// to be names are left out.
 #[must_use]
-pub fn closest<'a>(word: &str, words: impl IntoIterator<Item = &'a str>, most: usize) -> Vec<&'a str> {
+pub(crate) fn closest<'a>(word: &str, words: impl IntoIterator<Item = &'a str>, most: usize) -> Vec<&'a str> {
     // What no name can be, is like none.
     let word = if can_be_compared(word) { word.to_lowercase() } else { String::new() };
     let words = words.into_iter().filter(|known| can_be_compared(known)).take(MOST);
@@ -40,7 +40,7 @@ pub fn closest<'a>(word: &str, words: impl IntoIterator<Item = &'a str>, most: u
 
 /// What there is in place of something that is missing. The texts have been made harmless.
 #[derive(Debug, Default)]
-pub struct Near(Names);
+pub(crate) struct Near(Names);
 
 impl Near {
     /// A few of those names that look most like that one.

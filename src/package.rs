@@ -1,7 +1,7 @@
 //! The registry's naming rules and its URLs.
 //!
 //! The rules are those of Gitea 1.22 and later and Forgejo 7 and later, as recorded; names are unique there without
-//! regard to case. Everything that is put into a URL goes through [`Target`].
+//! regard to case. Everything that is put into a URL goes through `Target`.
 
 use std::fmt;
 
@@ -22,11 +22,11 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 #[error("{what} `{name}` {why}")]
 pub struct BadName {
     /// What the name was for: `owner`, `package name`, `version` or `file name`.
-    pub what: &'static str,
+    pub(crate) what: &'static str,
     /// The name as it was given.
-    pub name: Untrusted,
+    pub(crate) name: Untrusted,
     /// What is wrong with it, with what is allowed.
-    pub why: String,
+    pub(crate) why: String,
 }
 
 macro_rules! name_type {
@@ -48,7 +48,7 @@ macro_rules! name_type {
 
             /// The name as it is, for URLs, outputs and comparisons; people are shown its `Display`.
             #[must_use]
-            pub fn as_str(&self) -> &str {
+            pub(crate) fn as_str(&self) -> &str {
                 &self.0
             }
         }
@@ -140,11 +140,11 @@ name_type! {
 
 impl Version {
     /// The version that stands for the newest one, where there is none of that name.
-    pub const LATEST: &str = "latest";
+    pub(crate) const LATEST: &str = "latest";
 
     /// What is equal for versions that the registry takes for one: it does not regard case.
     #[must_use]
-    pub fn folded(&self) -> String {
+    pub(crate) fn folded(&self) -> String {
         self.0.to_lowercase()
     }
 }
@@ -152,7 +152,7 @@ impl Version {
 impl FileName {
     /// A name that the registry accepts in place of one that it refuses: `cafe.zip` for `café.zip`.
     #[must_use]
-    pub fn similar_to(name: &str) -> Option<Self> {
+    pub(crate) fn similar_to(name: &str) -> Option<Self> {
         let is_accent = |c: &char| matches!(c, '\u{300}'..='\u{36f}');
         let decomposed = DecomposingNormalizerBorrowed::new_nfd().normalize(name);
         let letters = decomposed.chars().filter(|c| !is_accent(c));
@@ -162,7 +162,7 @@ impl FileName {
 
     /// What is equal for names that the registry takes for one: it does not regard case.
     #[must_use]
-    pub fn folded(&self) -> String {
+    pub(crate) fn folded(&self) -> String {
         self.0.to_lowercase()
     }
 }
@@ -196,7 +196,7 @@ fn length(name: &str) -> Result<(), String> {
 
 /// The base URL of a forge, perhaps with a sub-path: `https://host/git`.
 #[derive(Clone, PartialEq, Eq)]
-pub struct ServerUrl(Url);
+pub(crate) struct ServerUrl(Url);
 
 impl ServerUrl {
     /// Takes a URL that [`crate::inputs`] has found to be `http` or `https`, with a host, without credentials, query
@@ -207,37 +207,37 @@ impl ServerUrl {
 
     /// Whether the connection is encrypted.
     #[must_use]
-    pub fn is_https(&self) -> bool {
+    pub(crate) fn is_https(&self) -> bool {
         self.0.scheme() == "https"
     }
 
     /// The host, as it stands in the URL.
     #[must_use]
-    pub fn host(&self) -> &str {
+    pub(crate) fn host(&self) -> &str {
         self.0.host_str().unwrap_or_default()
     }
 
     /// Whether that is this base URL too, be it with a slash at its end.
     #[must_use]
-    pub fn is_at(&self, url: &str) -> bool {
+    pub(crate) fn is_at(&self, url: &str) -> bool {
         Url::parse(url.trim()).is_ok_and(|url| Self(url).to_string() == self.to_string())
     }
 
     /// The same as a URL.
     #[must_use]
-    pub fn as_url(&self) -> &Url {
+    pub(crate) fn as_url(&self) -> &Url {
         &self.0
     }
 
     /// Whether a URL leads to the same scheme, host and port.
     #[must_use]
-    pub fn is_origin_of(&self, url: &Url) -> bool {
+    pub(crate) fn is_origin_of(&self, url: &Url) -> bool {
         self.0.origin() == url.origin()
     }
 
     /// A URL below this one; each segment is percent-encoded, so that none can become two.
     #[must_use]
-    pub fn join<'a>(&self, segments: impl IntoIterator<Item = &'a str>) -> Url {
+    pub(crate) fn join<'a>(&self, segments: impl IntoIterator<Item = &'a str>) -> Url {
         let mut path = self.0.path().trim_end_matches('/').to_owned();
         for segment in segments {
             path.push('/');
@@ -263,39 +263,39 @@ impl fmt::Debug for ServerUrl {
 
 /// A version of a package of an owner on a forge: what one run publishes to, or downloads from.
 #[derive(Clone, Debug)]
-pub struct Target {
+pub(crate) struct Target {
     /// The forge.
-    pub server: ServerUrl,
+    pub(crate) server: ServerUrl,
     /// Whose package it is.
-    pub owner: Owner,
+    pub(crate) owner: Owner,
     /// The package.
-    pub package: PackageName,
+    pub(crate) package: PackageName,
     /// Its version.
-    pub version: Version,
+    pub(crate) version: Version,
 }
 
 impl Target {
     /// Where a file is uploaded to and downloaded from.
     #[must_use]
-    pub fn file_url(&self, file: &FileName) -> Url {
+    pub(crate) fn file_url(&self, file: &FileName) -> Url {
         self.version_below(&["api"], &[file.as_str()])
     }
 
     /// Where the registry is asked for the right to write: a file name that no server accepts.
     #[must_use]
-    pub fn question_url(&self) -> Url {
+    pub(crate) fn question_url(&self) -> Url {
         self.version_below(&["api"], &["*"])
     }
 
     /// The list of the version's files.
     #[must_use]
-    pub fn files_url(&self) -> Url {
+    pub(crate) fn files_url(&self) -> Url {
         self.version_below(&["api", "v1"], &["files"])
     }
 
     /// A page of the versions of the owner's packages whose names contain that text.
     #[must_use]
-    pub fn versions_url(&self, name: &str, limit: usize, page: usize) -> Url {
+    pub(crate) fn versions_url(&self, name: &str, limit: usize, page: usize) -> Url {
         let mut url = self.server.join(["api", "v1", "packages", self.owner.as_str()]);
         let numbers = [limit, page].map(|number| number.to_string());
         let query = [("type", "generic"), ("q", name), ("limit", &numbers[0]), ("page", &numbers[1])];
@@ -305,27 +305,27 @@ impl Target {
 
     /// Where the package is linked to a repository of its owner (Gitea 1.24 and later, Forgejo 11 and later).
     #[must_use]
-    pub fn link_url(&self, repository: &RepositoryName) -> Url {
+    pub(crate) fn link_url(&self, repository: &RepositoryName) -> Url {
         let package = ["packages", self.owner.as_str(), "generic", self.package.as_str()];
         self.server.join(["api", "v1"].iter().chain(&package).chain(&["-", "link", repository.as_str()]).copied())
     }
 
     /// What the API knows of the version.
     #[must_use]
-    pub fn version_url(&self) -> Url {
+    pub(crate) fn version_url(&self) -> Url {
         self.version_below(&["api", "v1"], &[])
     }
 
     /// The page of the version, as Gitea and Forgejo lay it out, for when the API does not say.
     #[must_use]
-    pub fn page_url(&self) -> Url {
+    pub(crate) fn page_url(&self) -> Url {
         let (package, version) = (self.package.as_str(), self.version.as_str());
         self.server.join([self.owner.as_str(), "-", "packages", "generic", package, version])
     }
 
     /// Returns the address for links that follows from `server-url`.
     #[must_use]
-    pub fn address(&self) -> PublicAddress {
+    pub(crate) fn address(&self) -> PublicAddress {
         PublicAddress { page: self.page_url(), server: self.server.clone() }
     }
 
@@ -338,11 +338,11 @@ impl Target {
 
 /// Where people find a version: requests can go to another address of the same forge.
 #[derive(Clone, Debug)]
-pub struct PublicAddress {
+pub(crate) struct PublicAddress {
     /// The page of the version.
-    pub page: Url,
+    pub(crate) page: Url,
     /// The base URL of the forge.
-    pub server: ServerUrl,
+    pub(crate) server: ServerUrl,
 }
 
 #[cfg(test)]

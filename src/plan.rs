@@ -14,13 +14,13 @@ use crate::untrusted::Untrusted;
 
 /// A local file and its name on the registry.
 #[derive(Clone, Debug)]
-pub struct NamedFile {
+pub(crate) struct NamedFile {
     /// The file in the workspace.
-    pub local: LocalFile,
+    pub(crate) local: LocalFile,
     /// Its name on the registry.
-    pub name: FileName,
+    pub(crate) name: FileName,
     /// Whether that name has to be spelled so there; otherwise one that differs by case will do.
-    pub is_exact: bool,
+    pub(crate) is_exact: bool,
 }
 
 impl NamedFile {
@@ -31,7 +31,7 @@ impl NamedFile {
 
 /// Why files cannot be published under their names.
 #[derive(Debug, thiserror::Error)]
-pub enum PlanError {
+pub(crate) enum PlanError {
     /// A name that the registry refuses.
     #[error("{path}: the {bad}")]
     Name {
@@ -106,7 +106,7 @@ impl Advise for PlanError {
 }
 
 /// Gives every file its name; the error has all that is wrong with any of them.
-pub fn name_files(files: Vec<Chosen>, redactor: &Redactor) -> Result<Vec<NamedFile>, Vec<PlanError>> {
+pub(crate) fn name_files(files: Vec<Chosen>, redactor: &Redactor) -> Result<Vec<NamedFile>, Vec<PlanError>> {
     let mut named = Vec::new();
     let mut errors = Vec::new();
     for chosen in files {
@@ -181,7 +181,7 @@ fn listed(paths: &[Untrusted]) -> String {
 
 /// What to do with one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub(crate) enum Step {
     /// The registry does not have it.
     Upload,
     /// The registry has it, bit for bit.
@@ -192,7 +192,7 @@ pub enum Step {
 
 /// Two contents under one name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub struct Conflict {
+pub(crate) struct Conflict {
     name: FileName,
     /// What the registry has, under its own spelling of the name.
     pub(crate) theirs: RegistryFile,
@@ -229,13 +229,13 @@ impl fmt::Display for Conflict {
 
 /// Whether a file has to be hashed to tell what to do with it: its name is there, with the same size.
 #[must_use]
-pub fn needs_hash(file: &NamedFile, listing: &Listing) -> bool {
+pub(crate) fn needs_hash(file: &NamedFile, listing: &Listing) -> bool {
     listing.find(&file.name).is_some_and(|theirs| theirs.size == file.local.size)
 }
 
 /// What to do with a file, given its hash where [`needs_hash`] asks for it.
 #[must_use]
-pub fn step(file: &NamedFile, listing: &Listing, sha256: Option<Sha256>) -> Step {
+pub(crate) fn step(file: &NamedFile, listing: &Listing, sha256: Option<Sha256>) -> Step {
     match (listing.find(&file.name), sha256) {
         (None, _) => Step::Upload,
         (Some(theirs), Some(ours)) if theirs.holds(file.local.size, ours) && file.may_be_called(theirs) => {

@@ -27,13 +27,13 @@ impl Environment {
     }
 
     /// The variables in the order in which the system gave them.
-    pub fn variables(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+    pub(crate) fn variables(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
         self.variables.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
     }
 
     /// The working directory.
     #[must_use]
-    pub fn directory(&self) -> &Path {
+    pub(crate) fn directory(&self) -> &Path {
         &self.directory
     }
 
@@ -56,7 +56,7 @@ impl Environment {
 
 /// The kinds of runner, told apart by the variables that each sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Forgejo's runner; it sets `GITEA_ACTIONS` too.
     Forgejo,
     /// Gitea's `act_runner`.
@@ -103,11 +103,11 @@ struct Variables {
 
 /// An action, as a workflow calls it: `repository@ref`. Both are what a workflow may hold as it stands.
 #[derive(Clone, Debug)]
-pub struct Action {
+pub(crate) struct Action {
     /// Owner and name of its repository.
-    pub repository: String,
+    pub(crate) repository: String,
     /// A tag, a branch or a commit.
-    pub git_ref: String,
+    pub(crate) git_ref: String,
 }
 
 impl Action {
@@ -123,27 +123,27 @@ impl Action {
 #[derive(Clone, Debug)]
 pub struct Runner {
     /// Which runner it is.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
     /// `GITHUB_WORKSPACE`, or the working directory where that is not set.
-    pub workspace: PathBuf,
+    pub(crate) workspace: PathBuf,
     /// `GITHUB_OUTPUT`: the file that takes the step's outputs.
-    pub output: Option<PathBuf>,
+    pub(crate) output: Option<PathBuf>,
     /// `GITHUB_SERVER_URL`: the forge that runs the workflow.
-    pub server_url: Option<String>,
+    pub(crate) server_url: Option<String>,
     /// The owner of the workflow's repository.
-    pub owner: Option<String>,
+    pub(crate) owner: Option<String>,
     /// The name of the workflow's repository, without its owner.
-    pub repository: Option<String>,
+    pub(crate) repository: Option<String>,
     /// `GITHUB_REF`: a tag where it begins with `refs/tags/`, also for releases and manual runs on a tag.
-    pub git_ref: Option<String>,
+    pub(crate) git_ref: Option<String>,
     /// `GITHUB_ACTOR`: the user who started the workflow.
-    pub actor: Option<String>,
+    pub(crate) actor: Option<String>,
     /// `GITHUB_STEP_SUMMARY`: the file that takes the step's part of the job's summary, in Markdown.
-    pub summary: Option<PathBuf>,
+    pub(crate) summary: Option<PathBuf>,
     /// The action that runs, by its repository; `None` where it lies in the workflow's own, or the runner does not say.
-    pub action: Option<Action>,
+    pub(crate) action: Option<Action>,
     /// Whether the person who started the workflow asked for debug messages.
-    pub debug: bool,
+    pub(crate) debug: bool,
     /// The tokens of the job, which cannot publish packages (seen on Forgejo 7, 11 and 15).
     jobs_own: Vec<Secret>,
 }
@@ -190,14 +190,14 @@ impl Runner {
 
     /// Whether that is a token that the runner hands to every job.
     #[must_use]
-    pub fn is_jobs_own(&self, token: &Secret) -> bool {
+    pub(crate) fn is_jobs_own(&self, token: &Secret) -> bool {
         self.jobs_own.iter().any(|own| own.expose() == token.expose())
     }
 
     /// Returns whether the runner's files exist. A container on a host label has none of them (seen on Gitea's and
     /// Forgejo's runners).
     #[must_use]
-    pub fn has_runner_files(&self) -> bool {
+    pub(crate) fn has_runner_files(&self) -> bool {
         !self.reads_commands() || self.output.as_deref().is_some_and(Path::exists)
     }
 

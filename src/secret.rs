@@ -19,17 +19,17 @@ use crate::untrusted::{CUT, Untrusted, misleads};
 /// A token or a password. It has no `Display` and no `Serialize`, and its `Debug` shows nothing of it.
 #[derive(Clone, Deserialize)]
 #[serde(transparent)]
-pub struct Secret(String);
+pub(crate) struct Secret(String);
 
 impl Secret {
     /// Takes over a text that nobody may see.
-    pub fn new(text: impl Into<String>) -> Self {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
     /// The text itself, for the request that needs it and for nothing else.
     #[must_use]
-    pub fn expose(&self) -> &str {
+    pub(crate) fn expose(&self) -> &str {
         &self.0
     }
 }
@@ -43,20 +43,20 @@ impl fmt::Debug for Secret {
 /// User name and token, as Basic authentication sends them (RFC 7617). The registry looks at the token alone,
 /// whatever the user name (recorded on Gitea 1.22 to 1.26 and Forgejo 7 to 15).
 #[derive(Clone, Debug)]
-pub struct Credentials {
+pub(crate) struct Credentials {
     /// The user name: no colon, may be empty.
-    pub username: String,
+    pub(crate) username: String,
     /// Whether somebody said that the token is that user's. The workflow's actor is only a guess.
-    pub is_named: bool,
+    pub(crate) is_named: bool,
     /// The personal access token.
-    pub token: Secret,
+    pub(crate) token: Secret,
     /// Whether the token is the job's own, which runners hand to every job.
-    pub is_jobs_own: bool,
+    pub(crate) is_jobs_own: bool,
 }
 
 /// What a token looks like. A guess: it chooses the advice, and refuses nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TokenShape {
+pub(crate) enum TokenShape {
     /// Nothing is odd about it.
     Plain,
     /// The job's own token.
@@ -72,20 +72,20 @@ pub enum TokenShape {
 impl Credentials {
     /// The user whom the token belongs to, to be shown; `None` where nobody has said.
     #[must_use]
-    pub fn user(&self) -> Option<Untrusted> {
+    pub(crate) fn user(&self) -> Option<Untrusted> {
         let is_known = self.is_named && !self.username.is_empty();
         is_known.then(|| Untrusted::new(&self.username))
     }
 
     /// The value behind `Basic ` in the Authorization header.
     #[must_use]
-    pub fn basic(&self) -> Secret {
+    pub(crate) fn basic(&self) -> Secret {
         Secret::new(STANDARD.encode(format!("{}:{}", self.username, self.token.expose())))
     }
 
     /// What the token looks like.
     #[must_use]
-    pub fn shape(&self) -> TokenShape {
+    pub(crate) fn shape(&self) -> TokenShape {
         let token = self.token.expose();
         let decoded = STANDARD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
         // GitHub's tokens for jobs begin with `ghs_`.
@@ -105,7 +105,7 @@ impl Credentials {
 
     /// What takes these credentials out of a text, in every form in which they may come back.
     #[must_use]
-    pub fn redactor(&self) -> Redactor {
+    pub(crate) fn redactor(&self) -> Redactor {
         let token = self.token.expose();
         Redactor::of(&[token, &format!("{}:{token}", self.username)])
     }
@@ -135,13 +135,13 @@ impl Redactor {
 
     /// Replaces a token whose user is not known.
     #[must_use]
-    pub fn of_token(token: &Secret) -> Self {
+    pub(crate) fn of_token(token: &Secret) -> Self {
         Self::of(&[token.expose()])
     }
 
     /// Adds secrets to those that the redactor replaces.
     #[must_use]
-    pub fn with(&self, secrets: &[Secret]) -> Self {
+    pub(crate) fn with(&self, secrets: &[Secret]) -> Self {
         let more = secrets.iter().flat_map(|secret| forms_of(secret.expose()));
         Self::search_for(self.forms.iter().map(|form| form.needle().to_owned()).chain(more))
     }
@@ -160,13 +160,13 @@ impl Redactor {
     /// The start of a text from outside, as it may be shown: without secrets and harmless. The text is cut before it is
     /// searched, so its length costs nothing.
     #[must_use]
-    pub fn shown(&self, text: &str) -> Untrusted {
+    pub(crate) fn shown(&self, text: &str) -> Untrusted {
         Untrusted::new(&self.redact_start(text, true))
     }
 
     /// The start of a text without secrets. It may have been cut off before; `is_whole` says that it was not.
     #[must_use]
-    pub fn redact_start(&self, text: &str, is_whole: bool) -> String {
+    pub(crate) fn redact_start(&self, text: &str, is_whole: bool) -> String {
         let start = &text[..text.floor_char_boundary(Self::LONGEST)];
         if is_whole && start.len() == text.len() {
             return self.redact(start).into_owned();
@@ -179,7 +179,7 @@ impl Redactor {
 
     /// The text without any form of a secret, and without the beginning of one before a `…`, where a text was cut off.
     #[must_use]
-    pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
+    pub(crate) fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
         if self.forms.is_empty() {
             return Cow::Borrowed(text);
         }
@@ -215,13 +215,13 @@ impl Redactor {
 
     /// Whether the text holds any form of a secret.
     #[must_use]
-    pub fn finds(&self, text: &str) -> bool {
+    pub(crate) fn finds(&self, text: &str) -> bool {
         !self.forms.is_empty() && views(text).any(|view| self.forms.iter().any(|form| form.find(&view.bytes).is_some()))
     }
 
     /// Whether a name from outside holds any form of a secret, as far as people may be shown it.
     #[must_use]
-    pub fn finds_in_name(&self, name: &str) -> bool {
+    pub(crate) fn finds_in_name(&self, name: &str) -> bool {
         self.finds(&name[..name.floor_char_boundary(Self::LONGEST)])
     }
 

@@ -22,7 +22,7 @@ pub enum Signal {
 impl Signal {
     /// What a process exits with that such a signal has ended: 128 and the signal's number.
     #[must_use]
-    pub fn exit_code(self) -> u8 {
+    pub(crate) fn exit_code(self) -> u8 {
         match self {
             Self::Interrupt => 130,
             Self::Terminate => 143,
@@ -42,7 +42,7 @@ impl fmt::Display for Signal {
 /// A run that a signal ended.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("{0} ended the run before its end")]
-pub struct Stopped(pub Signal);
+pub(crate) struct Stopped(pub(crate) Signal);
 
 impl Advise for Stopped {
     fn advice(&self) -> Option<String> {
@@ -88,12 +88,12 @@ impl Stop {
     }
 
     /// Waits until the run is to end.
-    pub async fn comes(&self) -> Signal {
+    pub(crate) async fn comes(&self) -> Signal {
         self.signal.clone().await
     }
 
     /// Waits until the run is to end at once.
-    pub async fn is_insisted_on(&self) {
+    pub(crate) async fn is_insisted_on(&self) {
         self.insistence.clone().await;
     }
 

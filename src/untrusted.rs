@@ -27,7 +27,7 @@ impl Untrusted {
 
     /// Makes a text harmless, however long it is. What is harmless already stays as it is.
     #[must_use]
-    pub fn whole(text: &str) -> Self {
+    pub(crate) fn whole(text: &str) -> Self {
         Self::up_to(usize::MAX, text)
     }
 
@@ -62,14 +62,14 @@ impl Untrusted {
 
     /// Makes a path harmless; bytes that are not UTF-8 show as `�`.
     #[must_use]
-    pub fn path(path: &Path) -> Self {
+    pub(crate) fn path(path: &Path) -> Self {
         Self::new(&path.to_string_lossy())
     }
 }
 
 /// The first of some names, and how many there are: `a`, `b` and 3 more.
 #[derive(Debug, Default)]
-pub struct Names {
+pub(crate) struct Names {
     pub(crate) shown: Vec<Untrusted>,
     pub(crate) count: usize,
 }

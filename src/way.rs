@@ -11,21 +11,21 @@ use crate::client_certificate::ClientCertificate;
 
 /// What the way to the server needs beside its address.
 #[derive(Clone, Debug, Default)]
-pub struct Way {
+pub(crate) struct Way {
     /// Certificates that are trusted in addition to the system's roots.
-    pub certificates: Vec<TrustedCertificate>,
+    pub(crate) certificates: Vec<TrustedCertificate>,
     /// Shown to the server alone: not to its object storage, and not to a proxy.
-    pub client_certificate: Option<ClientCertificate>,
+    pub(crate) client_certificate: Option<ClientCertificate>,
     /// The proxies that requests go through.
-    pub proxies: Proxies,
+    pub(crate) proxies: Proxies,
     /// Sent with every request to the server, and with nothing that is said to a proxy. Every value is marked as
     /// sensitive.
-    pub headers: HeaderMap,
+    pub(crate) headers: HeaderMap,
 }
 
 /// Which proxy the way to a server goes through: the forge, or where it keeps its files.
 #[derive(Clone, Debug, Default)]
-pub struct Proxies {
+pub(crate) struct Proxies {
     /// The proxy for each scheme that has one.
     pub(crate) by_scheme: Vec<(&'static str, Proxy)>,
     /// The hosts that are reached without one.
@@ -35,7 +35,7 @@ pub struct Proxies {
 impl Proxies {
     /// The proxy for what is asked of that address, if any.
     #[must_use]
-    pub fn for_url(&self, address: &Url) -> Option<&Proxy> {
+    pub(crate) fn for_url(&self, address: &Url) -> Option<&Proxy> {
         let (_, proxy) = self.by_scheme.iter().find(|(scheme, _)| *scheme == address.scheme())?;
         (!self.has_none_for(address)).then_some(proxy)
     }
@@ -79,7 +79,7 @@ impl Exception {
 
 /// An HTTP proxy. What it shows of itself is host, port and the variable that names it, never its credentials.
 #[derive(Clone)]
-pub struct Proxy {
+pub(crate) struct Proxy {
     /// Where it is; `http` or `https`, with a host, and with credentials where it wants them.
     pub(crate) url: Url,
     /// What names it.

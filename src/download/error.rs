@@ -15,7 +15,7 @@ use crate::untrusted::{Names, Untrusted};
 
 /// What failed in a run that came as far as its first request.
 #[derive(Debug, thiserror::Error)]
-pub enum DownloadError {
+pub(crate) enum DownloadError {
     /// The registry, or the way there.
     #[error(transparent)]
     Registry(Box<RegistryError>),
@@ -173,13 +173,13 @@ impl From<RegistryError> for DownloadError {
 
 /// Files on the registry that are not downloaded because of their names.
 #[derive(Debug)]
-pub struct Hostile {
+pub(crate) struct Hostile {
     /// Their names.
-    pub names: Names,
+    pub(crate) names: Names,
     /// Why the first one is refused.
-    pub why: String,
+    pub(crate) why: String,
     /// Patterns for `files` that match the first few.
-    pub patterns: Vec<String>,
+    pub(crate) patterns: Vec<String>,
 }
 
 impl Hostile {
@@ -204,13 +204,13 @@ fn hostile_in_words(Hostile { names, why, .. }: &Hostile) -> String {
 
 /// What is known of a file before it comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Expected {
+pub(crate) struct Expected {
     /// Its length in bytes.
-    pub size: Option<u64>,
+    pub(crate) size: Option<u64>,
     /// Its hash.
-    pub sha256: Option<Sha256>,
+    pub(crate) sha256: Option<Sha256>,
     /// Whose word that is.
-    pub by: VerifiedBy,
+    pub(crate) by: VerifiedBy,
 }
 
 fn in_words(expected: &Expected, (size, sha256): &(u64, Option<Sha256>)) -> String {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, FuturesUnordered};
 
-pub use self::error::{DownloadError, Expected, Hostile};
+pub(crate) use self::error::{DownloadError, Expected};
 pub(crate) use self::fetch::Fetcher;
 pub(crate) use self::select::Item;
 use crate::advice::Problem;
@@ -33,17 +33,17 @@ use crate::version;
 /// Which files are wanted, and what is to become of them. The version is that of the target. `latest` means a
 /// version of that name, else the highest release, else the newest version that is not a pre-release.
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub(crate) struct Wanted {
     /// Patterns on names on the registry, in the order in which they were given.
-    pub files: Vec<Line>,
+    pub(crate) files: Vec<Line>,
     /// What to do when a line finds no file.
-    pub if_none_found: IfNoneFound,
+    pub(crate) if_none_found: IfNoneFound,
     /// Patterns on the names of files that are to be executable.
-    pub executable: Vec<Line>,
+    pub(crate) executable: Vec<Line>,
     /// The version's file of checksums.
-    pub checksums: Option<FileName>,
+    pub(crate) checksums: Option<FileName>,
     /// The folder that they go to.
-    pub place: Place,
+    pub(crate) place: Place,
 }
 
 /// What is known of the files of the version.
@@ -55,7 +55,7 @@ pub(crate) enum Source {
 }
 
 /// Downloads files. An error means that nothing was asked.
-pub async fn download(
+pub(crate) async fn download(
     inputs: &Inputs,
     wanted: &Wanted,
     limits: Limits,

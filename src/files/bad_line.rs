@@ -8,7 +8,7 @@ use crate::untrusted::Untrusted;
 
 /// A line that is no pattern, or that leads where nothing may be published from.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadLine {
+pub(crate) enum BadLine {
     /// Nothing but `!` or a path of no components.
     #[error("names nothing")]
     Empty,

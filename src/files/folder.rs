@@ -24,7 +24,7 @@ pub(super) const READ: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OF
 
 /// What there is under a file's name.
 #[derive(Debug)]
-pub enum Found {
+pub(crate) enum Found {
     /// Nothing, or something that a file may take the place of: a link is replaced, and not followed.
     Nothing,
     /// A file that can be read.
@@ -44,7 +44,7 @@ pub struct Folder {
 
 impl Folder {
     /// Opens the folder; `None` where it is missing.
-    pub fn open(place: &Place) -> Result<Option<Self>, PlaceError> {
+    pub(crate) fn open(place: &Place) -> Result<Option<Self>, PlaceError> {
         match Self::enter(place, false) {
             Err(PlaceError { fault: PlaceFault::Open(error), .. }) if error.kind() == io::ErrorKind::NotFound => {
                 Ok(None)
@@ -97,18 +97,18 @@ impl Folder {
 
     /// Returns why something that was created here could not be given to the workspace's owner.
     #[must_use]
-    pub fn ownership_error(&self) -> Option<io::Error> {
+    pub(crate) fn ownership_error(&self) -> Option<io::Error> {
         self.ownership_error.get().map(|error| (*error).into())
     }
 
     /// Where it is.
     #[must_use]
-    pub fn place(&self) -> &Place {
+    pub(crate) fn place(&self) -> &Place {
         &self.place
     }
 
     /// What there is under a file's name; an error where that is a folder.
-    pub fn find(&self, name: &FileName) -> Result<Found, PlaceError> {
+    pub(crate) fn find(&self, name: &FileName) -> Result<Found, PlaceError> {
         let path = self.place.path_of(name);
         match statat(&self.open, name.as_str(), AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => {
@@ -131,12 +131,12 @@ impl Folder {
 
     /// Whether there is anything under a file's name.
     #[must_use]
-    pub fn has(&self, name: &FileName) -> bool {
+    pub(crate) fn has(&self, name: &FileName) -> bool {
         statat(&self.open, name.as_str(), AtFlags::SYMLINK_NOFOLLOW).is_ok()
     }
 
     /// Has the names of its files on the disk, and makes sure that it is where it was opened.
-    pub fn settle(&self) -> Result<(), PlaceError> {
+    pub(crate) fn settle(&self) -> Result<(), PlaceError> {
         if !self.is_where_it_was()? {
             return Err(PlaceError { path: self.place.within.clone(), fault: PlaceFault::Moved });
         }
@@ -161,12 +161,12 @@ impl Folder {
     }
 
     /// Takes a file away, where it is there. Where it stays, nobody minds.
-    pub fn remove(&self, name: &FileName) {
+    pub(crate) fn remove(&self, name: &FileName) {
         let _ = unlinkat(&self.open, name.as_str(), AtFlags::empty());
     }
 
     /// Takes a folder in it away, where that is empty.
-    pub fn remove_empty(&self, name: &str) {
+    pub(crate) fn remove_empty(&self, name: &str) {
         let _ = unlinkat(&self.open, name, AtFlags::REMOVEDIR);
     }
 

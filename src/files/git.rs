@@ -14,14 +14,14 @@ use crate::package::FileName;
 
 /// Whether a path component is git's own folder, or the file that stands for it in a submodule, on any disk.
 #[must_use]
-pub fn is_git(component: &OsStr) -> bool {
+pub(crate) fn is_git(component: &OsStr) -> bool {
     matches!(on_any_disk(&component.to_string_lossy()).as_str(), ".git" | "git~1")
 }
 
 /// Whether git may take a folder for a repository because a file of this name is in it. Git asks for a `HEAD` first, and
 /// takes objects, refs and configuration from where `commondir` leads.
 #[must_use]
-pub fn makes_repository(name: &str) -> bool {
+pub(crate) fn makes_repository(name: &str) -> bool {
     is_git(OsStr::new(name)) || matches!(on_any_disk(name).as_str(), "head" | "commondir" | "gitdir")
 }
 
@@ -33,7 +33,7 @@ fn on_any_disk(name: &str) -> String {
 }
 
 /// Those of some files in a folder that git tracks. A folder that is in no repository has none.
-pub fn tracked<'a>(folder: &Path, names: &'a [FileName]) -> io::Result<Vec<&'a FileName>> {
+pub(crate) fn tracked<'a>(folder: &Path, names: &'a [FileName]) -> io::Result<Vec<&'a FileName>> {
     if names.is_empty() {
         return Ok(Vec::new());
     }

@@ -26,11 +26,11 @@ pub(super) const ENTER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFl
 
 /// A regular file in the workspace that can be read.
 #[derive(Clone, Debug)]
-pub struct LocalFile {
+pub(crate) struct LocalFile {
     /// The path relative to the workspace, as the patterns found it.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// The length in bytes.
-    pub size: u64,
+    pub(crate) size: u64,
     /// The workspace, without any links in its path.
     workspace: PathBuf,
     /// The path in the workspace without any links, to be opened.
@@ -63,11 +63,11 @@ impl Identity {
 
 /// Why a file cannot be published.
 #[derive(Debug)]
-pub struct FileError {
+pub(crate) struct FileError {
     /// The path relative to the workspace.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// What is wrong with it.
-    pub fault: FileFault,
+    pub(crate) fault: FileFault,
 }
 
 impl fmt::Display for FileError {
@@ -85,7 +85,7 @@ impl std::error::Error for FileError {
 
 /// What can be wrong with a file.
 #[derive(Debug, thiserror::Error)]
-pub enum FileFault {
+pub(crate) enum FileFault {
     /// A folder that a line names.
     #[error("is a folder, and only files are published")]
     Folder,
@@ -169,12 +169,12 @@ impl Advise for FileError {
 impl LocalFile {
     /// Returns whether both are one file, whatever their names are.
     #[must_use]
-    pub fn is_same_file(&self, other: &Self) -> bool {
+    pub(crate) fn is_same_file(&self, other: &Self) -> bool {
         (self.identity.device, self.identity.inode) == (other.identity.device, other.identity.inode)
     }
 
     /// Checks that a path, relative to the (real) workspace, is a regular file in it that can be read.
-    pub fn check(workspace: &Path, path: &Path) -> Result<Self, FileError> {
+    pub(crate) fn check(workspace: &Path, path: &Path) -> Result<Self, FileError> {
         Self::find(workspace, path).map_err(|fault| FileError { path: path.to_owned(), fault })
     }
 
@@ -195,19 +195,19 @@ impl LocalFile {
     }
 
     /// Gives everybody who may read the file the right to execute it, if it still is what was checked.
-    pub fn make_executable(&self) -> Result<(), FileError> {
+    pub(crate) fn make_executable(&self) -> Result<(), FileError> {
         make_executable(&self.open()?).map_err(|error| self.error(FileFault::System(error)))
     }
 
     /// The file's own name, which is its name on the registry.
     #[must_use]
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         self.path.file_name().and_then(OsStr::to_str).unwrap_or_default()
     }
 
     /// Hands out the content in chunks, the last one only when the file has proved to be what was checked; ends early
     /// where `take` says `false`. Returns whether all chunks were taken.
-    pub fn read(&self, mut take: impl FnMut(Bytes) -> bool) -> Result<bool, FileError> {
+    pub(crate) fn read(&self, mut take: impl FnMut(Bytes) -> bool) -> Result<bool, FileError> {
         let mut file = self.open()?;
         let mut left = self.size;
         let mut held: Option<Bytes> = None;

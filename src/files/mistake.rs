@@ -12,7 +12,7 @@ use crate::untrusted::{Names, Untrusted};
 
 /// A line that means something only in another tool.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistake {
+pub(crate) struct Mistake {
     kind: Kind,
     /// The lines to write instead, if they are known.
     lines: Vec<String>,
@@ -202,7 +202,7 @@ impl Mistake {
 /// Why a path of a folder is not what it looks like, and the path to write instead, if it is known. Folders that do not
 /// exist are created, so that nothing else would tell.
 #[must_use]
-pub fn mistake_in_path(path: &str) -> Option<(Mistake, Option<String>)> {
+pub(crate) fn mistake_in_path(path: &str) -> Option<(Mistake, Option<String>)> {
     let slashes = path.replace('\\', "/");
     let mistake = |kind| Mistake { kind, lines: Vec::new() };
     if is_windows_path(path) {

@@ -1,4 +1,4 @@
-//! Patterns -> sorted, unique [`LocalFile`]s. Nothing outside the workspace and nothing inside `.git` gets through.
+//! Patterns -> sorted, unique `LocalFile`s. Nothing outside the workspace and nothing inside `.git` gets through.
 //! [`Folder`] is where files are written to.
 
 mod bad_line;
@@ -25,26 +25,28 @@ use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
-pub use self::bad_line::BadLine;
+pub(crate) use self::bad_line::BadLine;
 pub(crate) use self::correction::correction;
-pub use self::folder::{Folder, Found};
-pub use self::git::{is_git, makes_repository, tracked};
-pub use self::local::{FileError, FileFault, LocalFile};
-pub use self::mistake::{Mistake, mistake_in_path};
-pub use self::near::Near;
+pub use self::folder::Folder;
+pub(crate) use self::folder::Found;
+pub(crate) use self::git::{is_git, makes_repository, tracked};
+pub(crate) use self::local::{FileError, FileFault, LocalFile};
+pub(crate) use self::mistake::{Mistake, mistake_in_path};
+pub(crate) use self::near::Near;
 use self::near::{names, none_found};
-pub use self::pattern::Line;
+pub(crate) use self::pattern::Line;
 use self::pattern::Matching;
-pub use self::place::{FETCHED_FOLDER, OWN_FOLDER, Place, PlaceError, PlaceFault};
-pub use self::renaming::{Chosen, Placeholder};
-pub use self::unfinished::{Unfinished, Writing, is_part};
+pub(crate) use self::place::{FETCHED_FOLDER, OWN_FOLDER};
+pub use self::place::{Place, PlaceError, PlaceFault};
+pub(crate) use self::renaming::{Chosen, Placeholder};
+pub(crate) use self::unfinished::{Unfinished, Writing, is_part};
 use crate::advice::{self, Advise, Plural};
 use crate::package::FileName;
 use crate::untrusted::Untrusted;
 
 /// What to do when a line finds no file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IfNoneFound {
+pub(crate) enum IfNoneFound {
     /// The run fails before it sends anything.
     Error,
     /// The run goes on with a warning.
@@ -55,24 +57,24 @@ pub enum IfNoneFound {
 
 /// Which files to publish, as the inputs say.
 #[derive(Clone, Debug)]
-pub struct Selection {
+pub(crate) struct Selection {
     /// The workspace, without any links in its path.
-    pub workspace: PathBuf,
+    pub(crate) workspace: PathBuf,
     /// The folder that the lines are relative to: the workspace or one inside it, without any links in its path.
-    pub base: PathBuf,
+    pub(crate) base: PathBuf,
     /// The lines, in the order in which they were given.
-    pub lines: Vec<Line>,
+    pub(crate) lines: Vec<Line>,
     /// What to do when a line finds no file.
-    pub if_none_found: IfNoneFound,
+    pub(crate) if_none_found: IfNoneFound,
     /// Whether wildcards match names that begin with a dot.
-    pub include_hidden: bool,
+    pub(crate) include_hidden: bool,
     /// A name that wildcards pass over, whatever its case: that of the file of checksums, of which an earlier run's copy
     /// may lie there.
-    pub passes_over: Option<FileName>,
+    pub(crate) passes_over: Option<FileName>,
     /// A file that holds a secret of the inputs, and is never published.
-    pub secret_file: Option<Box<LocalFile>>,
+    pub(crate) secret_file: Option<Box<LocalFile>>,
     /// Whether the files of the runner can be seen from here; they cannot from a container on a host label.
-    pub sees_runner: bool,
+    pub(crate) sees_runner: bool,
 }
 
 impl Selection {
@@ -88,16 +90,16 @@ impl Selection {
 
 /// The files that a selection found, sorted by path, and what is worth a warning.
 #[derive(Debug)]
-pub struct Selected {
+pub(crate) struct Selected {
     /// The files, each once for each name that a line gives it, or once under its own.
-    pub files: Vec<Chosen>,
+    pub(crate) files: Vec<Chosen>,
     /// One text a warning.
-    pub warnings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
 }
 
 /// Why files cannot be selected.
 #[derive(Debug, thiserror::Error)]
-pub enum SelectError {
+pub(crate) enum SelectError {
     /// A line that found nothing.
     #[error("no file matches `{line}`: {near}", line = Untrusted::new(.line))]
     NoneFound {
@@ -219,7 +221,7 @@ impl Advise for SelectError {
 }
 
 /// Takes the lines in order and finds their files; the error has all that is wrong with any of them.
-pub fn select(selection: &Selection) -> Result<Selected, Vec<SelectError>> {
+pub(crate) fn select(selection: &Selection) -> Result<Selected, Vec<SelectError>> {
     let mut paths = Paths::new();
     let mut warnings = Vec::new();
     let mut errors = Vec::new();

@@ -13,7 +13,7 @@ use crate::package::{BadName, FileName};
 
 impl Line {
     /// Reads a line about names on the registry. What is no pattern may still be a name, which only the registry knows.
-    pub fn of_names(text: &str) -> Result<Self, BadLine> {
+    pub(crate) fn of_names(text: &str) -> Result<Self, BadLine> {
         let (takes_away, name) = without_exclamation(text);
         // As with paths: a file called `!x` is `./!x`.
         let name = name.strip_prefix("./").unwrap_or(name);
@@ -40,7 +40,7 @@ impl Line {
     }
 
     /// Reads a line about files to download: `pattern`, `pattern => name` or `!pattern`.
-    pub fn to_download(text: &str) -> Result<Self, BadLine> {
+    pub(crate) fn to_download(text: &str) -> Result<Self, BadLine> {
         // No name on the registry has a `>`.
         let Some((pattern, name)) = renaming::split(text) else { return Self::of_names(text) };
         let line = Self::of_names(pattern)?;
@@ -56,7 +56,7 @@ impl Line {
 
     /// The name that the line gives to a file of that name; `None` if it gives none.
     #[must_use]
-    pub fn new_name(&self, name: &FileName) -> Option<Result<FileName, BadName>> {
+    pub(crate) fn new_name(&self, name: &FileName) -> Option<Result<FileName, BadName>> {
         let template = self.new_name.as_ref()?;
         let matching = Matching { include_hidden: true, ignore_case: false };
         let placeholders = self.placeholders(Path::new(name.as_str()), matching);
@@ -66,14 +66,14 @@ impl Line {
 
     /// The line taken as a name on the registry.
     #[must_use]
-    pub fn as_name(&self) -> &str {
+    pub(crate) fn as_name(&self) -> &str {
         self.literal.to_str().unwrap_or_default()
     }
 
     /// Whether a name on the registry is one that the line's patterns stand for. Whatever is in a name is part of it, so
     /// that `*` stands for each: what no name may hold is for others to refuse.
     #[must_use]
-    pub fn matches_name(&self, name: &str, ignore_case: bool) -> bool {
+    pub(crate) fn matches_name(&self, name: &str, ignore_case: bool) -> bool {
         let matching = Matching { include_hidden: true, ignore_case };
         let options = MatchOptions { require_literal_separator: false, ..matching.options() };
         self.alternatives.iter().any(|a| a.whole.matches_with(name, options))
@@ -81,7 +81,7 @@ impl Line {
 
     /// Whether a name on the registry is the line's own, or one that its patterns stand for.
     #[must_use]
-    pub fn stands_for(&self, name: &str) -> bool {
+    pub(crate) fn stands_for(&self, name: &str) -> bool {
         self.as_name() == name || self.matches_name(name, false)
     }
 }

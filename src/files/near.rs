@@ -14,7 +14,7 @@ use crate::untrusted::Untrusted;
 
 /// What comes closest to a line that finds nothing. The texts have been made harmless.
 #[derive(Debug)]
-pub enum Near {
+pub(crate) enum Near {
     /// Files that begin with a dot, or lie in a folder that does.
     Hidden(String),
     /// Folders.

@@ -17,19 +17,19 @@ use crate::untrusted::Untrusted;
 
 /// One line of the input `files`.
 #[derive(Clone, Debug)]
-pub struct Line {
+pub(crate) struct Line {
     /// The pattern as it was typed, without the blanks at its ends.
-    pub text: String,
+    pub(crate) text: String,
     /// The name that its files get, where the line has one.
     pub(super) new_name: Option<Template>,
     /// Whether the line begins with `!` and takes files away.
-    pub takes_away: bool,
+    pub(crate) takes_away: bool,
     /// The line taken as the path of one file, relative to the workspace.
-    pub literal: PathBuf,
+    pub(crate) literal: PathBuf,
     /// Whether the line has no wildcard, so that it can name one path only.
-    pub names_one_path: bool,
+    pub(crate) names_one_path: bool,
     /// Why the line can be nothing but a name.
-    pub malformed: Option<BadLine>,
+    pub(crate) malformed: Option<BadLine>,
     /// The patterns that the line's braces stand for.
     pub(super) alternatives: Vec<Alternative>,
 }
@@ -75,7 +75,7 @@ pub(super) struct Search<'a> {
 impl Line {
     /// Reads a line: `pattern`, `pattern => name` or `!pattern`. `workspace` and `base` are real paths, `base` in
     /// `workspace`; `given_workspace` is what the runner calls the workspace, as it may stand in the line.
-    pub fn parse(text: &str, workspace: &Path, given_workspace: &Path, base: &Path) -> Result<Self, BadLine> {
+    pub(crate) fn parse(text: &str, workspace: &Path, given_workspace: &Path, base: &Path) -> Result<Self, BadLine> {
         let names_a_file = |line: &Result<Self, BadLine>| {
             line.as_ref().is_ok_and(|line| workspace.join(&line.literal).symlink_metadata().is_ok())
         };
@@ -146,7 +146,7 @@ impl Line {
 
     /// Whether the line adds one file under that name of its own, given in lower case.
     #[must_use]
-    pub fn names_a_file_called(&self, name: Option<&str>) -> bool {
+    pub(crate) fn names_a_file_called(&self, name: Option<&str>) -> bool {
         let own = self.literal.file_name().map(|own| own.to_string_lossy().to_lowercase());
         !self.takes_away && self.names_one_path && self.new_name.is_none() && name.is_some() && own.as_deref() == name
     }

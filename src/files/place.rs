@@ -11,10 +11,10 @@ use crate::report::units::Bytes;
 use crate::untrusted::Untrusted;
 
 /// The folder in the workspace that holds what this program makes for later steps. Wildcards do not enter it.
-pub const OWN_FOLDER: &str = ".generic-packages";
+pub(crate) const OWN_FOLDER: &str = ".generic-packages";
 
 /// The folder in there that holds what is fetched to be sent again.
-pub const FETCHED_FOLDER: &str = "mirrored";
+pub(crate) const FETCHED_FOLDER: &str = "mirrored";
 
 /// A folder in the workspace, which need not exist yet.
 #[derive(Clone, Debug)]
@@ -28,25 +28,25 @@ pub struct Place {
 impl Place {
     /// This program's own folder in a workspace, which is given without any links in its path.
     #[must_use]
-    pub fn own(workspace: &Path) -> Self {
+    pub(crate) fn own(workspace: &Path) -> Self {
         Self { workspace: workspace.to_owned(), within: OWN_FOLDER.into() }
     }
 
     /// A folder in it.
     #[must_use]
-    pub fn below(&self, name: &str) -> Self {
+    pub(crate) fn below(&self, name: &str) -> Self {
         Self { workspace: self.workspace.clone(), within: self.within.join(name) }
     }
 
     /// The folder's path relative to the workspace, as later steps may use it.
     #[must_use]
-    pub fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         if self.within.as_os_str().is_empty() { ".".to_owned() } else { self.within.to_string_lossy().into_owned() }
     }
 
     /// The path of a file in it, relative to the workspace.
     #[must_use]
-    pub fn path_of(&self, name: &FileName) -> PathBuf {
+    pub(crate) fn path_of(&self, name: &FileName) -> PathBuf {
         self.within.join(name.as_str())
     }
 }
@@ -55,7 +55,7 @@ impl Place {
 #[derive(Debug)]
 pub struct PlaceError {
     /// The path relative to the workspace.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// What is wrong with it.
     pub fault: PlaceFault,
 }

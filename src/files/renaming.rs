@@ -38,7 +38,7 @@ enum Part {
 
 /// What stands for a part of a file's path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Placeholder {
+pub(crate) enum Placeholder {
     /// The file's own name.
     Name,
     /// The name of the folder that it lies in.
@@ -59,15 +59,15 @@ impl fmt::Display for Placeholder {
 
 /// A file that was found, and what it is to be called on the registry.
 #[derive(Debug)]
-pub struct Chosen {
+pub(crate) struct Chosen {
     /// The file.
-    pub local: LocalFile,
+    pub(crate) local: LocalFile,
     /// Its name there, which may be none that the registry takes.
-    pub name: String,
+    pub(crate) name: String,
     /// Whether a line gives it that name; else it is the file's own.
-    pub is_renamed: bool,
+    pub(crate) is_renamed: bool,
     /// What each placeholder stands for in its name.
-    pub placeholders: Vec<(Placeholder, String)>,
+    pub(crate) placeholders: Vec<(Placeholder, String)>,
     /// The file's path as a line has it.
     pub(super) path_in_line: PathBuf,
 }
@@ -75,7 +75,7 @@ pub struct Chosen {
 impl Chosen {
     /// A line that gives the file a name which the registry accepts; `None` if no line can name the file.
     #[must_use]
-    pub fn line_with_good_name(&self) -> Option<String> {
+    pub(crate) fn line_with_good_name(&self) -> Option<String> {
         let name = FileName::similar_to(self.local.name())?;
         let path = self.path_in_line.to_str()?;
         let escape = if path.starts_with('!') { "./" } else { "" };

@@ -19,7 +19,7 @@ use crate::package::FileName;
 impl Folder {
     /// Takes away what killed runs have left of files other than these, and that nobody writes. Where it stays, nobody
     /// minds.
-    pub fn sweep(&self, but: &[&FileName]) {
+    pub(crate) fn sweep(&self, but: &[&FileName]) {
         let kept: HashSet<String> = but.iter().map(|name| part_of(name)).collect();
         let Ok(entries) = openat(&self.open, ".", READ, Mode::empty()).and_then(Dir::new) else { return };
         for entry in entries.flatten() {
@@ -31,7 +31,7 @@ impl Folder {
     }
 
     /// Takes all of its files away. Where they stay, nobody minds.
-    pub fn empty(&self) {
+    pub(crate) fn empty(&self) {
         let Ok(entries) = openat(&self.open, ".", READ, Mode::empty()).and_then(Dir::new) else { return };
         for entry in entries.flatten() {
             let _ = unlinkat(&self.open, entry.file_name(), AtFlags::empty());
@@ -148,7 +148,7 @@ const PART: &str = ".generic-packages-part";
 
 /// Whether a name is one that this program gives to files that are not whole.
 #[must_use]
-pub fn is_part(name: &str) -> bool {
+pub(crate) fn is_part(name: &str) -> bool {
     name.to_ascii_lowercase().ends_with(PART)
 }
 
@@ -225,29 +225,29 @@ pub struct Writing {
 impl Writing {
     /// How many bytes it has.
     #[must_use]
-    pub fn length(&self) -> u64 {
+    pub(crate) fn length(&self) -> u64 {
         self.length
     }
 
     /// The hash of what it has.
     #[must_use]
-    pub fn sha256(&self) -> Sha256 {
+    pub(crate) fn sha256(&self) -> Sha256 {
         self.hasher.clone().finish()
     }
 
     /// Says how many bytes there are to be.
-    pub fn expect(&mut self, size: Option<u64>) {
+    pub(crate) fn expect(&mut self, size: Option<u64>) {
         self.size = size;
     }
 
     /// How many bytes an earlier run has left.
     #[must_use]
-    pub fn found(&self) -> u64 {
+    pub(crate) fn found(&self) -> u64 {
         self.found
     }
 
     /// Takes what an earlier run has left for the beginning.
-    pub fn keep(&mut self) -> Result<(), PlaceError> {
+    pub(crate) fn keep(&mut self) -> Result<(), PlaceError> {
         let read = |writing: &mut Self| {
             writing.file.seek(SeekFrom::Start(0))?;
             let mut chunk = vec![0; 64 * 1024];

@@ -37,26 +37,26 @@ use crate::way::Way;
 #[derive(Debug)]
 pub struct Inputs {
     /// The command, and what only it needs.
-    pub task: Task,
+    pub(crate) task: Task,
     /// Where the files go, or come from. For downloads the version may stand for another: see [`Wanted`].
-    pub target: Target,
+    pub(crate) target: Target,
     /// The user and token; `None` for a download of a public package, and for a dry run that asks no registry.
-    pub credentials: Option<Credentials>,
+    pub(crate) credentials: Option<Credentials>,
     /// How many transfers may run at a time.
-    pub concurrency: usize,
+    pub(crate) concurrency: usize,
     /// How many times one file, or one question, is tried again.
-    pub retries: u32,
+    pub(crate) retries: u32,
     /// How long nothing may move while bytes are sent or received.
     pub timeout: Duration,
     /// What the way to the server needs.
-    pub way: Way,
+    pub(crate) way: Way,
     /// Replaces every secret of the inputs in a text.
-    pub redactor: Redactor,
+    pub(crate) redactor: Redactor,
 }
 
 /// What is to be done, and what only that needs.
 #[derive(Debug)]
-pub enum Task {
+pub(crate) enum Task {
     /// Files of the workspace go to the registry.
     Publish(Publishing),
     /// Files of the registry come into the workspace.
@@ -65,33 +65,33 @@ pub enum Task {
 
 /// What is to be published.
 #[derive(Debug)]
-pub struct Publishing {
+pub(crate) struct Publishing {
     /// Which files.
-    pub selection: Selection,
+    pub(crate) selection: Selection,
     /// What to do where the registry has other content under a file's name.
-    pub if_file_exists: IfFileExists,
+    pub(crate) if_file_exists: IfFileExists,
     /// Whether the version is to be sealed then, and how.
-    pub sealing: Option<Sealing>,
+    pub(crate) sealing: Option<Sealing>,
     /// The owner's repository that the package is to be linked to.
-    pub link_repository: Option<RepositoryName>,
+    pub(crate) link_repository: Option<RepositoryName>,
     /// Whether nothing is to be changed, and only told what would be.
-    pub dry_run: bool,
+    pub(crate) dry_run: bool,
 }
 
 /// How a version is sealed: a file of checksums of all its other files is its last one.
 #[derive(Clone, Debug)]
-pub struct Sealing {
+pub(crate) struct Sealing {
     /// The name of that file.
-    pub name: FileName,
+    pub(crate) name: FileName,
     /// Patterns on names, for each of which the version has to have a file.
-    pub expect: Vec<Line>,
+    pub(crate) expect: Vec<Line>,
     /// Other versions that are to become what this one is then, in the order in which they were given.
-    pub aliases: Vec<Version>,
+    pub(crate) aliases: Vec<Version>,
 }
 
 /// What to do where the registry has other content under a file's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IfFileExists {
+pub(crate) enum IfFileExists {
     /// End with an error, and leave the registry as it is.
     Fail,
     /// Keep what the registry has.
@@ -107,11 +107,11 @@ pub struct Reading {
     pub inputs: Result<Inputs, Vec<InputError>>,
     /// What nobody may see, as far as it was given: the token and what Basic authentication makes of it, the values of
     /// headers, and a proxy's credentials.
-    pub secrets: Vec<Secret>,
+    pub(crate) secrets: Vec<Secret>,
     /// What takes these out of a text.
     pub redactor: Redactor,
     /// What is worth a warning, though nothing is wrong.
-    pub warnings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
 }
 
 /// What is wrong with one input, or with one variable of the environment.
@@ -190,14 +190,14 @@ impl Inputs {
 
     /// As whom requests are made.
     #[must_use]
-    pub fn user(&self) -> User {
+    pub(crate) fn user(&self) -> User {
         let Some(credentials) = &self.credentials else { return User::Nobody };
         credentials.user().map_or(User::Unnamed, User::Named)
     }
 
     /// What is to be done.
     #[must_use]
-    pub fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         match self.task {
             Task::Publish(_) => Command::Publish,
             Task::Download(_) => Command::Download,

@@ -15,7 +15,7 @@ use crate::untrusted::{Names, Untrusted};
 
 /// Why a run ended before its first request.
 #[derive(Debug, thiserror::Error)]
-pub enum Rejected {
+pub(crate) enum Rejected {
     /// The patterns find no files, or some that cannot be published.
     #[error(transparent)]
     Select(SelectError),
@@ -51,7 +51,7 @@ impl Advise for Rejected {
 
 /// What is known of a file that could not be verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Evidence {
+pub(crate) enum Evidence {
     /// An earlier list showed it.
     Listed,
     /// The registry accepted it.
@@ -62,7 +62,7 @@ pub enum Evidence {
 
 /// What failed in a run that came as far as its first request.
 #[derive(Debug, thiserror::Error)]
-pub enum PublishError {
+pub(crate) enum PublishError {
     /// The registry, or the way there.
     #[error(transparent)]
     Registry(#[from] RegistryError),

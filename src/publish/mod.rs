@@ -21,7 +21,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 
 use self::access::WriteAccess;
-pub use self::error::{PublishError, Rejected};
+pub(crate) use self::error::{PublishError, Rejected};
 use self::seal::{Seal, Sealed};
 use self::send::{Sender, Stumble};
 use self::tally::{Entry, Tally};
@@ -46,7 +46,7 @@ const LARGE: u64 = 1024 * 1024;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Publishes files. An error means that nothing was sent, and holds everything that has to be put right first.
-pub async fn publish(
+pub(crate) async fn publish(
     inputs: &Inputs,
     task: &Publishing,
     limits: Limits,

@@ -20,7 +20,7 @@ pub(super) struct Work {
 
 /// How what an alias has stands to what it is to have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub(crate) struct Counts {
     pub(super) same: usize,
     other: usize,
     missing: usize,

@@ -6,7 +6,7 @@ use crate::package::{FileName, RepositoryName};
 
 /// What the registry was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub(crate) enum Asked {
     /// The list of the version's files.
     Files,
     /// The right to write.

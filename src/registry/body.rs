@@ -18,7 +18,7 @@ const AHEAD: usize = 2;
 
 /// How far a transfer has come: the bytes that were handed to the connection, or that came from it.
 #[derive(Clone, Debug, Default)]
-pub struct Moved(Arc<Count>);
+pub(crate) struct Moved(Arc<Count>);
 
 #[derive(Debug, Default)]
 struct Count {
@@ -29,7 +29,7 @@ struct Count {
 impl Moved {
     /// The number of bytes.
     #[must_use]
-    pub fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.0.bytes.load(Ordering::Relaxed)
     }
 
@@ -40,7 +40,7 @@ impl Moved {
 
     /// When the last of them was, where there are any.
     #[must_use]
-    pub fn last_moved(&self) -> Option<Instant> {
+    pub(crate) fn last_moved(&self) -> Option<Instant> {
         *self.0.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -25,14 +25,14 @@ use crate::way::Way;
 /// A request that did not end as hoped.
 #[derive(Debug, thiserror::Error)]
 #[error("{asked}: {method} {url}{}", tries_in_words(*.tries))]
-pub struct RegistryError {
+pub(crate) struct RegistryError {
     /// What was asked for.
-    pub asked: Asked,
+    pub(crate) asked: Asked,
     method: reqwest::Method,
     url: Url,
     /// Why it was not had.
     #[source]
-    pub cause: Cause,
+    pub(crate) cause: Cause,
     advice: String,
     /// How often it was tried.
     tries: u32,
@@ -46,7 +46,7 @@ fn tries_in_words(tries: u32) -> String {
 
 /// Why a request did not end as hoped.
 #[derive(Debug, thiserror::Error)]
-pub enum Cause {
+pub(crate) enum Cause {
     /// An answer that says no.
     #[error("{}", answer_in_words(*.status, .words))]
     Refused {
@@ -113,7 +113,7 @@ fn answer_in_words(status: StatusCode, words: &Untrusted) -> String {
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub enum Transport {
+pub(crate) enum Transport {
     /// The host's name has no address.
     #[error("the name of the host cannot be resolved: {0}")]
     Resolve(Untrusted),
@@ -393,7 +393,7 @@ impl RegistryError {
 
     /// Whether every other file of this run would meet the same, so that there is no use in going on.
     #[must_use]
-    pub fn meets_every_file(&self) -> bool {
+    pub(crate) fn meets_every_file(&self) -> bool {
         if self.is_outlasted {
             return false;
         }

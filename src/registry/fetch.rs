@@ -23,43 +23,43 @@ const LONGEST_PLACE: usize = 8 * 1024;
 
 /// The beginning of a file that is there already.
 #[derive(Clone, Debug)]
-pub struct Part {
+pub(crate) struct Part {
     /// How many bytes.
-    pub length: u64,
+    pub(crate) length: u64,
     /// How many the whole has, where that is known.
-    pub size: Option<u64>,
+    pub(crate) size: Option<u64>,
     /// When the file was changed that they are of, as the server said; `None` where something else tells in the end
     /// whether they are of the same file as the rest.
-    pub modified: Option<HeaderValue>,
+    pub(crate) modified: Option<HeaderValue>,
 }
 
 /// What is known of a file before it comes, and tells in the end whether it has come.
 #[derive(Clone, Copy, Debug)]
-pub struct Promised {
+pub(crate) struct Promised {
     /// Its length in bytes, where that is known.
-    pub size: Option<u64>,
+    pub(crate) size: Option<u64>,
     /// Whether its hash is known.
-    pub has_hash: bool,
+    pub(crate) has_hash: bool,
 }
 
 /// A file on its way to us.
-pub struct Incoming<'r> {
+pub(crate) struct Incoming<'r> {
     registry: &'r Registry<'r>,
     response: Response,
     asked: Asked,
     url: Url,
     /// Which of its bytes comes first: 0, or the length of the part that is there already.
-    pub start: u64,
+    pub(crate) start: u64,
     /// The length of the whole file; `None` where the server does not say.
-    pub size: Option<u64>,
+    pub(crate) size: Option<u64>,
     /// When it was changed, where the server takes that for a condition.
-    pub modified: Option<HeaderValue>,
+    pub(crate) modified: Option<HeaderValue>,
 }
 
 impl Registry<'_> {
     /// Asks for a file, once, or for what is missing of it. The answer is the whole file where it has changed, or where
     /// only the whole is to be had.
-    pub async fn fetch(
+    pub(crate) async fn fetch(
         &self,
         name: &FileName,
         part: Option<&Part>,
@@ -249,7 +249,7 @@ fn range_of(header: &str) -> Option<(u64, Option<u64>)> {
 
 impl Incoming<'_> {
     /// The next bytes; `None` at the end. Waits for them no longer than is allowed.
-    pub async fn next(&mut self, moved: &Moved) -> Result<Option<Bytes>, RegistryError> {
+    pub(crate) async fn next(&mut self, moved: &Moved) -> Result<Option<Bytes>, RegistryError> {
         let allowed = self.registry.limits.silence;
         let cause = match timeout(allowed, self.response.chunk()).await {
             Ok(Ok(chunk)) => {
@@ -264,7 +264,7 @@ impl Incoming<'_> {
 
     /// All bytes of a file that is to be short, or more than the longest that is wanted. They may take as long as the
     /// response to a question.
-    pub async fn read(mut self, longest: u64) -> Result<Vec<u8>, RegistryError> {
+    pub(crate) async fn read(mut self, longest: u64) -> Result<Vec<u8>, RegistryError> {
         let after = self.registry.limits.answer;
         let read = async {
             let mut bytes = Vec::new();

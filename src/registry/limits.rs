@@ -102,7 +102,7 @@ impl Default for Jitter {
 }
 
 /// What is left of the tries for one file, or for one question.
-pub struct Budget {
+pub(crate) struct Budget {
     limits: Limits,
     used: u32,
     /// How many outages of the server cost no retry.

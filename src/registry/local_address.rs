@@ -65,7 +65,7 @@ pub(super) fn is_local(address: IpAddr) -> bool {
 /// A redirect to an address that it must not lead to.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the redirect leads to {host}, {is}{kind}", is = if *.is_name { "which resolves to " } else { "" })]
-pub struct LocalTarget {
+pub(crate) struct LocalTarget {
     host: Untrusted,
     kind: Kind,
     /// Whether the host is a name that was resolved.

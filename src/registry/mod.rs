@@ -33,26 +33,23 @@ use tokio::time::timeout;
 use url::Url;
 
 use self::answer::{Answer, is_html};
-pub use self::asked::Asked;
+pub(crate) use self::asked::Asked;
 use self::body::FileBody;
-pub use self::body::Moved;
-pub use self::error::{Cause, RegistryError, Transport};
-pub use self::fetch::{Incoming, Part, Promised};
+pub(crate) use self::body::Moved;
+pub(crate) use self::error::{Cause, RegistryError, Transport};
+pub(crate) use self::fetch::{Part, Promised};
+pub(crate) use self::limits::Budget;
 use self::limits::Pause;
-pub use self::limits::{Budget, Jitter, Limits};
-pub use self::local_address::LocalTarget;
+pub use self::limits::{Jitter, Limits};
 use self::local_address::Resolver;
-pub use self::next::Next;
-pub use self::outage::GivenUp;
+pub(crate) use self::next::Next;
 use self::outage::Outages;
-pub use self::phase::{Phase, Timeout};
+pub(crate) use self::phase::{Phase, Timeout};
 use self::phase::{TrackConnections, Tracker, Upload, stalls};
-pub use self::proxy::ProxyFault;
 pub(crate) use self::questions::LONGEST_LIST;
-pub use self::questions::{About, VersionRow};
+pub(crate) use self::questions::{About, VersionRow};
 use self::refusal::Asker;
-pub use self::refusal::Refusal;
-pub use self::tls::TlsFault;
+pub(crate) use self::refusal::Refusal;
 use crate::advice::Advise;
 use crate::checksum::Sha256;
 use crate::command::{Caller, Command};
@@ -68,7 +65,7 @@ use crate::way::Way;
 /// Why there can be no client.
 #[derive(Debug, thiserror::Error)]
 #[error("the HTTP client cannot be set up")]
-pub struct SetupError(#[from] reqwest::Error);
+pub(crate) struct SetupError(#[from] reqwest::Error);
 
 impl Advise for SetupError {
     fn advice(&self) -> Option<String> {
@@ -78,7 +75,7 @@ impl Advise for SetupError {
 
 /// One version of a package on a forge, as one user meets it.
 #[derive(Clone)]
-pub struct Registry<'a> {
+pub(crate) struct Registry<'a> {
     /// For the server: it alone is shown the client certificate.
     http: reqwest::Client,
     /// For other hosts that the server leads to.
@@ -102,7 +99,7 @@ pub struct Registry<'a> {
 
 impl<'a> Registry<'a> {
     /// Sets up the client. The roots of trust are the system's, and what the way adds.
-    pub fn new(inputs: &Inputs, limits: Limits, caller: &'a Caller<'_>) -> Result<Self, SetupError> {
+    pub(crate) fn new(inputs: &Inputs, limits: Limits, caller: &'a Caller<'_>) -> Result<Self, SetupError> {
         let tls = inputs.way.tls();
         let client = |tls: &ClientConfig| {
             inputs
@@ -135,18 +132,18 @@ impl<'a> Registry<'a> {
 
     /// What is published to, or downloaded from.
     #[must_use]
-    pub fn target(&self) -> &Target {
+    pub(crate) fn target(&self) -> &Target {
         &self.target
     }
 
     /// Turns to another version of the package.
-    pub fn turn_to(&mut self, version: Version) {
+    pub(crate) fn turn_to(&mut self, version: Version) {
         self.target.version = version;
     }
 
     /// Another version of the package, met in the same way and with the same pauses.
     #[must_use]
-    pub fn of_version(&self, version: Version) -> Self {
+    pub(crate) fn of_version(&self, version: Version) -> Self {
         let mut other = self.clone();
         other.turn_to(version);
         other
@@ -154,19 +151,19 @@ impl<'a> Registry<'a> {
 
     /// How long nothing may move while bytes are sent or received.
     #[must_use]
-    pub fn silence(&self) -> Duration {
+    pub(crate) fn silence(&self) -> Duration {
         self.limits.silence
     }
 
     /// The tries for one file.
     #[must_use]
-    pub fn budget(&self) -> Budget {
+    pub(crate) fn budget(&self) -> Budget {
         Budget::new(&self.limits)
     }
 
     /// Spends a try on what is not yet as it should be, and says so. Returns how long to wait before it; `None` where no
     /// try is left.
-    pub fn spend(
+    pub(crate) fn spend(
         &self,
         budget: &mut Budget,
         what: &(dyn Display + Sync),
@@ -188,7 +185,7 @@ impl<'a> Registry<'a> {
     }
 
     /// Waits before what failed is tried again, and says so; `false` where no try is left.
-    pub async fn wait(&self, budget: &mut Budget, error: &RegistryError) -> bool {
+    pub(crate) async fn wait(&self, budget: &mut Budget, error: &RegistryError) -> bool {
         let Some(wait) = self.spend_on(budget, error) else { return false };
         tokio::time::sleep(wait).await;
         true
@@ -223,12 +220,12 @@ impl<'a> Registry<'a> {
     /// Checks write access without storing anything, by an empty file of a name that no server accepts. If the server
     /// refuses the name, then token, scope, owner and rights are good (recorded on Gitea 1.22 to 1.26 and Forgejo 7 to
     /// 15).
-    pub async fn check_write_access(&self) -> Result<(), RegistryError> {
+    pub(crate) async fn check_write_access(&self) -> Result<(), RegistryError> {
         self.persist(async || self.check_write_access_once().await).await
     }
 
     /// Checks write access without retries.
-    pub async fn check_write_access_once(&self) -> Result<(), RegistryError> {
+    pub(crate) async fn check_write_access_once(&self) -> Result<(), RegistryError> {
         let url = self.target.question_url();
         let asked = Asked::Right;
         let request = self.request(Method::PUT, &url).header(CONTENT_LENGTH, 0);
@@ -244,7 +241,12 @@ impl<'a> Registry<'a> {
     }
 
     /// Sends a file, once. Returns the hash of what was sent; only a 201 is a success. `sent` tells how far it is.
-    pub async fn upload(&self, file: &LocalFile, name: &FileName, sent: &Moved) -> Result<Sha256, RegistryError> {
+    pub(crate) async fn upload(
+        &self,
+        file: &LocalFile,
+        name: &FileName,
+        sent: &Moved,
+    ) -> Result<Sha256, RegistryError> {
         let url = self.target.file_url(name);
         let asked = Asked::Upload(name.clone());
         self.is_ready(&asked, &Method::PUT, &url).await?;
@@ -279,12 +281,12 @@ impl<'a> Registry<'a> {
     }
 
     /// Deletes a file, so that another can take its place.
-    pub async fn delete(&self, name: &FileName) -> Result<(), RegistryError> {
+    pub(crate) async fn delete(&self, name: &FileName) -> Result<(), RegistryError> {
         self.delete_as(Asked::Delete(name.clone()), name).await
     }
 
     /// Deletes a file for good.
-    pub async fn remove(&self, name: &FileName) -> Result<(), RegistryError> {
+    pub(crate) async fn remove(&self, name: &FileName) -> Result<(), RegistryError> {
         self.delete_as(Asked::Remove(name.clone()), name).await
     }
 
@@ -295,7 +297,7 @@ impl<'a> Registry<'a> {
     }
 
     /// The hash of a file, read as it is for an upload: a disk that gives nothing for too long is an error.
-    pub async fn hash(&self, file: &LocalFile) -> Result<Sha256, FileError> {
+    pub(crate) async fn hash(&self, file: &LocalFile) -> Result<Sha256, FileError> {
         let stalled = || FileError { path: file.path.clone(), fault: FileFault::Stalled(self.limits.silence) };
         let (mut body, outcome) = FileBody::new(file.clone(), Moved::default());
         while timeout(self.limits.silence, body.next()).await.map_err(|_| stalled())?.is_some() {}

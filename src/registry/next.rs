@@ -8,7 +8,7 @@ use super::refusal::Refusal;
 
 /// What may follow on a request that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
+pub(crate) enum Next {
     /// Nothing: it would fail again.
     Final,
     /// The same again.
@@ -23,7 +23,7 @@ pub enum Next {
 impl RegistryError {
     /// What may follow on this. Versions are those of the recordings, and RFC 9110 is the one on HTTP's semantics.
     #[must_use]
-    pub fn next(&self) -> Next {
+    pub(crate) fn next(&self) -> Next {
         let changes = matches!(self.asked, Asked::Upload(_) | Asked::Delete(_) | Asked::Remove(_));
         let if_it_changes = |then: Next, otherwise: Next| if changes { then } else { otherwise };
         if self.is_outlasted() {

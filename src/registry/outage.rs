@@ -35,7 +35,7 @@ struct Probe {
 
 /// An outage that the run no longer waits for.
 #[derive(Clone, Debug)]
-pub struct GivenUp {
+pub(crate) struct GivenUp {
     /// What ended the wait.
     by: EndOfWait,
     /// Why the request failed that began the wait.

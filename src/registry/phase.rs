@@ -16,7 +16,7 @@ use crate::host::is_loopback;
 
 /// The phases of a request, each of which can take too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
+pub(crate) enum Phase {
     /// The addresses of the host.
     Resolving,
     /// A connection, with TLS and through a proxy if there is one.
@@ -40,7 +40,7 @@ impl Phase {
 
 /// A request that made no progress for too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timeout {
+pub(crate) struct Timeout {
     /// The phase that took too long.
     pub(super) phase: Phase,
     /// How long it waited.

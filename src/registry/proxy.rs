@@ -57,7 +57,7 @@ fn is_refused(error: &(dyn StdError + 'static)) -> bool {
 /// A proxy that does not do its part.
 #[derive(Debug, thiserror::Error)]
 #[error("{fault}", fault = fault.in_words(proxy))]
-pub struct ProxyFault {
+pub(crate) struct ProxyFault {
     proxy: Proxy,
     fault: Fault,
 }

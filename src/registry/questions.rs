@@ -39,7 +39,7 @@ const MOST_READINGS: u32 = 3;
 
 /// What we read of a version; text from outside.
 #[derive(Clone, Debug, Deserialize)]
-pub struct About {
+pub(crate) struct About {
     html_url: String,
     repository: Option<Repository>,
 }
@@ -52,27 +52,27 @@ struct Repository {
 impl About {
     /// The repository that the version's package is linked to, with its owner; text from outside.
     #[must_use]
-    pub fn linked_to(&self) -> Option<&str> {
+    pub(crate) fn linked_to(&self) -> Option<&str> {
         self.repository.as_ref().map(|repository| repository.full_name.as_str())
     }
 }
 
 /// A version as the registry lists it; text from outside.
 #[derive(Clone, Debug, Deserialize)]
-pub struct VersionRow {
+pub(crate) struct VersionRow {
     /// Grows with each new version (recorded on all versions).
-    pub id: u64,
+    pub(crate) id: u64,
     /// The package.
-    pub name: String,
+    pub(crate) name: String,
     /// The version.
-    pub version: String,
+    pub(crate) version: String,
 }
 
 impl VersionRow {
     /// Whether it is a good version of that package. The registry finds every package whose name contains what was asked
     /// for, and does not regard case.
     #[must_use]
-    pub fn is_of(&self, package: &PackageName) -> bool {
+    pub(crate) fn is_of(&self, package: &PackageName) -> bool {
         self.name.eq_ignore_ascii_case(package.as_str()) && Version::parse(&self.version).is_ok()
     }
 }
@@ -93,18 +93,18 @@ fn total_of(response: &Response) -> Option<usize> {
 
 impl Registry<'_> {
     /// Which files the version has.
-    pub async fn files(&self) -> Result<Listing, RegistryError> {
+    pub(crate) async fn files(&self) -> Result<Listing, RegistryError> {
         self.persist(async || self.files_at_once().await).await
     }
 
     /// The same, asked once, and whatever pause the server asked for: nobody asks for anything after it.
-    pub async fn files_now(&self) -> Result<Listing, RegistryError> {
+    pub(crate) async fn files_now(&self) -> Result<Listing, RegistryError> {
         self.pause.is_over();
         self.files_at_once().await
     }
 
     /// The same, asked once.
-    pub async fn files_at_once(&self) -> Result<Listing, RegistryError> {
+    pub(crate) async fn files_at_once(&self) -> Result<Listing, RegistryError> {
         let url = self.target.files_url();
         let asked = Asked::Files;
         let response = match self.get(&asked, &url).await {
@@ -117,12 +117,12 @@ impl Registry<'_> {
     }
 
     /// What the API knows of the version.
-    pub async fn about(&self) -> Result<About, RegistryError> {
+    pub(crate) async fn about(&self) -> Result<About, RegistryError> {
         self.persist(async || self.about_at_once().await).await
     }
 
     /// The same, asked once.
-    pub async fn about_at_once(&self) -> Result<About, RegistryError> {
+    pub(crate) async fn about_at_once(&self) -> Result<About, RegistryError> {
         let url = self.target.version_url();
         let response = self.get(&Asked::Version, &url).await?;
         self.json(&Asked::Version, &url, response, LONGEST_PAGE).await.map(|(about, _)| about)
@@ -130,7 +130,7 @@ impl Registry<'_> {
 
     /// Returns the public address of the version, as the API gives it. If the forge does not know its own public address, it
     /// is the address of the requests.
-    pub fn public_address(&self, about: &About) -> Result<PublicAddress, Box<RegistryError>> {
+    pub(crate) fn public_address(&self, about: &About) -> Result<PublicAddress, Box<RegistryError>> {
         // It is shown and handed on to other steps, so it has to be a plain address, and that of the version's page.
         let address = Url::parse(&about.html_url).ok().and_then(|page| address_by_page(&page, &self.target));
         let address = address.filter(|address| !self.redactor.finds(address.page.as_str())).ok_or_else(|| {
@@ -141,7 +141,7 @@ impl Registry<'_> {
     }
 
     /// Links the package to a repository of its owner, once. A second link, be it to the same one, is refused.
-    pub async fn link(&self, repository: &RepositoryName) -> Result<(), RegistryError> {
+    pub(crate) async fn link(&self, repository: &RepositoryName) -> Result<(), RegistryError> {
         let url = self.target.link_url(repository);
         let asked = Asked::Link(repository.clone());
         let request = self.request(Method::POST, &url).header(CONTENT_LENGTH, 0);
@@ -149,7 +149,7 @@ impl Registry<'_> {
     }
 
     /// The versions of a package of the owner, newest first. What could be no version is left out.
-    pub async fn versions(&self, package: &PackageName) -> Result<Vec<VersionRow>, RegistryError> {
+    pub(crate) async fn versions(&self, package: &PackageName) -> Result<Vec<VersionRow>, RegistryError> {
         for _ in 1..MOST_READINGS {
             if let Some(versions) = self.versions_unless_they_change(package).await? {
                 return Ok(versions);
@@ -200,7 +200,7 @@ impl Registry<'_> {
 
     /// The newest versions of the owner's packages whose names contain that text, asked once: what is told of them is worth
     /// no more.
-    pub async fn newest_versions(&self, name: &str) -> Vec<VersionRow> {
+    pub(crate) async fn newest_versions(&self, name: &str) -> Vec<VersionRow> {
         self.page_of_versions(name, 1).await.map(|page| page.rows).unwrap_or_default()
     }
 

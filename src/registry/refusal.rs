@@ -28,7 +28,7 @@ pub(super) struct Asker<'a> {
 
 /// Why the registry, or something in front of it, does not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub(crate) enum Refusal {
     /// The token is wrong, expired or garbled.
     BadToken,
     /// Only those who are signed in are answered.

@@ -143,7 +143,7 @@ impl ServerCertVerifier for Verifier {
 /// Why somebody is not trusted.
 #[derive(Debug, thiserror::Error)]
 #[error("no trusted connection to {host}: {reason}")]
-pub struct TlsFault {
+pub(crate) struct TlsFault {
     host: Untrusted,
     reason: Reason,
 }

@@ -51,7 +51,7 @@ impl Status {
 
     /// The word for it in log and outputs.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Uploaded => "uploaded",
             Self::Downloaded => "downloaded",
@@ -67,13 +67,13 @@ impl Status {
 
     /// Whether the file is where it was to go, bit for bit, or was to be skipped.
     #[must_use]
-    pub fn is_as_wanted(self) -> bool {
+    pub(crate) fn is_as_wanted(self) -> bool {
         self.is_in_place() || self == Self::Skipped
     }
 
     /// Whether the file is where it was to go, bit for bit.
     #[must_use]
-    pub fn is_in_place(self) -> bool {
+    pub(crate) fn is_in_place(self) -> bool {
         matches!(self, Self::Uploaded | Self::Replaced | Self::Downloaded | Self::Unchanged)
     }
 }
@@ -81,7 +81,7 @@ impl Status {
 /// Whose word a downloaded file was held against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum VerifiedBy {
+pub(crate) enum VerifiedBy {
     /// The registry's own list.
     Registry,
     /// The version's file of checksums.
@@ -93,7 +93,7 @@ pub enum VerifiedBy {
 impl VerifiedBy {
     /// The word for it in outputs and summary.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Registry => "registry",
             Self::Checksums => "checksums",
@@ -104,55 +104,55 @@ impl VerifiedBy {
 
 /// What only a downloaded file has.
 #[derive(Clone, Debug)]
-pub struct Local {
+pub(crate) struct Local {
     /// Its path relative to the workspace; text from outside.
-    pub path: String,
+    pub(crate) path: String,
     /// Whose word it was held against, or is to be.
-    pub verified_by: VerifiedBy,
+    pub(crate) verified_by: VerifiedBy,
 }
 
 /// A file of the plan and what became of it.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// Its name on the registry.
-    pub name: FileName,
+    pub(crate) name: FileName,
     /// Where it is downloaded from.
-    pub url: Url,
+    pub(crate) url: Url,
     /// Its length in bytes; `None` where nobody has said.
-    pub size: Option<u64>,
+    pub(crate) size: Option<u64>,
     /// Its hash, where that is known.
-    pub sha256: Option<Sha256>,
+    pub(crate) sha256: Option<Sha256>,
     /// What became of it.
     pub status: Status,
     /// Where it was downloaded to; `None` where it was published.
-    pub local: Option<Local>,
+    pub(crate) local: Option<Local>,
 }
 
 /// What a run has done that came as far as its first request. `outcomes` has every file of the plan, in its order.
 pub struct Account {
     /// What was done.
-    pub command: Command,
+    pub(crate) command: Command,
     /// What was published to, or downloaded from.
-    pub target: Target,
+    pub(crate) target: Target,
     /// The folder relative to the workspace that files were downloaded to; empty where there is none.
-    pub folder: String,
+    pub(crate) folder: String,
     /// The path relative to the workspace of the copy of the seal; empty where the version is not sealed.
-    pub checksums_file: String,
+    pub(crate) checksums_file: String,
     /// What the seal covers, which is every other file of the version, and is the last of `outcomes`; nothing where the
     /// version is not sealed.
-    pub sealed: Vec<FileName>,
+    pub(crate) sealed: Vec<FileName>,
     /// The aliases that are identical to this version now.
-    pub aliases: Vec<Version>,
+    pub(crate) aliases: Vec<Version>,
     /// What became of each file.
     pub outcomes: Vec<Outcome>,
     /// What a real run would do, where this was a dry one.
-    pub plan: Option<Vec<Planned>>,
+    pub(crate) plan: Option<Vec<Planned>>,
     /// Whether the registry was not asked, because a dry run has no token.
-    pub is_offline: bool,
+    pub(crate) is_offline: bool,
     /// All that failed.
     pub errors: Vec<Problem>,
     /// The page of the version, where it has one.
-    pub page: Option<Url>,
+    pub(crate) page: Option<Url>,
     /// What ended the run before its end.
     pub stopped: Option<Signal>,
 }
@@ -200,7 +200,7 @@ impl Ending {
 
     /// What was to be done.
     #[must_use]
-    pub fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         match self {
             Self::Rejected(command, _) => *command,
             Self::Ran(account) => account.command,

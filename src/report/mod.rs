@@ -14,7 +14,7 @@ mod recipe;
 mod remark;
 mod summary;
 mod text;
-pub mod units;
+pub(crate) mod units;
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -23,10 +23,11 @@ use tokio::time::Instant;
 
 pub use self::background::BackgroundWriter;
 pub use self::console::Console;
-pub use self::ending::{Account, Ending, Local, Outcome, Status, VerifiedBy};
+pub use self::ending::{Account, Ending, Status};
+pub(crate) use self::ending::{Local, Outcome, VerifiedBy};
 use self::output::Outputs;
-pub use self::plan::{Action, Planned};
-pub use self::remark::{Level, Remark};
+pub(crate) use self::plan::{Action, Planned};
+pub(crate) use self::remark::Remark;
 use crate::command::Command;
 use crate::package::{FileName, Target};
 use crate::runner::Runner;
@@ -66,15 +67,15 @@ pub trait Reporter: Sync {
 /// What is tried again, and when.
 pub struct Retry<'a> {
     /// What failed, in a few words.
-    pub what: &'a (dyn Display + Sync),
+    pub(crate) what: &'a (dyn Display + Sync),
     /// Why.
-    pub why: &'a (dyn Display + Sync),
+    pub(crate) why: &'a (dyn Display + Sync),
     /// How long from now.
-    pub wait: Duration,
+    pub(crate) wait: Duration,
     /// Which retry it is, from 1.
-    pub number: u32,
+    pub(crate) number: u32,
     /// How many there can be.
-    pub of: u32,
+    pub(crate) of: u32,
 }
 
 /// How far a transfer is.
@@ -96,18 +97,18 @@ pub struct Progress<'a> {
 #[derive(Debug)]
 pub struct Exchange<'a> {
     /// The method.
-    pub method: &'a str,
+    pub(crate) method: &'a str,
     /// The path, percent-encoded.
-    pub path: &'a str,
+    pub(crate) path: &'a str,
     /// The status of the answer; `None` where there is none.
-    pub status: Option<u16>,
+    pub(crate) status: Option<u16>,
     /// From the first byte of the request to the head of the answer.
-    pub took: Duration,
+    pub(crate) took: Duration,
 }
 
 /// As whom requests are made.
 #[derive(Clone, Debug)]
-pub enum User {
+pub(crate) enum User {
     /// As a visitor: there is no token.
     Nobody,
     /// As the token's user, whoever that is.
@@ -120,15 +121,15 @@ pub enum User {
 #[derive(Debug)]
 pub struct Header<'a> {
     /// What is done.
-    pub command: Command,
+    pub(crate) command: Command,
     /// Where the files go, or come from.
-    pub target: &'a Target,
+    pub(crate) target: &'a Target,
     /// As whom.
-    pub user: User,
+    pub(crate) user: User,
     /// Whether nothing is to be changed.
-    pub is_dry: bool,
+    pub(crate) is_dry: bool,
     /// How many files there are, and their length together in bytes; `None` where the registry is yet to be asked.
-    pub files: Option<(usize, u64)>,
+    pub(crate) files: Option<(usize, u64)>,
 }
 
 /// Does that, and lets a reporter hear meanwhile how far it is, unless `of` returns nothing to report.

@@ -2,7 +2,7 @@
 
 /// What a real run would do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
+pub(crate) enum Action {
     /// A file is sent that the registry does not have.
     Upload,
     /// A file takes the place of other content.
@@ -38,7 +38,7 @@ impl Action {
 
     /// The word for it in log and summary.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Upload => "upload",
             Self::Replace => "replace",
@@ -60,16 +60,16 @@ impl Action {
 
 /// A row of the plan.
 #[derive(Clone, Debug)]
-pub struct Planned {
+pub(crate) struct Planned {
     /// What would be done.
-    pub action: Action,
+    pub(crate) action: Action,
     /// With what: the name of a file, behind the version where that is an alias; a version; or a repository with its
     /// owner. It has been made harmless.
-    pub what: String,
+    pub(crate) what: String,
     /// The length of a file in bytes.
-    pub size: Option<u64>,
+    pub(crate) size: Option<u64>,
     /// What is there now, in a few words of ours.
-    pub there: String,
+    pub(crate) there: String,
 }
 
 /// How many of each there are: `2 upload, 1 conflict`.

@@ -2,7 +2,7 @@
 
 /// How much a remark asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
+pub(crate) enum Level {
     /// Something is worth a look, though nothing has failed.
     Warning,
     /// Something was decided that the user may not expect, and all is well.
@@ -14,7 +14,7 @@ impl Level {
 
     /// The word for it in the log and the summary, which is also the name of the workflow command.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Warning => "warning",
             Self::Notice => "notice",
@@ -26,7 +26,7 @@ impl Level {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remark {
     /// How much it asks for.
-    pub level: Level,
+    pub(crate) level: Level,
     /// What it says.
     pub text: String,
 }

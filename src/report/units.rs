@@ -5,16 +5,16 @@ use std::time::Duration;
 
 /// A number of bytes; shown in binary units, as the forges show sizes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bytes(pub u64);
+pub(crate) struct Bytes(pub(crate) u64);
 
 /// A number of bytes to the last one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ExactBytes(u64);
+pub(crate) struct ExactBytes(u64);
 
 impl Bytes {
     /// The number to the last byte, for comparing two sizes.
     #[must_use]
-    pub fn exact(count: u64) -> ExactBytes {
+    pub(crate) fn exact(count: u64) -> ExactBytes {
         ExactBytes(count)
     }
 }
@@ -44,7 +44,7 @@ impl fmt::Display for ExactBytes {
 
 /// A time, to the tenth of a second where it is short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span(pub Duration);
+pub(crate) struct Span(pub(crate) Duration);
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -60,18 +60,18 @@ impl fmt::Display for Span {
 
 /// Bytes a second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate(u64);
+pub(crate) struct Rate(u64);
 
 impl Rate {
     /// The rate at which so many bytes went in that time; a second at least, so that there is one.
     #[must_use]
-    pub fn of(bytes: u64, time: Duration) -> Self {
+    pub(crate) fn of(bytes: u64, time: Duration) -> Self {
         Self(bytes / time.as_secs().max(1))
     }
 
     /// How long so many bytes take; `None` where nothing moves.
     #[must_use]
-    pub fn time_for(self, bytes: u64) -> Option<Duration> {
+    pub(crate) fn time_for(self, bytes: u64) -> Option<Duration> {
         bytes.checked_div(self.0).map(Duration::from_secs)
     }
 }
@@ -84,7 +84,7 @@ impl fmt::Display for Rate {
 
 /// A count with its noun: `1 file`, `2 files`.
 #[must_use]
-pub fn files(count: usize) -> String {
+pub(crate) fn files(count: usize) -> String {
     format!("{count} {}", if count == 1 { "file" } else { "files" })
 }
 
