@@ -8,6 +8,9 @@ use rustix::io::Errno;
 /// An error with an instruction that ends it. People are shown three parts, each on a line of its own: what failed
 /// (`Display`), the causes (`source`), and the advice.
 pub trait Advise: Error {
+    /// Returns the code of this kind of error, in kebab case. It stays the same if the words change.
+    fn code(&self) -> &'static str;
+
     /// What to do, as an instruction without a full stop; `None` where the error says it all.
     fn advice(&self) -> Option<String>;
 
@@ -43,6 +46,16 @@ pub(crate) const OPEN_FILES: &str = "Lower `concurrency`, or raise the runner's 
 /// Whether an error comes of a limit on open files.
 pub(crate) fn is_of_open_files(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
+}
+
+/// Returns the code of what the system says of a file or a folder.
+pub(crate) fn code_of_system(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => "permission-denied",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => "disk-full",
+        _ if is_of_open_files(error) => "too-many-open-files",
+        _ => "file-system-error",
+    }
 }
 
 /// Any such error.

@@ -37,6 +37,13 @@ impl Command {
 pub struct StartError(#[from] io::Error);
 
 impl Advise for StartError {
+    fn code(&self) -> &'static str {
+        match &self.0 {
+            error if advice::is_of_open_files(error) => "too-many-open-files",
+            _ => "start-failed",
+        }
+    }
+
     fn advice(&self) -> Option<String> {
         Some(match &self.0 {
             error if advice::is_of_open_files(error) => {

@@ -70,6 +70,15 @@ pub(crate) enum PlanError {
 }
 
 impl Advise for PlanError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Name { .. } => "invalid-file-name",
+            Self::SameName { .. } => "duplicate-name",
+            Self::Sealed { .. } => "reserved-name",
+            Self::Secret => "secret-in-name",
+        }
+    }
+
     fn advice(&self) -> Option<String> {
         Some(match self {
             Self::Name { is_renamed: true, .. } => {

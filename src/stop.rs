@@ -45,6 +45,10 @@ impl fmt::Display for Signal {
 pub(crate) struct Stopped(pub(crate) Signal);
 
 impl Advise for Stopped {
+    fn code(&self) -> &'static str {
+        "stopped-by-signal"
+    }
+
     fn advice(&self) -> Option<String> {
         Some("Run the step again: what is there already stays as it is".to_owned())
     }

@@ -240,6 +240,31 @@ impl DownloadError {
 }
 
 impl Advise for DownloadError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Registry(error) => error.code(),
+            Self::Place(error) => error.code(),
+            Self::Stopped(stopped) => stopped.code(),
+            Self::BadLine { bad, .. } => bad.code(),
+            Self::Mistake { mistake, .. } => mistake.code(),
+            Self::NoPackage { .. } => "package-not-found",
+            Self::NoVersion { .. } => "version-not-found",
+            Self::NoFile { .. } => "no-files-found",
+            Self::AllTakenAway => "all-files-excluded",
+            Self::TakenAwayTooEarly { .. } => "excluded-too-early",
+            Self::NewName { .. } | Self::BadName(_) => "invalid-file-name",
+            Self::SameNewName { .. } | Self::SameName(..) => "duplicate-name",
+            Self::Wildcard { .. } => "token-required",
+            Self::Hostile(_) => "unsafe-name",
+            Self::Secret => "secret-in-name",
+            Self::NoChecksums { .. } => "checksums-file-not-found",
+            Self::BadChecksums { .. } => "invalid-checksums-file",
+            Self::NotNamed { .. } => "not-in-checksums-file",
+            Self::NotAsNamed { .. } => "checksums-mismatch",
+            Self::Differs { .. } => "download-mismatch",
+        }
+    }
+
     fn advice(&self) -> Option<String> {
         let there = |near: &Near, check: &str, none: String| match near.in_words() {
             Some(names) => format!("{check}: there is {names}"),

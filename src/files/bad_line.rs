@@ -70,6 +70,24 @@ pub(crate) enum BadLine {
 }
 
 impl Advise for BadLine {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Mistake(mistake) => mistake.code(),
+            Self::Empty => "empty-pattern",
+            Self::Parent | Self::Outside(_) => "outside-workspace",
+            Self::Git => "inside-git",
+            Self::Slash => "folder-in-name",
+            Self::Brace | Self::NameBrace => "unbalanced-brace",
+            Self::TooMany | Self::TooDeep => "too-many-alternatives",
+            Self::Pattern(_) => "invalid-pattern",
+            Self::NameOfTaken => "name-for-excluded-file",
+            Self::Unexpanded(_) => "unexpanded-variable",
+            Self::Placeholder(_) => "unknown-placeholder",
+            Self::NoFolder | Self::NoWildcard { .. } => "empty-placeholder",
+            Self::Name(_) => "invalid-file-name",
+        }
+    }
+
     fn advice(&self) -> Option<String> {
         Some(match self {
             Self::Empty => "Give a pattern or a path, or take the line out".to_owned(),

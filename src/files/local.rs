@@ -123,6 +123,20 @@ pub(super) const READABLE: &str =
     "Give the step the right to read it, for example with `chmod -R a+rX` in a step before";
 
 impl Advise for FileError {
+    fn code(&self) -> &'static str {
+        match &self.fault {
+            FileFault::Folder => "is-a-folder",
+            FileFault::Special(_) => "not-a-regular-file",
+            FileFault::BrokenLink => "broken-link",
+            FileFault::Outside => "outside-workspace",
+            FileFault::Git => "inside-git",
+            FileFault::NotUtf8 => "invalid-file-name",
+            FileFault::Gone | FileFault::Changed => "file-changed",
+            FileFault::Stalled(_) => "file-system-timeout",
+            FileFault::System(error) => advice::code_of_system(error),
+        }
+    }
+
     fn advice(&self) -> Option<String> {
         Some(match &self.fault {
             FileFault::Folder => "Take the folder away, or put a file in its place".to_owned(),

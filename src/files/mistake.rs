@@ -74,6 +74,22 @@ impl fmt::Display for Mistake {
 impl std::error::Error for Mistake {}
 
 impl Advise for Mistake {
+    fn code(&self) -> &'static str {
+        match self.kind {
+            Kind::Comment => "comment-in-pattern",
+            Kind::YamlList => "yaml-list",
+            Kind::Quotes => "quoted-pattern",
+            Kind::Variable(_) => "unexpanded-variable",
+            Kind::WindowsPath => "windows-path",
+            Kind::Everything => "is-a-folder",
+            Kind::TrailingSlash => "trailing-slash",
+            Kind::Extglob(_) | Kind::Range(_) => "unsupported-pattern",
+            Kind::List => "several-patterns",
+            Kind::Backslash => "backslash-in-pattern",
+            Kind::Normalization => "unicode-normalization",
+        }
+    }
+
     fn advice(&self) -> Option<String> {
         let mut names = Names::default();
         self.lines.iter().for_each(|line| names.add(Untrusted::new(line)));

@@ -174,6 +174,21 @@ pub(crate) enum SelectError {
 }
 
 impl Advise for SelectError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::File(error) => error.code(),
+            Self::Mistake { mistake, .. } => mistake.code(),
+            Self::Walk { source, .. } => advice::code_of_system(source),
+            Self::NoneFound { .. } => "no-files-found",
+            Self::TakenAwayTooEarly { .. } => "excluded-too-early",
+            Self::TakenAwayInOneFolder { .. } => "excluded-in-one-folder",
+            Self::AllTakenAway => "all-files-excluded",
+            Self::NoPlaceholder { .. } => "empty-placeholder",
+            Self::Folder { .. } => "is-a-folder",
+            Self::Secret { .. } => "private-key-file",
+        }
+    }
+
     fn advice(&self) -> Option<String> {
         match self {
             Self::NoneFound { line, .. } if line.contains("=>") => {

@@ -150,6 +150,18 @@ impl PlaceError {
 }
 
 impl Advise for PlaceError {
+    fn code(&self) -> &'static str {
+        match &self.fault {
+            PlaceFault::Folder => "destination-is-a-folder",
+            PlaceFault::NoFolder => "destination-is-no-folder",
+            PlaceFault::Busy => "destination-in-use",
+            PlaceFault::TakenAway | PlaceFault::Moved => "destination-changed",
+            PlaceFault::Foreign => "permission-denied",
+            PlaceFault::Stalled(_) => "file-system-timeout",
+            PlaceFault::Open(error) | PlaceFault::Write { source: error, .. } => advice::code_of_system(error),
+        }
+    }
+
     fn advice(&self) -> Option<String> {
         // Where our own folder is, nobody chooses.
         let is_ours = self.path.starts_with(OWN_FOLDER);

@@ -53,10 +53,10 @@ impl Reader {
             // A part of a password can look like a variable.
             if value.expose().contains('@') || *name == "username" && value.expose().contains(':') {
                 let hint = "Use an expression such as `${{ github.ref_name }}`: inputs have no shell";
-                self.problem(name, None, "contains a variable, which is not expanded", hint);
+                self.reject("unexpanded-variable", name, None, "contains a variable, which is not expanded", hint);
             } else {
                 let problem = format!("contains `{}`, which is not expanded", Untrusted::new(part));
-                self.problem(name, None, problem, expression_hint(part));
+                self.reject("unexpanded-variable", name, None, problem, expression_hint(part));
             }
             false
         });
@@ -69,7 +69,13 @@ impl Reader {
             !matches!(**name, "token" | "headers") && redactor.finds(value.expose())
         }) {
             self.problems.retain(|problem| problem.input != *name);
-            self.problem(name, None, "contains the token, which everybody would see", "Take the token out of it");
+            self.reject(
+                "secret-in-input",
+                name,
+                None,
+                "contains the token, which everybody would see",
+                "Take the token out of it",
+            );
         }
     }
 }

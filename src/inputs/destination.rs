@@ -44,7 +44,7 @@ impl Reader {
         };
         let token = token.expose().trim();
         if unexpanded(token) == Some(token) {
-            self.problem("token", None, "is a variable, which is not expanded", accepted);
+            self.reject("unexpanded-variable", "token", None, "is a variable, which is not expanded", accepted);
             return None;
         }
         if token.chars().any(|c| c.is_whitespace() || misleads(c)) {

@@ -24,7 +24,7 @@ use self::way::Address;
 use crate::advice::{Advise, Plural};
 use crate::command::Command;
 use crate::download::Wanted;
-use crate::files::{Line, LocalFile, Selection};
+use crate::files::{BadLine, Line, LocalFile, Selection};
 use crate::nearest::nearest;
 use crate::package::{BadName, FileName, Owner, RepositoryName, ServerUrl, Target, Version};
 use crate::report::User;
@@ -117,6 +117,7 @@ pub struct Reading {
 /// What is wrong with one input, or with one variable of the environment.
 #[derive(Debug, thiserror::Error)]
 pub struct InputError {
+    code: &'static str,
     input: &'static str,
     /// The value as it was given; never that of a secret.
     value: Option<Untrusted>,
@@ -135,6 +136,10 @@ impl fmt::Display for InputError {
 }
 
 impl Advise for InputError {
+    fn code(&self) -> &'static str {
+        self.code
+    }
+
     fn advice(&self) -> Option<String> {
         Some(self.accepted.clone())
     }
@@ -224,7 +229,20 @@ impl Reader {
         problem: impl Into<String>,
         accepted: impl Into<String>,
     ) {
+        self.reject("invalid-input", input, value, problem, accepted);
+    }
+
+    /// Adds a problem that has a code of its own.
+    fn reject(
+        &mut self,
+        code: &'static str,
+        input: &'static str,
+        value: Option<&str>,
+        problem: impl Into<String>,
+        accepted: impl Into<String>,
+    ) {
         self.problems.push(InputError {
+            code,
             input,
             value: value.map(Untrusted::new),
             problem: problem.into(),
@@ -235,16 +253,25 @@ impl Reader {
     /// An input that is needed and not there; nothing where it was there, but could not be read.
     fn missing(&mut self, input: &'static str, problem: impl Into<String>, accepted: impl Into<String>) {
         if self.problems.iter().all(|known| known.input != input) {
-            self.problem(input, None, problem, accepted);
+            self.reject("missing-input", input, None, problem, accepted);
         }
+    }
+
+    fn bad_line(&mut self, input: &'static str, line: &str, bad: &BadLine) {
+        self.reject(bad.code(), input, Some(line), bad.to_string(), bad.advice().unwrap_or_default());
     }
 
     fn bad_name<T>(&mut self, input: &'static str, result: Result<T, BadName>, accepted: &str) -> Option<T> {
         match result {
             Ok(name) => Some(name),
             Err(bad) => {
-                let problem = bad.why;
-                self.problems.push(InputError { input, value: Some(bad.name), problem, accepted: accepted.to_owned() });
+                self.problems.push(InputError {
+                    code: "invalid-input",
+                    input,
+                    value: Some(bad.name),
+                    problem: bad.why,
+                    accepted: accepted.to_owned(),
+                });
                 None
             }
         }

@@ -38,7 +38,7 @@ impl Reader {
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
             match parse(line) {
                 Ok(line) => lines.push(line),
-                Err(bad) => self.problem(input, Some(line), bad.to_string(), bad.advice().unwrap_or_default()),
+                Err(bad) => self.bad_line(input, line, &bad),
             }
         }
         if !lines.is_empty() && lines.iter().all(|line| line.takes_away) {
@@ -64,7 +64,7 @@ impl Reader {
         let shown = runner.workspace.to_string_lossy();
         let problem = "is the workspace, but the container has no access to it: the folder is empty, and the file of \
                        GITHUB_OUTPUT does not exist";
-        self.problem("path", Some(&shown), problem, HOST_LABEL);
+        self.reject("workspace-not-mounted", "path", Some(&shown), problem, HOST_LABEL);
         false
     }
 
@@ -80,7 +80,7 @@ impl Reader {
                 Some(path) => format!("Write `path: {}`", Untrusted::new(&path)),
                 None => "Give a folder in the workspace, relative to it: `path: tools`".to_owned(),
             };
-            self.problem("path", Some(text), mistake.to_string(), accepted);
+            self.reject(mistake.code(), "path", Some(text), mistake.to_string(), accepted);
             return None;
         }
         let mut path = workspace.clone();

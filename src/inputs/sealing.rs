@@ -1,7 +1,6 @@
 //! How a version is sealed.
 
 use super::{RawInputs, Reader, Sealing};
-use crate::advice::Advise as _;
 use crate::files::{FETCHED_FOLDER, Line, is_part, makes_repository};
 use crate::package::{FileName, Version};
 
@@ -27,7 +26,7 @@ impl Reader {
         let before = self.problems.len();
         for line in &lines {
             if let Some(bad) = &line.malformed {
-                self.problem("expect", Some(&line.text), bad.to_string(), bad.advice().unwrap_or_default());
+                self.bad_line("expect", &line.text, bad);
             } else if seal.is_some_and(|seal| line.as_name().to_lowercase() == seal.folded()) {
                 let problem = "is the file that `checksums` makes when all that is expected is there";
                 self.problem("expect", Some(&line.text), problem, "Take the line out: it is always made");

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use super::{RawInputs, Reader};
-use crate::advice::Advise;
 use crate::command::Command;
 use crate::files::{IfNoneFound, Line, Selection, is_git};
 use crate::package::FileName;
@@ -63,7 +62,7 @@ impl Reader {
                 let accepted = "Run the step in a job that has a workspace: container actions do not see it on a \
                                 runner with a host label";
                 let problem = format!("is the workspace, but cannot be opened: {error}");
-                self.problem(input, Some(&shown), problem, accepted);
+                self.reject("workspace-not-mounted", input, Some(&shown), problem, accepted);
                 None
             }
         }
@@ -115,7 +114,7 @@ impl Reader {
                     self.problem("files", Some(&line.text), problem, accepted);
                 }
                 Ok(line) => lines.push(line),
-                Err(bad) => self.problem("files", Some(line), bad.to_string(), bad.advice().unwrap_or_default()),
+                Err(bad) => self.bad_line("files", line, &bad),
             }
         }
         let only_takes_away = text.lines().all(|line| line.trim().is_empty() || line.trim().starts_with('!'));

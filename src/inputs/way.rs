@@ -320,7 +320,7 @@ impl Reader {
         }) {
             self.problems.retain(|problem| problem.input != *name);
             let problem = "contains the value of a header in `headers`, which everybody would see";
-            self.problem(name, None, problem, "Take the value out of it");
+            self.reject("secret-in-input", name, None, problem, "Take the value out of it");
         }
     }
 }

@@ -30,22 +30,28 @@ pub(crate) enum Rejected {
     Setup(SetupError),
 }
 
-impl Advise for Rejected {
-    fn advice(&self) -> Option<String> {
+impl Rejected {
+    fn error(&self) -> &dyn Advise {
         match self {
-            Self::Select(error) => error.advice(),
-            Self::Plan(error) => error.advice(),
-            Self::Place(error) => error.advice(),
-            Self::Setup(error) => error.advice(),
+            Self::Select(error) => error,
+            Self::Plan(error) => error,
+            Self::Place(error) => error,
+            Self::Setup(error) => error,
         }
+    }
+}
+
+impl Advise for Rejected {
+    fn code(&self) -> &'static str {
+        self.error().code()
+    }
+
+    fn advice(&self) -> Option<String> {
+        self.error().advice()
     }
 
     fn plural(&self) -> Option<Plural> {
-        match self {
-            Self::Select(error) => error.plural(),
-            Self::Plan(error) => error.plural(),
-            Self::Place(_) | Self::Setup(_) => None,
-        }
+        self.error().plural()
     }
 }
 
@@ -251,6 +257,31 @@ impl PublishError {
 }
 
 impl Advise for PublishError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Registry(error) => error.code(),
+            Self::File(error) => error.code(),
+            Self::Place(error) => error.code(),
+            Self::Download(error) => error.code(),
+            Self::Stopped(stopped) => stopped.code(),
+            Self::Conflict { .. } => "conflict",
+            Self::Overtaken(_) => "changed-by-another-job",
+            Self::Altered(_) => "upload-mismatch",
+            Self::Missing { .. } => "replaced-file-missing",
+            Self::NotListed { .. } => "not-listed",
+            Self::NotVerified { .. } => "not-verified",
+            Self::Lost { .. } => "file-lost",
+            Self::Expected { .. } => "expected-file-missing",
+            Self::NothingToSeal(_) => "version-has-no-files",
+            Self::Unsealable { .. } | Self::Undeletable(_) => "unsafe-name",
+            Self::NotSealed { .. } => "checksums-unsettled",
+            Self::SealIsStale { .. } => "checksums-outdated",
+            Self::NotMirrored { .. } => "alias-mismatch",
+            Self::Unsettled { .. } => "alias-unsettled",
+            Self::Outrun { .. } => "alias-superseded",
+        }
+    }
+
     fn advice(&self) -> Option<String> {
         match self {
             Self::Registry(error) => error.advice(),

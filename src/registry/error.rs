@@ -33,6 +33,7 @@ pub(crate) struct RegistryError {
     /// Why it was not had.
     #[source]
     pub(crate) cause: Cause,
+    code: &'static str,
     advice: String,
     /// How often it was tried.
     tries: u32,
@@ -255,6 +256,7 @@ impl RegistryError {
         method: reqwest::Method,
         url: Url,
         cause: Cause,
+        code: &'static str,
         refusal_advice: impl FnOnce(&Refusal) -> String,
     ) -> Self {
         let advice = match &cause {
@@ -272,7 +274,7 @@ impl RegistryError {
             ),
             Cause::File(error) => error.advice().unwrap_or_default(),
         };
-        Self { asked, method, url, cause, advice, tries: 1, is_outlasted: false }
+        Self { asked, method, url, cause, code, advice, tries: 1, is_outlasted: false }
     }
 
     /// The same with another cure.
@@ -423,6 +425,10 @@ impl RegistryError {
 }
 
 impl Advise for RegistryError {
+    fn code(&self) -> &'static str {
+        self.code
+    }
+
     fn advice(&self) -> Option<String> {
         Some(self.advice.clone())
     }

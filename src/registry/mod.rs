@@ -7,6 +7,7 @@
 mod answer;
 mod asked;
 mod body;
+mod code;
 mod error;
 mod fetch;
 mod limits;
@@ -68,6 +69,10 @@ use crate::way::Way;
 pub(crate) struct SetupError(#[from] reqwest::Error);
 
 impl Advise for SetupError {
+    fn code(&self) -> &'static str {
+        "http-client-failed"
+    }
+
     fn advice(&self) -> Option<String> {
         Some("Check the proxy variables of the runner (HTTP_PROXY, HTTPS_PROXY)".to_owned())
     }
@@ -435,7 +440,8 @@ impl<'a> Registry<'a> {
 
     fn error(&self, asked: &Asked, method: Method, url: &Url, cause: Cause) -> RegistryError {
         let who = Asker { command: self.command, target: &self.target, credentials: self.credentials.as_ref() };
-        let error = RegistryError::new(asked.clone(), method, url.clone(), cause, |refusal| {
+        let code = cause.code(asked, self.credentials.is_none());
+        let error = RegistryError::new(asked.clone(), method, url.clone(), cause, code, |refusal| {
             self.way.advice(refusal, url, refusal.advice(&who))
         });
         if self.target.server.is_origin_of(url) { error } else { error.elsewhere(&self.target.server) }

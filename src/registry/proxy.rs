@@ -95,6 +95,15 @@ impl ProxyFault {
         matches!(self.fault, Fault::Connect(_) | Fault::Loopback(_) | Fault::Late(_) | Fault::Refuses(_))
     }
 
+    pub(super) fn code(&self) -> &'static str {
+        match self.fault {
+            Fault::Resolve(_) | Fault::Connect(_) | Fault::Loopback(_) => "proxy-unreachable",
+            Fault::Late(_) | Fault::Refuses(_) => "proxy-connection-failed",
+            Fault::Tls(_) => "proxy-tls-error",
+            Fault::NoCredentials | Fault::BadCredentials => "proxy-credentials-rejected",
+        }
+    }
+
     pub(super) fn advice(&self) -> String {
         let Proxy { variable, .. } = self.proxy;
         let around = "or name the server's host in NO_PROXY, where the runner reaches it without a proxy";

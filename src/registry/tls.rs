@@ -275,6 +275,21 @@ impl TlsFault {
         matches!(self.reason, Reason::Client { .. })
     }
 
+    pub(super) fn code(&self) -> &'static str {
+        match self.reason {
+            Reason::UnknownAuthority => "unknown-authority",
+            Reason::NoAuthority(_) | Reason::Authority | Reason::EndEntity | Reason::Purpose => {
+                "unsuitable-certificate"
+            }
+            Reason::Expired(_) => "expired-certificate",
+            Reason::NotYetValid { .. } => "certificate-not-yet-valid",
+            Reason::OtherNames(_) | Reason::NoNames => "certificate-name-mismatch",
+            Reason::Signature => "invalid-signature",
+            Reason::Client { .. } => "client-certificate-rejected",
+            Reason::Other(_) => "tls-error",
+        }
+    }
+
     pub(super) fn advice(&self) -> String {
         let host = &self.host;
         match &self.reason {

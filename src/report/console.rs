@@ -173,6 +173,7 @@ impl<W: Write + Send> Console<W> {
         if let Some(hint) = &message.hint {
             self.paragraph("  hint: ", hint);
         }
+        self.debug(&format!("error code: {}", message.code));
     }
 
     fn annotate(&self, messages: &[Message], sentence: &str) {

@@ -11,6 +11,8 @@ const LONGEST_ITEM: usize = 160;
 
 /// One error, or several of one kind with the same causes and the same hint.
 pub(super) struct Message {
+    /// The code of the error.
+    pub(super) code: &'static str,
     /// What failed.
     pub(super) what: String,
     /// What failed, for where there is room for a few words only.
@@ -30,8 +32,17 @@ impl Message {
     fn of(problem: &dyn Advise) -> Self {
         let causes = std::iter::successors(problem.source(), |cause| cause.source()).map(ToString::to_string).collect();
         let (what, brief, hint) = (problem.to_string(), problem.brief(), problem.advice());
-        let mut message =
-            Self { what, brief, causes, hint, kind: None, is_hint_an_example: false, items: Vec::new(), count: 1 };
+        let mut message = Self {
+            code: problem.code(),
+            what,
+            brief,
+            causes,
+            hint,
+            kind: None,
+            is_hint_an_example: false,
+            items: Vec::new(),
+            count: 1,
+        };
         if let Some(Plural { text, item, is_hint_an_example }) = problem.plural() {
             message.kind = Some(text);
             message.is_hint_an_example = is_hint_an_example;

@@ -436,6 +436,11 @@ impl Ran {
         self.unbroken().lines().filter_map(|line| line.strip_prefix("error: ")).map(str::to_owned).collect()
     }
 
+    /// The code of each error, if the job has `RUNNER_DEBUG`.
+    pub(crate) fn codes(&self) -> Vec<&str> {
+        self.log.lines().filter_map(|line| Some(line.split_once("debug")?.1.split_once("error code: ")?.1)).collect()
+    }
+
     /// Ends the test where the log has no error, or one without a hint.
     #[track_caller]
     pub(crate) fn has_a_hint_for_each_error(self) -> Self {

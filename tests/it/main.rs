@@ -5,6 +5,7 @@
 
 mod caching;
 mod client_certificate;
+mod codes;
 mod documents;
 mod downloading;
 mod dumping;
