@@ -200,9 +200,10 @@ impl Reader {
 
     /// Reads a version that is there, and may only have to be changed.
     pub(super) fn read_version(&mut self, input: &'static str, text: &str, accepted: &str) -> Option<Version> {
+        let what = if input == "aliases" { "alias" } else { "version" };
         let accepted = match text {
-            "." | ".." => format!("Change the version, because a part of a URL cannot be `{text}`"),
-            _ if text.chars().count() > LONGEST => format!("Shorten the version to {LONGEST} characters or less"),
+            "." | ".." => format!("Change the {what}, because a part of a URL cannot be `{text}`"),
+            _ if text.chars().count() > LONGEST => format!("Shorten the {what} to {LONGEST} characters or less"),
             _ => accepted.to_owned(),
         };
         self.bad_name(input, Version::parse(text), &accepted)

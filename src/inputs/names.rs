@@ -17,7 +17,7 @@ impl Reader {
         let files = self.lines_of("files", raw.files.as_deref().unwrap_or("*"), Line::to_download);
         let executable = self.name_lines("executable", raw.executable.as_deref().unwrap_or_default());
         let checksums = self.checksums(raw);
-        let workspace = self.workspace(runner).filter(|workspace| self.is_workspace_mounted(workspace, runner));
+        let workspace = self.workspace(runner).filter(|workspace| self.check_workspace(workspace, runner));
         let place = workspace.and_then(|workspace| self.place(raw, runner, workspace));
         Some(Wanted { files: files?, if_none_found: if_none_found?, executable: executable?, checksums, place: place? })
     }
@@ -56,7 +56,7 @@ impl Reader {
 
     /// Returns whether later steps can have what is written to the workspace. On a host label, the container gets an empty
     /// folder of that path, which is deleted with it.
-    fn is_workspace_mounted(&mut self, workspace: &Path, runner: &Runner) -> bool {
+    fn check_workspace(&mut self, workspace: &Path, runner: &Runner) -> bool {
         let is_empty = || fs::read_dir(workspace).is_ok_and(|mut entries| entries.next().is_none());
         if runner.output.is_none() || runner.has_runner_files() || !is_empty() {
             return true;

@@ -240,7 +240,7 @@ impl Run<'_> {
                     listing
                 }
                 Sealed::Not(listing) => {
-                    self.has_no_seal();
+                    self.mark_checksums_outdated();
                     self.tell_of_aliases(&listing).await;
                     listing
                 }
@@ -272,7 +272,7 @@ impl Run<'_> {
                 return Ok(Sealed::Holds(listing));
             }
         }
-        self.is_not_sealed();
+        self.give_up_checksums();
         Ok(Sealed::Not(listing))
     }
 
@@ -378,7 +378,7 @@ impl Run<'_> {
         let entry = &mut self.tally.entries[index];
         match result {
             Ok(sha256) => {
-                entry.is_taken(sha256);
+                entry.mark_accepted(sha256);
                 false
             }
             Err(stumble) => {

@@ -51,7 +51,7 @@ impl Run<'_> {
             let entry = &mut self.tally.entries[index];
             match plan::step(file, &listing, Some(sha256)) {
                 Step::Unchanged(sha256) => {
-                    entry.is_there(sha256, self.sender.reporter);
+                    entry.mark_verified(sha256, self.sender.reporter);
                     return Ok(());
                 }
                 Step::Conflict(now) if now.theirs != seen.theirs => {
@@ -91,11 +91,11 @@ impl Run<'_> {
                 Swapped::Taken(sha256) => {
                     let (name, away) = (&file.name, Span(begun.elapsed()));
                     self.sender.reporter.notes(&format!("`{name}` was away for {away} at most"));
-                    entry.is_taken(sha256);
+                    entry.mark_accepted(sha256);
                     None
                 }
                 Swapped::NotDeleted(error) => {
-                    entry.is_not_deleted(seen.clone());
+                    entry.mark_not_deleted(seen.clone());
                     Some(error)
                 }
                 Swapped::Stumbled(stumble) => {
@@ -103,7 +103,7 @@ impl Run<'_> {
                     None
                 }
                 Swapped::Overtaken(now) => {
-                    entry.is_not_deleted(seen.clone());
+                    entry.mark_not_deleted(seen.clone());
                     entry.fails(PublishError::Overtaken(now));
                     None
                 }

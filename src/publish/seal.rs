@@ -136,7 +136,7 @@ impl Run<'_> {
                 return Ok(Sealed::Not(listing));
             }
         }
-        self.is_not_sealed();
+        self.give_up_checksums();
         Ok(Sealed::Not(listing))
     }
 
@@ -180,21 +180,21 @@ impl Run<'_> {
     }
 
     /// Gives the seal up: it is there, and does not hold.
-    pub(super) fn is_not_sealed(&mut self) {
+    pub(super) fn give_up_checksums(&mut self) {
         if let Some(Seal { sealing, index, .. }) = self.seal {
             let (name, version) = (sealing.name.clone(), self.inputs.target.version.clone());
-            self.tally.entries[index].is_in_vain(PublishError::NotSealed { name, version, times: MOST });
+            self.tally.entries[index].fail_verification(PublishError::NotSealed { name, version, times: MOST });
         }
     }
 
     /// What is there of the seal does not hold, whatever the registry says of it.
-    pub(super) fn has_no_seal(&mut self) {
+    pub(super) fn mark_checksums_outdated(&mut self) {
         if let Some(Seal { sealing, index, .. }) = self.seal
             && let Some(entry) = self.tally.entries.get_mut(index)
             && entry.outcome.status.is_in_place()
         {
             let (name, version) = (sealing.name.clone(), self.inputs.target.version.clone());
-            entry.is_in_vain(PublishError::SealIsStale { name, version });
+            entry.fail_verification(PublishError::SealIsStale { name, version });
         }
     }
 

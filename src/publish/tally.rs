@@ -81,7 +81,7 @@ impl Entry {
     }
 
     /// What was to be deleted was not.
-    pub(super) fn is_not_deleted(&mut self, seen: Conflict) {
+    pub(super) fn mark_not_deleted(&mut self, seen: Conflict) {
         self.outcome.status = Status::NotAttempted;
         self.todo = Todo::Replace(seen);
         self.error = None;
@@ -90,7 +90,7 @@ impl Entry {
     }
 
     /// The registry says that it has taken the file.
-    pub(super) fn is_taken(&mut self, sha256: Sha256) {
+    pub(super) fn mark_accepted(&mut self, sha256: Sha256) {
         self.outcome.sha256 = Some(sha256);
         self.todo = Todo::Nothing;
         self.error = None;
@@ -149,13 +149,13 @@ impl Entry {
     }
 
     /// The registry has it, and that is not enough.
-    pub(super) fn is_in_vain(&mut self, error: impl Into<PublishError>) {
+    pub(super) fn fail_verification(&mut self, error: impl Into<PublishError>) {
         self.deleted = None;
         self.fails(error);
     }
 
     /// The registry has it, bit for bit.
-    pub(super) fn is_there(&mut self, sha256: Sha256, reporter: &dyn Reporter) {
+    pub(super) fn mark_verified(&mut self, sha256: Sha256, reporter: &dyn Reporter) {
         let Outcome { name, status: before, .. } = &self.outcome;
         let status = match before {
             before if before.is_in_place() => *before,
@@ -185,7 +185,7 @@ impl Entry {
             return Some("its list still shows what was deleted");
         }
         if self.was_taken {
-            self.is_in_vain(PublishError::Altered(now));
+            self.fail_verification(PublishError::Altered(now));
         } else if let Some(seen) = self.deleted.take() {
             match self.error.take() {
                 // The list may be behind, and the file be missing.
@@ -327,7 +327,7 @@ impl Tally {
     ) -> Option<&'static str> {
         let entry = &mut self.entries[index];
         match step {
-            Ok(Step::Unchanged(sha256)) => entry.is_there(sha256, reporter),
+            Ok(Step::Unchanged(sha256)) => entry.mark_verified(sha256, reporter),
             Ok(Step::Conflict(now)) if entry.outcome.status != Status::Failed => {
                 return entry.differs(now, &self.page, reporter);
             }

@@ -52,7 +52,7 @@ impl Run<'_> {
             let theirs = listing.as_ref().and_then(|listing| listing.find(&entry.outcome.name));
             match (theirs, entry.outcome.sha256) {
                 (Some(theirs), Some(ours)) if theirs.holds(entry.size, ours) => {
-                    entry.is_there(ours, self.sender.reporter);
+                    entry.mark_verified(ours, self.sender.reporter);
                 }
                 // The signal is the reason.
                 _ if entry.mark_unverified().is_some() => entry.error = None,
@@ -62,7 +62,7 @@ impl Run<'_> {
         if let Some(listing) = &listing
             && !self.still_fits(listing).await
         {
-            self.has_no_seal();
+            self.mark_checksums_outdated();
         }
         // The version may have changed since they were compared with it, and nobody looks at them again.
         self.aliases.clear();

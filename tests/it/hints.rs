@@ -245,7 +245,7 @@ fn a_version_that_is_too_long_is_to_be_shortened_and_dots_are_to_be_changed() {
         job.file("dist/a", "1").input("checksums", "SHA256SUMS").input("version", version);
         job.is_refused(&registry).says("error: input `version`").says(hint);
         job.input("version", "1.0").input("aliases", version);
-        job.is_refused(&registry).says("error: input `aliases`").says(hint);
+        job.is_refused(&registry).says("error: input `aliases`").says(&hint.replace("the version", "the alias"));
         let mut job = Job::downloading(&registry);
         job.input("version", version).is_refused(&registry).says(hint);
     }
