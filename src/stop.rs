@@ -97,7 +97,7 @@ impl Stop {
     }
 
     /// Waits until the run is to end at once.
-    pub(crate) async fn is_insisted_on(&self) {
+    pub(crate) async fn wait_for_insistence(&self) {
         self.insistence.clone().await;
     }
 

@@ -60,7 +60,7 @@ impl Run<'_> {
                 }
                 // Somebody else has deleted it: there is nothing to make way for.
                 Step::Upload if !may_be_deleted => {
-                    entry.is_absent();
+                    entry.mark_absent();
                     return Ok(());
                 }
                 Step::Upload | Step::Conflict(_) => {}
@@ -81,7 +81,7 @@ impl Run<'_> {
                         tokio::select! {
                             biased;
                             swapped = &mut swap => swapped,
-                            () = stop.is_insisted_on() => Swapped::GivenUp,
+                            () = stop.wait_for_insistence() => Swapped::GivenUp,
                         }
                     }
                 }
@@ -172,7 +172,7 @@ async fn swap(sender: Sender<'_>, file: &NamedFile, sha256: Sha256, seen: &Confl
         Ok(()) => None,
     };
     let mut budget = registry.budget();
-    budget.has_at_least(RETRIES);
+    budget.allow_at_least(RETRIES);
     loop {
         let stumble = match sender.upload(file).await {
             Ok(sha256) => return Swapped::Taken(sha256),

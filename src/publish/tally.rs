@@ -76,7 +76,7 @@ impl Entry {
     pub(super) fn begins_to_replace(&mut self, seen: Conflict, retries: u32) {
         self.begins();
         self.todo = Todo::Nothing;
-        self.budget.has_at_least(retries);
+        self.budget.allow_at_least(retries);
         self.deleted = Some(seen);
     }
 
@@ -232,7 +232,7 @@ impl Entry {
     }
 
     /// The registry has nothing under its name. Returns why the list has to be read once more, where it has.
-    pub(super) fn is_absent(&mut self) -> Option<&'static str> {
+    pub(super) fn mark_absent(&mut self) -> Option<&'static str> {
         match (self.outcome.status, &self.todo) {
             (Status::NotAttempted, _) | (Status::Unknown, Todo::Send) => self.todo = Todo::Send,
             (Status::Unknown, _) if self.was_taken => return Some("it was taken there, but is not listed"),
@@ -251,7 +251,7 @@ impl Entry {
     }
 
     /// The list is read again before anything else happens to it.
-    fn is_looked_for_again(&mut self) {
+    fn mark_for_next_list(&mut self) {
         if self.was_taken || self.todo != Todo::Look {
             self.outcome.status = Status::Unknown;
             self.todo = if self.was_taken { Todo::Look } else { Todo::Send };
@@ -259,7 +259,7 @@ impl Entry {
     }
 
     /// The list was read often enough. A file that the registry accepted is not sent again: the list may be old.
-    fn is_lost(&mut self, server: &ServerUrl) {
+    fn mark_lost(&mut self, server: &ServerUrl) {
         let (name, url) = (self.outcome.name.clone(), self.outcome.url.clone());
         let is_unknown = self.was_taken || self.todo == Todo::Look && self.deleted.is_none();
         if self.was_taken {
@@ -331,7 +331,7 @@ impl Tally {
             Ok(Step::Conflict(now)) if entry.outcome.status != Status::Failed => {
                 return entry.differs(now, &self.page, reporter);
             }
-            Ok(Step::Upload) => return entry.is_absent(),
+            Ok(Step::Upload) => return entry.mark_absent(),
             Ok(Step::Conflict(_)) => {}
             Err(error) if entry.outcome.status == Status::Unknown => {
                 entry.todo = Todo::Nothing;
@@ -355,10 +355,10 @@ impl Tally {
             let what = format!("`{}`", entry.outcome.name);
             match registry.spend(&mut entry.budget, &what, &why, None) {
                 Some(wait) => {
-                    entry.is_looked_for_again();
+                    entry.mark_for_next_list();
                     longest = longest.max(Some(wait));
                 }
-                None => entry.is_lost(&registry.target().server),
+                None => entry.mark_lost(&registry.target().server),
             }
         }
         longest

@@ -133,7 +133,7 @@ impl Budget {
     }
 
     /// Allows for that many retries, if not for more.
-    pub(crate) fn has_at_least(&mut self, retries: u32) {
+    pub(crate) fn allow_at_least(&mut self, retries: u32) {
         self.limits.retries = self.limits.retries.max(retries);
     }
 

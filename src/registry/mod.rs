@@ -254,7 +254,7 @@ impl<'a> Registry<'a> {
     ) -> Result<Sha256, RegistryError> {
         let url = self.target.file_url(name);
         let asked = Asked::Upload(name.clone());
-        self.is_ready(&asked, &Method::PUT, &url).await?;
+        self.wait_until_ready(&asked, &Method::PUT, &url).await?;
         if file.size == 0 {
             // hyper asks an empty body for nothing, so the file has to prove before that it still is empty.
             let still_empty = self.hash(file).await;
@@ -327,7 +327,7 @@ impl<'a> Registry<'a> {
         request: RequestBuilder,
         is_good: impl Fn(&Response) -> bool,
     ) -> Result<Response, RegistryError> {
-        self.is_ready(asked, &method, url).await?;
+        self.wait_until_ready(asked, &method, url).await?;
         self.send(asked, method, url, request, None, is_good).await
     }
 
@@ -349,7 +349,7 @@ impl<'a> Registry<'a> {
 
     /// Waits until the next request may go. The error is the outage that the run has given up on. Yielding lets the runtime
     /// look at the connections that idle: one that the server has ended meanwhile is not used again.
-    async fn is_ready(&self, asked: &Asked, method: &Method, url: &Url) -> Result<(), RegistryError> {
+    async fn wait_until_ready(&self, asked: &Asked, method: &Method, url: &Url) -> Result<(), RegistryError> {
         let ready = self.outages.wait_until_ready().await;
         ready.map_err(|given_up| self.error(asked, method.clone(), url, Cause::Outage { given_up, own: None }))?;
         self.pause.ends().await;
