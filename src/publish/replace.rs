@@ -164,7 +164,7 @@ async fn swap(sender: Sender<'_>, file: &NamedFile, sha256: Sha256, seen: &Confl
                 Cause::Refused { refusal: Refusal::NotThere, .. } => {
                     format!("another job has deleted `{name}`: {cause}")
                 }
-                _ => format!("the answer about deleting `{name}` was lost, but ours is sent all the same: {cause}"),
+                _ => format!("uploading `{name}`, although it is unclear whether the old file was deleted: {cause}"),
             };
             sender.reporter.notes(&note);
             Some(error)
