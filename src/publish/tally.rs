@@ -419,8 +419,8 @@ impl Tally {
         self.entries.iter().map(|entry| entry.outcome.clone()).collect()
     }
 
-    /// What failed; what is missing for our doing goes first, and what could not be verified last. What meets every file is said once, though several
-    /// uploads that ran at once have met it.
+    /// What failed; what is missing for our doing goes first, and what could not be verified last. What meets every
+    /// file is said once, though several uploads that ran at once have met it.
     pub(super) fn into_errors(self) -> Vec<PublishError> {
         let mut errors: Vec<PublishError> = Vec::new();
         for error in self.entries.into_iter().filter_map(Entry::into_error).chain(self.errors) {

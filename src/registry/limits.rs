@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_is_away_is_probed_every_second_at_first_and_every_fifteen_later() {
+    fn the_waits_between_probes_grow_from_one_second_to_fifteen() {
         let seconds = |chance: f64| {
             let limits = Limits { jitter: Jitter::new(move || chance), ..limits() };
             limits.probe_waits().take(6).map(|wait| wait.as_secs_f64()).collect::<Vec<_>>()
