@@ -5,7 +5,7 @@
 //! 1. [`runner`]: the environment, and which runner it is;
 //! 2. [`inputs`]: `INPUT_*` -> [`inputs::Inputs`], with `secret`, the names of [`package`], the `way` to the server
 //!    and the `certificate`s on it, with the `client_certificate`;
-//! 3. [`command`]: what the two use cases share, and where they part;
+//! 3. [`run`]: runs one of the two [`command`]s;
 //! 4. [`files`]: patterns -> the local files; the folder that files are written to;
 //! 5. `publish`: the one use case, top to bottom, with
 //!    `plan` (pure: files and the `listing` -> what to do with each file, or why not),
@@ -32,10 +32,12 @@ mod plan;
 mod publish;
 pub mod registry;
 pub mod report;
+pub mod run;
 pub mod runner;
 mod secret;
 pub mod stop;
 mod unexpanded;
+mod units;
 pub mod untrusted;
 mod version;
 mod way;

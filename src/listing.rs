@@ -1,11 +1,11 @@
-//! What a version has, as the registry lists it.
+//! What the registry lists: the files of a version, and the versions of a package.
 
 use std::collections::HashMap;
 
 use serde::Deserialize;
 
 use crate::checksum::Sha256;
-use crate::package::FileName;
+use crate::package::{FileName, PackageName, Version};
 use crate::untrusted::Untrusted;
 
 /// The files that a version has; none where it does not exist.
@@ -103,5 +103,40 @@ impl Listing {
     #[must_use]
     pub(crate) fn find(&self, name: &FileName) -> Option<&RegistryFile> {
         self.by_folded_name.get(&name.folded())
+    }
+}
+
+/// A version as the registry lists it; text from outside.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct VersionRow {
+    /// Grows with each new version (recorded on all versions).
+    pub(crate) id: u64,
+    /// The package.
+    pub(crate) name: String,
+    /// The version.
+    pub(crate) version: String,
+}
+
+impl VersionRow {
+    /// Whether it is a good version of that package. The registry finds every package whose name contains what was asked
+    /// for, and does not regard case.
+    #[must_use]
+    pub(crate) fn is_of(&self, package: &PackageName) -> bool {
+        self.name.eq_ignore_ascii_case(package.as_str()) && Version::parse(&self.version).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_packages_and_what_no_version_can_be_are_left_out() {
+        let package = PackageName::parse("Widget").expect("a name");
+        let is_of = |name: &str, version: &str| {
+            VersionRow { id: 1, name: name.to_owned(), version: version.to_owned() }.is_of(&package)
+        };
+        assert!(is_of("widget", "1.0.0") && is_of("WIDGET", &"v".repeat(255)));
+        assert!(!is_of("widget-extra", "1.0.0") && !is_of("widget", &"v".repeat(256)) && !is_of("widget", ".."));
     }
 }

@@ -8,10 +8,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use generic_packages::command::{self, Caller, Command, StartError};
+use generic_packages::command::Command;
 use generic_packages::inputs::Inputs;
 use generic_packages::registry::Limits;
-use generic_packages::report::{self, Account, BackgroundWriter, Console, Ending, Reporter as _};
+use generic_packages::report::{self, BackgroundWriter, Console, Ending, Reporter as _, RunContext, RunReport};
+use generic_packages::run::{self, StartError};
 use generic_packages::runner::{Environment, Runner};
 use generic_packages::stop::Stop;
 use generic_packages::untrusted::Untrusted;
@@ -95,18 +96,21 @@ fn run(command: Command, log: &BackgroundWriter) -> ExitCode {
     let out: Box<dyn Write + Send> = if terminal { Box::new(io::stdout()) } else { Box::new(log.clone()) };
     let console = Console::new(out, &runner, live);
     let reading = Inputs::read(command, &environment, &runner);
-    console.opens(&reading);
+    console.hide(&reading.secrets, &reading.redactor);
+    for warning in &reading.warnings {
+        console.warns(warning);
+    }
     let (ending, started) = match (started, reading.inputs) {
         (Err(error), _) => (Ending::rejected(command, vec![error]), None),
         (Ok(started), Err(errors)) => (Ending::rejected(command, errors), Some(started)),
         (Ok((runtime, stop)), Ok(inputs)) => {
-            let save = |account: Account| {
+            let save = |account: RunReport| {
                 for warning in report::hand_over_outputs(&account.into(), &runner) {
                     console.warns(&warning);
                 }
             };
-            let caller = Caller { reporter: &console, stop: stop.clone(), save: &save };
-            let ending = runtime.block_on(command::run(&inputs, Limits::default(), &caller));
+            let context = RunContext { reporter: &console, stop: stop.clone(), save: &save };
+            let ending = runtime.block_on(run::run(&inputs, Limits::default(), &context));
             (ending, Some((runtime, stop)))
         }
     };

@@ -8,8 +8,8 @@ use crate::checksum::Sha256;
 use crate::files::{Chosen, LocalFile};
 use crate::listing::{Listing, RegistryFile};
 use crate::package::{BadName, FileName};
-use crate::report::units::Bytes;
 use crate::secret::Redactor;
+use crate::units::Bytes;
 use crate::untrusted::Untrusted;
 
 /// A local file and its name on the registry.

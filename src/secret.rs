@@ -19,7 +19,7 @@ use crate::untrusted::{CUT, Untrusted, misleads};
 /// A token or a password. It has no `Display` and no `Serialize`, and its `Debug` shows nothing of it.
 #[derive(Clone, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct Secret(String);
+pub struct Secret(String);
 
 impl Secret {
     /// Takes over a text that nobody may see.
@@ -38,6 +38,17 @@ impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(***)")
     }
+}
+
+/// As whom requests are made.
+#[derive(Clone, Debug)]
+pub(crate) enum User {
+    /// As a visitor: there is no token.
+    Nobody,
+    /// As the token's user, whoever that is.
+    Unnamed,
+    /// As the token's user, whom the inputs name.
+    Named(Untrusted),
 }
 
 /// User name and token, as Basic authentication sends them (RFC 7617). The registry looks at the token alone,

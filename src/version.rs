@@ -3,8 +3,8 @@
 use std::cmp::Ordering;
 use std::fmt;
 
+use crate::listing::VersionRow;
 use crate::package::Version;
-use crate::registry::VersionRow;
 
 /// A version made of numbers, such as `1.2.3`, `v2`, `release-1.10-rc.1` or `app/v24.04+build.5`.
 ///

@@ -9,8 +9,8 @@ use crate::nearest::Near;
 use crate::package::{BadName, FileName, Target};
 use crate::registry::RegistryError;
 use crate::report::VerifiedBy;
-use crate::report::units::Bytes;
 use crate::stop::Stopped;
+use crate::units::Bytes;
 use crate::untrusted::{Names, Untrusted};
 
 /// What failed in a run that came as far as its first request.

@@ -17,8 +17,8 @@ use crate::command::Command;
 use crate::files::{Folder, PlaceError, PlaceFault, Unfinished, Writing};
 use crate::package::FileName;
 use crate::registry::{Moved, Part, Promised, Registry, RegistryError};
-use crate::report::units;
 use crate::report::{Progress, Reporter, with_progress};
+use crate::units;
 
 /// How many chunks wait to be written.
 const AHEAD: usize = 2;

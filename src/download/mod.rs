@@ -17,34 +17,18 @@ pub(crate) use self::fetch::Fetcher;
 pub(crate) use self::select::Item;
 use crate::advice::Problem;
 use crate::blocking::on_own_thread;
-use crate::command::{Caller, Command};
-use crate::files::{Folder, Found, IfNoneFound, Line, Place, PlaceError, tracked};
-use crate::inputs::Inputs;
+use crate::command::Command;
+use crate::files::{self, Folder, Found, PlaceError, tracked};
+use crate::inputs::{Inputs, Wanted};
 use crate::listing::Listing;
 use crate::nearest::Near;
 use crate::package::{FileName, Version};
-use crate::registry::{Cause, Limits, Refusal, Registry, RegistryError, SetupError};
-use crate::report::units::{self, Bytes};
-use crate::report::{Account, Header, Local, Outcome, Status, VerifiedBy};
+use crate::registry::{Cause, Connection, Refusal, Registry, RegistryError, SetupError};
+use crate::report::{Header, Local, Outcome, RunContext, RunReport, Status, VerifiedBy};
 use crate::stop::{Signal, Stopped};
+use crate::units::{self, Bytes};
 use crate::untrusted::{Names, Untrusted};
 use crate::version;
-
-/// Which files are wanted, and what is to become of them. The version is that of the target. `latest` means a
-/// version of that name, else the highest release, else the newest version that is not a pre-release.
-#[derive(Clone, Debug)]
-pub(crate) struct Wanted {
-    /// Patterns on names on the registry, in the order in which they were given.
-    pub(crate) files: Vec<Line>,
-    /// What to do when a line finds no file.
-    pub(crate) if_none_found: IfNoneFound,
-    /// Patterns on the names of files that are to be executable.
-    pub(crate) executable: Vec<Line>,
-    /// The version's file of checksums.
-    pub(crate) checksums: Option<FileName>,
-    /// The folder that they go to.
-    pub(crate) place: Place,
-}
 
 /// What is known of the files of the version.
 pub(crate) enum Source {
@@ -58,13 +42,13 @@ pub(crate) enum Source {
 pub(crate) async fn download(
     inputs: &Inputs,
     wanted: &Wanted,
-    limits: Limits,
-    caller: &Caller<'_>,
-) -> Result<Account, SetupError> {
-    let registry = Registry::new(inputs, limits, caller)?;
+    connection: Connection<'_>,
+    context: &RunContext<'_>,
+) -> Result<RunReport, SetupError> {
+    let registry = Registry::new(inputs.target.clone(), connection)?;
     let (command, target, user) = (Command::Download, &inputs.target, inputs.user());
-    caller.reporter.begins(&Header { command, target, user, is_dry: false, files: None });
-    let run = Run { inputs, wanted, caller, registry, items: Vec::new(), outcomes: Vec::new(), errors: Vec::new() };
+    context.reporter.begins(&Header { command, target, user, is_dry: false, files: None });
+    let run = Run { inputs, wanted, context, registry, items: Vec::new(), outcomes: Vec::new(), errors: Vec::new() };
     Ok(run.go().await)
 }
 
@@ -72,7 +56,7 @@ pub(crate) async fn download(
 struct Run<'a> {
     inputs: &'a Inputs,
     wanted: &'a Wanted,
-    caller: &'a Caller<'a>,
+    context: &'a RunContext<'a>,
     registry: Registry<'a>,
     items: Vec<Item>,
     /// What is known of each item; what is told if the run ends now.
@@ -81,8 +65,8 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    async fn go(mut self) -> Account {
-        let stop = self.caller.stop.clone();
+    async fn go(mut self) -> RunReport {
+        let stop = self.context.stop.clone();
         let stopped = match stop.or(self.download()).await {
             Ok(Ok(())) => None,
             Ok(Err(errors)) => {
@@ -97,14 +81,14 @@ impl Run<'_> {
         self.ended(stopped)
     }
 
-    fn ended(self, stopped: Option<Signal>) -> Account {
+    fn ended(self, stopped: Option<Signal>) -> RunReport {
         let mut errors: Vec<DownloadError> = Vec::new();
         for error in self.errors {
             if !error.meets_every_file() || !errors.iter().any(|known| known.says_the_same_of_every_file_as(&error)) {
                 errors.push(error);
             }
         }
-        Account {
+        RunReport {
             command: Command::Download,
             target: self.registry.target().clone(),
             folder: self.wanted.place.path(),
@@ -136,10 +120,10 @@ impl Run<'_> {
         self.outcomes = self.items.iter().map(|item| self.outcome(item)).collect();
         self.announce();
         for warning in &selected.warnings {
-            self.caller.reporter.warns(warning);
+            self.context.reporter.warns(warning);
         }
         if self.items.is_empty() {
-            self.caller.reporter.warns("there is nothing to download");
+            self.context.reporter.warns("there is nothing to download");
             return Ok(());
         }
         self.compare().await?;
@@ -158,7 +142,7 @@ impl Run<'_> {
         self.fetch(missing, &folder).await;
         self.warn_of_unverified(&source);
         if let Some(error) = folder.ownership_error() {
-            self.caller.reporter.debug(&format!("failed to give the files to the workspace's owner: {error}"));
+            self.context.reporter.debug(&format!("failed to give the files to the workspace's owner: {error}"));
         }
         let settled = on_own_thread(move || folder.settle()).await;
         if settled.is_err() {
@@ -175,7 +159,7 @@ impl Run<'_> {
             .map(|sizes| format!(", {}", Bytes(sizes.into_iter().fold(0, u64::saturating_add))))
             .unwrap_or_default();
         let (count, folder) = (units::files(self.items.len()), Untrusted::new(&self.wanted.place.path()));
-        self.caller.reporter.notes(&format!("{count}{size}, to {folder}"));
+        self.context.reporter.notes(&format!("{count}{size}, to {folder}"));
     }
 
     /// Warns of downloaded files of which nothing but the length is verified.
@@ -191,7 +175,7 @@ impl Run<'_> {
                 Some(_) => "",
                 None => ", or set `checksums` to the name of a checksums file of the version",
             };
-            self.caller.reporter.warns(&format!(
+            self.context.reporter.warns(&format!(
                 "only the length of {} was verified, because the registry does not list hashes without a token ({}). Set \
                  `token`{or_checksums}",
                 units::files(unverified),
@@ -214,12 +198,12 @@ impl Run<'_> {
             Ok::<_, io::Error>(overwritten)
         });
         match tracked.await {
-            Ok(names) if names.count > 0 => self.caller.reporter.warns(&format!(
+            Ok(names) if names.count > 0 => self.context.reporter.warns(&format!(
                 "the download overwrites {} tracked by git: {names}; set `path` to another folder to keep them",
                 units::files(names.count)
             )),
             Ok(_) => {}
-            Err(error) => self.caller.reporter.debug(&format!("failed to read the index of git: {error}")),
+            Err(error) => self.context.reporter.debug(&format!("failed to read the index of git: {error}")),
         }
     }
 
@@ -256,7 +240,7 @@ impl Run<'_> {
                 let near = Near::of(Version::LATEST, &names);
                 return Err(DownloadError::NoVersion { target: Box::new(self.registry.target().clone()), near });
             };
-            self.caller.reporter.notes(&latest.to_string());
+            self.context.reporter.notes(&latest.to_string());
             self.registry.turn_to(latest.version);
         }
         match self.registry.files().await {
@@ -316,7 +300,7 @@ impl Run<'_> {
                     return Ok(None);
                 }
                 // What cannot be read is fetched.
-                if registry.hash(&file).await.ok() != Some(wanted) {
+                if files::hash(&file, registry.silence()).await.ok() != Some(wanted) {
                     return Ok(None);
                 }
                 // Nor can what is somebody else's be made executable.
@@ -332,7 +316,7 @@ impl Run<'_> {
                 Ok(Some(size)) => {
                     outcome.status = Status::Unchanged;
                     outcome.size = Some(size);
-                    self.caller.reporter.file_unchanged(&item.name, size);
+                    self.context.reporter.file_unchanged(&item.name, size);
                 }
                 Ok(None) => {}
                 Err(error) => {
@@ -350,7 +334,7 @@ impl Run<'_> {
         let mut queue = missing;
         queue.sort_by_key(|&index| std::cmp::Reverse(self.items[index].expected.size));
         let mut queue = VecDeque::from(queue);
-        let fetcher = Fetcher { registry: &self.registry, reporter: self.caller.reporter, folder };
+        let fetcher = Fetcher { registry: &self.registry, reporter: self.context.reporter, folder };
         let items = &self.items;
         let fetch = async |index: usize| (index, fetcher.fetch(&items[index]).await);
         let mut running = FuturesUnordered::new();

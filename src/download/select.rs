@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::Source;
 use super::checksums::Checksums;
 use super::error::{DownloadError, Expected, Hostile};
-use super::{Source, Wanted};
 use crate::files::{self, IfNoneFound, Line, OWN_FOLDER, is_part, makes_repository};
+use crate::inputs::Wanted;
 use crate::listing::Listing;
 use crate::nearest::Near;
 use crate::package::{FileName, Target};

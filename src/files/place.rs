@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::advice::{self, Advise};
 use crate::package::FileName;
-use crate::report::units::Bytes;
+use crate::units::Bytes;
 use crate::untrusted::Untrusted;
 
 /// The folder in the workspace that holds what this program makes for later steps. Wildcards do not enter it.

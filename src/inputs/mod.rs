@@ -18,18 +18,17 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use self::destination::SHORTEST_TOKEN;
+pub(crate) use self::names::Wanted;
 use self::raw::{NAMES, RawInputs};
 use self::unknown::DRY_RUN;
 use self::way::Address;
 use crate::advice::{Advise, Plural};
 use crate::command::Command;
-use crate::download::Wanted;
 use crate::files::{BadLine, Line, LocalFile, Selection};
 use crate::nearest::nearest;
 use crate::package::{BadName, FileName, Owner, RepositoryName, ServerUrl, Target, Version};
-use crate::report::User;
 use crate::runner::{Environment, Runner};
-use crate::secret::{Credentials, Redactor, Secret};
+use crate::secret::{Credentials, Redactor, Secret, User};
 use crate::untrusted::Untrusted;
 use crate::way::Way;
 
@@ -107,11 +106,11 @@ pub struct Reading {
     pub inputs: Result<Inputs, Vec<InputError>>,
     /// What nobody may see, as far as it was given: the token and what Basic authentication makes of it, the values of
     /// headers, and a proxy's credentials.
-    pub(crate) secrets: Vec<Secret>,
+    pub secrets: Vec<Secret>,
     /// What takes these out of a text.
     pub redactor: Redactor,
     /// What is worth a warning, though nothing is wrong.
-    pub(crate) warnings: Vec<String>,
+    pub warnings: Vec<String>,
 }
 
 /// What is wrong with one input, or with one variable of the environment.

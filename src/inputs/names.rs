@@ -5,11 +5,26 @@ use std::path::{Component, Path, PathBuf};
 
 use super::{RawInputs, Reader};
 use crate::advice::{Advise, HOST_LABEL};
-use crate::download::Wanted;
-use crate::files::{BadLine, Line, Place, is_git, mistake_in_path};
+use crate::files::{BadLine, IfNoneFound, Line, Place, is_git, mistake_in_path};
 use crate::package::FileName;
 use crate::runner::Runner;
 use crate::untrusted::Untrusted;
+
+/// Which files are wanted, and what is to become of them. The version is that of the target. `latest` means a
+/// version of that name, else the highest release, else the newest version that is not a pre-release.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    /// Patterns on names on the registry, in the order in which they were given.
+    pub(crate) files: Vec<Line>,
+    /// What to do when a line finds no file.
+    pub(crate) if_none_found: IfNoneFound,
+    /// Patterns on the names of files that are to be executable.
+    pub(crate) executable: Vec<Line>,
+    /// The version's file of checksums.
+    pub(crate) checksums: Option<FileName>,
+    /// The folder that they go to.
+    pub(crate) place: Place,
+}
 
 impl Reader {
     pub(super) fn wanted(&mut self, raw: &RawInputs, runner: &Runner) -> Option<Wanted> {

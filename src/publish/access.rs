@@ -31,9 +31,9 @@ impl Run<'_> {
                 let owner = self.inputs.target.owner.as_str();
                 let failure = format!("failed to check write access to packages of {owner}: {}", error.cause);
                 if self.task.dry_run {
-                    self.caller.reporter.warns(&format!("{failure}; the real run may fail"));
+                    self.context.reporter.warns(&format!("{failure}; the real run may fail"));
                 } else {
-                    self.caller.reporter.debug(&failure);
+                    self.context.reporter.debug(&failure);
                 }
             }
         }

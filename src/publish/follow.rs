@@ -2,8 +2,9 @@
 //! release never moves them back. Every other alias always moves.
 
 use super::Run;
+use crate::listing::VersionRow;
 use crate::package::Version;
-use crate::registry::{RegistryError, VersionRow};
+use crate::registry::RegistryError;
 use crate::version::Release;
 
 /// Why an alias is not updated.
@@ -71,7 +72,7 @@ impl Run<'_> {
     /// Tells that an alias is not updated, and why.
     pub(super) fn tell_of_stay(&self, alias: &Version, stay: &Stay) {
         let is = if self.task.dry_run { "would not be" } else { "is not" };
-        self.caller.reporter.notices(&format!("alias {alias} {is} updated: {}", stay.why));
+        self.context.reporter.notices(&format!("alias {alias} {is} updated: {}", stay.why));
     }
 }
 

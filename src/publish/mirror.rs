@@ -22,12 +22,13 @@ use crate::checksum::Sha256;
 use crate::download::{Expected, Fetcher, Item};
 use crate::files::{FETCHED_FOLDER, FileError, FileFault, Folder, Found, LocalFile};
 use crate::inputs::IfFileExists;
-use crate::listing::{Listing, RegistryFile};
+use crate::listing::{Listing, RegistryFile, VersionRow};
 use crate::package::{FileName, Version};
 use crate::plan::NamedFile;
-use crate::registry::{Cause, Next, Refusal, Registry, VersionRow};
-use crate::report::{Status, VerifiedBy, units};
+use crate::registry::{Cause, Next, Refusal, Registry};
+use crate::report::{Status, VerifiedBy};
 use crate::stop::Signal;
+use crate::units;
 
 /// How often an alias is brought to what the version is, where others change it meanwhile.
 const MOST: u32 = 3;
@@ -90,7 +91,7 @@ impl Run<'_> {
                 if self.touched.contains(other) {
                     self.tell_of_alias(other, source, None).await;
                 } else {
-                    self.caller.reporter.notes(&format!("version {other} is as it was"));
+                    self.context.reporter.notes(&format!("version {other} is as it was"));
                 }
             }
             return signal.map_or(Ok(()), |signal| Err(signal.into()));
@@ -116,7 +117,7 @@ impl Run<'_> {
         let (alias, version) = (alias.clone(), self.inputs.target.version.clone());
         let is_right = state.is_some_and(Counts::are_all_the_same);
         if is_right {
-            self.caller.reporter.notes(&format!("version {alias} is what {version} is"));
+            self.context.reporter.notes(&format!("version {alias} is what {version} is"));
         } else {
             self.tally.errors.push(PublishError::NotMirrored { alias, version, state, cause });
         }
@@ -142,7 +143,7 @@ struct Mirror<'m, 'r> {
 impl Mirror<'_, '_> {
     /// In rounds, each with a look at first: what the alias has, and what follows from that.
     async fn bring(&self, store: &mut Store, versions: &mut Option<Vec<VersionRow>>) -> Result<Brought, End> {
-        let reporter = self.main.caller.reporter;
+        let reporter = self.main.context.reporter;
         let (alias, version) = (&self.registry.target().version, &self.main.inputs.target.version);
         let mut waits = self.registry.budget();
         for round in 0..=MOST {
@@ -162,7 +163,7 @@ impl Mirror<'_, '_> {
             if round == MOST {
                 break;
             }
-            match self.main.caller.stop.or(self.main.reason_to_stay(alias, versions)).await?? {
+            match self.main.context.stop.or(self.main.reason_to_stay(alias, versions)).await?? {
                 // What this run has written may be a part of a mixture.
                 Some(Stay { release: Some(release), .. }) if round > 0 => {
                     return Err(PublishError::Outrun { alias: alias.clone(), release }.into());
@@ -186,7 +187,7 @@ impl Mirror<'_, '_> {
 
     /// What the alias has now.
     async fn look(&self) -> Result<Listing, End> {
-        Ok(self.main.caller.stop.or(self.registry.files()).await??)
+        Ok(self.main.context.stop.or(self.registry.files()).await??)
     }
 
     /// What is to be done, where that is what the alias has.
@@ -205,8 +206,8 @@ impl Mirror<'_, '_> {
         let mut run = Run {
             inputs: self.main.inputs,
             task: self.main.task,
-            caller: self.main.caller,
-            sender: Sender { registry: self.registry, reporter: self.main.caller.reporter },
+            context: self.main.context,
+            sender: Sender { registry: self.registry, reporter: self.main.context.reporter },
             tally: Tally::new(&files, self.registry, IfFileExists::Overwrite),
             files,
             write_access: self.main.write_access,
@@ -236,9 +237,9 @@ impl Mirror<'_, '_> {
 
     /// Deletes what is left over: only what was seen, as it was seen.
     async fn clear(&self, strays: &[(FileName, &RegistryFile)]) -> Result<(), End> {
-        let stop = &self.main.caller.stop;
+        let stop = &self.main.context.stop;
         for (name, stray) in strays {
-            self.main.caller.reporter.notes(&format!("deleting `{name}`, which is left over"));
+            self.main.context.reporter.notes(&format!("deleting `{name}`, which is left over"));
             let mut budget = self.registry.budget();
             loop {
                 let there = stop.or(self.registry.files()).await??;
@@ -343,10 +344,10 @@ impl Store {
         }
         let Some(folder) = self.below.clone() else { return Ok(()) };
         self.names.extend(items.iter().map(|item| item.here.clone()));
-        let fetcher = Fetcher { registry: main.sender.registry, reporter: main.caller.reporter, folder: &folder };
+        let fetcher = Fetcher { registry: main.sender.registry, reporter: main.context.reporter, folder: &folder };
         let fetch = async |item| fetcher.fetch(item).await.map(|(_, sha256)| (item, sha256));
         let mut running = stream::iter(&items).map(fetch).buffer_unordered(main.inputs.concurrency);
-        while let Some(result) = main.caller.stop.or(running.next()).await? {
+        while let Some(result) = main.context.stop.or(running.next()).await? {
             let (item, sha256) = result.map_err(Box::new)?;
             if let Found::File(file) = folder.find(&item.here)? {
                 self.files.insert(sha256, file);

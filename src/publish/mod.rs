@@ -28,14 +28,14 @@ use self::tally::{Entry, Tally};
 use crate::advice::Problem;
 use crate::blocking::on_own_thread;
 use crate::checksum::Sha256;
-use crate::command::{Caller, Command};
+use crate::command::Command;
 use crate::files;
 use crate::inputs::{Inputs, Publishing};
 use crate::listing::Listing;
 use crate::package::{FileName, PublicAddress, Version};
 use crate::plan::{self, NamedFile};
-use crate::registry::{About, Limits, Registry, RegistryError};
-use crate::report::{Account, Header, Planned};
+use crate::registry::{About, Connection, Registry, RegistryError};
+use crate::report::{Header, Planned, RunContext, RunReport};
 use crate::stop::{Signal, Stopped};
 
 /// A file over this size, in bytes, is not sent before the right to write is known: a server that refuses it closes
@@ -49,20 +49,20 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) async fn publish(
     inputs: &Inputs,
     task: &Publishing,
-    limits: Limits,
-    caller: &Caller<'_>,
-) -> Result<Account, Vec<Rejected>> {
-    let reporter = caller.reporter;
+    connection: Connection<'_>,
+    context: &RunContext<'_>,
+) -> Result<RunReport, Vec<Rejected>> {
+    let reporter = context.reporter;
     let selection = task.selection.clone();
     // A workspace can have many files, and a pattern many alternatives.
-    let selected = match caller.stop.or(on_own_thread(move || files::select(&selection))).await {
+    let selected = match context.stop.or(on_own_thread(move || files::select(&selection))).await {
         Ok(selected) => selected.map_err(|errors| wrapped(errors, Rejected::Select))?,
         Err(signal) => return Ok(stopped_before_it_began(inputs, task, signal)),
     };
     let named = plan::name_files(selected.files, &inputs.redactor);
     let files = named.map_err(|errors| wrapped(errors, Rejected::Plan))?;
     let seal = task.sealing.as_ref().map(|sealing| Seal::of(&files, sealing, &task.selection.workspace)).transpose()?;
-    let registry = Registry::new(inputs, limits, caller).map_err(|error| vec![Rejected::Setup(error)])?;
+    let registry = Registry::new(inputs.target.clone(), connection).map_err(|error| vec![Rejected::Setup(error)])?;
     reporter.begins(&Header {
         command: Command::Publish,
         target: &inputs.target,
@@ -82,7 +82,7 @@ pub(crate) async fn publish(
     let run = Run {
         inputs,
         task,
-        caller,
+        context,
         sender,
         files,
         tally,
@@ -98,8 +98,8 @@ pub(crate) async fn publish(
 }
 
 /// Accounts for a run that a signal ended before anything was known of its files.
-fn stopped_before_it_began(inputs: &Inputs, task: &Publishing, signal: Signal) -> Account {
-    Account {
+fn stopped_before_it_began(inputs: &Inputs, task: &Publishing, signal: Signal) -> RunReport {
+    RunReport {
         command: Command::Publish,
         target: inputs.target.clone(),
         folder: String::new(),
@@ -123,7 +123,7 @@ fn wrapped<E>(errors: Vec<E>, wrap: fn(E) -> Rejected) -> Vec<Rejected> {
 struct Run<'a> {
     inputs: &'a Inputs,
     task: &'a Publishing,
-    caller: &'a Caller<'a>,
+    context: &'a RunContext<'a>,
     sender: Sender<'a>,
     files: Arc<[NamedFile]>,
     tally: Tally,
@@ -137,7 +137,7 @@ struct Run<'a> {
     /// Other versions that this run has changed, or may have.
     touched: Vec<Version>,
     /// What is told where the run is to end, but for a run that is part of another: what that one tells.
-    tells: Option<&'a dyn Fn(Signal) -> Account>,
+    tells: Option<&'a dyn Fn(Signal) -> RunReport>,
     /// What a real run would do, where this is a dry one.
     plan: Vec<Planned>,
 }
@@ -161,7 +161,7 @@ impl From<Signal> for Halt {
 }
 
 impl Run<'_> {
-    async fn go(mut self) -> Account {
+    async fn go(mut self) -> RunReport {
         let done = if self.task.dry_run { self.rehearse().await } else { self.publish().await };
         match done {
             Ok(address) => self.ended(address, None),
@@ -169,7 +169,7 @@ impl Run<'_> {
                 self.tally.record_list_failure(*error);
                 for alias in std::mem::take(&mut self.aliases) {
                     let version = &self.inputs.target.version;
-                    self.caller.reporter.warns(&format!(
+                    self.context.reporter.warns(&format!(
                         "version {alias} was what {version} was; it is not known now: run the step again"
                     ));
                 }
@@ -182,7 +182,7 @@ impl Run<'_> {
         }
     }
 
-    fn ended(self, address: Option<PublicAddress>, stopped: Option<Signal>) -> Account {
+    fn ended(self, address: Option<PublicAddress>, stopped: Option<Signal>) -> RunReport {
         let so_far = self.so_far(stopped);
         let mut errors = self.tally.into_errors();
         for error in &mut errors {
@@ -191,7 +191,7 @@ impl Run<'_> {
             }
         }
         let errors = errors.into_iter().map(|error| Box::new(error) as Problem).collect();
-        let account = Account { errors, ..so_far };
+        let account = RunReport { errors, ..so_far };
         match address {
             Some(address) => account.linked_at(address),
             None => account,
@@ -199,14 +199,14 @@ impl Run<'_> {
     }
 
     /// What has become of the files by now.
-    fn so_far(&self, stopped: Option<Signal>) -> Account {
+    fn so_far(&self, stopped: Option<Signal>) -> RunReport {
         let (target, mut outcomes) = (self.inputs.target.clone(), self.tally.outcomes());
         let (checksums_file, sealed, aliases) = (self.path_of_seal(), self.sealed.clone(), self.aliases.clone());
         outcomes.extend(self.seal_to_come());
         let (command, folder) = (Command::Publish, String::new());
         let plan = self.task.dry_run.then(|| self.plan.clone());
         let (errors, page, is_offline) = (Vec::new(), None, self.inputs.credentials.is_none());
-        Account {
+        RunReport {
             command,
             target,
             folder,
@@ -280,7 +280,7 @@ impl Run<'_> {
     /// goes wrong is settled by the next look, and every round that is not the last costs tries. Returns what the last
     /// look has shown.
     async fn rounds(&mut self) -> Result<Listing, Halt> {
-        let stop = self.caller.stop.clone();
+        let stop = self.context.stop.clone();
         let mut listing = stop.or(self.look()).await??;
         // With any conflict nothing is sent.
         if self.tally.has_failed() {
@@ -395,11 +395,11 @@ impl Run<'_> {
     async fn crown(&self) -> PublicAddress {
         let is_complete = self.tally.errors.is_empty() && self.so_far(None).is_complete();
         let about = match self.task.link_repository.as_ref().filter(|_| is_complete) {
-            Some(repository) => self.caller.stop.or(self.link(repository)).await.unwrap_or_else(|signal| {
+            Some(repository) => self.context.stop.or(self.link(repository)).await.unwrap_or_else(|signal| {
                 let named = self.named(repository);
                 let warning =
                     format!("{signal} came before the package was linked to {named}; run the step again for it");
-                self.caller.reporter.warns(&warning);
+                self.context.reporter.warns(&warning);
                 None
             }),
             None => self.ask_about().await,
@@ -410,10 +410,10 @@ impl Run<'_> {
     /// What the registry says of the version. It is asked for its page alone, so once, and not for long.
     async fn ask_about(&self) -> Option<About> {
         let asked = tokio::time::timeout(PATIENCE, self.sender.registry.about_at_once());
-        match self.caller.stop.or(asked).await {
+        match self.context.stop.or(asked).await {
             Ok(Ok(Ok(about))) => return Some(about),
             Ok(Ok(Err(error))) => self.warns_of_page(&error),
-            Ok(Err(_)) => self.caller.reporter.warns("the registry does not say where the version's page is"),
+            Ok(Err(_)) => self.context.reporter.warns("the registry does not say where the version's page is"),
             // All is done, and the runner waits for our end.
             Err(_) => {}
         }
@@ -431,7 +431,7 @@ impl Run<'_> {
     }
 
     fn warns_of_page(&self, error: &RegistryError) {
-        self.caller
+        self.context
             .reporter
             .warns(&format!("{error} ({}); the link to the version's page is the usual one", error.cause));
     }

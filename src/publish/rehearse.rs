@@ -9,18 +9,19 @@ use super::tally::{Entry, Todo};
 use super::work::{Counts, Work};
 use super::{Halt, Run};
 use crate::checksum::Sha256;
-use crate::listing::{Listing, RegistryFile};
+use crate::files;
+use crate::listing::{Listing, RegistryFile, VersionRow};
 use crate::package::{BadName, FileName, PublicAddress, Version};
-use crate::registry::{About, VersionRow};
-use crate::report::units::{self, Bytes};
+use crate::registry::About;
 use crate::report::{Action, Outcome, Planned, Status};
+use crate::units::{self, Bytes};
 use crate::untrusted::Untrusted;
 
 impl Run<'_> {
     /// Lists the version, makes the plan, and checks write access if anything would be written. Returns the page of the
     /// version if it exists. What fails here would fail in a real run.
     pub(super) async fn rehearse(&mut self) -> Result<Option<PublicAddress>, Halt> {
-        let stop = self.caller.stop.clone();
+        let stop = self.context.stop.clone();
         if self.files.is_empty() && self.seal.is_none() {
             return Ok(None);
         }
@@ -85,7 +86,7 @@ impl Run<'_> {
         let (registry, files) = (self.sender.registry, &self.files);
         let unhashed = |entry: &Entry| entry.would_be_sent() && entry.outcome.sha256.is_none();
         let indices = (0..files.len()).filter(|&index| unhashed(&self.tally.entries[index]));
-        let hash = async |index: usize| (index, registry.hash(&files[index].local).await);
+        let hash = async |index: usize| (index, files::hash(&files[index].local, registry.silence()).await);
         let hashes: Vec<_> = stream::iter(indices).map(hash).buffered(self.inputs.concurrency).collect().await;
         for (index, hash) in hashes {
             match hash {
@@ -151,7 +152,7 @@ impl Run<'_> {
         versions: &mut Option<Vec<VersionRow>>,
     ) -> Result<(), Halt> {
         let registry = self.sender.registry.of_version(alias.clone());
-        let there = match self.caller.stop.or(registry.files()).await? {
+        let there = match self.context.stop.or(registry.files()).await? {
             Ok(there) => there,
             Err(error) => {
                 self.would_not_become(alias, None, error);
@@ -160,7 +161,7 @@ impl Run<'_> {
         };
         let work = Work::of(version, &there, seal);
         if !work.is_done() {
-            match self.caller.stop.or(self.reason_to_stay(alias, versions)).await? {
+            match self.context.stop.or(self.reason_to_stay(alias, versions)).await? {
                 Ok(Some(stay)) => {
                     self.tell_of_stay(alias, &stay);
                     let (what, there) = (format!("version {alias}"), work.counts.in_brief());

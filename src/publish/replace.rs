@@ -9,10 +9,11 @@ use super::error::PublishError;
 use super::send::{Sender, Stumble};
 use super::{Halt, Run};
 use crate::checksum::Sha256;
+use crate::files;
 use crate::plan::{self, Conflict, NamedFile, Step};
 use crate::registry::{Cause, Next, Refusal, RegistryError};
-use crate::report::units::{Bytes, Span};
 use crate::stop::Signal;
+use crate::units::{Bytes, Span};
 
 /// How often a file is tried again that is missing on the registry until it is sent.
 const RETRIES: u32 = 20;
@@ -34,10 +35,10 @@ enum Swapped {
 impl Run<'_> {
     /// Replaces one file. The list is read just before, each time, and only what was seen there is deleted.
     pub(super) async fn replace(&mut self, index: usize, seen: Conflict) -> Result<(), Halt> {
-        let stop = self.caller.stop.clone();
+        let stop = self.context.stop.clone();
         let registry = self.sender.registry;
         let file = &self.files[index];
-        let sha256 = match stop.or(registry.hash(&file.local)).await? {
+        let sha256 = match stop.or(files::hash(&file.local, registry.silence())).await? {
             Ok(sha256) => sha256,
             Err(error) => {
                 self.tally.entries[index].fails(error);
@@ -141,7 +142,7 @@ impl Run<'_> {
             "received {signal} while replacing `{name}`. The file is missing on the registry until its upload ends, so \
              the upload continues{way_out}"
         ));
-        (self.caller.save)(self.tells.map_or_else(|| self.so_far(Some(signal)), |tells| tells(signal)));
+        (self.context.save)(self.tells.map_or_else(|| self.so_far(Some(signal)), |tells| tells(signal)));
     }
 }
 

@@ -17,10 +17,10 @@ use crate::nearest::Near;
 use crate::package::{FileName, Target};
 use crate::plan::{NamedFile, PlanError};
 use crate::registry::Budget;
-use crate::report::units;
 use crate::report::{Outcome, Status};
 use crate::secret::Redactor;
 use crate::stop::Signal;
+use crate::units;
 use crate::untrusted::{Names, Untrusted};
 
 /// How often a version is sealed that others change meanwhile.
@@ -111,7 +111,7 @@ impl Run<'_> {
             let copied = copy(&folder, name, content.clone()).await;
             if let Some(error) = folder.ownership_error() {
                 let text = format!("failed to give the checksums file to the workspace's owner: {error}");
-                self.caller.reporter.debug(&text);
+                self.context.reporter.debug(&text);
             }
             let local = match copied {
                 Ok(local) => local,
@@ -129,7 +129,7 @@ impl Run<'_> {
                     return Ok(Sealed::Not(listing));
                 }
                 let count = units::files(content.lines().count());
-                self.caller.reporter.notes(&format!("`{name}` seals {count} of version {}", target.version));
+                self.context.reporter.notes(&format!("`{name}` seals {count} of version {}", target.version));
                 return Ok(Sealed::Holds(listing));
             }
             if !entry.was_overtaken() && (self.tally.has_failed() || self.tally.is_hopeless()) {
@@ -163,9 +163,9 @@ impl Run<'_> {
         why: &(dyn Display + Sync),
     ) -> Result<(), Signal> {
         if let Some(wait) = self.sender.registry.spend(waits, what, why, None) {
-            self.caller.stop.or(tokio::time::sleep(wait)).await
+            self.context.stop.or(tokio::time::sleep(wait)).await
         } else {
-            self.caller.reporter.notes(&format!("{what}: {why}"));
+            self.context.reporter.notes(&format!("{what}: {why}"));
             Ok(())
         }
     }
@@ -252,14 +252,14 @@ impl Run<'_> {
         let has_changed = self.tally.entries.iter().any(|entry| changes(entry.outcome.status));
         let is_ours = self.files.iter().any(|file| is_seal(file.name.as_str()));
         if missing.count > 0 {
-            self.caller.reporter.warns(&format!(
+            self.context.reporter.warns(&format!(
                 "`{name}` no longer matches version {version}, which now lacks {missing}. A run with `checksums: \
                  {name}` updates it when all uploads have succeeded"
             ));
         } else if has_changed && !is_ours && self.seal.is_none() {
             let (is, was) =
                 if self.task.dry_run { ("would be stale then", "would be") } else { ("is stale now", "was") };
-            self.caller.reporter.warns(&format!(
+            self.context.reporter.warns(&format!(
                 "`{name}` of version {version} {is}: it does not cover what {was} published; let the last job seal the \
                  version again with `checksums: {name}`"
             ));

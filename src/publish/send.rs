@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use crate::checksum::Sha256;
 use crate::command::Command;
-use crate::files::FileError;
+use crate::files::{self, FileError};
 use crate::listing::Listing;
 use crate::plan::{self, NamedFile, Step};
 use crate::registry::{Moved, Next, Registry, RegistryError};
@@ -68,7 +68,7 @@ impl Sender<'_> {
         listing: &Listing,
     ) -> Result<Step, FileError> {
         let sha256 = match known {
-            None if plan::needs_hash(file, listing) => Some(self.registry.hash(&file.local).await?),
+            None if plan::needs_hash(file, listing) => Some(files::hash(&file.local, self.registry.silence()).await?),
             known => known,
         };
         Ok(plan::step(file, listing, sha256))

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::listing::{Listing, RegistryFile};
 use crate::package::FileName;
-use crate::report::units;
+use crate::units;
 
 /// What is to be done with an alias.
 #[derive(Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use reqwest::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
+use url::Url;
 
 use crate::secret::{Redactor, unescape_html};
 use crate::untrusted::Untrusted;
@@ -28,6 +29,9 @@ pub(super) struct Answer {
     /// Why its words may not be all of them, where the connection broke.
     pub(super) broken: Option<reqwest::Error>,
 }
+
+/// The longest place that is gone to, in characters; a key to object storage has two thousand at most.
+const LONGEST_PLACE: usize = 8 * 1024;
 
 /// How long the next piece of an error's text is waited for; the status is known already, and says most.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -100,6 +104,25 @@ impl Answer {
 pub(super) fn is_html(response: &Response) -> bool {
     let kind = response.headers().get(CONTENT_TYPE).map_or(&b""[..], |kind| kind.as_bytes().trim_ascii_start());
     kind.get(..9).is_some_and(|start| start.eq_ignore_ascii_case(b"text/html"))
+}
+
+/// Whether a status is one of proxies whose server does not respond. Cloudflare has numbers of its own.
+pub(super) fn is_of_gateway(status: StatusCode) -> bool {
+    let gateway = [StatusCode::BAD_GATEWAY, StatusCode::SERVICE_UNAVAILABLE, StatusCode::GATEWAY_TIMEOUT];
+    gateway.contains(&status) || status.as_u16() >= 520
+}
+
+/// Whether a redirect with that status is for this request alone. What leads elsewhere for good means another `server-url`.
+pub(super) fn is_for_now(status: StatusCode) -> bool {
+    matches!(status, StatusCode::FOUND | StatusCode::SEE_OTHER | StatusCode::TEMPORARY_REDIRECT)
+}
+
+/// Whether an address is one that a file could be fetched from.
+pub(super) fn is_plain(place: &Url) -> bool {
+    matches!(place.scheme(), "http" | "https")
+        && place.username().is_empty()
+        && place.password().is_none()
+        && place.as_str().len() <= LONGEST_PLACE
 }
 
 /// A body that was not read to its end.

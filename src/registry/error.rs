@@ -1,15 +1,16 @@
 //! What can go wrong between us and the registry.
 
 use std::error::Error as StdError;
+use std::fmt;
 use std::io;
 use std::time::Duration;
 
 use reqwest::StatusCode;
 use url::Url;
 
+use super::answer::is_of_gateway;
 use super::asked::Asked;
 use super::local_address::LocalTarget;
-use super::outage::GivenUp;
 use super::phase::{Phase, Timeout, hint_for_loopback};
 use super::proxy::ProxyFault;
 use super::refusal::Refusal;
@@ -19,6 +20,8 @@ use crate::client_certificate::ClientAlert;
 use crate::files::FileError;
 use crate::host::is_loopback;
 use crate::package::ServerUrl;
+use crate::stop::Signal;
+use crate::units::Span;
 use crate::untrusted::Untrusted;
 use crate::way::Way;
 
@@ -94,12 +97,6 @@ impl Cause {
     }
 }
 
-/// Whether a status is one of proxies whose server does not respond. Cloudflare has numbers of its own.
-pub(super) fn is_of_gateway(status: StatusCode) -> bool {
-    let gateway = [StatusCode::BAD_GATEWAY, StatusCode::SERVICE_UNAVAILABLE, StatusCode::GATEWAY_TIMEOUT];
-    gateway.contains(&status) || status.as_u16() >= 520
-}
-
 fn answer_in_words(status: StatusCode, words: &Untrusted) -> String {
     let status = match status.canonical_reason() {
         Some(reason) => format!("{} {reason}", status.as_u16()),
@@ -109,6 +106,36 @@ fn answer_in_words(status: StatusCode, words: &Untrusted) -> String {
         // The titles of proxies' pages say no more.
         words if words.is_empty() || words == status => status,
         words => format!("{status}: {words}"),
+    }
+}
+
+/// An outage that the run no longer waits for.
+#[derive(Clone, Debug)]
+pub(crate) struct GivenUp {
+    /// What ended the wait.
+    pub(super) by: EndOfWait,
+    /// Why the request failed that began the wait.
+    pub(super) failure: Untrusted,
+}
+
+/// The end of a wait for the server.
+#[derive(Clone, Debug)]
+pub(super) enum EndOfWait {
+    Timeout(Duration),
+    Signal(Signal),
+}
+
+impl fmt::Display for GivenUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let failure = &self.failure;
+        match self.by {
+            EndOfWait::Timeout(after) => {
+                write!(f, "the server stopped responding and did not come back within {}: {failure}", Span(after))
+            }
+            EndOfWait::Signal(signal) => {
+                write!(f, "the server stopped responding, and {signal} ended the wait: {failure}")
+            }
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use reqwest::{Method, Response, StatusCode};
 use tokio::time::timeout;
 use url::Url;
 
-use super::answer::is_html;
+use super::answer::{is_for_now, is_html, is_plain};
 use super::asked::Asked;
 use super::error::{Cause, RegistryError, Transport};
 use super::local_address::{LocalTarget, is_local};
@@ -17,9 +17,6 @@ use crate::package::FileName;
 
 /// How many times a forge may lead elsewhere; it does so once, to its object storage.
 const MOST_HOPS: usize = 5;
-
-/// The longest place that is gone to, in characters; a key to object storage has two thousand at most.
-const LONGEST_PLACE: usize = 8 * 1024;
 
 /// The beginning of a file that is there already.
 #[derive(Clone, Debug)]
@@ -149,7 +146,7 @@ impl Registry<'_> {
         match LocalTarget::of(url) {
             Some(target) => Err(target),
             // The proxy resolves the name, so what it may connect to is for the proxy to say.
-            None if self.way.proxies.for_url(url).is_some() => Ok(&self.http_elsewhere),
+            None if self.connection.way.proxies.for_url(url).is_some() => Ok(&self.http_elsewhere),
             None => Ok(&self.http_not_local),
         }
     }
@@ -157,7 +154,7 @@ impl Registry<'_> {
     /// Whether the server that answered is at a local address itself. The connection says so: what its name resolves to
     /// is for the server's own DNS to choose, and may change.
     fn is_server_local(&self, response: &Response) -> bool {
-        match self.way.proxies.for_url(response.url()) {
+        match self.connection.way.proxies.for_url(response.url()) {
             Some(_) => LocalTarget::of(response.url()).is_some(),
             None => response.remote_addr().is_some_and(|address| is_local(address.ip())),
         }
@@ -220,19 +217,6 @@ fn leads_to(response: &Response, hop: usize) -> Option<Url> {
     (is_plain(&place) && is_followed && is_elsewhere).then_some(place)
 }
 
-/// Whether a redirect with that status is for this request alone. What leads elsewhere for good means another `server-url`.
-pub(super) fn is_for_now(status: StatusCode) -> bool {
-    matches!(status, StatusCode::FOUND | StatusCode::SEE_OTHER | StatusCode::TEMPORARY_REDIRECT)
-}
-
-/// Whether an address is one that a file could be fetched from.
-pub(super) fn is_plain(place: &Url) -> bool {
-    matches!(place.scheme(), "http" | "https")
-        && place.username().is_empty()
-        && place.password().is_none()
-        && place.as_str().len() <= LONGEST_PLACE
-}
-
 /// Asks for the rest of a file, if it still is the same (RFC 9110, 13.1.5 and 14.2).
 fn headers_for(part: &Part) -> Vec<(HeaderName, HeaderValue)> {
     let range = HeaderValue::from_str(&format!("bytes={}-", part.length)).expect("digits are a good value");
@@ -250,7 +234,7 @@ fn range_of(header: &str) -> Option<(u64, Option<u64>)> {
 impl Incoming<'_> {
     /// The next bytes; `None` at the end. Waits for them no longer than is allowed.
     pub(crate) async fn next(&mut self, moved: &Moved) -> Result<Option<Bytes>, RegistryError> {
-        let allowed = self.registry.limits.silence;
+        let allowed = self.registry.connection.limits.silence;
         let cause = match timeout(allowed, self.response.chunk()).await {
             Ok(Ok(chunk)) => {
                 moved.add(chunk.as_ref().map_or(0, Bytes::len));
@@ -265,7 +249,7 @@ impl Incoming<'_> {
     /// All bytes of a file that is to be short, or more than the longest that is wanted. They may take as long as the
     /// response to a question.
     pub(crate) async fn read(mut self, longest: u64) -> Result<Vec<u8>, RegistryError> {
-        let after = self.registry.limits.answer;
+        let after = self.registry.connection.limits.answer;
         let read = async {
             let mut bytes = Vec::new();
             while bytes.len() as u64 <= longest

@@ -13,6 +13,7 @@ mod fetch;
 mod limits;
 mod local_address;
 mod next;
+mod observer;
 mod outage;
 mod page;
 mod phase;
@@ -26,7 +27,6 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt as _;
 use reqwest::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use rustls::ClientConfig;
@@ -44,20 +44,19 @@ use self::limits::Pause;
 pub use self::limits::{Jitter, Limits};
 use self::local_address::Resolver;
 pub(crate) use self::next::Next;
+pub use self::observer::{Exchange, Observer, Retry};
 use self::outage::Outages;
 pub(crate) use self::phase::{Phase, Timeout};
 use self::phase::{TrackConnections, Tracker, Upload, stalls};
+pub(crate) use self::questions::About;
 pub(crate) use self::questions::LONGEST_LIST;
-pub(crate) use self::questions::{About, VersionRow};
 use self::refusal::Asker;
 pub(crate) use self::refusal::Refusal;
 use crate::advice::Advise;
 use crate::checksum::Sha256;
-use crate::command::{Caller, Command};
-use crate::files::{FileError, FileFault, LocalFile};
-use crate::inputs::Inputs;
+use crate::command::Command;
+use crate::files::{LocalFile, hash};
 use crate::package::{FileName, Target, Version};
-use crate::report::{Exchange, Reporter, Retry};
 use crate::secret::{Credentials, Redactor};
 use crate::stop::Stop;
 use crate::untrusted::Untrusted;
@@ -78,6 +77,25 @@ impl Advise for SetupError {
     }
 }
 
+/// How the server is reached: as whom, through what, and how patiently.
+#[derive(Clone)]
+pub(crate) struct Connection<'a> {
+    /// The command that requests are made for.
+    pub(crate) command: Command,
+    /// None for a visitor.
+    pub(crate) credentials: Option<Credentials>,
+    /// Certificates, proxies and headers.
+    pub(crate) way: Way,
+    /// Takes secrets out of what the server says.
+    pub(crate) redactor: Redactor,
+    /// Timeouts and retries.
+    pub(crate) limits: Limits,
+    /// Knows whether the run is to end before its end.
+    pub(crate) stop: Stop,
+    /// Hears of every request.
+    pub(crate) observer: &'a dyn Observer,
+}
+
 /// One version of a package on a forge, as one user meets it.
 #[derive(Clone)]
 pub(crate) struct Registry<'a> {
@@ -87,29 +105,21 @@ pub(crate) struct Registry<'a> {
     http_elsewhere: reqwest::Client,
     /// Goes through no proxy, and connects to no local address.
     http_not_local: reqwest::Client,
-    command: Command,
     target: Target,
-    /// None for a visitor.
-    credentials: Option<Credentials>,
-    way: Way,
-    redactor: Redactor,
-    limits: Limits,
+    connection: Connection<'a>,
     /// Shared by all that were made of one.
     pause: Arc<Pause>,
     /// Shared by all that were made of one.
     outages: Arc<Outages>,
-    stop: Stop,
-    reporter: &'a dyn Reporter,
 }
 
 impl<'a> Registry<'a> {
     /// Sets up the client. The roots of trust are the system's, and what the way adds.
-    pub(crate) fn new(inputs: &Inputs, limits: Limits, caller: &'a Caller<'_>) -> Result<Self, SetupError> {
-        let tls = inputs.way.tls();
+    pub(crate) fn new(target: Target, connection: Connection<'a>) -> Result<Self, SetupError> {
+        let Connection { way, limits, .. } = &connection;
+        let tls = way.tls();
         let client = |tls: &ClientConfig| {
-            inputs
-                .way
-                .client(tls.clone())
+            way.client(tls.clone())
                 .user_agent(concat!("generic-packages/", env!("CARGO_PKG_VERSION")))
                 .redirect(reqwest::redirect::Policy::none())
                 .referer(false)
@@ -119,19 +129,13 @@ impl<'a> Registry<'a> {
                 .pool_idle_timeout(limits.idle)
         };
         Ok(Self {
-            http: client(&inputs.way.tls_to_server(&tls)).dns_resolver(Resolver { refuses_local: false }).build()?,
+            http: client(&way.tls_to_server(&tls)).dns_resolver(Resolver { refuses_local: false }).build()?,
             http_elsewhere: client(&tls).dns_resolver(Resolver { refuses_local: false }).build()?,
             http_not_local: client(&tls).no_proxy().dns_resolver(Resolver { refuses_local: true }).build()?,
-            command: inputs.command(),
-            target: inputs.target.clone(),
-            credentials: inputs.credentials.clone(),
-            way: inputs.way.clone(),
-            redactor: inputs.redactor.clone(),
-            limits,
+            target,
             pause: Arc::default(),
             outages: Arc::default(),
-            stop: caller.stop.clone(),
-            reporter: caller.reporter,
+            connection,
         })
     }
 
@@ -157,13 +161,13 @@ impl<'a> Registry<'a> {
     /// How long nothing may move while bytes are sent or received.
     #[must_use]
     pub(crate) fn silence(&self) -> Duration {
-        self.limits.silence
+        self.connection.limits.silence
     }
 
     /// The tries for one file.
     #[must_use]
     pub(crate) fn budget(&self) -> Budget {
-        Budget::new(&self.limits)
+        Budget::new(&self.connection.limits)
     }
 
     /// Spends a try on what is not yet as it should be, and says so. Returns how long to wait before it; `None` where no
@@ -177,7 +181,7 @@ impl<'a> Registry<'a> {
     ) -> Option<Duration> {
         let wait = budget.spend(asked_for)?;
         let (number, of) = (budget.tries() - 1, budget.retries());
-        self.reporter.retries(&Retry { what, why, wait, number, of });
+        self.connection.observer.retries(&Retry { what, why, wait, number, of });
         Some(wait)
     }
 
@@ -257,7 +261,7 @@ impl<'a> Registry<'a> {
         self.wait_until_ready(&asked, &Method::PUT, &url).await?;
         if file.size == 0 {
             // hyper asks an empty body for nothing, so the file has to prove before that it still is empty.
-            let still_empty = self.hash(file).await;
+            let still_empty = hash(file, self.connection.limits.silence).await;
             still_empty.map_err(|error| self.error(&asked, Method::PUT, &url, Cause::File(error)))?;
         }
         let (body, mut outcome) = FileBody::new(file.clone(), sent.clone());
@@ -268,7 +272,7 @@ impl<'a> Registry<'a> {
             .body(reqwest::Body::wrap_stream(body));
         let upload = Some(Upload { sent, size: file.size });
         match self.send(&asked, Method::PUT, &url, request, upload, is(StatusCode::CREATED)).await {
-            Ok(_) => match timeout(self.limits.silence, &mut outcome).await {
+            Ok(_) => match timeout(self.connection.limits.silence, &mut outcome).await {
                 Ok(Ok(Ok(sha256))) => Ok(sha256),
                 Ok(Ok(Err(error))) => Err(self.error(&asked, Method::PUT, &url, Cause::File(error))),
                 // An answer before the whole file was taken: it cannot be about all of it.
@@ -299,14 +303,6 @@ impl<'a> Registry<'a> {
         let url = self.target.file_url(name);
         let request = self.request(Method::DELETE, &url);
         self.ask_outlasting(&asked, Method::DELETE, &url, request, is(StatusCode::NO_CONTENT)).await.map(drop)
-    }
-
-    /// The hash of a file, read as it is for an upload: a disk that gives nothing for too long is an error.
-    pub(crate) async fn hash(&self, file: &LocalFile) -> Result<Sha256, FileError> {
-        let stalled = || FileError { path: file.path.clone(), fault: FileFault::Stalled(self.limits.silence) };
-        let (mut body, outcome) = FileBody::new(file.clone(), Moved::default());
-        while timeout(self.limits.silence, body.next()).await.map_err(|_| stalled())?.is_some() {}
-        outcome.await.unwrap_or_else(|_| Err(stalled()))
     }
 
     /// Asks the API. A cache on the way has to ask the server, because an old list would be wrong.
@@ -358,8 +354,8 @@ impl<'a> Registry<'a> {
     }
 
     fn request(&self, method: Method, url: &Url) -> RequestBuilder {
-        let request = self.http.request(method, url.clone()).headers(self.way.headers.clone());
-        match &self.credentials {
+        let request = self.http.request(method, url.clone()).headers(self.connection.way.headers.clone());
+        match &self.connection.credentials {
             // Basic is all that Forgejo's documentation allows for packages; it marks its header as sensitive.
             Some(Credentials { username, token, .. }) => request.basic_auth(username, Some(token.expose())),
             None => request,
@@ -380,14 +376,14 @@ impl<'a> Registry<'a> {
         let tracker = Tracker::new();
         let sent = tokio::select! {
             sent = tracker.follow(request.send()) => {
-                sent.map_err(|error| Transport::of(&error, &self.way, tracker.phase(), self.limits.connect))
+                sent.map_err(|error| Transport::of(&error, &self.connection.way, tracker.phase(), self.connection.limits.connect))
             }
-            timeout = stalls(&self.limits, &tracker, upload) => Err(timeout.into()),
+            timeout = stalls(&self.connection.limits, &tracker, upload) => Err(timeout.into()),
         };
         // Nothing of what another origin answers is shown but its status; a path may be the word of one that led here.
         let is_own = self.target.server.is_origin_of(url);
         let origin = url.origin().ascii_serialization();
-        self.reporter.request_ends(&Exchange {
+        self.connection.observer.request_ends(&Exchange {
             method: method.as_str(),
             path: if is_own { url.path() } else { &origin },
             status: sent.as_ref().ok().map(|response| response.status().as_u16()),
@@ -400,21 +396,21 @@ impl<'a> Registry<'a> {
                 }
                 return Ok(response);
             }
-            Ok(response) if let Some(fault) = self.way.fault_in(&response) => Cause::Transport(fault.into()),
+            Ok(response) if let Some(fault) = self.connection.way.fault_in(&response) => Cause::Transport(fault.into()),
             Ok(response) => {
                 // What comes with success may be a file of which nobody has said that it is for everybody.
                 let is_file =
                     matches!(asked, Asked::Download(_)) && response.status().is_success() && !is_html(&response);
                 let mut answer = if is_own && !is_file {
-                    Answer::read(response, &self.redactor, self.limits.silence).await
+                    Answer::read(response, &self.connection.redactor, self.connection.limits.silence).await
                 } else {
-                    Answer::without_words(&response, &self.redactor)
+                    Answer::without_words(&response, &self.connection.redactor)
                 };
                 if let Some(reasons) = answer.other_reasons.take() {
-                    self.reporter.debug(&format!("other reasons that the server gave: {reasons}"));
+                    self.connection.observer.debug(&format!("other reasons that the server gave: {reasons}"));
                 }
                 if let Some(pause) = answer.retry_after {
-                    self.pause.lasts(pause.min(self.limits.longest_pause));
+                    self.pause.lasts(pause.min(self.connection.limits.longest_pause));
                 }
                 match answer.broken.take() {
                     // Half of these words would be taken for another refusal.
@@ -439,10 +435,14 @@ impl<'a> Registry<'a> {
     }
 
     fn error(&self, asked: &Asked, method: Method, url: &Url, cause: Cause) -> RegistryError {
-        let who = Asker { command: self.command, target: &self.target, credentials: self.credentials.as_ref() };
-        let code = cause.code(asked, self.credentials.is_none());
+        let who = Asker {
+            command: self.connection.command,
+            target: &self.target,
+            credentials: self.connection.credentials.as_ref(),
+        };
+        let code = cause.code(asked, self.connection.credentials.is_none());
         let error = RegistryError::new(asked.clone(), method, url.clone(), cause, code, |refusal| {
-            self.way.advice(refusal, url, refusal.advice(&who))
+            self.connection.way.advice(refusal, url, refusal.advice(&who))
         });
         if self.target.server.is_origin_of(url) { error } else { error.elsewhere(&self.target.server) }
     }

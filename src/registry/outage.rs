@@ -1,19 +1,17 @@
 //! Waiting for a server that stopped responding. A forge restarts within seconds, and a run outlasts that.
 
-use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use reqwest::StatusCode;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::answer::is_html;
-use super::error::Cause;
+use super::error::{Cause, EndOfWait, GivenUp};
 use super::limits::Limits;
 use super::{Asked, Method, Registry, RegistryError, is};
-use crate::report::units::Span;
-use crate::stop::{Signal, Stop};
+use crate::stop::Stop;
+use crate::units::Span;
 use crate::untrusted::Untrusted;
 
 /// What is known of the server's outages in this run.
@@ -31,35 +29,6 @@ struct Probe {
     ended: Option<Instant>,
     /// The outage that outlasted the run's patience.
     given_up: Option<GivenUp>,
-}
-
-/// An outage that the run no longer waits for.
-#[derive(Clone, Debug)]
-pub(crate) struct GivenUp {
-    /// What ended the wait.
-    by: EndOfWait,
-    /// Why the request failed that began the wait.
-    failure: Untrusted,
-}
-
-#[derive(Clone, Debug)]
-enum EndOfWait {
-    Timeout(Duration),
-    Signal(Signal),
-}
-
-impl fmt::Display for GivenUp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let failure = &self.failure;
-        match self.by {
-            EndOfWait::Timeout(after) => {
-                write!(f, "the server stopped responding and did not come back within {}: {failure}", Span(after))
-            }
-            EndOfWait::Signal(signal) => {
-                write!(f, "the server stopped responding, and {signal} ended the wait: {failure}")
-            }
-        }
-    }
 }
 
 /// How a wait for the server ended.
@@ -156,15 +125,18 @@ impl Registry<'_> {
         let (server, failure) = (&self.target.server, Untrusted::new(&error.cause.to_string()));
         let begun = Instant::now();
         let begins = || {
-            let longest = Span(self.limits.longest_outage);
-            self.reporter.notes(&format!("{server} stopped responding; waiting for it, up to {longest}: {failure}"));
+            let longest = Span(self.connection.limits.longest_outage);
+            self.connection
+                .observer
+                .notes(&format!("{server} stopped responding; waiting for it, up to {longest}: {failure}"));
         };
         // The server asks for a pause, and a probe would not keep it.
         let is_certain = error.retry_after().is_some();
         let is_back = async || self.responds().await;
-        let waited = probe.wait(&self.limits, &self.stop, &failure, is_certain, begins, is_back).await;
+        let waited =
+            probe.wait(&self.connection.limits, &self.connection.stop, &failure, is_certain, begins, is_back).await;
         if matches!(waited, Waited::Back) {
-            self.reporter.notes(&format!("{server} responds again after {}", Span(begun.elapsed())));
+            self.connection.observer.notes(&format!("{server} responds again after {}", Span(begun.elapsed())));
         }
         waited
     }
@@ -182,7 +154,7 @@ impl Registry<'_> {
         let url = self.target.version_url();
         let request = self.get_request(&url);
         let sent = self.send(&Asked::Version, Method::GET, &url, request, None, is(StatusCode::OK));
-        match timeout(self.limits.connect, sent).await {
+        match timeout(self.connection.limits.connect, sent).await {
             Ok(Ok(response)) => !is_html(&response),
             Ok(Err(error)) => matches!(error.cause, Cause::Refused { .. }) && !error.is_unavailable(),
             Err(_) => false,
@@ -199,8 +171,11 @@ impl Registry<'_> {
 mod tests {
     use std::sync::atomic::AtomicU32;
 
+    use std::time::Duration;
+
     use super::super::limits::Jitter;
     use super::*;
+    use crate::stop::Signal;
 
     /// Waits for a server that is away for so long; counts the probes.
     async fn wait_for(outages: &Outages, away: Duration, stop: &Stop) -> (Waited, u32) {

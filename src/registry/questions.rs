@@ -14,9 +14,9 @@ use super::phase::{Phase, Timeout};
 use super::refusal::Refusal;
 use super::{Method, Registry, is};
 use crate::blocking::on_own_thread;
-use crate::listing::Listing;
-use crate::package::{PackageName, PublicAddress, RepositoryName, Version};
-use crate::report::units::Bytes;
+use crate::listing::{Listing, VersionRow};
+use crate::package::{PackageName, PublicAddress, RepositoryName};
+use crate::units::Bytes;
 use crate::untrusted::Untrusted;
 
 /// The longest list of a version that is read, in bytes. It is 341 bytes a file; this is room for 190,000.
@@ -54,26 +54,6 @@ impl About {
     #[must_use]
     pub(crate) fn linked_to(&self) -> Option<&str> {
         self.repository.as_ref().map(|repository| repository.full_name.as_str())
-    }
-}
-
-/// A version as the registry lists it; text from outside.
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct VersionRow {
-    /// Grows with each new version (recorded on all versions).
-    pub(crate) id: u64,
-    /// The package.
-    pub(crate) name: String,
-    /// The version.
-    pub(crate) version: String,
-}
-
-impl VersionRow {
-    /// Whether it is a good version of that package. The registry finds every package whose name contains what was asked
-    /// for, and does not regard case.
-    #[must_use]
-    pub(crate) fn is_of(&self, package: &PackageName) -> bool {
-        self.name.eq_ignore_ascii_case(package.as_str()) && Version::parse(&self.version).is_ok()
     }
 }
 
@@ -133,10 +113,11 @@ impl Registry<'_> {
     pub(crate) fn public_address(&self, about: &About) -> Result<PublicAddress, Box<RegistryError>> {
         // It is shown and handed on to other steps, so it has to be a plain address, and that of the version's page.
         let address = Url::parse(&about.html_url).ok().and_then(|page| address_by_page(&page, &self.target));
-        let address = address.filter(|address| !self.redactor.finds(address.page.as_str())).ok_or_else(|| {
-            let what = format!("its html_url is {}", about.html_url);
-            Box::new(self.garbled(&Asked::Version, &self.target.version_url(), &what))
-        })?;
+        let address =
+            address.filter(|address| !self.connection.redactor.finds(address.page.as_str())).ok_or_else(|| {
+                let what = format!("its html_url is {}", about.html_url);
+                Box::new(self.garbled(&Asked::Version, &self.target.version_url(), &what))
+            })?;
         Ok(if is_usable(&address, &self.target) { address } else { self.target.address() })
     }
 
@@ -225,7 +206,7 @@ impl Registry<'_> {
     ) -> Result<(T, usize), RegistryError> {
         let status = response.status();
         let cause = if is_html(&response) {
-            let answer = Answer::read(response, &self.redactor, self.limits.silence).await;
+            let answer = Answer::read(response, &self.connection.redactor, self.connection.limits.silence).await;
             Cause::Refused {
                 refusal: Refusal::of(asked, url, &self.target, &answer),
                 status,
@@ -233,15 +214,17 @@ impl Registry<'_> {
                 retry_after: None,
             }
         } else {
-            match read_up_to(response, longest, self.limits.silence, self.limits.answer).await {
+            match read_up_to(response, longest, self.connection.limits.silence, self.connection.limits.answer).await {
                 Ok(body) => match parsed(body).await {
                     Ok(parsed) => return Ok(parsed),
-                    Err((error, is_cut)) => Cause::Garbled { what: self.redactor.shown(&error), is_cut },
+                    Err((error, is_cut)) => Cause::Garbled { what: self.connection.redactor.shown(&error), is_cut },
                 },
                 Err(broken) => match broken.reason {
                     Reason::Broken(error) => Cause::Transport(Transport::broken(&error)),
-                    Reason::Silent => Timeout { phase: Phase::Receiving, after: self.limits.silence }.into(),
-                    Reason::TooSlow => Timeout { phase: Phase::Completing, after: self.limits.answer }.into(),
+                    Reason::Silent => Timeout { phase: Phase::Receiving, after: self.connection.limits.silence }.into(),
+                    Reason::TooSlow => {
+                        Timeout { phase: Phase::Completing, after: self.connection.limits.answer }.into()
+                    }
                     Reason::TooLong => {
                         return Err(self.garbled(asked, url, &format!("it is longer than {}", Bytes(longest as u64))));
                     }
@@ -252,7 +235,7 @@ impl Registry<'_> {
     }
 
     pub(super) fn garbled(&self, asked: &Asked, url: &Url, what: &str) -> RegistryError {
-        let what = self.redactor.shown(what);
+        let what = self.connection.redactor.shown(what);
         self.error(asked, Method::GET, url, Cause::Garbled { what, is_cut: false })
     }
 }
@@ -271,19 +254,4 @@ async fn parsed<T: DeserializeOwned + Send + 'static>(body: Vec<u8>) -> Result<(
 fn is_absent(error: &RegistryError) -> bool {
     matches!(&error.cause, Cause::Refused { status: StatusCode::NOT_FOUND, words, .. }
         if words.to_string().contains("package does not exist"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn other_packages_and_what_no_version_can_be_are_left_out() {
-        let package = PackageName::parse("Widget").expect("a name");
-        let is_of = |name: &str, version: &str| {
-            VersionRow { id: 1, name: name.to_owned(), version: version.to_owned() }.is_of(&package)
-        };
-        assert!(is_of("widget", "1.0.0") && is_of("WIDGET", &"v".repeat(255)));
-        assert!(!is_of("widget-extra", "1.0.0") && !is_of("widget", &"v".repeat(256)) && !is_of("widget", ".."));
-    }
 }

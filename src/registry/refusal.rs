@@ -8,10 +8,8 @@ mod hint;
 use reqwest::StatusCode;
 use url::Url;
 
-use super::answer::Answer;
+use super::answer::{Answer, is_for_now, is_of_gateway, is_plain};
 use super::asked::Asked;
-use super::error::is_of_gateway;
-use super::fetch::{is_for_now, is_plain};
 use crate::command::Command;
 use crate::package::Target;
 use crate::secret::Credentials;

@@ -16,13 +16,13 @@ use super::live::Live;
 use super::message::{Message, messages};
 use super::remark::{Level, Remark};
 use super::text::{expand_ipv6, shortened, words};
-use super::units::{Bytes, Rate, Span, files};
-use super::{Ending, Exchange, Header, Outcome, Planned, Progress, Reporter, Retry, Status, User};
+use super::{Ending, Header, Outcome, Planned, Progress, Reporter, Status};
 use crate::command::Command;
-use crate::inputs::Reading;
 use crate::package::FileName;
+use crate::registry::{Exchange, Observer, Retry};
 use crate::runner::{Kind, Runner};
-use crate::secret::Redactor;
+use crate::secret::{Redactor, Secret, User};
+use crate::units::{Bytes, Rate, Span, files};
 use crate::untrusted::Untrusted;
 
 /// No line is wider, in characters, but for names and URLs that are longer themselves.
@@ -71,10 +71,11 @@ impl<W: Write + Send> Console<W> {
         }
     }
 
-    /// Before anything else: asks the runner to hide secrets. Started by hand, nobody would hide these lines themselves.
-    pub fn opens(&self, reading: &Reading) {
-        self.redactor.get_or_init(|| reading.redactor.clone());
-        for secret in &reading.secrets {
+    /// Asks the runner to hide secrets, and takes what `redactor` knows out of every later line. Started by hand, nobody
+    /// would hide these lines themselves.
+    pub fn hide(&self, secrets: &[Secret], redactor: &Redactor) {
+        self.redactor.get_or_init(|| redactor.clone());
+        for secret in secrets {
             // Gitea's and Forgejo's runners, and act, would take a part of it for the command, and show the rest.
             let is_taken_apart = secret.expose().contains("::") || secret.expose().starts_with(':');
             if is_taken_apart && self.runner != Kind::GitHub {
@@ -82,9 +83,6 @@ impl<W: Write + Send> Console<W> {
             } else {
                 self.command("add-mask", secret.expose());
             }
-        }
-        for warning in &reading.warnings {
-            self.warns(warning);
         }
     }
 
@@ -287,6 +285,32 @@ impl<W: Write + Send> Console<W> {
     }
 }
 
+impl<W: Write + Send> Observer for Console<W> {
+    fn notes(&self, note: &str) {
+        self.paragraph("  ", note);
+    }
+
+    fn debug(&self, text: &str) {
+        match self.runner {
+            _ if !self.debug => {}
+            Kind::GitHub => self.command("debug", text),
+            _ => self.line(&format!("debug: {}", Untrusted::whole(&self.redacted(text)))),
+        }
+    }
+
+    fn retries(&self, retry: &Retry<'_>) {
+        let Retry { what, why, wait, number, of } = retry;
+        let wait = Span(*wait);
+        self.paragraph("  ", &format!("again in {wait} (retry {number} of {of}): {what}: {why}"));
+    }
+
+    fn request_ends(&self, exchange: &Exchange<'_>) {
+        let Exchange { method, path, status, took } = exchange;
+        let status = status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+        self.debug(&format!("{method} {path} {status} {} ms", took.as_millis()));
+    }
+}
+
 impl<W: Write + Send> Reporter for Console<W> {
     fn begins(&self, header: &Header<'_>) {
         let target = header.target;
@@ -321,16 +345,6 @@ impl<W: Write + Send> Reporter for Console<W> {
 
     fn notices(&self, notice: &str) {
         self.remark(Level::Notice, notice);
-    }
-
-    fn notes(&self, note: &str) {
-        self.paragraph("  ", note);
-    }
-
-    fn retries(&self, retry: &Retry<'_>) {
-        let Retry { what, why, wait, number, of } = retry;
-        let wait = Span(*wait);
-        self.paragraph("  ", &format!("again in {wait} (retry {number} of {of}): {what}: {why}"));
     }
 
     fn progresses(&self, progress: &Progress<'_>) {
@@ -379,19 +393,5 @@ impl<W: Write + Send> Reporter for Console<W> {
 
     fn file_downloaded(&self, name: &FileName, size: u64, took: Duration) {
         self.file(Status::Downloaded.word(), Some(size), Some(took), name);
-    }
-
-    fn request_ends(&self, exchange: &Exchange<'_>) {
-        let Exchange { method, path, status, took } = exchange;
-        let status = status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
-        self.debug(&format!("{method} {path} {status} {} ms", took.as_millis()));
-    }
-
-    fn debug(&self, text: &str) {
-        match self.runner {
-            _ if !self.debug => {}
-            Kind::GitHub => self.command("debug", text),
-            _ => self.line(&format!("debug: {}", Untrusted::whole(&self.redacted(text)))),
-        }
     }
 }

@@ -4,12 +4,12 @@ use serde::Serialize;
 use url::Url;
 
 use super::plan::{self, Action, Planned};
-use super::units;
 use crate::advice::{Advise, Problem};
 use crate::checksum::Sha256;
 use crate::command::Command;
 use crate::package::{FileName, PublicAddress, Target, Version};
 use crate::stop::Signal;
+use crate::units;
 use crate::untrusted::Untrusted;
 
 /// What became of a file.
@@ -129,7 +129,7 @@ pub struct Outcome {
 }
 
 /// What a run has done that came as far as its first request. `outcomes` has every file of the plan, in its order.
-pub struct Account {
+pub struct RunReport {
     /// What was done.
     pub(crate) command: Command,
     /// What was published to, or downloaded from.
@@ -157,7 +157,7 @@ pub struct Account {
     pub stopped: Option<Signal>,
 }
 
-impl Account {
+impl RunReport {
     /// Uses an address for all links.
     pub(crate) fn linked_at(mut self, address: PublicAddress) -> Self {
         self.target.server = address.server;
@@ -182,11 +182,11 @@ pub enum Ending {
     /// Before its first request, with everything that has to be put right.
     Rejected(Command, Vec<Problem>),
     /// After it.
-    Ran(Box<Account>),
+    Ran(Box<RunReport>),
 }
 
-impl From<Account> for Ending {
-    fn from(account: Account) -> Self {
+impl From<RunReport> for Ending {
+    fn from(account: RunReport) -> Self {
         Self::Ran(account.into())
     }
 }
@@ -269,7 +269,7 @@ impl Ending {
     }
 }
 
-impl Account {
+impl RunReport {
     /// Returns what was done, how many files were verified, and what became of the others. The registry may have files
     /// that the run could not verify, so the sentence gives no number of files on the registry.
     fn result(&self, name: impl Fn(&str) -> String) -> String {

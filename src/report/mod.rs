@@ -14,40 +14,33 @@ mod recipe;
 mod remark;
 mod summary;
 mod text;
-pub(crate) mod units;
 
-use std::fmt::Display;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 pub use self::background::BackgroundWriter;
 pub use self::console::Console;
-pub use self::ending::{Account, Ending, Status};
+pub use self::ending::{Ending, RunReport, Status};
 pub(crate) use self::ending::{Local, Outcome, VerifiedBy};
 use self::output::Outputs;
 pub(crate) use self::plan::{Action, Planned};
 pub(crate) use self::remark::Remark;
 use crate::command::Command;
 use crate::package::{FileName, Target};
+use crate::registry::Observer;
 use crate::runner::Runner;
-use crate::secret::Redactor;
-use crate::untrusted::Untrusted;
+use crate::secret::{Redactor, User};
+use crate::stop::Stop;
 
 /// Hears of a run as it goes on.
-pub trait Reporter: Sync {
+pub trait Reporter: Observer {
     /// Inputs, local files and names are good; the first request follows.
     fn begins(&self, header: &Header<'_>);
     /// Something is worth a look, though nothing has failed.
     fn warns(&self, warning: &str);
     /// Something was decided that the user may not expect, and all is well.
     fn notices(&self, notice: &str);
-    /// Something is worth knowing, and nothing to worry about.
-    fn notes(&self, note: &str);
-    /// Something is worth knowing for whoever looks for a fault.
-    fn debug(&self, _text: &str) {}
-    /// Something failed that is tried again after a wait, which begins now.
-    fn retries(&self, retry: &Retry<'_>);
     /// A transfer goes on. Heard of every [`Reporter::progress_interval`].
     fn progresses(&self, progress: &Progress<'_>);
     /// How often to hear of a transfer that goes on.
@@ -60,22 +53,16 @@ pub trait Reporter: Sync {
     fn file_sent(&self, name: &FileName, size: u64, took: Duration);
     /// A download has ended, and the file is in its place.
     fn file_downloaded(&self, name: &FileName, size: u64, took: Duration);
-    /// A request has had its answer, or has none to wait for.
-    fn request_ends(&self, exchange: &Exchange<'_>);
 }
 
-/// What is tried again, and when.
-pub struct Retry<'a> {
-    /// What failed, in a few words.
-    pub(crate) what: &'a (dyn Display + Sync),
-    /// Why.
-    pub(crate) why: &'a (dyn Display + Sync),
-    /// How long from now.
-    pub(crate) wait: Duration,
-    /// Which retry it is, from 1.
-    pub(crate) number: u32,
-    /// How many there can be.
-    pub(crate) of: u32,
+/// The parts of the program that a run needs from its caller.
+pub struct RunContext<'a> {
+    /// Hears of the run as it goes on.
+    pub reporter: &'a dyn Reporter,
+    /// Knows whether the run is to end before its end.
+    pub stop: Stop,
+    /// Saves what is known so far, in case the run is killed.
+    pub save: &'a dyn Fn(RunReport),
 }
 
 /// How far a transfer is.
@@ -91,30 +78,6 @@ pub struct Progress<'a> {
     pub size: Option<u64>,
     /// Since it began.
     pub took: Duration,
-}
-
-/// A request and its answer, without anything secret.
-#[derive(Debug)]
-pub struct Exchange<'a> {
-    /// The method.
-    pub(crate) method: &'a str,
-    /// The path, percent-encoded.
-    pub(crate) path: &'a str,
-    /// The status of the answer; `None` where there is none.
-    pub(crate) status: Option<u16>,
-    /// From the first byte of the request to the head of the answer.
-    pub(crate) took: Duration,
-}
-
-/// As whom requests are made.
-#[derive(Clone, Debug)]
-pub(crate) enum User {
-    /// As a visitor: there is no token.
-    Nobody,
-    /// As the token's user, whoever that is.
-    Unnamed,
-    /// As the token's user, whom the inputs name.
-    Named(Untrusted),
 }
 
 /// What a run is about to do.

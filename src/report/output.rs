@@ -7,10 +7,10 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::append::append;
-use super::units::Bytes;
 use super::{Ending, Outcome, Status, VerifiedBy};
 use crate::command::Command;
 use crate::package::Version;
+use crate::units::Bytes;
 
 impl Command {
     /// The names of the outputs, as the command's `action.yml` declares them.

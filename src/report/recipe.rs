@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Account, Outcome};
+use super::{Outcome, RunReport};
 use crate::command::Command;
 use crate::package::{FileName, Target};
 use crate::runner::Action;
@@ -13,7 +13,7 @@ const MOST_COMMANDS: usize = 50;
 
 /// Commands for a shell, and a step for a workflow, each in a block of code; nothing where not all is published. There is
 /// no step where the runner does not say what this action is called.
-pub(super) fn recipe(account: &Account, action: Option<&Action>) -> String {
+pub(super) fn recipe(account: &RunReport, action: Option<&Action>) -> String {
     let files: Vec<&Outcome> = account.outcomes.iter().filter(|outcome| outcome.status.is_in_place()).collect();
     let is_published = account.command == Command::Publish && account.plan.is_none() && account.is_complete();
     let mut text = String::new();

@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 
 use super::message::{Message, messages};
 use super::recipe::recipe;
-use super::units::Bytes;
 use super::{Ending, Outcome, Planned, Remark};
 use crate::command::Command;
 use crate::runner::Action;
 use crate::secret::Redactor;
+use crate::units::Bytes;
 use crate::untrusted::Untrusted;
 
 /// GitHub drops a step's summary of more than 1 MiB as a whole; this leaves room for what follows the table.

@@ -13,11 +13,12 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use embedded_registry::{Action, Registry};
-use generic_packages::command::{self, Caller, Command as Task};
+use generic_packages::command::Command as Task;
 use generic_packages::inputs::Inputs;
 use generic_packages::package::FileName;
-use generic_packages::registry::Limits;
-use generic_packages::report::{self, Account, Console, Ending, Exchange, Header, Progress, Reporter, Retry};
+use generic_packages::registry::{Exchange, Limits, Observer, Retry};
+use generic_packages::report::{self, Console, Ending, Header, Progress, Reporter, RunContext, RunReport};
+use generic_packages::run;
 use generic_packages::runner::{Environment, Runner};
 use generic_packages::stop::Stop;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -286,14 +287,17 @@ impl Job {
         let reading = Inputs::read(self.task, &environment, &runner);
         let mut log = Vec::new();
         let console = Console::new(&mut log, &runner, None);
-        console.opens(&reading);
+        console.hide(&reading.secrets, &reading.redactor);
+        for warning in &reading.warnings {
+            console.warns(warning);
+        }
         let mut inputs = reading.inputs.expect("good inputs");
         change(&mut inputs);
-        let caller = Caller { reporter: &console, stop: Stop::default(), save: &drop };
+        let context = RunContext { reporter: &console, stop: Stop::default(), save: &drop };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let ending = runtime.block_on(async {
             tokio::select! {
-                ending = command::run(&inputs, limits, &caller) => ending,
+                ending = run::run(&inputs, limits, &context) => ending,
                 () = end_outage(outage) => unreachable!("the clock runs for as long as the run does"),
             }
         });
@@ -304,17 +308,17 @@ impl Job {
     }
 
     /// Runs the library, and tells all of it to that reporter.
-    pub(crate) fn run_to(&self, reporter: &dyn Reporter) -> Account {
+    pub(crate) fn run_to(&self, reporter: &dyn Reporter) -> RunReport {
         self.run_until(Stop::default(), reporter)
     }
 
     /// The same, until it is to end.
-    pub(crate) fn run_until(&self, stop: Stop, reporter: &dyn Reporter) -> Account {
+    pub(crate) fn run_until(&self, stop: Stop, reporter: &dyn Reporter) -> RunReport {
         let environment = Environment::new(self.environment(), self.workspace());
         let inputs = Inputs::read(self.task, &environment, &Runner::detect(&environment)).inputs.expect("good inputs");
-        let caller = Caller { reporter, stop, save: &drop };
+        let context = RunContext { reporter, stop, save: &drop };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        match runtime.block_on(command::run(&inputs, Limits::default(), &caller)) {
+        match runtime.block_on(run::run(&inputs, Limits::default(), &context)) {
             Ending::Ran(account) => *account,
             Ending::Rejected(..) => panic!("there is something to put right"),
         }
@@ -487,23 +491,26 @@ pub(crate) enum Event {
 /// Hears of a run of the library.
 pub(crate) struct Listener<F>(pub(crate) F);
 
-impl<F: Fn(Event) + Sync> Reporter for Listener<F> {
-    fn begins(&self, _: &Header<'_>) {}
-    fn warns(&self, _: &str) {}
-    fn notices(&self, _: &str) {}
+impl<F: Fn(Event) + Sync> Observer for Listener<F> {
     fn notes(&self, note: &str) {
         (self.0)(Event::Note(note.to_owned()));
     }
     fn retries(&self, _: &Retry<'_>) {
         (self.0)(Event::Retry);
     }
+    fn request_ends(&self, _: &Exchange<'_>) {}
+}
+
+impl<F: Fn(Event) + Sync> Reporter for Listener<F> {
+    fn begins(&self, _: &Header<'_>) {}
+    fn warns(&self, _: &str) {}
+    fn notices(&self, _: &str) {}
     fn file_unchanged(&self, _: &FileName, _: u64) {
         (self.0)(Event::Unchanged);
     }
     fn transfer_ends(&self, _: &FileName) {}
     fn file_sent(&self, _: &FileName, _: u64, _: Duration) {}
     fn file_downloaded(&self, _: &FileName, _: u64, _: Duration) {}
-    fn request_ends(&self, _: &Exchange<'_>) {}
     fn progress_interval(&self) -> Duration {
         Duration::from_millis(1)
     }

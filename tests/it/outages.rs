@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
-use generic_packages::report::Account;
+use generic_packages::report::RunReport;
 use generic_packages::stop::{Signal, Stop};
 use tokio::sync::Notify;
 
@@ -269,7 +269,7 @@ fn a_server_that_has_never_responded_is_not_waited_for() {
 }
 
 /// Runs a job that is asked to end as soon as it waits for the server, and insists on nothing.
-fn stopped_while_waiting(job: &Job) -> Account {
+fn stopped_while_waiting(job: &Job) -> RunReport {
     let waits = Arc::new(Notify::new());
     let signal = Arc::clone(&waits);
     let stop = Stop::when(

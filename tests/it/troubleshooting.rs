@@ -12,10 +12,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use embedded_registry::{Action, Answer, Fault, Match, Options, Persona, Point, Registry};
-use generic_packages::command::{self, Caller, Command};
+use generic_packages::command::Command;
 use generic_packages::inputs::Inputs;
 use generic_packages::registry::Limits;
-use generic_packages::report::Console;
+use generic_packages::report::{Console, RunContext};
+use generic_packages::run;
 use generic_packages::runner::{Environment, Runner};
 use generic_packages::stop::Stop;
 use rcgen::CertificateParams;
@@ -276,9 +277,9 @@ fn silent_server() -> String {
     let mut log = Vec::new();
     let console = Console::new(&mut log, &runner, None);
     let inputs = Inputs::read(Command::Publish, &environment, &runner).inputs.expect("good inputs");
-    let caller = Caller { reporter: &console, stop: Stop::default(), save: &drop };
+    let context = RunContext { reporter: &console, stop: Stop::default(), save: &drop };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    console.closes(&runtime.block_on(command::run(&inputs, Limits::default(), &caller)));
+    console.closes(&runtime.block_on(run::run(&inputs, Limits::default(), &context)));
     drop(console);
     blocks(&String::from_utf8(log).expect("UTF-8"), &registry.url())
 }

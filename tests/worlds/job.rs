@@ -10,10 +10,11 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use embedded_registry::Registry;
-use generic_packages::command::{self, Caller, Command as Task};
+use generic_packages::command::Command as Task;
 use generic_packages::inputs::Inputs;
 use generic_packages::registry::{Jitter, Limits};
-use generic_packages::report::{self, Account, Console, Ending, Reporter as _};
+use generic_packages::report::{self, Console, Ending, Reporter as _, RunContext, RunReport};
+use generic_packages::run;
 use generic_packages::runner::{Environment, Runner};
 use generic_packages::stop::{Signal, Stop};
 use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
@@ -163,10 +164,13 @@ impl Job {
         let mut log = Vec::new();
         let console = Console::new(&mut log, &runner, None);
         let reading = Inputs::read(self.task, &environment, &runner);
-        console.opens(&reading);
+        console.hide(&reading.secrets, &reading.redactor);
+        for warning in &reading.warnings {
+            console.warns(warning);
+        }
         let mut inputs = reading.inputs.map_err(|errors| format!("the inputs are refused: {errors:?}"))?;
         inputs.timeout = setting.silence;
-        let save = |account: Account| {
+        let save = |account: RunReport| {
             for warning in report::hand_over_outputs(&account.into(), &runner) {
                 console.warns(&warning);
             }
@@ -177,9 +181,9 @@ impl Job {
             Signal::Terminate
         };
         let stop = Stop::when(stopped, std::future::pending());
-        let caller = Caller { reporter: &console, stop, save: &save };
+        let context = RunContext { reporter: &console, stop, save: &save };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let ending = runtime.block_on(command::run(&inputs, limits(setting), &caller));
+        let ending = runtime.block_on(run::run(&inputs, limits(setting), &context));
         runtime.shutdown_background();
         if matches!(ending, Ending::Rejected(..)) {
             return Err("something is to be put right before".to_owned());

@@ -1,0 +1,36 @@
+//! The SHA-256 of a local file, read on a thread of its own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::{FileError, FileFault, LocalFile};
+use crate::checksum::{Hasher, Sha256};
+
+/// Hashes a file. A disk that gives nothing for as long as `timeout` is an error. Whoever drops the future ends the reading.
+pub(crate) async fn hash(file: &LocalFile, timeout: Duration) -> Result<Sha256, FileError> {
+    let begun = Instant::now();
+    let millis = move || u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    // The thread counts for as long as this function holds the counter.
+    let last_read = Arc::new(AtomicU64::new(0));
+    let progress = Arc::downgrade(&last_read);
+    let to_read = file.clone();
+    let mut reading = tokio::task::spawn_blocking(move || {
+        let mut hasher = Hasher::default();
+        to_read.read(|chunk| {
+            hasher.update(&chunk);
+            progress.upgrade().map(|last_read| last_read.store(millis(), Ordering::Relaxed)).is_some()
+        })?;
+        Ok(hasher.finish())
+    });
+    let deadline = || begun + Duration::from_millis(last_read.load(Ordering::Relaxed)) + timeout;
+    loop {
+        match timeout_at(deadline(), &mut reading).await {
+            Ok(hash) => return hash.expect("the thread does not panic"),
+            Err(_) if Instant::now() < deadline() => {}
+            Err(_) => return Err(FileError { path: file.path.clone(), fault: FileFault::Stalled(timeout) }),
+        }
+    }
+}

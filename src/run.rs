@@ -1,0 +1,57 @@
+//! Runs a command: what the commands share, and where they part.
+
+use std::io;
+
+use crate::advice::{self, Advise};
+use crate::command::Command;
+use crate::download::download;
+use crate::inputs::{Inputs, Task};
+use crate::publish::publish;
+use crate::registry::{Connection, Limits};
+use crate::report::{Ending, RunContext};
+
+/// Why nothing could be started.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to start")]
+pub struct StartError(#[from] io::Error);
+
+impl Advise for StartError {
+    fn code(&self) -> &'static str {
+        match &self.0 {
+            error if advice::is_of_open_files(error) => "too-many-open-files",
+            _ => "start-failed",
+        }
+    }
+
+    fn advice(&self) -> Option<String> {
+        Some(match &self.0 {
+            error if advice::is_of_open_files(error) => {
+                "Raise the runner's limit on open files (`ulimit -n`) to 128 or more".to_owned()
+            }
+            _ => "Look at the limits of the runner (`ulimit -a`), then run the step again".to_owned(),
+        })
+    }
+}
+
+/// Does what the inputs say. Their timeout and retries take the place of those in `limits`.
+pub async fn run(inputs: &Inputs, limits: Limits, context: &RunContext<'_>) -> Ending {
+    let connection = Connection {
+        command: inputs.command(),
+        credentials: inputs.credentials.clone(),
+        way: inputs.way.clone(),
+        redactor: inputs.redactor.clone(),
+        limits: limits.with(inputs.timeout, inputs.retries),
+        stop: context.stop.clone(),
+        observer: context.reporter,
+    };
+    match &inputs.task {
+        Task::Publish(task) => match Box::pin(publish(inputs, task, connection, context)).await {
+            Ok(report) => report.into(),
+            Err(problems) => Ending::rejected(Command::Publish, problems),
+        },
+        Task::Download(task) => match download(inputs, task, connection, context).await {
+            Ok(report) => report.into(),
+            Err(problem) => Ending::rejected(Command::Download, vec![problem]),
+        },
+    }
+}
