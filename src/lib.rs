@@ -35,6 +35,7 @@ pub mod report;
 pub mod run;
 pub mod runner;
 mod secret;
+mod state;
 pub mod stop;
 mod unexpanded;
 mod units;

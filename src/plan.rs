@@ -1,208 +1,71 @@
-//! Pure: files and what the registry already has -> what to do, or why not. Nothing is sent before this is settled.
+//! Pure: the desired files, what the registry lists and what was tried -> what to do with each file.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::HashSet;
 use std::fmt;
 
-use crate::advice::{Advise, Plural};
 use crate::checksum::Sha256;
-use crate::files::{Chosen, LocalFile};
+use crate::inputs::IfFileExists;
 use crate::listing::{Listing, RegistryFile};
-use crate::package::{BadName, FileName};
-use crate::secret::Redactor;
-use crate::units::Bytes;
+use crate::package::FileName;
+use crate::state::{IfMissing, State};
+use crate::units::{self, Bytes};
 use crate::untrusted::Untrusted;
 
-/// A local file and its name on the registry.
+/// A file that is to be on the registry.
 #[derive(Clone, Debug)]
-pub(crate) struct NamedFile {
-    /// The file in the workspace.
-    pub(crate) local: LocalFile,
+pub(crate) struct Desired {
     /// Its name on the registry.
     pub(crate) name: FileName,
-    /// Whether that name has to be spelled so there; otherwise one that differs by case will do.
+    /// The length in bytes.
+    pub(crate) size: u64,
+    /// Its hash, where that is known already.
+    pub(crate) sha256: Option<Sha256>,
+    /// Whether its name has to be spelled so on the registry; otherwise one that differs by case will do.
     pub(crate) is_exact: bool,
+    /// Whether it follows from all others, so that it is uploaded when they are there.
+    pub(crate) is_last: bool,
+    /// What to do if the registry has other content under its name.
+    pub(crate) if_file_exists: IfFileExists,
 }
 
-impl NamedFile {
-    fn may_be_called(&self, theirs: &RegistryFile) -> bool {
-        !self.is_exact || theirs.name == self.name.as_str()
+impl Desired {
+    /// A file that is to be on the registry under that name.
+    pub(crate) fn new(name: FileName, size: u64, if_file_exists: IfFileExists) -> Self {
+        Self { name, size, sha256: None, is_exact: false, is_last: false, if_file_exists }
     }
-}
 
-/// Why files cannot be published under their names.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum PlanError {
-    /// A name that the registry refuses.
-    #[error("{path}: the {bad}")]
-    Name {
-        /// The path relative to the workspace.
-        path: Untrusted,
-        /// What is wrong with the name.
-        bad: BadName,
-        /// Whether it is one that a line gives.
-        is_renamed: bool,
-        /// A line that gives the file a name which the registry accepts, if there is one.
-        line: Option<String>,
-    },
-    /// Names that the registry takes for one.
-    #[error("{}: the registry takes these for one name, {how}", listed(.paths))]
-    SameName {
-        /// The paths relative to the workspace.
-        paths: Vec<Untrusted>,
-        /// The name.
-        name: FileName,
-        /// In which way the names are the same.
-        how: String,
-        /// What would tell them apart.
-        cure: String,
-    },
-    /// The name of the file that is made of all others.
-    #[error("{path}: `{name}` is what `checksums` makes of the registry's own list")]
-    Sealed {
-        /// The path relative to the workspace.
-        path: Untrusted,
-        /// The name.
-        name: FileName,
-    },
-    /// A name with the token in it.
-    #[error("a file's name contains the token or another secret, which everybody would see")]
-    Secret,
-}
+    /// Whether it has to be hashed to tell what to do: its name is listed, with its size.
+    #[must_use]
+    pub(crate) fn needs_hash(&self, listing: &Listing) -> bool {
+        self.sha256.is_none() && listing.find(&self.name).is_some_and(|theirs| theirs.size == self.size)
+    }
 
-impl Advise for PlanError {
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Name { .. } => "invalid-file-name",
-            Self::SameName { .. } => "duplicate-name",
-            Self::Sealed { .. } => "reserved-name",
-            Self::Secret => "secret-in-name",
+    /// Compares it with what the registry lists under its name.
+    #[must_use]
+    pub(crate) fn compare(&self, listing: &Listing) -> Listed {
+        let Some(theirs) = listing.find(&self.name) else { return Listed::Nothing };
+        let is_named_so = !self.is_exact || theirs.name == self.name.as_str();
+        if let Some(sha256) = self.sha256.filter(|sha256| is_named_so && theirs.holds(self.size, *sha256)) {
+            return Listed::Identical(sha256);
         }
-    }
-
-    fn advice(&self) -> Option<String> {
-        Some(match self {
-            Self::Name { is_renamed: true, .. } => {
-                "Correct the name behind `=>`, or what its placeholders stand for".to_owned()
-            }
-            Self::Name { line: Some(line), .. } => {
-                format!("Rename the file before this step, or write `{}`", Untrusted::new(line))
-            }
-            Self::Name { .. } => "Rename the file before this step, or take it away with a line `!path`".to_owned(),
-            Self::SameName { cure, .. } => cure.clone(),
-            Self::Sealed { .. } => "Take the file out of `files`, or give `checksums` another name".to_owned(),
-            Self::Secret => "Rename the file".to_owned(),
-        })
-    }
-
-    fn plural(&self) -> Option<Plural> {
-        let (text, item) = match self {
-            Self::Name { path, bad, .. } => {
-                // What is allowed follows the colon.
-                let why = bad.why.split(": ").next().unwrap_or_default();
-                ("the registry refuses the names of {} files", format!("`{path}` ({why})"))
-            }
-            Self::SameName { name, paths, .. } => {
-                ("{} names are each used by several files", format!("`{name}` ({})", listed(paths)))
-            }
-            // Which ones is as secret as what they contain.
-            Self::Secret => {
-                ("the names of {} files contain the token or another secret, which everybody would see", String::new())
-            }
-            Self::Sealed { .. } => return None,
-        };
-        Some(Plural { text: text.to_owned(), item, is_hint_an_example: true })
+        let (name, theirs, size, sha256) = (self.name.clone(), theirs.clone(), self.size, self.sha256);
+        Listed::Other(Conflict { name, theirs, size, sha256 })
     }
 }
 
-/// Gives every file its name; the error has all that is wrong with any of them.
-pub(crate) fn name_files(files: Vec<Chosen>, redactor: &Redactor) -> Result<Vec<NamedFile>, Vec<PlanError>> {
-    let mut named = Vec::new();
-    let mut errors = Vec::new();
-    for chosen in files {
-        match FileName::parse(&chosen.name) {
-            _ if redactor.finds_in_name(&chosen.name) => errors.push(PlanError::Secret),
-            Ok(name) => named.push((chosen, name)),
-            Err(bad) => {
-                let (path, is_renamed) = (Untrusted::path(&chosen.local.path), chosen.is_renamed);
-                let line = chosen.line_with_good_name();
-                errors.push(PlanError::Name { path, bad, is_renamed, line });
-            }
-        }
-    }
-    // The same file under the same name, from two lines, is one.
-    let mut known = BTreeSet::new();
-    named.retain(|(chosen, name)| known.insert((chosen.local.path.clone(), name.clone())));
-    let mut by_name = BTreeMap::<String, Vec<&(Chosen, FileName)>>::new();
-    for file in &named {
-        by_name.entry(file.1.folded()).or_default().push(file);
-    }
-    for same in by_name.values().filter(|same| same.len() > 1) {
-        let files: Vec<&Chosen> = same.iter().map(|(chosen, _)| chosen).collect();
-        let how = match &same[0].1 {
-            first if same.iter().any(|(_, name)| name != first) => "since it does not regard case".to_owned(),
-            first if files.iter().any(|file| file.is_renamed) => format!("since each is to be called `{first}`"),
-            _ => "since it sees no folders".to_owned(),
-        };
-        let paths = files.iter().map(|file| Untrusted::path(&file.local.path)).collect();
-        errors.push(PlanError::SameName { paths, name: same[0].1.clone(), how, cure: apart(&files) });
-    }
-    let named =
-        named.into_iter().map(|(chosen, name)| NamedFile { local: chosen.local, name, is_exact: false }).collect();
-    if errors.is_empty() { Ok(named) } else { Err(errors) }
-}
-
-/// What would tell files apart that have one name.
-fn apart(files: &[&Chosen]) -> String {
-    let differs = files[0].placeholders.iter().find_map(|(placeholder, _)| {
-        let value = |file: &&Chosen| {
-            let (_, text) = file.placeholders.iter().find(|(known, _)| known == placeholder)?;
-            Some(text.clone())
-        };
-        let values: Vec<String> = files.iter().map(value).collect::<Option<_>>()?;
-        let folded: BTreeSet<String> = values.iter().map(|value| value.to_lowercase()).collect();
-        (folded.len() == files.len()).then_some((placeholder, values))
-    });
-    match differs {
-        Some((placeholder, values)) if files.iter().all(|file| file.is_renamed) => {
-            let values: Vec<Untrusted> = values.iter().map(|value| Untrusted::new(value)).collect();
-            format!("Put `{placeholder}` into the name behind `=>`, which stands for {} here", listed(&values))
-        }
-        Some((placeholder, _)) if files.iter().all(|file| !file.is_renamed) => format!(
-            "Give each file a name of its own: only the last part of a path is published, but with \
-             ` => {placeholder}-{{name}}` behind the pattern each has its own"
-        ),
-        _ if files.iter().all(|file| file.is_renamed) => {
-            "Give each file a name of its own behind `=>`, whose case the registry does not regard".to_owned()
-        }
-        _ => "Give each file a name of its own: only the last part of a path is published".to_owned(),
-    }
-}
-
-/// A few of some paths.
-fn listed(paths: &[Untrusted]) -> String {
-    const SHOWN: usize = 4;
-    let mut shown: Vec<String> = paths.iter().take(SHOWN).map(ToString::to_string).collect();
-    if paths.len() > SHOWN {
-        shown.push(format!("{} more", paths.len() - SHOWN));
-    }
-    shown.join(" and ")
-}
-
-/// What to do with one file.
+/// The registry's list of a name, compared with a desired file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// The registry does not have it.
-    Upload,
-    /// The registry has it, bit for bit.
-    Unchanged(Sha256),
-    /// The registry has other content under its name.
-    Conflict(Conflict),
+pub(crate) enum Listed {
+    Nothing,
+    /// Content of the same size and SHA-256.
+    Identical(Sha256),
+    Other(Conflict),
 }
 
 /// Two contents under one name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) struct Conflict {
-    name: FileName,
+    pub(crate) name: FileName,
     /// What the registry has, under its own spelling of the name.
     pub(crate) theirs: RegistryFile,
     size: u64,
@@ -236,22 +99,160 @@ impl fmt::Display for Conflict {
     }
 }
 
-/// Whether a file has to be hashed to tell what to do with it: its name is there, with the same size.
-#[must_use]
-pub(crate) fn needs_hash(file: &NamedFile, listing: &Listing) -> bool {
-    listing.find(&file.name).is_some_and(|theirs| theirs.size == file.local.size)
+/// What is to be done with one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Op {
+    /// The registry lacks it.
+    Upload,
+    /// The registry has other content, which is deleted first.
+    Replace(Conflict),
+    /// The registry has a file that is not desired.
+    Delete(RegistryFile),
+    /// The registry has the identical file.
+    Keep,
+    /// The registry has other content, and keeps it.
+    Skip(Conflict),
+    /// The registry has other content, and that is an error.
+    Conflict(Conflict, When),
+    /// The list contradicts what is known, for this reason. It is read again.
+    ListAgain(&'static str),
+    /// It failed, and the list shows nothing better.
+    GiveUp,
+    /// The content that was to be deleted for it is still there, and its upload has failed.
+    Blocked,
+    /// It is at its end.
+    Nothing,
 }
 
-/// What to do with a file, given its hash where [`needs_hash`] asks for it.
+/// When other content was found under a file's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    /// Before anything was done.
+    Before,
+    /// After an earlier list had shown something else.
+    Meanwhile,
+    /// After the registry had accepted the file.
+    AfterUpload,
+}
+
+/// The files on the registry that are not desired.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Extras<'a> {
+    /// They stay.
+    Keep,
+    /// They are deleted, if this list has them too, with the same content.
+    Delete(&'a Listing),
+}
+
+/// Decides what is to be done with each desired file, in their order, and then with each extra file.
 #[must_use]
-pub(crate) fn step(file: &NamedFile, listing: &Listing, sha256: Option<Sha256>) -> Step {
-    match (listing.find(&file.name), sha256) {
-        (None, _) => Step::Upload,
-        (Some(theirs), Some(ours)) if theirs.holds(file.local.size, ours) && file.may_be_called(theirs) => {
-            Step::Unchanged(ours)
+pub(crate) fn plan<'a>(
+    files: impl IntoIterator<Item = (&'a Desired, &'a State)>,
+    listing: &Listing,
+    extras: Extras<'_>,
+) -> Vec<Op> {
+    let mut desired = HashSet::new();
+    let mut ops = Vec::new();
+    for (file, state) in files {
+        desired.insert(file.name.folded());
+        ops.push(decide(file, state, file.compare(listing)));
+    }
+    if let Extras::Delete(seen) = extras {
+        let is_extra = |file: &&RegistryFile| !desired.contains(&file.name.to_lowercase());
+        let was_seen = |file: &&RegistryFile| seen.like(file) == Some(*file);
+        ops.extend(listing.files().into_iter().filter(is_extra).filter(was_seen).cloned().map(Op::Delete));
+    }
+    ops
+}
+
+fn decide(file: &Desired, state: &State, listed: Listed) -> Op {
+    const STALE: &str = "its list still shows what was deleted";
+    let now = match (listed, state) {
+        (Listed::Identical(_), _) => return Op::Keep,
+        (_, State::Failed { .. } | State::Unverified { .. }) => return Op::Nothing,
+        (
+            Listed::Nothing,
+            State::Planned | State::ToReplace { .. } | State::Sent { if_missing: Some(IfMissing::Retry), .. },
+        ) => return Op::Upload,
+        (Listed::Nothing, State::Sent { if_missing: Some(IfMissing::ListAgain), deleted: None, .. }) => {
+            return Op::ListAgain("the registry says that it has it, but does not list it");
         }
-        (Some(theirs), sha256) => {
-            Step::Conflict(Conflict { name: file.name.clone(), theirs: theirs.clone(), size: file.local.size, sha256 })
+        (Listed::Nothing, State::Sent { .. }) => return Op::GiveUp,
+        (Listed::Nothing, State::Accepted { .. }) => return Op::ListAgain("it was taken there, but is not listed"),
+        (Listed::Nothing, State::Verified { .. } | State::Skipped) => return Op::ListAgain("it is there no longer"),
+        (Listed::Other(now), _) => now,
+    };
+    let is_what_was_deleted = state.deleted() == Some(&now.theirs);
+    match state {
+        State::Accepted { .. } | State::Verified { .. } if is_what_was_deleted => Op::ListAgain(STALE),
+        State::Accepted { .. } => Op::Conflict(now, When::AfterUpload),
+        // The list may be old, and the file be missing.
+        State::Sent { if_missing, .. } if is_what_was_deleted => match if_missing {
+            Some(IfMissing::ListAgain) => Op::Blocked,
+            _ => Op::ListAgain(STALE),
+        },
+        State::Sent { deleted: Some(_), .. } => Op::Conflict(now, When::Meanwhile),
+        _ => match (file.if_file_exists, state) {
+            (IfFileExists::Fail, _) => Op::Conflict(now, When::Before),
+            (IfFileExists::Skip, _) => Op::Skip(now),
+            // Only the content that was seen first is deleted.
+            (IfFileExists::Overwrite, State::Verified { .. }) => Op::Conflict(now, When::Meanwhile),
+            (IfFileExists::Overwrite, State::ToReplace { seen }) if *seen != now.theirs => {
+                Op::Conflict(now, When::Meanwhile)
+            }
+            (IfFileExists::Overwrite, _) => Op::Replace(now),
+        },
+    }
+}
+
+/// How many files of a version differ from those that are desired.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Diff {
+    pub(crate) same: usize,
+    other: usize,
+    missing: usize,
+    left_over: usize,
+}
+
+impl Diff {
+    pub(crate) fn of(ops: &[Op]) -> Self {
+        let mut diff = Self::default();
+        for op in ops {
+            match op {
+                Op::Keep => diff.same += 1,
+                Op::Replace(_) => diff.other += 1,
+                Op::Upload => diff.missing += 1,
+                Op::Delete(_) => diff.left_over += 1,
+                _ => {}
+            }
         }
+        diff
+    }
+
+    /// For a cell of a table: `3 same, 1 other, 1 missing`.
+    pub(crate) fn in_brief(self) -> String {
+        let Self { same, other, missing, left_over } = self;
+        let counts = [(same, "same"), (other, "other"), (missing, "missing"), (left_over, "left over")];
+        let counts = counts.into_iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}"));
+        counts.collect::<Vec<_>>().join(", ")
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
+        (self.other, self.missing, self.left_over) == (0, 0, 0)
+    }
+}
+
+/// The state of an alias: `3 of 5 files are the same, 1 is another, 1 is missing`.
+impl fmt::Display for Diff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { same, other, missing, left_over } = *self;
+        let is = |count: usize| if count == 1 { "is" } else { "are" };
+        write!(f, "{same} of {} {} the same", units::files(same + other + missing), is(same))?;
+        for (count, what) in [(other, "other than they should be"), (missing, "missing"), (left_over, "left over")] {
+            if count > 0 {
+                write!(f, ", {count} {} {what}", is(count))?;
+            }
+        }
+        Ok(())
     }
 }

@@ -19,7 +19,7 @@ use crate::untrusted::Untrusted;
 
 /// How much is read at a time, in bytes: large enough that system calls do not count, small enough that dozens of
 /// uploads fit into a few megabytes.
-const CHUNK: usize = 64 * 1024;
+pub(super) const CHUNK: usize = 64 * 1024;
 
 /// How a folder on the way is opened: it has to be one, and no link to one.
 pub(super) const ENTER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);

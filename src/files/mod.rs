@@ -4,11 +4,11 @@
 mod bad_line;
 mod bash;
 mod braces;
+mod content;
 mod correction;
 mod exclusion;
 mod folder;
 mod git;
-mod hash;
 mod local;
 mod mistake;
 mod names;
@@ -27,11 +27,11 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 pub(crate) use self::bad_line::BadLine;
+pub(crate) use self::content::{Content, hash};
 pub(crate) use self::correction::correction;
 pub use self::folder::Folder;
 pub(crate) use self::folder::Found;
 pub(crate) use self::git::{is_git, makes_repository, tracked};
-pub(crate) use self::hash::hash;
 pub(crate) use self::local::{FileError, FileFault, LocalFile};
 pub(crate) use self::mistake::{Mistake, mistake_in_path};
 pub(crate) use self::near::Near;

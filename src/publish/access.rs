@@ -1,6 +1,6 @@
 //! Write access: what is known of it, and the check that asks for it.
 
-use super::Run;
+use super::execute::VersionRun;
 
 /// What is known of our write access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,24 +13,24 @@ pub(super) enum WriteAccess {
     Confirmed,
 }
 
-impl Run<'_> {
+impl VersionRun<'_> {
     /// Checks write access, unless that is done. Returns whether the run may go on. Only a refusal by the forge itself
     /// ends it.
     pub(super) async fn check_write_access(&mut self) -> bool {
         if self.write_access != WriteAccess::NotChecked {
             return true;
         }
-        match self.sender.registry.check_write_access().await {
+        match self.registry.check_write_access().await {
             Ok(()) => self.write_access = WriteAccess::Confirmed,
             Err(error) if error.is_a_refusal_of_every_file() => {
-                self.tally.errors.push(error.into());
+                self.errors.push(error.into());
                 return false;
             }
             Err(error) => {
                 self.write_access = WriteAccess::Unknown;
-                let owner = self.inputs.target.owner.as_str();
+                let owner = self.registry.target().owner.as_str();
                 let failure = format!("failed to check write access to packages of {owner}: {}", error.cause);
-                if self.task.dry_run {
+                if self.is_dry {
                     self.context.reporter.warns(&format!("{failure}; the real run may fail"));
                 } else {
                     self.context.reporter.debug(&failure);

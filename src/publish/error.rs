@@ -2,13 +2,13 @@
 
 use url::Url;
 
-use super::work::Counts;
+use super::names::NameError;
 use crate::advice::{Advise, Plural};
 use crate::download::DownloadError;
 use crate::files::{FileError, PlaceError, SelectError};
 use crate::nearest::Near;
 use crate::package::{BadName, FileName, ServerUrl, Target, Version};
-use crate::plan::{Conflict, PlanError};
+use crate::plan::{Conflict, Diff, When};
 use crate::registry::{RegistryError, SetupError};
 use crate::stop::Stopped;
 use crate::untrusted::{Names, Untrusted};
@@ -21,7 +21,7 @@ pub(crate) enum Rejected {
     Select(SelectError),
     /// The files' names are not those of a version.
     #[error(transparent)]
-    Plan(PlanError),
+    Name(NameError),
     /// The file of checksums cannot be put into its place here.
     #[error(transparent)]
     Place(PlaceError),
@@ -34,7 +34,7 @@ impl Rejected {
     fn error(&self) -> &dyn Advise {
         match self {
             Self::Select(error) => error,
-            Self::Plan(error) => error,
+            Self::Name(error) => error,
             Self::Place(error) => error,
             Self::Setup(error) => error,
         }
@@ -75,17 +75,16 @@ pub(crate) enum PublishError {
     /// A file cannot be read.
     #[error(transparent)]
     File(#[from] FileError),
-    /// Other content is on the registry.
-    #[error("{conflict}")]
+    /// The registry has other content under a file's name.
+    #[error("{conflict}{}", when_in_words(*.when))]
     Conflict {
         /// The two contents.
         conflict: Conflict,
+        /// When it was found.
+        when: When,
         /// The page of the version, where files can be deleted.
         page: Url,
     },
-    /// Somebody else has changed what was to be replaced.
-    #[error("{0}; that is not what was there when this run began, so it is not replaced")]
-    Overtaken(Conflict),
     /// A file was deleted to be replaced, and that failed.
     #[error("`{name}` {} missing on the registry: it was deleted there to be replaced, and that failed", if *.is_certain { "is now" } else { "may be" })]
     Missing {
@@ -121,37 +120,25 @@ pub(crate) enum PublishError {
         /// Why the first one is refused.
         why: String,
     },
-    /// Others changed the version whenever it was sealed.
-    #[error(
-        "`{name}` does not seal version {version}: other jobs have changed it each of {times} times that it was sealed"
-    )]
-    NotSealed {
-        /// The name of the file of checksums.
+    /// The checksums file on the registry does not match the version.
+    #[error("`{name}` does not seal version {version}: {}", outdated_in_words(*.times))]
+    ChecksumsOutdated {
+        /// The name of the checksums file.
         name: FileName,
         /// The version.
         version: Version,
-        /// How often it was tried.
-        times: u32,
-    },
-    /// What the version has is no longer what its file of checksums says.
-    #[error(
-        "`{name}` does not seal version {version}: it is on the registry, and is not the list of what the version has"
-    )]
-    SealIsStale {
-        /// The name of the file of checksums.
-        name: FileName,
-        /// The version.
-        version: Version,
+        /// How often it was made, if other jobs changed the version each time.
+        times: Option<u32>,
     },
     /// Another version is not what it should be.
     #[error("version {alias} is not what {version} is: {}", state_in_words(.state.as_ref()))]
-    NotMirrored {
+    AliasDiffers {
         /// That version.
         alias: Version,
         /// The version that it should be the same as.
         version: Version,
         /// What it has now, where that is known.
-        state: Option<Counts>,
+        state: Option<Diff>,
         /// Why; `None` where somebody asked the run to end.
         #[source]
         cause: Option<Box<PublishError>>,
@@ -174,7 +161,7 @@ pub(crate) enum PublishError {
     },
     /// A file whose name no request could have.
     #[error("a file there cannot be deleted or sent: the {0}")]
-    Undeletable(BadName),
+    UnsafeName(BadName),
     /// What is not at hand cannot be fetched.
     #[error(transparent)]
     Download(#[from] Box<DownloadError>),
@@ -207,9 +194,21 @@ pub(crate) enum PublishError {
         /// Where it should be.
         url: Url,
     },
-    /// The registry lists other content than was sent.
-    #[error("{0}; the registry had taken ours")]
-    Altered(Conflict),
+}
+
+fn when_in_words(when: When) -> &'static str {
+    match when {
+        When::Before => "",
+        When::Meanwhile => "; that is not what was there when this run began, so it is not replaced",
+        When::AfterUpload => "; the registry had taken ours",
+    }
+}
+
+fn outdated_in_words(times: Option<u32>) -> String {
+    match times {
+        Some(times) => format!("other jobs have changed it each of {times} times that it was sealed"),
+        None => "it is on the registry, and is not the list of what the version has".to_owned(),
+    }
 }
 
 fn evidence_in_words(evidence: &Evidence) -> String {
@@ -220,7 +219,7 @@ fn evidence_in_words(evidence: &Evidence) -> String {
     }
 }
 
-fn state_in_words(state: Option<&Counts>) -> String {
+fn state_in_words(state: Option<&Diff>) -> String {
     state.map_or_else(|| "what it has now is not known".to_owned(), ToString::to_string)
 }
 
@@ -264,19 +263,18 @@ impl Advise for PublishError {
             Self::Place(error) => error.code(),
             Self::Download(error) => error.code(),
             Self::Stopped(stopped) => stopped.code(),
-            Self::Conflict { .. } => "conflict",
-            Self::Overtaken(_) => "changed-by-another-job",
-            Self::Altered(_) => "upload-mismatch",
+            Self::Conflict { when: When::Before, .. } => "conflict",
+            Self::Conflict { when: When::Meanwhile, .. } => "changed-by-another-job",
+            Self::Conflict { when: When::AfterUpload, .. } => "upload-mismatch",
             Self::Missing { .. } => "replaced-file-missing",
             Self::NotListed { .. } => "not-listed",
             Self::NotVerified { .. } => "not-verified",
             Self::Lost { .. } => "file-lost",
             Self::Expected { .. } => "expected-file-missing",
             Self::NothingToSeal(_) => "version-has-no-files",
-            Self::Unsealable { .. } | Self::Undeletable(_) => "unsafe-name",
-            Self::NotSealed { .. } => "checksums-unsettled",
-            Self::SealIsStale { .. } => "checksums-outdated",
-            Self::NotMirrored { .. } => "alias-mismatch",
+            Self::Unsealable { .. } | Self::UnsafeName(_) => "unsafe-name",
+            Self::ChecksumsOutdated { .. } => "checksums-outdated",
+            Self::AliasDiffers { .. } => "alias-mismatch",
             Self::Unsettled { .. } => "alias-unsettled",
             Self::Outrun { .. } => "alias-superseded",
         }
@@ -286,11 +284,11 @@ impl Advise for PublishError {
         match self {
             Self::Registry(error) => error.advice(),
             Self::File(error) => error.advice(),
-            Self::Conflict { page, .. } => Some(format!(
+            Self::Conflict { when: When::Before, page, .. } => Some(format!(
                 "Publish the first build's files again (a rebuild is rarely bit for bit the same), use a new version, \
                  set `if-file-exists: overwrite`, or delete the old file: {page}"
             )),
-            Self::Overtaken(_) => Some(
+            Self::Conflict { when: When::Meanwhile, .. } => Some(
                 "Find out which other job publishes the same name to the same version; then run the step again"
                     .to_owned(),
             ),
@@ -298,7 +296,7 @@ impl Advise for PublishError {
                 cause.as_deref(),
                 "run the step again to upload the new file. The old file is not restored",
             )),
-            Self::NotMirrored { cause, .. } => {
+            Self::AliasDiffers { cause, .. } => {
                 // What is missing comes back with the rest.
                 let cause = match cause.as_deref() {
                     Some(Self::Missing { cause, .. }) => cause,
@@ -328,13 +326,13 @@ impl Advise for PublishError {
             Self::Unsealable { names, .. } if names.count > 1 => {
                 Some("Delete the files from the registry, and find out who published them".to_owned())
             }
-            Self::Unsealable { .. } | Self::Undeletable(_) => {
+            Self::Unsealable { .. } | Self::UnsafeName(_) => {
                 Some("Have the file taken off the registry, and find out who published it".to_owned())
             }
-            Self::SealIsStale { .. } => {
+            Self::ChecksumsOutdated { times: None, .. } => {
                 Some("Put right what else has failed, then run the step again: it makes the seal anew".to_owned())
             }
-            Self::NotSealed { .. } => Some(
+            Self::ChecksumsOutdated { times: Some(_), .. } => Some(
                 "Seal in one job that `needs:` all those that publish to this version; then run that job again"
                     .to_owned(),
             ),
@@ -347,7 +345,7 @@ impl Advise for PublishError {
                 Some("Run the step again: it verifies every file, and uploads those that the registry lacks".to_owned())
             }
             Self::Lost { .. } => Some("Run the step again, and look at the forge's log if it stays so".to_owned()),
-            Self::Altered(_) => Some(
+            Self::Conflict { when: When::AfterUpload, .. } => Some(
                 "Find out whether another job publishes the same name to the same version, and whether the forge's \
                  storage is sound; then run the step again"
                     .to_owned(),
@@ -367,7 +365,7 @@ impl Advise for PublishError {
         match self {
             Self::Registry(error) => error.plural(),
             Self::File(error) => error.plural(),
-            Self::Conflict { conflict, .. } => {
+            Self::Conflict { conflict, when: When::Before, .. } => {
                 of_files("{} files already exist with different content", conflict.in_brief())
             }
             Self::NotListed { name, was_accepted: true, .. } => {

@@ -1,10 +1,10 @@
 //! Aliases that follow releases: `latest`, `stable`, and numbers such as `v1`. A pre-release never moves them, and a lower
 //! release never moves them back. Every other alias always moves.
 
-use super::Run;
+use super::Job;
 use crate::listing::VersionRow;
 use crate::package::Version;
-use crate::registry::RegistryError;
+use crate::registry::{Registry, RegistryError};
 use crate::version::Release;
 
 /// Why an alias is not updated.
@@ -39,41 +39,39 @@ impl<'a> Followed<'a> {
     }
 }
 
-impl Run<'_> {
-    /// Says why an alias is not to be updated. Returns `None` if it is. The list of the package's versions is read only if
-    /// it decides, and only if it is not known yet.
-    pub(super) async fn reason_to_stay(
-        &self,
-        alias: &Version,
-        known: &mut Option<Vec<VersionRow>>,
-    ) -> Result<Option<Stay>, RegistryError> {
-        let target = &self.inputs.target;
-        let (version, own) = (&target.version, Release::parse(target.version.as_str()));
-        let Some(followed) = Followed::by(alias) else { return Ok(None) };
-        if own.as_ref().is_some_and(Release::is_pre_release) {
-            return Ok(Some(Stay { why: format!("{version} is a pre-release"), release: None }));
-        }
-        if !own.as_ref().map_or(matches!(followed, Followed::All), |own| followed.has(own)) {
-            return Ok(Some(Stay { why: format!("{version} is not a release of {alias}"), release: None }));
-        }
-        let rows = match known {
-            Some(rows) => rows,
-            None => known.insert(self.sender.registry.versions(&target.package).await?),
+/// Says why an alias is not to be updated. Returns `None` if it is. The list of the package's versions is read only if
+/// it decides, and only if it is not known yet.
+pub(super) async fn reason_to_stay(
+    registry: &Registry<'_>,
+    version: &Version,
+    alias: &Version,
+    known: &mut Option<Vec<VersionRow>>,
+) -> Result<Option<Stay>, RegistryError> {
+    let own = Release::parse(version.as_str());
+    let Some(followed) = Followed::by(alias) else { return Ok(None) };
+    if own.as_ref().is_some_and(Release::is_pre_release) {
+        return Ok(Some(Stay { why: format!("{version} is a pre-release"), release: None }));
+    }
+    if !own.as_ref().map_or(matches!(followed, Followed::All), |own| followed.has(own)) {
+        return Ok(Some(Stay { why: format!("{version} is not a release of {alias}"), release: None }));
+    }
+    let rows = match known {
+        Some(rows) => rows,
+        None => known.insert(registry.versions(&registry.target().package).await?),
+    };
+    Ok(highest(rows, alias, &followed, own.as_ref()).map(|release| {
+        let why = match own {
+            Some(_) => format!("the package has the higher release {release}"),
+            None => format!("{version} is not a release, and the package has release {release}"),
         };
-        Ok(highest(rows, alias, &followed, own.as_ref()).map(|release| {
-            let why = match own {
-                Some(_) => format!("the package has the higher release {release}"),
-                None => format!("{version} is not a release, and the package has release {release}"),
-            };
-            Stay { why, release: Some(release) }
-        }))
-    }
+        Stay { why, release: Some(release) }
+    }))
+}
 
-    /// Tells that an alias is not updated, and why.
-    pub(super) fn tell_of_stay(&self, alias: &Version, stay: &Stay) {
-        let is = if self.task.dry_run { "would not be" } else { "is not" };
-        self.context.reporter.notices(&format!("alias {alias} {is} updated: {}", stay.why));
-    }
+/// Tells that an alias is not updated, and why.
+pub(super) fn tell_of_stay(job: Job<'_>, alias: &Version, stay: &Stay) {
+    let is = if job.task.dry_run { "would not be" } else { "is not" };
+    job.context.reporter.notices(&format!("alias {alias} {is} updated: {}", stay.why));
 }
 
 /// The highest release that an alias follows, of those that are higher than ours if ours is a release.

@@ -24,7 +24,7 @@ impl Run<'_> {
     /// 400 to a second one, so that a lost answer is looked after (recorded on Gitea 1.24 and 1.26, Forgejo 11 and 15).
     /// Returns what the registry says of the version, where it does.
     pub(super) async fn link(&self, repository: &RepositoryName) -> Option<About> {
-        let (registry, reporter) = (self.sender.registry, self.sender.reporter);
+        let (registry, reporter) = (&self.version.registry, self.job.context.reporter);
         let mut budget = registry.budget();
         let mut given_up = None;
         loop {
@@ -68,10 +68,10 @@ impl Run<'_> {
             Some(there) if there.eq_ignore_ascii_case(&self.named(repository)) => Linked::AsWanted,
             Some(there) => {
                 let (there, wanted) = (Untrusted::new(there), self.named(repository));
-                self.sender.reporter.warns(&format!(
+                self.job.context.reporter.warns(&format!(
                     "the package is linked to the repository {there}, and stays so: to link it to {wanted}, unlink it \
                      first: {}/settings",
-                    self.inputs.target.page_url()
+                    self.job.inputs.target.page_url()
                 ));
                 Linked::Elsewhere
             }
@@ -85,11 +85,11 @@ impl Run<'_> {
             Asked::Link(_) => error.to_string(),
             _ => format!("the package is not linked to the repository {repository}: {error}"),
         };
-        self.sender.reporter.warns(&format!("{what} ({}). {advice}", error.cause));
+        self.job.context.reporter.warns(&format!("{what} ({}). {advice}", error.cause));
     }
 
     /// A repository with its owner.
     pub(super) fn named(&self, repository: &RepositoryName) -> String {
-        format!("{}/{repository}", self.inputs.target.owner)
+        format!("{}/{repository}", self.job.inputs.target.owner)
     }
 }

@@ -1,84 +1,85 @@
-//! Takes the place of what is on the registry: DELETE, then PUT, since the registry has no other way. In between the
-//! file is missing there, so everything that can be made sure of is made sure of before.
+//! Replaces content on the registry: DELETE, then PUT, because the registry has no other way. In between the file is missing
+//! there, so everything that can be checked is checked before.
 
 use std::pin::pin;
 
 use tokio::time::Instant;
 
 use super::error::PublishError;
-use super::send::{Sender, Stumble};
-use super::{Halt, Run};
+use super::execute::VersionRun;
+use super::tracked::Tracked;
+use super::upload::{FailedUpload, upload};
+use super::{Halt, Save};
 use crate::checksum::Sha256;
-use crate::files;
-use crate::plan::{self, Conflict, NamedFile, Step};
-use crate::registry::{Cause, Next, Refusal, RegistryError};
+use crate::listing::RegistryFile;
+use crate::plan::{Conflict, Listed, When};
+use crate::registry::{Cause, Next, Refusal, Registry, RegistryError};
+use crate::report::RunContext;
+use crate::state::Event;
 use crate::stop::Signal;
 use crate::units::{Bytes, Span};
 
-/// How often a file is tried again that is missing on the registry until it is sent.
+/// How often an upload is retried while the file is missing on the registry.
 const RETRIES: u32 = 20;
 
-/// What came of taking the place of a file.
+/// The result of a DELETE and the PUT after it.
 enum Swapped {
-    /// The registry says that it has taken ours.
-    Taken(Sha256),
+    /// The registry accepted the file.
+    Accepted(Sha256),
     /// Nothing was deleted.
     NotDeleted(RegistryError),
-    /// What is there may be missing.
-    Stumbled(Stumble),
-    /// Somebody else was faster.
+    /// The file may be missing on the registry.
+    Interrupted(FailedUpload),
+    /// Another job was faster.
     Overtaken(Conflict),
-    /// Nobody wants to wait for it any more.
+    /// The user no longer waits for it.
     GivenUp,
 }
 
-impl Run<'_> {
+impl VersionRun<'_> {
     /// Replaces one file. The list is read just before, each time, and only what was seen there is deleted.
-    pub(super) async fn replace(&mut self, index: usize, seen: Conflict) -> Result<(), Halt> {
+    pub(super) async fn replace(&mut self, index: usize, seen: RegistryFile, save: &Save<'_>) -> Result<(), Halt> {
         let stop = self.context.stop.clone();
-        let registry = self.sender.registry;
-        let file = &self.files[index];
-        let sha256 = match stop.or(files::hash(&file.local, registry.silence())).await? {
-            Ok(sha256) => sha256,
-            Err(error) => {
-                self.tally.entries[index].fails(error);
-                return Ok(());
-            }
-        };
-        let mut deletions = registry.budget();
+        if self.files[index].desired.sha256.is_none()
+            && let Some((_, error)) = stop.or(self.hash(vec![index])).await?.pop()
+        {
+            self.files[index].fail(error);
+            return Ok(());
+        }
+        let mut deletions = self.registry.budget();
         let mut may_be_deleted = false;
         loop {
-            let listing = stop.or(registry.files()).await?.map_err(PublishError::from)?;
-            let entry = &mut self.tally.entries[index];
-            match plan::step(file, &listing, Some(sha256)) {
-                Step::Unchanged(sha256) => {
-                    entry.mark_verified(sha256, self.sender.reporter);
+            let listing = stop.or(self.registry.files()).await?.map_err(PublishError::from)?;
+            let file = &mut self.files[index];
+            match file.desired.compare(&listing) {
+                Listed::Identical(_) => {
+                    file.keep(self.context);
                     return Ok(());
                 }
-                Step::Conflict(now) if now.theirs != seen.theirs => {
-                    entry.fails(PublishError::Overtaken(now));
+                Listed::Other(now) if now.theirs != seen => {
+                    self.overtaken(index, now);
                     return Ok(());
                 }
-                // Somebody else has deleted it: there is nothing to make way for.
-                Step::Upload if !may_be_deleted => {
-                    entry.mark_absent();
+                // Another job has deleted it, so there is nothing to delete.
+                Listed::Nothing if !may_be_deleted => {
+                    file.record(Event::Missing, None);
                     return Ok(());
                 }
-                Step::Upload | Step::Conflict(_) => {}
+                Listed::Nothing | Listed::Other(_) => {}
             }
             // Whether the run is to end is asked for the last time before the gap.
             stop.or(async {}).await?;
-            entry.begins_to_replace(seen.clone(), RETRIES);
+            file.start_replacing(seen.clone(), RETRIES);
             let mut signal = None;
             let begun = Instant::now();
             let swapped = {
-                let mut swap = pin!(swap(self.sender, file, sha256, &seen));
+                let mut swap = pin!(swap(&self.registry, self.context, &self.files[index], &seen));
                 tokio::select! {
                     biased;
                     swapped = &mut swap => swapped,
                     came = stop.comes() => {
                         signal = Some(came);
-                        self.save_in_between(index, came);
+                        self.save_in_between(index, came, save);
                         tokio::select! {
                             biased;
                             swapped = &mut swap => swapped,
@@ -87,87 +88,91 @@ impl Run<'_> {
                     }
                 }
             };
-            let entry = &mut self.tally.entries[index];
-            let again = match swapped {
-                Swapped::Taken(sha256) => {
-                    let (name, away) = (&file.name, Span(begun.elapsed()));
-                    self.sender.reporter.notes(&format!("`{name}` was away for {away} at most"));
-                    entry.mark_accepted(sha256);
-                    None
+            let file = &mut self.files[index];
+            let mut not_deleted = None;
+            match swapped {
+                Swapped::Accepted(sha256) => {
+                    let (name, away) = (&file.desired.name, Span(begun.elapsed()));
+                    self.context.reporter.notes(&format!("`{name}` was away for {away} at most"));
+                    file.desired.sha256 = Some(sha256);
+                    file.record(Event::Accepted, None);
                 }
                 Swapped::NotDeleted(error) => {
-                    entry.mark_not_deleted(seen.clone());
-                    Some(error)
+                    file.record(Event::NotDeleted { seen: seen.clone() }, None);
+                    not_deleted = Some(error);
                 }
-                Swapped::Stumbled(stumble) => {
-                    entry.stumbles(Stumble { next: Next::LookOnly, ..stumble });
-                    None
-                }
-                Swapped::Overtaken(now) => {
-                    entry.mark_not_deleted(seen.clone());
-                    entry.fails(PublishError::Overtaken(now));
-                    None
-                }
-                Swapped::GivenUp => None,
-            };
+                Swapped::Interrupted(failed) => file.record_failure(FailedUpload { next: Next::LookOnly, ..failed }),
+                Swapped::Overtaken(now) => self.overtaken(index, now),
+                Swapped::GivenUp => {}
+            }
             if let Some(signal) = signal {
                 return Err(signal.into());
             }
-            let Some(error) = again else { return Ok(()) };
+            let Some(error) = not_deleted else { return Ok(()) };
             let is_final = error.next() == Next::Final;
             may_be_deleted |= !is_final && error.was_sent();
-            if is_final || !stop.or(registry.wait(&mut deletions, &error)).await? {
+            if is_final || !stop.or(self.registry.wait(&mut deletions, &error)).await? {
                 let error = error.after(deletions.tries());
-                let entry = &mut self.tally.entries[index];
-                // What the server says of a deletion that it may have carried out is for the next look to judge.
+                let file = &mut self.files[index];
+                // What the server says of a deletion that it may have carried out is for the next list to decide.
                 if may_be_deleted && !is_final {
-                    entry.begins_to_replace(seen, RETRIES);
-                    entry.stumbles(Stumble { error, next: Next::LookOnly, begun: Instant::now(), moved: None });
+                    file.start_replacing(seen, RETRIES);
+                    file.record_failure(FailedUpload {
+                        error,
+                        next: Next::LookOnly,
+                        begun: Instant::now(),
+                        moved: None,
+                    });
                 } else {
-                    entry.fails(error);
+                    file.fail(error);
                 }
                 return Ok(());
             }
         }
     }
 
+    fn overtaken(&mut self, index: usize, conflict: Conflict) {
+        let page = self.registry.target().page_url();
+        self.files[index].fail(PublishError::Conflict { conflict, when: When::Meanwhile, page });
+    }
+
     /// Says that the run is to end while a file is missing on the registry, in case that the end comes before the file.
-    fn save_in_between(&self, index: usize, signal: Signal) {
-        let name = &self.files[index].name;
+    fn save_in_between(&self, index: usize, signal: Signal, save: &Save<'_>) {
+        let name = &self.files[index].desired.name;
         let way_out = match signal {
             Signal::Interrupt => ". A second SIGINT cancels it",
             Signal::Terminate => "",
         };
-        self.sender.reporter.warns(&format!(
+        self.context.reporter.warns(&format!(
             "received {signal} while replacing `{name}`. The file is missing on the registry until its upload ends, so \
              the upload continues{way_out}"
         ));
-        (self.context.save)(self.tells.map_or_else(|| self.so_far(Some(signal)), |tells| tells(signal)));
+        save(self, signal);
     }
 }
 
 /// Deletes what was seen, and sends the file until the registry has it or for as long as there is hope. Once anything may
 /// be deleted, a list that is not to be had is no reason to stop: to send a file that is there after all does no harm.
-async fn swap(sender: Sender<'_>, file: &NamedFile, sha256: Sha256, seen: &Conflict) -> Swapped {
-    let registry = sender.registry;
-    let (size, theirs) = (Bytes::exact(seen.theirs.size), seen.theirs.sha256);
-    sender.reporter.notes(&format!("replacing `{}`: {size} with SHA-256 {theirs} are deleted", file.name));
+async fn swap(registry: &Registry<'_>, context: &RunContext<'_>, file: &Tracked, seen: &RegistryFile) -> Swapped {
+    let Tracked { desired, content, .. } = file;
+    let (name, size, theirs) = (&desired.name, Bytes::exact(seen.size), seen.sha256);
+    context.reporter.notes(&format!("replacing `{name}`: {size} with SHA-256 {theirs} are deleted"));
     let begun = Instant::now();
-    let mut undeleted = match registry.delete(&file.name).await {
+    let mut undeleted = match registry.delete(name).await {
         // It may be deleted, and the server is away.
         Err(error) if matches!(error.cause, Cause::Outage { .. }) && error.was_sent() => {
-            return Swapped::Stumbled(Stumble { error, next: Next::LookOnly, begun, moved: None });
+            return Swapped::Interrupted(FailedUpload { error, next: Next::LookOnly, begun, moved: None });
         }
         Err(error) if matches!(error.next(), Next::Again | Next::Final) => return Swapped::NotDeleted(error),
         Err(error) => {
-            let (name, cause) = (&file.name, &error.cause);
+            let cause = &error.cause;
             let note = match cause {
                 Cause::Refused { refusal: Refusal::NotThere, .. } => {
                     format!("another job has deleted `{name}`: {cause}")
                 }
                 _ => format!("uploading `{name}`, although it is unclear whether the old file was deleted: {cause}"),
             };
-            sender.reporter.notes(&note);
+            context.reporter.notes(&note);
             Some(error)
         }
         Ok(()) => None,
@@ -175,26 +180,26 @@ async fn swap(sender: Sender<'_>, file: &NamedFile, sha256: Sha256, seen: &Confl
     let mut budget = registry.budget();
     budget.allow_at_least(RETRIES);
     loop {
-        let stumble = match sender.upload(file).await {
-            Ok(sha256) => return Swapped::Taken(sha256),
-            Err(stumble) => stumble,
+        let failed = match upload(registry, context.reporter, desired, content).await {
+            Ok(sha256) => return Swapped::Accepted(sha256),
+            Err(failed) => failed,
         };
-        budget.failed(&stumble.error, stumble.begun, stumble.moved);
-        let may_pass = matches!(stumble.next, Next::Again | Next::LookFirst);
-        if !may_pass || !registry.wait(&mut budget, &stumble.error).await {
-            let error = stumble.error.after(budget.tries());
-            return Swapped::Stumbled(Stumble { error, ..stumble });
+        budget.failed(&failed.error, failed.begun, failed.moved);
+        let may_pass = matches!(failed.next, Next::Again | Next::LookFirst);
+        if !may_pass || !registry.wait(&mut budget, &failed.error).await {
+            let error = failed.error.after(budget.tries());
+            return Swapped::Interrupted(FailedUpload { error, ..failed });
         }
         let Ok(listing) = registry.files_at_once().await else { continue };
-        match plan::step(file, &listing, Some(sha256)) {
-            Step::Upload => {}
-            Step::Unchanged(sha256) => return Swapped::Taken(sha256),
-            Step::Conflict(now) if now.theirs == seen.theirs => match undeleted.take() {
+        match desired.compare(&listing) {
+            Listed::Nothing => {}
+            Listed::Identical(sha256) => return Swapped::Accepted(sha256),
+            Listed::Other(now) if now.theirs == *seen => match undeleted.take() {
                 Some(error) => return Swapped::NotDeleted(error),
-                // The list is behind; where it is not, deleting it again is what is to be done.
-                None => drop(registry.delete(&file.name).await),
+                // The list may be old; if it is not, the file has to be deleted again.
+                None => drop(registry.delete(name).await),
             },
-            Step::Conflict(now) => return Swapped::Overtaken(now),
+            Listed::Other(now) => return Swapped::Overtaken(now),
         }
     }
 }

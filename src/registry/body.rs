@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::checksum::{Hasher, Sha256};
-use crate::files::{FileError, LocalFile};
+use crate::files::{Content, FileError};
 
 /// How many chunks wait to be sent.
 const AHEAD: usize = 2;
@@ -67,12 +67,12 @@ pub(super) struct BrokenOff;
 
 impl FileBody {
     /// Begins to read a file.
-    pub(super) fn new(file: LocalFile, sent: Moved) -> (Self, Outcome) {
+    pub(super) fn new(content: Content, sent: Moved) -> (Self, Outcome) {
         let (sender, chunks) = mpsc::channel(AHEAD);
         let (done, outcome) = oneshot::channel();
         tokio::task::spawn_blocking(move || {
             let mut hasher = Hasher::default();
-            let taken = file.read(|chunk| {
+            let taken = content.read(|chunk| {
                 hasher.update(&chunk);
                 sender.blocking_send(Ok(chunk)).is_ok()
             });

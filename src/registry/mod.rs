@@ -55,7 +55,7 @@ pub(crate) use self::refusal::Refusal;
 use crate::advice::Advise;
 use crate::checksum::Sha256;
 use crate::command::Command;
-use crate::files::{LocalFile, hash};
+use crate::files::Content;
 use crate::package::{FileName, Target, Version};
 use crate::secret::{Credentials, Redactor};
 use crate::stop::Stop;
@@ -252,25 +252,25 @@ impl<'a> Registry<'a> {
     /// Sends a file, once. Returns the hash of what was sent; only a 201 is a success. `sent` tells how far it is.
     pub(crate) async fn upload(
         &self,
-        file: &LocalFile,
+        content: &Content,
         name: &FileName,
         sent: &Moved,
     ) -> Result<Sha256, RegistryError> {
         let url = self.target.file_url(name);
         let asked = Asked::Upload(name.clone());
         self.wait_until_ready(&asked, &Method::PUT, &url).await?;
-        if file.size == 0 {
+        if content.size() == 0 {
             // hyper asks an empty body for nothing, so the file has to prove before that it still is empty.
-            let still_empty = hash(file, self.connection.limits.silence).await;
+            let still_empty = content.hash(self.connection.limits.silence).await;
             still_empty.map_err(|error| self.error(&asked, Method::PUT, &url, Cause::File(error)))?;
         }
-        let (body, mut outcome) = FileBody::new(file.clone(), sent.clone());
+        let (body, mut outcome) = FileBody::new(content.clone(), sent.clone());
         let request = self
             .request(Method::PUT, &url)
             .header(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))
-            .header(CONTENT_LENGTH, file.size)
+            .header(CONTENT_LENGTH, content.size())
             .body(reqwest::Body::wrap_stream(body));
-        let upload = Some(Upload { sent, size: file.size });
+        let upload = Some(Upload { sent, size: content.size() });
         match self.send(&asked, Method::PUT, &url, request, upload, is(StatusCode::CREATED)).await {
             Ok(_) => match timeout(self.connection.limits.silence, &mut outcome).await {
                 Ok(Ok(Ok(sha256))) => Ok(sha256),

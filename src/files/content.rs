@@ -1,13 +1,54 @@
-//! The SHA-256 of a local file, read on a thread of its own.
+//! The content of a file that is to be uploaded.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::{Instant, timeout_at};
 
+use super::local::CHUNK;
 use super::{FileError, FileFault, LocalFile};
 use crate::checksum::{Hasher, Sha256};
+
+/// The content of a file that is to be uploaded.
+#[derive(Clone, Debug)]
+pub(crate) enum Content {
+    /// A file of the workspace.
+    File(LocalFile),
+    /// Bytes in memory.
+    Memory(Bytes),
+}
+
+impl Content {
+    /// Returns the length in bytes.
+    #[must_use]
+    pub(crate) fn size(&self) -> u64 {
+        match self {
+            Self::File(file) => file.size,
+            Self::Memory(bytes) => bytes.len() as u64,
+        }
+    }
+
+    /// Hands out the content in chunks, as [`LocalFile::read`] does.
+    pub(crate) fn read(&self, mut take: impl FnMut(Bytes) -> bool) -> Result<bool, FileError> {
+        match self {
+            Self::File(file) => file.read(take),
+            Self::Memory(bytes) => {
+                let starts = (0..bytes.len()).step_by(CHUNK);
+                Ok(starts.map(|start| bytes.slice(start..bytes.len().min(start + CHUNK))).all(&mut take))
+            }
+        }
+    }
+
+    /// Hashes the content. A disk that gives nothing for as long as `timeout` is an error.
+    pub(crate) async fn hash(&self, timeout: Duration) -> Result<Sha256, FileError> {
+        match self {
+            Self::File(file) => hash(file, timeout).await,
+            Self::Memory(bytes) => Ok(Sha256::of(bytes)),
+        }
+    }
+}
 
 /// Hashes a file. A disk that gives nothing for as long as `timeout` is an error. Whoever drops the future ends the reading.
 pub(crate) async fn hash(file: &LocalFile, timeout: Duration) -> Result<Sha256, FileError> {

@@ -1,0 +1,311 @@
+//! The checksums file of a version: the SHA-256 of all its other files, from the registry's own list. It is the last file of a
+//! version, and replaces an older one without being asked, because it follows from the rest.
+
+use std::fmt::Display;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::error::{PublishError, Rejected};
+use super::names::NameError;
+use super::tracked::Tracked;
+use super::{Halt, Run};
+use crate::blocking::on_own_thread;
+use crate::checksum::{self, Sha256};
+use crate::files::{Content, FETCHED_FOLDER, Folder, Place, PlaceError};
+use crate::inputs::{IfFileExists, Sealing};
+use crate::listing::Listing;
+use crate::nearest::Near;
+use crate::package::{FileName, Target};
+use crate::plan::Desired;
+use crate::registry::Budget;
+use crate::secret::Redactor;
+use crate::state::State;
+use crate::stop::Signal;
+use crate::units;
+use crate::untrusted::{Names, Untrusted};
+
+/// How often the checksums file is made again because other jobs change the version.
+pub(super) const MOST: u32 = 3;
+
+/// The name of a checksums file if the inputs give none.
+const USUAL_NAME: &str = "sha256sums";
+
+/// Makes sure, before anything is sent, that no file has the name of the checksums file, and that its copy can be written
+/// to the workspace. Returns the folder of the copy.
+pub(super) fn check<'n>(
+    files: impl IntoIterator<Item = (&'n Desired, &'n Content)>,
+    Sealing { name, aliases, .. }: &Sealing,
+    workspace: &Path,
+) -> Result<Arc<Folder>, Vec<Rejected>> {
+    let path = |content: &Content| match content {
+        Content::File(file) => Untrusted::path(&file.path),
+        Content::Memory(_) => Untrusted::new(name.as_str()),
+    };
+    let mut errors: Vec<Rejected> = files
+        .into_iter()
+        .filter(|(file, _)| file.name.folded() == name.folded())
+        .map(|(_, content)| NameError::Sealed { path: path(content), name: name.clone() })
+        .map(Rejected::Name)
+        .collect();
+    match folder_for_copy(workspace, name, !aliases.is_empty()) {
+        Ok(folder) if errors.is_empty() => return Ok(folder),
+        Ok(_) => {}
+        Err(error) => errors.push(Rejected::Place(error)),
+    }
+    Err(errors)
+}
+
+/// Returns the folder of the copy, once it has proved that it can be written there; and that what is downloaded for
+/// aliases can be put below it.
+fn folder_for_copy(workspace: &Path, name: &FileName, has_aliases: bool) -> Result<Arc<Folder>, PlaceError> {
+    let folder = Arc::new(Folder::make(&Place::own(workspace))?);
+    folder.find(name)?;
+    drop(folder.begin(name)?);
+    if has_aliases {
+        Folder::make(&folder.place().below(FETCHED_FOLDER))?;
+        folder.remove_empty(FETCHED_FOLDER);
+    }
+    Ok(folder)
+}
+
+/// The checksums file after an attempt to publish it.
+pub(super) enum Published {
+    /// It is on the registry, and covers all that the last list has shown.
+    Current(Listing),
+    /// It is not on the registry, or is not current. The errors say why.
+    Not(Listing),
+}
+
+impl Run<'_> {
+    /// Publishes the checksums file, once all of the run's own files are there. If other jobs change the version meanwhile,
+    /// it is made again.
+    pub(super) async fn publish_checksums(&mut self, mut listing: Listing) -> Result<Published, Halt> {
+        let Some(sealing) = &self.job.task.sealing else { return Ok(Published::Not(listing)) };
+        let (name, target) = (&sealing.name, &self.job.inputs.target);
+        let is_there = |file: &Tracked| file.desired.is_last || file.status().is_as_wanted();
+        if !self.version.files.iter().all(is_there) || !self.version.errors.is_empty() {
+            return Ok(Published::Not(listing));
+        }
+        let mut waits = self.version.registry.budget();
+        for round in 0..MOST {
+            if round > 0 {
+                let what = format!("version {}", target.version);
+                self.wait_for_others(&mut waits, &what, &"another job has changed it while it was sealed").await?;
+            }
+            let content = match content_for(&listing, sealing, target, &self.job.inputs.redactor).await {
+                Ok(content) => content,
+                Err(errors) => {
+                    self.version.errors.extend(errors);
+                    return Ok(Published::Not(listing));
+                }
+            };
+            let count = units::files(content.lines().count());
+            let (desired, content) = desired(name, content);
+            self.version.set_last(desired, content);
+            listing = self.settle().await?;
+            let was_overtaken = self.version.last().is_some_and(Tracked::was_overtaken);
+            if !was_overtaken && self.is_current(&listing).await {
+                let is_in_place = self.version.last().is_some_and(Tracked::is_verified);
+                if !is_in_place || self.version.has_failed() {
+                    return Ok(Published::Not(listing));
+                }
+                self.job.context.reporter.notes(&format!("`{name}` seals {count} of version {}", target.version));
+                return Ok(Published::Current(listing));
+            }
+            if !was_overtaken && self.version.has_failed() {
+                return Ok(Published::Not(listing));
+            }
+        }
+        self.give_up_checksums();
+        Ok(Published::Not(listing))
+    }
+
+    /// Whether the checksums file that was made, if any, is that of a list.
+    pub(super) async fn is_current(&self, listing: &Listing) -> bool {
+        match self.version.last() {
+            Some(last) => self.job.is_current(&last.content, listing).await,
+            None => self.job.task.sealing.is_none(),
+        }
+    }
+
+    /// Waits before other jobs are met once more. Two that wait differently long do not meet for ever.
+    pub(super) async fn wait_for_others(
+        &self,
+        waits: &mut Budget,
+        what: &(dyn Display + Sync),
+        why: &(dyn Display + Sync),
+    ) -> Result<(), Signal> {
+        if let Some(wait) = self.version.registry.spend(waits, what, why, None) {
+            self.job.context.stop.or(tokio::time::sleep(wait)).await
+        } else {
+            self.job.context.reporter.notes(&format!("{what}: {why}"));
+            Ok(())
+        }
+    }
+
+    /// Whether another job has replaced our checksums file, and nothing else has failed.
+    pub(super) fn is_only_checksums_overtaken(&self) -> bool {
+        let have_failed = self.version.files.iter().any(|file| !file.desired.is_last && file.has_failed());
+        self.version.errors.is_empty() && !have_failed && self.version.last().is_some_and(Tracked::was_overtaken)
+    }
+
+    /// Gives the checksums file up: it is on the registry, and other jobs change the version each time.
+    pub(super) fn give_up_checksums(&mut self) {
+        self.fail_checksums(Some(MOST));
+    }
+
+    /// Takes note that the checksums file on the registry, if there is one, is outdated.
+    pub(super) fn mark_checksums_outdated(&mut self) {
+        if self.version.last().is_some_and(Tracked::is_verified) {
+            self.fail_checksums(None);
+        }
+    }
+
+    fn fail_checksums(&mut self, times: Option<u32>) {
+        let version = self.job.inputs.target.version.clone();
+        if let Some(last) = self.version.files.last_mut().filter(|file| file.desired.is_last) {
+            let name = last.desired.name.clone();
+            last.fail(PublishError::ChecksumsOutdated { name, version, times });
+        }
+    }
+
+    /// Writes the copy of the checksums file to the workspace, if the registry has it.
+    pub(super) async fn write_copy(&mut self) {
+        let Some(folder) = self.folder.clone() else { return };
+        let Some(last) = self.version.last().filter(|last| last.is_verified()) else { return };
+        let (name, content) = (last.desired.name.clone(), last.content.clone());
+        let written = on_own_thread(move || {
+            let copied = copy(&folder, &name, &content);
+            (copied.map(|()| folder.place().path_of(&name)), folder.ownership_error())
+        });
+        let (copied, ownership_error) = written.await;
+        if let Some(error) = ownership_error {
+            let text = format!("failed to give the checksums file to the workspace's owner: {error}");
+            self.job.context.reporter.debug(&text);
+        }
+        match copied {
+            Ok(path) => self.results.checksums_file = path.to_string_lossy().into_owned(),
+            Err(error) => self.version.errors.push(error.into()),
+        }
+    }
+
+    /// Returns the files of a list that the checksums file covers: every other one.
+    pub(super) fn covered(&self, listing: &Listing) -> Vec<FileName> {
+        let Some(sealing) = &self.job.task.sealing else { return Vec::new() };
+        let names = listing.files().into_iter().filter_map(|file| FileName::parse(&file.name).ok());
+        names.filter(|name| name.folded() != sealing.name.folded()).collect()
+    }
+
+    /// Warns if the version has a checksums file that no longer matches, because this run has changed the version or
+    /// would change it.
+    pub(super) fn warn_of_outdated_checksums(&self, listing: &Listing) {
+        let own_name = self.job.task.sealing.as_ref().map(|sealing| sealing.name.as_str());
+        let is_meant = |name: &str| name.eq_ignore_ascii_case(own_name.unwrap_or(USUAL_NAME));
+        let Some(file) = listing.files().into_iter().find(|file| is_meant(&file.name)) else { return };
+        let (name, version) = (Untrusted::new(&file.name), &self.job.inputs.target.version);
+        let files = || self.version.files.iter();
+        let mut missing = Names::default();
+        for file in files().filter(|file| matches!(file.state, State::Failed { deleted: Some(_) })) {
+            missing.add(Untrusted::new(file.desired.name.as_str()));
+        }
+        let is_change = |file: &Tracked| matches!(file.state, State::Verified { was_uploaded: true, .. });
+        let has_changed = !self.results.planned.is_empty() || files().any(is_change);
+        let is_ours = files().any(|file| is_meant(file.desired.name.as_str()));
+        if missing.count > 0 {
+            self.job.context.reporter.warns(&format!(
+                "`{name}` no longer matches version {version}, which now lacks {missing}. A run with `checksums: \
+                 {name}` updates it when all uploads have succeeded"
+            ));
+        } else if has_changed && !is_ours && own_name.is_none() {
+            let (is, was) =
+                if self.job.task.dry_run { ("would be stale then", "would be") } else { ("is stale now", "was") };
+            self.job.context.reporter.warns(&format!(
+                "`{name}` of version {version} {is}: it does not cover what {was} published; let the last job seal the \
+                 version again with `checksums: {name}`"
+            ));
+        }
+    }
+}
+
+/// Makes the checksums file of that content a file that is to be on the registry.
+pub(super) fn desired(name: &FileName, content: String) -> (Desired, Content) {
+    let content = Bytes::from(content);
+    let desired = Desired::new(name.clone(), content.len() as u64, IfFileExists::Overwrite);
+    (Desired { sha256: Some(Sha256::of(&content)), is_last: true, ..desired }, Content::Memory(content))
+}
+
+/// Puts the copy into its place.
+fn copy(folder: &Arc<Folder>, name: &FileName, content: &Content) -> Result<(), PlaceError> {
+    let (unfinished, mut writing) = folder.begin(name)?;
+    writing.start_again()?;
+    writing.expect(Some(content.size()));
+    let mut written = Ok(());
+    // What is in memory can be read.
+    let _ = content.read(|chunk| {
+        written = writing.write(&chunk);
+        written.is_ok()
+    });
+    written?;
+    writing.settle(false)?;
+    unfinished.finish(content.size())?;
+    folder.settle()
+}
+
+/// Makes the content of the checksums file from a list, on a thread of its own because a list can be long. The error says
+/// why there can be no checksums file.
+pub(super) async fn content_for(
+    listing: &Listing,
+    sealing: &Sealing,
+    target: &Target,
+    redactor: &Redactor,
+) -> Result<String, Vec<PublishError>> {
+    let (listing, sealing, target, redactor) = (listing.clone(), sealing.clone(), target.clone(), redactor.clone());
+    on_own_thread(move || make_content(&listing, &sealing, &target, &redactor)).await
+}
+
+fn make_content(
+    listing: &Listing,
+    sealing: &Sealing,
+    target: &Target,
+    redactor: &Redactor,
+) -> Result<String, Vec<PublishError>> {
+    let is_other = |name: &str| name.to_lowercase() != sealing.name.folded();
+    let files: Vec<_> = listing.files().into_iter().filter(|file| is_other(&file.name)).collect();
+    if files.is_empty() {
+        return Err(vec![PublishError::NothingToSeal(Box::new(target.clone()))]);
+    }
+    let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
+    let mut errors: Vec<PublishError> = unsealable(&names, redactor).into_iter().collect();
+    errors.extend(sealing.expect.iter().filter(|line| !names.iter().any(|name| line.stands_for(name))).map(|line| {
+        PublishError::Expected {
+            line: Untrusted::new(&line.text),
+            version: target.version.clone(),
+            near: Near::of(line.as_name(), &names),
+        }
+    }));
+    if errors.is_empty() {
+        Ok(checksum::write_list(files.iter().map(|file| (file.name.as_str(), file.sha256))))
+    } else {
+        Err(errors)
+    }
+}
+
+/// Checks names on the registry against our own rules, and returns one error for all that break them.
+fn unsealable(names: &[&str], redactor: &Redactor) -> Option<PublishError> {
+    let mut bad = Names::default();
+    let mut first = None;
+    for name in names {
+        let why = if redactor.finds_in_name(name) {
+            "it contains the token or another secret, which everybody would see".to_owned()
+        } else if let Err(refused) = FileName::parse(name) {
+            format!("that {}", refused.why)
+        } else {
+            continue;
+        };
+        bad.add(redactor.shown(name));
+        first.get_or_insert(why);
+    }
+    first.map(|why| PublishError::Unsealable { names: bad, why })
+}

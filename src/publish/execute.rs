@@ -1,0 +1,288 @@
+//! The loop that brings one version to what it is to have: list, plan, execute, until nothing is left to do.
+
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, stream};
+
+use super::access::WriteAccess;
+use super::error::PublishError;
+use super::tracked::Tracked;
+use super::{Halt, Save};
+use crate::files::Content;
+use crate::listing::{Listing, RegistryFile};
+use crate::package::FileName;
+use crate::plan::{self, Desired, Extras, Listed, Op};
+use crate::registry::{Cause, Next, Refusal, Registry};
+use crate::report::{Outcome, RunContext};
+use crate::state::{Event, State};
+
+/// How long a run that was asked to end may wait for the list.
+pub(super) const LAST_LIST: Duration = Duration::from_secs(1);
+
+/// What is done between two lists.
+enum Step {
+    /// These files are uploaded.
+    Upload(Vec<usize>),
+    /// This content is deleted, and the file is uploaded.
+    Replace(usize, RegistryFile),
+    /// This extra file is deleted.
+    Delete(RegistryFile),
+    Nothing,
+}
+
+/// One version on its way to what it is to have.
+pub(super) struct VersionRun<'a> {
+    pub(super) registry: Registry<'a>,
+    pub(super) context: &'a RunContext<'a>,
+    pub(super) concurrency: usize,
+    pub(super) is_dry: bool,
+    pub(super) files: Vec<Tracked>,
+    /// What the version had at the start, if extra files in it are deleted.
+    pub(super) extras: Option<Listing>,
+    pub(super) write_access: WriteAccess,
+    /// What failed that is about no single file.
+    pub(super) errors: Vec<PublishError>,
+}
+
+impl<'a> VersionRun<'a> {
+    pub(super) fn new(
+        registry: Registry<'a>,
+        context: &'a RunContext<'a>,
+        concurrency: usize,
+        files: impl IntoIterator<Item = (Desired, Content)>,
+    ) -> Self {
+        let files = files.into_iter().map(|file| Tracked::new(file, &registry)).collect();
+        let (write_access, is_dry) = (WriteAccess::NotChecked, false);
+        Self { registry, context, concurrency, is_dry, files, extras: None, write_access, errors: Vec::new() }
+    }
+
+    /// Adds the file that follows from all others, in the place of an earlier one.
+    pub(super) fn set_last(&mut self, desired: Desired, content: Content) {
+        self.files.retain(|file| !file.desired.is_last);
+        self.files.push(Tracked::new((Desired { is_last: true, ..desired }, content), &self.registry));
+    }
+
+    /// Returns the file that follows from all others.
+    pub(super) fn last(&self) -> Option<&Tracked> {
+        self.files.last().filter(|file| file.desired.is_last)
+    }
+
+    /// Lists, plans and executes until nothing is left to do, or nothing more can be done. Every round that is not the last
+    /// costs retries. `is_current` tells whether the last file still follows from a list. Returns the last list.
+    pub(super) async fn settle(
+        &mut self,
+        is_current: impl AsyncFn(&Content, &Listing) -> bool,
+        save: &Save<'_>,
+    ) -> Result<Listing, Halt> {
+        let stop = self.context.stop.clone();
+        let (mut listing, mut ops) = stop.or(self.list_and_plan()).await??;
+        // With any conflict nothing is sent.
+        if self.has_failed() {
+            return Ok(listing);
+        }
+        while !self.is_hopeless() {
+            match self.next_step(&ops) {
+                Step::Upload(files) => {
+                    if let Some(last) = files.iter().map(|&index| &self.files[index]).find(|file| file.desired.is_last)
+                        && !is_current(&last.content, &listing).await
+                    {
+                        break;
+                    }
+                    stop.or(self.upload(files, listing.version_exists)).await?;
+                }
+                Step::Replace(..) | Step::Delete(_) if !stop.or(self.check_write_access()).await? => break,
+                Step::Replace(index, seen) => self.replace(index, seen, save).await?,
+                Step::Delete(seen) => self.delete(&seen).await?,
+                Step::Nothing => break,
+            }
+            (listing, ops) = stop.or(self.list_and_plan()).await??;
+        }
+        Ok(listing)
+    }
+
+    /// Chooses what is done next: uploads first, then replacements and deletions one by one, and the last file when all
+    /// others are there. If anything has failed, nothing is deleted.
+    fn next_step(&self, ops: &[Op]) -> Step {
+        let is_last = |index: usize| self.files.get(index).is_some_and(|file| file.desired.is_last);
+        for of_last in [false, true] {
+            let ops = || ops.iter().enumerate().filter(|(index, _)| is_last(*index) == of_last);
+            let uploads: Vec<usize> = ops().filter(|(_, op)| **op == Op::Upload).map(|(index, _)| index).collect();
+            if !uploads.is_empty() {
+                return Step::Upload(uploads);
+            }
+            if self.has_failed() {
+                return Step::Nothing;
+            }
+            for (index, op) in ops() {
+                match op {
+                    Op::Replace(now) => return Step::Replace(index, now.theirs.clone()),
+                    Op::Delete(seen) => return Step::Delete(seen.clone()),
+                    _ => {}
+                }
+            }
+        }
+        Step::Nothing
+    }
+
+    /// Reads the list and plans what follows from it. If it contradicts what is known, it is read again.
+    pub(super) async fn list_and_plan(&mut self) -> Result<(Listing, Vec<Op>), Halt> {
+        loop {
+            let listing = self.registry.files().await.map_err(PublishError::from)?;
+            self.hash_what_needs_it(&listing).await;
+            let ops = self.plan(&listing);
+            let behind = self.take_note(&ops);
+            let Some(wait) = self.wait_for_list(&behind) else { return Ok((listing, ops)) };
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    fn plan(&self, listing: &Listing) -> Vec<Op> {
+        let extras = self.extras.as_ref().map_or(Extras::Keep, Extras::Delete);
+        plan::plan(self.files.iter().map(|file| (&file.desired, &file.state)), listing, extras)
+    }
+
+    async fn hash_what_needs_it(&mut self, listing: &Listing) {
+        let needs_hash = |index: &usize| self.files[*index].desired.needs_hash(listing);
+        let indices: Vec<usize> = (0..self.files.len()).filter(needs_hash).collect();
+        for (index, error) in self.hash(indices).await {
+            self.files[index].record(Event::Unreadable, error);
+        }
+    }
+
+    /// Hashes files. Returns those that cannot be read, with the reason.
+    pub(super) async fn hash(&mut self, indices: Vec<usize>) -> Vec<(usize, PublishError)> {
+        let (files, timeout) = (&self.files, self.registry.silence());
+        let hash = async |index: usize| (index, files[index].content.hash(timeout).await);
+        let hashes: Vec<_> = stream::iter(indices).map(hash).buffered(self.concurrency).collect().await;
+        let mut unreadable = Vec::new();
+        for (index, hash) in hashes {
+            match hash {
+                Ok(sha256) => self.files[index].desired.sha256 = Some(sha256),
+                Err(error) => unreadable.push((index, error.into())),
+            }
+        }
+        unreadable
+    }
+
+    /// Takes note of what the list shows of each file. Returns those for which it has to be read again, and why.
+    fn take_note(&mut self, ops: &[Op]) -> Vec<(usize, &'static str)> {
+        let page = self.registry.target().page_url();
+        let mut behind = Vec::new();
+        for (index, (file, op)) in self.files.iter_mut().zip(ops).enumerate() {
+            match op {
+                Op::Keep => file.keep(self.context),
+                Op::Upload => file.note(Event::Missing),
+                Op::Replace(now) => file.record(Event::Different { seen: now.theirs.clone() }, None),
+                Op::Skip(now) => file.skip(now, self.context),
+                Op::Conflict(now, when) => {
+                    let (conflict, when, page) = (now.clone(), *when, page.clone());
+                    file.fail(PublishError::Conflict { conflict, when, page });
+                }
+                Op::ListAgain(why) => behind.push((index, *why)),
+                Op::GiveUp => file.note(Event::GivenUp),
+                // This is why its content was not deleted.
+                Op::Blocked => file.note(Event::Failed),
+                Op::Nothing | Op::Delete(_) => {}
+            }
+        }
+        behind
+    }
+
+    /// Spends a retry on each of these, for which the list has to be read again. Returns how long to wait before that, if
+    /// there is any use in it.
+    fn wait_for_list(&mut self, behind: &[(usize, &'static str)]) -> Option<Duration> {
+        let mut longest = None;
+        for &(index, why) in behind {
+            let file = &mut self.files[index];
+            let what = format!("`{}`", file.desired.name);
+            match self.registry.spend(&mut file.retries, &what, &why, None) {
+                Some(wait) => {
+                    file.note(Event::ListBehind);
+                    longest = longest.max(Some(wait));
+                }
+                None => file.give_up_listing(&self.registry),
+            }
+        }
+        longest
+    }
+
+    /// Deletes an extra file, once, and waits before that is retried.
+    async fn delete(&mut self, seen: &RegistryFile) -> Result<(), Halt> {
+        let stop = &self.context.stop;
+        let name = FileName::parse(&seen.name).map_err(PublishError::UnsafeName)?;
+        self.context.reporter.notes(&format!("deleting `{name}`, which is left over"));
+        let mut retries = self.registry.budget();
+        loop {
+            let Err(error) = stop.or(self.registry.remove(&name)).await? else { return Ok(()) };
+            let was_gone = matches!(error.cause, Cause::Refused { refusal: Refusal::NotThere, .. });
+            if was_gone {
+                return Ok(());
+            }
+            if error.next() == Next::Final || !stop.or(self.registry.wait(&mut retries, &error)).await? {
+                self.errors.push(error.after(retries.tries()).into());
+                return Ok(());
+            }
+            // Only what was seen is deleted.
+            let listing = stop.or(self.registry.files()).await?.map_err(PublishError::from)?;
+            if listing.like(seen) != Some(seen) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes note that the list could not be read, so that nothing more can be verified.
+    pub(super) fn record_list_failure(&mut self, error: PublishError) {
+        self.errors.push(error);
+        self.files.iter_mut().for_each(Tracked::record_list_failure);
+    }
+
+    /// Lists the version once more, quickly, because the run is to end: what it shows is verified, and the rest is
+    /// unknown. Returns the list.
+    pub(super) async fn list_at_the_end(&mut self) -> Option<Listing> {
+        let listing = tokio::time::timeout(LAST_LIST, self.registry.files_now()).await.ok().and_then(Result::ok);
+        for file in &mut self.files {
+            let listed = listing.as_ref().map(|listing| file.desired.compare(listing));
+            if matches!(listed, Some(Listed::Identical(_))) {
+                file.keep(self.context);
+            } else {
+                file.record_list_failure();
+                // The signal is the reason.
+                file.error.take_if(|error| matches!(error, PublishError::NotVerified { .. }));
+            }
+        }
+        listing
+    }
+
+    /// Whether anything has failed for good.
+    pub(super) fn has_failed(&self) -> bool {
+        !self.errors.is_empty() || self.files.iter().any(Tracked::has_failed)
+    }
+
+    /// Whether anything has failed for good that every other file would meet as well.
+    pub(super) fn is_hopeless(&self) -> bool {
+        let meets_every_file = |file: &Tracked| file.error.as_ref().is_some_and(PublishError::meets_every_file);
+        let is_failed = |file: &&Tracked| matches!(file.state, State::Failed { .. });
+        !self.errors.is_empty() || self.files.iter().filter(is_failed).any(meets_every_file)
+    }
+
+    pub(super) fn outcomes(&self) -> Vec<Outcome> {
+        self.files.iter().map(|file| file.outcome(&self.registry)).collect()
+    }
+
+    /// Returns what failed; a file that is missing because of this run goes first, and what could not be verified last. What
+    /// every file meets is said once, though several uploads that ran at once have met it.
+    pub(super) fn into_errors(self) -> Vec<PublishError> {
+        let mut errors: Vec<PublishError> = Vec::new();
+        for error in self.files.into_iter().filter_map(Tracked::into_error).chain(self.errors) {
+            if !error.meets_every_file() || !errors.iter().any(|known| known.says_the_same_of_every_file_as(&error)) {
+                errors.push(error);
+            }
+        }
+        errors.sort_by_key(|error| match error {
+            PublishError::Missing { .. } => 0,
+            PublishError::NotVerified { .. } => 2,
+            _ => 1,
+        });
+        errors
+    }
+}

@@ -1,0 +1,178 @@
+//! The names that files get on the registry. Pure: nothing is sent before they are good.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::advice::{Advise, Plural};
+use crate::files::{Chosen, Content};
+use crate::inputs::IfFileExists;
+use crate::package::{BadName, FileName};
+use crate::plan::Desired;
+use crate::secret::Redactor;
+use crate::untrusted::Untrusted;
+
+/// Why files cannot be published under their names.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NameError {
+    /// A name that the registry refuses.
+    #[error("{path}: the {bad}")]
+    Name {
+        /// The path relative to the workspace.
+        path: Untrusted,
+        /// What is wrong with the name.
+        bad: BadName,
+        /// Whether it is one that a line gives.
+        is_renamed: bool,
+        /// A line that gives the file a name which the registry accepts, if there is one.
+        line: Option<String>,
+    },
+    /// Names that the registry takes for one.
+    #[error("{}: the registry takes these for one name, {how}", listed(.paths))]
+    SameName {
+        /// The paths relative to the workspace.
+        paths: Vec<Untrusted>,
+        /// The name.
+        name: FileName,
+        /// In which way the names are the same.
+        how: String,
+        /// What would tell them apart.
+        cure: String,
+    },
+    /// The name of the file that is made of all others.
+    #[error("{path}: `{name}` is what `checksums` makes of the registry's own list")]
+    Sealed {
+        /// The path relative to the workspace.
+        path: Untrusted,
+        /// The name.
+        name: FileName,
+    },
+    /// A name with the token in it.
+    #[error("a file's name contains the token or another secret, which everybody would see")]
+    Secret,
+}
+
+impl Advise for NameError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Name { .. } => "invalid-file-name",
+            Self::SameName { .. } => "duplicate-name",
+            Self::Sealed { .. } => "reserved-name",
+            Self::Secret => "secret-in-name",
+        }
+    }
+
+    fn advice(&self) -> Option<String> {
+        Some(match self {
+            Self::Name { is_renamed: true, .. } => {
+                "Correct the name behind `=>`, or what its placeholders stand for".to_owned()
+            }
+            Self::Name { line: Some(line), .. } => {
+                format!("Rename the file before this step, or write `{}`", Untrusted::new(line))
+            }
+            Self::Name { .. } => "Rename the file before this step, or take it away with a line `!path`".to_owned(),
+            Self::SameName { cure, .. } => cure.clone(),
+            Self::Sealed { .. } => "Take the file out of `files`, or give `checksums` another name".to_owned(),
+            Self::Secret => "Rename the file".to_owned(),
+        })
+    }
+
+    fn plural(&self) -> Option<Plural> {
+        let (text, item) = match self {
+            Self::Name { path, bad, .. } => {
+                // What is allowed follows the colon.
+                let why = bad.why.split(": ").next().unwrap_or_default();
+                ("the registry refuses the names of {} files", format!("`{path}` ({why})"))
+            }
+            Self::SameName { name, paths, .. } => {
+                ("{} names are each used by several files", format!("`{name}` ({})", listed(paths)))
+            }
+            // Which ones is as secret as what they contain.
+            Self::Secret => {
+                ("the names of {} files contain the token or another secret, which everybody would see", String::new())
+            }
+            Self::Sealed { .. } => return None,
+        };
+        Some(Plural { text: text.to_owned(), item, is_hint_an_example: true })
+    }
+}
+
+/// Gives every file its name; the error has all that is wrong with any of them.
+pub(super) fn name_files(
+    files: Vec<Chosen>,
+    if_file_exists: IfFileExists,
+    redactor: &Redactor,
+) -> Result<Vec<(Desired, Content)>, Vec<NameError>> {
+    let mut named = Vec::new();
+    let mut errors = Vec::new();
+    for chosen in files {
+        match FileName::parse(&chosen.name) {
+            _ if redactor.finds_in_name(&chosen.name) => errors.push(NameError::Secret),
+            Ok(name) => named.push((chosen, name)),
+            Err(bad) => {
+                let (path, is_renamed) = (Untrusted::path(&chosen.local.path), chosen.is_renamed);
+                let line = chosen.line_with_good_name();
+                errors.push(NameError::Name { path, bad, is_renamed, line });
+            }
+        }
+    }
+    // The same file under the same name, from two lines, is one.
+    let mut known = BTreeSet::new();
+    named.retain(|(chosen, name)| known.insert((chosen.local.path.clone(), name.clone())));
+    let mut by_name = BTreeMap::<String, Vec<&(Chosen, FileName)>>::new();
+    for file in &named {
+        by_name.entry(file.1.folded()).or_default().push(file);
+    }
+    for same in by_name.values().filter(|same| same.len() > 1) {
+        let files: Vec<&Chosen> = same.iter().map(|(chosen, _)| chosen).collect();
+        let how = match &same[0].1 {
+            first if same.iter().any(|(_, name)| name != first) => "since it does not regard case".to_owned(),
+            first if files.iter().any(|file| file.is_renamed) => format!("since each is to be called `{first}`"),
+            _ => "since it sees no folders".to_owned(),
+        };
+        let paths = files.iter().map(|file| Untrusted::path(&file.local.path)).collect();
+        errors.push(NameError::SameName { paths, name: same[0].1.clone(), how, cure: apart(&files) });
+    }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let desired = named
+        .into_iter()
+        .map(|(chosen, name)| (Desired::new(name, chosen.local.size, if_file_exists), Content::File(chosen.local)));
+    Ok(desired.collect())
+}
+
+/// What would tell files apart that have one name.
+fn apart(files: &[&Chosen]) -> String {
+    let differs = files[0].placeholders.iter().find_map(|(placeholder, _)| {
+        let value = |file: &&Chosen| {
+            let (_, text) = file.placeholders.iter().find(|(known, _)| known == placeholder)?;
+            Some(text.clone())
+        };
+        let values: Vec<String> = files.iter().map(value).collect::<Option<_>>()?;
+        let folded: BTreeSet<String> = values.iter().map(|value| value.to_lowercase()).collect();
+        (folded.len() == files.len()).then_some((placeholder, values))
+    });
+    match differs {
+        Some((placeholder, values)) if files.iter().all(|file| file.is_renamed) => {
+            let values: Vec<Untrusted> = values.iter().map(|value| Untrusted::new(value)).collect();
+            format!("Put `{placeholder}` into the name behind `=>`, which stands for {} here", listed(&values))
+        }
+        Some((placeholder, _)) if files.iter().all(|file| !file.is_renamed) => format!(
+            "Give each file a name of its own: only the last part of a path is published, but with \
+             ` => {placeholder}-{{name}}` behind the pattern each has its own"
+        ),
+        _ if files.iter().all(|file| file.is_renamed) => {
+            "Give each file a name of its own behind `=>`, whose case the registry does not regard".to_owned()
+        }
+        _ => "Give each file a name of its own: only the last part of a path is published".to_owned(),
+    }
+}
+
+/// A few of some paths.
+fn listed(paths: &[Untrusted]) -> String {
+    const SHOWN: usize = 4;
+    let mut shown: Vec<String> = paths.iter().take(SHOWN).map(ToString::to_string).collect();
+    if paths.len() > SHOWN {
+        shown.push(format!("{} more", paths.len() - SHOWN));
+    }
+    shown.join(" and ")
+}

@@ -1,0 +1,206 @@
+//! A file of a run: its state, why it is not on the registry, and how often it may be retried.
+
+use super::error::{Evidence, PublishError};
+use super::upload::FailedUpload;
+use crate::checksum::Sha256;
+use crate::files::Content;
+use crate::listing::RegistryFile;
+use crate::plan::{Conflict, Desired, When};
+use crate::registry::{Budget, Cause, Next, Refusal, Registry};
+use crate::report::{Outcome, RunContext, Status};
+use crate::state::{Event, IfMissing, State};
+
+/// A desired file, and what has become of it.
+pub(super) struct Tracked {
+    pub(super) desired: Desired,
+    pub(super) content: Content,
+    pub(super) state: State,
+    /// Why it is not on the registry, as far as that is known.
+    pub(super) error: Option<PublishError>,
+    pub(super) retries: Budget,
+}
+
+impl Tracked {
+    pub(super) fn new((desired, content): (Desired, Content), registry: &Registry<'_>) -> Self {
+        Self { desired, content, state: State::Planned, error: None, retries: registry.budget() }
+    }
+
+    /// Takes note of an event that says nothing new about the reason of a failure.
+    pub(super) fn note(&mut self, event: Event) {
+        self.state = std::mem::replace(&mut self.state, State::Planned).after(event);
+    }
+
+    /// Takes note of an event, with the reason if it is a failure.
+    pub(super) fn record(&mut self, event: Event, error: impl Into<Option<PublishError>>) {
+        self.note(event);
+        self.error = error.into();
+    }
+
+    /// Takes note that it fails for good.
+    pub(super) fn fail(&mut self, error: impl Into<PublishError>) {
+        self.record(Event::Failed, error.into());
+    }
+
+    /// Takes note that its content begins to be deleted from the registry.
+    pub(super) fn start_replacing(&mut self, seen: RegistryFile, retries: u32) {
+        self.note(Event::DeleteStarted { seen });
+        self.retries.allow_at_least(retries);
+    }
+
+    /// Takes note of an upload that failed.
+    pub(super) fn record_failure(&mut self, failed: FailedUpload) {
+        let FailedUpload { error, next, begun, moved } = failed;
+        self.retries.failed(&error, begun, moved);
+        let exists = matches!(error.cause, Cause::Refused { refusal: Refusal::Exists, .. });
+        let event = match next {
+            Next::Final if matches!(error.cause, Cause::Refused { .. }) => Event::Refused,
+            next => {
+                let if_missing = match next {
+                    Next::Final | Next::LookOnly => IfMissing::Fail,
+                    Next::LookFirst if exists => IfMissing::ListAgain,
+                    Next::Again | Next::LookFirst => IfMissing::Retry,
+                };
+                Event::Interrupted { if_missing, was_sent: error.was_sent() && !exists }
+            }
+        };
+        self.record(event, Some(error.after(self.retries.tries()).into()));
+    }
+
+    /// Takes note that the list cannot be read, so that the file cannot be verified.
+    pub(super) fn record_list_failure(&mut self) {
+        let evidence = match (&self.state, &self.error) {
+            (State::Verified { .. }, _) => Some(Evidence::Listed),
+            (State::Accepted { .. }, _) => Some(Evidence::Accepted),
+            (State::Sent { deleted: None, .. }, Some(PublishError::Registry(error))) => {
+                Some(Evidence::Interrupted(error.own_cause().to_string()))
+            }
+            _ => None,
+        };
+        self.note(Event::ListFailed);
+        match (&self.state, evidence) {
+            (State::Unverified { .. }, Some(evidence)) => {
+                self.error = Some(PublishError::NotVerified { name: self.desired.name.clone(), evidence });
+            }
+            (State::Planned, _) => self.error = None,
+            _ => {}
+        }
+    }
+
+    /// Takes note that a list shows it, identical.
+    pub(super) fn keep(&mut self, context: &RunContext<'_>) {
+        let (before, name) = (self.status(), &self.desired.name);
+        let error = self.error.take();
+        self.state = std::mem::replace(&mut self.state, State::Planned).after(Event::Identical);
+        if self.status() == Status::Unchanged && before != Status::Unchanged {
+            context.reporter.file_unchanged(name, self.desired.size);
+        } else if let Some(error) = error {
+            let reason = error.reason();
+            context
+                .reporter
+                .notes(&format!("the answer about `{name}` was lost, but the registry has it bit for bit: {reason}"));
+        }
+    }
+
+    pub(super) fn skip(&mut self, now: &Conflict, context: &RunContext<'_>) {
+        if self.state != State::Skipped {
+            context.reporter.warns(&format!("{now}; it is skipped, so the registry's content stays"));
+        }
+        self.record(Event::Skipped, None);
+    }
+
+    /// Takes note that the list was read often enough. A file that the registry accepted is not uploaded again: the list may
+    /// be old.
+    pub(super) fn give_up_listing(&mut self, registry: &Registry<'_>) {
+        let was_accepted = match &self.state {
+            State::Accepted { .. } | State::Verified { was_uploaded: true, .. } => Some(true),
+            State::Sent { deleted: None, .. } => Some(false),
+            _ => None,
+        };
+        let name = self.desired.name.clone();
+        let error = match (was_accepted, self.error.take()) {
+            (Some(was_accepted), _) => {
+                let server = registry.target().server.clone();
+                PublishError::NotListed { name, server, was_accepted }
+            }
+            (None, Some(error)) => error,
+            (None, None) => PublishError::Lost { url: registry.target().file_url(&name), name },
+        };
+        self.record(Event::NeverListed, error);
+    }
+
+    /// Takes note of how an upload ended. Returns whether it failed.
+    pub(super) fn record_upload(&mut self, result: Result<Sha256, FailedUpload>) -> bool {
+        match result {
+            Ok(sha256) => {
+                self.desired.sha256 = Some(sha256);
+                self.record(Event::Accepted, None);
+                false
+            }
+            Err(failed) => {
+                self.record_failure(failed);
+                true
+            }
+        }
+    }
+
+    /// Whether every other file would fail now as it did.
+    pub(super) fn ends_round(&self) -> bool {
+        self.error.as_ref().is_some_and(PublishError::meets_every_file)
+    }
+
+    pub(super) fn is_verified(&self) -> bool {
+        matches!(self.state, State::Verified { .. })
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        match self.state {
+            State::Failed { .. } => true,
+            State::Unverified { .. } => self.error.is_some(),
+            _ => false,
+        }
+    }
+
+    /// Whether another job was faster, or has replaced it since.
+    pub(super) fn was_overtaken(&self) -> bool {
+        matches!(&self.error, Some(PublishError::Conflict { when: When::Meanwhile | When::AfterUpload, .. }))
+    }
+
+    pub(super) fn status(&self) -> Status {
+        match self.state {
+            State::Planned | State::ToReplace { .. } => Status::NotAttempted,
+            State::Sent { .. } | State::Accepted { .. } | State::Unverified { .. } => Status::Unknown,
+            State::Verified { deleted: Some(_), .. } => Status::Replaced,
+            State::Verified { was_uploaded: true, .. } => Status::Uploaded,
+            State::Verified { .. } => Status::Unchanged,
+            State::Skipped => Status::Skipped,
+            State::Failed { .. } => Status::Failed,
+        }
+    }
+
+    /// Returns what is reported of it if the run ends now.
+    pub(super) fn outcome(&self, registry: &Registry<'_>) -> Outcome {
+        Outcome {
+            name: self.desired.name.clone(),
+            url: registry.target().file_url(&self.desired.name),
+            size: Some(self.desired.size),
+            sha256: self.desired.sha256,
+            status: self.status(),
+            local: None,
+        }
+    }
+
+    pub(super) fn into_error(self) -> Option<PublishError> {
+        let is_certain = match self.state {
+            State::Failed { .. } => true,
+            State::Sent { .. } | State::Accepted { .. } | State::Unverified { .. } => false,
+            _ => return None,
+        };
+        match self.state.deleted() {
+            Some(_) => {
+                let cause = self.error.map(Box::new);
+                Some(PublishError::Missing { name: self.desired.name, is_certain, cause })
+            }
+            None => self.error,
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Uploads: one file once, and a round of many files at once.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::Instant;
+
+use super::access::WriteAccess;
+use super::error::PublishError;
+use super::execute::VersionRun;
+use crate::checksum::Sha256;
+use crate::command::Command;
+use crate::files::Content;
+use crate::plan::Desired;
+use crate::registry::{Moved, Next, Registry, RegistryError};
+use crate::report::{Progress, Reporter, with_progress};
+use crate::state::{Event, IfMissing, State};
+
+/// A file over this size, in bytes, is not sent before the right to write is known: a server that refuses it closes
+/// the connection, and clients lose the answer.
+const LARGE: u64 = 1024 * 1024;
+
+/// An upload that failed.
+#[derive(Debug)]
+pub(super) struct FailedUpload {
+    pub(super) error: RegistryError,
+    pub(super) next: Next,
+    /// When it began.
+    pub(super) begun: Instant,
+    /// When bytes last moved, if any did.
+    pub(super) moved: Option<Instant>,
+}
+
+/// Uploads a file once. If the body breaks off without a response, or a proxy responds for the server, the server may
+/// have refused the token at once: then write access is checked, and a refusal is what is reported. It does not say what
+/// became of the upload.
+pub(super) async fn upload(
+    registry: &Registry<'_>,
+    reporter: &dyn Reporter,
+    Desired { name, size, .. }: &Desired,
+    content: &Content,
+) -> Result<Sha256, FailedUpload> {
+    let (begun, sent) = (Instant::now(), Moved::default());
+    let progress = |took| {
+        let (moved, size) = (sent.bytes(), Some(*size));
+        let progress = Progress { command: Command::Publish, name, moved, size, took };
+        (!registry.is_waiting()).then_some(progress)
+    };
+    let result = with_progress(reporter, progress, registry.upload(content, name, &sent)).await;
+    reporter.transfer_ends(name);
+    let error = match result {
+        Ok(sha256) => {
+            reporter.file_sent(name, *size, begun.elapsed());
+            return Ok(sha256);
+        }
+        Err(error) => registry.outlast(begun, error).await,
+    };
+    let moved = sent.last_moved();
+    if error.may_hide_a_refusal()
+        && let Err(hidden) = registry.check_write_access_once().await
+        && hidden.is_a_refusal_of_every_file()
+    {
+        return Err(FailedUpload { error: hidden.about(error), next: Next::LookOnly, begun, moved });
+    }
+    Err(FailedUpload { next: error.next(), error, begun, moved })
+}
+
+impl VersionRun<'_> {
+    /// Uploads files, each once, and waits before those that failed are retried.
+    pub(super) async fn upload(&mut self, mut queue: Vec<usize>, version_exists: bool) {
+        queue.sort_by_key(|&index| self.files[index].desired.size);
+        let mut queue = VecDeque::from(queue);
+        let mut failed = Vec::new();
+        if self.upload_first(&mut queue, version_exists, &mut failed).await {
+            self.upload_rest(queue, &mut failed).await;
+        }
+        let mut longest = Duration::ZERO;
+        for index in failed {
+            let file = &mut self.files[index];
+            let may_retry =
+                matches!(file.state, State::Sent { if_missing: Some(IfMissing::Retry | IfMissing::ListAgain), .. });
+            let Some(PublishError::Registry(error)) = file.error.as_ref().filter(|_| may_retry) else { continue };
+            match self.registry.spend_on(&mut file.retries, error) {
+                Some(wait) => longest = longest.max(wait),
+                None => file.note(Event::RetriesUsed),
+            }
+        }
+        tokio::time::sleep(longest).await;
+    }
+
+    /// Uploads file after file, until the version exists and write access is known; `false` if the others would fail too.
+    /// Several uploads must not create a version at once: Gitea 1.22 and 1.24 on PostgreSQL answer 500 to some
+    /// (recorded). The smallest file goes first, because it shows soonest what the others would meet.
+    async fn upload_first(
+        &mut self,
+        queue: &mut VecDeque<usize>,
+        mut version_exists: bool,
+        failed: &mut Vec<usize>,
+    ) -> bool {
+        let sizes: Vec<u64> = self.files.iter().map(|file| file.desired.size).collect();
+        let is_large = |index: &usize| sizes[*index] > LARGE;
+        while let Some(&next) = queue.front() {
+            let asks_first = is_large(&next) || version_exists && queue.iter().any(is_large);
+            if asks_first && !self.check_write_access().await {
+                return false;
+            }
+            if version_exists && (!asks_first || self.write_access == WriteAccess::Confirmed) {
+                break;
+            }
+            queue.pop_front();
+            let file = &mut self.files[next];
+            file.note(Event::UploadStarted);
+            let result = upload(&self.registry, self.context.reporter, &file.desired, &file.content).await;
+            if result.is_ok() {
+                version_exists = true;
+                self.write_access = WriteAccess::Confirmed;
+            }
+            if self.files[next].record_upload(result) {
+                failed.push(next);
+            }
+            if self.files[next].ends_round() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Uploads many at once; the largest first, so that none of them is left to run alone at the end. What is known of
+    /// each is put down at once, because the run may end at any time.
+    async fn upload_rest(&mut self, mut queue: VecDeque<usize>, failed: &mut Vec<usize>) {
+        let (registry, reporter) = (&self.registry, self.context.reporter);
+        let upload = async |index: usize, desired: Desired, content: Content| {
+            (index, upload(registry, reporter, &desired, &content).await)
+        };
+        let mut running = FuturesUnordered::new();
+        loop {
+            while running.len() < self.concurrency
+                && let Some(index) = queue.pop_back()
+            {
+                let file = &mut self.files[index];
+                file.note(Event::UploadStarted);
+                running.push(upload(index, file.desired.clone(), file.content.clone()));
+            }
+            let Some((index, result)) = running.next().await else { return };
+            if self.files[index].record_upload(result) {
+                failed.push(index);
+            }
+            if self.files[index].ends_round() {
+                queue.clear();
+            }
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! The state of one file in a run, and the one function from a state and an event to the next state.
+
+use crate::listing::RegistryFile;
+
+/// The state of a file that is to be on the registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Nothing of it is on the registry because of this run.
+    Planned,
+    /// The registry has other content under its name, which is to be deleted first.
+    ToReplace {
+        /// The content that was listed: only this is deleted.
+        seen: RegistryFile,
+    },
+    /// Its upload began. The registry may have it.
+    Sent {
+        /// What follows if the next list does not show it; `None` while the upload is under way.
+        if_missing: Option<IfMissing>,
+        /// Whether an upload that has ended may have reached the server.
+        was_sent: bool,
+        /// The content that was deleted for it, or may have been.
+        deleted: Option<RegistryFile>,
+    },
+    /// The registry accepted it, and no list has shown it since.
+    Accepted {
+        /// The content that was deleted for it.
+        deleted: Option<RegistryFile>,
+    },
+    /// A list showed it, identical.
+    Verified {
+        /// Whether this run uploaded it; otherwise it was there before.
+        was_uploaded: bool,
+        /// The content that was deleted for it.
+        deleted: Option<RegistryFile>,
+    },
+    /// The registry keeps other content under its name, as the user wishes.
+    Skipped,
+    /// It is not on the registry.
+    Failed {
+        /// The content that was deleted for it, so that now nothing is there.
+        deleted: Option<RegistryFile>,
+    },
+    /// It may be on the registry, and no list can tell.
+    Unverified {
+        /// Whether the registry accepted it, or may have.
+        was_sent: bool,
+        /// The content that was deleted for it, or may have been.
+        deleted: Option<RegistryFile>,
+    },
+}
+
+/// What follows if a list does not show a file that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum IfMissing {
+    /// It is uploaded again.
+    Retry,
+    /// The list is read again, because the registry says that it has the file.
+    ListAgain,
+    /// It has failed.
+    Fail,
+}
+
+/// What happens to a file in a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// Its upload begins.
+    UploadStarted,
+    /// What is there begins to be deleted.
+    DeleteStarted { seen: RegistryFile },
+    /// What was to be deleted was not.
+    NotDeleted { seen: RegistryFile },
+    /// The registry accepted its upload.
+    Accepted,
+    /// The registry refused its upload, and stores nothing of it.
+    Refused,
+    /// Its upload ended without a clear response.
+    Interrupted { if_missing: IfMissing, was_sent: bool },
+    /// No retry is left for its upload.
+    RetriesUsed,
+    /// A list shows it, identical.
+    Identical,
+    /// A list shows other content, which is to be deleted first.
+    Different { seen: RegistryFile },
+    /// A list shows other content, which the registry is to keep.
+    Skipped,
+    /// No list shows it, and it is uploaded next.
+    Missing,
+    /// No list shows it, and it is not uploaded again.
+    GivenUp,
+    /// A list contradicts what is known of it, and is read again.
+    ListBehind,
+    /// A list contradicts what is known of it, and no retry is left.
+    NeverListed,
+    /// It cannot be read any more.
+    Unreadable,
+    /// It fails for good, whatever was done before.
+    Failed,
+    /// The list cannot be read any more.
+    ListFailed,
+}
+
+impl State {
+    /// Returns the state after an event.
+    #[must_use]
+    #[expect(clippy::match_same_arms, reason = "an arm for each rule, in the order of the events")]
+    pub(crate) fn after(self, event: Event) -> Self {
+        let deleted = self.deleted().cloned();
+        match (self, event) {
+            (state, Event::UploadStarted) => Self::Sent { if_missing: None, was_sent: state.was_sent(), deleted },
+            (state, Event::DeleteStarted { seen }) => {
+                Self::Sent { if_missing: Some(IfMissing::Fail), was_sent: state.was_sent(), deleted: Some(seen) }
+            }
+            (_, Event::NotDeleted { seen } | Event::Different { seen }) => Self::ToReplace { seen },
+            (_, Event::Accepted) => Self::Accepted { deleted },
+            (_, Event::Refused | Event::GivenUp) => Self::Failed { deleted },
+            (state, Event::Interrupted { if_missing, was_sent }) => {
+                Self::Sent { if_missing: Some(if_missing), was_sent: was_sent || state.was_sent(), deleted }
+            }
+            (Self::Sent { was_sent, .. }, Event::RetriesUsed) => {
+                Self::Sent { if_missing: Some(IfMissing::Fail), was_sent, deleted }
+            }
+            (state @ Self::Verified { .. }, Event::Identical) => state,
+            (state, Event::Identical) => {
+                let is_under_way = matches!(state, Self::Sent { if_missing: None, .. });
+                Self::Verified { was_uploaded: is_under_way || state.was_sent() || deleted.is_some(), deleted }
+            }
+            (_, Event::Skipped) => Self::Skipped,
+            (Self::ToReplace { .. }, Event::Missing) => Self::Planned,
+            (Self::Verified { was_uploaded: false, .. } | Self::Skipped, Event::ListBehind) => Self::Planned,
+            (Self::Verified { .. }, Event::ListBehind) => Self::Accepted { deleted },
+            (Self::Sent { was_sent, .. }, Event::ListBehind) => {
+                Self::Sent { if_missing: Some(IfMissing::ListAgain), was_sent, deleted }
+            }
+            (Self::Verified { was_uploaded: false, .. } | Self::Skipped, Event::NeverListed) => {
+                Self::Failed { deleted: None }
+            }
+            (Self::Sent { .. }, Event::NeverListed) if deleted.is_some() => Self::Failed { deleted },
+            (state @ (Self::Sent { .. } | Self::Accepted { .. } | Self::Verified { .. }), Event::NeverListed) => {
+                Self::Unverified { was_sent: state.was_sent(), deleted: None }
+            }
+            (state @ (Self::Sent { .. } | Self::Accepted { .. } | Self::Unverified { .. }), Event::Unreadable) => {
+                Self::Unverified { was_sent: state.was_sent(), deleted }
+            }
+            (_, Event::Unreadable | Event::Failed) => Self::Failed { deleted: None },
+            (Self::Sent { if_missing: Some(_), was_sent: false, deleted: None }, Event::ListFailed) => Self::Planned,
+            (state @ Self::Sent { deleted: Some(_), .. }, Event::ListFailed) => state,
+            (state @ (Self::Sent { .. } | Self::Accepted { .. } | Self::Verified { .. }), Event::ListFailed) => {
+                Self::Unverified { was_sent: state.was_sent(), deleted: None }
+            }
+            // Nothing of it is on the registry, or nothing more can be known.
+            (
+                state,
+                Event::RetriesUsed | Event::Missing | Event::ListBehind | Event::NeverListed | Event::ListFailed,
+            ) => state,
+        }
+    }
+
+    /// Returns the content that was deleted for it, or may have been.
+    #[must_use]
+    pub(crate) fn deleted(&self) -> Option<&RegistryFile> {
+        match self {
+            Self::Sent { deleted, .. }
+            | Self::Accepted { deleted }
+            | Self::Verified { deleted, .. }
+            | Self::Failed { deleted }
+            | Self::Unverified { deleted, .. } => deleted.as_ref(),
+            Self::Planned | Self::ToReplace { .. } | Self::Skipped => None,
+        }
+    }
+
+    /// Whether an upload of this run that has ended may have reached the server.
+    fn was_sent(&self) -> bool {
+        match self {
+            Self::Sent { was_sent, .. } | Self::Unverified { was_sent, .. } => *was_sent,
+            Self::Accepted { .. } => true,
+            Self::Verified { was_uploaded, .. } => *was_uploaded,
+            Self::Planned | Self::ToReplace { .. } | Self::Skipped | Self::Failed { .. } => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::fmt::Write as _;
+
+    use super::*;
+    use crate::checksum::Sha256;
+
+    /// Every transition: an event, and below it the states that it changes. A `!` stands for an upload that may have reached
+    /// the server, a `+` for content that was deleted for the file.
+    const TRANSITIONS: &str = include_str!("state.txt");
+
+    fn seen() -> RegistryFile {
+        RegistryFile { name: "a".to_owned(), size: 1, sha256: Sha256::of(b"1") }
+    }
+
+    fn states() -> Vec<(String, State)> {
+        let mut states = vec![
+            ("planned".to_owned(), State::Planned),
+            ("to-replace".to_owned(), State::ToReplace { seen: seen() }),
+            ("skipped".to_owned(), State::Skipped),
+        ];
+        for (plus, deleted) in [("", None), ("+", Some(seen()))] {
+            for (mark, was_sent) in [("", false), ("!", true)] {
+                for (name, if_missing) in [
+                    ("under-way", None),
+                    ("retry", Some(IfMissing::Retry)),
+                    ("list-again", Some(IfMissing::ListAgain)),
+                    ("fail", Some(IfMissing::Fail)),
+                ] {
+                    let state = State::Sent { if_missing, was_sent, deleted: deleted.clone() };
+                    states.push((format!("{name}{mark}{plus}"), state));
+                }
+                let state = State::Unverified { was_sent, deleted: deleted.clone() };
+                states.push((format!("unverified{mark}{plus}"), state));
+            }
+            states.push((format!("accepted{plus}"), State::Accepted { deleted: deleted.clone() }));
+            let state = State::Verified { was_uploaded: true, deleted: deleted.clone() };
+            states.push((format!("uploaded{plus}"), state));
+            states.push((format!("failed{plus}"), State::Failed { deleted }));
+        }
+        states.push(("unchanged".to_owned(), State::Verified { was_uploaded: false, deleted: None }));
+        states
+    }
+
+    fn events() -> Vec<(&'static str, Event)> {
+        let interrupted = |if_missing, was_sent| Event::Interrupted { if_missing, was_sent };
+        vec![
+            ("upload-started", Event::UploadStarted),
+            ("delete-started", Event::DeleteStarted { seen: seen() }),
+            ("not-deleted", Event::NotDeleted { seen: seen() }),
+            ("accepted", Event::Accepted),
+            ("refused", Event::Refused),
+            ("interrupted", interrupted(IfMissing::Retry, false)),
+            ("interrupted!", interrupted(IfMissing::Retry, true)),
+            ("retries-used", Event::RetriesUsed),
+            ("identical", Event::Identical),
+            ("different", Event::Different { seen: seen() }),
+            ("skipped", Event::Skipped),
+            ("missing", Event::Missing),
+            ("given-up", Event::GivenUp),
+            ("list-behind", Event::ListBehind),
+            ("never-listed", Event::NeverListed),
+            ("unreadable", Event::Unreadable),
+            ("failed", Event::Failed),
+            ("list-failed", Event::ListFailed),
+        ]
+    }
+
+    #[test]
+    fn each_event_leads_from_each_state_to_the_next() {
+        let states = states();
+        let mut table = String::new();
+        for (event_name, event) in events() {
+            let mut changed = BTreeMap::<&str, Vec<&str>>::new();
+            for (name, state) in &states {
+                let next = state.clone().after(event.clone());
+                let (next, _) = states.iter().find(|(_, known)| *known == next).expect("a known state");
+                if next != name {
+                    changed.entry(next).or_default().push(name);
+                }
+            }
+            let _ = writeln!(table, "{event_name}");
+            for (next, names) in changed {
+                let _ = writeln!(table, "  -> {next}: {}", names.join(" "));
+            }
+        }
+        assert_eq!(table, TRANSITIONS, "all transitions:\n{table}");
+    }
+}
