@@ -1,9 +1,9 @@
 //! A file that is being written: under a name of its own beside its place, until it is whole.
 
 use std::collections::HashSet;
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use rustix::process::geteuid;
 
 use super::folder::{Folder, READ};
+use super::local::make_executable;
 use super::place::{PlaceError, PlaceFault};
 use crate::checksum::{Hasher, Sha256};
 use crate::package::FileName;
@@ -193,19 +194,6 @@ impl Drop for Unfinished {
             // Where it stays, the next run knows it again.
             let _ = unlinkat(&self.folder.open, &self.part, AtFlags::empty());
         }
-    }
-}
-
-/// Gives everybody who may read a file the right to execute it.
-pub(super) fn make_executable(file: &File) -> io::Result<()> {
-    let metadata = file.metadata()?;
-    let mode = metadata.permissions().mode();
-    let wanted = mode | (mode & 0o444) >> 2;
-    match wanted == mode {
-        true => Ok(()),
-        // It would change what has another name elsewhere.
-        false if metadata.nlink() != 1 => Err(io::ErrorKind::PermissionDenied.into()),
-        false => file.set_permissions(Permissions::from_mode(wanted)),
     }
 }
 
