@@ -67,6 +67,7 @@ impl<'a> Seal<'a> {
 /// can be put below it.
 fn open(workspace: &Path, Sealing { name, aliases, .. }: &Sealing) -> Result<Arc<Folder>, PlaceError> {
     let folder = Arc::new(Folder::make(&Place::own(workspace))?);
+    folder.remove_leftovers();
     folder.find(name)?;
     drop(folder.begin(name)?);
     if !aliases.is_empty() {
@@ -273,12 +274,10 @@ async fn copy(folder: &Arc<Folder>, name: &FileName, content: String) -> Result<
     let path = folder.place().path_of(&name);
     let written = tokio::task::spawn_blocking(move || {
         let (unfinished, mut writing) = folder.begin(&name)?;
-        writing.start_again()?;
         writing.expect(Some(content.len() as u64));
         writing.write(content.as_bytes())?;
-        writing.settle(false)?;
-        unfinished.finish(content.len() as u64)?;
-        folder.settle()?;
+        unfinished.finish(&writing, false)?;
+        folder.verify_place()?;
         folder.find(&name)
     });
     match written.await.expect("the thread does not panic")? {
