@@ -214,21 +214,6 @@ fn a_rest_without_end_does_not_fill_the_disk_where_only_the_length_is_known() {
     assert_eq!((tools(&job)["large"].clone(), gets(&registry).len()), (large(), 3));
 }
 
-#[test]
-fn a_server_that_takes_no_ranges_is_not_held_to_its_dates() {
-    let (clock, date) = stopped_clock();
-    let registry = Registry::start_with(Options { clock: Some(clock), ..Options::default() });
-    registry.seed("alice", "widget", "v1.0.0", "large", &large());
-    let head =
-        format!("HTTP/1.1 200 OK\r\nAccept-Ranges: none\r\nLast-Modified: {date}\r\nContent-Length: 1000000\r\n\r\n");
-    let half = [head.as_bytes(), &large()[..500_000]].concat();
-    registry.script(Fault::once(Match::get("large"), Point::Head, Action::Raw(half)));
-    let mut job = Job::downloading(&registry);
-    job.without("INPUT_TOKEN").input("version", "v1.0.0").input("files", "large").input("retries", "1");
-    job.run_in_short().exits_with(0);
-    assert_eq!((tools(&job)["large"].clone(), gets(&registry)[1].header("Range")), (large(), None));
-}
-
 /// A file may be for few, and a log is for many.
 #[test]
 fn nothing_of_a_file_is_told_whatever_success_it_comes_with() {
