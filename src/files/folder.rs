@@ -143,22 +143,22 @@ impl Folder {
         if is_here { Ok(()) } else { Err(PlaceError { path: self.place.within.clone(), fault: PlaceFault::Moved }) }
     }
 
-    /// Deletes a file, where that is possible.
+    /// Deletes a file, if possible.
     pub(crate) fn remove(&self, name: &FileName) {
         let _ = unlinkat(&self.open, name.as_str(), AtFlags::empty());
     }
 
-    /// Deletes a folder in it, where that is empty.
+    /// Deletes a folder in it, if that is empty.
     pub(crate) fn remove_empty(&self, name: &str) {
         let _ = unlinkat(&self.open, name, AtFlags::REMOVEDIR);
     }
 
-    /// Deletes all of its files, where that is possible.
+    /// Deletes all of its files, if possible.
     pub(crate) fn empty(&self) {
         self.remove_files(|_| true);
     }
 
-    /// Deletes the files whose names are unwanted, where that is possible.
+    /// Deletes the files whose names are unwanted, if possible.
     pub(super) fn remove_files(&self, is_unwanted: impl Fn(&str) -> bool) {
         const READ: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
         let Ok(entries) = openat(&self.open, ".", READ, Mode::empty()).and_then(Dir::new) else { return };

@@ -28,7 +28,7 @@ pub(crate) fn is_part(name: &str) -> bool {
 }
 
 impl Folder {
-    /// Deletes the temporary files that killed runs have left, where that is possible.
+    /// Deletes the temporary files that killed runs have left, if possible.
     pub(crate) fn remove_leftovers(&self) {
         self.remove_files(|name| name.starts_with('.') && name.ends_with(PART) && !self.is_locked(name));
     }
@@ -59,7 +59,7 @@ impl Folder {
     }
 }
 
-/// Deletes an unfinished file, unless it comes to its place.
+/// Deletes the temporary file, unless it was put in place.
 #[derive(Debug)]
 pub(crate) struct Unfinished {
     folder: Arc<Folder>,
@@ -69,7 +69,7 @@ pub(crate) struct Unfinished {
 }
 
 impl Unfinished {
-    /// Puts the file into its place. A reader sees the old file or the new one.
+    /// Puts the file in place. A reader sees the old file or the new one.
     pub(crate) fn finish(mut self, writing: &Writing, is_executable: bool) -> Result<(), PlaceError> {
         if is_executable {
             make_executable(&writing.file).map_err(|source| writing.wrong(source))?;
@@ -108,7 +108,7 @@ pub(crate) struct Writing {
     file: File,
     hasher: Hasher,
     length: u64,
-    /// How many bytes there are to be, where that is known.
+    /// How many bytes there are to be, if that is known.
     size: Option<u64>,
     path: PathBuf,
 }
@@ -161,7 +161,7 @@ mod tests {
     use crate::files::Place;
 
     #[test]
-    fn a_file_that_lost_its_temporary_name_or_was_cut_comes_not_to_its_place() {
+    fn a_file_that_was_removed_or_changed_is_not_put_in_place() {
         let workspace = tempfile::tempdir().expect("a temporary folder");
         let place = Place { workspace: workspace.path().canonicalize().expect("a path"), within: PathBuf::new() };
         let folder = Arc::new(Folder::make(&place).expect("a folder"));
