@@ -6,7 +6,7 @@
 //! 2. [`inputs`]: `INPUT_*` -> [`inputs::Inputs`], with `secret`, the names of [`package`], the `way` to the server
 //!    and the `certificate`s on it, with the `client_certificate`;
 //! 3. [`run`]: runs one of the two [`command`]s;
-//! 4. [`files`]: patterns -> the local files; the folder that files are written to;
+//! 4. `files`: patterns -> the local files; the folder that files are written to;
 //! 5. `publish`: the one use case, top to bottom, with
 //!    `plan` (pure: files and the `listing` -> what to do with each file, or why not),
 //!    [`registry`] (the HTTP client) and [`checksum`];
@@ -22,7 +22,7 @@ pub mod checksum;
 mod client_certificate;
 pub mod command;
 mod download;
-pub mod files;
+mod files;
 mod host;
 pub mod inputs;
 mod listing;

@@ -23,8 +23,8 @@ const TOO_LONG: &str = "it has more than 64 MiB";
 pub(super) struct Checksums {
     pub(super) name: FileName,
     hashes: BTreeMap<String, Sha256>,
-    /// Names with capitals, by what they are without: the registry does not regard case.
-    by_folded_name: HashMap<String, String>,
+    /// By names in lower case: the registry does not regard case.
+    by_folded_name: HashMap<String, Sha256>,
     /// Paths with folders, by the name at their end.
     in_folders: HashMap<String, String>,
 }
@@ -32,11 +32,8 @@ pub(super) struct Checksums {
 impl Checksums {
     fn new(name: FileName, hashes: BTreeMap<String, Sha256>) -> Self {
         let (mut by_folded_name, mut in_folders) = (HashMap::new(), HashMap::new());
-        for path in hashes.keys() {
-            let folded = path.to_lowercase();
-            if folded != *path {
-                by_folded_name.entry(folded).or_insert_with(|| path.clone());
-            }
+        for (path, sha256) in &hashes {
+            by_folded_name.entry(path.to_lowercase()).or_insert(*sha256);
             if let Some((_, last)) = path.rsplit_once(['/', '\\']) {
                 in_folders.entry(last.to_owned()).or_insert_with(|| path.clone());
             }
@@ -47,8 +44,7 @@ impl Checksums {
     /// The hash that is named for a file; none for the file of checksums itself, which cannot name its own.
     pub(super) fn hash_of(&self, name: &FileName) -> Result<Option<Sha256>, DownloadError> {
         let folded = name.folded();
-        let spellings = [Some(name.as_str()), self.by_folded_name.get(&folded).map(String::as_str), Some(&folded)];
-        let named = spellings.into_iter().flatten().find_map(|name| self.hashes.get(name)).copied();
+        let named = self.hashes.get(name.as_str()).or_else(|| self.by_folded_name.get(&folded)).copied();
         if named.is_some() || self.name.folded() == folded {
             return Ok(named);
         }

@@ -1,31 +1,23 @@
 //! One file: from the registry to its place.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::HeaderValue;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use super::error::{DownloadError, Expected};
 use super::select::Item;
-use crate::blocking::on_own_thread;
 use crate::checksum::Sha256;
 use crate::command::Command;
-use crate::files::{Folder, PlaceError, PlaceFault, Unfinished, Writing};
-use crate::package::FileName;
+use crate::files::{Folder, PlaceError, PlaceFault, Writing};
 use crate::registry::{Moved, Part, Promised, Registry, RegistryError};
 use crate::report::{Progress, Reporter, with_progress};
-use crate::units;
 
 /// How many chunks wait to be written.
 const AHEAD: usize = 2;
-
-/// How long somebody else's glance at an unfinished file may take, and how many there may be one after the other.
-const GLANCE: Duration = Duration::from_millis(10);
-const GLANCES: u32 = 50;
 
 /// Fetches files.
 #[derive(Clone, Copy)]
@@ -38,27 +30,21 @@ pub(crate) struct Fetcher<'a> {
 /// A file that is in its place: its length in bytes and its hash.
 pub(crate) type Fetched = (u64, Sha256);
 
-/// What there is of a file between two tries. While it is received it is with that, and where a disk gives no answer it is
-/// with the thread that waits for it.
+/// What came of a file: its length in bytes, and its hash if all of it came.
+type Came = (u64, Option<Sha256>);
+
+/// What there is of a file between two tries.
 struct State {
+    /// Missing while a thread writes.
     writing: Option<Writing>,
-    /// When the file was changed that it is of.
+    /// When the file was changed that it is of. If it is not known, nothing tells whether the rest is of the same file.
     modified: Option<HeaderValue>,
     /// The length that the registry lists, or else that the server has promised.
     size: Option<u64>,
 }
 
-/// How a try ended that met no fault of the way.
-enum Came {
-    Whole(Writing),
-    /// More came than there should be: the length that the server gives, or what came until that was seen.
-    OfLength(u64, Writing),
-    /// The disk is at fault.
-    NotWritten(PlaceError),
-}
-
 impl Fetcher<'_> {
-    /// Brings a file into its place. Its folder is not [settled](Folder::settle) yet.
+    /// Brings a file into its place.
     pub(crate) async fn fetch(self, item: &Item) -> Result<Fetched, DownloadError> {
         let begun = Instant::now();
         let moved = Moved::default();
@@ -75,99 +61,56 @@ impl Fetcher<'_> {
     }
 
     async fn bring(self, item: &Item, moved: &Moved) -> Result<Fetched, DownloadError> {
-        let (unfinished, mut writing) = self.begin(&item.here).await?;
-        writing.expect(item.expected.size);
-        writing = self.take_up(item, writing).await?;
-        let mut is_taken_up = writing.length() > 0;
-        let mut state = State { writing: Some(writing), modified: None, size: item.expected.size };
+        let (unfinished, writing) = self.folder.begin(&item.here)?;
+        let mut state = State { writing: Some(writing), modified: None, size: None };
         let mut is_last = false;
         loop {
-            let came = self
+            let received = self
                 .registry
                 .persist_while(|| moved.last_moved(), async || self.receive(item, &mut state, moved).await)
                 .await?;
-            let (mut writing, came) = match came {
-                Came::NotWritten(error) => return Err(error.into()),
-                Came::OfLength(length, writing) => (writing, (length, None)),
-                Came::Whole(writing) => {
-                    let came = (writing.length(), Some(writing.sha256()));
-                    (writing, came)
-                }
-            };
-            let (wanted, is_executable) = (Expected { size: state.size, ..item.expected }, item.is_executable);
+            let came = received?;
+            let expected = Expected { size: state.size, ..item.expected };
             if let (length, Some(sha256)) = came
-                && wanted.size.is_none_or(|size| size == length)
-                && wanted.sha256.is_none_or(|wanted| wanted == sha256)
+                && expected.size.is_none_or(|size| size == length)
+                && expected.sha256.is_none_or(|wanted| wanted == sha256)
             {
-                on_own_thread(move || writing.settle(is_executable)).await?;
                 // From here on nothing waits: a signal finds the file either not in its place, or told to be there.
-                unfinished.finish(length)?;
+                unfinished.finish(&state.take(), item.is_executable)?;
                 return Ok((length, sha256));
             }
             if is_last {
-                return Err(DownloadError::Differs { name: item.name.clone(), expected: wanted.into(), came });
+                return Err(DownloadError::Differs { name: item.name.clone(), expected: expected.into(), came });
             }
             self.reporter.notes(&format!("`{}` did not come as it should: once more from the start", item.name));
-            state.writing = Some(on_own_thread(move || writing.start_again().map(|()| writing)).await?);
-            (state.modified, state.size) = (None, item.expected.size);
-            // What an earlier run has left is nothing that came now.
-            is_last = !std::mem::take(&mut is_taken_up);
+            state.modified = None;
+            is_last = true;
         }
     }
 
-    /// Begins to write. Who has the lock may have it for a glance only, to see that nobody has it.
-    async fn begin(self, name: &FileName) -> Result<(Unfinished, Writing), PlaceError> {
-        for _ in 0..GLANCES {
-            match self.folder.begin(name) {
-                Err(PlaceError { fault: PlaceFault::Busy, .. }) => sleep(GLANCE).await,
-                begun => return begun,
-            }
-        }
-        self.folder.begin(name)
-    }
-
-    /// Goes on with what an earlier run has left, where a hash tells in the end whether that was right.
-    async fn take_up(self, item: &Item, mut writing: Writing) -> Result<Writing, DownloadError> {
-        let found = writing.found();
-        let fits = item.expected.size.is_none_or(|size| found <= size);
-        if found > 0 && fits && item.expected.sha256.is_some() {
-            let size = units::Bytes(found);
-            self.reporter.notes(&format!("going on with `{}`, of which an earlier run has left {size}", item.name));
-            return Ok(on_own_thread(move || writing.keep().map(|()| writing)).await?);
-        }
-        Ok(on_own_thread(move || writing.start_again().map(|()| writing)).await?)
-    }
-
-    /// Receives a file once, or what is missing of it.
-    async fn receive(self, item: &Item, state: &mut State, moved: &Moved) -> Result<Came, RegistryError> {
-        let mut writing = state.writing.take().expect("a try that is to be repeated gives it back");
-        let length = writing.length();
-        // An earlier run may have left all of it.
-        if length > 0 && item.expected.size == Some(length) {
-            return Ok(Came::Whole(writing));
-        }
-        // Without its date, and without a hash, nothing would tell that the file has changed.
-        let may_go_on = state.modified.is_some() || item.expected.sha256.is_some();
-        let part = Some(Part { length, size: state.size, modified: state.modified.clone() }).filter(|_| may_go_on);
-        let promised = Promised { size: item.expected.size, has_hash: item.expected.sha256.is_some() };
-        let mut incoming = match self.registry.fetch(&item.name, part.as_ref(), &promised).await {
-            Ok(incoming) => incoming,
-            Err(error) => {
-                state.writing = Some(writing);
-                return Err(error);
-            }
-        };
-        state.modified.clone_from(&incoming.modified);
-        moved.starts_at(incoming.start);
-        if incoming.start != length
-            && let Err(error) = writing.start_again()
+    /// Receives a file once, or what is missing of it. If the disk is at fault, no other try helps.
+    async fn receive(
+        self,
+        item: &Item,
+        state: &mut State,
+        moved: &Moved,
+    ) -> Result<Result<Came, PlaceError>, RegistryError> {
+        let part = state.part();
+        // The connection may have broken behind the last byte.
+        if let (Some(part), Some(writing)) = (&part, &state.writing)
+            && part.size == Some(part.length)
         {
-            return Ok(Came::NotWritten(error));
+            return Ok(Ok((part.length, Some(writing.sha256()))));
         }
+        let promised = Promised { size: item.expected.size, has_hash: item.expected.sha256.is_some() };
+        let mut incoming = self.registry.fetch(&item.name, part.as_ref(), &promised).await?;
+        state.modified.clone_from(&incoming.modified);
         state.size = item.expected.size.or(incoming.size);
+        moved.starts_at(incoming.start);
+        let mut writing = state.take();
         writing.expect(state.size);
         let mut too_long = None;
-        let (chunks, thread) = begin_to_write(writing);
+        let (chunks, thread) = begin_to_write(writing, incoming.start);
         let received = loop {
             match incoming.next(moved).await {
                 // What has no end must not fill the disk.
@@ -179,7 +122,7 @@ impl Fetcher<'_> {
                     Ok(Ok(())) => {}
                     // The thread has met an error, and tells it.
                     Ok(Err(_)) => break Ok(()),
-                    Err(_) => return Ok(Came::NotWritten(self.stalled(item))),
+                    Err(_) => return Ok(Err(self.stalled(item))),
                 },
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(error),
@@ -187,17 +130,17 @@ impl Fetcher<'_> {
         };
         drop(chunks);
         let Ok(written) = timeout(self.registry.silence(), thread).await else {
-            return Ok(Came::NotWritten(self.stalled(item)));
+            return Ok(Err(self.stalled(item)));
         };
         let (writing, written) = written.expect("the thread does not panic");
-        match (written, received, too_long) {
-            (Err(error), ..) => Ok(Came::NotWritten(error)),
-            (Ok(()), Ok(()), None) => Ok(Came::Whole(writing)),
-            (Ok(()), Ok(()), Some(length)) => Ok(Came::OfLength(length, writing)),
-            (Ok(()), Err(error), _) => {
-                state.writing = Some(writing);
-                Err(error)
-            }
+        let came = match too_long {
+            Some(length) => (length, None),
+            None => (writing.length(), Some(writing.sha256())),
+        };
+        state.writing = Some(writing);
+        match written {
+            Err(error) => Ok(Err(error)),
+            Ok(()) => received.map(|()| Ok(came)),
         }
     }
 
@@ -207,19 +150,34 @@ impl Fetcher<'_> {
     }
 }
 
+impl State {
+    fn take(&mut self) -> Writing {
+        self.writing.take().expect("a try that is to be repeated, or has succeeded, gives it back")
+    }
+
+    /// The beginning of the file, if its rest can be asked for.
+    fn part(&self) -> Option<Part> {
+        let length = self.writing.as_ref().map_or(0, Writing::length);
+        let modified = self.modified.clone().filter(|_| length > 0)?;
+        Some(Part { length, size: self.size, modified })
+    }
+}
+
 /// A thread that writes, and what it comes to.
 type Writer = JoinHandle<(Writing, Result<(), PlaceError>)>;
 
-/// Writes chunks as they come, and hashes them, on a thread of its own.
-fn begin_to_write(mut writing: Writing) -> (mpsc::Sender<Bytes>, Writer) {
+/// Writes and hashes chunks as they come, on a thread of its own. The first one is at `start` in the file: its beginning, or
+/// its end so far.
+fn begin_to_write(mut writing: Writing, start: u64) -> (mpsc::Sender<Bytes>, Writer) {
     let (sender, mut chunks) = mpsc::channel::<Bytes>(AHEAD);
     let thread = spawn_blocking(move || {
-        while let Some(chunk) = chunks.blocking_recv() {
-            if let Err(error) = writing.write(&chunk) {
-                return (writing, Err(error));
-            }
+        let mut written = if start == writing.length() { Ok(()) } else { writing.start_again() };
+        while written.is_ok()
+            && let Some(chunk) = chunks.blocking_recv()
+        {
+            written = writing.write(&chunk);
         }
-        (writing, Ok(()))
+        (writing, written)
     });
     (sender, thread)
 }

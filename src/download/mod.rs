@@ -126,30 +126,28 @@ impl Run<'_> {
             self.context.reporter.warns("there is nothing to download");
             return Ok(());
         }
-        self.compare().await?;
+        let wrong = |error: PlaceError| vec![error.into()];
+        if let Some(folder) = Folder::open(&self.wanted.place).map_err(wrong)? {
+            folder.remove_leftovers();
+            self.compare(&folder).await?;
+        }
         let missing: Vec<usize> =
             (0..self.items.len()).filter(|&index| self.outcomes[index].status == Status::NotAttempted).collect();
-        let wrong = |error: PlaceError| vec![error.into()];
         if missing.is_empty() {
-            if let Some(folder) = Folder::open(&self.wanted.place).map_err(wrong)? {
-                folder.sweep(&[]);
-            }
             return Ok(());
         }
         let folder = Arc::new(Folder::make(&self.wanted.place).map_err(wrong)?);
-        folder.sweep(&missing.iter().map(|&index| &self.items[index].here).collect::<Vec<_>>());
         self.warn_of_tracked(&missing, &folder).await;
         self.fetch(missing, &folder).await;
         self.warn_of_unverified(&source);
         if let Some(error) = folder.ownership_error() {
             self.context.reporter.debug(&format!("failed to give the files to the workspace's owner: {error}"));
         }
-        let settled = on_own_thread(move || folder.settle()).await;
-        if settled.is_err() {
+        folder.verify_place().map_err(|error| {
             let in_place = self.outcomes.iter_mut().filter(|outcome| outcome.status.is_in_place());
             in_place.for_each(|outcome| outcome.status = Status::Failed);
-        }
-        settled.map_err(wrong)
+            wrong(error)
+        })
     }
 
     /// Says which way the files go.
@@ -289,9 +287,8 @@ impl Run<'_> {
     }
 
     /// Holds the files against what is here. What is here bit for bit needs no request.
-    async fn compare(&mut self) -> Result<(), Vec<DownloadError>> {
-        let Some(folder) = Folder::open(&self.wanted.place).map_err(|error| vec![error.into()])? else { return Ok(()) };
-        let (registry, folder) = (&self.registry, &folder);
+    async fn compare(&mut self, folder: &Folder) -> Result<(), Vec<DownloadError>> {
+        let registry = &self.registry;
         let found: Vec<_> = stream::iter(&self.items)
             .map(async |item| {
                 let Found::File(file) = folder.find(&item.here)? else { return Ok(None) };

@@ -3,14 +3,12 @@
 //! It is opened component by component without following a link in any of them, and everything in it is named relative to
 //! what was opened: a folder that is swapped for a link meanwhile leads nowhere else.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, fstat, fsync, mkdirat, openat, statat, unlinkat};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, mkdirat, openat, statat, unlinkat};
 use rustix::io::Errno;
 
 use super::local::{ENTER, FileFault, LocalFile};
@@ -18,9 +16,6 @@ use super::owner::Owner;
 use super::place::{Place, PlaceError, PlaceFault};
 use crate::advice;
 use crate::package::FileName;
-
-/// Opens a folder to read what is in it.
-pub(super) const READ: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// What there is under a file's name.
 #[derive(Debug)]
@@ -33,7 +28,7 @@ pub(crate) enum Found {
 
 /// An open folder in the workspace.
 #[derive(Debug)]
-pub struct Folder {
+pub(crate) struct Folder {
     pub(super) open: OwnedFd,
     pub(super) place: Place,
     /// The workspace's owner, if what is created here has to be given to it.
@@ -54,7 +49,7 @@ impl Folder {
     }
 
     /// Opens the folder, and makes what is missing of it.
-    pub fn make(place: &Place) -> Result<Self, PlaceError> {
+    pub(crate) fn make(place: &Place) -> Result<Self, PlaceError> {
         Self::enter(place, true)
     }
 
@@ -135,46 +130,42 @@ impl Folder {
         statat(&self.open, name.as_str(), AtFlags::SYMLINK_NOFOLLOW).is_ok()
     }
 
-    /// Has the names of its files on the disk, and makes sure that it is where it was opened.
-    pub(crate) fn settle(&self) -> Result<(), PlaceError> {
-        if !self.is_where_it_was()? {
-            return Err(PlaceError { path: self.place.within.clone(), fault: PlaceFault::Moved });
-        }
-        // What was opened for its path alone cannot be synced; where it cannot be read, that is left to the system.
-        let Ok(folder) = openat(&self.open, ".", READ, Mode::empty()) else { return Ok(()) };
-        fsync(&folder).map_err(|error| {
-            let fault = PlaceFault::Write { missing: None, source: error.into() };
-            PlaceError { path: self.place.within.clone(), fault }
-        })
-    }
-
-    fn is_where_it_was(&self) -> Result<bool, PlaceError> {
-        let now = match Self::open(&self.place) {
-            Ok(Some(now)) => now,
-            Ok(None) | Err(PlaceError { fault: PlaceFault::NoFolder, .. }) => return Ok(false),
+    /// Makes sure that it is where it was opened.
+    pub(crate) fn verify_place(&self) -> Result<(), PlaceError> {
+        let is_here = match Self::open(&self.place) {
+            Ok(Some(now)) => match (fstat(&self.open), fstat(&now.open)) {
+                (Ok(ours), Ok(now)) => (ours.st_dev, ours.st_ino) == (now.st_dev, now.st_ino),
+                _ => false,
+            },
+            Ok(None) | Err(PlaceError { fault: PlaceFault::NoFolder, .. }) => false,
             Err(error) => return Err(error),
         };
-        Ok(match (fstat(&self.open), fstat(&now.open)) {
-            (Ok(ours), Ok(now)) => (ours.st_dev, ours.st_ino) == (now.st_dev, now.st_ino),
-            _ => false,
-        })
+        if is_here { Ok(()) } else { Err(PlaceError { path: self.place.within.clone(), fault: PlaceFault::Moved }) }
     }
 
-    /// Takes a file away, where it is there. Where it stays, nobody minds.
+    /// Deletes a file, if possible.
     pub(crate) fn remove(&self, name: &FileName) {
         let _ = unlinkat(&self.open, name.as_str(), AtFlags::empty());
     }
 
-    /// Takes a folder in it away, where that is empty.
+    /// Deletes a folder in it, if that is empty.
     pub(crate) fn remove_empty(&self, name: &str) {
         let _ = unlinkat(&self.open, name, AtFlags::REMOVEDIR);
     }
 
-    /// Whether that is what a name in the folder stands for.
-    pub(super) fn is_still(&self, name: &str, file: &File) -> bool {
-        let (Ok(ours), Ok(there)) = (file.metadata(), statat(&self.open, name, AtFlags::SYMLINK_NOFOLLOW)) else {
-            return false;
-        };
-        (there.st_dev, there.st_ino) == (ours.dev(), ours.ino())
+    /// Deletes all of its files, if possible.
+    pub(crate) fn empty(&self) {
+        self.remove_files(|_| true);
+    }
+
+    /// Deletes the files whose names are unwanted, if possible.
+    pub(super) fn remove_files(&self, is_unwanted: impl Fn(&str) -> bool) {
+        const READ: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+        let Ok(entries) = openat(&self.open, ".", READ, Mode::empty()).and_then(Dir::new) else { return };
+        for entry in entries.flatten() {
+            if entry.file_name().to_str().is_ok_and(&is_unwanted) {
+                let _ = unlinkat(&self.open, entry.file_name(), AtFlags::empty());
+            }
+        }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::fs::{File, Metadata};
+use std::fs::{File, Metadata, Permissions};
 use std::io::{self, Read as _};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -13,7 +13,6 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawMode, openat, statat};
 use rustix::io::Errno;
 
 use super::git::is_git;
-use super::unfinished::make_executable;
 use crate::advice::{self, Advise, Plural};
 use crate::untrusted::Untrusted;
 
@@ -323,6 +322,19 @@ fn regular(mode: RawMode) -> Result<(), FileFault> {
         FileType::Fifo => Err(FileFault::Special("FIFO")),
         FileType::Socket => Err(FileFault::Special("socket")),
         _ => Err(FileFault::Special("device")),
+    }
+}
+
+/// Gives everybody who may read a file the right to execute it.
+pub(super) fn make_executable(file: &File) -> io::Result<()> {
+    let metadata = file.metadata()?;
+    let mode = metadata.permissions().mode();
+    let wanted = mode | (mode & 0o444) >> 2;
+    match wanted == mode {
+        true => Ok(()),
+        // It would change what has another name elsewhere.
+        false if metadata.nlink() != 1 => Err(io::ErrorKind::PermissionDenied.into()),
+        false => file.set_permissions(Permissions::from_mode(wanted)),
     }
 }
 

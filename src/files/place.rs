@@ -18,11 +18,11 @@ pub(crate) const FETCHED_FOLDER: &str = "mirrored";
 
 /// A folder in the workspace, which need not exist yet.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub(crate) struct Place {
     /// The workspace, without any links in its path.
-    pub workspace: PathBuf,
+    pub(crate) workspace: PathBuf,
     /// The folder's path in the workspace without any links; empty for the workspace itself.
-    pub within: PathBuf,
+    pub(crate) within: PathBuf,
 }
 
 impl Place {
@@ -53,11 +53,11 @@ impl Place {
 
 /// Why a file cannot be put into its place.
 #[derive(Debug)]
-pub struct PlaceError {
+pub(crate) struct PlaceError {
     /// The path relative to the workspace.
     pub(crate) path: PathBuf,
     /// What is wrong with it.
-    pub fault: PlaceFault,
+    pub(crate) fault: PlaceFault,
 }
 
 impl fmt::Display for PlaceError {
@@ -76,25 +76,19 @@ impl std::error::Error for PlaceError {
 
 /// What can be wrong with the place of a file.
 #[derive(Debug, thiserror::Error)]
-pub enum PlaceFault {
+pub(crate) enum PlaceFault {
     /// A folder has the file's name.
     #[error("is a folder, and a file is to be put there")]
     Folder,
     /// A file or a link is where a folder has to be.
     #[error("is no folder, or has become a link")]
     NoFolder,
-    /// Somebody else writes it.
-    #[error("is being written by another run")]
-    Busy,
     /// The temporary file has lost its name, or has another length.
     #[error("cannot be put there: its temporary file was removed or changed")]
     TakenAway,
     /// Another folder, or none, is where it was.
     #[error("is no longer where it was: somebody has moved or replaced it, and what was written has gone with it")]
     Moved,
-    /// What another user, whose files we cannot read, has left of it.
-    #[error("is another user's, and cannot be opened")]
-    Foreign,
     /// A disk that takes nothing.
     #[error("could not be written on for {} s", .0.as_secs())]
     Stalled(Duration),
@@ -133,13 +127,9 @@ impl PlaceError {
             PlaceFault::NoFolder => {
                 format!("Take away what is there{elsewhere}; let nothing else change it meanwhile")
             }
-            PlaceFault::Foreign => {
-                "Take it away in a step before, or let the step run as the user who made it".to_owned()
-            }
             PlaceFault::TakenAway | PlaceFault::Moved => {
                 "Run the step again, and let no other step write to this folder or clean it meanwhile".to_owned()
             }
-            PlaceFault::Busy => "Let one step at a time write to this folder".to_owned(),
             PlaceFault::Stalled(_) => {
                 "Look at the disk and the mounts of the runner, then run the step again".to_owned()
             }
@@ -154,9 +144,7 @@ impl Advise for PlaceError {
         match &self.fault {
             PlaceFault::Folder => "destination-is-a-folder",
             PlaceFault::NoFolder => "destination-is-no-folder",
-            PlaceFault::Busy => "destination-in-use",
             PlaceFault::TakenAway | PlaceFault::Moved => "destination-changed",
-            PlaceFault::Foreign => "permission-denied",
             PlaceFault::Stalled(_) => "file-system-timeout",
             PlaceFault::Open(error) | PlaceFault::Write { source: error, .. } => advice::code_of_system(error),
         }

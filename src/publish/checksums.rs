@@ -61,6 +61,7 @@ pub(super) fn check<'n>(
 /// aliases can be put below it.
 fn folder_for_copy(workspace: &Path, name: &FileName, has_aliases: bool) -> Result<Arc<Folder>, PlaceError> {
     let folder = Arc::new(Folder::make(&Place::own(workspace))?);
+    folder.remove_leftovers();
     folder.find(name)?;
     drop(folder.begin(name)?);
     if has_aliases {
@@ -239,18 +240,16 @@ pub(super) fn desired(name: &FileName, content: String) -> (Desired, Content) {
 /// Puts the copy into its place.
 fn copy(folder: &Arc<Folder>, name: &FileName, content: &Content) -> Result<(), PlaceError> {
     let (unfinished, mut writing) = folder.begin(name)?;
-    writing.start_again()?;
     writing.expect(Some(content.size()));
     let mut written = Ok(());
-    // What is in memory can be read.
+    // Bytes in memory can be read.
     let _ = content.read(|chunk| {
         written = writing.write(&chunk);
         written.is_ok()
     });
     written?;
-    writing.settle(false)?;
-    unfinished.finish(content.size())?;
-    folder.settle()
+    unfinished.finish(&writing, false)?;
+    folder.verify_place()
 }
 
 /// Makes the content of the checksums file from a list, on a thread of its own because a list can be long. The error says

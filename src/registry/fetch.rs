@@ -25,9 +25,8 @@ pub(crate) struct Part {
     pub(crate) length: u64,
     /// How many the whole has, where that is known.
     pub(crate) size: Option<u64>,
-    /// When the file was changed that they are of, as the server said; `None` where something else tells in the end
-    /// whether they are of the same file as the rest.
-    pub(crate) modified: Option<HeaderValue>,
+    /// When the file was changed that they are of, as the server said.
+    pub(crate) modified: HeaderValue,
 }
 
 /// What is known of a file before it comes, and tells in the end whether it has come.
@@ -62,33 +61,13 @@ impl Registry<'_> {
         part: Option<&Part>,
         promised: &Promised,
     ) -> Result<Incoming<'_>, RegistryError> {
-        if let Some(part) = part.filter(|part| part.length > 0)
-            && let Some(rest) = self.fetch_rest(name, part, promised).await?
-        {
-            return Ok(rest);
+        if let Some(part) = part {
+            let rest = self.fetch_from(name, Some(part), &Promised { size: part.size, ..*promised }).await?;
+            if rest.continues(part) {
+                return Ok(rest);
+            }
         }
         self.fetch_from(name, None, promised).await
-    }
-
-    /// Asks for what is missing of a file; `None` where it is not the file that the part is of.
-    async fn fetch_rest(
-        &self,
-        name: &FileName,
-        part: &Part,
-        promised: &Promised,
-    ) -> Result<Option<Incoming<'_>>, RegistryError> {
-        let promised = Promised { size: part.size, ..*promised };
-        let incoming = self.fetch_from(name, Some(part), &promised).await?;
-        // Object storage may not know of If-Range, so what it says is compared.
-        let is_of_the_same = part.modified.is_none() || part.modified == incoming.modified;
-        let continues = incoming.start == part.length && is_of_the_same;
-        Ok(Some(incoming).filter(|incoming| match incoming.response.status() {
-            StatusCode::OK => true,
-            StatusCode::PARTIAL_CONTENT => {
-                continues && incoming.size.is_some() && (part.size.is_none() || incoming.size == part.size)
-            }
-            _ => false,
-        }))
     }
 
     async fn fetch_from(
@@ -110,11 +89,10 @@ impl Registry<'_> {
                 })?;
                 client.get(url.clone())
             };
-            let request = part
-                .map(headers_for)
-                .into_iter()
-                .flatten()
-                .fold(request, |request, (name, value)| request.header(name, value));
+            // The rest of the file, if it still is the same (RFC 9110, 13.1.5 and 14.2).
+            let request = part.into_iter().fold(request, |request, Part { length, modified, .. }| {
+                request.header(RANGE, format!("bytes={length}-")).header(IF_RANGE, modified)
+            });
             let is_good = |response: &Response| match response.status() {
                 // The registry gives every file as bytes (recorded): a page is not the file, unless a hash will tell, and the
                 // length is not another one. One from storage has to have the length where there is no hash.
@@ -217,13 +195,6 @@ fn leads_to(response: &Response, hop: usize) -> Option<Url> {
     (is_plain(&place) && is_followed && is_elsewhere).then_some(place)
 }
 
-/// Asks for the rest of a file, if it still is the same (RFC 9110, 13.1.5 and 14.2).
-fn headers_for(part: &Part) -> Vec<(HeaderName, HeaderValue)> {
-    let range = HeaderValue::from_str(&format!("bytes={}-", part.length)).expect("digits are a good value");
-    let condition = part.modified.clone().map(|date| (IF_RANGE, date));
-    [(RANGE, range)].into_iter().chain(condition).collect()
-}
-
 /// Where a part begins, and how long the whole is: `bytes 2-5/6`.
 fn range_of(header: &str) -> Option<(u64, Option<u64>)> {
     let (range, whole) = header.strip_prefix("bytes ")?.split_once('/')?;
@@ -232,6 +203,20 @@ fn range_of(header: &str) -> Option<(u64, Option<u64>)> {
 }
 
 impl Incoming<'_> {
+    /// Whether it is the whole file, or what is missing of the same one.
+    fn continues(&self, part: &Part) -> bool {
+        match self.response.status() {
+            StatusCode::OK => true,
+            // Object storage may not know of If-Range, so what it says is compared.
+            StatusCode::PARTIAL_CONTENT => {
+                let is_of_the_same = self.modified.as_ref() == Some(&part.modified);
+                let is_as_long = self.size.is_some() && (part.size.is_none() || self.size == part.size);
+                self.start == part.length && is_of_the_same && is_as_long
+            }
+            _ => false,
+        }
+    }
+
     /// The next bytes; `None` at the end. Waits for them no longer than is allowed.
     pub(crate) async fn next(&mut self, moved: &Moved) -> Result<Option<Bytes>, RegistryError> {
         let allowed = self.registry.connection.limits.silence;

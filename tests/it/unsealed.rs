@@ -150,12 +150,13 @@ fn a_file_that_no_workspace_may_hold_is_mirrored_all_the_same() {
 }
 
 #[test]
-fn what_a_killed_run_has_fetched_to_send_it_again_is_taken_away_by_the_next() {
+fn what_a_killed_run_has_fetched_or_not_finished_is_deleted_by_the_next() {
     let registry = Registry::start(Persona::default());
     seed(&registry, "v1.0.0", &[("a", "1")]);
     let mut job = job(&registry);
-    job.file(".generic-packages/mirrored/left", "over").run().exits_with(0);
-    assert!(!job.workspace().join(".generic-packages/mirrored").exists());
+    let (fetched, part) = (".generic-packages/mirrored", ".generic-packages/.left.generic-packages-part");
+    job.file(format!("{fetched}/left"), "over").file(part, "half").run().exits_with(0);
+    assert!(!job.workspace().join(fetched).exists() && !job.workspace().join(part).exists());
 }
 
 #[test]

@@ -6,6 +6,7 @@ use embedded_registry::{Action, Answer, Fault, Match, Options, Persona, Point, R
 
 use super::{asked, release, tools};
 use crate::harness::Job;
+use crate::stopping::holds;
 
 /// A file of a megabyte in which no two stretches are the same.
 fn large() -> Vec<u8> {
@@ -213,21 +214,6 @@ fn a_rest_without_end_does_not_fill_the_disk_where_only_the_length_is_known() {
     assert_eq!((tools(&job)["large"].clone(), gets(&registry).len()), (large(), 3));
 }
 
-#[test]
-fn a_server_that_takes_no_ranges_is_not_held_to_its_dates() {
-    let (clock, date) = stopped_clock();
-    let registry = Registry::start_with(Options { clock: Some(clock), ..Options::default() });
-    registry.seed("alice", "widget", "v1.0.0", "large", &large());
-    let head =
-        format!("HTTP/1.1 200 OK\r\nAccept-Ranges: none\r\nLast-Modified: {date}\r\nContent-Length: 1000000\r\n\r\n");
-    let half = [head.as_bytes(), &large()[..500_000]].concat();
-    registry.script(Fault::once(Match::get("large"), Point::Head, Action::Raw(half)));
-    let mut job = Job::downloading(&registry);
-    job.without("INPUT_TOKEN").input("version", "v1.0.0").input("files", "large").input("retries", "1");
-    job.run_in_short().exits_with(0);
-    assert_eq!((tools(&job)["large"].clone(), gets(&registry)[1].header("Range")), (large(), None));
-}
-
 /// A file may be for few, and a log is for many.
 #[test]
 fn nothing_of_a_file_is_told_whatever_success_it_comes_with() {
@@ -324,75 +310,30 @@ fn nothing_of_a_file_is_left_by_a_run_that_a_signal_ends() {
 }
 
 #[test]
-fn what_a_killed_run_left_is_gone_on_with() {
+fn what_a_killed_run_left_is_deleted_by_the_next() {
     let (registry, job) = one_large();
-    let (come, comes) = std::sync::mpsc::channel();
-    let tell = Action::then(move |_| come.send(()).expect("the test waits"));
-    registry.script(Fault::once(Match::get("large"), Point::AnswerByte(900_000), tell));
-    registry.script(Fault::once(Match::get("large"), Point::AnswerByte(900_000), Action::Hang));
-    let part = job.workspace().join("tools/.large.generic-packages-part");
+    let moment = holds(&registry, Match::get("large"), Point::AnswerByte(900_000), 0);
+    let left = || -> Vec<String> { tools(&job).into_keys().filter(|name| name != "large").collect() };
     job.run_while(job.command(), |child| {
-        comes.recv_timeout(Duration::from_secs(20)).expect("the moment comes");
-        // Until something of it is on the disk; the time-out of the test runner ends it otherwise.
-        while std::fs::metadata(&part).map_or(0, |part| part.len()) == 0 {
-            std::thread::yield_now();
-        }
+        moment.recv_timeout(Duration::from_secs(20)).expect("the moment comes");
         crate::stopping::send(child, rustix::process::Signal::KILL);
     });
-    let left = std::fs::metadata(&part).expect("a part is left").len();
+    assert!(matches!(&left()[..], [part] if part.ends_with(".generic-packages-part")), "{:?}", left());
     registry.forget_requests();
-    job.run().exits_with(0).says("going on with `large`, of which an earlier run has left");
-    assert_eq!(tools(&job), [("large".to_owned(), large())].into());
-    assert_eq!(gets(&registry)[0].header("Range"), Some(format!("bytes={left}-").as_str()));
-}
-
-#[test]
-fn a_part_that_is_not_of_the_file_costs_none_of_the_two_fetches() {
-    let (registry, mut job) = one_large();
-    job.file("tools/.large.generic-packages-part", vec![b'x'; 500_000]);
-    registry.script(Fault::once(Match::get("large"), Point::Head, Action::SendOtherBytes).skip(1));
     job.run().exits_with(0);
-    assert_eq!((tools(&job)["large"].clone(), gets(&registry).len()), (large(), 3));
+    assert_eq!(tools(&job), [("large".to_owned(), large())].into());
+    assert_eq!(gets(&registry)[0].header("Range"), None, "nothing of it is taken up");
 }
 
 #[test]
-fn what_killed_runs_left_of_other_files_is_taken_away_unless_another_run_writes_it() {
-    let (registry, mut job) = one_large();
-    let parts = ["tools/.gone.generic-packages-part", "tools/.busy.generic-packages-part"];
-    let others = ["tools/gone.generic-packages-part", "tools/.gone.generic-packages-part.txt"];
-    for is_unchanged in [false, true] {
-        for name in parts.into_iter().chain(others) {
-            job.file(name, "left");
-        }
-        job.file("tools/.large.generic-packages-part", if is_unchanged { vec![b'x'; 9] } else { large() });
-        let busy = std::fs::File::open(job.workspace().join(parts[1])).expect("a file");
-        busy.lock().expect("nobody else has it");
-        registry.forget_requests();
-        job.run().exits_with(0).says(if is_unchanged { "1 unchanged" } else { "1 downloaded" });
-        // What was left of the file itself was not taken away before it was gone on with.
-        assert_eq!(gets(&registry), []);
-        let left: Vec<String> = tools(&job).into_keys().collect();
-        let name = |path: &str| path["tools/".len()..].to_owned();
-        assert_eq!(left, [name(parts[1]), name(others[1]), name(others[0]), "large".to_owned()]);
-    }
-}
-
-#[test]
-fn a_part_that_is_not_of_the_file_is_found_out() {
-    let (registry, mut job) = one_large();
-    // One as long as the file may be all of it, and one that is longer can be nothing of it.
-    for (length, asked_with_range) in [(500_000, vec![true, false]), (1_000_000, vec![false]), (2_000_000, vec![false])]
-    {
-        let left = vec![b'x'; length];
-        job.file("tools/.large.generic-packages-part", left).file("tools/large", "old");
-        registry.forget_requests();
-        job.run().exits_with(0);
-        assert_eq!(tools(&job), [("large".to_owned(), large())].into());
-        let ranges: Vec<bool> = gets(&registry).iter().map(|request| request.header("Range").is_some()).collect();
-        assert_eq!(ranges, asked_with_range);
-    }
-    // All of it may be there: then nothing is asked for.
-    registry.forget_requests();
-    job.file("tools/.large.generic-packages-part", large()).file("tools/large", "old").run().exits_with(0);
-    assert_eq!((tools(&job), gets(&registry)), ([("large".to_owned(), large())].into(), Vec::new()));
+fn a_transfer_that_breaks_behind_the_last_byte_is_whole() {
+    let (clock, date) = stopped_clock();
+    let registry = Registry::start_with(Options { clock: Some(clock), ..Options::default() });
+    registry.seed("alice", "widget", "v1.0.0", "small", b"hello\n");
+    let without_end =
+        format!("HTTP/1.1 200 OK\r\nLast-Modified: {date}\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nhello\n\r\n");
+    registry.script(Fault::always(Match::get("small"), Point::Head, Action::Raw(without_end.into())));
+    let mut job = Job::downloading(&registry);
+    job.input("retries", "1").run_in_short().exits_with(0).says("the connection broke");
+    assert_eq!((tools(&job)["small"].as_slice(), gets(&registry).len()), (&b"hello\n"[..], 1));
 }

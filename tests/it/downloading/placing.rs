@@ -2,14 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::Mutex;
 
 use embedded_registry::{Action, Fault, Match, Persona, Point, Registry};
-use generic_packages::files::{Folder, Place, PlaceError, PlaceFault};
-use generic_packages::package::FileName;
-use rustix::fs::inotify;
 
 use super::{release, tools};
 use crate::harness::Job;
@@ -89,23 +86,33 @@ fn a_link_in_a_files_place_is_replaced_and_not_followed() {
     let mut job = Job::downloading(&registry);
     let outside = job.outside("secret");
     fs::write(&outside, "stays").expect("a file");
-    job.link("tools/a.txt", &outside).link("tools/.app.generic-packages-part", &outside);
-    job.run().exits_with(0).says("3 downloaded");
+    job.link("tools/a.txt", &outside).run().exits_with(0).says("3 downloaded");
     assert_eq!(fs::read(&outside).expect("a file"), b"stays");
     assert!(!job.workspace().join("tools/a.txt").is_symlink());
     assert_eq!(tools(&job)["a.txt"], b"hello\n");
 }
 
 #[test]
-fn what_has_a_second_name_is_not_written_through() {
+fn what_killed_runs_have_left_is_deleted_and_nothing_else() {
     let registry = release(Persona::default());
     let mut job = Job::downloading(&registry);
     let outside = job.outside("secret");
     fs::write(&outside, "stays").expect("a file");
-    job.folder("tools");
-    fs::hard_link(&outside, job.workspace().join("tools/.a.txt.generic-packages-part")).expect("a second name");
-    job.run().exits_with(0);
-    assert_eq!(fs::read(&outside).expect("a file"), b"stays");
+    let parts = [".a.generic-packages-part", ".b.generic-packages-part", ".c.generic-packages-part"];
+    let [left, link, second_name] = parts.map(|name| format!("tools/{name}"));
+    let others = ["a.generic-packages-part", ".a.generic-packages-part.txt"];
+    job.input("files", "a.txt").input("path", "tools");
+    // Also by a run that has nothing to download.
+    for says in ["1 downloaded", "1 unchanged"] {
+        job.file(&left, "hel").link(&link, &outside);
+        fs::hard_link(&outside, job.workspace().join(&second_name)).expect("a second name");
+        for name in others {
+            job.file(format!("tools/{name}"), "stays");
+        }
+        job.run().exits_with(0).says(says);
+        assert_eq!(tools(&job).into_keys().collect::<Vec<_>>(), [others[1], others[0], "a.txt"]);
+        assert_eq!(fs::read(&outside).expect("a file"), b"stays");
+    }
 }
 
 #[test]
@@ -195,14 +202,8 @@ fn not_theirs(job: &Job, name: &str) -> PathBuf {
     file
 }
 
-/// An open folder for downloads.
-fn open_folder(workspace: &Path) -> Arc<Folder> {
-    let place = Place { workspace: workspace.canonicalize().expect("a path"), within: PathBuf::new() };
-    Arc::new(Folder::make(&place).expect("a folder"))
-}
-
 #[test]
-fn what_another_user_left_of_a_file_is_begun_anew() {
+fn what_another_user_left_is_deleted() {
     let registry = release(Persona::default());
     let mut job = Job::downloading(&registry);
     job.input("files", "a.txt").file("tools/.a.txt.generic-packages-part", "of root");
@@ -225,80 +226,6 @@ fn another_users_file_that_should_be_executable_is_fetched_anew() {
 }
 
 #[test]
-fn what_another_run_has_lost_is_not_put_into_its_place_by_it() {
-    let workspace = tempfile::tempdir().expect("a temporary folder");
-    let folder = open_folder(workspace.path());
-    let name = FileName::parse("tool").expect("a name");
-    let (first, _) = folder.begin(&name).expect("nobody else writes");
-    // Whoever cleans up in between, another run begins a part of the same name.
-    let part = workspace.path().join(".tool.generic-packages-part");
-    fs::remove_file(&part).expect("it is there");
-    let (second, mut writing) = folder.begin(&name).expect("the name is free");
-    let lost = first.finish(0).expect_err("it would be what the second has written so far");
-    assert!(matches!(lost.fault, PlaceFault::TakenAway), "{lost}");
-    assert!(part.exists(), "the second goes on");
-    writing.write(b"whole").expect("it is written");
-    second.finish(5).expect("its place is free");
-    assert_eq!(fs::read(workspace.path().join("tool")).expect("it is in its place"), b"whole");
-
-    // What has another length is not what was written, whoever has changed it.
-    for length in [4, 6, 0] {
-        let (cut, mut writing) = folder.begin(&name).expect("the name is free");
-        writing.write(b"whole").expect("it is written");
-        fs::File::options().write(true).open(&part).and_then(|file| file.set_len(length)).expect("it can be changed");
-        let lost = cut.finish(5).expect_err("it is not what was written");
-        assert!(matches!(lost.fault, PlaceFault::TakenAway), "{lost}");
-        assert!(!part.exists());
-    }
-
-    let (third, _) = folder.begin(&name).expect("nobody else writes");
-    fs::remove_file(&part).expect("it is there");
-    let (fourth, _) = folder.begin(&name).expect("the name is free");
-    drop(third);
-    assert!(part.exists(), "what failed takes away its own alone");
-    drop(fourth);
-    assert!(!part.exists());
-}
-
-#[test]
-fn a_part_that_a_run_is_at_is_left_to_it_whoever_may_write_it() {
-    let registry = release(Persona::default());
-    let mut job = Job::downloading(&registry);
-    job.input("files", "a.txt").file("tools/.a.txt.generic-packages-part", "of root");
-    let part = not_theirs(&job, ".a.txt.generic-packages-part");
-    let busy = fs::File::open(&part).expect("a file");
-    busy.lock().expect("nobody else has it");
-    let Some(ran) = run_without_rights(&job, &registry) else { return };
-    ran.exits_with(1).has_a_hint_for_each_error().says("tools/a.txt is being written by another run");
-    assert_eq!(tools(&job)[".a.txt.generic-packages-part"], b"of root");
-
-    // What cannot even be looked at is named.
-    fs::set_permissions(&part, fs::Permissions::from_mode(0o400)).expect("rights can be changed");
-    let Some(ran) = run_without_rights(&job, &registry) else { return };
-    ran.exits_with(1).says("tools/.a.txt.generic-packages-part is another user's, and cannot be opened");
-}
-
-#[test]
-fn a_glance_at_a_part_keeps_nobody_from_writing_it() {
-    let registry = release(Persona::default());
-    let mut job = Job::downloading(&registry);
-    job.input("files", "a.txt").file("tools/.a.txt.generic-packages-part", "hel");
-    let path = job.workspace().join("tools/.a.txt.generic-packages-part");
-    let part = fs::File::open(&path).expect("a file");
-    part.lock().expect("nobody else has it");
-    let events = inotify::init(inotify::CreateFlags::CLOEXEC).expect("the system tells of files");
-    inotify::add_watch(&events, &path, inotify::WatchFlags::CLOSE_WRITE).expect("a file can be watched");
-    let ran = job.run_while(job.command(), |_| {
-        // Once the run has opened the part in vain; the time-out of the test runner ends it otherwise.
-        let mut room = [std::mem::MaybeUninit::uninit(); 512];
-        inotify::Reader::new(&events, &mut room).next().expect("it is opened and closed");
-        drop(part);
-    });
-    ran.exits_with(0);
-    assert_eq!(tools(&job), [("a.txt".to_owned(), b"hello\n".to_vec())].into());
-}
-
-#[test]
 fn what_has_another_name_elsewhere_gets_no_other_rights() {
     let registry = release(Persona::default());
     let mut job = Job::downloading(&registry);
@@ -312,78 +239,34 @@ fn what_has_another_name_elsewhere_gets_no_other_rights() {
 }
 
 #[test]
-fn a_file_has_the_rights_of_a_new_one_whatever_a_part_of_it_has() {
+fn a_file_has_the_rights_of_a_new_one_whatever_was_in_its_place() {
     let registry = release(Persona::default());
-    for mode in [0o755, 0o777, 0o666, 0o600, 0o4777, 0o2644] {
+    for mode in [0o755, 0o777, 0o600, 0o4777] {
         let mut job = Job::downloading(&registry);
-        job.file("tools/.a.txt.generic-packages-part", "hel");
+        job.file("tools/a.txt", "old");
         let path = |name: &str| job.workspace().join("tools").join(name);
-        fs::set_permissions(path(".a.txt.generic-packages-part"), fs::Permissions::from_mode(mode))
-            .expect("rights can be changed");
+        fs::set_permissions(path("a.txt"), fs::Permissions::from_mode(mode)).expect("rights can be changed");
         job.run().exits_with(0).says("3 downloaded");
         let mode_of = |name: &str| fs::metadata(path(name)).expect("it is there").permissions().mode();
         assert_eq!(mode_of("a.txt"), mode_of("empty"), "{mode:o}");
-        assert_eq!(tools(&job)["a.txt"], b"hello\n");
     }
 }
 
 #[test]
-fn a_folder_where_a_file_would_be_written_is_named() {
-    let registry = release(Persona::default());
-    let mut job = Job::downloading(&registry);
-    let ran = job.folder("tools/.a.txt.generic-packages-part").run().exits_with(1).has_a_hint_for_each_error();
-    ran.says("tools/.a.txt.generic-packages-part is a folder").says("Take the folder away");
-    assert_eq!(fs::read(job.workspace().join("tools/app")).expect("the others come").len(), 300_000);
-}
-
-#[test]
-fn a_file_that_another_run_writes_is_left_to_it() {
-    let registry = release(Persona::default());
-    let mut job = Job::downloading(&registry);
-    job.file("tools/.a.txt.generic-packages-part", "of the other");
-    let part = fs::File::open(job.workspace().join("tools/.a.txt.generic-packages-part")).expect("a file");
-    part.lock().expect("nobody else has it");
-    let ran = job.run().exits_with(1).has_a_hint_for_each_error().says("tools/a.txt is being written by another run");
-    assert_eq!(ran.statuses()["a.txt"], "failed");
-    assert_eq!(tools(&job)[".a.txt.generic-packages-part"], b"of the other");
-}
-
-#[test]
-fn two_runs_at_once_leave_whole_files() {
+fn two_runs_at_once_both_put_the_whole_file_into_its_place() {
     let registry = Registry::start(Persona::default());
     let bytes: Vec<u8> = (0..2_000_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
     registry.seed("alice", "widget", "v1.0.0", "app", &bytes);
     let job = Job::downloading(&registry);
-    let other = job.command();
-    let second = std::thread::scope(|scope| {
-        let mut other = other;
-        let second = scope.spawn(move || other.stdout(std::process::Stdio::piped()).output().expect("it runs"));
-        let ran = job.run();
-        // The one that comes second may find that the first is at it.
-        assert!(matches!(ran.code, Some(0 | 1)), "{}", ran.log);
-        second.join().expect("it ends")
+    let (other, folder, whole) = (Mutex::new(job.command()), job.workspace().join("tools"), bytes.clone());
+    // While the first one receives, the second one begins and ends.
+    let second = Action::then(move |_| {
+        let ran = other.lock().expect("it runs once").output().expect("it runs");
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stdout));
+        assert_eq!(fs::read(folder.join("app")).expect("a file"), whole);
+        assert_eq!(fs::read_dir(&folder).expect("a folder").count(), 2, "the first one's file is left to it");
     });
-    assert!(matches!(second.status.code(), Some(0 | 1)));
+    registry.script(Fault::once(Match::get("app"), Point::AnswerByte(500_000), second));
+    job.run().exits_with(0).says("1 downloaded");
     assert_eq!(tools(&job), [("app".to_owned(), bytes)].into());
-}
-
-/// Somebody who could take up what has all of its bytes, but not its place, would write into what is in its place then.
-#[test]
-fn a_file_is_nobody_elses_before_it_is_in_its_place() {
-    let workspace = tempfile::tempdir().expect("a temporary folder");
-    let folder = open_folder(workspace.path());
-    let name = FileName::parse("tool").expect("a name");
-    let is_busy = || matches!(folder.begin(&name), Err(PlaceError { fault: PlaceFault::Busy, .. }));
-
-    let (unfinished, mut writing) = folder.begin(&name).expect("nobody else writes");
-    writing
-        .start_again()
-        .and_then(|()| writing.write(b"whole"))
-        .and_then(|()| writing.settle(false))
-        .expect("it is written");
-    drop(writing);
-    assert!(is_busy(), "another run could take it up");
-    unfinished.finish(5).expect("its place is free");
-    assert_eq!(fs::read(workspace.path().join("tool")).expect("it is in its place"), b"whole");
-    assert!(!is_busy(), "what is in its place keeps nobody from writing anew");
 }

@@ -1,7 +1,5 @@
 //! Downloads without a token: from registries that show their lists to everybody, and from those that do not.
 
-use std::fs;
-
 use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
 use generic_packages::checksum::Sha256;
 
@@ -214,14 +212,19 @@ fn the_rest_of_a_file_that_does_not_say_how_long_it_is_is_not_taken_either() {
     let registry = release(Persona::default());
     let sums = checksums(&[("a.txt", b"hello\n")]);
     registry.seed("alice", "widget", "v1.0.0", "SHA256SUMS", sums.as_bytes());
-    let rest = b"HTTP/1.1 206 Partial Content\r\nConnection: close\r\nContent-Range: bytes 3-5/*\r\nTransfer-Encoding: chunked\r\n\r\n\
-                 3\r\nlo\n\r\n0\r\n\r\n";
-    registry.script(Fault::once(Match::get("a.txt"), Point::Head, Action::Raw(rest.to_vec())));
+    let head = |status: &str| format!("HTTP/1.1 {status}\r\nLast-Modified: Tue, 24 Nov 2026 00:00:00 GMT\r\n");
+    let half = head("200 OK") + "Content-Length: 6\r\n\r\nhel";
+    let rest = head("206 Partial Content")
+        + "Content-Range: bytes 3-5/*\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nlo\n\r\n0\r\n\r\n";
+    registry.script(Fault::once(Match::get("a.txt"), Point::Head, Action::Raw(half.into())));
+    registry.script(Fault::once(Match::get("a.txt"), Point::Head, Action::Raw(rest.into())));
     let mut job = visitor(&registry);
-    job.input("version", "v1.0.0").input("files", "a.txt").input("checksums", "SHA256SUMS");
-    job.file("tools/.a.txt.generic-packages-part", "hel").run().exits_with(0).says("verified by SHA-256");
+    job.input("version", "v1.0.0").input("files", "a.txt").input("checksums", "SHA256SUMS").input("retries", "1");
+    job.run_in_short().exits_with(0).says("verified by SHA-256");
     assert_eq!(tools(&job)["a.txt"], b"hello\n");
-    assert_eq!(registry.requests().pop().expect("a request").header("Range"), None, "all of it is asked for");
+    let ranges: Vec<_> =
+        registry.requests().iter().rev().take(3).map(|it| it.header("Range").map(str::to_owned)).collect();
+    assert_eq!(ranges, [None, Some("bytes=3-".to_owned()), None], "all of it is asked for");
 }
 
 #[test]
@@ -293,21 +296,26 @@ fn a_bad_token_is_an_error_though_no_token_would_do() {
 }
 
 #[test]
-fn an_unverified_file_that_breaks_goes_on_where_its_date_is_known_and_starts_again_where_not() {
-    let registry = release(Persona::default());
-    let mut job = visitor(&registry);
-    job.input("version", "v1.0.0").input("files", "app").input("retries", "1");
-    registry.script(Fault::once(Match::get("app"), Point::AnswerByte(200_000), Action::Close));
-    job.run_in_short().exits_with(0);
-    assert_eq!(tools(&job)["app"], vec![7; 300_000]);
-    assert_eq!(registry.requests().pop().expect("a request").status, Some(206));
+fn a_file_that_breaks_is_resumed_if_its_date_is_known_and_the_server_takes_ranges() {
+    for is_verified in [false, true] {
+        let registry = release(Persona::default());
+        let mut job = if is_verified { Job::downloading(&registry) } else { visitor(&registry) };
+        job.input("version", "v1.0.0").input("files", "app").input("retries", "1");
+        registry.script(Fault::once(Match::get("app"), Point::AnswerByte(200_000), Action::Close));
+        job.run_in_short().exits_with(0);
+        assert_eq!(tools(&job)["app"], vec![7; 300_000]);
+        assert_eq!(registry.requests().pop().expect("a request").status, Some(206));
 
-    // What an earlier run has left is nothing that could be verified.
-    fs::remove_file(job.workspace().join("tools/app")).expect("it is there");
-    let ran = job.file("tools/.app.generic-packages-part", vec![b'x'; 100]).run_in_short().exits_with(0);
-    ran.does_not_say("going on with");
-    assert_eq!(tools(&job)["app"], vec![7; 300_000]);
-    assert_eq!(registry.requests().pop().expect("a request").status, Some(200));
+        for fields in ["", "Accept-Ranges: none\r\nLast-Modified: Tue, 24 Nov 2026 00:00:00 GMT\r\n"] {
+            job.file("tools/app", "old");
+            let head = format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: 300000\r\n\r\n");
+            let half = [head.as_bytes(), &vec![7; 100_000]].concat();
+            registry.script(Fault::once(Match::get("app"), Point::Head, Action::Raw(half)));
+            job.run_in_short().exits_with(0).says("the connection broke");
+            assert_eq!(tools(&job)["app"], vec![7; 300_000]);
+            assert_eq!(registry.requests().pop().expect("a request").header("Range"), None);
+        }
+    }
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! What goes wrong with downloads.
 
-use std::fs::File;
 use std::process::Command;
 
 use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
@@ -73,11 +72,14 @@ pub(super) const CASES: &[Case] = &[
     ("A redirect to the runner itself", redirect_to_the_runner),
     ("The disk is full", full_disk),
     ("A folder is in the way", || told(|job, _| job.folder("tools/app-linux"))),
-    ("Another run writes the file", other_run),
     ("What was written is taken away", || {
         told(|job, registry| {
-            let part = job.workspace().join("tools/.app-linux.generic-packages-part");
-            let cleans_up = Action::then(move |_| std::fs::remove_file(&part).expect("it is there"));
+            let folder = job.workspace().join("tools");
+            let cleans_up = Action::then(move |_| {
+                for entry in std::fs::read_dir(&folder).expect("it is there") {
+                    std::fs::remove_file(entry.expect("an entry").path()).expect("it can be removed");
+                }
+            });
             registry.script(Fault::once(Match::get("/app-linux"), Point::Head, cleans_up));
             job
         })
@@ -196,13 +198,4 @@ fn full_disk() -> String {
     let (_, rest) = told.split_once("cannot be written (").expect("how much is missing");
     let (missing, _) = rest.split_once(" to go)").expect("how much is missing");
     told.replace(missing, "3.5 MiB")
-}
-
-fn other_run() -> String {
-    let registry = Registry::start(Persona::default());
-    let mut job = job(&registry);
-    job.file("tools/.app-linux.generic-packages-part", "");
-    let part = File::open(job.workspace().join("tools/.app-linux.generic-packages-part")).expect("a file");
-    part.lock().expect("nobody else has it");
-    blocks(&job.run().exits_with(1).log, &registry.url())
 }

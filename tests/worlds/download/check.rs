@@ -3,7 +3,7 @@
 use super::super::kind::{Promises, Scene};
 use super::super::script::{segment, sha256};
 use super::super::told::{Row, Told};
-use super::{CHECKSUMS, Download, Remote, State, part_of};
+use super::{CHECKSUMS, Download, PART, Remote, State};
 
 impl Promises for Download {
     /// (i) and (iv): the exit code and the outputs.
@@ -48,8 +48,8 @@ impl Promises for Download {
                 wrong.push(format!("(v) `{name}` is not here as it is there"));
             }
         }
-        for Remote { name, .. } in world.of.files.iter().filter(|file| after.contains_key(&part_of(&file.name))) {
-            wrong.push(format!("(iii) something of `{name}` is left"));
+        for name in after.keys().filter(|name| name.ends_with(PART)) {
+            wrong.push(format!("(iii) `{name}` is left"));
         }
         wrong
     }
@@ -69,20 +69,17 @@ impl Scene<'_, Download> {
     fn what_is_here(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         let is_wanted = |name: &str| self.world.of.wanted().any(|file| file.name == name);
-        let is_wanted_part = |name: &str| self.world.of.wanted().any(|file| part_of(&file.name) == name);
         let was_killed = self.ran.code.is_none();
-        // Of a file that is not wanted they may be taken away, but are not made.
-        let parts: Vec<String> = self.world.of.files.iter().map(|file| part_of(&file.name)).collect();
         for (name, bytes) in &self.after.here {
             let is_as_before = self.before.here.get(name) == Some(bytes);
             let is_fine =
-                is_as_before || is_wanted(name) && self.is_right(name, bytes) || is_wanted_part(name) && was_killed;
+                is_as_before || is_wanted(name) && self.is_right(name, bytes) || name.ends_with(PART) && was_killed;
             if !is_fine {
                 wrong.push(format!("(ii) `{name}` is of {} bytes, and was neither here nor there", bytes.len()));
             }
         }
-        for name in self.before.here.keys().filter(|name| !self.after.here.contains_key(*name) && !parts.contains(name))
-        {
+        let is_gone = |name: &&String| !self.after.here.contains_key(*name) && !name.ends_with(PART);
+        for name in self.before.here.keys().filter(is_gone) {
             wrong.push(format!("(ii) `{name}` is gone"));
         }
         wrong
@@ -110,11 +107,11 @@ impl Scene<'_, Download> {
         (status == "unchanged" && was_asked_for).then(|| format!("(iv) `{name}` is unchanged, and was asked for"))
     }
 
-    /// Nothing is asked but for what is wanted, (vi) a visitor says not who he is, and (vii) what the rest of a file is
-    /// asked for with.
+    /// Nothing is asked but for what is wanted, (vi) a visitor says not who he is, and (vii) the rest of a file is asked for
+    /// with a condition.
     fn what_was_asked(&self) -> Vec<String> {
         let mut wrong = Vec::new();
-        let Download { is_visitor, is_listed, has_checksums, .. } = self.world.of;
+        let is_visitor = self.world.of.is_visitor;
         for request in self.requests {
             let (method, target) = (&request.method, &request.target);
             let last = target.rsplit('/').next().unwrap_or_default();
@@ -126,8 +123,7 @@ impl Scene<'_, Download> {
             if request.header("Authorization").is_some() == is_visitor {
                 wrong.push(format!("(vi) {target} is asked as somebody else"));
             }
-            let no_hash_tells = !is_listed && !has_checksums;
-            if no_hash_tells && request.header("Range").is_some() && request.header("If-Range").is_none() {
+            if request.header("Range").is_some() && request.header("If-Range").is_none() {
                 wrong.push(format!("(vii) the rest of {target} is asked for, whatever it is of"));
             }
         }

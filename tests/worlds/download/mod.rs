@@ -4,11 +4,11 @@
 //!   nothing could verify, with the length that the server promised;
 //! - (ii) whatever the exit code, and also where the program was killed, what is here under a wanted name is what was here
 //!   before or such a content, and under any other name what was here before;
-//! - (iii) nothing is left beside the files by a run that was not killed;
+//! - (iii) nothing is left beside the files by a run that was not killed, and what a killed one left is deleted by the next;
 //! - (iv) outputs and summary say what is here, and of what is unchanged nothing was asked;
 //! - (v) a run after it in which nothing goes wrong brings all that is there;
 //! - (vi) no secret is seen anywhere, and a visitor sends none;
-//! - (vii) where no hash will tell, the rest of a file is asked for only if it still is the same.
+//! - (vii) the rest of a file is asked for only if it still is the same.
 
 mod check;
 
@@ -51,8 +51,8 @@ struct Remote {
     content: Content,
     /// What is here under its name.
     here: Option<Content>,
-    /// What an earlier run has left of it.
-    part: Option<Content>,
+    /// Whether a killed run has left something of it.
+    is_left: bool,
     is_wanted: bool,
 }
 
@@ -100,9 +100,8 @@ impl World<Download> {
     }
 }
 
-fn part_of(name: &str) -> String {
-    format!(".{name}.generic-packages-part")
-}
+/// How the names of temporary files end.
+const PART: &str = ".generic-packages-part";
 
 fn remote(rng: &mut Rng, (name, content): File) -> Remote {
     let here = match rng.u8(0..6) {
@@ -110,14 +109,8 @@ fn remote(rng: &mut Rng, (name, content): File) -> Remote {
         3 => Some(content),
         _ => Some(other_than(content, rng)),
     };
-    let length = content.length;
-    let part = match rng.u8(0..8) {
-        0..5 => None,
-        // The beginning of it, or all.
-        5..7 => Some(Content { length: if rng.u8(0..3) == 0 { length } else { rng.usize(0..=length) }, ..content }),
-        _ => Some(other_than(content, rng)),
-    };
-    Remote { name, content, here, part, is_wanted: rng.u8(0..4) > 0 }
+    let is_left = rng.u8(0..4) == 0;
+    Remote { name, content, here, is_left, is_wanted: rng.u8(0..4) > 0 }
 }
 
 impl Kind for Download {
@@ -196,11 +189,12 @@ impl Kind for Download {
 
     fn job(&self, mut job: Job) -> Job {
         job.file("tools/unrelated", b"stays");
-        for Remote { name, here, part, .. } in &self.files {
-            for (name, content) in [(name.clone(), here), (part_of(name), part)] {
-                if let Some(content) = content {
-                    job.file(&format!("tools/{name}"), &content.bytes());
-                }
+        for Remote { name, content, here, is_left, .. } in &self.files {
+            if let Some(here) = here {
+                job.file(&format!("tools/{name}"), &here.bytes());
+            }
+            if *is_left {
+                job.file(&format!("tools/.{name}{PART}"), &content.bytes());
             }
         }
         let lines: Vec<String> = self.wanted().map(|file| format!("./{}", file.name)).collect();
