@@ -426,3 +426,16 @@ fn a_signal_before_the_seal_leaves_the_version_unsealed_and_says_so() {
     job.run().exits_with(0);
     assert_eq!(read(&registry, "SHA256SUMS"), Some(line("a", "1")));
 }
+
+#[test]
+fn another_step_in_the_same_workspace_does_not_disturb_the_checksums_file() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    job.file("dist/a", "1").input("checksums", "SHA256SUMS");
+    let path = copy(&job);
+    let writes = Action::then(move |_| fs::write(&path, "another step's").expect("the folder is there"));
+    registry.script(Fault::once(Match::put("/SHA256SUMS"), Point::Head, writes));
+    job.run().exits_with(0);
+    assert_eq!(read(&registry, "SHA256SUMS"), Some(line("a", "1")));
+    assert_eq!(fs::read_to_string(copy(&job)).expect("the copy"), line("a", "1"));
+}
