@@ -69,8 +69,10 @@ pub(crate) struct Job {
 pub(crate) struct Ran {
     /// The exit code; `None` where a signal ended it.
     pub(crate) code: Option<i32>,
-    /// The log, without the `::add-mask::` lines.
+    /// The log, without the `::add-mask::` lines and, unless the job has set `RUNNER_DEBUG`, without debug messages.
     pub(crate) log: String,
+    /// The code of each error, where a runner reads the log.
+    pub(crate) codes: Vec<String>,
     /// The outputs, as a runner reads them.
     pub(crate) outputs: BTreeMap<String, String>,
     /// What the program has put into the file for the outputs.
@@ -216,9 +218,11 @@ impl Job {
         self
     }
 
-    /// The variables of the step.
+    /// The variables of the step. Debug messages are on unless the test says otherwise, for the codes of errors.
     pub(crate) fn environment(&self) -> BTreeMap<OsString, OsString> {
-        self.variables.clone()
+        let mut variables = self.variables.clone();
+        variables.entry("RUNNER_DEBUG".into()).or_insert_with(|| "1".into());
+        variables
     }
 
     /// The environment of the step, and nothing else.
@@ -228,7 +232,7 @@ impl Job {
             Task::Publish => "publish",
             Task::Download => "download",
         };
-        command.arg(word).env_clear().envs(&self.variables).current_dir(self.workspace()).stdin(Stdio::null());
+        command.arg(word).env_clear().envs(self.environment()).current_dir(self.workspace()).stdin(Stdio::null());
         command
     }
 
@@ -331,7 +335,7 @@ impl Job {
         let summary_file = self.folder.path().join("summary");
         let stdout = String::from_utf8(stdout).expect("the log is UTF-8");
         let (masks, log): (Vec<&str>, Vec<&str>) = stdout.lines().partition(|line| line.starts_with("::add-mask::"));
-        let log = log.join("\n");
+        let mut log = log.join("\n");
         let outputs = fs::read_to_string(&output_file).unwrap_or_default();
         let summary = fs::read_to_string(&summary_file).unwrap_or_default();
         for form in self.secret_forms() {
@@ -354,11 +358,17 @@ impl Job {
         };
         assert!(!log.lines().any(commands) && !log.contains("##["), "the log commands the runner:\n{log}");
         assert!(!log.contains(|c: char| c.is_control() && c != '\n'), "the log controls the terminal: {log:?}");
+        let codes = log.lines().filter_map(|line| debug_message(line)?.strip_prefix("error code: ")).map(str::to_owned);
+        let codes = codes.collect();
+        if !self.variables.contains_key(OsStr::new("RUNNER_DEBUG")) {
+            log = log.lines().filter(|line| debug_message(line).is_none()).collect::<Vec<_>>().join("\n");
+        }
         let written = outputs.strip_prefix(&self.outputs_so_far).expect("what was written before is still there");
         let is_open = !matches!(self.outputs_so_far.chars().last(), None | Some('\n'));
         Ran {
             code,
             log,
+            codes,
             outputs: read_outputs(if is_open {
                 written.strip_prefix('\n').expect("the open line ends")
             } else {
@@ -436,9 +446,28 @@ impl Ran {
         self.unbroken().lines().filter_map(|line| line.strip_prefix("error: ")).map(str::to_owned).collect()
     }
 
-    /// The code of each error, if the job has `RUNNER_DEBUG`.
-    pub(crate) fn codes(&self) -> Vec<&str> {
-        self.log.lines().filter_map(|line| Some(line.split_once("debug")?.1.split_once("error code: ")?.1)).collect()
+    /// The whole log, the same in each run.
+    pub(crate) fn log_for_snapshot(&self) -> String {
+        for_snapshot(&format!("{}\n{}", self.masks.join("\n"), self.log))
+    }
+
+    /// The summary, the same in each run.
+    pub(crate) fn summary_for_snapshot(&self) -> String {
+        for_snapshot(&self.summary)
+    }
+
+    /// Ends the test where the codes of the errors are others.
+    #[track_caller]
+    pub(crate) fn has_codes(self, codes: &[&str]) -> Self {
+        assert_eq!(self.codes, codes, "{}", self.log);
+        self
+    }
+
+    /// Ends the test where the files, in the order of their names, have other statuses.
+    #[track_caller]
+    pub(crate) fn has_statuses(self, statuses: &[&str]) -> Self {
+        assert_eq!(self.statuses().into_values().collect::<Vec<_>>(), statuses, "{}", self.log);
+        self
     }
 
     /// Ends the test where the log has no error, or one without a hint.
@@ -546,6 +575,28 @@ pub(crate) fn gather(expected: usize) -> Action {
         all.notify_all();
         drop(all.wait_timeout_while(count, Duration::from_secs(20), |count| *count < expected));
     })
+}
+
+/// The text of a debug message, as each runner gets it.
+fn debug_message(line: &str) -> Option<&str> {
+    line.strip_prefix("::debug::").or_else(|| line.strip_prefix("debug: "))
+}
+
+/// Replaces everything in a text that differs from run to run.
+fn for_snapshot(text: &str) -> String {
+    let version = concat!("generic-packages ", env!("CARGO_PKG_VERSION"));
+    let text = text.replace(version, "generic-packages 0.0.0");
+    let without_port = |rest: &str| rest.trim_start_matches(|c: char| c.is_ascii_digit()).to_owned();
+    let mut parts = text.split("127.0.0.1:");
+    let first = parts.next().expect("a split has a first part").to_owned();
+    let text = parts.fold(first, |text, rest| text + "127.0.0.1:12345" + &without_port(rest));
+    let mut parts: Vec<&str> = text.split(" s").collect();
+    let last = parts.pop().expect("a split has a last part");
+    let without_time = |part: &&str| {
+        let number = part.rsplit([' ', '(']).next().filter(|word| word.contains('.') && word.parse::<f64>().is_ok());
+        number.map_or_else(|| format!("{part} s"), |number| format!("{}0.0 s", part.trim_end_matches(number)))
+    };
+    parts.iter().map(without_time).collect::<String>() + last
 }
 
 /// Reads an output file as GitHub's runner does: `name<<delimiter`, the value, the delimiter.
