@@ -312,7 +312,7 @@ fn what_no_proxy_names_is_reached_without_a_proxy() {
     }
     for no_proxy in ["127.0.0.2", "127.0.0.1:1", "localhost", "7.0.0.1", "10.0.0.0/8"] {
         let ran = net.near().variable("http_proxy", &*bad).variable("NO_PROXY", no_proxy).run();
-        ran.exits_with(1).says("no connection to the proxy");
+        ran.exits_with(1).has_codes(&["proxy-unreachable"]);
     }
 }
 
@@ -322,7 +322,7 @@ fn a_proxy_of_a_request_to_a_web_server_is_not_taken() {
     let bad = format!("http://{}", nobody());
     net.near().variable("REQUEST_METHOD", "GET").variable("HTTP_PROXY", &*bad).run().exits_with(0);
     let ran = net.near().variable("REQUEST_METHOD", "GET").variable("http_proxy", &*bad).run();
-    ran.exits_with(1).says("no connection to the proxy");
+    ran.exits_with(1).has_codes(&["proxy-unreachable"]);
 }
 
 #[test]
@@ -342,7 +342,7 @@ fn a_proxy_that_cannot_be_used_is_refused_before_anything_is_asked_and_not_shown
         let mut job = net.near();
         job.secret("its-password").variable("HTTP_PROXY", value);
         let ran = job.is_refused(&net.registry).says(&format!("error: variable `HTTP_PROXY` {why}"));
-        ran.says("or name the server's host in NO_PROXY");
+        ran.has_codes(&["invalid-input"]).says("NO_PROXY");
         // Nobody asks for it.
         let ran = job.variable("NO_PROXY", "127.0.0.1").run();
         ran.exits_with(0);
