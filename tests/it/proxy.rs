@@ -66,7 +66,7 @@ fn nobody() -> String {
 
 /// The error has that code, and names the proxy and the variable that it comes from.
 #[track_caller]
-fn is_told(ran: Ran, code: &str, place: impl ToString, variable: &str) -> Ran {
+fn is_told(ran: Ran, code: &str, place: &dyn ToString, variable: &str) -> Ran {
     ran.exits_with(1).has_a_hint_for_each_error().has_codes(&[code]).says(&place.to_string()).says(variable)
 }
 
@@ -140,10 +140,10 @@ fn a_proxy_that_wants_credentials_is_named_with_the_variable_to_put_them_in() {
         let proxy = net.proxy(scheme, Manners::Wants(STANDARD.encode("bob:right-password")));
         let (place, name) = (proxy.address(), variable(scheme));
         let ran = net.job(scheme).variable(&name, url(&proxy)).run();
-        is_told(ran, "proxy-credentials-rejected", format!("`http://user:password@{place}`"), &name);
+        is_told(ran, "proxy-credentials-rejected", &format!("`http://user:password@{place}`"), &name);
         let mut job = net.job(scheme);
         job.secret("wrong-password").variable(&name, format!("http://bob:wrong-password@{place}"));
-        is_told(job.run(), "proxy-credentials-rejected", place, &name);
+        is_told(job.run(), "proxy-credentials-rejected", &place, &name);
     }
     assert_eq!(net.registry.requests(), []);
 }
@@ -155,13 +155,13 @@ fn a_proxy_that_makes_no_connection_is_named_and_not_the_server() {
         let proxy = net.proxy("https", Manners::Answers(status));
         let mut job = net.job("https");
         job.secret("its-password").variable("HTTPS_PROXY", format!("http://bob:its-password@{}", proxy.address()));
-        let ran = is_told(job.run(), "proxy-connection-failed", proxy.address(), "HTTPS_PROXY");
+        let ran = is_told(job.run(), "proxy-connection-failed", &proxy.address(), "HTTPS_PROXY");
         ran.says("git.example.com:443");
     }
     // Without a tunnel nobody can tell who has answered.
     let proxy = net.proxy("http", Manners::Answers("502 Bad Gateway"));
     let ran = net.job("http").variable("HTTP_PROXY", url(&proxy)).run();
-    is_told(ran, "server-unavailable", proxy.address(), "HTTP_PROXY").says("502 Bad Gateway");
+    is_told(ran, "server-unavailable", &proxy.address(), "HTTP_PROXY").says("502 Bad Gateway");
 }
 
 #[test]
@@ -173,15 +173,15 @@ fn a_proxy_that_cannot_be_reached_is_named_and_not_the_server() {
             let place = nobody().replace("127.0.0.1", "0.0.0.0");
             let mut job = net.job(scheme);
             job.secret("its-password").variable(&name, format!("http://bob:its-password@{place}"));
-            is_told(job.run(), "proxy-unreachable", place, &name).says("Connection refused");
+            is_told(job.run(), "proxy-unreachable", &place, &name).says("Connection refused");
             let mut job = net.job(scheme);
             job.secret("its-password").variable(&name, "bob:its-password@proxy.example.invalid:3128");
-            is_told(job.run(), "proxy-unreachable", "proxy.example.invalid:3128", &name);
+            is_told(job.run(), "proxy-unreachable", &"proxy.example.invalid:3128", &name);
         }
     }
     let proxy = net.proxy("https", Manners::HangsUp);
     let ran = net.job("https").variable("HTTPS_PROXY", url(&proxy)).run();
-    is_told(ran, "proxy-unreachable", proxy.address(), "HTTPS_PROXY");
+    is_told(ran, "proxy-unreachable", &proxy.address(), "HTTPS_PROXY");
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn a_proxy_on_a_loopback_address_that_refuses_is_said_to_be_the_container_itself
         for scheme in ["http", "https"] {
             let name = variable(scheme);
             let ran = net.job(scheme).variable(&name, format!("http://{host}:{port}")).run();
-            is_told(ran, "proxy-unreachable", format!("{host}:{port}"), &name).says("container");
+            is_told(ran, "proxy-unreachable", &format!("{host}:{port}"), &name).says("container");
         }
     }
 }
@@ -203,7 +203,7 @@ fn what_is_wrong_with_the_server_is_not_put_on_the_proxy() {
     let proxy = net.proxy("https", Manners::Open);
     let mut job = net.job("https");
     job.without("INPUT_CA-CERTIFICATE").variable("HTTPS_PROXY", url(&proxy));
-    is_told(job.run(), "unknown-authority", "git.example.com", "`ca-certificate`").does_not_say("the proxy");
+    is_told(job.run(), "unknown-authority", &"git.example.com", "`ca-certificate`").does_not_say("the proxy");
 }
 
 #[test]
@@ -216,7 +216,7 @@ fn a_proxy_that_speaks_tls_has_to_be_trusted_too() {
         let (name, place) = (variable(scheme), format!("localhost:{}", front.address().port()));
         let mut job = net.job(scheme);
         job.variable(&name, format!("https://{place}"));
-        is_told(job.run(), "proxy-tls-error", place, &name);
+        is_told(job.run(), "proxy-tls-error", &place, &name);
         job.input("ca-certificate", net.authority.pem() + &own.pem()).input("version", scheme).run().exits_with(0);
     }
 }
@@ -231,7 +231,7 @@ fn a_proxy_that_a_given_certificate_of_a_server_has_signed_is_not_trusted() {
     let mut job = net.job("https");
     job.input("ca-certificate", net.authority.pem() + &server.pem())
         .variable("HTTPS_PROXY", format!("https://{place}"));
-    is_told(job.run(), "proxy-tls-error", place, "HTTPS_PROXY").says("(CA:TRUE)");
+    is_told(job.run(), "proxy-tls-error", &place, "HTTPS_PROXY").says("(CA:TRUE)");
     assert_eq!(proxy.heads(), [""; 0]);
 }
 

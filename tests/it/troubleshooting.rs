@@ -573,7 +573,7 @@ fn the_page_has_each_kind_of_error_as_it_is_printed() {
         updated = updated + "\n### " + &printed;
     }
     assert!(blocks.is_empty(), "the page has no heading for these: {blocks:?}");
-    if std::env::var("INSTA_UPDATE").is_ok_and(|update| update == "always") {
+    if std::env::var_os("INSTA_UPDATE").is_some_and(|update| update == "always") {
         fs::write(path, updated).expect("the page can be written");
     } else {
         assert!(wrong.is_empty(), "the page does not have these as they are printed:\n\n{}", wrong.join("\n"));
