@@ -52,7 +52,7 @@ fn blames_the_cache(ran: Ran, registry: &Registry, name: &str) -> Ran {
     assert_eq!(ran.statuses()[name], "unknown", "{}", ran.log);
     let ran = ran.exits_with(1).has_a_hint_for_each_error().has_codes(&["not-listed"]).says(&format!("`{name}`"));
     let ran = ran.says(&format!("cache for {}/api/", registry.url()));
-    ran.does_not_say("another job").does_not_say("other job").does_not_say("missing").does_not_say("other content")
+    ran.does_not_say("another job").does_not_say("other job")
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn a_replacement_that_an_old_list_does_not_show_for_a_while_is_made_once() {
     let mut job = replacing(&registry);
     job.input("files", "dist/first");
     registry.script(cache(&registry, old_list(b"what was there")).times(8));
-    let ran = job.run_in_short().exits_with(0).has_retries(6).does_not_say("lost");
+    let ran = job.run_in_short().exits_with(0).has_retries(6);
     assert_eq!(ran.statuses()["first"], "replaced");
     assert_eq!(["DELETE", "PUT"].map(|method| count(&registry, method, "first")), [1, 1]);
 }

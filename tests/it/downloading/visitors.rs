@@ -300,8 +300,7 @@ fn an_unverified_file_that_breaks_goes_on_where_its_date_is_known_and_starts_aga
 
     // What an earlier run has left is nothing that could be verified.
     fs::remove_file(job.workspace().join("tools/app")).expect("it is there");
-    let ran = job.file("tools/.app.generic-packages-part", vec![b'x'; 100]).run_in_short().exits_with(0);
-    ran.does_not_say("going on with");
+    job.file("tools/.app.generic-packages-part", vec![b'x'; 100]).run_in_short().exits_with(0);
     assert_eq!(tools(&job)["app"], vec![7; 300_000]);
     assert_eq!(registry.requests().pop().expect("a request").status, Some(200));
 }
