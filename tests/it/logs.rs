@@ -72,6 +72,111 @@ const SUMMARIES: &[(&str, i32, Case)] = &[
     ("dry-run-summary", 0, |_, job| with_everything(job).input("dry-run", "true").run()),
 ];
 
+/// Inputs that are refused, and their values, for a step in a workspace with the files of [`mistaken`].
+const PUBLISHING: &[(&str, &str)] = &[
+    ("files", "../app"),
+    ("files", "/etc/passwd"),
+    ("files", "/home/runner/work/widget/widget/dist/app"),
+    ("files", r"C:\build\*"),
+    ("files", r"dist\app"),
+    ("files", ".git/config"),
+    ("files", "link"),
+    ("files", "dead"),
+    ("files", "dist"),
+    ("files", "dist/*/"),
+    ("files", "dist/[a"),
+    ("files", "dist/{a"),
+    ("files", "{0,1,2,3,4,5,6,7,8,9}{0,1,2,3,4,5,6,7,8,9}{0,1,2,3,4,5,6,7,8,9}{0,1}"),
+    ("files", "!"),
+    ("files", "!dist/*"),
+    ("files", "dist/*\n!dist/*"),
+    ("files", "!dist/*.md\ndist/*"),
+    ("files", "dist/*\n!app"),
+    ("files", "# all"),
+    ("files", "- dist/*"),
+    ("files", "'dist/*'"),
+    ("files", "dist/app,dist/notes.md"),
+    ("files", "dist/@(app|lib)"),
+    ("files", "dist/app{1..3}"),
+    ("files", "$HOME/app"),
+    ("files", "$GITHUB_WORKSPACE/dist/*"),
+    ("files", "$(ls)"),
+    ("files", "${{ env.FILE }}"),
+    ("files", "~/app"),
+    ("files", "dist/.*.zip"),
+    ("files", "dist/APP"),
+    ("files", "*/*.none"),
+    ("files", "*"),
+    ("files", "dist/*\nother/*"),
+    ("files", "dist/* => same"),
+    ("files", "dist/* => {arch}"),
+    ("files", "dist/app => {1}"),
+    ("files", "dist/app => {name"),
+    ("files", "dist/app => bin/app"),
+    ("files", "bad,name"),
+    ("files", "!dist/app => b"),
+    ("token", "user name"),
+    ("token", "hunter2"),
+    ("token", "$TOKEN"),
+    ("server-url", "git.example.com"),
+    ("server-url", "https://alice:password@git.example.com/?query"),
+    ("server-url", "http://localhost:99999"),
+    ("server-url", "https://github.com"),
+    ("owner", "a/b"),
+    ("repo", "alice/widget"),
+    ("version", ".."),
+    ("version", "refs/heads/main"),
+    ("version", "\"1.0.0\""),
+    ("version-strip-prefix", "v1.0.0"),
+    ("username", "alice:password"),
+    ("working-directory", ".."),
+    ("working-directory", ".git"),
+    ("working-directory", "none"),
+    ("working-directory", "bad,name"),
+    ("if-no-files-found", "Warn"),
+    ("if-file-exists", "replace"),
+    ("include-hidden-files", "yes"),
+    ("concurrency", "0"),
+    ("timeout", "0"),
+    ("headers", "sensitive"),
+    ("headers", "Host: git.example.com"),
+    ("headers", "X-Gate: $SECRET"),
+    ("ca-certificate", "missing.pem"),
+    ("ca-certificate", "../ca.pem"),
+    ("ca-certificate", "bad,name"),
+    ("client-certificate", "missing.pem"),
+    ("client-certificate", "bad,name"),
+    ("checksums", "a/b"),
+    ("checksums", ".git"),
+    ("expect", "app"),
+    ("aliases", "latest"),
+    ("link-repository", "acme/widget"),
+    ("link-repository", "a/b/c"),
+    ("dry-run", "yes"),
+    ("overwrite_files", "true"),
+];
+
+const DOWNLOADING: &[(&str, &str)] = &[
+    ("path", ".."),
+    ("path", "/etc"),
+    ("path", ".git"),
+    ("path", "link/tools"),
+    ("path", "dead/tools"),
+    ("path", "dist/app"),
+    ("path", "~/tools"),
+    ("path", "$HOME/tools"),
+    ("path", r"tools\bin"),
+    ("path", "D:/tools"),
+    ("files", "a/b"),
+    ("executable", "!app"),
+];
+
+/// A workspace in which files can be named by mistake.
+fn mistaken(job: &mut Job) {
+    job.file("other/app", "another").file(".git/config", "").file("bad,name", "").folder("dist/deep");
+    job.link("link", "/etc").link("dead", "nowhere");
+}
+
 /// A step that publishes two files, one at a time, so that the lines have an order.
 fn job(registry: &Registry) -> Job {
     let mut job = Job::new(registry);
@@ -91,11 +196,35 @@ fn release(_: &Registry, job: &mut Job) -> Ran {
 fn compare(cases: &[(&str, i32, Case)], text: fn(&Ran) -> String) {
     for (name, code, case) in cases {
         let registry = Registry::start(Persona::default());
-        let ran = case(&registry, &mut job(&registry)).exits_with(*code);
-        insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
-            insta::assert_snapshot!(*name, text(&ran));
-        });
+        assert_snapshot(name, &text(&case(&registry, &mut job(&registry)).exits_with(*code)));
     }
+}
+
+#[track_caller]
+fn assert_snapshot(name: &str, text: &str) {
+    insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::assert_snapshot!(name, text);
+    });
+}
+
+/// The errors of each of these inputs.
+fn errors(registry: &Registry, mistakes: &[(&str, &str)], step: fn(&mut Job) -> &mut Job) -> String {
+    let told = mistakes.iter().map(|(input, value)| {
+        let mut job = job(registry);
+        mistaken(&mut job);
+        let log = step(&mut job).input(input, *value).is_refused(registry).log_for_snapshot();
+        let is_shown = |line: &&str| !line.starts_with("::add-mask::") && !line.starts_with("Nothing was ");
+        let errors: Vec<&str> = log.lines().filter(is_shown).collect();
+        format!("{input}: {value}\n{}\n", errors.join("\n").trim())
+    });
+    told.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn each_mistake_in_an_input_is_explained_as_in_its_snapshot() {
+    let registry = Registry::start(Persona::default());
+    assert_snapshot("mistakes-publishing", &errors(&registry, PUBLISHING, |job| job));
+    assert_snapshot("mistakes-downloading", &errors(&registry, DOWNLOADING, Job::downloads));
 }
 
 #[test]
