@@ -8,7 +8,7 @@ use std::{fs, io};
 
 use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
 
-use crate::harness::{Event, Job, Listener, Ran};
+use crate::harness::{Event, Job, Listener, RETRY, Ran};
 
 /// A release of three files, one of them large enough that the right to write is asked for.
 fn release(registry: &Registry) -> Job {
@@ -31,7 +31,7 @@ fn heals(job: &Job, registry: &Registry, fault: Fault) -> Ran {
     registry.script(fault);
     let ran = job.run_in_short().exits_with(0);
     assert_eq!(registry.acted().len(), 1, "the fault was met:\n{}", ran.log);
-    let signs = ["  again in ", " was lost, but ", " it is unclear whether ", " responds again after "];
+    let signs = [RETRY, " was lost, but ", " it is unclear whether ", " responds again after "];
     assert!(signs.iter().any(|sign| ran.log.contains(sign)), "a fault is told of:\n{}", ran.log);
     for (name, size) in [("first", 1), ("second", 5), ("third", (1 << 20) + 1)] {
         let stored = registry.read("alice", "widget", "v1.0.0", name).expect("the file is there");

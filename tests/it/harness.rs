@@ -53,6 +53,9 @@ pub(crate) const AWKWARD_NAMES: [&str; 25] = [
     "$(id)",
 ];
 
+/// How a line of the log about a retry begins.
+pub(crate) const RETRY: &str = "  again in ";
+
 /// A step of a workflow of the repository alice/widget, run on the tag v1.0.0 by alice, with a good token.
 pub(crate) struct Job {
     task: Task,
@@ -466,7 +469,7 @@ impl Ran {
     /// Ends the test where the log has another number of retries.
     #[track_caller]
     pub(crate) fn has_retries(self, count: usize) -> Self {
-        assert_eq!(self.log.matches("again in ").count(), count, "{}", self.log);
+        assert_eq!(self.log.matches(RETRY).count(), count, "{}", self.log);
         self
     }
 

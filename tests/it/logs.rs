@@ -139,7 +139,11 @@ const PUBLISHING: &[(&str, &str)] = &[
     ("concurrency", "0"),
     ("timeout", "0"),
     ("headers", "sensitive"),
-    ("headers", "Host: git.example.com"),
+    ("headers", "a name: sensitive-one\nX-Twice: sensitive-two\nx-twice: sensitive-three\nX-Empty:\nX-Far: \u{ef}"),
+    (
+        "headers",
+        "Host: 1\nAuthorization: 1\nExpect: 1\nUser-Agent: 1\nConnection: 1\nProxy-Authorization: 1\nContent-Type: 1",
+    ),
     ("headers", "X-Gate: $SECRET"),
     ("ca-certificate", "missing.pem"),
     ("ca-certificate", "../ca.pem"),

@@ -10,7 +10,7 @@ use generic_packages::report::Account;
 use generic_packages::stop::{Signal, Stop};
 use tokio::sync::Notify;
 
-use crate::harness::{Event, Job, Listener, Ran};
+use crate::harness::{Event, Job, Listener, RETRY, Ran};
 use crate::mirroring::seed;
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -51,7 +51,7 @@ fn content(registry: &Registry, version: &str) -> BTreeMap<String, Vec<u8>> {
 fn tells_of_one_outage(ran: &Ran) {
     let count = |text: &str| ran.log.matches(text).count();
     // After a DELETE that broke off the upload follows at once, and the registry may still have the old file.
-    let retries = count("again in ") - count("409 Conflict");
+    let retries = count(RETRY) - count("409 Conflict");
     let told = (count(&format!(" {AWAY}; ")), count(" responds again after "), retries);
     assert_eq!(told, (1, 1, 0), "{}", ran.log);
 }
