@@ -449,16 +449,6 @@ impl Ran {
         self.unbroken().lines().filter_map(|line| line.strip_prefix("error: ")).map(str::to_owned).collect()
     }
 
-    /// The whole log, the same in each run.
-    pub(crate) fn log_for_snapshot(&self) -> String {
-        for_snapshot(&format!("{}\n{}", self.masks.join("\n"), self.log))
-    }
-
-    /// The summary, the same in each run.
-    pub(crate) fn summary_for_snapshot(&self) -> String {
-        for_snapshot(&self.summary)
-    }
-
     /// Ends the test where the codes of the errors are others.
     #[track_caller]
     pub(crate) fn has_codes(self, codes: &[&str]) -> Self {
@@ -583,23 +573,6 @@ pub(crate) fn gather(expected: usize) -> Action {
 /// The text of a debug message, as each runner gets it.
 fn debug_message(line: &str) -> Option<&str> {
     line.strip_prefix("::debug::").or_else(|| line.strip_prefix("debug: "))
-}
-
-/// Replaces everything in a text that differs from run to run.
-fn for_snapshot(text: &str) -> String {
-    let version = concat!("generic-packages ", env!("CARGO_PKG_VERSION"));
-    let text = text.replace(version, "generic-packages 0.0.0");
-    let without_port = |rest: &str| rest.trim_start_matches(|c: char| c.is_ascii_digit()).to_owned();
-    let mut parts = text.split("127.0.0.1:");
-    let first = parts.next().expect("a split has a first part").to_owned();
-    let text = parts.fold(first, |text, rest| text + "127.0.0.1:12345" + &without_port(rest));
-    let mut parts: Vec<&str> = text.split(" s").collect();
-    let last = parts.pop().expect("a split has a last part");
-    let without_time = |part: &&str| {
-        let number = part.rsplit([' ', '(']).next().filter(|word| word.contains('.') && word.parse::<f64>().is_ok());
-        number.map_or_else(|| format!("{part} s"), |number| format!("{}0.0 s", part.trim_end_matches(number)))
-    };
-    parts.iter().map(without_time).collect::<String>() + last
 }
 
 /// Reads an output file as GitHub's runner does: `name<<delimiter`, the value, the delimiter.
