@@ -307,7 +307,7 @@ fn a_version_that_changes_whenever_it_is_sealed_is_given_up_after_three_times() 
     });
     registry.script(Fault::always(Match::put("/SHA256SUMS"), Point::AfterStore, another));
     let ran = sealing(&registry).run().exits_with(1).has_a_hint_for_each_error();
-    let ran = ran.has_codes(&["checksums-unsettled"]);
+    let ran = ran.has_codes(&["checksums-outdated"]);
     assert_eq!(ran.statuses()["SHA256SUMS"], "failed");
     assert_eq!(ran.outputs["checksums-file"], "");
     assert_eq!(changes(&registry).iter().filter(|change| *change == "PUT SHA256SUMS").count(), 3);
