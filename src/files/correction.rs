@@ -3,8 +3,8 @@
 use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
 
 use super::mistake::{Mistake, items, with_name};
-use super::pattern::{Line, has_wildcard};
-use super::renaming::escaped;
+use super::pattern::Line;
+use super::syntax::{escaped, has_wildcard};
 use crate::package::FileName;
 
 /// How many items of a list are tried.

@@ -4,8 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use super::bash;
-use super::pattern::{has_wildcard, without_exclamation};
-use super::renaming;
+use super::syntax::{has_wildcard, split_name, without_exclamation};
 use crate::advice::Advise;
 use crate::unexpanded::{expression_hint, path_hint, unexpanded};
 use crate::untrusted::{Names, Untrusted};
@@ -183,7 +182,7 @@ impl Mistake {
         if let Some(lines) = without_quotes(line) {
             return found(Kind::Quotes, lines);
         }
-        let (pattern, name) = renaming::split(line).map_or((line, None), |(pattern, name)| (pattern, Some(name)));
+        let (pattern, name) = split_name(line).map_or((line, None), |(pattern, name)| (pattern, Some(name)));
         if let Some((sign, lines)) = bash::extglob(pattern) {
             return found(Kind::Extglob(sign), lines.into_iter().map(|line| with_name(&line, name)).collect());
         }

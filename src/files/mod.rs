@@ -16,6 +16,7 @@ mod owner;
 mod pattern;
 mod place;
 mod renaming;
+mod syntax;
 mod unfinished;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,7 +39,8 @@ pub(crate) use self::pattern::Line;
 use self::pattern::Matching;
 pub(crate) use self::place::{FETCHED_FOLDER, OWN_FOLDER};
 pub use self::place::{Place, PlaceError, PlaceFault};
-pub(crate) use self::renaming::{Chosen, Placeholder};
+pub(crate) use self::renaming::Placeholder;
+use self::syntax::escaped;
 pub(crate) use self::unfinished::{Unfinished, Writing, is_part};
 use crate::advice::{self, Advise, Plural};
 use crate::package::FileName;
@@ -85,6 +87,33 @@ impl Selection {
     fn passes_over(&self, path: &Path) -> bool {
         let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase());
         self.passes_over.as_ref().is_some_and(|passed| name == Some(passed.folded()))
+    }
+}
+
+/// A file that was found, and what it is to be called on the registry.
+#[derive(Debug)]
+pub(crate) struct Chosen {
+    /// The file.
+    pub(crate) local: LocalFile,
+    /// Its name there, which may be none that the registry takes.
+    pub(crate) name: String,
+    /// Whether a line gives it that name; else it is the file's own.
+    pub(crate) is_renamed: bool,
+    /// What each placeholder stands for in its name.
+    pub(crate) placeholders: Vec<(Placeholder, String)>,
+    /// The file's path as a line has it.
+    path_in_line: PathBuf,
+}
+
+impl Chosen {
+    /// A line that gives the file a name which the registry accepts; `None` if no line can name the file.
+    #[must_use]
+    pub(crate) fn line_with_good_name(&self) -> Option<String> {
+        let name = FileName::similar_to(self.local.name())?;
+        let path = self.path_in_line.to_str()?;
+        let escape = if path.starts_with('!') { "./" } else { "" };
+        let can_be_typed = path.trim() == path && Untrusted::whole(path).to_string() == path;
+        can_be_typed.then(|| format!("{escape}{path} => {}", escaped(&name)))
     }
 }
 

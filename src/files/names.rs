@@ -7,8 +7,9 @@ use glob::MatchOptions;
 use super::bad_line::BadLine;
 use super::braces::expand_braces;
 use super::mistake::Mistake;
-use super::pattern::{Alternative, Line, Matching, has_wildcard, without_exclamation};
-use super::renaming::{self, Placeholder, Template};
+use super::pattern::{Alternative, Line, Matching};
+use super::renaming::{Placeholder, Template};
+use super::syntax::{has_wildcard, split_name, without_exclamation};
 use crate::package::{BadName, FileName};
 
 impl Line {
@@ -42,7 +43,7 @@ impl Line {
     /// Reads a line about files to download: `pattern`, `pattern => name` or `!pattern`.
     pub(crate) fn to_download(text: &str) -> Result<Self, BadLine> {
         // No name on the registry has a `>`.
-        let Some((pattern, name)) = renaming::split(text) else { return Self::of_names(text) };
+        let Some((pattern, name)) = split_name(text) else { return Self::of_names(text) };
         let line = Self::of_names(pattern)?;
         if line.takes_away {
             return Err(BadLine::NameOfTaken);

@@ -12,7 +12,8 @@ use super::bad_line::BadLine;
 use super::braces::expand_braces;
 use super::git::is_git;
 use super::mistake::{Mistake, behind_workspace, relative_to};
-use super::renaming::{self, Placeholder, Template, Wildcards};
+use super::renaming::{Placeholder, Template, Wildcards};
+use super::syntax::{has_wildcard, split_name, without_exclamation};
 use crate::untrusted::Untrusted;
 
 /// One line of the input `files`.
@@ -84,7 +85,7 @@ impl Line {
         if names_a_file(&whole) {
             return whole;
         }
-        let (line, name) = match renaming::split(text) {
+        let (line, name) = match split_name(text) {
             Some((pattern, name)) => (Self::parse_pattern(pattern, workspace, given_workspace, base), Some(name)),
             None => (whole, None),
         };
@@ -262,18 +263,6 @@ impl Alternative {
         }
         patterns.next().is_some()
     }
-}
-
-/// Whether a line takes files away, and what it is without saying so.
-pub(super) fn without_exclamation(text: &str) -> (bool, &str) {
-    match text.strip_prefix('!') {
-        Some(rest) => (true, rest.trim()),
-        None => (false, text),
-    }
-}
-
-pub(super) fn has_wildcard(text: &str) -> bool {
-    text.contains(['*', '?', '[', '{'])
 }
 
 /// The pattern without the classes of one character: they are how `*` and its like are written for themselves.
