@@ -11,7 +11,7 @@ use crate::package::FileName;
 const MOST_ITEMS: usize = 20;
 
 /// The mistake in a line that matches nothing, if there is one. `finds` tells whether another line matches something.
-pub(crate) fn correction(line: &Line, finds: impl Fn(&str) -> bool) -> Option<Mistake> {
+pub(crate) fn correction(line: &Line, mut finds: impl FnMut(&str) -> bool) -> Option<Mistake> {
     let text = line.text.replace('\\', "/");
     // No name on the registry has a comma.
     let items = items_of(line, &text, |c| c == ',');
@@ -44,7 +44,7 @@ fn new_name(line: &Line) -> Option<&str> {
 }
 
 /// macOS and Linux may write one character as one code point or as several, which look the same.
-fn normalization(line: &Line, finds: impl Fn(&str) -> bool) -> Option<Mistake> {
+fn normalization(line: &Line, mut finds: impl FnMut(&str) -> bool) -> Option<Mistake> {
     let composed = ComposingNormalizerBorrowed::new_nfc().normalize(&line.text);
     let decomposed = DecomposingNormalizerBorrowed::new_nfd().normalize(&line.text);
     if ![&composed, &decomposed].into_iter().any(|text| **text != line.text && finds(text)) {

@@ -1,14 +1,8 @@
-//! What to tell somebody whose line finds nothing.
+//! What comes closest to a line that finds nothing.
 
-use std::collections::BTreeSet;
 use std::fmt;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::correction::correction;
-use super::local::{self, FileError, FileFault};
-use super::pattern::{Line, Matching};
-use super::{SelectError, Selection, find, walk};
 use crate::advice::HOST_LABEL;
 use crate::untrusted::Untrusted;
 
@@ -79,58 +73,6 @@ impl Near {
             }
         }
     }
-}
-
-/// What would answer a line that finds nothing: what would have matched, or what lies where was looked.
-pub(super) fn none_found(selection: &Selection, line: &Line) -> SelectError {
-    let found = |near: Near| SelectError::NoneFound { line: line.text.clone(), near };
-    let strict = selection.matching();
-    // What cannot be walked is told by the lines that match something there.
-    let met = |matching| walk(selection, line, matching).unwrap_or_default();
-    let hidden = met(Matching { include_hidden: true, ..strict });
-    if !hidden.files.is_empty() {
-        return found(Near::Hidden(names(&hidden.files)));
-    }
-    if !hidden.passed_over.is_empty() {
-        return found(Near::PassedOver(names(&hidden.passed_over)));
-    }
-    if !hidden.folders.is_empty() {
-        return found(Near::Folders(names(&hidden.folders)));
-    }
-    if !hidden.links.is_empty() {
-        return found(Near::Links(names(&hidden.links)));
-    }
-    let other_case = met(Matching { include_hidden: true, ignore_case: true });
-    if !other_case.files.is_empty() {
-        return found(Near::OtherCase(names(&other_case.files)));
-    }
-    let parse = |text: &str| Line::parse(text, &selection.workspace, &selection.workspace, &selection.base);
-    let finds = |line: &Line| find(selection, line).is_ok_and(|met| !met.files.is_empty());
-    if let Some(mistake) = correction(line, |text| parse(text).is_ok_and(|line| finds(&line))) {
-        return SelectError::Mistake { line: line.text.clone(), mistake };
-    }
-    let mut folder = line.searches(strict).next().map_or(Path::new(""), |search| search.folder);
-    while !selection.workspace.join(folder).is_dir() && !folder.as_os_str().is_empty() {
-        folder = folder.parent().unwrap_or(Path::new(""));
-    }
-    // What lies outside, or in .git, is nobody's business.
-    if let Err(fault @ (FileFault::Outside | FileFault::Git)) = local::resolve(&selection.workspace, folder) {
-        return FileError { path: folder.to_owned(), fault }.into();
-    }
-    let entries = fs::read_dir(selection.workspace.join(folder)).into_iter().flatten().flatten();
-    let there: BTreeSet<PathBuf> = entries
-        .map(|entry| {
-            let name = PathBuf::from(entry.file_name());
-            // Joined with nothing, a path ends in a slash.
-            if entry.path().is_dir() { name.join("") } else { name }
-        })
-        .collect();
-    let is_workspace = folder.as_os_str().is_empty();
-    found(match there.is_empty() && is_workspace {
-        true if !selection.sees_runner => Near::NoMounts,
-        true => Near::EmptyWorkspace,
-        false => Near::There { folder: folder.to_owned(), names: names(&there) },
-    })
 }
 
 /// How many names a message shows.

@@ -3,6 +3,7 @@
 //! `*`, `?`, `[..]` and `**` are those of the crate glob; `{a,b}` is ours, since glob knows no braces. A line is made
 //! relative to the workspace when it is read, so that nothing that leaves the workspace gets any further.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -65,13 +66,12 @@ impl Matching {
     }
 }
 
-/// Where a pattern has to be looked for.
-#[derive(Clone, Debug)]
-pub(super) struct Search<'a> {
-    pub(super) folder: &'a Path,
-    /// How many components deep a match can lie below the folder; `None` where there is no limit.
-    pub(super) depth: Option<usize>,
-}
+/// The patterns of a line that can match in a folder or below it.
+#[derive(Debug, Default)]
+pub(super) struct Candidates<'a>(Vec<(&'a Alternative, Progress)>);
+
+/// How far a pattern has come along a path: for each count of its components, whether that many stand for the names so far.
+type Progress = Vec<bool>;
 
 impl Line {
     /// Reads a line: `pattern`, `pattern => name` or `!pattern`. `workspace` and `base` are real paths, `base` in
@@ -157,11 +157,6 @@ impl Line {
         self.literal == path || { self.alternatives.iter().any(|a| a.matches(path, matching)) }
     }
 
-    /// Whether files that the line stands for can lie in a folder, given relative to the workspace.
-    pub(super) fn may_lie_in(&self, folder: &Path, matching: Matching) -> bool {
-        self.alternatives.iter().any(|a| a.may_lie_in(folder, matching))
-    }
-
     /// Which of its components hold a wildcard, as far as each of its patterns has them.
     pub(super) fn wildcards(&self) -> Wildcards {
         let fewest = self.alternatives.iter().map(Alternative::wildcards).min_by_key(|own| own.places.len());
@@ -181,14 +176,45 @@ impl Line {
             .collect()
     }
 
-    /// Where to look for what the line stands for. Where case does not count, the folder's own name may differ too.
-    pub(super) fn searches(&self, matching: Matching) -> impl Iterator<Item = Search<'_>> {
-        self.alternatives.iter().map(move |alternative| {
+    /// Returns the folders to look in, each with the patterns that can match there. Where case does not count, the
+    /// names of the folders in front of the first wildcard may differ too.
+    pub(super) fn roots(&self, matching: Matching) -> BTreeMap<&Path, Candidates<'_>> {
+        let mut roots = BTreeMap::<_, Candidates<'_>>::new();
+        for alternative in &self.alternatives {
             let folder = if matching.ignore_case { Path::new("") } else { &alternative.folder };
-            let is_recursive = alternative.components.iter().any(is_recursive);
-            let depth = alternative.components.len() - folder.iter().count();
-            Search { folder, depth: (!is_recursive).then_some(depth) }
-        })
+            let candidates = roots.entry(folder).or_default();
+            candidates.0.push((alternative, alternative.progress(folder, matching)));
+        }
+        roots
+    }
+
+    /// The folder that its first pattern is looked for in.
+    pub(super) fn folder(&self) -> &Path {
+        self.alternatives.first().map_or(Path::new(""), |alternative| &alternative.folder)
+    }
+}
+
+impl Candidates<'_> {
+    /// Returns those that can still match behind one more name of a path.
+    pub(super) fn behind(&self, name: &OsStr, matching: Matching) -> Self {
+        // What is not UTF-8 cannot be published, but has to be found to be named.
+        let name = name.to_string_lossy();
+        let advanced = self.0.iter().map(|(pattern, before)| (*pattern, pattern.advance(before, &name, matching)));
+        Self(advanced.filter(|(_, progress)| progress.contains(&true)).collect())
+    }
+
+    /// Whether one of them matches the path so far.
+    pub(super) fn has_match(&self) -> bool {
+        self.0.iter().any(|(_, progress)| progress.last() == Some(&true))
+    }
+
+    /// Whether one of them can match a longer path.
+    pub(super) fn can_match_below(&self) -> bool {
+        self.0.iter().any(|(_, progress)| progress[..progress.len() - 1].contains(&true))
+    }
+
+    pub(super) fn extend(&mut self, others: Self) {
+        self.0.extend(others.0);
     }
 }
 
@@ -220,48 +246,39 @@ impl Alternative {
         Wildcards { places, end_in_recursion: self.components.iter().any(is_recursive) }
     }
 
-    /// Whether the pattern matches a path. glob would try each way to divide the path among the wildcards of a whole
-    /// pattern, and a path with many `-` has many for `**/*-*-*`. Component by component there is one.
     fn matches(&self, path: &Path, matching: Matching) -> bool {
-        // What is not UTF-8 cannot be published, but has to be found to be named.
-        let names: Vec<_> = path.iter().map(|name| name.to_string_lossy()).collect();
-        let may_be_skipped = |name: &str| matching.include_hidden || !name.starts_with('.');
-        // Whether the patterns so far match that many of the names.
-        let mut matched = vec![false; names.len() + 1];
-        matched[0] = true;
-        for (place, pattern) in self.components.iter().enumerate() {
-            let mut next = vec![false; names.len() + 1];
-            for (count, name) in names.iter().enumerate() {
-                next[count + 1] = if is_recursive(pattern) {
-                    (matched[count] || next[count]) && may_be_skipped(name)
-                } else {
-                    matched[count] && pattern.matches_with(name, matching.options())
-                };
-            }
-            // At its end, `**` stands for one name at least.
-            if is_recursive(pattern) && place + 1 < self.components.len() {
-                next.iter_mut().zip(matched).for_each(|(next, matched)| *next |= matched);
-            }
-            matched = next;
-        }
-        matched[names.len()]
+        self.progress(path, matching).last() == Some(&true)
     }
 
-    fn may_lie_in(&self, folder: &Path, matching: Matching) -> bool {
-        let mut patterns = self.components.iter();
-        let mut names = folder.iter().map(|name| name.to_string_lossy());
-        while let Some(name) = names.next() {
-            match patterns.next() {
-                None => return false,
-                Some(pattern) if is_recursive(pattern) => {
-                    let is_hidden = name.starts_with('.') || names.any(|name| name.starts_with('.'));
-                    return !is_hidden || matching.include_hidden || patterns.any(|p| p.as_str().starts_with('.'));
-                }
-                Some(pattern) if !pattern.matches_with(&name, matching.options()) => return false,
-                Some(_) => {}
+    fn progress(&self, path: &Path, matching: Matching) -> Progress {
+        let mut start = vec![false; self.components.len() + 1];
+        start[0] = true;
+        self.skip(&mut start);
+        path.iter().fold(start, |progress, name| self.advance(&progress, &name.to_string_lossy(), matching))
+    }
+
+    /// Returns the progress behind one more name. glob would try each way to divide a path among the wildcards of a whole
+    /// pattern, and a path with many `-` has many for `**/*-*-*`. Component by component there is one.
+    fn advance(&self, before: &Progress, name: &str, matching: Matching) -> Progress {
+        let mut reached = vec![false; before.len()];
+        for (place, pattern) in self.components.iter().enumerate().filter(|(place, _)| before[*place]) {
+            if is_recursive(pattern) {
+                let may_be_skipped = matching.include_hidden || !name.starts_with('.');
+                reached[place] |= may_be_skipped;
+                reached[place + 1] |= may_be_skipped;
+            } else {
+                reached[place + 1] |= pattern.matches_with(name, matching.options());
             }
         }
-        patterns.next().is_some()
+        self.skip(&mut reached);
+        reached
+    }
+
+    /// Adds that `**` stands for no name too. At the end of a pattern it stands for one at least.
+    fn skip(&self, progress: &mut Progress) {
+        for (place, pattern) in self.components.iter().enumerate().take(self.components.len() - 1) {
+            progress[place + 1] |= progress[place] && is_recursive(pattern);
+        }
     }
 }
 
@@ -393,7 +410,12 @@ mod tests {
 
     #[test]
     fn only_folders_that_can_hold_a_match_are_entered() {
-        let enters = |text: &str, folder: &str| line(text).may_lie_in(Path::new(folder), STRICT);
+        let enters = |text: &str, folder: &str| {
+            let line = line(text);
+            let roots = line.roots(Matching { ignore_case: true, ..STRICT });
+            let start = roots.into_values().next().expect("a root");
+            Path::new(folder).iter().fold(start, |inside, name| inside.behind(name, STRICT)).can_match_below()
+        };
         assert!(enters("dist/*/x", "build/dist"));
         assert!(enters("dist/*/x", "build/dist/a"));
         assert!(!enters("dist/*/x", "build/dist/a/b"));

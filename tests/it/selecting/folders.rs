@@ -227,13 +227,14 @@ fn a_file_is_no_folder_to_look_in() {
 #[test]
 fn what_comes_closest_to_a_line_that_finds_nothing_is_told() {
     let registry = Registry::start(Persona::default());
-    let mut job = job_with(&registry, &["dist/.env", "dist/.cache/a", "out/x/b", "README.md", "x86/c"]);
+    let mut job = job_with(&registry, &["dist/.env", "dist/.cache/a", "out/x/b", "out/[y]/d", "README.md", "x86/c"]);
     for (line, near, hint) in [
         ("dist/*", "only hidden files would, such as dist/.env", "Set `include-hidden-files: true`"),
         ("dist/**", "only hidden files would, such as dist/.cache/a, dist/.env", "or write the dot in the pattern"),
-        ("out/*", "only folders do, such as out/x", "Write `/*` behind it for the files in them"),
+        ("out/*", "only folders do, such as out/[y], out/x", "Write `/*` behind it for the files in them"),
         ("readme.*", "only files of another case would, such as README.md", "Write the name in the case that it has"),
         ("X86/*", "only files of another case would, such as x86/c", "Write the name in the case that it has"),
+        ("out/[y]", "only folders do, such as out/[y]", "Write `/*` behind it for the files in them"),
         ("out/x/*.zip", "out/x has b", "Correct the pattern, or build the file first"),
         ("none/*.zip", "the workspace has README.md, dist/, out/, x86/", "Correct the pattern"),
     ] {
