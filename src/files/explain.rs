@@ -1,14 +1,15 @@
 //! Explains lines that do nothing: no file matches them, or they take no file away.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::correction::correction;
 use super::local::{self, FileError, FileFault};
-use super::near::{Near, names};
+use super::near::Near;
 use super::pattern::{Line, Matching};
 use super::selection::{IfNoneFound, Paths, SelectError, Selection};
 use super::walk::{Entry, Folders, Kind, find, walk};
+use crate::nearest::{first_paths, paths_near};
 use crate::untrusted::Untrusted;
 
 /// Explains a line that finds nothing by what would have matched, or by what lies where was looked.
@@ -19,20 +20,20 @@ pub(super) fn none_found(folders: &mut Folders, selection: &Selection, line: &Li
     let mut met = |matching| walk(folders, selection, line, matching).unwrap_or_default();
     let hidden = met(Matching { include_hidden: true, ..strict });
     if !hidden.files.is_empty() {
-        return found(Near::Hidden(names(&hidden.files)));
+        return found(Near::Hidden(first_paths(&hidden.files)));
     }
     if !hidden.passed_over.is_empty() {
-        return found(Near::PassedOver(names(&hidden.passed_over)));
+        return found(Near::PassedOver(first_paths(&hidden.passed_over)));
     }
     if !hidden.folders.is_empty() {
-        return found(Near::Folders(names(&hidden.folders)));
+        return found(Near::Folders(first_paths(&hidden.folders)));
     }
     if !hidden.links.is_empty() {
-        return found(Near::Links(names(&hidden.links)));
+        return found(Near::Links(first_paths(&hidden.links)));
     }
     let other_case = met(Matching { include_hidden: true, ignore_case: true });
     if !other_case.files.is_empty() {
-        return found(Near::OtherCase(names(&other_case.files)));
+        return found(Near::OtherCase(first_paths(&other_case.files)));
     }
     let parse = |text: &str| Line::parse(text, &selection.workspace, &selection.workspace, &selection.base);
     let mut finds = |line: &Line| find(folders, selection, line).is_ok_and(|met| !met.files.is_empty());
@@ -48,19 +49,21 @@ pub(super) fn none_found(folders: &mut Folders, selection: &Selection, line: &Li
         return FileError { path: folder.to_owned(), fault }.into();
     }
     let entries = folders.list(&selection.workspace, folder).unwrap_or_default();
-    let there: BTreeSet<PathBuf> = entries
+    let mut there: Vec<String> = entries
         .iter()
         .map(|Entry { name, kind }| {
-            let name = PathBuf::from(name);
-            // Joined with nothing, a path ends in a slash.
-            if *kind == Kind::Other { name } else { name.join("") }
+            let slash = if *kind == Kind::Other { "" } else { "/" };
+            format!("{}{slash}", name.to_string_lossy())
         })
         .collect();
+    there.sort_unstable();
+    let meant =
+        line.literal.strip_prefix(folder).ok().and_then(|rest| rest.iter().next()?.to_str()).unwrap_or_default();
     let is_workspace = folder.as_os_str().is_empty();
     found(match there.is_empty() && is_workspace {
         true if !selection.sees_runner => Near::NoMounts,
         true => Near::EmptyWorkspace,
-        false => Near::There { folder: folder.to_owned(), names: names(&there) },
+        false => Near::There { folder: folder.to_owned(), names: paths_near(meant, &there) },
     })
 }
 
@@ -77,14 +80,14 @@ pub(super) fn nothing_taken_away(
     };
     let added = selected(line);
     if !added.is_empty() {
-        return Err(SelectError::TakenAwayTooEarly { line: line.text.clone(), names: names(&added) });
+        return Err(SelectError::TakenAwayTooEarly { line: line.text.clone(), names: first_paths(&added) });
     }
     let pattern = line.text.trim_start_matches('!').trim_start();
     if !pattern.contains('/') {
         let everywhere = format!("!**/{pattern}");
         let meant = parse(&everywhere).map(|line| selected(&line)).unwrap_or_default();
         if !meant.is_empty() {
-            let names = names(&meant);
+            let names = first_paths(&meant);
             return Err(SelectError::TakenAwayInOneFolder { line: line.text.clone(), names, everywhere });
         }
     }

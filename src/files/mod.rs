@@ -32,7 +32,6 @@ pub(crate) use self::folder::Found;
 pub(crate) use self::git::{is_git, makes_repository, tracked};
 pub(crate) use self::local::{FileError, FileFault, LocalFile};
 pub(crate) use self::mistake::{Mistake, mistake_in_path};
-use self::near::names;
 pub(crate) use self::pattern::Line;
 pub(crate) use self::place::{FETCHED_FOLDER, OWN_FOLDER};
 pub use self::place::{Place, PlaceError, PlaceFault};
@@ -42,6 +41,7 @@ pub(crate) use self::selection::{IfNoneFound, SelectError, Selection};
 use self::syntax::escaped;
 pub(crate) use self::unfinished::{Unfinished, Writing, is_part};
 use self::walk::{Folders, find, refuse_folder};
+use crate::nearest::first_paths;
 use crate::package::FileName;
 use crate::untrusted::Untrusted;
 
@@ -120,7 +120,7 @@ pub(crate) fn select(selection: &Selection) -> Result<Selected, Vec<SelectError>
         }
     }
     if !links.is_empty() {
-        let links = names(&links);
+        let links = first_paths(&links);
         warnings.push(format!("links to folders are not entered: {links}; a line such as `link/**` enters one"));
     }
     let any_found = !paths.is_empty();

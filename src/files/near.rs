@@ -74,17 +74,3 @@ impl Near {
         }
     }
 }
-
-/// How many names a message shows.
-const SHOWN: usize = 4;
-
-/// A few of some paths, made harmless.
-pub(super) fn names<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> String {
-    let mut shown: Vec<String> = paths.into_iter().map(|path| Untrusted::path(path).to_string()).collect();
-    let more = shown.len().saturating_sub(SHOWN);
-    shown.truncate(SHOWN);
-    match more {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
-    }
-}
