@@ -5,35 +5,45 @@ use std::path::Path;
 
 use super::correction::correction;
 use super::local::{self, FileError, FileFault};
-use super::near::Near;
 use super::pattern::{Line, Matching};
 use super::selection::{IfNoneFound, Paths, SelectError, Selection};
 use super::walk::{Entry, Folders, Kind, find, walk};
+use crate::advice::HOST_LABEL;
 use crate::nearest::{first_paths, paths_near};
 use crate::untrusted::Untrusted;
 
 /// Explains a line that finds nothing by what would have matched, or by what lies where was looked.
 pub(super) fn none_found(folders: &mut Folders, selection: &Selection, line: &Line) -> SelectError {
-    let found = |near: Near| SelectError::NoneFound { line: line.text.clone(), near };
-    let strict = selection.matching();
+    let found = |near: String, hint| SelectError::NoneFound { line: line.text.clone(), near, hint };
+    let hidden = Matching { include_hidden: true, ..selection.matching() };
     // What cannot be walked is told by the lines that match something there.
     let mut met = |matching| walk(folders, selection, line, matching).unwrap_or_default();
-    let hidden = met(Matching { include_hidden: true, ..strict });
-    if !hidden.files.is_empty() {
-        return found(Near::Hidden(first_paths(&hidden.files)));
-    }
-    if !hidden.passed_over.is_empty() {
-        return found(Near::PassedOver(first_paths(&hidden.passed_over)));
-    }
-    if !hidden.folders.is_empty() {
-        return found(Near::Folders(first_paths(&hidden.folders)));
-    }
-    if !hidden.links.is_empty() {
-        return found(Near::Links(first_paths(&hidden.links)));
-    }
-    let other_case = met(Matching { include_hidden: true, ignore_case: true });
-    if !other_case.files.is_empty() {
-        return found(Near::OtherCase(first_paths(&other_case.files)));
+    let (hidden, other_case) = (met(hidden), met(Matching { ignore_case: true, ..hidden }));
+    let near = [
+        (
+            hidden.files,
+            "only hidden files would, such as {}",
+            "Set `include-hidden-files: true`, or write the dot in the pattern",
+        ),
+        (
+            hidden.passed_over,
+            "only {} would, which `checksums` makes of the registry's own list",
+            "Take the line out; a job that only seals needs no `files`",
+        ),
+        (
+            hidden.folders,
+            "only folders do, such as {}",
+            "Write `/*` behind it for the files in them, or `/**` for those below them too",
+        ),
+        (
+            hidden.links,
+            "there are links to folders, such as {}, which are not entered",
+            "Name the link without wildcards, as in `link/*`",
+        ),
+        (other_case.files, "only files of another case would, such as {}", "Write the name in the case that it has"),
+    ];
+    if let Some((paths, near, hint)) = near.into_iter().find(|(paths, ..)| !paths.is_empty()) {
+        return found(near.replace("{}", &first_paths(&paths)), hint);
     }
     let parse = |text: &str| Line::parse(text, &selection.workspace, &selection.workspace, &selection.base);
     let mut finds = |line: &Line| find(folders, selection, line).is_ok_and(|met| !met.files.is_empty());
@@ -49,22 +59,31 @@ pub(super) fn none_found(folders: &mut Folders, selection: &Selection, line: &Li
         return FileError { path: folder.to_owned(), fault }.into();
     }
     let entries = folders.list(&selection.workspace, folder).unwrap_or_default();
-    let mut there: Vec<String> = entries
-        .iter()
-        .map(|Entry { name, kind }| {
-            let slash = if *kind == Kind::Other { "" } else { "/" };
-            format!("{}{slash}", name.to_string_lossy())
-        })
-        .collect();
+    let slash = |kind: Kind| if kind == Kind::Other { "" } else { "/" };
+    let mut there: Vec<String> =
+        entries.iter().map(|Entry { name, kind }| format!("{}{}", name.to_string_lossy(), slash(*kind))).collect();
     there.sort_unstable();
-    let meant =
-        line.literal.strip_prefix(folder).ok().and_then(|rest| rest.iter().next()?.to_str()).unwrap_or_default();
     let is_workspace = folder.as_os_str().is_empty();
-    found(match there.is_empty() && is_workspace {
-        true if !selection.sees_runner => Near::NoMounts,
-        true => Near::EmptyWorkspace,
-        false => Near::There { folder: folder.to_owned(), names: paths_near(meant, &there) },
-    })
+    if there.is_empty() && is_workspace {
+        return if selection.sees_runner {
+            found(
+                "the workspace is empty; no checkout or build in this job?".to_owned(),
+                "Check the repository out, or build or download the files, in a step before",
+            )
+        } else {
+            found("the container sees neither the job's workspace nor GITHUB_OUTPUT".to_owned(), HOST_LABEL)
+        };
+    }
+    let place = if is_workspace { "the workspace".to_owned() } else { Untrusted::path(folder).to_string() };
+    let meant = line.literal.strip_prefix(folder).ok().and_then(|rest| rest.iter().next()?.to_str());
+    let has = match paths_near(meant.unwrap_or_default(), &there) {
+        names if names.is_empty() => "is empty".to_owned(),
+        names => format!("has {names}"),
+    };
+    found(
+        format!("{place} {has}"),
+        "Correct the pattern, or build the file first; `if-no-files-found: warn` goes on without it",
+    )
 }
 
 /// Explains a line that took nothing away, given what is selected in the end: a warning, or an error if files are selected

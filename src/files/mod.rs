@@ -11,7 +11,6 @@ mod git;
 mod local;
 mod mistake;
 mod names;
-mod near;
 mod owner;
 mod pattern;
 mod place;

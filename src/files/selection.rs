@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use super::local::{FileError, LocalFile, READABLE};
 use super::mistake::Mistake;
-use super::near::Near;
 use super::pattern::{Line, Matching};
 use super::renaming::Placeholder;
 use crate::advice::{self, Advise, Plural};
@@ -73,8 +72,10 @@ pub(crate) enum SelectError {
     NoneFound {
         /// The line as it was typed.
         line: String,
-        /// What comes closest.
-        near: Near,
+        /// What comes closest, made harmless.
+        near: String,
+        /// What to do about it.
+        hint: &'static str,
     },
     /// A line that matches nothing, and is meant for another tool.
     #[error("no file matches `{line}`: the line {mistake}", line = Untrusted::new(.line))]
@@ -162,7 +163,7 @@ impl Advise for SelectError {
             Self::NoneFound { line, .. } if line.contains("=>") => {
                 Some("Put a blank on each side of `=>`, if a new name is meant to stand behind it".to_owned())
             }
-            Self::NoneFound { near, .. } => Some(near.advice().to_owned()),
+            Self::NoneFound { hint, .. } => Some((*hint).to_owned()),
             Self::Mistake { mistake, .. } => mistake.advice(),
             Self::TakenAwayTooEarly { line, .. } => {
                 Some(format!("Move `{}` below that line, because lines are applied in order", Untrusted::new(line)))
@@ -193,7 +194,7 @@ impl Advise for SelectError {
     fn plural(&self) -> Option<Plural> {
         match self {
             Self::File(error) => error.plural(),
-            Self::NoneFound { line, near } => Some(Plural {
+            Self::NoneFound { line, near, .. } => Some(Plural {
                 text: format!("no file matches {{}} lines ({near})"),
                 item: format!("`{}`", Untrusted::new(line)),
                 is_hint_an_example: false,
