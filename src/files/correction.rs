@@ -2,8 +2,8 @@
 
 use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
 
+use super::line::Line;
 use super::mistake::{Mistake, items, with_name};
-use super::pattern::Line;
 use super::syntax::{escaped, has_wildcard};
 use crate::package::FileName;
 

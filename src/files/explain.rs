@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::correction::correction;
+use super::line::Line;
 use super::local::{self, FileError, FileFault};
-use super::pattern::{Line, Matching};
+use super::pattern::Matching;
 use super::selection::{IfNoneFound, Paths, SelectError, Selection};
 use super::walk::{Entry, Folders, Kind, find, walk};
 use crate::advice::HOST_LABEL;

@@ -6,8 +6,9 @@ use glob::MatchOptions;
 
 use super::bad_line::BadLine;
 use super::braces::expand_braces;
+use super::line::Line;
 use super::mistake::Mistake;
-use super::pattern::{Alternative, Line, Matching};
+use super::pattern::{Alternative, Matching};
 use super::renaming::{Placeholder, Template};
 use super::syntax::{has_wildcard, split_name, without_exclamation};
 use crate::package::{BadName, FileName};
@@ -77,7 +78,7 @@ impl Line {
     pub(crate) fn matches_name(&self, name: &str, ignore_case: bool) -> bool {
         let matching = Matching { include_hidden: true, ignore_case };
         let options = MatchOptions { require_literal_separator: false, ..matching.options() };
-        self.alternatives.iter().any(|a| a.whole.matches_with(name, options))
+        self.alternatives.iter().any(|a| a.components[0].matches_with(name, options))
     }
 
     /// Whether a name on the registry is the line's own, or one that its patterns stand for.

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::line::Line;
 use super::local::{FileError, LocalFile, READABLE};
 use super::mistake::Mistake;
-use super::pattern::{Line, Matching};
+use super::pattern::Matching;
 use super::renaming::Placeholder;
 use crate::advice::{self, Advise, Plural};
 use crate::package::FileName;

@@ -7,8 +7,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::git::is_git;
+use super::line::Line;
 use super::local::{self, FileError, FileFault};
-use super::pattern::{Line, Matching};
+use super::pattern::Matching;
 use super::place::OWN_FOLDER;
 use super::selection::{SelectError, Selection};
 
