@@ -1,7 +1,7 @@
 //! Explains lines that do nothing: no file matches them, or they take no file away.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::correction::correction;
 use super::line::Line;
@@ -10,7 +10,7 @@ use super::pattern::Matching;
 use super::selection::{IfNoneFound, Paths, SelectError, Selection};
 use super::walk::{Entry, Folders, Kind, find, walk};
 use crate::advice::HOST_LABEL;
-use crate::nearest::{first_paths, paths_near};
+use crate::nearest::first_paths;
 use crate::untrusted::Untrusted;
 
 /// Explains a line that finds nothing by what would have matched, or by what lies where was looked.
@@ -44,7 +44,7 @@ pub(super) fn none_found(folders: &mut Folders, selection: &Selection, line: &Li
         (other_case.files, "only files of another case would, such as {}", "Write the name in the case that it has"),
     ];
     if let Some((paths, near, hint)) = near.into_iter().find(|(paths, ..)| !paths.is_empty()) {
-        return found(near.replace("{}", &first_paths(&paths)), hint);
+        return found(near.replace("{}", &first_paths(paths.iter())), hint);
     }
     let parse = |text: &str| Line::parse(text, &selection.workspace, &selection.workspace, &selection.base);
     let mut finds = |line: &Line| find(folders, selection, line).is_ok_and(|met| !met.files.is_empty());
@@ -60,10 +60,12 @@ pub(super) fn none_found(folders: &mut Folders, selection: &Selection, line: &Li
         return FileError { path: folder.to_owned(), fault }.into();
     }
     let entries = folders.list(&selection.workspace, folder).unwrap_or_default();
-    let slash = |kind: Kind| if kind == Kind::Other { "" } else { "/" };
-    let mut there: Vec<String> =
-        entries.iter().map(|Entry { name, kind }| format!("{}{}", name.to_string_lossy(), slash(*kind))).collect();
-    there.sort_unstable();
+    // Joined with nothing, a path ends in a slash.
+    let shown = |Entry { name, kind }: &Entry| match kind {
+        Kind::Other => PathBuf::from(name),
+        Kind::Folder | Kind::LinkToFolder => Path::new(name).join(""),
+    };
+    let there: BTreeSet<PathBuf> = entries.iter().map(shown).collect();
     let is_workspace = folder.as_os_str().is_empty();
     if there.is_empty() && is_workspace {
         return if selection.sees_runner {
@@ -76,11 +78,7 @@ pub(super) fn none_found(folders: &mut Folders, selection: &Selection, line: &Li
         };
     }
     let place = if is_workspace { "the workspace".to_owned() } else { Untrusted::path(folder).to_string() };
-    let meant = line.literal.strip_prefix(folder).ok().and_then(|rest| rest.iter().next()?.to_str());
-    let has = match paths_near(meant.unwrap_or_default(), &there) {
-        names if names.is_empty() => "is empty".to_owned(),
-        names => format!("has {names}"),
-    };
+    let has = if there.is_empty() { "is empty".to_owned() } else { format!("has {}", first_paths(there.iter())) };
     found(
         format!("{place} {has}"),
         "Correct the pattern, or build the file first; `if-no-files-found: warn` goes on without it",
@@ -100,14 +98,14 @@ pub(super) fn nothing_taken_away(
     };
     let added = selected(line);
     if !added.is_empty() {
-        return Err(SelectError::TakenAwayTooEarly { line: line.text.clone(), names: first_paths(&added) });
+        return Err(SelectError::TakenAwayTooEarly { line: line.text.clone(), names: first_paths(added.iter()) });
     }
     let pattern = line.text.trim_start_matches('!').trim_start();
     if !pattern.contains('/') {
         let everywhere = format!("!**/{pattern}");
         let meant = parse(&everywhere).map(|line| selected(&line)).unwrap_or_default();
         if !meant.is_empty() {
-            let names = first_paths(&meant);
+            let names = first_paths(meant.iter());
             return Err(SelectError::TakenAwayInOneFolder { line: line.text.clone(), names, everywhere });
         }
     }

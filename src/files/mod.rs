@@ -120,7 +120,7 @@ pub(crate) fn select(selection: &Selection) -> Result<Selected, Vec<SelectError>
         }
     }
     if !links.is_empty() {
-        let links = first_paths(&links);
+        let links = first_paths(links.iter());
         warnings.push(format!("links to folders are not entered: {links}; a line such as `link/**` enters one"));
     }
     let any_found = !paths.is_empty();

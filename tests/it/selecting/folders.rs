@@ -236,17 +236,18 @@ fn what_comes_closest_to_a_line_that_finds_nothing_is_told() {
         ("X86/*", "only files of another case would, such as x86/c", "Write the name in the case that it has"),
         ("out/[y]", "only folders do, such as out/[y]", "Write `/*` behind it for the files in them"),
         ("out/x/*.zip", "out/x has b", "Correct the pattern, or build the file first"),
-        ("none/*.zip", "the workspace has out/, README.md, dist/, x86/", "Correct the pattern"),
+        ("none/*.zip", "the workspace has README.md, dist/, out/, x86/", "Correct the pattern"),
     ] {
         refuses(&mut job, &registry, line, &format!("no file matches `{line}`: {near}")).says(hint);
     }
 }
 
 #[test]
-fn of_many_names_those_are_told_that_look_most_like_the_line() {
+fn lines_that_find_nothing_in_one_folder_are_one_error() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a", "dist/b", "dist/c", "dist/d", "dist/widget.tar.gz"]);
-    refuses(&mut job, &registry, "dist/widgte-*.tgz", "dist has widget.tar.gz, ").says("and 1 more");
+    let text = "no file matches 2 lines (dist has a, b, c, d and 1 more): `dist/widget.tgz`, `dist/d-*`";
+    refuses(&mut job, &registry, "dist/widget.tgz\ndist/d-*", text);
 }
 
 #[test]
