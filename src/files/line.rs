@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::bad_line::BadLine;
 use super::braces::expand_braces;
 use super::git::is_git;
-use super::mistake::{Mistake, behind_workspace, relative_to};
+use super::mistake::{Kind, Mistake, behind_workspace, relative_to};
 use super::pattern::{Alternative, Candidates, Matching, components};
 use super::renaming::{Placeholder, Template, Wildcards};
 use super::syntax::{has_wildcard, split_name, without_exclamation};
@@ -83,7 +83,11 @@ impl Line {
         );
         let components = components(path)?;
         if components.is_empty() {
-            return Err(if given.is_empty() { BadLine::Empty } else { BadLine::Mistake(Mistake::everything()) });
+            return Err(if given.is_empty() {
+                BadLine::Empty
+            } else {
+                BadLine::Mistake(Mistake::new(Kind::Everything, Vec::new()))
+            });
         }
         let literal = base.join(components.join("/"));
         let mut names_one_path = !has_wildcard(path);
