@@ -1,5 +1,7 @@
 //! What somebody may have meant who mistyped a word, and what there is in its place.
 
+use std::path::PathBuf;
+
 use crate::untrusted::{Names, Untrusted};
 
 /// The one of some words that a mistyped word is closest to, where it is close at all.
@@ -25,17 +27,19 @@ fn can_be_compared(name: &str) -> bool {
     name.len() <= LONGEST * 4 && name.chars().count() <= LONGEST
 }
 
-/// So many of some words, those first that look most like a word; among equals their order stays. Words that are too long
-/// to be names are left out.
-#[must_use]
-pub(crate) fn closest<'a>(word: &str, words: impl IntoIterator<Item = &'a str>, most: usize) -> Vec<&'a str> {
+/// How many names a hint shows.
+const SHOWN: usize = 4;
+
+/// As many of some words as a hint shows, those first that look most like a word; among equals their order stays. Words
+/// that are too long to be names are left out.
+fn closest<'a>(word: &str, words: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     // What no name can be, is like none.
     let word = if can_be_compared(word) { word.to_lowercase() } else { String::new() };
     let words = words.into_iter().filter(|known| can_be_compared(known)).take(MOST);
     let likeness = |known: &str| strsim::jaro_winkler(&word, &known.to_lowercase());
     let mut words: Vec<(f64, &str)> = words.map(|known| (likeness(known), known)).collect();
     words.sort_by(|(one, _), (other, _)| other.total_cmp(one));
-    words.into_iter().map(|(_, known)| known).take(most).collect()
+    words.into_iter().map(|(_, known)| known).take(SHOWN).collect()
 }
 
 /// What there is in place of something that is missing. The texts have been made harmless.
@@ -45,8 +49,7 @@ pub(crate) struct Near(Names);
 impl Near {
     /// A few of those names that look most like that one.
     pub(crate) fn of(name: &str, all: &[&str]) -> Self {
-        const SHOWN: usize = 4;
-        let closest = closest(name, all.iter().copied(), SHOWN);
+        let closest = closest(name, all.iter().copied());
         Self(Names { shown: closest.into_iter().map(Untrusted::new).collect(), count: all.len() })
     }
 
@@ -62,6 +65,14 @@ impl Near {
     }
 }
 
+/// The first few of some paths, made harmless, and how many more there are. Lines that find nothing in one folder have one
+/// text for it, so that they are one message.
+pub(crate) fn first_paths<'a>(paths: impl ExactSizeIterator<Item = &'a PathBuf>) -> String {
+    let more = paths.len().saturating_sub(SHOWN);
+    let shown = paths.take(SHOWN).map(|path| Untrusted::path(path).to_string()).collect::<Vec<_>>().join(", ");
+    if more == 0 { shown } else { format!("{shown} and {more} more") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,10 +81,10 @@ mod tests {
     fn names_that_are_too_long_to_be_names_are_not_compared() {
         let long = "a".repeat(4_000_000);
         assert_eq!(nearest(&long, &["a", "b"]), None);
-        assert_eq!(closest("app", [long.as_str(), "other", "apps"], 4), ["apps", "other"]);
-        assert_eq!(closest(&long, [long.as_str(), "other", "apps"], 4), ["other", "apps"]);
+        assert_eq!(closest("app", [long.as_str(), "other", "apps"]), ["apps", "other"]);
+        assert_eq!(closest(&long, [long.as_str(), "other", "apps"]), ["other", "apps"]);
         let most = "a".repeat(255);
-        assert_eq!(closest("app", [most.as_str(), "apps"], 4), ["apps", &most]);
+        assert_eq!(closest("app", [most.as_str(), "apps"]), ["apps", &most]);
     }
 
     #[test]
@@ -87,7 +98,7 @@ mod tests {
     #[test]
     fn of_many_names_only_the_first_are_compared() {
         let names: Vec<String> = (0..=MOST).map(|number| format!("{number:04}")).collect();
-        let closest = closest("1000", names.iter().map(String::as_str), 1);
-        assert_ne!(closest, ["1000"]);
+        let closest = closest("1000", names.iter().map(String::as_str));
+        assert!(!closest.contains(&"1000"), "{closest:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! Why a line of the input `files` cannot be taken.
 
-use super::braces::{DEEPEST, MOST_ALTERNATIVES};
 use super::mistake::Mistake;
+use super::syntax::{DEEPEST, MOST_ALTERNATIVES};
 use crate::advice::Advise;
 use crate::unexpanded::expression_hint;
 use crate::untrusted::Untrusted;

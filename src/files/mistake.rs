@@ -4,8 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use super::bash;
-use super::pattern::{has_wildcard, without_exclamation};
-use super::renaming;
+use super::syntax::{has_wildcard, split_name, without_exclamation};
 use crate::advice::Advise;
 use crate::unexpanded::{expression_hint, path_hint, unexpanded};
 use crate::untrusted::{Names, Untrusted};
@@ -23,7 +22,7 @@ const MOST_AT_ONCE: usize = 4;
 
 /// What was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     /// `# text`, or `pattern # text`.
     Comment,
     /// `- pattern`, or `["pattern", "pattern"]`.
@@ -145,29 +144,14 @@ impl Mistake {
         Some(Self { kind, lines })
     }
 
-    /// A path of a folder in place of a pattern.
-    pub(super) fn everything() -> Self {
-        Self { kind: Kind::Everything, lines: Vec::new() }
-    }
-
-    /// Several patterns in one line.
-    pub(super) fn list(lines: Vec<String>) -> Self {
-        Self { kind: Kind::List, lines }
-    }
-
-    /// `\` between folders.
-    pub(super) fn backslash(line: Option<String>) -> Self {
-        Self { kind: Kind::Backslash, lines: line.into_iter().collect() }
-    }
-
-    /// Other code points than the file's name has.
-    pub(super) fn normalization(line: String) -> Self {
-        Self { kind: Kind::Normalization, lines: vec![line] }
+    /// Creates a mistake of a kind; `lines` are to be written instead.
+    pub(super) fn new(kind: Kind, lines: Vec<String>) -> Self {
+        Self { kind, lines }
     }
 
     /// The first mistake of a line, with the lines that are free of this one.
     fn first_of(line: &str, base: &Path) -> Option<Self> {
-        let found = |kind, lines: Vec<String>| Some(Self { kind, lines });
+        let found = |kind, lines| Some(Self::new(kind, lines));
         if let Some(pattern) = before_comment(line) {
             return found(
                 Kind::Comment,
@@ -183,7 +167,7 @@ impl Mistake {
         if let Some(lines) = without_quotes(line) {
             return found(Kind::Quotes, lines);
         }
-        let (pattern, name) = renaming::split(line).map_or((line, None), |(pattern, name)| (pattern, Some(name)));
+        let (pattern, name) = split_name(line).map_or((line, None), |(pattern, name)| (pattern, Some(name)));
         if let Some((sign, lines)) = bash::extglob(pattern) {
             return found(Kind::Extglob(sign), lines.into_iter().map(|line| with_name(&line, name)).collect());
         }
@@ -220,7 +204,7 @@ impl Mistake {
 #[must_use]
 pub(crate) fn mistake_in_path(path: &str) -> Option<(Mistake, Option<String>)> {
     let slashes = path.replace('\\', "/");
-    let mistake = |kind| Mistake { kind, lines: Vec::new() };
+    let mistake = |kind| Mistake::new(kind, Vec::new());
     if is_windows_path(path) {
         Some((mistake(Kind::WindowsPath), behind_workspace(&slashes).map(str::to_owned)))
     } else if let Some(home) = home(path).or(Some(path).filter(|path| *path == "~")) {

@@ -108,6 +108,7 @@ fn braces_stand_for_each_of_their_parts() {
     publishes(&mut job, "dist/a.txt{,.sig}", &["a.txt", "a.txt.sig"]);
     publishes(&mut job, "{dist/{a,b}.??{t,},out/d.txt}", &["a.txt", "b.md", "d.txt"]);
     publishes(&mut job, "dist/*\n!dist/*.{sig,md}", &["a.txt"]);
+    publishes(&mut job, "{dist/*.md,*/*.txt,out/c*,**/c.md}", &["a.txt", "b.md", "c.md", "d.txt"]);
 }
 
 #[test]
