@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::untrusted::{Names, Untrusted};
+use crate::sanitize::{Names, Sanitized};
 
 /// The one of some words that a mistyped word is closest to, where it is close at all.
 #[must_use]
@@ -50,7 +50,7 @@ impl Near {
     /// A few of those names that look most like that one.
     pub(crate) fn of(name: &str, all: &[&str]) -> Self {
         let closest = closest(name, all.iter().copied());
-        Self(Names { shown: closest.into_iter().map(Untrusted::new).collect(), count: all.len() })
+        Self(Names { shown: closest.into_iter().map(Sanitized::new).collect(), count: all.len() })
     }
 
     /// The names in a row; `None` where there are none.
@@ -69,7 +69,7 @@ impl Near {
 /// text for it, so that they are one message.
 pub(crate) fn first_paths<'a>(paths: impl ExactSizeIterator<Item = &'a PathBuf>) -> String {
     let more = paths.len().saturating_sub(SHOWN);
-    let shown = paths.take(SHOWN).map(|path| Untrusted::path(path).to_string()).collect::<Vec<_>>().join(", ");
+    let shown = paths.take(SHOWN).map(|path| Sanitized::path(path).to_string()).collect::<Vec<_>>().join(", ");
     if more == 0 { shown } else { format!("{shown} and {more} more") }
 }
 

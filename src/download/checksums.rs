@@ -11,7 +11,7 @@ use crate::listing::RegistryFile;
 use crate::nearest::Near;
 use crate::package::FileName;
 use crate::registry::{Cause, LONGEST_LIST, Promised, Refusal, RegistryError};
-use crate::untrusted::Untrusted;
+use crate::sanitize::Sanitized;
 
 /// The largest file of checksums, in bytes. The one that publishing makes of a list is shorter than the list: a row there has
 /// what a line here has, and more.
@@ -48,7 +48,7 @@ impl Checksums {
         if named.is_some() || self.name.folded() == folded {
             return Ok(named);
         }
-        let in_folder = self.in_folders.get(name.as_str()).map(|path| Untrusted::new(path));
+        let in_folder = self.in_folders.get(name.as_str()).map(|path| Sanitized::new(path));
         Err(DownloadError::NotNamed { name: name.clone(), checksums: self.name.clone(), in_folder })
     }
 }

@@ -9,9 +9,9 @@ use crate::nearest::Near;
 use crate::package::{BadName, FileName, Target};
 use crate::registry::RegistryError;
 use crate::report::VerifiedBy;
+use crate::sanitize::{Names, Sanitized};
 use crate::stop::Stopped;
 use crate::units::Bytes;
-use crate::untrusted::{Names, Untrusted};
 
 /// What failed in a run that came as far as its first request.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +47,7 @@ pub(crate) enum DownloadError {
         /// What was asked for.
         target: Box<Target>,
         /// The line as it was typed.
-        line: Untrusted,
+        line: Sanitized,
         /// Files with names like it.
         near: Near,
     },
@@ -58,7 +58,7 @@ pub(crate) enum DownloadError {
     #[error("`{line}` is the name of no file, and {bad}")]
     BadLine {
         /// The line as it was typed.
-        line: Untrusted,
+        line: Sanitized,
         /// What is wrong with it.
         bad: BadLine,
     },
@@ -66,7 +66,7 @@ pub(crate) enum DownloadError {
     #[error("no file matches `{line}`: the line {mistake}")]
     Mistake {
         /// The line as it was typed.
-        line: Untrusted,
+        line: Sanitized,
         /// What is wrong with it.
         mistake: Mistake,
     },
@@ -74,7 +74,7 @@ pub(crate) enum DownloadError {
     #[error("`{line}` takes nothing away, because a later line adds its files")]
     TakenAwayTooEarly {
         /// The line as it was typed.
-        line: Untrusted,
+        line: Sanitized,
     },
     /// A new name that cannot be given to a file.
     #[error("failed to rename `{name}`: {why}")]
@@ -96,7 +96,7 @@ pub(crate) enum DownloadError {
     #[error("which files `{line}` stands for is not known: the registry does not list its files to visitors")]
     Wildcard {
         /// The line as it was typed.
-        line: Untrusted,
+        line: Sanitized,
         /// What the registry said to that.
         #[source]
         cause: Arc<RegistryError>,
@@ -151,7 +151,7 @@ pub(crate) enum DownloadError {
         /// The file of checksums.
         checksums: FileName,
         /// What it names instead: the file in a folder.
-        in_folder: Option<Untrusted>,
+        in_folder: Option<Sanitized>,
     },
     /// Other bytes came than were promised.
     #[error("`{name}` did not come as it should, also when it was fetched again: {}", in_words(.expected, .came))]

@@ -25,9 +25,9 @@ use crate::nearest::Near;
 use crate::package::{FileName, Version};
 use crate::registry::{Cause, Connection, Refusal, Registry, RegistryError, SetupError};
 use crate::report::{Header, Local, Outcome, RunContext, RunReport, Status, VerifiedBy};
+use crate::sanitize::{Names, Sanitized};
 use crate::stop::{Signal, Stopped};
 use crate::units::{self, Bytes};
-use crate::untrusted::{Names, Untrusted};
 use crate::version;
 
 /// What is known of the files of the version.
@@ -156,7 +156,7 @@ impl Run<'_> {
         let size = sizes
             .map(|sizes| format!(", {}", Bytes(sizes.into_iter().fold(0, u64::saturating_add))))
             .unwrap_or_default();
-        let (count, folder) = (units::files(self.items.len()), Untrusted::new(&self.wanted.place.path()));
+        let (count, folder) = (units::files(self.items.len()), Sanitized::new(&self.wanted.place.path()));
         self.context.reporter.notes(&format!("{count}{size}, to {folder}"));
     }
 
@@ -191,7 +191,7 @@ impl Run<'_> {
             let names: Vec<FileName> = names.into_iter().filter(|name| folder.has(name)).collect();
             let mut overwritten = Names::default();
             for name in tracked(&place.workspace.join(&place.within), &names)? {
-                overwritten.add(Untrusted::path(&place.path_of(name)));
+                overwritten.add(Sanitized::path(&place.path_of(name)));
             }
             Ok::<_, io::Error>(overwritten)
         });

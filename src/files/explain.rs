@@ -11,7 +11,7 @@ use super::selection::{IfNoneFound, Paths, SelectError, Selection};
 use super::walk::{Entry, Folders, Kind, find, walk};
 use crate::advice::HOST_LABEL;
 use crate::nearest::first_paths;
-use crate::untrusted::Untrusted;
+use crate::sanitize::Sanitized;
 
 /// Explains a line that finds nothing by what would have matched, or by what lies where was looked.
 pub(super) fn none_found(folders: &mut Folders, selection: &Selection, line: &Line) -> SelectError {
@@ -77,7 +77,7 @@ pub(super) fn none_found(folders: &mut Folders, selection: &Selection, line: &Li
             found("the container sees neither the job's workspace nor GITHUB_OUTPUT".to_owned(), HOST_LABEL)
         };
     }
-    let place = if is_workspace { "the workspace".to_owned() } else { Untrusted::path(folder).to_string() };
+    let place = if is_workspace { "the workspace".to_owned() } else { Sanitized::path(folder).to_string() };
     let has = if there.is_empty() { "is empty".to_owned() } else { format!("has {}", first_paths(there.iter())) };
     found(
         format!("{place} {has}"),
@@ -113,5 +113,5 @@ pub(super) fn nothing_taken_away(
         return Err(SelectError::Mistake { line: line.text.clone(), mistake });
     }
     let is_told = selection.if_none_found != IfNoneFound::Ignore;
-    Ok(is_told.then(|| format!("`{}` takes nothing away", Untrusted::new(&line.text))))
+    Ok(is_told.then(|| format!("`{}` takes nothing away", Sanitized::new(&line.text))))
 }

@@ -13,7 +13,7 @@ use super::mistake::{Kind, Mistake, behind_workspace, relative_to};
 use super::pattern::{Alternative, Candidates, Matching, components};
 use super::renaming::{Placeholder, Template, Wildcards};
 use super::syntax::{has_wildcard, split_name, without_exclamation};
-use crate::untrusted::Untrusted;
+use crate::sanitize::Sanitized;
 
 /// One line of the input `files`.
 #[derive(Clone, Debug)]
@@ -73,7 +73,7 @@ impl Line {
                     [given_workspace, workspace].iter().find_map(|root| Path::new(path).strip_prefix(root).ok());
                 let outside = || {
                     BadLine::Outside(
-                        behind_workspace(path).and_then(|path| relative_to(base, path)).map(Untrusted::new),
+                        behind_workspace(path).and_then(|path| relative_to(base, path)).map(Sanitized::new),
                     )
                 };
                 (inside.and_then(Path::to_str).ok_or_else(outside)?, Path::new(""))

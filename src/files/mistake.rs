@@ -6,8 +6,8 @@ use std::path::Path;
 use super::bash;
 use super::syntax::{has_wildcard, split_name, without_exclamation};
 use crate::advice::Advise;
+use crate::sanitize::{Names, Sanitized};
 use crate::unexpanded::{expression_hint, path_hint, unexpanded};
-use crate::untrusted::{Names, Untrusted};
 
 /// A line that means something only in another tool.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,12 +55,12 @@ impl fmt::Display for Mistake {
             Kind::Comment => f.write_str("has a comment, and comments are not supported"),
             Kind::YamlList => f.write_str("is a YAML list, and this input is text"),
             Kind::Quotes => f.write_str("has quotes, which would be part of the name"),
-            Kind::Variable(text) => write!(f, "contains `{}`, which is not expanded", Untrusted::new(text)),
+            Kind::Variable(text) => write!(f, "contains `{}`, which is not expanded", Sanitized::new(text)),
             Kind::WindowsPath => f.write_str("is an absolute Windows path"),
             Kind::Everything => f.write_str("is a folder, and only files are published"),
             Kind::TrailingSlash => f.write_str("ends with `/`, and only files are published"),
             Kind::Extglob(sign) => write!(f, "has `{sign}(..)`, which only bash supports"),
-            Kind::Range(text) => write!(f, "has the range `{}`, and ranges are not supported", Untrusted::new(text)),
+            Kind::Range(text) => write!(f, "has the range `{}`, and ranges are not supported", Sanitized::new(text)),
             Kind::List => f.write_str("is a list, and each pattern needs a line of its own"),
             Kind::Backslash => f.write_str("has `\\`, which does not separate folders"),
             Kind::Normalization => {
@@ -91,7 +91,7 @@ impl Advise for Mistake {
 
     fn advice(&self) -> Option<String> {
         let mut names = Names::default();
-        self.lines.iter().for_each(|line| names.add(Untrusted::new(line)));
+        self.lines.iter().for_each(|line| names.add(Sanitized::new(line)));
         let has_lines = !self.lines.is_empty();
         let with_lines = |hint: &str| if has_lines { format!("{hint}: {names}") } else { hint.to_owned() };
         Some(match &self.kind {
@@ -114,8 +114,8 @@ impl Advise for Mistake {
             Kind::TrailingSlash => match &self.lines[..] {
                 [here, below] => format!(
                     "Write `{}` for the files in these folders, or `{}` for those in subfolders too",
-                    Untrusted::new(here),
-                    Untrusted::new(below)
+                    Sanitized::new(here),
+                    Sanitized::new(below)
                 ),
                 _ => format!("Write {names} for the files in these folders"),
             },

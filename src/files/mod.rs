@@ -45,7 +45,7 @@ pub(crate) use self::unfinished::{Writing, is_part};
 use self::walk::{Folders, find, refuse_folder};
 use crate::nearest::first_paths;
 use crate::package::FileName;
-use crate::untrusted::Untrusted;
+use crate::sanitize::Sanitized;
 
 /// A file that was found, and what it is to be called on the registry.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ impl Chosen {
         let name = FileName::similar_to(self.local.name())?;
         let path = self.path_in_line.to_str()?;
         let escape = if path.starts_with('!') { "./" } else { "" };
-        let can_be_typed = path.trim() == path && Untrusted::whole(path).to_string() == path;
+        let can_be_typed = path.trim() == path && Sanitized::whole(path).to_string() == path;
         can_be_typed.then(|| format!("{escape}{path} => {}", escaped(&name)))
     }
 }

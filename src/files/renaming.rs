@@ -7,8 +7,8 @@ use std::fmt;
 
 use super::bad_line::BadLine;
 use crate::package::FileName;
+use crate::sanitize::Sanitized;
 use crate::unexpanded::unexpanded;
-use crate::untrusted::Untrusted;
 
 /// Which components of a pattern hold a wildcard, up to a `**`: it stands for any number of them, so that none behind it
 /// has a place.
@@ -118,6 +118,6 @@ fn placeholder(word: &str, wildcards: &Wildcards) -> Result<Placeholder, BadLine
         (_, Ok(number)) if number > there => {
             Err(BadLine::NoWildcard { number, there, end_in_recursion: wildcards.end_in_recursion })
         }
-        _ => Err(BadLine::Placeholder(Untrusted::new(word))),
+        _ => Err(BadLine::Placeholder(Sanitized::new(word))),
     }
 }

@@ -11,7 +11,7 @@ use super::pattern::Matching;
 use super::renaming::Placeholder;
 use crate::advice::{self, Advise, Plural};
 use crate::package::FileName;
-use crate::untrusted::Untrusted;
+use crate::sanitize::Sanitized;
 
 /// What to do when a line finds no file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +69,7 @@ pub(super) type Paths<'a> = BTreeMap<PathBuf, Vec<&'a Line>>;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SelectError {
     /// A line that found nothing.
-    #[error("no file matches `{line}`: {near}", line = Untrusted::new(.line))]
+    #[error("no file matches `{line}`: {near}", line = Sanitized::new(.line))]
     NoneFound {
         /// The line as it was typed.
         line: String,
@@ -79,7 +79,7 @@ pub(crate) enum SelectError {
         hint: &'static str,
     },
     /// A line that matches nothing, and is meant for another tool.
-    #[error("no file matches `{line}`: the line {mistake}", line = Untrusted::new(.line))]
+    #[error("no file matches `{line}`: the line {mistake}", line = Sanitized::new(.line))]
     Mistake {
         /// The line as it was typed.
         line: String,
@@ -87,7 +87,7 @@ pub(crate) enum SelectError {
         mistake: Mistake,
     },
     /// A line with `!` above the line that adds its files.
-    #[error("`{line}` takes nothing away, because a later line adds {names}", line = Untrusted::new(.line))]
+    #[error("`{line}` takes nothing away, because a later line adds {names}", line = Sanitized::new(.line))]
     TakenAwayTooEarly {
         /// The line as it was typed.
         line: String,
@@ -95,7 +95,7 @@ pub(crate) enum SelectError {
         names: String,
     },
     /// A name with `!` for files in other folders.
-    #[error("`{line}` takes nothing away, but files of that name are selected: {names}", line = Untrusted::new(.line))]
+    #[error("`{line}` takes nothing away, but files of that name are selected: {names}", line = Sanitized::new(.line))]
     TakenAwayInOneFolder {
         /// The line as it was typed.
         line: String,
@@ -108,7 +108,7 @@ pub(crate) enum SelectError {
     #[error("the lines that begin with `!` take away every file")]
     AllTakenAway,
     /// A placeholder in a new name that stands for nothing.
-    #[error("{path}: `{placeholder}` in its new name stands for nothing", path = Untrusted::path(.path))]
+    #[error("{path}: `{placeholder}` in its new name stands for nothing", path = Sanitized::path(.path))]
     NoPlaceholder {
         /// The file relative to the workspace.
         path: PathBuf,
@@ -116,7 +116,7 @@ pub(crate) enum SelectError {
         placeholder: Placeholder,
     },
     /// A folder that a line names. What is published, or kept back, are files.
-    #[error("{path} is a folder, and only files are published", path = Untrusted::path(.path))]
+    #[error("{path} is a folder, and only files are published", path = Sanitized::path(.path))]
     Folder {
         /// The folder relative to the workspace.
         path: PathBuf,
@@ -124,13 +124,13 @@ pub(crate) enum SelectError {
         line: String,
     },
     /// The file of an input that is secret.
-    #[error("{path} is the file of `client-certificate`, and holds a private key", path = Untrusted::path(.path))]
+    #[error("{path} is the file of `client-certificate`, and holds a private key", path = Sanitized::path(.path))]
     Secret {
         /// The path relative to the workspace.
         path: PathBuf,
     },
     /// A folder that cannot be listed.
-    #[error("folder {path} cannot be listed", path = Untrusted::path(.path))]
+    #[error("folder {path} cannot be listed", path = Sanitized::path(.path))]
     Walk {
         /// The folder relative to the workspace.
         path: PathBuf,
@@ -167,10 +167,10 @@ impl Advise for SelectError {
             Self::NoneFound { hint, .. } => Some((*hint).to_owned()),
             Self::Mistake { mistake, .. } => mistake.advice(),
             Self::TakenAwayTooEarly { line, .. } => {
-                Some(format!("Move `{}` below that line, because lines are applied in order", Untrusted::new(line)))
+                Some(format!("Move `{}` below that line, because lines are applied in order", Sanitized::new(line)))
             }
             Self::TakenAwayInOneFolder { everywhere, .. } => {
-                Some(format!("Write `{}` for that name in all folders", Untrusted::new(everywhere)))
+                Some(format!("Write `{}` for that name in all folders", Sanitized::new(everywhere)))
             }
             Self::AllTakenAway => Some("Take one of these lines out".to_owned()),
             Self::NoPlaceholder { .. } => Some(
@@ -179,12 +179,12 @@ impl Advise for SelectError {
                     .to_owned(),
             ),
             Self::Folder { line, .. } => {
-                let line = Untrusted::new(line);
+                let line = Sanitized::new(line);
                 Some(format!("Write `{line}/*` for the files in it, or `{line}/**` for those below it too"))
             }
             Self::Secret { path } => Some(format!(
                 "Exclude it with a line `!{}`, or give the text of the secret instead of a path",
-                Untrusted::path(path)
+                Sanitized::path(path)
             )),
             Self::Walk { source, .. } if advice::is_of_open_files(source) => Some(advice::OPEN_FILES.to_owned()),
             Self::Walk { .. } => Some(READABLE.to_owned()),
@@ -197,7 +197,7 @@ impl Advise for SelectError {
             Self::File(error) => error.plural(),
             Self::NoneFound { line, near, .. } => Some(Plural {
                 text: format!("no file matches {{}} lines ({near})"),
-                item: format!("`{}`", Untrusted::new(line)),
+                item: format!("`{}`", Sanitized::new(line)),
                 is_hint_an_example: false,
             }),
             _ => None,

@@ -28,8 +28,8 @@ use crate::files::{BadLine, Line, LocalFile, Selection};
 use crate::nearest::nearest;
 use crate::package::{BadName, FileName, Owner, RepositoryName, ServerUrl, Target, Version};
 use crate::runner::{Environment, Runner};
+use crate::sanitize::Sanitized;
 use crate::secret::{Credentials, Redactor, Secret, User};
-use crate::untrusted::Untrusted;
 use crate::way::Way;
 
 /// What a run is to do, with every input checked.
@@ -119,7 +119,7 @@ pub struct InputError {
     code: &'static str,
     input: &'static str,
     /// The value as it was given; never that of a secret.
-    value: Option<Untrusted>,
+    value: Option<Sanitized>,
     problem: String,
     accepted: String,
 }
@@ -243,7 +243,7 @@ impl Reader {
         self.problems.push(InputError {
             code,
             input,
-            value: value.map(Untrusted::new),
+            value: value.map(Sanitized::new),
             problem: problem.into(),
             accepted: accepted.into(),
         });

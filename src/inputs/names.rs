@@ -8,7 +8,7 @@ use crate::advice::{Advise, HOST_LABEL};
 use crate::files::{BadLine, IfNoneFound, Line, Place, is_git, mistake_in_path};
 use crate::package::FileName;
 use crate::runner::Runner;
-use crate::untrusted::Untrusted;
+use crate::sanitize::Sanitized;
 
 /// Which files are wanted, and what is to become of them. The version is that of the target. `latest` means a
 /// version of that name, else the highest release, else the newest version that is not a pre-release.
@@ -92,7 +92,7 @@ impl Reader {
             && let Some((mistake, corrected)) = mistake_in_path(text)
         {
             let accepted = match corrected {
-                Some(path) => format!("Write `path: {}`", Untrusted::new(&path)),
+                Some(path) => format!("Write `path: {}`", Sanitized::new(&path)),
                 None => "Give a folder in the workspace, relative to it: `path: tools`".to_owned(),
             };
             self.reject(mistake.code(), "path", Some(text), mistake.to_string(), accepted);

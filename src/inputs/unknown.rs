@@ -3,7 +3,7 @@
 use super::Reader;
 use crate::command::Command;
 use crate::nearest::nearest;
-use crate::untrusted::Untrusted;
+use crate::sanitize::Sanitized;
 
 /// An input of ours, and the names that other actions have for it, in the spelling of [`normalized`].
 struct Equivalent {
@@ -76,7 +76,7 @@ impl Reader {
     pub(super) fn check_unknown(&mut self, unknown: &[String], is_set: impl Fn(&str) -> bool) {
         let mut ignored = Vec::new();
         for name in unknown.iter().filter(|name| !RUNNERS_OWN.contains(&name.as_str())) {
-            let shown = Untrusted::new(name);
+            let shown = Sanitized::new(name);
             match self.meaning(&normalized(name)) {
                 // A run that was meant as a dry run must not change anything.
                 Some(Meaning { ours, is_certain }) if (is_certain || ours == DRY_RUN) && !is_set(ours) => {

@@ -20,11 +20,11 @@ use crate::nearest::Near;
 use crate::package::{FileName, Target};
 use crate::plan::Desired;
 use crate::registry::Budget;
+use crate::sanitize::{Names, Sanitized};
 use crate::secret::Redactor;
 use crate::state::State;
 use crate::stop::Signal;
 use crate::units;
-use crate::untrusted::{Names, Untrusted};
 
 /// How often the checksums file is made again because other jobs change the version.
 pub(super) const MOST: u32 = 3;
@@ -40,8 +40,8 @@ pub(super) fn check<'n>(
     workspace: &Path,
 ) -> Result<Arc<Folder>, Vec<Rejected>> {
     let path = |content: &Content| match content {
-        Content::File(file) => Untrusted::path(&file.path),
-        Content::Memory(_) => Untrusted::new(name.as_str()),
+        Content::File(file) => Sanitized::path(&file.path),
+        Content::Memory(_) => Sanitized::new(name.as_str()),
     };
     let mut errors: Vec<Rejected> = files
         .into_iter()
@@ -205,11 +205,11 @@ impl Run<'_> {
         let own_name = self.job.task.sealing.as_ref().map(|sealing| sealing.name.as_str());
         let is_meant = |name: &str| name.eq_ignore_ascii_case(own_name.unwrap_or(USUAL_NAME));
         let Some(file) = listing.files().into_iter().find(|file| is_meant(&file.name)) else { return };
-        let (name, version) = (Untrusted::new(&file.name), &self.job.inputs.target.version);
+        let (name, version) = (Sanitized::new(&file.name), &self.job.inputs.target.version);
         let files = || self.version.files.iter();
         let mut missing = Names::default();
         for file in files().filter(|file| matches!(file.state, State::Failed { deleted: Some(_) })) {
-            missing.add(Untrusted::new(file.desired.name.as_str()));
+            missing.add(Sanitized::new(file.desired.name.as_str()));
         }
         let is_change = |file: &Tracked| matches!(file.state, State::Verified { was_uploaded: true, .. });
         let has_changed = !self.results.planned.is_empty() || files().any(is_change);
@@ -279,7 +279,7 @@ fn make_content(
     let mut errors: Vec<PublishError> = unsealable(&names, redactor).into_iter().collect();
     errors.extend(sealing.expect.iter().filter(|line| !names.iter().any(|name| line.stands_for(name))).map(|line| {
         PublishError::Expected {
-            line: Untrusted::new(&line.text),
+            line: Sanitized::new(&line.text),
             version: target.version.clone(),
             near: Near::of(line.as_name(), &names),
         }

@@ -11,9 +11,9 @@ use crate::package::{PublicAddress, Version};
 use crate::plan::{Desired, Diff, Extras, Listed, Op, When, plan};
 use crate::registry::About;
 use crate::report::{Action, Outcome, Planned, Status};
+use crate::sanitize::Sanitized;
 use crate::state::State;
 use crate::units::{self, Bytes};
-use crate::untrusted::Untrusted;
 
 impl Run<'_> {
     /// Lists the version, makes the plan, and checks write access if anything would be written. Returns the page of the
@@ -175,7 +175,7 @@ impl Run<'_> {
         let rows = compared.ops.iter().enumerate().filter(|(_, op)| **op != Op::Keep).filter_map(|(index, op)| {
             let (name, size, is_last) = match (desired.get(index), op) {
                 (Some(file), _) => (file.name.to_string(), file.size, file.is_last),
-                (None, Op::Delete(extra)) => (Untrusted::new(&extra.name).to_string(), extra.size, false),
+                (None, Op::Delete(extra)) => (Sanitized::new(&extra.name).to_string(), extra.size, false),
                 (None, _) => return None,
             };
             let order = match op {

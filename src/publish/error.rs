@@ -10,8 +10,8 @@ use crate::nearest::Near;
 use crate::package::{BadName, FileName, ServerUrl, Target, Version};
 use crate::plan::{Conflict, Diff, When};
 use crate::registry::{RegistryError, SetupError};
+use crate::sanitize::{Names, Sanitized};
 use crate::stop::Stopped;
-use crate::untrusted::{Names, Untrusted};
 
 /// Why a run ended before its first request.
 #[derive(Debug, thiserror::Error)]
@@ -103,7 +103,7 @@ pub(crate) enum PublishError {
     #[error("expected `{line}`, found none in version {version}, so it is not sealed")]
     Expected {
         /// The line as it was typed.
-        line: Untrusted,
+        line: Sanitized,
         /// The version.
         version: Version,
         /// What is there.

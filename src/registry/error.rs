@@ -20,9 +20,9 @@ use crate::client_certificate::ClientAlert;
 use crate::files::FileError;
 use crate::host::is_loopback;
 use crate::package::ServerUrl;
+use crate::sanitize::Sanitized;
 use crate::stop::Signal;
 use crate::units::Span;
-use crate::untrusted::Untrusted;
 use crate::way::Way;
 
 /// A request that did not end as hoped.
@@ -59,7 +59,7 @@ pub(crate) enum Cause {
         /// Its status.
         status: StatusCode,
         /// The server's words.
-        words: Untrusted,
+        words: Sanitized,
         /// How long the server asks us to wait.
         retry_after: Option<Duration>,
     },
@@ -67,7 +67,7 @@ pub(crate) enum Cause {
     #[error("the answer is not what the registry's API gives: {what}")]
     Garbled {
         /// What is wrong with it.
-        what: Untrusted,
+        what: Sanitized,
         /// Whether it ends too early.
         is_cut: bool,
     },
@@ -97,7 +97,7 @@ impl Cause {
     }
 }
 
-fn answer_in_words(status: StatusCode, words: &Untrusted) -> String {
+fn answer_in_words(status: StatusCode, words: &Sanitized) -> String {
     let status = match status.canonical_reason() {
         Some(reason) => format!("{} {reason}", status.as_u16()),
         None => status.as_u16().to_string(),
@@ -115,7 +115,7 @@ pub(crate) struct GivenUp {
     /// What ended the wait.
     pub(super) by: EndOfWait,
     /// Why the request failed that began the wait.
-    pub(super) failure: Untrusted,
+    pub(super) failure: Sanitized,
 }
 
 /// The end of a wait for the server.
@@ -144,16 +144,16 @@ impl fmt::Display for GivenUp {
 pub(crate) enum Transport {
     /// The host's name has no address.
     #[error("the name of the host cannot be resolved: {0}")]
-    Resolve(Untrusted),
+    Resolve(Sanitized),
     /// The name of the host cannot be asked for just now.
     #[error("the name of the host cannot be resolved now: {0}")]
-    ResolveLater(Untrusted),
+    ResolveLater(Sanitized),
     /// Nobody accepts the connection.
     #[error("no connection to the server: {0}")]
-    Connect(Untrusted),
+    Connect(Sanitized),
     /// No more files can be opened, and a connection is one.
     #[error("no connection to the server: {0}")]
-    OpenFiles(Untrusted),
+    OpenFiles(Sanitized),
     /// The server does not prove who it is.
     #[error(transparent)]
     Tls(TlsFault),
@@ -165,7 +165,7 @@ pub(crate) enum Transport {
     Proxy(#[from] ProxyFault),
     /// The connection broke.
     #[error("the connection broke: {0}")]
-    Broken(Untrusted),
+    Broken(Sanitized),
     /// Nothing moved for too long.
     #[error("{0}")]
     Timeout(Timeout),
@@ -187,14 +187,14 @@ impl Transport {
     /// What broke off in its middle.
     pub(super) fn broken(error: &reqwest::Error) -> Self {
         let root = std::iter::successors(error.source(), |error| cause_of(*error)).last();
-        Self::Broken(Untrusted::new(&root.map_or_else(|| "no reason given".to_owned(), ToString::to_string)))
+        Self::Broken(Sanitized::new(&root.map_or_else(|| "no reason given".to_owned(), ToString::to_string)))
     }
 
     /// Tells the kinds of failure apart by what lies at their root, and by the phase in which the request was. `connect` is
     /// how long a connection may take.
     pub(super) fn of(error: &reqwest::Error, way: &Way, phase: Phase, connect: Duration) -> Self {
         let chain: Vec<&dyn StdError> = std::iter::successors(error.source(), |error| cause_of(*error)).collect();
-        let reason = Untrusted::new(&chain.last().map_or_else(|| "no reason given".to_owned(), ToString::to_string));
+        let reason = Sanitized::new(&chain.last().map_or_else(|| "no reason given".to_owned(), ToString::to_string));
         let tls = chain.iter().find_map(|error| error.downcast_ref::<rustls::Error>());
         // hyper-util 0.1 wraps what the resolver says in an error of a private type.
         let resolve = chain.iter().any(|error| error.to_string() == "dns error");
@@ -314,7 +314,7 @@ impl RegistryError {
     /// may be text of that host.
     #[must_use]
     pub(super) fn elsewhere(mut self, server: &ServerUrl) -> Self {
-        let host = Untrusted::new(self.url.host_str().unwrap_or_default());
+        let host = Sanitized::new(self.url.host_str().unwrap_or_default());
         self.url.set_query(None);
         self.url.set_fragment(None);
         self.url.set_path("");

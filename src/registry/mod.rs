@@ -57,9 +57,9 @@ use crate::checksum::Sha256;
 use crate::command::Command;
 use crate::files::Content;
 use crate::package::{FileName, Target, Version};
+use crate::sanitize::Sanitized;
 use crate::secret::{Credentials, Redactor};
 use crate::stop::Stop;
-use crate::untrusted::Untrusted;
 use crate::way::Way;
 
 /// Why there can be no client.
@@ -243,7 +243,7 @@ impl<'a> Registry<'a> {
             Err(error) => Err(error),
             // No forge stores it.
             Ok(_) => {
-                let what = Untrusted::new("it stores a file called `*`");
+                let what = Sanitized::new("it stores a file called `*`");
                 Err(self.error(&asked, Method::PUT, &url, Cause::Garbled { what, is_cut: false }))
             }
         }
@@ -277,7 +277,7 @@ impl<'a> Registry<'a> {
                 Ok(Ok(Err(error))) => Err(self.error(&asked, Method::PUT, &url, Cause::File(error))),
                 // An answer before the whole file was taken: it cannot be about all of it.
                 Ok(Err(_)) | Err(_) => {
-                    let what = Untrusted::new("201 Created before the whole file was sent");
+                    let what = Sanitized::new("201 Created before the whole file was sent");
                     Err(self.error(&asked, Method::PUT, &url, Cause::Garbled { what, is_cut: false }))
                 }
             },
@@ -420,7 +420,7 @@ impl<'a> Registry<'a> {
                     _ => Cause::Refused {
                         refusal: Refusal::of(asked, url, &self.target, &answer),
                         status: answer.status,
-                        words: Untrusted::new(&if is_own { answer.in_words() } else { String::new() }),
+                        words: Sanitized::new(&if is_own { answer.in_words() } else { String::new() }),
                         retry_after: answer.retry_after,
                     },
                 }

@@ -10,9 +10,9 @@ use super::answer::is_html;
 use super::error::{Cause, EndOfWait, GivenUp};
 use super::limits::Limits;
 use super::{Asked, Method, Registry, RegistryError, is};
+use crate::sanitize::Sanitized;
 use crate::stop::Stop;
 use crate::units::Span;
-use crate::untrusted::Untrusted;
 
 /// What is known of the server's outages in this run.
 #[derive(Debug, Default)]
@@ -64,7 +64,7 @@ impl Probe {
         &mut self,
         limits: &Limits,
         stop: &Stop,
-        failure: &Untrusted,
+        failure: &Sanitized,
         is_certain: bool,
         begins: impl FnOnce(),
         is_back: impl AsyncFn() -> bool,
@@ -122,7 +122,7 @@ impl Registry<'_> {
     }
 
     async fn wait_for_server(&self, probe: &mut MutexGuard<'_, Probe>, error: &RegistryError) -> Waited {
-        let (server, failure) = (&self.target.server, Untrusted::new(&error.cause.to_string()));
+        let (server, failure) = (&self.target.server, Sanitized::new(&error.cause.to_string()));
         let begun = Instant::now();
         let begins = || {
             let longest = Span(self.connection.limits.longest_outage);
@@ -185,7 +185,7 @@ mod tests {
             probes.fetch_add(1, Ordering::Relaxed);
             Instant::now() >= end
         };
-        let failure = Untrusted::new("502 Bad Gateway");
+        let failure = Sanitized::new("502 Bad Gateway");
         let waited = outages.probe.lock().await.wait(&limits, stop, &failure, false, || {}, is_back).await;
         (waited, probes.into_inner())
     }

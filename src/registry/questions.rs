@@ -16,8 +16,8 @@ use super::{Method, Registry, is};
 use crate::blocking::on_own_thread;
 use crate::listing::{Listing, VersionRow};
 use crate::package::{PackageName, PublicAddress, RepositoryName};
+use crate::sanitize::Sanitized;
 use crate::units::Bytes;
-use crate::untrusted::Untrusted;
 
 /// The longest list of a version that is read, in bytes. It is 341 bytes a file; this is room for 190,000.
 pub(crate) const LONGEST_LIST: usize = 64 * 1024 * 1024;
@@ -210,7 +210,7 @@ impl Registry<'_> {
             Cause::Refused {
                 refusal: Refusal::of(asked, url, &self.target, &answer),
                 status,
-                words: Untrusted::new(&answer.words),
+                words: Sanitized::new(&answer.words),
                 retry_after: None,
             }
         } else {

@@ -12,8 +12,8 @@ use super::answer::{Answer, is_for_now, is_of_gateway, is_plain};
 use super::asked::Asked;
 use crate::command::Command;
 use crate::package::Target;
+use crate::sanitize::Sanitized;
 use crate::secret::Credentials;
-use crate::untrusted::Untrusted;
 
 /// Who asks the registry, and for what.
 #[derive(Clone, Copy)]
@@ -44,17 +44,17 @@ pub(crate) enum Refusal {
     /// No such user or organisation, or packages are disabled.
     NoOwner,
     /// The owner has another name now.
-    Renamed(Untrusted),
+    Renamed(Sanitized),
     /// The same server by https.
-    HttpsOnly(Untrusted),
+    HttpsOnly(Sanitized),
     /// A redirect to somewhere else.
-    Redirect(Untrusted),
+    Redirect(Sanitized),
     /// A redirect from https to http. The host is known if the server itself leads there.
-    Unencrypted(Option<Untrusted>),
+    Unencrypted(Option<Sanitized>),
     /// One redirect after the other.
     Redirects,
     /// Where the forge keeps its files, that is what is not as it should be.
-    Storage(Untrusted),
+    Storage(Sanitized),
     /// nginx wants a client certificate, or another one.
     ClientCertificate,
     /// The file's name is one that this server refuses.
@@ -114,7 +114,7 @@ impl Refusal {
         match answer.status {
             status if is_download && status.is_redirection() => Self::of_download_redirect(asked_url, target, answer),
             _ if !target.server.is_origin_of(asked_url) => {
-                Self::Storage(Untrusted::new(asked_url.host_str().unwrap_or_default()))
+                Self::Storage(Sanitized::new(asked_url.host_str().unwrap_or_default()))
             }
             // A gate may refuse the odd name of the check, and still let uploads through.
             _ if matches!(asked, Asked::Right) && !is_answer_of_forge(answer) => Self::Unexpected,
@@ -200,18 +200,18 @@ impl Refusal {
     /// Those that are not followed.
     fn of_download_redirect(asked_url: &Url, target: &Target, answer: &Answer) -> Self {
         let is_at_forge = target.server.is_origin_of(asked_url);
-        let storage = |host: Option<&str>| Self::Storage(Untrusted::new(host.unwrap_or_default()));
+        let storage = |host: Option<&str>| Self::Storage(Sanitized::new(host.unwrap_or_default()));
         match answer.location.as_ref().and_then(|given| asked_url.join(given).ok()) {
             Some(place) if asked_url.scheme() == "https" && place.scheme() == "http" => {
                 // Where another origin leads is not shown.
-                Self::Unencrypted(is_at_forge.then(|| Untrusted::new(place.host_str().unwrap_or_default())))
+                Self::Unencrypted(is_at_forge.then(|| Sanitized::new(place.host_str().unwrap_or_default())))
             }
             Some(place) if !is_at_forge && is_for_now(answer.status) && is_plain(&place) => Self::Redirects,
             _ if !is_at_forge => storage(asked_url.host_str()),
             Some(place) if !is_plain(&place) => storage(place.host_str()),
             // What stands behind may be a key to it.
             Some(place) if place.host_str() != asked_url.host_str() => {
-                Self::Redirect(Untrusted::new(&place.origin().ascii_serialization()))
+                Self::Redirect(Sanitized::new(&place.origin().ascii_serialization()))
             }
             _ => Self::of_redirect(asked_url, target, answer),
         }
@@ -219,10 +219,10 @@ impl Refusal {
 
     fn of_redirect(asked_url: &Url, target: &Target, answer: &Answer) -> Self {
         let Some(given) = &answer.location else { return Self::Unexpected };
-        let Ok(place) = asked_url.join(given) else { return Self::Redirect(Untrusted::new(given)) };
+        let Ok(place) = asked_url.join(given) else { return Self::Redirect(Sanitized::new(given)) };
         // The base, where the rest is as it was asked for.
         let below = asked_url.as_str().strip_prefix(&target.server.to_string()).unwrap_or_default();
-        let base = || Untrusted::new(place.as_str().strip_suffix(below).unwrap_or(place.as_str()));
+        let base = || Sanitized::new(place.as_str().strip_suffix(below).unwrap_or(place.as_str()));
         if place.host_str() != asked_url.host_str() {
             return Self::Redirect(base());
         }
@@ -230,7 +230,7 @@ impl Refusal {
             return Self::HttpsOnly(base());
         }
         match new_owner(asked_url.path(), place.path()) {
-            Some(owner) if answer.status == StatusCode::TEMPORARY_REDIRECT => Self::Renamed(Untrusted::new(owner)),
+            Some(owner) if answer.status == StatusCode::TEMPORARY_REDIRECT => Self::Renamed(Sanitized::new(owner)),
             // Elsewhere on the same server: to its login.
             _ => Self::WebPage,
         }

@@ -21,7 +21,7 @@ use x509_cert::der::DateTime;
 
 use crate::certificate::{self, NoAuthority, TrustedCertificate};
 use crate::client_certificate::{ClientAlert, ClientCertificate};
-use crate::untrusted::Untrusted;
+use crate::sanitize::Sanitized;
 
 /// TLS with the system's roots, if there are any, and the given certificates that are authorities now. Without any
 /// root every certificate is refused, which says more than a client that cannot be built.
@@ -133,7 +133,7 @@ impl ServerCertVerifier for Verifier {
 #[derive(Debug, thiserror::Error)]
 #[error("no trusted connection to {host}: {reason}")]
 pub(crate) struct TlsFault {
-    host: Untrusted,
+    host: Sanitized,
     code: &'static str,
     reason: String,
     hint: String,
@@ -151,13 +151,13 @@ impl TlsFault {
 
     /// `{host}` in the hint stands for the host.
     fn new(code: &'static str, host: &str, reason: impl Into<String>, hint: &str) -> Self {
-        let host = Untrusted::new(host);
+        let host = Sanitized::new(host);
         Self { code, reason: reason.into(), hint: hint.replace("{host}", &host.to_string()), host }
     }
 
     fn other(host: &str, reason: &str) -> Self {
         let hint = "Check that the port in `server-url` speaks https, and the certificate of {host}";
-        Self::new("tls-error", host, Untrusted::new(reason).to_string(), hint)
+        Self::new("tls-error", host, Sanitized::new(reason).to_string(), hint)
     }
 
     /// Explains why the certificate of the server is refused.
@@ -305,9 +305,9 @@ const OTHER_NAMES: &str = "its certificate is for other names";
 const REFUSES_CLIENT: &str = "client-certificate-rejected";
 
 /// A name of a certificate without the kind that webpki puts around it: `DnsName("a")`, `IpAddress(..)`.
-fn bare(presented: &str) -> Untrusted {
+fn bare(presented: &str) -> Sanitized {
     let inner = presented.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')')).unwrap_or(presented);
-    Untrusted::new(inner.trim_matches('"'))
+    Sanitized::new(inner.trim_matches('"'))
 }
 
 /// A time as people and other programs read it.
