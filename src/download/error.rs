@@ -5,12 +5,12 @@ use std::sync::Arc;
 use crate::advice::{Advise, Plural};
 use crate::checksum::Sha256;
 use crate::files::{BadLine, Mistake, PlaceError};
-use crate::nearest::Near;
 use crate::package::{BadName, FileName, Target};
 use crate::registry::RegistryError;
 use crate::report::VerifiedBy;
 use crate::sanitize::{Names, Sanitized};
 use crate::stop::Stopped;
+use crate::suggest::SimilarNames;
 use crate::units::Bytes;
 
 /// What failed in a run that came as far as its first request.
@@ -31,7 +31,7 @@ pub(crate) enum DownloadError {
         /// What was asked for.
         target: Box<Target>,
         /// Packages with names like it.
-        near: Near,
+        similar: SimilarNames,
     },
     /// The package has no such version.
     #[error("there is no version {} of package {}/{}", .target.version, .target.owner, .target.package)]
@@ -39,7 +39,7 @@ pub(crate) enum DownloadError {
         /// What was asked for.
         target: Box<Target>,
         /// Versions with names like it.
-        near: Near,
+        similar: SimilarNames,
     },
     /// A line that stands for none of the version's files.
     #[error("no file of version {version} matches `{line}`", version = .target.version)]
@@ -49,7 +49,7 @@ pub(crate) enum DownloadError {
         /// The line as it was typed.
         line: Sanitized,
         /// Files with names like it.
-        near: Near,
+        similar: SimilarNames,
     },
     /// Lines that take away all that the others stand for.
     #[error("the lines that begin with `!` take away every file")]
@@ -121,7 +121,7 @@ pub(crate) enum DownloadError {
         /// Its name.
         name: FileName,
         /// Files with names like it.
-        near: Near,
+        similar: SimilarNames,
     },
     /// The file of checksums is none.
     #[error("`{name}` cannot be used to verify: {why}")]
@@ -266,7 +266,7 @@ impl Advise for DownloadError {
     }
 
     fn advice(&self) -> Option<String> {
-        let there = |near: &Near, check: &str, none: String| match near.in_words() {
+        let there = |similar: &SimilarNames, check: &str, none: String| match similar.in_words() {
             Some(names) => format!("{check}: there is {names}"),
             None => none,
         };
@@ -274,27 +274,27 @@ impl Advise for DownloadError {
             Self::Registry(error) => return error.advice(),
             Self::Place(error) => return error.advice(),
             Self::Stopped(stopped) => return stopped.advice(),
-            Self::NoPackage { target, near } => {
+            Self::NoPackage { target, similar } => {
                 let none = format!(
                     "Check `owner` and `repo`: {} has no generic package, or none that may be seen here, or packages \
                      are disabled on {}",
                     target.owner, target.server
                 );
-                there(near, "Check `repo`", none)
+                there(similar, "Check `repo`", none)
             }
-            Self::NoVersion { target, near } => {
+            Self::NoVersion { target, similar } => {
                 let Target { server, owner, .. } = &**target;
                 let none = format!(
                     "Check `version`, and `repo`: {owner} may have no such package, or packages are disabled on \
                      {server}"
                 );
-                there(near, "Check `version`", none)
+                there(similar, "Check `version`", none)
             }
-            Self::NoFile { near, .. } => {
-                there(near, "Check `files`", "Check `files`: the version has no files".to_owned())
+            Self::NoFile { similar, .. } => {
+                there(similar, "Check `files`", "Check `files`: the version has no files".to_owned())
             }
-            Self::NoChecksums { near, .. } => {
-                there(near, "Check `checksums`", "Check `checksums`: the version has no files".to_owned())
+            Self::NoChecksums { similar, .. } => {
+                there(similar, "Check `checksums`", "Check `checksums`: the version has no files".to_owned())
             }
             Self::AllTakenAway => "Take one of these lines out".to_owned(),
             Self::BadLine { bad, .. } => return bad.advice(),

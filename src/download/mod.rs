@@ -21,12 +21,12 @@ use crate::command::Command;
 use crate::files::{self, Folder, Found, PlaceError, tracked};
 use crate::inputs::{Inputs, Wanted};
 use crate::listing::Listing;
-use crate::nearest::Near;
 use crate::package::{FileName, Version};
 use crate::registry::{Cause, Connection, Refusal, Registry, RegistryError, SetupError};
 use crate::report::{Header, Local, Outcome, RunContext, RunReport, Status, VerifiedBy};
 use crate::sanitize::{Names, Sanitized};
 use crate::stop::{Signal, Stopped};
+use crate::suggest::SimilarNames;
 use crate::units::{self, Bytes};
 use crate::version;
 
@@ -235,8 +235,8 @@ impl Run<'_> {
                     return Err(self.no_package().await);
                 }
                 let names: Vec<&str> = versions.iter().map(|row| row.version.as_str()).collect();
-                let near = Near::of(Version::LATEST, &names);
-                return Err(DownloadError::NoVersion { target: Box::new(self.registry.target().clone()), near });
+                let similar = SimilarNames::of(Version::LATEST, &names);
+                return Err(DownloadError::NoVersion { target: Box::new(self.registry.target().clone()), similar });
             };
             self.context.reporter.notes(&latest.to_string());
             self.registry.turn_to(latest.version);
@@ -263,7 +263,10 @@ impl Run<'_> {
         let mut names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
         names.sort_unstable();
         names.dedup();
-        DownloadError::NoPackage { target: Box::new(target.clone()), near: Near::of(target.package.as_str(), &names) }
+        DownloadError::NoPackage {
+            target: Box::new(target.clone()),
+            similar: SimilarNames::of(target.package.as_str(), &names),
+        }
     }
 
     /// The version is not there; which others there are may tell why.
@@ -272,7 +275,7 @@ impl Run<'_> {
         let versions = match self.registry.versions(&target.package).await {
             Ok(versions) => versions,
             Err(error) if self.is_shown_to_no_visitor(&error) => {
-                return DownloadError::NoVersion { target: Box::new(target.clone()), near: Near::default() };
+                return DownloadError::NoVersion { target: Box::new(target.clone()), similar: SimilarNames::default() };
             }
             Err(error) => return error.into(),
         };
@@ -282,7 +285,7 @@ impl Run<'_> {
         let versions: Vec<&str> = versions.iter().map(|row| row.version.as_str()).collect();
         DownloadError::NoVersion {
             target: Box::new(target.clone()),
-            near: Near::of(target.version.as_str(), &versions),
+            similar: SimilarNames::of(target.version.as_str(), &versions),
         }
     }
 

@@ -10,11 +10,11 @@ use super::error::{DownloadError, Expected, Hostile};
 use crate::files::{self, IfNoneFound, Line, OWN_FOLDER, is_part, makes_repository};
 use crate::inputs::Wanted;
 use crate::listing::Listing;
-use crate::nearest::Near;
 use crate::package::{FileName, Target};
 use crate::report::VerifiedBy;
 use crate::sanitize::{Names, Sanitized};
 use crate::secret::Redactor;
+use crate::suggest::SimilarNames;
 
 /// A file that is to be downloaded.
 #[derive(Clone, Debug)]
@@ -164,8 +164,8 @@ fn among(line: &Line, listing: &Listing, target: &Target) -> Result<Vec<String>,
         return Err(DownloadError::Mistake { line: text, mistake });
     }
     let other_case: Vec<&str> = all.iter().copied().filter(|name| line.matches_name(name, true)).collect();
-    let near = Near::of(line.as_name(), if other_case.is_empty() { &all } else { &other_case });
-    Err(DownloadError::NoFile { target: Box::new(target.clone()), line: text, near })
+    let similar = SimilarNames::of(line.as_name(), if other_case.is_empty() { &all } else { &other_case });
+    Err(DownloadError::NoFile { target: Box::new(target.clone()), line: text, similar })
 }
 
 /// The name that a line is, where nobody lists the files; `None` where it may stand for any number of them.

@@ -10,17 +10,17 @@ use super::pattern::Matching;
 use super::selection::{IfNoneFound, Paths, SelectError, Selection};
 use super::walk::{Entry, Folders, Kind, find, walk};
 use crate::advice::HOST_LABEL;
-use crate::nearest::first_paths;
 use crate::sanitize::Sanitized;
+use crate::suggest::first_paths;
 
 /// Explains a line that finds nothing by what would have matched, or by what lies where was looked.
 pub(super) fn none_found(folders: &mut Folders, selection: &Selection, line: &Line) -> SelectError {
-    let found = |near: String, hint| SelectError::NoneFound { line: line.text.clone(), near, hint };
+    let found = |reason: String, hint| SelectError::NoneFound { line: line.text.clone(), reason, hint };
     let hidden = Matching { include_hidden: true, ..selection.matching() };
     // What cannot be walked is told by the lines that match something there.
     let mut met = |matching| walk(folders, selection, line, matching).unwrap_or_default();
     let (hidden, other_case) = (met(hidden), met(Matching { ignore_case: true, ..hidden }));
-    let near = [
+    let found_instead = [
         (
             hidden.files,
             "only hidden files would, such as {}",
@@ -43,8 +43,8 @@ pub(super) fn none_found(folders: &mut Folders, selection: &Selection, line: &Li
         ),
         (other_case.files, "only files of another case would, such as {}", "Write the name in the case that it has"),
     ];
-    if let Some((paths, near, hint)) = near.into_iter().find(|(paths, ..)| !paths.is_empty()) {
-        return found(near.replace("{}", &first_paths(paths.iter())), hint);
+    if let Some((paths, reason, hint)) = found_instead.into_iter().find(|(paths, ..)| !paths.is_empty()) {
+        return found(reason.replace("{}", &first_paths(paths.iter())), hint);
     }
     let parse = |text: &str| Line::parse(text, &selection.workspace, &selection.workspace, &selection.base);
     let mut finds = |line: &Line| find(folders, selection, line).is_ok_and(|met| !met.files.is_empty());

@@ -43,9 +43,9 @@ pub(crate) use self::selection::{IfNoneFound, SelectError, Selection};
 use self::syntax::escaped;
 pub(crate) use self::unfinished::{Writing, is_part};
 use self::walk::{Folders, find, refuse_folder};
-use crate::nearest::first_paths;
 use crate::package::FileName;
 use crate::sanitize::Sanitized;
+use crate::suggest::first_paths;
 
 /// A file that was found, and what it is to be called on the registry.
 #[derive(Debug)]

@@ -69,12 +69,12 @@ pub(super) type Paths<'a> = BTreeMap<PathBuf, Vec<&'a Line>>;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SelectError {
     /// A line that found nothing.
-    #[error("no file matches `{line}`: {near}", line = Sanitized::new(.line))]
+    #[error("no file matches `{line}`: {reason}", line = Sanitized::new(.line))]
     NoneFound {
         /// The line as it was typed.
         line: String,
         /// What comes closest, made harmless.
-        near: String,
+        reason: String,
         /// What to do about it.
         hint: &'static str,
     },
@@ -195,8 +195,8 @@ impl Advise for SelectError {
     fn plural(&self) -> Option<Plural> {
         match self {
             Self::File(error) => error.plural(),
-            Self::NoneFound { line, near, .. } => Some(Plural {
-                text: format!("no file matches {{}} lines ({near})"),
+            Self::NoneFound { line, reason, .. } => Some(Plural {
+                text: format!("no file matches {{}} lines ({reason})"),
                 item: format!("`{}`", Sanitized::new(line)),
                 is_hint_an_example: false,
             }),

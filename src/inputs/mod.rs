@@ -25,11 +25,11 @@ use self::way::Address;
 use crate::advice::{Advise, Plural};
 use crate::command::Command;
 use crate::files::{BadLine, Line, LocalFile, Selection};
-use crate::nearest::nearest;
 use crate::package::{BadName, FileName, Owner, RepositoryName, ServerUrl, Target, Version};
 use crate::runner::{Environment, Runner};
 use crate::sanitize::Sanitized;
 use crate::secret::{Credentials, Redactor, Secret, User};
+use crate::suggest::suggest;
 use crate::way::Way;
 
 /// What a run is to do, with every input checked.
@@ -379,8 +379,8 @@ impl Reader {
         }
         let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
         let listed = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        let accepted = match nearest(&text.to_lowercase(), &names) {
-            Some(near) => format!("Did you mean `{near}`? Accepted are {listed}"),
+        let accepted = match suggest(&text.to_lowercase(), &names) {
+            Some(word) => format!("Did you mean `{word}`? Accepted are {listed}"),
             None => format!("Accepted are {listed}"),
         };
         self.problem(input, Some(text), "is not known", accepted);

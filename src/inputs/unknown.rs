@@ -2,8 +2,8 @@
 
 use super::Reader;
 use crate::command::Command;
-use crate::nearest::nearest;
 use crate::sanitize::Sanitized;
+use crate::suggest::suggest;
 
 /// An input of ours, and the names that other actions have for it, in the spelling of [`normalized`].
 struct Equivalent {
@@ -114,8 +114,8 @@ impl Reader {
             return Some(Meaning { ours, is_certain: certain.contains(&name) });
         }
         let spellings: Vec<String> = inputs.iter().map(|ours| normalized(ours)).collect();
-        let near = nearest(name, &spellings.iter().map(String::as_str).collect::<Vec<_>>())?;
-        let ours = inputs.iter().find(|ours| normalized(ours) == near)?;
+        let spelling = suggest(name, &spellings.iter().map(String::as_str).collect::<Vec<_>>())?;
+        let ours = inputs.iter().find(|ours| normalized(ours) == spelling)?;
         Some(Meaning { ours, is_certain: false })
     }
 }

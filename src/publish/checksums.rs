@@ -16,7 +16,6 @@ use crate::checksum::{self, Sha256};
 use crate::files::{Content, FETCHED_FOLDER, Folder, Place, PlaceError};
 use crate::inputs::{IfFileExists, Sealing};
 use crate::listing::Listing;
-use crate::nearest::Near;
 use crate::package::{FileName, Target};
 use crate::plan::Desired;
 use crate::registry::Budget;
@@ -24,6 +23,7 @@ use crate::sanitize::{Names, Sanitized};
 use crate::secret::Redactor;
 use crate::state::State;
 use crate::stop::Signal;
+use crate::suggest::SimilarNames;
 use crate::units;
 
 /// How often the checksums file is made again because other jobs change the version.
@@ -281,7 +281,7 @@ fn make_content(
         PublishError::Expected {
             line: Sanitized::new(&line.text),
             version: target.version.clone(),
-            near: Near::of(line.as_name(), &names),
+            similar: SimilarNames::of(line.as_name(), &names),
         }
     }));
     if errors.is_empty() {

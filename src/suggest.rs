@@ -1,12 +1,12 @@
-//! What somebody may have meant who mistyped a word, and what there is in its place.
+//! Suggestions for mistyped words and names.
 
 use std::path::PathBuf;
 
 use crate::sanitize::{Names, Sanitized};
 
-/// The one of some words that a mistyped word is closest to, where it is close at all.
+/// Returns the word that is most similar to a mistyped word, if one is similar enough.
 #[must_use]
-pub(crate) fn nearest<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn suggest<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
     words
         .iter()
         .filter(|_| can_be_compared(word))
@@ -16,24 +16,23 @@ pub(crate) fn nearest<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
         .map(|(_, known)| known)
 }
 
-/// The longest name that is compared, in characters: no name on a registry is longer. The time to compare two grows with
-/// the product of their lengths.
+/// The longest name that is compared, in characters: no name on a registry is longer. The time to compare two names grows
+/// with the product of their lengths.
 const LONGEST: usize = 255;
 
-/// How many names are compared: this many take less than a tenth of a second.
+/// The number of names that are compared: 1,000 take less than 0.1 s.
 const MOST: usize = 1_000;
 
 fn can_be_compared(name: &str) -> bool {
     name.len() <= LONGEST * 4 && name.chars().count() <= LONGEST
 }
 
-/// How many names a hint shows.
+/// The number of names that a hint shows.
 const SHOWN: usize = 4;
 
-/// As many of some words as a hint shows, those first that look most like a word; among equals their order stays. Words
-/// that are too long to be names are left out.
+/// Returns the most similar words, as many as a hint shows. Words that are too long to be names are left out.
 fn closest<'a>(word: &str, words: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
-    // What no name can be, is like none.
+    // A text that is too long to be a name is similar to no name.
     let word = if can_be_compared(word) { word.to_lowercase() } else { String::new() };
     let words = words.into_iter().filter(|known| can_be_compared(known)).take(MOST);
     let likeness = |known: &str| strsim::jaro_winkler(&word, &known.to_lowercase());
@@ -42,18 +41,18 @@ fn closest<'a>(word: &str, words: impl IntoIterator<Item = &'a str>) -> Vec<&'a 
     words.into_iter().map(|(_, known)| known).take(SHOWN).collect()
 }
 
-/// What there is in place of something that is missing. The texts have been made harmless.
+/// The existing names that are most similar to one that is missing, sanitized.
 #[derive(Debug, Default)]
-pub(crate) struct Near(Names);
+pub(crate) struct SimilarNames(Names);
 
-impl Near {
-    /// A few of those names that look most like that one.
+impl SimilarNames {
+    /// Selects the existing names that are most similar to a missing one.
     pub(crate) fn of(name: &str, all: &[&str]) -> Self {
         let closest = closest(name, all.iter().copied());
         Self(Names { shown: closest.into_iter().map(Sanitized::new).collect(), count: all.len() })
     }
 
-    /// The names in a row; `None` where there are none.
+    /// Returns the names as text, or `None` if there are no names at all.
     pub(crate) fn in_words(&self) -> Option<String> {
         match &self.0 {
             Names { count: 0, .. } => None,
@@ -65,8 +64,8 @@ impl Near {
     }
 }
 
-/// The first few of some paths, made harmless, and how many more there are. Lines that find nothing in one folder have one
-/// text for it, so that they are one message.
+/// Returns the first few paths, sanitized, and the number of the others. Lines that match nothing in the same folder get the
+/// same text, so that they become one message.
 pub(crate) fn first_paths<'a>(paths: impl ExactSizeIterator<Item = &'a PathBuf>) -> String {
     let more = paths.len().saturating_sub(SHOWN);
     let shown = paths.take(SHOWN).map(|path| Sanitized::path(path).to_string()).collect::<Vec<_>>().join(", ");
@@ -80,7 +79,7 @@ mod tests {
     #[test]
     fn names_that_are_too_long_to_be_names_are_not_compared() {
         let long = "a".repeat(4_000_000);
-        assert_eq!(nearest(&long, &["a", "b"]), None);
+        assert_eq!(suggest(&long, &["a", "b"]), None);
         assert_eq!(closest("app", [long.as_str(), "other", "apps"]), ["apps", "other"]);
         assert_eq!(closest(&long, [long.as_str(), "other", "apps"]), ["other", "apps"]);
         let most = "a".repeat(255);
@@ -88,15 +87,18 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_too_long_are_counted_though_they_are_not_shown() {
+    fn names_that_are_too_long_are_counted_but_not_shown() {
         let long = "a".repeat(256);
-        assert_eq!(Near::of("app", &[&long]).in_words().as_deref(), Some("no name of 255 characters or less among 1"));
-        assert_eq!(Near::of("app", &[&long, "apps"]).in_words().as_deref(), Some("`apps` and 1 more"));
-        assert_eq!(Near::of("app", &[]).in_words(), None);
+        assert_eq!(
+            SimilarNames::of("app", &[&long]).in_words().as_deref(),
+            Some("no name of 255 characters or less among 1")
+        );
+        assert_eq!(SimilarNames::of("app", &[&long, "apps"]).in_words().as_deref(), Some("`apps` and 1 more"));
+        assert_eq!(SimilarNames::of("app", &[]).in_words(), None);
     }
 
     #[test]
-    fn of_many_names_only_the_first_are_compared() {
+    fn only_the_first_1000_names_are_compared() {
         let names: Vec<String> = (0..=MOST).map(|number| format!("{number:04}")).collect();
         let closest = closest("1000", names.iter().map(String::as_str));
         assert!(!closest.contains(&"1000"), "{closest:?}");
