@@ -19,7 +19,7 @@ use crate::advice::Problem;
 use crate::blocking::on_own_thread;
 use crate::command::Command;
 use crate::files::{self, Folder, Found, PlaceError, tracked};
-use crate::inputs::{Inputs, Wanted};
+use crate::inputs::{DownloadOptions, Inputs};
 use crate::listing::Listing;
 use crate::package::{FileName, Version};
 use crate::registry::{Cause, Connection, Refusal, Registry, RegistryError, SetupError};
@@ -41,7 +41,7 @@ pub(crate) enum Source {
 /// Downloads files. An error means that nothing was asked.
 pub(crate) async fn download(
     inputs: &Inputs,
-    wanted: &Wanted,
+    wanted: &DownloadOptions,
     connection: Connection<'_>,
     context: &RunContext<'_>,
 ) -> Result<RunReport, SetupError> {
@@ -55,7 +55,7 @@ pub(crate) async fn download(
 /// A run on its way.
 struct Run<'a> {
     inputs: &'a Inputs,
-    wanted: &'a Wanted,
+    wanted: &'a DownloadOptions,
     context: &'a RunContext<'a>,
     registry: Registry<'a>,
     items: Vec<Item>,

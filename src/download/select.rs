@@ -8,7 +8,7 @@ use super::Source;
 use super::checksums::Checksums;
 use super::error::{DownloadError, Expected, Hostile};
 use crate::files::{self, IfNoneFound, Line, OWN_FOLDER, is_part, makes_repository};
-use crate::inputs::Wanted;
+use crate::inputs::DownloadOptions;
 use crate::listing::Listing;
 use crate::package::{FileName, Target};
 use crate::report::VerifiedBy;
@@ -42,7 +42,7 @@ pub(super) struct Selected {
 
 /// Takes the lines in order; the error has all that is wrong with any of them, or with what they stand for.
 pub(super) fn select(
-    wanted: &Wanted,
+    wanted: &DownloadOptions,
     target: &Target,
     source: &Source,
     checksums: Option<&Checksums>,
@@ -219,7 +219,7 @@ fn name_here(name: &FileName, line: &Line, redactor: &Redactor) -> Result<FileNa
 fn items_of(
     name: &str,
     lines: &[&Line],
-    wanted: &Wanted,
+    wanted: &DownloadOptions,
     source: &Source,
     checksums: Option<&Checksums>,
     redactor: &Redactor,
