@@ -3,7 +3,7 @@
 use super::asked::Asked;
 use super::error::{Cause, Transport};
 use super::refusal::Refusal;
-use crate::advice::Advise as _;
+use crate::hint::Explain as _;
 
 impl Cause {
     /// Returns the code of a request that failed because of this. A visitor sends no token.

@@ -15,15 +15,15 @@ use super::phase::{Phase, Timeout, hint_for_loopback};
 use super::proxy::ProxyFault;
 use super::refusal::Refusal;
 use super::tls::TlsFault;
-use crate::advice::{self, Advise, Plural};
 use crate::client_certificate::ClientAlert;
 use crate::files::FileError;
+use crate::hint::{self, Explain, Plural};
 use crate::host::is_loopback;
+use crate::network::Network;
 use crate::package::ServerUrl;
 use crate::sanitize::Sanitized;
 use crate::stop::Signal;
 use crate::units::Span;
-use crate::way::Way;
 
 /// A request that did not end as hoped.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +37,7 @@ pub(crate) struct RegistryError {
     #[source]
     pub(crate) cause: Cause,
     code: &'static str,
-    advice: String,
+    hint: String,
     /// How often it was tried.
     tries: u32,
     /// Whether the server was away, and is back.
@@ -192,14 +192,14 @@ impl Transport {
 
     /// Tells the kinds of failure apart by what lies at their root, and by the phase in which the request was. `connect` is
     /// how long a connection may take.
-    pub(super) fn of(error: &reqwest::Error, way: &Way, phase: Phase, connect: Duration) -> Self {
+    pub(super) fn of(error: &reqwest::Error, network: &Network, phase: Phase, connect: Duration) -> Self {
         let chain: Vec<&dyn StdError> = std::iter::successors(error.source(), |error| cause_of(*error)).collect();
         let reason = Sanitized::new(&chain.last().map_or_else(|| "no reason given".to_owned(), ToString::to_string));
         let tls = chain.iter().find_map(|error| error.downcast_ref::<rustls::Error>());
         // hyper-util 0.1 wraps what the resolver says in an error of a private type.
         let resolve = chain.iter().any(|error| error.to_string() == "dns error");
         let host = error.url().and_then(Url::host_str).unwrap_or_default();
-        let shows_certificate = way.client_certificate.is_some();
+        let shows_certificate = network.client_certificate.is_some();
         if !error.is_connect() {
             // In TLS 1.3 a server refuses a client when the handshake is over. By http only a proxy speaks TLS.
             let refused = tls.filter(|fault| ClientAlert::of(fault).is_some());
@@ -208,13 +208,13 @@ impl Transport {
                 None => Self::broken(error),
             };
         }
-        if chain.iter().filter_map(|error| error.downcast_ref()).any(advice::is_of_open_files) {
+        if chain.iter().filter_map(|error| error.downcast_ref()).any(hint::is_of_open_files) {
             return Self::OpenFiles(reason);
         }
         if let Some(target) = chain.iter().find_map(|error| error.downcast_ref::<LocalTarget>()) {
             return Self::LocalTarget(target.clone());
         }
-        if let Some(fault) = way.fault(error, &chain, resolve) {
+        if let Some(fault) = network.fault(error, &chain, resolve) {
             return Self::Proxy(fault);
         }
         match tls {
@@ -236,7 +236,7 @@ impl Transport {
         }
     }
 
-    fn advice(&self, url: &Url) -> String {
+    fn hint(&self, url: &Url) -> String {
         let host = url.host_str().unwrap_or_default();
         match self {
             Self::Resolve(_) | Self::ResolveLater(_) => {
@@ -244,18 +244,18 @@ impl Transport {
             }
             Self::Connect(_) if is_loopback(url) => hint_for_loopback(host),
             Self::Connect(_) => format!("Check host and port in `server-url`, and that the runner can reach {host}"),
-            Self::OpenFiles(_) => advice::OPEN_FILES.to_owned(),
+            Self::OpenFiles(_) => hint::OPEN_FILES.to_owned(),
             Self::LocalTarget(_) => "Set the object storage of the server to an address that other machines can reach: only \
                                      a `server-url` that is a local address itself may lead to one"
                 .to_owned(),
-            Self::Tls(fault) => fault.advice(),
-            Self::Proxy(fault) => fault.advice(),
+            Self::Tls(fault) => fault.hint(),
+            Self::Proxy(fault) => fault.hint(),
             // hyper's words, in 1.x, for what does not begin as an answer does.
             Self::Broken(words) if words.to_string().starts_with("invalid HTTP") => {
                 "Check `server-url`: what answers there speaks no HTTP; does it begin with https, and is it the right port?"
                     .to_owned()
             }
-            Self::Timeout(timeout) => timeout.advice(url),
+            Self::Timeout(timeout) => timeout.hint(url),
             Self::Broken(_) => {
                 "Run the step again: what is there already stays as it is; if it breaks again, look at the reverse \
                  proxy's limits on time and size"
@@ -284,30 +284,30 @@ impl RegistryError {
         url: Url,
         cause: Cause,
         code: &'static str,
-        refusal_advice: impl FnOnce(&Refusal) -> String,
+        hint_of_refusal: impl FnOnce(&Refusal) -> String,
     ) -> Self {
-        let advice = match &cause {
-            Cause::Refused { refusal, .. } => refusal_advice(refusal),
+        let hint = match &cause {
+            Cause::Refused { refusal, .. } => hint_of_refusal(refusal),
             Cause::Garbled { .. } => {
                 "Check that `server-url` is a Gitea or Forgejo server, and that nothing in front of it \
                                   changes answers"
                     .to_owned()
             }
-            Cause::Transport(transport) => transport.advice(&url),
+            Cause::Transport(transport) => transport.hint(&url),
             Cause::Outage { .. } => format!(
                 "Check the server {} and the reverse proxy in front of it, then run the step again: it continues where this run \
                  ended",
                 url.origin().ascii_serialization()
             ),
-            Cause::File(error) => error.advice().unwrap_or_default(),
+            Cause::File(error) => error.hint().unwrap_or_default(),
         };
-        Self { asked, method, url, cause, code, advice, tries: 1, is_outlasted: false }
+        Self { asked, method, url, cause, code, hint, tries: 1, is_outlasted: false }
     }
 
     /// The same with another cure.
     #[must_use]
-    pub(crate) fn cured_by(self, advice: &str) -> Self {
-        Self { advice: advice.to_owned(), ..self }
+    pub(crate) fn cured_by(self, hint: &str) -> Self {
+        Self { hint: hint.to_owned(), ..self }
     }
 
     /// Hides all but the origin of the URL, if the server redirected to another host: the query may hold a key, and the path
@@ -321,8 +321,7 @@ impl RegistryError {
         if let Cause::Transport(Transport::Tls(fault)) = &mut self.cause {
             fault.hide_names();
             if fault.is_about_client() {
-                self.advice =
-                    format!("Let {host}, where {server} keeps its files, accept clients without a certificate");
+                self.hint = format!("Let {host}, where {server} keeps its files, accept clients without a certificate");
             }
         }
         let is_unreachable = match &self.cause {
@@ -331,7 +330,7 @@ impl RegistryError {
             _ => false,
         };
         if is_unreachable {
-            self.advice = format!("Check that the runner can reach {host}, where {server} keeps its files");
+            self.hint = format!("Check that the runner can reach {host}, where {server} keeps its files");
         }
         self
     }
@@ -451,13 +450,13 @@ impl RegistryError {
     }
 }
 
-impl Advise for RegistryError {
+impl Explain for RegistryError {
     fn code(&self) -> &'static str {
         self.code
     }
 
-    fn advice(&self) -> Option<String> {
-        Some(self.advice.clone())
+    fn hint(&self) -> Option<String> {
+        Some(self.hint.clone())
     }
 
     fn brief(&self) -> String {

@@ -7,7 +7,7 @@ use crate::secret::{Credentials, TokenShape};
 
 impl Refusal {
     /// The cure, as an instruction.
-    pub(in crate::registry) fn advice(&self, asker: &Asker<'_>) -> String {
+    pub(in crate::registry) fn hint(&self, asker: &Asker<'_>) -> String {
         let Asker { command, target, credentials } = *asker;
         let Target { owner, version, .. } = target;
         let (access, tokens) = (asker.access(), asker.tokens_page());

@@ -9,9 +9,9 @@ use url::Url;
 use super::proxy::ProxyFault;
 use super::refusal::Refusal;
 use super::tls;
-use crate::way::Way;
+use crate::network::Network;
 
-impl Way {
+impl Network {
     /// The TLS configuration for everybody but the server.
     pub(super) fn tls(&self) -> ClientConfig {
         tls::config(&self.certificates)
@@ -50,12 +50,12 @@ impl Way {
 
     /// The cure for a refusal, with what the proxy may have to do with it: through a proxy without a tunnel its own
     /// answers look like those of a proxy in front of the server.
-    pub(super) fn advice(&self, refusal: &Refusal, url: &Url, advice: String) -> String {
+    pub(super) fn hint(&self, refusal: &Refusal, url: &Url, hint: String) -> String {
         match self.proxies.for_url(url) {
             Some(proxy) if *refusal == Refusal::ProxyFault => {
-                format!("{advice}; and whether {proxy} reaches the server")
+                format!("{hint}; and whether {proxy} reaches the server")
             }
-            _ => advice,
+            _ => hint,
         }
     }
 }
