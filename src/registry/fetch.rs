@@ -8,11 +8,11 @@ use reqwest::{Method, Response, StatusCode};
 use tokio::time::timeout;
 use url::Url;
 
-use super::answer::{is_for_now, is_html, is_plain};
-use super::asked::Asked;
-use super::error::{Cause, RegistryError, Transport};
+use super::error::{Cause, Operation, RegistryError};
 use super::local_address::{LocalTarget, is_local};
-use super::{Moved, Phase, Registry, Timeout};
+use super::response::{is_for_now, is_html, is_plain};
+use super::transport::Transport;
+use super::{ByteCounter, Phase, Registry, Timeout};
 use crate::package::FileName;
 
 /// How many times a forge may lead elsewhere; it does so once, to its object storage.
@@ -42,7 +42,7 @@ pub(crate) struct Promised {
 pub(crate) struct Incoming<'r> {
     registry: &'r Registry<'r>,
     response: Response,
-    asked: Asked,
+    operation: Operation,
     url: Url,
     /// Which of its bytes comes first: 0, or the length of the part that is there already.
     pub(crate) start: u64,
@@ -77,7 +77,7 @@ impl Registry<'_> {
         promised: &Promised,
     ) -> Result<Incoming<'_>, RegistryError> {
         let size = promised.size;
-        let asked = Asked::Download(name.clone());
+        let operation = Operation::Download(name.clone());
         let mut url = self.target.file_url(name);
         let mut may_be_local = false;
         for hop in 0..=MOST_HOPS {
@@ -85,7 +85,7 @@ impl Registry<'_> {
                 self.request(Method::GET, &url)
             } else {
                 let client = self.client_for(&url, may_be_local).map_err(|target| {
-                    self.error(&asked, Method::GET, &url, Cause::Transport(Transport::LocalTarget(target)))
+                    self.error(&operation, Method::GET, &url, Cause::Transport(Transport::LocalTarget(target)))
                 })?;
                 client.get(url.clone())
             };
@@ -104,14 +104,14 @@ impl Registry<'_> {
                 StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => part.is_some(),
                 _ => hop < MOST_HOPS && leads_to(response, hop).is_some(),
             };
-            let response = self.ask(&asked, Method::GET, &url, request, is_good).await?;
+            let response = self.ask(&operation, Method::GET, &url, request, is_good).await?;
             may_be_local = may_be_local || hop == 0 && self.is_server_local(&response);
             if let Some(next) = leads_to(&response, hop) {
                 url = next;
                 continue;
             }
-            let incoming = self.incoming(asked.clone(), url.clone(), response, promised);
-            return incoming.map_err(|what| self.garbled(&asked, &url, &what));
+            let incoming = self.incoming(operation.clone(), url.clone(), response, promised);
+            return incoming.map_err(|what| self.garbled(&operation, &url, &what));
         }
         unreachable!("the last hop is no good answer if it leads elsewhere")
     }
@@ -141,7 +141,7 @@ impl Registry<'_> {
     /// Takes an answer for a file; the error says why it cannot be one.
     fn incoming(
         &self,
-        asked: Asked,
+        operation: Operation,
         url: Url,
         response: Response,
         promised: &Promised,
@@ -172,7 +172,7 @@ impl Registry<'_> {
         }
         let takes_ranges = header(ACCEPT_RANGES).is_none_or(|unit| unit != "none");
         let modified = header(LAST_MODIFIED).filter(|_| takes_ranges).cloned();
-        Ok(Incoming { registry: self, response, asked, url, start, size: whole, modified })
+        Ok(Incoming { registry: self, response, operation, url, start, size: whole, modified })
     }
 }
 
@@ -218,7 +218,7 @@ impl Incoming<'_> {
     }
 
     /// The next bytes; `None` at the end. Waits for them no longer than is allowed.
-    pub(crate) async fn next(&mut self, moved: &Moved) -> Result<Option<Bytes>, RegistryError> {
+    pub(crate) async fn next(&mut self, moved: &ByteCounter) -> Result<Option<Bytes>, RegistryError> {
         let allowed = self.registry.connection.limits.silence;
         let cause = match timeout(allowed, self.response.chunk()).await {
             Ok(Ok(chunk)) => {
@@ -238,7 +238,7 @@ impl Incoming<'_> {
         let read = async {
             let mut bytes = Vec::new();
             while bytes.len() as u64 <= longest
-                && let Some(chunk) = self.next(&Moved::default()).await?
+                && let Some(chunk) = self.next(&ByteCounter::default()).await?
             {
                 bytes.extend_from_slice(&chunk);
             }
@@ -251,7 +251,7 @@ impl Incoming<'_> {
     }
 
     fn error(&self, cause: Cause) -> RegistryError {
-        self.registry.error(&self.asked, Method::GET, &self.url, cause)
+        self.registry.error(&self.operation, Method::GET, &self.url, cause)
     }
 }
 
