@@ -20,9 +20,8 @@ pub(super) enum Linked {
 }
 
 impl Run<'_> {
-    /// Links the package, unless it is linked. A link that is there was made by somebody, and the registry answers
-    /// 400 to a second one, so that a lost answer is looked after (recorded on Gitea 1.24 and 1.26, Forgejo 11 and 15).
-    /// Returns what the registry says of the version, where it does.
+    /// Links the package, unless it is linked. The registry rejects a second link, so before each retry the link is read
+    /// (recorded on Gitea 1.24 and 1.26, Forgejo 11 and 15). Returns what the registry says of the version, if it does.
     pub(super) async fn link(&self, repository: &RepositoryName) -> Option<About> {
         let (registry, reporter) = (&self.version.registry, self.job.context.reporter);
         let mut retries = registry.retries();

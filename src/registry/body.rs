@@ -57,7 +57,7 @@ pub(super) struct FileBody {
     sent: ByteCounter,
 }
 
-/// What became of the file that was sent.
+/// The result of reading the file that was sent.
 pub(super) type Outcome = oneshot::Receiver<Result<Sha256, FileError>>;
 
 /// Ends a body whose file cannot be read to its end; why is told through the [`Outcome`].

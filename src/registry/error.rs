@@ -1,4 +1,4 @@
-//! What can go wrong between us and the registry.
+//! Failed requests: for which operation, and why.
 
 use std::fmt;
 use std::time::Duration;
@@ -52,6 +52,24 @@ impl Operation {
         }
     }
 
+    pub(super) fn method(&self) -> Method {
+        match self {
+            Self::ListFiles | Self::ReadVersion | Self::ListVersions | Self::Download(_) => Method::GET,
+            Self::CheckWriteAccess | Self::Upload(_) => Method::PUT,
+            Self::Replace(_) | Self::Delete(_) => Method::DELETE,
+            Self::Link(_) => Method::POST,
+        }
+    }
+
+    /// Returns the status of its success.
+    pub(super) fn success(&self) -> StatusCode {
+        match self {
+            Self::ListFiles | Self::ReadVersion | Self::ListVersions | Self::Download(_) => StatusCode::OK,
+            Self::CheckWriteAccess | Self::Upload(_) | Self::Link(_) => StatusCode::CREATED,
+            Self::Replace(_) | Self::Delete(_) => StatusCode::NO_CONTENT,
+        }
+    }
+
     pub(super) fn is_deletion(&self) -> bool {
         matches!(self, Self::Replace(_) | Self::Delete(_))
     }
@@ -85,10 +103,9 @@ impl fmt::Display for Operation {
 
 /// A request that did not end as hoped.
 #[derive(Debug, thiserror::Error)]
-#[error("{operation}: {method} {url}{}", times_in_words(*.attempts))]
+#[error("{operation}: {} {url}{}", .operation.method(), times_in_words(*.attempts))]
 pub(crate) struct RegistryError {
     pub(crate) operation: Operation,
-    method: Method,
     url: Url,
     /// Why it failed.
     #[source]
@@ -137,7 +154,7 @@ pub(crate) enum Cause {
     },
     /// The file could not be read to its end, so the upload was broken off.
     #[error(transparent)]
-    File(FileError),
+    File(#[from] FileError),
 }
 
 impl From<Timeout> for Cause {
@@ -195,9 +212,9 @@ fn response_in_words(status: StatusCode, words: &Untrusted) -> String {
 }
 
 impl RegistryError {
-    pub(super) fn new(operation: Operation, method: Method, url: Url, cause: Cause) -> Self {
+    pub(super) fn new(operation: Operation, url: Url, cause: Cause) -> Self {
         let failure = cause.classify(&operation, &url);
-        Self { operation, method, url, cause, failure, attempts: 1, is_outlasted: false }
+        Self { operation, url, cause, failure, attempts: 1, is_outlasted: false }
     }
 
     #[must_use]
@@ -238,10 +255,10 @@ impl RegistryError {
         self.meets_every_file() && self.cause.to_string() == other.cause.to_string()
     }
 
-    /// The same cause, told about the file for which it was found out.
+    /// Tells this cause about the upload for which it was found out.
     #[must_use]
     pub(crate) fn about(self, upload: Self) -> Self {
-        Self { operation: upload.operation, method: upload.method, url: upload.url, ..self }
+        Self { operation: upload.operation, url: upload.url, ..self }
     }
 
     /// Takes note that there were so many attempts, or more.
@@ -268,7 +285,7 @@ impl RegistryError {
     /// Turns it into the error of an outage that the run no longer waits for.
     pub(super) fn given_up(self, given_up: GivenUp) -> Self {
         let own = Some(self.cause.into());
-        Self::new(self.operation, self.method, self.url, Cause::Outage { given_up, own })
+        Self::new(self.operation, self.url, Cause::Outage { given_up, own })
     }
 
     pub(crate) fn kind(&self) -> FailureKind {
@@ -286,7 +303,7 @@ impl RegistryError {
         self.failure.retry
     }
 
-    /// Why this request failed, also if the run has given up on the server since.
+    /// Returns why this request failed, also if the run has given up on the server since.
     pub(crate) fn own_cause(&self) -> &Cause {
         match &self.cause {
             Cause::Outage { own: Some(own), .. } => own,
@@ -294,7 +311,7 @@ impl RegistryError {
         }
     }
 
-    /// The URL of the request.
+    /// Returns the URL of the request.
     pub(super) fn url(&self) -> &Url {
         &self.url
     }
@@ -304,7 +321,7 @@ impl RegistryError {
         self.cause.was_sent()
     }
 
-    /// How long the server asks us to wait.
+    /// Returns how long the server asks us to wait.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self.cause {
             Cause::Rejected { retry_after, .. } => retry_after,

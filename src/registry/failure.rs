@@ -1,6 +1,6 @@
-//! What follows from a failed request.
+//! Failures: the consequences of a request that failed, whatever the reason.
 
-/// What follows from a failed request.
+/// The consequences of a failed request.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
     pub(super) kind: FailureKind,
@@ -27,15 +27,15 @@ pub(crate) enum FailureKind {
     Other,
 }
 
-/// What may follow a request that failed.
+/// The request that may follow a failed one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RetryRule {
     /// Nothing: it would fail again.
     Never,
-    /// The same request.
+    /// It may be sent again.
     Repeat,
-    /// A check of what the registry has, because this may have changed something or met a change; the same request, if
-    /// nothing has changed.
+    /// A check of what the registry has, because this may have changed something or met a change; it again, if nothing has
+    /// changed.
     AfterCheck,
     /// A check of what the registry has, and nothing after it.
     CheckOnly,

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use reqwest::header::{
     ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_RANGE, HeaderName, HeaderValue, IF_RANGE, LAST_MODIFIED, LOCATION, RANGE,
 };
-use reqwest::{Method, Response, StatusCode};
+use reqwest::{Response, StatusCode};
 use tokio::time::timeout;
 use url::Url;
 
@@ -29,7 +29,7 @@ pub(crate) struct Part {
     pub(crate) modified: HeaderValue,
 }
 
-/// What is known of a file before it comes, and tells in the end whether it has come.
+/// The properties of a file that are known before it comes, and tell in the end whether it has come.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Promised {
     /// Its length in bytes, where that is known.
@@ -53,7 +53,7 @@ pub(crate) struct Incoming<'r> {
 }
 
 impl Registry<'_> {
-    /// Asks for a file, once, or for what is missing of it. The answer is the whole file where it has changed, or where
+    /// Asks for a file, once, or for what is missing of it. The response is the whole file if it has changed, or if
     /// only the whole is to be had.
     pub(crate) async fn fetch(
         &self,
@@ -82,11 +82,11 @@ impl Registry<'_> {
         let mut may_be_local = false;
         for hop in 0..=MOST_HOPS {
             let request = if hop == 0 {
-                self.request(Method::GET, &url)
+                self.request(&operation, &url)
             } else {
-                let client = self.client_for(&url, may_be_local).map_err(|target| {
-                    self.error(&operation, Method::GET, &url, Cause::Transport(Transport::LocalTarget(target)))
-                })?;
+                let client = self
+                    .client_for(&url, may_be_local)
+                    .map_err(|target| self.error(&operation, &url, Transport::LocalTarget(target)))?;
                 client.get(url.clone())
             };
             // The rest of the file, if it still is the same (RFC 9110, 13.1.5 and 14.2).
@@ -104,7 +104,8 @@ impl Registry<'_> {
                 StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => part.is_some(),
                 _ => hop < MOST_HOPS && leads_to(response, hop).is_some(),
             };
-            let response = self.ask(&operation, Method::GET, &url, request, is_good).await?;
+            self.wait_until_ready(&operation, &url).await?;
+            let response = self.send(&operation, &url, request, None, is_good).await?;
             may_be_local = may_be_local || hop == 0 && self.is_server_local(&response);
             if let Some(next) = leads_to(&response, hop) {
                 url = next;
@@ -113,7 +114,7 @@ impl Registry<'_> {
             let incoming = self.incoming(operation.clone(), url.clone(), response, promised);
             return incoming.map_err(|what| self.garbled(&operation, &url, &what));
         }
-        unreachable!("the last hop is no good answer if it leads elsewhere")
+        unreachable!("the last hop is no good response if it leads elsewhere")
     }
 
     /// The client for an address that a redirect leads to. A local one is an error, unless it may be local.
@@ -129,7 +130,7 @@ impl Registry<'_> {
         }
     }
 
-    /// Whether the server that answered is at a local address itself. The connection says so: what its name resolves to
+    /// Whether the server that responded is at a local address itself. The connection says so: what its name resolves to
     /// is for the server's own DNS to choose, and may change.
     fn is_server_local(&self, response: &Response) -> bool {
         match self.connection.way.proxies.for_url(response.url()) {
@@ -138,7 +139,7 @@ impl Registry<'_> {
         }
     }
 
-    /// Takes an answer for a file; the error says why it cannot be one.
+    /// Takes a response for a file; the error says why it cannot be one.
     fn incoming(
         &self,
         operation: Operation,
@@ -176,7 +177,7 @@ impl Registry<'_> {
     }
 }
 
-/// Where an answer leads that may be followed: from a forge to object storage on another host (303 by Gitea's source, 302 and
+/// Where a response leads that may be followed: from a forge to object storage on another host (303 by Gitea's source, 302 and
 /// 307 by others), and on from there; never from https to http, and never from http to the same by https: there `server-url`
 /// is wrong.
 fn leads_to(response: &Response, hop: usize) -> Option<Url> {
@@ -251,7 +252,7 @@ impl Incoming<'_> {
     }
 
     fn error(&self, cause: Cause) -> RegistryError {
-        self.registry.error(&self.operation, Method::GET, &self.url, cause)
+        self.registry.error(&self.operation, &self.url, cause)
     }
 }
 

@@ -10,10 +10,10 @@ use tokio::time::{Instant, sleep_until};
 pub struct Limits {
     /// For a connection, with resolving the name and TLS; the addresses of a name share it.
     pub connect: Duration,
-    /// For the next byte while an upload or an answer is under way.
+    /// For the next byte while an upload or a response is under way.
     pub silence: Duration,
-    /// For the answer to an upload after its last byte, since object storage is slow; and for all of the answer to a
-    /// question, from its first byte on.
+    /// For the response to an upload after its last byte, because object storage is slow; and for all of any other response,
+    /// from its first byte on.
     pub answer: Duration,
     /// How long a connection may idle and still be reused.
     pub idle: Duration,

@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reqwest::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
-use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use reqwest::{Method, RequestBuilder, Response};
 use rustls::ClientConfig;
 use tokio::time::timeout;
 use url::Url;
@@ -135,7 +135,7 @@ impl<'a> Registry<'a> {
         })
     }
 
-    /// What is published to, or downloaded from.
+    /// Returns the version that is published to, or downloaded from.
     #[must_use]
     pub(crate) fn target(&self) -> &Target {
         &self.target
@@ -171,15 +171,11 @@ impl<'a> Registry<'a> {
     pub(crate) async fn check_write_access_once(&self) -> Result<(), RegistryError> {
         let url = self.target.question_url();
         let operation = Operation::CheckWriteAccess;
-        let request = self.request(Method::PUT, &url).header(CONTENT_LENGTH, 0);
-        match self.ask(&operation, Method::PUT, &url, request, is(StatusCode::CREATED)).await {
+        match self.ask(&operation, &url).await {
             Err(error) if error.kind() == FailureKind::FileName => Ok(()),
             Err(error) => Err(error),
             // No forge stores it.
-            Ok(_) => {
-                let what = Untrusted::new("it stores a file called `*`");
-                Err(self.error(&operation, Method::PUT, &url, Cause::Garbled { what, is_cut: false }))
-            }
+            Ok(_) => Err(self.garbled(&operation, &url, "it stores a file called `*`")),
         }
     }
 
@@ -192,32 +188,30 @@ impl<'a> Registry<'a> {
     ) -> Result<Sha256, RegistryError> {
         let url = self.target.file_url(name);
         let operation = Operation::Upload(name.clone());
-        self.wait_until_ready(&operation, &Method::PUT, &url).await?;
+        self.wait_until_ready(&operation, &url).await?;
         if content.size() == 0 {
             // hyper asks an empty body for nothing, so the file has to prove before that it still is empty.
             let still_empty = content.hash(self.connection.limits.silence).await;
-            still_empty.map_err(|error| self.error(&operation, Method::PUT, &url, Cause::File(error)))?;
+            still_empty.map_err(|error| self.error(&operation, &url, error))?;
         }
         let (body, mut outcome) = FileBody::new(content.clone(), sent.clone());
         let request = self
-            .request(Method::PUT, &url)
+            .request(&operation, &url)
             .header(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))
             .header(CONTENT_LENGTH, content.size())
             .body(reqwest::Body::wrap_stream(body));
         let upload = Some(Upload { sent, size: content.size() });
-        match self.send(&operation, Method::PUT, &url, request, upload, is(StatusCode::CREATED)).await {
+        match self.send(&operation, &url, request, upload, is_success(&operation)).await {
             Ok(_) => match timeout(self.connection.limits.silence, &mut outcome).await {
-                Ok(Ok(Ok(sha256))) => Ok(sha256),
-                Ok(Ok(Err(error))) => Err(self.error(&operation, Method::PUT, &url, Cause::File(error))),
-                // An answer before the whole file was taken: it cannot be about all of it.
+                Ok(Ok(sent)) => sent.map_err(|error| self.error(&operation, &url, error)),
+                // A response before the whole file was taken: it cannot be about all of it.
                 Ok(Err(_)) | Err(_) => {
-                    let what = Untrusted::new("201 Created before the whole file was sent");
-                    Err(self.error(&operation, Method::PUT, &url, Cause::Garbled { what, is_cut: false }))
+                    Err(self.garbled(&operation, &url, "201 Created before the whole file was sent"))
                 }
             },
-            // Where the file itself is at fault, that is why the upload broke off.
+            // If the file itself is at fault, that is why the upload broke off.
             Err(error) => Err(match outcome.try_recv() {
-                Ok(Err(fault)) => self.error(&operation, Method::PUT, &url, Cause::File(fault)),
+                Ok(Err(fault)) => self.error(&operation, &url, fault),
                 _ => error,
             }),
         }
@@ -225,70 +219,52 @@ impl<'a> Registry<'a> {
 
     /// Deletes a file, so that another can take its place.
     pub(crate) async fn delete_to_replace(&self, name: &FileName) -> Result<(), RegistryError> {
-        self.delete_for(Operation::Replace(name.clone()), name).await
+        self.change(&Operation::Replace(name.clone()), &self.target.file_url(name)).await
     }
 
     /// Deletes a file for good.
     pub(crate) async fn delete(&self, name: &FileName) -> Result<(), RegistryError> {
-        self.delete_for(Operation::Delete(name.clone()), name).await
+        self.change(&Operation::Delete(name.clone()), &self.target.file_url(name)).await
     }
 
-    async fn delete_for(&self, operation: Operation, name: &FileName) -> Result<(), RegistryError> {
-        let url = self.target.file_url(name);
-        let request = self.request(Method::DELETE, &url);
-        self.ask_outlasting(&operation, Method::DELETE, &url, request, is(StatusCode::NO_CONTENT)).await.map(drop)
-    }
-
-    /// Asks the API. A cache on the way has to ask the server, because an old list would be wrong.
-    async fn get(&self, operation: &Operation, url: &Url) -> Result<Response, RegistryError> {
-        self.ask(operation, Method::GET, url, self.get_request(url), is(StatusCode::OK)).await
-    }
-
-    fn get_request(&self, url: &Url) -> RequestBuilder {
-        self.request(Method::GET, url).header(CACHE_CONTROL, HeaderValue::from_static("no-cache"))
-    }
-
-    /// Sends a request without a body.
-    async fn ask(
-        &self,
-        operation: &Operation,
-        method: Method,
-        url: &Url,
-        request: RequestBuilder,
-        is_good: impl Fn(&Response) -> bool,
-    ) -> Result<Response, RegistryError> {
-        self.wait_until_ready(operation, &method, url).await?;
-        self.send(operation, method, url, request, None, is_good).await
-    }
-
-    /// Sends a request without a body, and waits for the server if it is away.
-    async fn ask_outlasting(
-        &self,
-        operation: &Operation,
-        method: Method,
-        url: &Url,
-        request: RequestBuilder,
-        is_good: impl Fn(&Response) -> bool,
-    ) -> Result<Response, RegistryError> {
+    /// Sends a request that changes something and has no body, and waits for the server if it is away.
+    async fn change(&self, operation: &Operation, url: &Url) -> Result<(), RegistryError> {
         let begun = tokio::time::Instant::now();
-        match self.ask(operation, method, url, request, is_good).await {
+        match self.ask(operation, url).await {
+            Ok(_) => Ok(()),
             Err(error) => Err(self.outlast(begun, error).await),
-            good => good,
         }
     }
 
+    /// Sends a request without a body.
+    async fn ask(&self, operation: &Operation, url: &Url) -> Result<Response, RegistryError> {
+        self.wait_until_ready(operation, url).await?;
+        self.ask_at_once(operation, url).await
+    }
+
+    async fn ask_at_once(&self, operation: &Operation, url: &Url) -> Result<Response, RegistryError> {
+        let request = self.request(operation, url);
+        let request = match operation.method() {
+            // A cache on the way has to ask the server, because an old list would be wrong.
+            Method::GET => request.header(CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+            Method::DELETE => request,
+            _ => request.header(CONTENT_LENGTH, 0),
+        };
+        self.send(operation, url, request, None, is_success(operation)).await
+    }
+
     /// Waits until the next request may go. The error is the outage that the run has given up on. Yielding lets the runtime
-    /// look at the connections that idle: one that the server has ended meanwhile is not used again.
-    async fn wait_until_ready(&self, operation: &Operation, method: &Method, url: &Url) -> Result<(), RegistryError> {
+    /// look at the connections that idle: one that the server has ended meanwhile is not reused.
+    async fn wait_until_ready(&self, operation: &Operation, url: &Url) -> Result<(), RegistryError> {
         let ready = self.outages.wait_until_ready().await;
-        ready.map_err(|given_up| self.error(operation, method.clone(), url, Cause::Outage { given_up, own: None }))?;
+        ready.map_err(|given_up| self.error(operation, url, Cause::Outage { given_up, own: None }))?;
         self.pause.wait().await;
         tokio::task::yield_now().await;
         Ok(())
     }
 
-    fn request(&self, method: Method, url: &Url) -> RequestBuilder {
-        let request = self.http.request(method, url.clone()).headers(self.connection.way.headers.clone());
+    fn request(&self, operation: &Operation, url: &Url) -> RequestBuilder {
+        let request = self.http.request(operation.method(), url.clone()).headers(self.connection.way.headers.clone());
         match &self.connection.credentials {
             // Basic is all that Forgejo's documentation allows for packages; it marks its header as sensitive.
             Some(Credentials { username, token, .. }) => request.basic_auth(username, Some(token.expose())),
@@ -296,11 +272,10 @@ impl<'a> Registry<'a> {
         }
     }
 
-    /// Sends a request, and waits for the answer no longer than is allowed; `is_good` says which answer is a success.
+    /// Sends a request, and waits for the response no longer than is allowed; `is_good` says which one is a success.
     async fn send(
         &self,
         operation: &Operation,
-        method: Method,
         url: &Url,
         request: RequestBuilder,
         upload: Option<Upload<'_>>,
@@ -314,11 +289,11 @@ impl<'a> Registry<'a> {
             }
             timeout = stalls(&self.connection.limits, &tracker, upload) => Err(timeout.into()),
         };
-        // Nothing of what another origin answers is shown but its status; a path may be the word of one that led here.
+        // Of a response of another origin, only its status is shown; a path may be the word of one that led here.
         let is_own = self.target.server.is_origin_of(url);
         let origin = url.origin().ascii_serialization();
         self.connection.observer.request_ends(&Exchange {
-            method: method.as_str(),
+            method: operation.method().as_str(),
             path: if is_own { url.path() } else { &origin },
             status: sent.as_ref().ok().map(|response| response.status().as_u16()),
             took: started.elapsed(),
@@ -357,7 +332,7 @@ impl<'a> Registry<'a> {
             }
             Err(error) => Cause::Transport(error),
         };
-        let error = self.error(operation, method, url, cause);
+        let error = self.error(operation, url, cause);
         if is_own && error.is_response() {
             self.outages.note_response();
         }
@@ -382,13 +357,13 @@ impl<'a> Registry<'a> {
         }
     }
 
-    fn error(&self, operation: &Operation, method: Method, url: &Url, cause: Cause) -> RegistryError {
-        let error = RegistryError::new(operation.clone(), method, url.clone(), cause);
+    fn error(&self, operation: &Operation, url: &Url, cause: impl Into<Cause>) -> RegistryError {
+        let error = RegistryError::new(operation.clone(), url.clone(), cause.into());
         if self.target.server.is_origin_of(url) { error } else { error.elsewhere(&self.target.server) }
     }
 }
 
-/// Takes one status for success.
-fn is(good: StatusCode) -> impl Fn(&Response) -> bool {
-    move |response| response.status() == good
+fn is_success(operation: &Operation) -> impl Fn(&Response) -> bool {
+    let success = operation.success();
+    move |response| response.status() == success
 }

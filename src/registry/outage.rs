@@ -4,19 +4,18 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use reqwest::StatusCode;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::failure::FailureKind;
 use super::limits::Limits;
 use super::response::is_html;
-use super::{Method, Operation, Registry, RegistryError, is};
+use super::{Operation, Registry, RegistryError};
 use crate::stop::{Signal, Stop};
 use crate::units::Span;
 use crate::untrusted::Untrusted;
 
-/// What is known of the server's outages in this run.
+/// The server's outages in this run.
 #[derive(Debug, Default)]
 pub(super) struct Outages {
     /// Whether the server has responded in this run.
@@ -36,7 +35,7 @@ struct Probe {
 /// An outage that the run no longer waits for.
 #[derive(Clone, Debug)]
 pub(crate) struct GivenUp {
-    /// What ended the wait.
+    /// The end of the wait.
     by: EndOfWait,
     /// Why the request failed that began the wait.
     failure: Untrusted,
@@ -184,8 +183,7 @@ impl Registry<'_> {
         self.pause.wait().await;
         tokio::task::yield_now().await;
         let url = self.target.version_url();
-        let request = self.get_request(&url);
-        let sent = self.send(&Operation::ReadVersion, Method::GET, &url, request, None, is(StatusCode::OK));
+        let sent = self.ask_at_once(&Operation::ReadVersion, &url);
         match timeout(self.connection.limits.connect, sent).await {
             Ok(Ok(response)) => !is_html(&response),
             Ok(Err(error)) => error.is_response(),

@@ -1,6 +1,5 @@
-//! What the registry is asked about a version, an owner's packages, and what it lists.
+//! Lists, and other requests about a version and an owner's packages.
 
-use reqwest::header::CONTENT_LENGTH;
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -11,7 +10,7 @@ use super::page::{address_by_page, is_usable};
 use super::phase::{Phase, Timeout};
 use super::response::{ErrorResponse, Reason, is_html, read_up_to};
 use super::transport::Transport;
-use super::{Connection, Method, Registry, is};
+use super::{Connection, Registry};
 use crate::blocking::on_own_thread;
 use crate::listing::{Listing, VersionRow};
 use crate::package::{PackageName, PublicAddress, RepositoryName};
@@ -23,7 +22,7 @@ pub(crate) const LONGEST_LIST: usize = 64 * 1024 * 1024;
 /// A page of versions is some 100 KB: each row has its owner, its repository and who made it.
 const LONGEST_PAGE: usize = 4 * 1024 * 1024;
 
-/// How many versions are asked for on a page; no server gives more (recorded), and one may be set up to give fewer.
+/// How many versions are requested for a page; no server gives more (recorded), and one may be set up to give fewer.
 const PAGE: usize = 50;
 
 /// How many pages are read: up to 20,000 versions of packages whose names contain that of ours.
@@ -35,7 +34,7 @@ const LONGEST_PAGES: usize = 64 * 1024 * 1024;
 /// How often a list is read that changes while it is read.
 const MOST_READINGS: u32 = 3;
 
-/// What we read of a version; text from outside.
+/// A version, as far as we read it; text from outside.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct About {
     html_url: String,
@@ -85,7 +84,7 @@ impl Registry<'_> {
     pub(crate) async fn files_once(&self) -> Result<Listing, RegistryError> {
         let url = self.target.files_url();
         let operation = Operation::ListFiles;
-        let response = match self.get(&operation, &url).await {
+        let response = match self.ask(&operation, &url).await {
             Ok(response) => response,
             // Nothing there yet. Unknown owners have other words.
             Err(error) if is_absent(&error) => return Ok(Listing::default()),
@@ -102,7 +101,7 @@ impl Registry<'_> {
     /// Reads what the API knows of the version, without retries.
     pub(crate) async fn about_once(&self) -> Result<About, RegistryError> {
         let url = self.target.version_url();
-        let response = self.get(&Operation::ReadVersion, &url).await?;
+        let response = self.ask(&Operation::ReadVersion, &url).await?;
         self.json(&Operation::ReadVersion, &url, response, LONGEST_PAGE).await.map(|(about, _)| about)
     }
 
@@ -119,15 +118,12 @@ impl Registry<'_> {
         Ok(if is_usable(&address, &self.target) { address } else { self.target.address() })
     }
 
-    /// Links the package to a repository of its owner, once. A second link, be it to the same one, is refused.
+    /// Links the package to a repository of its owner, once. A second link is rejected, even if it is to the same one.
     pub(crate) async fn link(&self, repository: &RepositoryName) -> Result<(), RegistryError> {
-        let url = self.target.link_url(repository);
-        let operation = Operation::Link(repository.clone());
-        let request = self.request(Method::POST, &url).header(CONTENT_LENGTH, 0);
-        self.ask_outlasting(&operation, Method::POST, &url, request, is(StatusCode::CREATED)).await.map(drop)
+        self.change(&Operation::Link(repository.clone()), &self.target.link_url(repository)).await
     }
 
-    /// The versions of a package of the owner, newest first. What could be no version is left out.
+    /// Lists the versions of a package of the owner, newest first. What could be no version is left out.
     pub(crate) async fn versions(&self, package: &PackageName) -> Result<Vec<VersionRow>, RegistryError> {
         for _ in 1..MOST_READINGS {
             if let Some(versions) = self.versions_unless_they_change(package).await? {
@@ -171,7 +167,7 @@ impl Registry<'_> {
         Err(self.unread(package, &format!("it has more than {count} versions")))
     }
 
-    /// A list of versions that cannot be read to its end. The answers are good, so nothing is wrong with the server.
+    /// A list of versions that cannot be read to its end. The responses are good, so nothing is wrong with the server.
     fn unread(&self, package: &PackageName, why: &str) -> RegistryError {
         let error = self.garbled(&Operation::ListVersions, &self.target.versions_url(package.as_str(), PAGE, 1), why);
         error.with_hint("Name the version, or run the step again when no other job publishes")
@@ -187,13 +183,13 @@ impl Registry<'_> {
     async fn page_of_versions(&self, name: &str, page: usize) -> Result<Page, RegistryError> {
         let operation = Operation::ListVersions;
         let url = self.target.versions_url(name, PAGE, page);
-        let response = self.get(&operation, &url).await?;
+        let response = self.ask(&operation, &url).await?;
         let total = total_of(&response);
         let (rows, length) = self.json(&operation, &url, response, LONGEST_PAGE).await?;
         Ok(Page { rows, total, length })
     }
 
-    /// Reads a JSON answer of at most so many bytes, and how many it had; a page in HTML is told apart from JSON that is
+    /// Reads a JSON response of at most so many bytes, and how many it had; a page in HTML is told apart from JSON that is
     /// broken.
     async fn json<T: DeserializeOwned + Send + 'static>(
         &self,
@@ -228,12 +224,12 @@ impl Registry<'_> {
                 },
             }
         };
-        Err(self.error(operation, Method::GET, url, cause))
+        Err(self.error(operation, url, cause))
     }
 
     pub(super) fn garbled(&self, operation: &Operation, url: &Url, what: &str) -> RegistryError {
         let what = self.connection.redactor.shown(what);
-        self.error(operation, Method::GET, url, Cause::Garbled { what, is_cut: false })
+        self.error(operation, url, Cause::Garbled { what, is_cut: false })
     }
 }
 
@@ -247,7 +243,7 @@ async fn parsed<T: DeserializeOwned + Send + 'static>(body: Vec<u8>) -> Result<(
     on_own_thread(parse).await
 }
 
-/// Whether the answer to the list call means that the version has no files yet.
+/// Whether the response to the list call means that the version has no files yet.
 fn is_absent(error: &RegistryError) -> bool {
     matches!(&error.cause, Cause::Rejected { status: StatusCode::NOT_FOUND, words, .. }
         if words.to_string().contains("package does not exist"))

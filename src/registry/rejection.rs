@@ -196,7 +196,7 @@ fn row(request: &Request<'_>, response: &ErrorResponse) -> Failure {
             };
             every("version-not-found", hint)
         }
-        // Gitea before 1.24, Forgejo before 11. The list was answered before, so this is about no other path.
+        // Gitea before 1.24, Forgejo before 11. The list was there before, so this is about no other path.
         404 | 405 if is_link => one(
             "links-not-supported",
             format!(

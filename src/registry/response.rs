@@ -19,9 +19,9 @@ pub(super) struct ErrorResponse {
     pub(super) is_html: bool,
     /// Where a redirect leads.
     pub(super) location: Option<String>,
-    /// What the server says: the message of a JSON error, the title of a page, or the first line.
+    /// The server's words: the message of a JSON error, the title of a page, or the first line.
     pub(super) words: String,
-    /// What a JSON error says before that: Forgejo 16 and later give a reason for each way to authenticate, a line
+    /// The words of a JSON error before those: Forgejo 16 and later give a reason for each way to authenticate, a line
     /// each, and the last one is about the credentials that were sent.
     pub(super) other_reasons: Option<Untrusted>,
     /// How long the server asks us to wait.
@@ -87,7 +87,7 @@ impl ErrorResponse {
         Self { status, is_html, location, words, other_reasons, retry_after, broken: None }
     }
 
-    /// What is told of it beside its status: where it leads on the same server. What stands behind the `?` there may be a
+    /// Returns its words, or else where it leads on the same server. What stands behind the `?` there may be a
     /// key to it.
     pub(super) fn in_words(&self) -> String {
         let path = self.location.as_deref().filter(|place| place.starts_with('/') && !place.starts_with("//"));
@@ -125,7 +125,7 @@ pub(super) fn is_plain(place: &Url) -> bool {
 
 /// A body that was not read to its end.
 pub(super) struct Broken {
-    /// What came.
+    /// The part that came.
     pub(super) body: Vec<u8>,
     /// Why no more came.
     pub(super) reason: Reason,

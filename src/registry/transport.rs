@@ -56,7 +56,7 @@ impl From<Timeout> for Transport {
 }
 
 impl Transport {
-    /// What broke off in its middle.
+    /// Reads why a request broke off in its middle.
     pub(super) fn broken(error: &reqwest::Error) -> Self {
         let root = std::iter::successors(error.source(), |error| cause_of(*error)).last();
         Self::Broken(Untrusted::new(&root.map_or_else(|| "no reason given".to_owned(), ToString::to_string)))

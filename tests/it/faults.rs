@@ -464,7 +464,7 @@ fn a_502_stays_what_is_told_where_the_question_is_no_more_than_unlucky_too() {
         registry.script(Fault::always(Match::put("/v1.0.0/second"), Point::Head, page(502)));
         registry.script(Fault::always(question(), Point::Head, answer(status)));
         let ran = job.run_in_short().exits_with(1).says("502 Bad Gateway: Not now");
-        ran.does_not_say(&status.to_string()).says("(retry 3 of 3)");
+        ran.does_not_say(&format!("{status} ")).says("(retry 3 of 3)");
     }
 }
 
