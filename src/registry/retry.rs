@@ -165,6 +165,15 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn several_retries_wait_once_for_as_long_as_the_longest_of_them() {
+        let begun = Instant::now();
+        let waits = [Some(1), None, Some(3), Some(2)].map(|wait| wait.map(Duration::from_secs));
+        assert!(wait_for_longest(waits).await);
+        assert_eq!(begun.elapsed().as_secs(), 3);
+        assert!(!wait_for_longest([None, None]).await);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn trouble_of_ten_minutes_ends_it_counted_from_the_last_byte_that_moved() {
         let url = url::Url::parse("https://git.example.com/").expect("a URL");
         let cause = Cause::Garbled { what: Untrusted::new("nothing"), is_cut: true };
