@@ -33,7 +33,7 @@ pub(crate) type Fetched = (u64, Sha256);
 /// What came of a file: its length in bytes, and its hash if all of it came.
 type Came = (u64, Option<Sha256>);
 
-/// What there is of a file between two tries.
+/// The part of a file that is there between two attempts.
 struct State {
     /// Missing while a thread writes.
     writing: Option<Writing>,
@@ -88,7 +88,7 @@ impl Fetcher<'_> {
         }
     }
 
-    /// Receives a file once, or what is missing of it. If the disk is at fault, no other try helps.
+    /// Receives a file once, or what is missing of it. If the disk is at fault, no retry helps.
     async fn receive(
         self,
         item: &Item,
@@ -152,7 +152,7 @@ impl Fetcher<'_> {
 
 impl State {
     fn take(&mut self) -> Writing {
-        self.writing.take().expect("a try that is to be repeated, or has succeeded, gives it back")
+        self.writing.take().expect("an attempt that is retried, or has succeeded, gives it back")
     }
 
     /// The beginning of the file, if its rest can be asked for.
