@@ -126,6 +126,7 @@ pub(crate) enum Cause {
     /// A response that is no success.
     #[error("{}", response_in_words(*.status, .words))]
     Rejected {
+        /// Its row in the table of rejections.
         failure: Failure,
         status: StatusCode,
         /// The server's words.
