@@ -51,14 +51,14 @@ impl TrustedCertificate {
 
     /// Checks that the certificate can be trusted as an authority of servers.
     pub(crate) fn check_authority(&self, now: UnixTime) -> Result<(), NoAuthority> {
-        let bad = |_| NoAuthority::Certificate(CertificateError::BadEncoding);
+        let bad = NoAuthority::Certificate;
         if !self.extension::<BasicConstraints>().map_err(bad)?.is_some_and(|constraints| constraints.ca) {
             return Err(NoAuthority::NotMarked);
         }
         if self.extension::<KeyUsage>().map_err(bad)?.is_some_and(|usage| !usage.key_cert_sign()) {
             return Err(NoAuthority::KeyUsage);
         }
-        self.check_dates_and_purpose(now).map_err(NoAuthority::Certificate)
+        self.check_dates_and_purpose(now).map_err(bad)
     }
 
     /// Checks the dates and the extended key usage, as webpki does for the certificates below an anchor.
@@ -72,11 +72,10 @@ impl TrustedCertificate {
         if time > not_after {
             return Err(CertificateError::ExpiredContext { time, not_after });
         }
-        match self.extension::<ExtendedKeyUsage>() {
-            Ok(Some(usage)) if !usage.0.contains(&SERVER_AUTH) => Err(CertificateError::InvalidPurpose),
-            Ok(_) => Ok(()),
-            Err(_) => Err(CertificateError::BadEncoding),
+        if self.extension::<ExtendedKeyUsage>()?.is_some_and(|usage| !usage.0.contains(&SERVER_AUTH)) {
+            return Err(CertificateError::InvalidPurpose);
         }
+        Ok(())
     }
 
     /// The name of whom the certificate is for.
@@ -84,8 +83,9 @@ impl TrustedCertificate {
         self.parsed.tbs_certificate().subject()
     }
 
-    fn extension<'a, T: Decode<'a, Error = Error> + AssociatedOid>(&'a self) -> Result<Option<T>, Error> {
-        Ok(self.parsed.tbs_certificate().get_extension::<T>()?.map(|(_, extension)| extension))
+    fn extension<'a, T: Decode<'a, Error = Error> + AssociatedOid>(&'a self) -> Result<Option<T>, CertificateError> {
+        let extension = self.parsed.tbs_certificate().get_extension::<T>();
+        Ok(extension.map_err(|_| CertificateError::BadEncoding)?.map(|(_, extension)| extension))
     }
 }
 

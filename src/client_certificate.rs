@@ -99,48 +99,41 @@ impl fmt::Debug for ClientCertificate {
     }
 }
 
-/// An alert by which a server refuses a client for its certificate, or for having none.
+/// The alerts by which a server refuses a client for its certificate, or for having none, with their names in RFC 8446, 6.2.
+const ALERTS: [(AlertDescription, &str); 9] = [
+    (AlertDescription::CertificateRequired, "certificate_required"),
+    (AlertDescription::BadCertificate, "bad_certificate"),
+    (AlertDescription::UnsupportedCertificate, "unsupported_certificate"),
+    (AlertDescription::CertificateRevoked, "certificate_revoked"),
+    (AlertDescription::CertificateExpired, "certificate_expired"),
+    (AlertDescription::CertificateUnknown, "certificate_unknown"),
+    (AlertDescription::UnknownCA, "unknown_ca"),
+    (AlertDescription::AccessDenied, "access_denied"),
+    (AlertDescription::HandshakeFailure, VAGUE),
+];
+
+/// The name of the alert that can have other reasons, such as ciphers.
+const VAGUE: &str = "handshake_failure";
+
+/// The name of an alert by which a server refuses a client for its certificate, or for having none.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ClientAlert(AlertDescription);
+pub(crate) struct ClientAlert(&'static str);
 
 impl ClientAlert {
     /// Finds the alert in what rustls says. A server verifies no other certificate than that of its client.
     pub(crate) fn of(error: &Error) -> Option<Self> {
-        match error {
-            Error::AlertReceived(
-                alert @ (AlertDescription::CertificateRequired
-                | AlertDescription::BadCertificate
-                | AlertDescription::UnsupportedCertificate
-                | AlertDescription::CertificateRevoked
-                | AlertDescription::CertificateExpired
-                | AlertDescription::CertificateUnknown
-                | AlertDescription::UnknownCA
-                | AlertDescription::AccessDenied
-                | AlertDescription::HandshakeFailure),
-            ) => Some(Self(*alert)),
-            _ => None,
-        }
+        let Error::AlertReceived(alert) = error else { return None };
+        ALERTS.iter().find(|(known, _)| known == alert).map(|(_, name)| Self(name))
     }
 
     /// Whether there can be other reasons, such as ciphers.
     pub(crate) fn is_vague(self) -> bool {
-        self.0 == AlertDescription::HandshakeFailure
+        self.0 == VAGUE
     }
 }
 
 impl fmt::Display for ClientAlert {
-    /// The name in RFC 8446, 6.2.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
-            AlertDescription::CertificateRequired => "certificate_required",
-            AlertDescription::BadCertificate => "bad_certificate",
-            AlertDescription::UnsupportedCertificate => "unsupported_certificate",
-            AlertDescription::CertificateRevoked => "certificate_revoked",
-            AlertDescription::CertificateExpired => "certificate_expired",
-            AlertDescription::CertificateUnknown => "certificate_unknown",
-            AlertDescription::UnknownCA => "unknown_ca",
-            AlertDescription::AccessDenied => "access_denied",
-            _ => "handshake_failure",
-        })
+        f.write_str(self.0)
     }
 }

@@ -11,7 +11,7 @@
 //!    `plan` (pure: files and the `listing` -> what to do with each file, or why not),
 //!    [`registry`] (the HTTP client) and [`checksum`];
 //! 6. `download`: the other, top to bottom, with the same client; `version`: which one is the highest release;
-//! 7. [`report`]: outcomes -> log, outputs and exit code; all text from outside goes through [`untrusted`].
+//! 7. [`report`]: outcomes -> log, outputs and exit code; all text from outside goes through [`sanitize`].
 //!
 //! The library reads no environment, prints nothing and never exits: `main` does.
 
@@ -26,7 +26,6 @@ mod files;
 mod host;
 pub mod inputs;
 mod listing;
-mod nearest;
 pub mod package;
 mod plan;
 mod publish;
@@ -34,11 +33,12 @@ pub mod registry;
 pub mod report;
 pub mod run;
 pub mod runner;
+pub mod sanitize;
 mod secret;
 mod state;
 pub mod stop;
+mod suggest;
 mod unexpanded;
 mod units;
-pub mod untrusted;
 mod version;
 mod way;

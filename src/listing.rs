@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::checksum::Sha256;
 use crate::package::{FileName, PackageName, Version};
-use crate::untrusted::Untrusted;
+use crate::sanitize::Sanitized;
 
 /// The files that a version has; none where it does not exist.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -51,7 +51,7 @@ struct Row {
 #[derive(Debug, thiserror::Error)]
 #[error("it gives no {what} for `{name}`")]
 struct BadRow {
-    name: Untrusted,
+    name: Sanitized,
     what: &'static str,
 }
 
@@ -61,7 +61,7 @@ impl TryFrom<Vec<Row>> for Listing {
     fn try_from(rows: Vec<Row>) -> Result<Self, BadRow> {
         let mut by_folded_name = HashMap::new();
         for row in rows {
-            let bad = |what| BadRow { name: Untrusted::new(&row.name), what };
+            let bad = |what| BadRow { name: Sanitized::new(&row.name), what };
             let size = row.size.or(row.older_size).ok_or_else(|| bad("size"))?;
             let sha256 = row.sha256.parse().map_err(|_| bad("SHA-256"))?;
             let file = RegistryFile { name: row.name, size, sha256 };
@@ -70,7 +70,7 @@ impl TryFrom<Vec<Row>> for Listing {
                     .get(&other.name.to_lowercase())
                     .is_some_and(|file| !file.holds(other.size, other.sha256))
             {
-                return Err(BadRow { name: Untrusted::new(&other.name), what: "one content" });
+                return Err(BadRow { name: Sanitized::new(&other.name), what: "one content" });
             }
         }
         Ok(Self { by_folded_name, version_exists: true })

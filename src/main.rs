@@ -14,8 +14,8 @@ use generic_packages::registry::Limits;
 use generic_packages::report::{self, BackgroundWriter, Console, Ending, Reporter as _, RunContext, RunReport};
 use generic_packages::run::{self, StartError};
 use generic_packages::runner::{Environment, Runner};
+use generic_packages::sanitize::Sanitized;
 use generic_packages::stop::Stop;
-use generic_packages::untrusted::Untrusted;
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use tokio::runtime::{Builder, Runtime};
@@ -55,7 +55,7 @@ fn main() -> anyhow::Result<ExitCode> {
         [name, ..] if Command::named(name).is_some() => {
             say(&format!("error: `{name}` takes no arguments: all else is told by the variables of `--help`\n"), 2)
         }
-        [unknown, ..] => say(&format!("error: unknown command `{}`\n\n{HELP}", Untrusted::new(unknown)), 2),
+        [unknown, ..] => say(&format!("error: unknown command `{}`\n\n{HELP}", Sanitized::new(unknown)), 2),
     })
 }
 

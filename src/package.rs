@@ -9,7 +9,7 @@ use icu_normalizer::DecomposingNormalizerBorrowed;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
-use crate::untrusted::Untrusted;
+use crate::sanitize::Sanitized;
 
 /// The longest name or version, in characters: servers on PostgreSQL answer 500 to a longer one (recorded).
 pub(crate) const LONGEST: usize = 255;
@@ -24,7 +24,7 @@ pub struct BadName {
     /// What the name was for: `owner`, `package name`, `version` or `file name`.
     pub(crate) what: &'static str,
     /// The name as it was given.
-    pub(crate) name: Untrusted,
+    pub(crate) name: Sanitized,
     /// What is wrong with it, with what is allowed.
     pub(crate) why: String,
 }
@@ -41,7 +41,7 @@ macro_rules! name_type {
                 let check: fn(&str) -> Result<(), String> = $check;
                 length(name).and_then(|()| check(name)).map(|()| Self(name.to_owned())).map_err(|why| BadName {
                     what: $what,
-                    name: Untrusted::new(name),
+                    name: Sanitized::new(name),
                     why,
                 })
             }
@@ -55,7 +55,7 @@ macro_rules! name_type {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Display::fmt(&Untrusted::new(&self.0), f)
+                fmt::Display::fmt(&Sanitized::new(&self.0), f)
             }
         }
 
@@ -177,7 +177,7 @@ fn only(name: &str, allowed: impl Fn(char) -> bool, words: &str) -> Result<(), S
         Some(c) => {
             // It may look like one that is allowed.
             let code = if c.is_ascii() { String::new() } else { format!(" (U+{:04X})", u32::from(c)) };
-            Err(format!("has the character `{}`{code}: {words} are allowed", Untrusted::new(&c.to_string())))
+            Err(format!("has the character `{}`{code}: {words} are allowed", Sanitized::new(&c.to_string())))
         }
     }
 }

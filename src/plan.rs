@@ -7,9 +7,9 @@ use crate::checksum::Sha256;
 use crate::inputs::IfFileExists;
 use crate::listing::{Listing, RegistryFile};
 use crate::package::FileName;
+use crate::sanitize::Sanitized;
 use crate::state::{IfMissing, State};
 use crate::units::{self, Bytes};
-use crate::untrusted::Untrusted;
 
 /// A file that is to be on the registry.
 #[derive(Clone, Debug)]
@@ -87,7 +87,7 @@ impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` is on the registry with other content: ", self.name)?;
         if self.theirs.name != self.name.as_str() {
-            write!(f, "it is called `{}` there, ", Untrusted::new(&self.theirs.name))?;
+            write!(f, "it is called `{}` there, ", Sanitized::new(&self.theirs.name))?;
         }
         match self.sha256 {
             Some(ours) if self.theirs.size == self.size => {

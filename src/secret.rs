@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 pub(crate) use self::escapes::unescape_html;
 use self::escapes::{View, views};
-use crate::untrusted::{CUT, Untrusted, misleads};
+use crate::sanitize::{CUT, Sanitized, misleads};
 
 /// A token or a password. It has no `Display` and no `Serialize`, and its `Debug` shows nothing of it.
 #[derive(Clone, Deserialize)]
@@ -48,7 +48,7 @@ pub(crate) enum User {
     /// As the token's user, whoever that is.
     Unnamed,
     /// As the token's user, whom the inputs name.
-    Named(Untrusted),
+    Named(Sanitized),
 }
 
 /// User name and token, as Basic authentication sends them (RFC 7617). The registry looks at the token alone,
@@ -83,9 +83,9 @@ pub(crate) enum TokenShape {
 impl Credentials {
     /// The user whom the token belongs to, to be shown; `None` where nobody has said.
     #[must_use]
-    pub(crate) fn user(&self) -> Option<Untrusted> {
+    pub(crate) fn user(&self) -> Option<Sanitized> {
         let is_known = self.is_named && !self.username.is_empty();
-        is_known.then(|| Untrusted::new(&self.username))
+        is_known.then(|| Sanitized::new(&self.username))
     }
 
     /// The value behind `Basic ` in the Authorization header.
@@ -171,8 +171,8 @@ impl Redactor {
     /// The start of a text from outside, as it may be shown: without secrets and harmless. The text is cut before it is
     /// searched, so its length costs nothing.
     #[must_use]
-    pub(crate) fn shown(&self, text: &str) -> Untrusted {
-        Untrusted::new(&self.redact_start(text, true))
+    pub(crate) fn shown(&self, text: &str) -> Sanitized {
+        Sanitized::new(&self.redact_start(text, true))
     }
 
     /// The start of a text without secrets. It may have been cut off before; `is_whole` says that it was not.
@@ -389,7 +389,7 @@ mod tests {
             let clean = redactor.redact_start(&text, true);
             assert!(!clean.contains("s3cr"), "{}", &clean[clean.len() - 40..]);
             // What people are shown is cut once more, and may be searched after that.
-            let shown = Untrusted::new(&format!("{}s3cret/t0ken+x and more", "é".repeat(600 - length)));
+            let shown = Sanitized::new(&format!("{}s3cret/t0ken+x and more", "é".repeat(600 - length)));
             assert!(!redactor.redact(&shown.to_string()).contains("s3cr"), "{shown}");
         }
     }

@@ -8,10 +8,10 @@ use crate::blocking::on_own_thread;
 use crate::checksum::{self, NotAList, Sha256};
 use crate::files::{Folder, Found};
 use crate::listing::RegistryFile;
-use crate::nearest::Near;
 use crate::package::FileName;
 use crate::registry::{FailureKind, LONGEST_LIST, Promised, RegistryError};
-use crate::untrusted::Untrusted;
+use crate::sanitize::Sanitized;
+use crate::suggest::SimilarNames;
 
 /// The largest file of checksums, in bytes. The one that publishing makes of a list is shorter than the list: a row there has
 /// what a line here has, and more.
@@ -48,7 +48,7 @@ impl Checksums {
         if named.is_some() || self.name.folded() == folded {
             return Ok(named);
         }
-        let in_folder = self.in_folders.get(name.as_str()).map(|path| Untrusted::new(path));
+        let in_folder = self.in_folders.get(name.as_str()).map(|path| Sanitized::new(path));
         Err(DownloadError::NotNamed { name: name.clone(), checksums: self.name.clone(), in_folder })
     }
 }
@@ -62,8 +62,9 @@ impl Run<'_> {
             Source::Unlisted(_) => None,
             Source::Listed(listing) => Some(listing.find(name).ok_or_else(|| {
                 let all: Vec<&str> = listing.files().into_iter().map(|file| file.name.as_str()).collect();
-                let (target, near) = (Box::new(self.registry.target().clone()), Near::of(name.as_str(), &all));
-                DownloadError::NoChecksums { target, name: name.clone(), near }
+                let (target, similar) =
+                    (Box::new(self.registry.target().clone()), SimilarNames::of(name.as_str(), &all));
+                DownloadError::NoChecksums { target, name: name.clone(), similar }
             })?),
         };
         if listed.is_some_and(|file| file.size > LONGEST as u64) {

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use crate::advice::{Advise, Plural};
 use crate::checksum::Sha256;
 use crate::files::{BadLine, Mistake, PlaceError};
-use crate::nearest::Near;
 use crate::package::{BadName, FileName, Target};
 use crate::registry::RegistryError;
 use crate::report::VerifiedBy;
+use crate::sanitize::{Names, Sanitized};
 use crate::stop::Stopped;
+use crate::suggest::SimilarNames;
 use crate::units::Bytes;
-use crate::untrusted::{Names, Untrusted};
 
 /// What failed in a run that came as far as its first request.
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +31,7 @@ pub(crate) enum DownloadError {
         /// What was asked for.
         target: Box<Target>,
         /// Packages with names like it.
-        near: Near,
+        similar: SimilarNames,
     },
     /// The package has no such version.
     #[error("there is no version {} of package {}/{}", .target.version, .target.owner, .target.package)]
@@ -39,7 +39,7 @@ pub(crate) enum DownloadError {
         /// What was asked for.
         target: Box<Target>,
         /// Versions with names like it.
-        near: Near,
+        similar: SimilarNames,
     },
     /// A line that stands for none of the version's files.
     #[error("no file of version {version} matches `{line}`", version = .target.version)]
@@ -47,9 +47,9 @@ pub(crate) enum DownloadError {
         /// What was asked for.
         target: Box<Target>,
         /// The line as it was typed.
-        line: Untrusted,
+        line: Sanitized,
         /// Files with names like it.
-        near: Near,
+        similar: SimilarNames,
     },
     /// Lines that take away all that the others stand for.
     #[error("the lines that begin with `!` take away every file")]
@@ -58,7 +58,7 @@ pub(crate) enum DownloadError {
     #[error("`{line}` is the name of no file, and {bad}")]
     BadLine {
         /// The line as it was typed.
-        line: Untrusted,
+        line: Sanitized,
         /// What is wrong with it.
         bad: BadLine,
     },
@@ -66,7 +66,7 @@ pub(crate) enum DownloadError {
     #[error("no file matches `{line}`: the line {mistake}")]
     Mistake {
         /// The line as it was typed.
-        line: Untrusted,
+        line: Sanitized,
         /// What is wrong with it.
         mistake: Mistake,
     },
@@ -74,7 +74,7 @@ pub(crate) enum DownloadError {
     #[error("`{line}` takes nothing away, because a later line adds its files")]
     TakenAwayTooEarly {
         /// The line as it was typed.
-        line: Untrusted,
+        line: Sanitized,
     },
     /// A new name that cannot be given to a file.
     #[error("failed to rename `{name}`: {why}")]
@@ -96,7 +96,7 @@ pub(crate) enum DownloadError {
     #[error("which files `{line}` stands for is not known: the registry does not list its files to visitors")]
     Wildcard {
         /// The line as it was typed.
-        line: Untrusted,
+        line: Sanitized,
         /// What the registry said to that.
         #[source]
         cause: Arc<RegistryError>,
@@ -121,7 +121,7 @@ pub(crate) enum DownloadError {
         /// Its name.
         name: FileName,
         /// Files with names like it.
-        near: Near,
+        similar: SimilarNames,
     },
     /// The file of checksums is none.
     #[error("`{name}` cannot be used to verify: {why}")]
@@ -151,7 +151,7 @@ pub(crate) enum DownloadError {
         /// The file of checksums.
         checksums: FileName,
         /// What it names instead: the file in a folder.
-        in_folder: Option<Untrusted>,
+        in_folder: Option<Sanitized>,
     },
     /// Other bytes came than were promised.
     #[error("`{name}` did not come as it should, also when it was fetched again: {}", in_words(.expected, .came))]
@@ -266,7 +266,7 @@ impl Advise for DownloadError {
     }
 
     fn advice(&self) -> Option<String> {
-        let there = |near: &Near, check: &str, none: String| match near.in_words() {
+        let there = |similar: &SimilarNames, check: &str, none: String| match similar.in_words() {
             Some(names) => format!("{check}: there is {names}"),
             None => none,
         };
@@ -274,27 +274,27 @@ impl Advise for DownloadError {
             Self::Registry(error) => return error.advice(),
             Self::Place(error) => return error.advice(),
             Self::Stopped(stopped) => return stopped.advice(),
-            Self::NoPackage { target, near } => {
+            Self::NoPackage { target, similar } => {
                 let none = format!(
                     "Check `owner` and `repo`: {} has no generic package, or none that may be seen here, or packages \
                      are disabled on {}",
                     target.owner, target.server
                 );
-                there(near, "Check `repo`", none)
+                there(similar, "Check `repo`", none)
             }
-            Self::NoVersion { target, near } => {
+            Self::NoVersion { target, similar } => {
                 let Target { server, owner, .. } = &**target;
                 let none = format!(
                     "Check `version`, and `repo`: {owner} may have no such package, or packages are disabled on \
                      {server}"
                 );
-                there(near, "Check `version`", none)
+                there(similar, "Check `version`", none)
             }
-            Self::NoFile { near, .. } => {
-                there(near, "Check `files`", "Check `files`: the version has no files".to_owned())
+            Self::NoFile { similar, .. } => {
+                there(similar, "Check `files`", "Check `files`: the version has no files".to_owned())
             }
-            Self::NoChecksums { near, .. } => {
-                there(near, "Check `checksums`", "Check `checksums`: the version has no files".to_owned())
+            Self::NoChecksums { similar, .. } => {
+                there(similar, "Check `checksums`", "Check `checksums`: the version has no files".to_owned())
             }
             Self::AllTakenAway => "Take one of these lines out".to_owned(),
             Self::BadLine { bad, .. } => return bad.advice(),

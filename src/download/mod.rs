@@ -19,15 +19,15 @@ use crate::advice::Problem;
 use crate::blocking::on_own_thread;
 use crate::command::Command;
 use crate::files::{self, Folder, Found, PlaceError, tracked};
-use crate::inputs::{Inputs, Wanted};
+use crate::inputs::{DownloadOptions, Inputs};
 use crate::listing::Listing;
-use crate::nearest::Near;
 use crate::package::{FileName, Version};
 use crate::registry::{Connection, FailureKind, Registry, RegistryError, SetupError};
 use crate::report::{Header, Local, Outcome, RunContext, RunReport, Status, VerifiedBy};
+use crate::sanitize::{Names, Sanitized};
 use crate::stop::{Signal, Stopped};
+use crate::suggest::SimilarNames;
 use crate::units::{self, Bytes};
-use crate::untrusted::{Names, Untrusted};
 use crate::version;
 
 /// What is known of the files of the version.
@@ -41,7 +41,7 @@ pub(crate) enum Source {
 /// Downloads files. An error means that nothing was asked.
 pub(crate) async fn download(
     inputs: &Inputs,
-    wanted: &Wanted,
+    wanted: &DownloadOptions,
     connection: Connection<'_>,
     context: &RunContext<'_>,
 ) -> Result<RunReport, SetupError> {
@@ -55,7 +55,7 @@ pub(crate) async fn download(
 /// A run on its way.
 struct Run<'a> {
     inputs: &'a Inputs,
-    wanted: &'a Wanted,
+    wanted: &'a DownloadOptions,
     context: &'a RunContext<'a>,
     registry: Registry<'a>,
     items: Vec<Item>,
@@ -156,7 +156,7 @@ impl Run<'_> {
         let size = sizes
             .map(|sizes| format!(", {}", Bytes(sizes.into_iter().fold(0, u64::saturating_add))))
             .unwrap_or_default();
-        let (count, folder) = (units::files(self.items.len()), Untrusted::new(&self.wanted.place.path()));
+        let (count, folder) = (units::files(self.items.len()), Sanitized::new(&self.wanted.place.path()));
         self.context.reporter.notes(&format!("{count}{size}, to {folder}"));
     }
 
@@ -191,7 +191,7 @@ impl Run<'_> {
             let names: Vec<FileName> = names.into_iter().filter(|name| folder.has(name)).collect();
             let mut overwritten = Names::default();
             for name in tracked(&place.workspace.join(&place.within), &names)? {
-                overwritten.add(Untrusted::path(&place.path_of(name)));
+                overwritten.add(Sanitized::path(&place.path_of(name)));
             }
             Ok::<_, io::Error>(overwritten)
         });
@@ -235,8 +235,8 @@ impl Run<'_> {
                     return Err(self.no_package().await);
                 }
                 let names: Vec<&str> = versions.iter().map(|row| row.version.as_str()).collect();
-                let near = Near::of(Version::LATEST, &names);
-                return Err(DownloadError::NoVersion { target: Box::new(self.registry.target().clone()), near });
+                let similar = SimilarNames::of(Version::LATEST, &names);
+                return Err(DownloadError::NoVersion { target: Box::new(self.registry.target().clone()), similar });
             };
             self.context.reporter.notes(&latest.to_string());
             self.registry.turn_to(latest.version);
@@ -262,7 +262,10 @@ impl Run<'_> {
         let mut names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
         names.sort_unstable();
         names.dedup();
-        DownloadError::NoPackage { target: Box::new(target.clone()), near: Near::of(target.package.as_str(), &names) }
+        DownloadError::NoPackage {
+            target: Box::new(target.clone()),
+            similar: SimilarNames::of(target.package.as_str(), &names),
+        }
     }
 
     /// The version is not there; which others there are may tell why.
@@ -271,7 +274,7 @@ impl Run<'_> {
         let versions = match self.registry.versions(&target.package).await {
             Ok(versions) => versions,
             Err(error) if self.is_shown_to_no_visitor(&error) => {
-                return DownloadError::NoVersion { target: Box::new(target.clone()), near: Near::default() };
+                return DownloadError::NoVersion { target: Box::new(target.clone()), similar: SimilarNames::default() };
             }
             Err(error) => return error.into(),
         };
@@ -281,7 +284,7 @@ impl Run<'_> {
         let versions: Vec<&str> = versions.iter().map(|row| row.version.as_str()).collect();
         DownloadError::NoVersion {
             target: Box::new(target.clone()),
-            near: Near::of(target.version.as_str(), &versions),
+            similar: SimilarNames::of(target.version.as_str(), &versions),
         }
     }
 

@@ -8,13 +8,13 @@ use super::Source;
 use super::checksums::Checksums;
 use super::error::{DownloadError, Expected, Hostile};
 use crate::files::{self, IfNoneFound, Line, OWN_FOLDER, is_part, makes_repository};
-use crate::inputs::Wanted;
+use crate::inputs::DownloadOptions;
 use crate::listing::Listing;
-use crate::nearest::Near;
 use crate::package::{FileName, Target};
 use crate::report::VerifiedBy;
+use crate::sanitize::{Names, Sanitized};
 use crate::secret::Redactor;
-use crate::untrusted::{Names, Untrusted};
+use crate::suggest::SimilarNames;
 
 /// A file that is to be downloaded.
 #[derive(Clone, Debug)]
@@ -42,7 +42,7 @@ pub(super) struct Selected {
 
 /// Takes the lines in order; the error has all that is wrong with any of them, or with what they stand for.
 pub(super) fn select(
-    wanted: &Wanted,
+    wanted: &DownloadOptions,
     target: &Target,
     source: &Source,
     checksums: Option<&Checksums>,
@@ -67,7 +67,7 @@ pub(super) fn select(
         let found = match source {
             Source::Listed(listing) => among(line, listing, target),
             Source::Unlisted(cause) => unlisted(line)
-                .ok_or_else(|| DownloadError::Wildcard { line: Untrusted::new(&line.text), cause: Arc::clone(cause) }),
+                .ok_or_else(|| DownloadError::Wildcard { line: Sanitized::new(&line.text), cause: Arc::clone(cause) }),
         };
         match (found, wanted.if_none_found) {
             (Ok(found), _) => {
@@ -85,7 +85,7 @@ pub(super) fn select(
         match explain(line, &names) {
             Some(error) => errors.push(error),
             None if wanted.if_none_found == IfNoneFound::Ignore => {}
-            None => warnings.push(format!("`{}` takes nothing away", Untrusted::new(&line.text))),
+            None => warnings.push(format!("`{}` takes nothing away", Sanitized::new(&line.text))),
         }
     }
     if any_found && names.is_empty() && errors.is_empty() && wanted.if_none_found == IfNoneFound::Error {
@@ -107,7 +107,7 @@ pub(super) fn select(
     errors.extend(of_one_name(&items));
     let is_none = |line: &Line| !items.iter().any(|item| item.is_meant_by(line));
     for line in wanted.executable.iter().filter(|line| !line.takes_away && !items.is_empty() && is_none(line)) {
-        let line = Untrusted::new(&line.text);
+        let line = Sanitized::new(&line.text);
         warnings.push(format!("`{line}` in `executable` is none of the files that are downloaded"));
     }
     if errors.is_empty() { Ok(Selected { items, warnings }) } else { Err(errors) }
@@ -117,10 +117,10 @@ pub(super) fn select(
 fn explain(line: &Line, names: &BTreeMap<String, Vec<&Line>>) -> Option<DownloadError> {
     let selects = |line: &Line| names.keys().any(|name| line.stands_for(name));
     if selects(line) {
-        return Some(DownloadError::TakenAwayTooEarly { line: Untrusted::new(&line.text) });
+        return Some(DownloadError::TakenAwayTooEarly { line: Sanitized::new(&line.text) });
     }
     let mistake = files::correction(line, |text| Line::to_download(text).is_ok_and(|line| selects(&line)))?;
-    Some(DownloadError::Mistake { line: Untrusted::new(&line.text), mistake })
+    Some(DownloadError::Mistake { line: Sanitized::new(&line.text), mistake })
 }
 
 /// Finds files that would have one name in the workspace.
@@ -136,7 +136,7 @@ fn of_one_name(items: &[Item]) -> Vec<DownloadError> {
         }
         let mut names = Names::default();
         for item in &same {
-            names.add(Untrusted::new(item.name.as_str()));
+            names.add(Sanitized::new(item.name.as_str()));
         }
         DownloadError::SameNewName { names, here: same[0].here.clone() }
     })
@@ -150,7 +150,7 @@ fn among(line: &Line, listing: &Listing, target: &Target) -> Result<Vec<String>,
     if all.contains(&line.as_name()) {
         return Ok(vec![line.as_name().to_owned()]);
     }
-    let text = Untrusted::new(&line.text);
+    let text = Sanitized::new(&line.text);
     if let Some(bad) = &line.malformed {
         return Err(DownloadError::BadLine { line: text, bad: bad.clone() });
     }
@@ -164,8 +164,8 @@ fn among(line: &Line, listing: &Listing, target: &Target) -> Result<Vec<String>,
         return Err(DownloadError::Mistake { line: text, mistake });
     }
     let other_case: Vec<&str> = all.iter().copied().filter(|name| line.matches_name(name, true)).collect();
-    let near = Near::of(line.as_name(), if other_case.is_empty() { &all } else { &other_case });
-    Err(DownloadError::NoFile { target: Box::new(target.clone()), line: text, near })
+    let similar = SimilarNames::of(line.as_name(), if other_case.is_empty() { &all } else { &other_case });
+    Err(DownloadError::NoFile { target: Box::new(target.clone()), line: text, similar })
 }
 
 /// The name that a line is, where nobody lists the files; `None` where it may stand for any number of them.
@@ -182,7 +182,7 @@ fn hostile(name: &str, why: String) -> DownloadError {
     let start = name.chars().take(LONGEST).map(|c| if is_plain(c) { c } else { '?' });
     let rest = name.chars().nth(LONGEST).map(|_| '*');
     let pattern = start.chain(rest).collect();
-    let names = Names { shown: vec![Untrusted::new(name)], count: 1 };
+    let names = Names { shown: vec![Sanitized::new(name)], count: 1 };
     DownloadError::Hostile(Hostile { names, why, patterns: vec![pattern] })
 }
 
@@ -219,7 +219,7 @@ fn name_here(name: &FileName, line: &Line, redactor: &Redactor) -> Result<FileNa
 fn items_of(
     name: &str,
     lines: &[&Line],
-    wanted: &Wanted,
+    wanted: &DownloadOptions,
     source: &Source,
     checksums: Option<&Checksums>,
     redactor: &Redactor,

@@ -1,10 +1,10 @@
 //! Why a line of the input `files` cannot be taken.
 
-use super::braces::{DEEPEST, MOST_ALTERNATIVES};
 use super::mistake::Mistake;
+use super::syntax::{DEEPEST, MOST_ALTERNATIVES};
 use crate::advice::Advise;
+use crate::sanitize::Sanitized;
 use crate::unexpanded::expression_hint;
-use crate::untrusted::Untrusted;
 
 /// A line that is no pattern, or that leads where nothing may be published from.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,7 +17,7 @@ pub(crate) enum BadLine {
     Parent,
     /// An absolute path to somewhere else, and the path relative to the workspace if it looks like a runner's.
     #[error("is an absolute path outside the workspace")]
-    Outside(Option<Untrusted>),
+    Outside(Option<Sanitized>),
     /// What only another tool understands.
     #[error(transparent)]
     Mistake(Mistake),
@@ -40,11 +40,11 @@ pub(crate) enum BadLine {
     #[error("takes files away, and what is taken away gets no name")]
     NameOfTaken,
     /// A variable, a command or an expression in a name.
-    #[error("contains `{part}` in its name, which is not expanded", part = Untrusted::new(.0))]
+    #[error("contains `{part}` in its name, which is not expanded", part = Sanitized::new(.0))]
     Unexpanded(String),
     /// Braces in a name around what is no placeholder.
     #[error("has `{{{0}}}` in its name, which is no placeholder")]
-    Placeholder(Untrusted),
+    Placeholder(Sanitized),
     /// A brace in a name that is not closed, or not opened.
     #[error("has a brace without its partner in its name")]
     NameBrace,

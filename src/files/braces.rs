@@ -1,12 +1,7 @@
 //! Braces in a pattern, which glob does not know.
 
 use super::bad_line::BadLine;
-
-/// How many patterns the braces of one line may stand for.
-pub(super) const MOST_ALTERNATIVES: usize = 1_000;
-
-/// How deep the braces of one line may nest.
-pub(super) const DEEPEST: usize = 10;
+use super::syntax::{DEEPEST, MOST_ALTERNATIVES};
 
 /// What `{a,b}` stands for. Braces nest; in a character class such as `[{]` they are characters.
 pub(super) fn expand_braces(text: &str) -> Result<Vec<String>, BadLine> {

@@ -2,31 +2,32 @@
 
 use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
 
-use super::mistake::{Mistake, items, with_name};
-use super::pattern::{Line, has_wildcard};
-use super::renaming::escaped;
+use super::line::Line;
+use super::mistake::{Kind, Mistake, items, with_name};
+use super::syntax::{escaped, has_wildcard};
 use crate::package::FileName;
 
 /// How many items of a list are tried.
 const MOST_ITEMS: usize = 20;
 
 /// The mistake in a line that matches nothing, if there is one. `finds` tells whether another line matches something.
-pub(crate) fn correction(line: &Line, finds: impl Fn(&str) -> bool) -> Option<Mistake> {
+pub(crate) fn correction(line: &Line, mut finds: impl FnMut(&str) -> bool) -> Option<Mistake> {
     let text = line.text.replace('\\', "/");
     // No name on the registry has a comma.
     let items = items_of(line, &text, |c| c == ',');
     if items.len() > 1 || text.ends_with(',') {
-        return Some(Mistake::list(items));
+        return Some(Mistake::new(Kind::List, items));
     }
     for is_separator in [|c| c == ';', char::is_whitespace] {
         let items = items_of(line, &text, is_separator);
         if (2..=MOST_ITEMS).contains(&items.len()) && items.iter().all(|item| finds(item)) {
-            return Some(Mistake::list(items));
+            return Some(Mistake::new(Kind::List, items));
         }
     }
     if text != line.text {
         let corrected = with_name(&text, new_name(line));
-        return Some(Mistake::backslash(Some(corrected).filter(|line| finds(line))));
+        let lines = Some(corrected).filter(|line| finds(line)).into_iter().collect();
+        return Some(Mistake::new(Kind::Backslash, lines));
     }
     normalization(line, finds)
 }
@@ -44,7 +45,7 @@ fn new_name(line: &Line) -> Option<&str> {
 }
 
 /// macOS and Linux may write one character as one code point or as several, which look the same.
-fn normalization(line: &Line, finds: impl Fn(&str) -> bool) -> Option<Mistake> {
+fn normalization(line: &Line, mut finds: impl FnMut(&str) -> bool) -> Option<Mistake> {
     let composed = ComposingNormalizerBorrowed::new_nfc().normalize(&line.text);
     let decomposed = DecomposingNormalizerBorrowed::new_nfd().normalize(&line.text);
     if ![&composed, &decomposed].into_iter().any(|text| **text != line.text && finds(text)) {
@@ -58,5 +59,5 @@ fn normalization(line: &Line, finds: impl Fn(&str) -> bool) -> Option<Mistake> {
     }
     let name = composed.rsplit('/').next().filter(|name| !name.is_ascii() && !has_wildcard(name) && !line.takes_away);
     let name = new_name(line).map(str::to_owned).or_else(|| Some(escaped(&FileName::similar_to(name?)?)));
-    Some(Mistake::normalization(with_name(&pattern, name.as_deref())))
+    Some(Mistake::new(Kind::Normalization, vec![with_name(&pattern, name.as_deref())]))
 }

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 
 use super::git::is_git;
 use crate::advice::{self, Advise, Plural};
-use crate::untrusted::Untrusted;
+use crate::sanitize::Sanitized;
 
 /// How much is read at a time, in bytes: large enough that system calls do not count, small enough that dozens of
 /// uploads fit into a few megabytes.
@@ -71,7 +71,7 @@ pub(crate) struct FileError {
 
 impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", Untrusted::path(&self.path), self.fault)
+        write!(f, "{} {}", Sanitized::path(&self.path), self.fault)
     }
 }
 
@@ -173,7 +173,7 @@ impl Advise for FileError {
         };
         Some(Plural {
             text: text.to_owned(),
-            item: format!("`{}`", Untrusted::path(&self.path)),
+            item: format!("`{}`", Sanitized::path(&self.path)),
             is_hint_an_example: false,
         })
     }

@@ -4,11 +4,10 @@ use std::fmt;
 use std::path::Path;
 
 use super::bash;
-use super::pattern::{has_wildcard, without_exclamation};
-use super::renaming;
+use super::syntax::{has_wildcard, split_name, without_exclamation};
 use crate::advice::Advise;
+use crate::sanitize::{Names, Sanitized};
 use crate::unexpanded::{expression_hint, path_hint, unexpanded};
-use crate::untrusted::{Names, Untrusted};
 
 /// A line that means something only in another tool.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +22,7 @@ const MOST_AT_ONCE: usize = 4;
 
 /// What was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     /// `# text`, or `pattern # text`.
     Comment,
     /// `- pattern`, or `["pattern", "pattern"]`.
@@ -56,12 +55,12 @@ impl fmt::Display for Mistake {
             Kind::Comment => f.write_str("has a comment, and comments are not supported"),
             Kind::YamlList => f.write_str("is a YAML list, and this input is text"),
             Kind::Quotes => f.write_str("has quotes, which would be part of the name"),
-            Kind::Variable(text) => write!(f, "contains `{}`, which is not expanded", Untrusted::new(text)),
+            Kind::Variable(text) => write!(f, "contains `{}`, which is not expanded", Sanitized::new(text)),
             Kind::WindowsPath => f.write_str("is an absolute Windows path"),
             Kind::Everything => f.write_str("is a folder, and only files are published"),
             Kind::TrailingSlash => f.write_str("ends with `/`, and only files are published"),
             Kind::Extglob(sign) => write!(f, "has `{sign}(..)`, which only bash supports"),
-            Kind::Range(text) => write!(f, "has the range `{}`, and ranges are not supported", Untrusted::new(text)),
+            Kind::Range(text) => write!(f, "has the range `{}`, and ranges are not supported", Sanitized::new(text)),
             Kind::List => f.write_str("is a list, and each pattern needs a line of its own"),
             Kind::Backslash => f.write_str("has `\\`, which does not separate folders"),
             Kind::Normalization => {
@@ -92,7 +91,7 @@ impl Advise for Mistake {
 
     fn advice(&self) -> Option<String> {
         let mut names = Names::default();
-        self.lines.iter().for_each(|line| names.add(Untrusted::new(line)));
+        self.lines.iter().for_each(|line| names.add(Sanitized::new(line)));
         let has_lines = !self.lines.is_empty();
         let with_lines = |hint: &str| if has_lines { format!("{hint}: {names}") } else { hint.to_owned() };
         Some(match &self.kind {
@@ -115,8 +114,8 @@ impl Advise for Mistake {
             Kind::TrailingSlash => match &self.lines[..] {
                 [here, below] => format!(
                     "Write `{}` for the files in these folders, or `{}` for those in subfolders too",
-                    Untrusted::new(here),
-                    Untrusted::new(below)
+                    Sanitized::new(here),
+                    Sanitized::new(below)
                 ),
                 _ => format!("Write {names} for the files in these folders"),
             },
@@ -145,29 +144,14 @@ impl Mistake {
         Some(Self { kind, lines })
     }
 
-    /// A path of a folder in place of a pattern.
-    pub(super) fn everything() -> Self {
-        Self { kind: Kind::Everything, lines: Vec::new() }
-    }
-
-    /// Several patterns in one line.
-    pub(super) fn list(lines: Vec<String>) -> Self {
-        Self { kind: Kind::List, lines }
-    }
-
-    /// `\` between folders.
-    pub(super) fn backslash(line: Option<String>) -> Self {
-        Self { kind: Kind::Backslash, lines: line.into_iter().collect() }
-    }
-
-    /// Other code points than the file's name has.
-    pub(super) fn normalization(line: String) -> Self {
-        Self { kind: Kind::Normalization, lines: vec![line] }
+    /// Creates a mistake of a kind; `lines` are to be written instead.
+    pub(super) fn new(kind: Kind, lines: Vec<String>) -> Self {
+        Self { kind, lines }
     }
 
     /// The first mistake of a line, with the lines that are free of this one.
     fn first_of(line: &str, base: &Path) -> Option<Self> {
-        let found = |kind, lines: Vec<String>| Some(Self { kind, lines });
+        let found = |kind, lines| Some(Self::new(kind, lines));
         if let Some(pattern) = before_comment(line) {
             return found(
                 Kind::Comment,
@@ -183,7 +167,7 @@ impl Mistake {
         if let Some(lines) = without_quotes(line) {
             return found(Kind::Quotes, lines);
         }
-        let (pattern, name) = renaming::split(line).map_or((line, None), |(pattern, name)| (pattern, Some(name)));
+        let (pattern, name) = split_name(line).map_or((line, None), |(pattern, name)| (pattern, Some(name)));
         if let Some((sign, lines)) = bash::extglob(pattern) {
             return found(Kind::Extglob(sign), lines.into_iter().map(|line| with_name(&line, name)).collect());
         }
@@ -220,7 +204,7 @@ impl Mistake {
 #[must_use]
 pub(crate) fn mistake_in_path(path: &str) -> Option<(Mistake, Option<String>)> {
     let slashes = path.replace('\\', "/");
-    let mistake = |kind| Mistake { kind, lines: Vec::new() };
+    let mistake = |kind| Mistake::new(kind, Vec::new());
     if is_windows_path(path) {
         Some((mistake(Kind::WindowsPath), behind_workspace(&slashes).map(str::to_owned)))
     } else if let Some(home) = home(path).or(Some(path).filter(|path| *path == "~")) {

@@ -6,9 +6,11 @@ use glob::MatchOptions;
 
 use super::bad_line::BadLine;
 use super::braces::expand_braces;
+use super::line::Line;
 use super::mistake::Mistake;
-use super::pattern::{Alternative, Line, Matching, has_wildcard, without_exclamation};
-use super::renaming::{self, Placeholder, Template};
+use super::pattern::{Alternative, Matching};
+use super::renaming::{Placeholder, Template};
+use super::syntax::{has_wildcard, split_name, without_exclamation};
 use crate::package::{BadName, FileName};
 
 impl Line {
@@ -42,7 +44,7 @@ impl Line {
     /// Reads a line about files to download: `pattern`, `pattern => name` or `!pattern`.
     pub(crate) fn to_download(text: &str) -> Result<Self, BadLine> {
         // No name on the registry has a `>`.
-        let Some((pattern, name)) = renaming::split(text) else { return Self::of_names(text) };
+        let Some((pattern, name)) = split_name(text) else { return Self::of_names(text) };
         let line = Self::of_names(pattern)?;
         if line.takes_away {
             return Err(BadLine::NameOfTaken);
@@ -76,7 +78,7 @@ impl Line {
     pub(crate) fn matches_name(&self, name: &str, ignore_case: bool) -> bool {
         let matching = Matching { include_hidden: true, ignore_case };
         let options = MatchOptions { require_literal_separator: false, ..matching.options() };
-        self.alternatives.iter().any(|a| a.whole.matches_with(name, options))
+        self.alternatives.iter().any(|a| a.components[0].matches_with(name, options))
     }
 
     /// Whether a name on the registry is the line's own, or one that its patterns stand for.

@@ -1,7 +1,6 @@
-//! The lines of the input `files`: patterns on paths in the workspace, or on names on the registry.
+//! Patterns without braces, and how they match a path component by component.
 //!
-//! `*`, `?`, `[..]` and `**` are those of the crate glob; `{a,b}` is ours, since glob knows no braces. A line is made
-//! relative to the workspace when it is read, so that nothing that leaves the workspace gets any further.
+//! `*`, `?`, `[..]` and `**` are those of the crate glob; `{a,b}` is ours, since glob knows no braces.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -9,39 +8,16 @@ use std::path::{Path, PathBuf};
 use glob::{MatchOptions, Pattern};
 
 use super::bad_line::BadLine;
-use super::braces::expand_braces;
-use super::git::is_git;
-use super::mistake::{Mistake, behind_workspace, relative_to};
-use super::renaming::{self, Placeholder, Template, Wildcards};
-use crate::untrusted::Untrusted;
-
-/// One line of the input `files`.
-#[derive(Clone, Debug)]
-pub(crate) struct Line {
-    /// The pattern as it was typed, without the blanks at its ends.
-    pub(crate) text: String,
-    /// The name that its files get, where the line has one.
-    pub(super) new_name: Option<Template>,
-    /// Whether the line begins with `!` and takes files away.
-    pub(crate) takes_away: bool,
-    /// The line taken as the path of one file, relative to the workspace.
-    pub(crate) literal: PathBuf,
-    /// Whether the line has no wildcard, so that it can name one path only.
-    pub(crate) names_one_path: bool,
-    /// Why the line can be nothing but a name.
-    pub(crate) malformed: Option<BadLine>,
-    /// The patterns that the line's braces stand for.
-    pub(super) alternatives: Vec<Alternative>,
-}
+use super::renaming::Wildcards;
+use super::syntax::has_wildcard;
 
 /// A pattern without braces, relative to the workspace.
 #[derive(Clone, Debug)]
 pub(super) struct Alternative {
     /// The folder in front of the first wildcard.
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
     /// One pattern a component, the folder's included.
-    components: Vec<Pattern>,
-    pub(super) whole: Pattern,
+    pub(super) components: Vec<Pattern>,
 }
 
 /// How freely names are matched.
@@ -64,130 +40,39 @@ impl Matching {
     }
 }
 
-/// Where a pattern has to be looked for.
-#[derive(Clone, Debug)]
-pub(super) struct Search<'a> {
-    pub(super) folder: &'a Path,
-    /// How many components deep a match can lie below the folder; `None` where there is no limit.
-    pub(super) depth: Option<usize>,
-}
+/// The patterns of a line that can match in a folder or below it.
+#[derive(Debug, Default)]
+pub(super) struct Candidates<'a>(Vec<(&'a Alternative, Progress)>);
 
-impl Line {
-    /// Reads a line: `pattern`, `pattern => name` or `!pattern`. `workspace` and `base` are real paths, `base` in
-    /// `workspace`; `given_workspace` is what the runner calls the workspace, as it may stand in the line.
-    pub(crate) fn parse(text: &str, workspace: &Path, given_workspace: &Path, base: &Path) -> Result<Self, BadLine> {
-        let names_a_file = |line: &Result<Self, BadLine>| {
-            line.as_ref().is_ok_and(|line| workspace.join(&line.literal).symlink_metadata().is_ok())
-        };
-        let whole = Self::parse_pattern(text, workspace, given_workspace, base);
-        // What names an existing file means that file, also where ` => ` or anything else is part of its name.
-        if names_a_file(&whole) {
-            return whole;
-        }
-        let (line, name) = match renaming::split(text) {
-            Some((pattern, name)) => (Self::parse_pattern(pattern, workspace, given_workspace, base), Some(name)),
-            None => (whole, None),
-        };
-        if !names_a_file(&line)
-            && let Some(mistake) = Mistake::of(text, base.strip_prefix(workspace).unwrap_or(Path::new("")))
-        {
-            return Err(BadLine::Mistake(mistake));
-        }
-        let line = line?;
-        let Some(name) = name else { return Ok(line) };
-        if line.takes_away {
-            return Err(BadLine::NameOfTaken);
-        }
-        Ok(Self { new_name: Some(Template::parse(name, &line.wildcards())?), ..line })
+/// How far a pattern has come along a path: for each count of its components, whether that many stand for the names so far.
+type Progress = Vec<bool>;
+
+impl<'a> Candidates<'a> {
+    /// Adds a pattern that is looked for in a folder.
+    pub(super) fn add(&mut self, pattern: &'a Alternative, folder: &Path, matching: Matching) {
+        self.0.push((pattern, pattern.progress(folder, matching)));
     }
 
-    fn parse_pattern(text: &str, workspace: &Path, given_workspace: &Path, base: &Path) -> Result<Self, BadLine> {
-        let (takes_away, path) = without_exclamation(text);
-        let base = base.strip_prefix(workspace).unwrap_or(Path::new(""));
-        let (given, (path, base)) = (
-            path,
-            if path.starts_with('/') {
-                let inside =
-                    [given_workspace, workspace].iter().find_map(|root| Path::new(path).strip_prefix(root).ok());
-                let outside = || {
-                    BadLine::Outside(
-                        behind_workspace(path).and_then(|path| relative_to(base, path)).map(Untrusted::new),
-                    )
-                };
-                (inside.and_then(Path::to_str).ok_or_else(outside)?, Path::new(""))
-            } else {
-                (path, base)
-            },
-        );
-        let components = components(path)?;
-        if components.is_empty() {
-            return Err(if given.is_empty() { BadLine::Empty } else { BadLine::Mistake(Mistake::everything()) });
-        }
-        let literal = base.join(components.join("/"));
-        let mut names_one_path = !has_wildcard(path);
-        let patterns = expand_braces(path)
-            .and_then(|paths| paths.iter().map(|path| Alternative::parse(path, base)).collect::<Result<Vec<_>, _>>());
-        let alternatives = match patterns {
-            Ok(alternatives) => alternatives,
-            // What names an existing file means that file, also where it is no pattern.
-            Err(bad) if bad.is_of_form() && workspace.join(&literal).symlink_metadata().is_ok() => {
-                names_one_path = true;
-                Vec::new()
-            }
-            Err(bad) => return Err(bad),
-        };
-        let in_git = |alternative: &Alternative| alternative.components.iter().any(|c| is_git(OsStr::new(c.as_str())));
-        if !takes_away && (literal.iter().any(is_git) || alternatives.iter().any(in_git)) {
-            return Err(BadLine::Git);
-        }
-        let (text, new_name, malformed) = (text.to_owned(), None, None);
-        Ok(Self { text, new_name, takes_away, literal, names_one_path, malformed, alternatives })
+    /// Returns those that can still match behind one more name of a path.
+    pub(super) fn behind(&self, name: &OsStr, matching: Matching) -> Self {
+        // What is not UTF-8 cannot be published, but has to be found to be named.
+        let name = name.to_string_lossy();
+        let advanced = self.0.iter().map(|(pattern, before)| (*pattern, pattern.advance(before, &name, matching)));
+        Self(advanced.filter(|(_, progress)| progress.contains(&true)).collect())
     }
 
-    /// Whether the line adds one file under that name of its own, given in lower case.
-    #[must_use]
-    pub(crate) fn names_a_file_called(&self, name: Option<&str>) -> bool {
-        let own = self.literal.file_name().map(|own| own.to_string_lossy().to_lowercase());
-        !self.takes_away && self.names_one_path && self.new_name.is_none() && name.is_some() && own.as_deref() == name
+    /// Whether one of them matches the path so far.
+    pub(super) fn has_match(&self) -> bool {
+        self.0.iter().any(|(_, progress)| progress.last() == Some(&true))
     }
 
-    /// Whether a path, relative to the workspace, is one that the line stands for.
-    pub(super) fn matches(&self, path: &Path, matching: Matching) -> bool {
-        self.literal == path || { self.alternatives.iter().any(|a| a.matches(path, matching)) }
+    /// Whether one of them can match a longer path.
+    pub(super) fn can_match_below(&self) -> bool {
+        self.0.iter().any(|(_, progress)| progress[..progress.len() - 1].contains(&true))
     }
 
-    /// Whether files that the line stands for can lie in a folder, given relative to the workspace.
-    pub(super) fn may_lie_in(&self, folder: &Path, matching: Matching) -> bool {
-        self.alternatives.iter().any(|a| a.may_lie_in(folder, matching))
-    }
-
-    /// Which of its components hold a wildcard, as far as each of its patterns has them.
-    pub(super) fn wildcards(&self) -> Wildcards {
-        let fewest = self.alternatives.iter().map(Alternative::wildcards).min_by_key(|own| own.places.len());
-        fewest.unwrap_or_default()
-    }
-
-    /// What each placeholder stands for in the name of a file that the line stands for.
-    pub(super) fn placeholders(&self, path: &Path, matching: Matching) -> Vec<(Placeholder, String)> {
-        let meant = self.alternatives.iter().find(|a| a.matches(path, matching));
-        let wildcards = meant.or(self.alternatives.first()).map(Alternative::wildcards).unwrap_or_default();
-        let components = wildcards.places.iter().map(|&place| path.iter().nth(place));
-        let own =
-            [(Placeholder::Name, path.file_name()), (Placeholder::Folder, path.parent().and_then(Path::file_name))];
-        own.into_iter()
-            .chain((1..).map(Placeholder::Component).zip(components))
-            .filter_map(|(placeholder, text)| Some((placeholder, text?.to_string_lossy().into_owned())))
-            .collect()
-    }
-
-    /// Where to look for what the line stands for. Where case does not count, the folder's own name may differ too.
-    pub(super) fn searches(&self, matching: Matching) -> impl Iterator<Item = Search<'_>> {
-        self.alternatives.iter().map(move |alternative| {
-            let folder = if matching.ignore_case { Path::new("") } else { &alternative.folder };
-            let is_recursive = alternative.components.iter().any(is_recursive);
-            let depth = alternative.components.len() - folder.iter().count();
-            Search { folder, depth: (!is_recursive).then_some(depth) }
-        })
+    pub(super) fn extend(&mut self, others: Self) {
+        self.0.extend(others.0);
     }
 }
 
@@ -209,71 +94,51 @@ impl Alternative {
             .collect();
         let pattern = |text: &str| Pattern::new(&as_glob_writes_it(text)?).map_err(|error| BadLine::Pattern(error.msg));
         let components = texts.iter().map(|text| pattern(text)).collect::<Result<_, _>>()?;
-        Ok(Self { folder, components, whole: pattern(&texts.join("/"))? })
+        Ok(Self { folder, components })
     }
 
-    fn wildcards(&self) -> Wildcards {
+    /// Finds its components with a wildcard.
+    pub(super) fn wildcards(&self) -> Wildcards {
         let fixed = self.components.iter().take_while(|component| !is_recursive(component));
         let places = fixed.enumerate().filter(|(_, component)| has_wildcard(&without_escapes(component.as_str())));
         let places = places.map(|(place, _)| place).collect();
         Wildcards { places, end_in_recursion: self.components.iter().any(is_recursive) }
     }
 
-    /// Whether the pattern matches a path. glob would try each way to divide the path among the wildcards of a whole
+    pub(super) fn matches(&self, path: &Path, matching: Matching) -> bool {
+        self.progress(path, matching).last() == Some(&true)
+    }
+
+    fn progress(&self, path: &Path, matching: Matching) -> Progress {
+        let mut start = vec![false; self.components.len() + 1];
+        start[0] = true;
+        self.skip(&mut start);
+        path.iter().fold(start, |progress, name| self.advance(&progress, &name.to_string_lossy(), matching))
+    }
+
+    /// Returns the progress behind one more name. glob would try each way to divide a path among the wildcards of a whole
     /// pattern, and a path with many `-` has many for `**/*-*-*`. Component by component there is one.
-    fn matches(&self, path: &Path, matching: Matching) -> bool {
-        // What is not UTF-8 cannot be published, but has to be found to be named.
-        let names: Vec<_> = path.iter().map(|name| name.to_string_lossy()).collect();
-        let may_be_skipped = |name: &str| matching.include_hidden || !name.starts_with('.');
-        // Whether the patterns so far match that many of the names.
-        let mut matched = vec![false; names.len() + 1];
-        matched[0] = true;
-        for (place, pattern) in self.components.iter().enumerate() {
-            let mut next = vec![false; names.len() + 1];
-            for (count, name) in names.iter().enumerate() {
-                next[count + 1] = if is_recursive(pattern) {
-                    (matched[count] || next[count]) && may_be_skipped(name)
-                } else {
-                    matched[count] && pattern.matches_with(name, matching.options())
-                };
-            }
-            // At its end, `**` stands for one name at least.
-            if is_recursive(pattern) && place + 1 < self.components.len() {
-                next.iter_mut().zip(matched).for_each(|(next, matched)| *next |= matched);
-            }
-            matched = next;
-        }
-        matched[names.len()]
-    }
-
-    fn may_lie_in(&self, folder: &Path, matching: Matching) -> bool {
-        let mut patterns = self.components.iter();
-        let mut names = folder.iter().map(|name| name.to_string_lossy());
-        while let Some(name) = names.next() {
-            match patterns.next() {
-                None => return false,
-                Some(pattern) if is_recursive(pattern) => {
-                    let is_hidden = name.starts_with('.') || names.any(|name| name.starts_with('.'));
-                    return !is_hidden || matching.include_hidden || patterns.any(|p| p.as_str().starts_with('.'));
-                }
-                Some(pattern) if !pattern.matches_with(&name, matching.options()) => return false,
-                Some(_) => {}
+    fn advance(&self, before: &Progress, name: &str, matching: Matching) -> Progress {
+        let mut reached = vec![false; before.len()];
+        for (place, pattern) in self.components.iter().enumerate().filter(|(place, _)| before[*place]) {
+            if is_recursive(pattern) {
+                let may_be_skipped = matching.include_hidden || !name.starts_with('.');
+                reached[place] |= may_be_skipped;
+                reached[place + 1] |= may_be_skipped;
+            } else {
+                reached[place + 1] |= pattern.matches_with(name, matching.options());
             }
         }
-        patterns.next().is_some()
+        self.skip(&mut reached);
+        reached
     }
-}
 
-/// Whether a line takes files away, and what it is without saying so.
-pub(super) fn without_exclamation(text: &str) -> (bool, &str) {
-    match text.strip_prefix('!') {
-        Some(rest) => (true, rest.trim()),
-        None => (false, text),
+    /// Adds that `**` stands for no name too. At the end of a pattern it stands for one at least.
+    fn skip(&self, progress: &mut Progress) {
+        for (place, pattern) in self.components.iter().enumerate().take(self.components.len() - 1) {
+            progress[place + 1] |= progress[place] && is_recursive(pattern);
+        }
     }
-}
-
-pub(super) fn has_wildcard(text: &str) -> bool {
-    text.contains(['*', '?', '[', '{'])
 }
 
 /// The pattern without the classes of one character: they are how `*` and its like are written for themselves.
@@ -303,115 +168,7 @@ fn is_recursive(pattern: &Pattern) -> bool {
 }
 
 /// The components of a path; `.` and doubled slashes are nothing.
-fn components(path: &str) -> Result<Vec<&str>, BadLine> {
+pub(super) fn components(path: &str) -> Result<Vec<&str>, BadLine> {
     let components: Vec<&str> = path.split('/').filter(|c| !matches!(*c, "" | ".")).collect();
     if components.contains(&"..") { Err(BadLine::Parent) } else { Ok(components) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn line(text: &str) -> Line {
-        Line::parse(text, Path::new("/w"), Path::new("/github/workspace"), Path::new("/w/build")).expect(text)
-    }
-
-    fn error(text: &str) -> BadLine {
-        Line::parse(text, Path::new("/w"), Path::new("/github/workspace"), Path::new("/w/build")).expect_err(text)
-    }
-
-    const STRICT: Matching = Matching { include_hidden: false, ignore_case: false };
-
-    fn finds(text: &str, path: &str) -> bool {
-        line(text).matches(Path::new(path), STRICT)
-    }
-
-    #[test]
-    fn a_line_is_relative_to_the_base() {
-        assert!(finds("dist/*.txt", "build/dist/a.txt"));
-        assert!(!finds("dist/*.txt", "dist/a.txt"));
-        assert!(finds("./dist//a.txt", "build/dist/a.txt"));
-        assert!(finds("/github/workspace/dist/*", "dist/a.txt"));
-        assert!(finds("/w/dist/*", "dist/a.txt"));
-    }
-
-    #[test]
-    fn wildcards_stay_in_their_component_and_recursion_does_not() {
-        assert!(!finds("*", "build/dist/a.txt"));
-        assert!(finds("**/*.txt", "build/dist/deep/a.txt"));
-        assert!(finds("**/*.txt", "build/a.txt"));
-        assert!(finds("dist/**", "build/dist/deep/a.txt"));
-    }
-
-    #[test]
-    fn a_leading_dot_is_matched_by_a_literal_dot_alone() {
-        assert!(!finds("*", "build/.env"));
-        assert!(!finds("**/*", "build/.cache/a"));
-        assert!(finds(".*", "build/.env"));
-        assert!(line("*").matches(Path::new("build/.env"), Matching { include_hidden: true, ..STRICT }));
-    }
-
-    #[test]
-    fn braces_are_alternatives_and_classes_are_characters() {
-        for path in ["build/a.x", "build/b.x", "build/b.y"] {
-            assert!(finds("{a,b}.{x,y}", path), "{path}");
-        }
-        assert!(finds("{a,b{1,2}}/c", "build/b2/c"));
-        assert!(finds("a[{]b[}]", "build/a{b}"));
-        assert!(finds("a[*]b", "build/a*b"));
-        assert!(!finds("a[*]b", "build/axb"));
-        assert!(finds("a[]{]b", "build/a{b"));
-        assert!(finds("{a,}b", "build/b"));
-        assert!(finds("[^b].txt", "build/a.txt") && !finds("[^b].txt", "build/b.txt"));
-        assert!(matches!(error("[[:upper:]]"), BadLine::Pattern(_)));
-    }
-
-    #[test]
-    fn what_is_no_pattern_or_leads_outside_is_refused() {
-        for text in ["../x", "a/../b", "{..,a}/x", "!../x"] {
-            assert_eq!(error(text), BadLine::Parent, "{text}");
-        }
-        for text in ["/etc/passwd", "/github/workspacex/a", "/wx"] {
-            assert_eq!(error(text), BadLine::Outside(None), "{text}");
-        }
-        for text in [".git/config", "a/.GIT/*", "{.git,a}/config"] {
-            assert_eq!(error(text), BadLine::Git, "{text}");
-        }
-        for text in ["{a", "a}", "{a,{b}", "a}{b"] {
-            assert_eq!(error(text), BadLine::Brace, "{text}");
-        }
-        assert_eq!(error("!"), BadLine::Empty);
-        assert_eq!(error(&"{0,1,2,3,4,5,6,7,8,9}".repeat(4)), BadLine::TooMany);
-        assert!(matches!(error("a**"), BadLine::Pattern(_)));
-        assert!(matches!(error("a["), BadLine::Pattern(_)));
-    }
-
-    #[test]
-    fn the_time_to_match_does_not_grow_with_the_ways_to_divide_a_path() {
-        // With each of these ways tried, this would take hours.
-        let path = format!("build/{}", [&*"-".repeat(240); 12].join("/"));
-        assert!(!finds("**/*-*-*-*-*.zip", &path));
-        assert!(finds("**/*-*-*-*-*", &path));
-    }
-
-    #[test]
-    fn a_double_asterisk_stands_for_any_number_of_folders_and_at_the_end_for_what_is_in_them() {
-        assert!(finds("a/**/b", "build/a/b") && finds("a/**/b", "build/a/x/y/b") && !finds("a/**/b", "build/a/x/.y/b"));
-        assert!(finds("a/**", "build/a/b") && finds("a/**", "build/a/b/c") && !finds("a/**", "build/a"));
-        assert!(!finds("a/**", "build/a/.b") && !finds("**/x", "build/.a/x") && finds("**/.a/x", "build/y/.a/x"));
-        assert!(finds("**/**/x", "build/x") && !finds("**/x", "build/y"));
-    }
-
-    #[test]
-    fn only_folders_that_can_hold_a_match_are_entered() {
-        let enters = |text: &str, folder: &str| line(text).may_lie_in(Path::new(folder), STRICT);
-        assert!(enters("dist/*/x", "build/dist"));
-        assert!(enters("dist/*/x", "build/dist/a"));
-        assert!(!enters("dist/*/x", "build/dist/a/b"));
-        assert!(!enters("dist/*/x", "build/other"));
-        assert!(enters("**/x", "build/a/b/c"));
-        assert!(!enters("**/x", "build/.cache"));
-        assert!(!enters("**/x", "build/a/.cache"));
-        assert!(enters("**/.cache/x", "build/.cache"));
-    }
 }

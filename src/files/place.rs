@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::advice::{self, Advise};
 use crate::package::FileName;
+use crate::sanitize::Sanitized;
 use crate::units::Bytes;
-use crate::untrusted::Untrusted;
 
 /// The folder in the workspace that holds what this program makes for later steps. Wildcards do not enter it.
 pub(crate) const OWN_FOLDER: &str = ".generic-packages";
@@ -63,7 +63,7 @@ pub(crate) struct PlaceError {
 impl fmt::Display for PlaceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = if self.path.as_os_str().is_empty() { Path::new(".") } else { &self.path };
-        write!(f, "{} {}", Untrusted::path(path), self.fault)
+        write!(f, "{} {}", Sanitized::path(path), self.fault)
     }
 }
 

@@ -4,13 +4,11 @@
 //! last ` => ` of a line is the one that counts, and what stands before it may hold others.
 
 use std::fmt;
-use std::path::PathBuf;
 
 use super::bad_line::BadLine;
-use super::local::LocalFile;
 use crate::package::FileName;
+use crate::sanitize::Sanitized;
 use crate::unexpanded::unexpanded;
-use crate::untrusted::Untrusted;
 
 /// Which components of a pattern hold a wildcard, up to a `**`: it stands for any number of them, so that none behind it
 /// has a place.
@@ -55,48 +53,6 @@ impl fmt::Display for Placeholder {
             Self::Component(number) => write!(f, "{{{number}}}"),
         }
     }
-}
-
-/// A file that was found, and what it is to be called on the registry.
-#[derive(Debug)]
-pub(crate) struct Chosen {
-    /// The file.
-    pub(crate) local: LocalFile,
-    /// Its name there, which may be none that the registry takes.
-    pub(crate) name: String,
-    /// Whether a line gives it that name; else it is the file's own.
-    pub(crate) is_renamed: bool,
-    /// What each placeholder stands for in its name.
-    pub(crate) placeholders: Vec<(Placeholder, String)>,
-    /// The file's path as a line has it.
-    pub(super) path_in_line: PathBuf,
-}
-
-impl Chosen {
-    /// A line that gives the file a name which the registry accepts; `None` if no line can name the file.
-    #[must_use]
-    pub(crate) fn line_with_good_name(&self) -> Option<String> {
-        let name = FileName::similar_to(self.local.name())?;
-        let path = self.path_in_line.to_str()?;
-        let escape = if path.starts_with('!') { "./" } else { "" };
-        let can_be_typed = path.trim() == path && Untrusted::whole(path).to_string() == path;
-        can_be_typed.then(|| format!("{escape}{path} => {}", escaped(&name)))
-    }
-}
-
-/// A name as it is written behind `=>`.
-pub(super) fn escaped(name: &FileName) -> String {
-    name.as_str().replace('{', "{{").replace('}', "}}")
-}
-
-/// The pattern and the name of a line that has both: `=>` with white space, or nothing, on either side of it.
-pub(super) fn split(line: &str) -> Option<(&str, &str)> {
-    let stands_alone = |before: &str, after: &str| {
-        (before.is_empty() || before.ends_with(char::is_whitespace))
-            && (after.is_empty() || after.starts_with(char::is_whitespace))
-    };
-    let mut arrows = line.rmatch_indices("=>").map(|(at, arrow)| (&line[..at], &line[at + arrow.len()..]));
-    arrows.find(|(before, after)| stands_alone(before, after)).map(|(before, after)| (before.trim(), after.trim()))
 }
 
 impl Template {
@@ -162,6 +118,6 @@ fn placeholder(word: &str, wildcards: &Wildcards) -> Result<Placeholder, BadLine
         (_, Ok(number)) if number > there => {
             Err(BadLine::NoWildcard { number, there, end_in_recursion: wildcards.end_in_recursion })
         }
-        _ => Err(BadLine::Placeholder(Untrusted::new(word))),
+        _ => Err(BadLine::Placeholder(Sanitized::new(word))),
     }
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::Reader;
 use crate::runner::Environment;
+use crate::sanitize::Sanitized;
 use crate::secret::{Redactor, Secret};
 use crate::unexpanded::{expression_hint, unexpanded};
-use crate::untrusted::Untrusted;
 
 /// Inputs that can contain `$` and `%` for other reasons: patterns, whose lines are checked one by one, and secrets.
 const NOT_CHECKED: [&str; 7] =
@@ -55,7 +55,7 @@ impl Reader {
                 let hint = "Use an expression such as `${{ github.ref_name }}`: inputs have no shell";
                 self.reject("unexpanded-variable", name, None, "contains a variable, which is not expanded", hint);
             } else {
-                let problem = format!("contains `{}`, which is not expanded", Untrusted::new(part));
+                let problem = format!("contains `{}`, which is not expanded", Sanitized::new(part));
                 self.reject("unexpanded-variable", name, None, problem, expression_hint(part));
             }
             false

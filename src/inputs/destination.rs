@@ -7,9 +7,9 @@ use crate::command::Command;
 use crate::host::is_loopback;
 use crate::package::{LONGEST, Owner, PackageName, ServerUrl, Version};
 use crate::runner::Runner;
+use crate::sanitize::{Sanitized, misleads};
 use crate::secret::Secret;
 use crate::unexpanded::unexpanded;
-use crate::untrusted::{Untrusted, misleads};
 
 /// A shorter token, in characters, is a mistake, and nothing could keep it secret: it would be a part of many words.
 pub(super) const SHORTEST_TOKEN: usize = 8;
@@ -109,7 +109,7 @@ impl Reader {
         let loopback = is_loopback(&url);
         let server = ServerUrl::new(url);
         if !server.is_https() && !loopback && raw.token.is_some() {
-            let host = Untrusted::new(server.host());
+            let host = Sanitized::new(server.host());
             self.warnings.push(format!("the token goes to {host} unencrypted: `server-url` begins with http://"));
         }
         Some(server)
@@ -158,7 +158,7 @@ impl Reader {
                 (Some(given), _) => self.problem("version", Some(given), NOT_A_TAG, accepted),
                 (None, Some(other)) => {
                     let problem =
-                        format!("is not given, and the workflow runs on {}, not on a tag", Untrusted::new(other));
+                        format!("is not given, and the workflow runs on {}, not on a tag", Sanitized::new(other));
                     self.missing("version", problem, accepted);
                 }
                 (None, None) => {
@@ -179,7 +179,7 @@ impl Reader {
             return None;
         }
         let version = tag.strip_prefix(prefix).unwrap_or_else(|| {
-            let (tag, prefix) = (Untrusted::new(tag), Untrusted::new(prefix));
+            let (tag, prefix) = (Sanitized::new(tag), Sanitized::new(prefix));
             self.warnings.push(format!("the tag {tag} does not begin with `{prefix}`, so it is taken as it is"));
             whole
         });

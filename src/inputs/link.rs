@@ -3,7 +3,7 @@
 use super::{RawInputs, Reader};
 use crate::package::{Owner, RepositoryName, ServerUrl};
 use crate::runner::Runner;
-use crate::untrusted::Untrusted;
+use crate::sanitize::Sanitized;
 
 const INPUT: &str = "link-repository";
 
@@ -56,9 +56,9 @@ impl Reader {
             self.problem(INPUT, Some("true"), "means the workflow's repository, and there is none", accepted);
             return None;
         };
-        let repository = Untrusted::new(&format!("{own}/{name}"));
+        let repository = Sanitized::new(&format!("{own}/{name}"));
         if !server.is_at(forge) {
-            let forge = Untrusted::new(forge);
+            let forge = Sanitized::new(forge);
             let problem = format!("means the workflow's repository, which lies on {forge}, and not on {server}");
             self.problem(INPUT, Some("true"), problem, accepted);
             return None;

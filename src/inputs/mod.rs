@@ -3,33 +3,33 @@
 //! Every rule about an input lives here, and nothing behind this module sees a raw string. All problems are found
 //! before anything is reported, so that one run names them all.
 
+mod checksums;
 mod collect;
 mod destination;
+mod download;
 mod link;
-mod names;
+mod network;
 mod raw;
-mod sealing;
 mod selection;
 mod unknown;
-mod way;
 
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use self::destination::SHORTEST_TOKEN;
-pub(crate) use self::names::Wanted;
+pub(crate) use self::download::DownloadOptions;
+use self::network::Address;
 use self::raw::{NAMES, RawInputs};
 use self::unknown::DRY_RUN;
-use self::way::Address;
 use crate::advice::{Advise, Plural};
 use crate::command::Command;
 use crate::files::{BadLine, Line, LocalFile, Selection};
-use crate::nearest::nearest;
 use crate::package::{BadName, FileName, Owner, RepositoryName, ServerUrl, Target, Version};
 use crate::runner::{Environment, Runner};
+use crate::sanitize::Sanitized;
 use crate::secret::{Credentials, Redactor, Secret, User};
-use crate::untrusted::Untrusted;
+use crate::suggest::suggest;
 use crate::way::Way;
 
 /// What a run is to do, with every input checked.
@@ -37,7 +37,7 @@ use crate::way::Way;
 pub struct Inputs {
     /// The command, and what only it needs.
     pub(crate) task: Task,
-    /// Where the files go, or come from. For downloads the version may stand for another: see [`Wanted`].
+    /// Where the files go, or come from. For downloads the version may stand for another: see [`DownloadOptions`].
     pub(crate) target: Target,
     /// The user and token; `None` for a download of a public package, and for a dry run that asks no registry.
     pub(crate) credentials: Option<Credentials>,
@@ -57,20 +57,20 @@ pub struct Inputs {
 #[derive(Debug)]
 pub(crate) enum Task {
     /// Files of the workspace go to the registry.
-    Publish(Publishing),
+    Publish(PublishOptions),
     /// Files of the registry come into the workspace.
-    Download(Wanted),
+    Download(DownloadOptions),
 }
 
 /// What is to be published.
 #[derive(Debug)]
-pub(crate) struct Publishing {
+pub(crate) struct PublishOptions {
     /// Which files.
     pub(crate) selection: Selection,
     /// What to do where the registry has other content under a file's name.
     pub(crate) if_file_exists: IfFileExists,
     /// Whether the version is to be sealed then, and how.
-    pub(crate) sealing: Option<Sealing>,
+    pub(crate) checksums: Option<ChecksumsOptions>,
     /// The owner's repository that the package is to be linked to.
     pub(crate) link_repository: Option<RepositoryName>,
     /// Whether nothing is to be changed, and only told what would be.
@@ -79,7 +79,7 @@ pub(crate) struct Publishing {
 
 /// How a version is sealed: a file of checksums of all its other files is its last one.
 #[derive(Clone, Debug)]
-pub(crate) struct Sealing {
+pub(crate) struct ChecksumsOptions {
     /// The name of that file.
     pub(crate) name: FileName,
     /// Patterns on names, for each of which the version has to have a file.
@@ -119,7 +119,7 @@ pub struct InputError {
     code: &'static str,
     input: &'static str,
     /// The value as it was given; never that of a secret.
-    value: Option<Untrusted>,
+    value: Option<Sanitized>,
     problem: String,
     accepted: String,
 }
@@ -243,7 +243,7 @@ impl Reader {
         self.problems.push(InputError {
             code,
             input,
-            value: value.map(Untrusted::new),
+            value: value.map(Sanitized::new),
             problem: problem.into(),
             accepted: accepted.into(),
         });
@@ -293,9 +293,9 @@ impl Reader {
         let task = match self.command {
             Command::Publish => {
                 let destination = server.as_ref().zip(owner.as_ref());
-                self.publishing(raw, runner, version.as_ref(), destination, dry_run).map(Task::Publish)
+                self.publish_options(raw, runner, version.as_ref(), destination, dry_run).map(Task::Publish)
             }
-            Command::Download => self.wanted(raw, runner).map(Task::Download),
+            Command::Download => self.download_options(raw, runner).map(Task::Download),
         };
         let concurrency = self.whole_number("concurrency", raw.concurrency.as_deref(), 1..=32, 4);
         let retries = self.whole_number("retries", raw.retries.as_deref(), 0..=100, 5);
@@ -320,24 +320,24 @@ impl Reader {
         })
     }
 
-    fn publishing(
+    fn publish_options(
         &mut self,
         raw: &RawInputs,
         runner: &Runner,
         version: Option<&Version>,
         destination: Option<(&ServerUrl, &Owner)>,
         dry_run: Option<bool>,
-    ) -> Option<Publishing> {
+    ) -> Option<PublishOptions> {
         let selection = self.selection(raw, runner);
         let policies =
             [("fail", IfFileExists::Fail), ("skip", IfFileExists::Skip), ("overwrite", IfFileExists::Overwrite)];
         let if_file_exists = self.choice("if-file-exists", raw.if_file_exists.as_deref(), &policies);
-        let sealing = self.sealing(raw, version);
+        let checksums = self.checksums_options(raw, version);
         let link_repository = self.link_repository(raw, runner, destination);
-        Some(Publishing {
+        Some(PublishOptions {
             selection: selection?,
             if_file_exists: if_file_exists?,
-            sealing,
+            checksums,
             link_repository: link_repository?,
             dry_run: dry_run?,
         })
@@ -379,8 +379,8 @@ impl Reader {
         }
         let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
         let listed = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        let accepted = match nearest(&text.to_lowercase(), &names) {
-            Some(near) => format!("Did you mean `{near}`? Accepted are {listed}"),
+        let accepted = match suggest(&text.to_lowercase(), &names) {
+            Some(word) => format!("Did you mean `{word}`? Accepted are {listed}"),
             None => format!("Accepted are {listed}"),
         };
         self.problem(input, Some(text), "is not known", accepted);

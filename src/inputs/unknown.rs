@@ -2,8 +2,8 @@
 
 use super::Reader;
 use crate::command::Command;
-use crate::nearest::nearest;
-use crate::untrusted::Untrusted;
+use crate::sanitize::Sanitized;
+use crate::suggest::suggest;
 
 /// An input of ours, and the names that other actions have for it, in the spelling of [`normalized`].
 struct Equivalent {
@@ -76,7 +76,7 @@ impl Reader {
     pub(super) fn check_unknown(&mut self, unknown: &[String], is_set: impl Fn(&str) -> bool) {
         let mut ignored = Vec::new();
         for name in unknown.iter().filter(|name| !RUNNERS_OWN.contains(&name.as_str())) {
-            let shown = Untrusted::new(name);
+            let shown = Sanitized::new(name);
             match self.meaning(&normalized(name)) {
                 // A run that was meant as a dry run must not change anything.
                 Some(Meaning { ours, is_certain }) if (is_certain || ours == DRY_RUN) && !is_set(ours) => {
@@ -114,8 +114,8 @@ impl Reader {
             return Some(Meaning { ours, is_certain: certain.contains(&name) });
         }
         let spellings: Vec<String> = inputs.iter().map(|ours| normalized(ours)).collect();
-        let near = nearest(name, &spellings.iter().map(String::as_str).collect::<Vec<_>>())?;
-        let ours = inputs.iter().find(|ours| normalized(ours) == near)?;
+        let spelling = suggest(name, &spellings.iter().map(String::as_str).collect::<Vec<_>>())?;
+        let ours = inputs.iter().find(|ours| normalized(ours) == spelling)?;
         Some(Meaning { ours, is_certain: false })
     }
 }

@@ -88,13 +88,13 @@ impl Compared {
 impl Run<'_> {
     /// Makes every alias identical to the version, of which that is the list. The first that fails is the last.
     pub(super) async fn update_aliases(&mut self, version: &Listing) -> Result<(), Halt> {
-        let Some(sealing) = &self.job.task.sealing else { return Ok(()) };
+        let Some(checksums) = &self.job.task.checksums else { return Ok(()) };
         let Some(folder) = self.folder.clone() else { return Ok(()) };
         self.results.aliases.clear();
         let mut versions = None;
-        let desired = desired(version, &sealing.name).map_err(PublishError::UnsafeName)?;
+        let desired = desired(version, &checksums.name).map_err(PublishError::UnsafeName)?;
         let mut store = Store { own: folder, below: None, names: Vec::new(), files: HashMap::new() };
-        for (index, alias) in sealing.aliases.iter().enumerate() {
+        for (index, alias) in checksums.aliases.iter().enumerate() {
             let registry = self.version.registry.of_version(alias.clone());
             let update = Update { main: self, registry: &registry, desired: &desired };
             let end = Box::pin(update.run(&mut store, &mut versions)).await;
@@ -121,7 +121,7 @@ impl Run<'_> {
             } else {
                 self.version.errors.extend(rest);
             }
-            for other in &sealing.aliases[index + 1..] {
+            for other in &checksums.aliases[index + 1..] {
                 if self.results.touched.contains(other) {
                     self.tell_of_alias(other, &desired, None).await;
                 } else {
@@ -135,8 +135,8 @@ impl Run<'_> {
 
     /// Says what the aliases have that were made identical to the version before it changed; that is its list now.
     pub(super) async fn tell_of_aliases(&mut self, version: &Listing) {
-        let Some(sealing) = &self.job.task.sealing else { return };
-        let desired = desired(version, &sealing.name);
+        let Some(checksums) = &self.job.task.checksums else { return };
+        let desired = desired(version, &checksums.name);
         for alias in std::mem::take(&mut self.results.aliases) {
             let is_right = match &desired {
                 Ok(desired) => self.tell_of_alias(&alias, desired, None).await,

@@ -14,17 +14,17 @@ use super::{Halt, Run};
 use crate::blocking::on_own_thread;
 use crate::checksum::{self, Sha256};
 use crate::files::{Content, FETCHED_FOLDER, Folder, Place, PlaceError};
-use crate::inputs::{IfFileExists, Sealing};
+use crate::inputs::{ChecksumsOptions, IfFileExists};
 use crate::listing::Listing;
-use crate::nearest::Near;
 use crate::package::{FileName, Target};
 use crate::plan::Desired;
 use crate::registry::{Retries, wait_for_longest};
+use crate::sanitize::{Names, Sanitized};
 use crate::secret::Redactor;
 use crate::state::State;
 use crate::stop::Signal;
+use crate::suggest::SimilarNames;
 use crate::units;
-use crate::untrusted::{Names, Untrusted};
 
 /// How often the checksums file is made again because other jobs change the version.
 pub(super) const MOST: u32 = 3;
@@ -36,12 +36,12 @@ const USUAL_NAME: &str = "sha256sums";
 /// to the workspace. Returns the folder of the copy.
 pub(super) fn check<'n>(
     files: impl IntoIterator<Item = (&'n Desired, &'n Content)>,
-    Sealing { name, aliases, .. }: &Sealing,
+    ChecksumsOptions { name, aliases, .. }: &ChecksumsOptions,
     workspace: &Path,
 ) -> Result<Arc<Folder>, Vec<Rejected>> {
     let path = |content: &Content| match content {
-        Content::File(file) => Untrusted::path(&file.path),
-        Content::Memory(_) => Untrusted::new(name.as_str()),
+        Content::File(file) => Sanitized::path(&file.path),
+        Content::Memory(_) => Sanitized::new(name.as_str()),
     };
     let mut errors: Vec<Rejected> = files
         .into_iter()
@@ -83,8 +83,8 @@ impl Run<'_> {
     /// Publishes the checksums file, once all of the run's own files are there. If other jobs change the version meanwhile,
     /// it is made again.
     pub(super) async fn publish_checksums(&mut self, mut listing: Listing) -> Result<Published, Halt> {
-        let Some(sealing) = &self.job.task.sealing else { return Ok(Published::Not(listing)) };
-        let (name, target) = (&sealing.name, &self.job.inputs.target);
+        let Some(checksums) = &self.job.task.checksums else { return Ok(Published::Not(listing)) };
+        let (name, target) = (&checksums.name, &self.job.inputs.target);
         let is_there = |file: &Tracked| file.desired.is_last || file.status().is_as_wanted();
         if !self.version.files.iter().all(is_there) || !self.version.errors.is_empty() {
             return Ok(Published::Not(listing));
@@ -95,7 +95,7 @@ impl Run<'_> {
                 let what = format!("version {}", target.version);
                 self.wait_for_others(&mut retries, &what, &"another job has changed it while it was sealed").await?;
             }
-            let content = match content_for(&listing, sealing, target, &self.job.inputs.redactor).await {
+            let content = match content_for(&listing, checksums, target, &self.job.inputs.redactor).await {
                 Ok(content) => content,
                 Err(errors) => {
                     self.version.errors.extend(errors);
@@ -127,7 +127,7 @@ impl Run<'_> {
     pub(super) async fn is_current(&self, listing: &Listing) -> bool {
         match self.version.last() {
             Some(last) => self.job.is_current(&last.content, listing).await,
-            None => self.job.task.sealing.is_none(),
+            None => self.job.task.checksums.is_none(),
         }
     }
 
@@ -193,22 +193,22 @@ impl Run<'_> {
 
     /// Returns the files of a list that the checksums file covers: every other one.
     pub(super) fn covered(&self, listing: &Listing) -> Vec<FileName> {
-        let Some(sealing) = &self.job.task.sealing else { return Vec::new() };
+        let Some(checksums) = &self.job.task.checksums else { return Vec::new() };
         let names = listing.files().into_iter().filter_map(|file| FileName::parse(&file.name).ok());
-        names.filter(|name| name.folded() != sealing.name.folded()).collect()
+        names.filter(|name| name.folded() != checksums.name.folded()).collect()
     }
 
     /// Warns if the version has a checksums file that no longer matches, because this run has changed the version or
     /// would change it.
     pub(super) fn warn_of_outdated_checksums(&self, listing: &Listing) {
-        let own_name = self.job.task.sealing.as_ref().map(|sealing| sealing.name.as_str());
+        let own_name = self.job.task.checksums.as_ref().map(|checksums| checksums.name.as_str());
         let is_meant = |name: &str| name.eq_ignore_ascii_case(own_name.unwrap_or(USUAL_NAME));
         let Some(file) = listing.files().into_iter().find(|file| is_meant(&file.name)) else { return };
-        let (name, version) = (Untrusted::new(&file.name), &self.job.inputs.target.version);
+        let (name, version) = (Sanitized::new(&file.name), &self.job.inputs.target.version);
         let files = || self.version.files.iter();
         let mut missing = Names::default();
         for file in files().filter(|file| matches!(file.state, State::Failed { deleted: Some(_) })) {
-            missing.add(Untrusted::new(file.desired.name.as_str()));
+            missing.add(Sanitized::new(file.desired.name.as_str()));
         }
         let is_change = |file: &Tracked| matches!(file.state, State::Verified { was_uploaded: true, .. });
         let has_changed = !self.results.planned.is_empty() || files().any(is_change);
@@ -255,32 +255,32 @@ fn copy(folder: &Arc<Folder>, name: &FileName, content: &Content) -> Result<(), 
 /// why there can be no checksums file.
 pub(super) async fn content_for(
     listing: &Listing,
-    sealing: &Sealing,
+    checksums: &ChecksumsOptions,
     target: &Target,
     redactor: &Redactor,
 ) -> Result<String, Vec<PublishError>> {
-    let (listing, sealing, target, redactor) = (listing.clone(), sealing.clone(), target.clone(), redactor.clone());
-    on_own_thread(move || make_content(&listing, &sealing, &target, &redactor)).await
+    let (listing, checksums, target, redactor) = (listing.clone(), checksums.clone(), target.clone(), redactor.clone());
+    on_own_thread(move || make_content(&listing, &checksums, &target, &redactor)).await
 }
 
 fn make_content(
     listing: &Listing,
-    sealing: &Sealing,
+    checksums: &ChecksumsOptions,
     target: &Target,
     redactor: &Redactor,
 ) -> Result<String, Vec<PublishError>> {
-    let is_other = |name: &str| name.to_lowercase() != sealing.name.folded();
+    let is_other = |name: &str| name.to_lowercase() != checksums.name.folded();
     let files: Vec<_> = listing.files().into_iter().filter(|file| is_other(&file.name)).collect();
     if files.is_empty() {
         return Err(vec![PublishError::NothingToSeal(Box::new(target.clone()))]);
     }
     let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
     let mut errors: Vec<PublishError> = unsealable(&names, redactor).into_iter().collect();
-    errors.extend(sealing.expect.iter().filter(|line| !names.iter().any(|name| line.stands_for(name))).map(|line| {
+    errors.extend(checksums.expect.iter().filter(|line| !names.iter().any(|name| line.stands_for(name))).map(|line| {
         PublishError::Expected {
-            line: Untrusted::new(&line.text),
+            line: Sanitized::new(&line.text),
             version: target.version.clone(),
-            near: Near::of(line.as_name(), &names),
+            similar: SimilarNames::of(line.as_name(), &names),
         }
     }));
     if errors.is_empty() {

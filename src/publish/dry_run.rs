@@ -11,9 +11,9 @@ use crate::package::{PublicAddress, Version};
 use crate::plan::{Desired, Diff, Extras, Listed, Op, When, plan};
 use crate::registry::About;
 use crate::report::{Action, Outcome, Planned, Status};
+use crate::sanitize::Sanitized;
 use crate::state::State;
 use crate::units::{self, Bytes};
-use crate::untrusted::Untrusted;
 
 impl Run<'_> {
     /// Lists the version, makes the plan, and checks write access if anything would be written. Returns the page of the
@@ -52,7 +52,7 @@ impl Run<'_> {
         if others_would_be_sent && may_write {
             self.results.planned = sent;
             self.results.checksums = checksums;
-            if self.job.task.sealing.is_none() {
+            if self.job.task.checksums.is_none() {
                 self.warn_of_outdated_checksums(&listing);
             }
         }
@@ -70,8 +70,8 @@ impl Run<'_> {
         self.results.planned = (0..self.version.files.len()).collect();
         let files = self.version.files.iter().map(|file| &file.desired);
         self.results.plan = files.map(|file| row(Action::Upload, file.name.to_string(), Some(file.size))).collect();
-        if let Some(sealing) = &self.job.task.sealing {
-            let name = sealing.name.clone();
+        if let Some(checksums) = &self.job.task.checksums {
+            let name = checksums.name.clone();
             self.results.plan.push(row(Action::Seal, name.to_string(), None));
             let (url, status) = (self.job.inputs.target.file_url(&name), Status::Planned);
             self.results.checksums = Some(Outcome { name, url, size: None, sha256: None, status, local: None });
@@ -93,11 +93,11 @@ impl Run<'_> {
     /// Plans the checksums file of what the version would have, and then the aliases. Returns what would become of the
     /// checksums file.
     async fn plan_checksums(&mut self, listing: &Listing, sent: &[usize]) -> Result<Option<Outcome>, Halt> {
-        let Some(sealing) = &self.job.task.sealing else { return Ok(None) };
+        let Some(checksums) = &self.job.task.checksums else { return Ok(None) };
         let target = &self.job.inputs.target;
         let sent = sent.iter().map(|&index| &self.version.files[index].desired);
         let mut version = sent.filter_map(as_listed).fold(listing.clone(), Listing::with);
-        let content = match content_for(&version, sealing, target, &self.job.inputs.redactor).await {
+        let content = match content_for(&version, checksums, target, &self.job.inputs.redactor).await {
             Ok(content) => content,
             Err(errors) => {
                 self.version.errors.extend(errors);
@@ -105,7 +105,7 @@ impl Run<'_> {
             }
         };
         let count = units::files(content.lines().count());
-        let (desired, _) = checksums::desired(&sealing.name, content);
+        let (desired, _) = checksums::desired(&checksums.name, content);
         let (action, status) = match desired.compare(listing) {
             Listed::Identical(_) => (Action::Unchanged, Status::Unchanged),
             _ => (Action::Seal, Status::Planned),
@@ -121,7 +121,7 @@ impl Run<'_> {
         }
         let mut versions = None;
         let desired_of_alias = alias::desired(&version, name).map_err(PublishError::UnsafeName)?;
-        for alias in &sealing.aliases {
+        for alias in &checksums.aliases {
             self.plan_alias(alias, &desired_of_alias, &mut versions).await?;
             // A real run ends there too.
             if self.version.has_failed() {
@@ -175,7 +175,7 @@ impl Run<'_> {
         let rows = compared.ops.iter().enumerate().filter(|(_, op)| **op != Op::Keep).filter_map(|(index, op)| {
             let (name, size, is_last) = match (desired.get(index), op) {
                 (Some(file), _) => (file.name.to_string(), file.size, file.is_last),
-                (None, Op::Delete(extra)) => (Untrusted::new(&extra.name).to_string(), extra.size, false),
+                (None, Op::Delete(extra)) => (Sanitized::new(&extra.name).to_string(), extra.size, false),
                 (None, _) => return None,
             };
             let order = match op {

@@ -6,12 +6,12 @@ use super::names::NameError;
 use crate::advice::{Advise, Plural};
 use crate::download::DownloadError;
 use crate::files::{FileError, PlaceError, SelectError};
-use crate::nearest::Near;
 use crate::package::{BadName, FileName, ServerUrl, Target, Version};
 use crate::plan::{Conflict, Diff, When};
 use crate::registry::{RegistryError, SetupError};
+use crate::sanitize::{Names, Sanitized};
 use crate::stop::Stopped;
-use crate::untrusted::{Names, Untrusted};
+use crate::suggest::SimilarNames;
 
 /// Why a run ended before its first request.
 #[derive(Debug, thiserror::Error)]
@@ -103,11 +103,11 @@ pub(crate) enum PublishError {
     #[error("expected `{line}`, found none in version {version}, so it is not sealed")]
     Expected {
         /// The line as it was typed.
-        line: Untrusted,
+        line: Sanitized,
         /// The version.
         version: Version,
         /// What is there.
-        near: Near,
+        similar: SimilarNames,
     },
     /// A version without files.
     #[error("there is nothing to seal: version {} of package {}/{} has no files", .0.version, .0.owner, .0.package)]
@@ -314,8 +314,8 @@ impl Advise for PublishError {
             }
             Self::Download(error) => error.advice(),
             Self::Place(error) => error.advice(),
-            Self::Expected { near, .. } => {
-                let there = near.in_words().map(|names| format!(": there is {names}"));
+            Self::Expected { similar, .. } => {
+                let there = similar.in_words().map(|names| format!(": there is {names}"));
                 let there = there.unwrap_or_else(|| ": there is nothing".to_owned());
                 Some(format!("Let the jobs that publish it end before this one (`needs:`), or correct `expect`{there}"))
             }

@@ -7,7 +7,7 @@ use super::Run;
 use crate::advice::Advise as _;
 use crate::package::RepositoryName;
 use crate::registry::{About, Operation, RegistryError, RetryRule};
-use crate::untrusted::Untrusted;
+use crate::sanitize::Sanitized;
 
 /// What the package is linked to.
 pub(super) enum Linked {
@@ -68,7 +68,7 @@ impl Run<'_> {
             None => Linked::ToNothing,
             Some(there) if there.eq_ignore_ascii_case(&self.named(repository)) => Linked::AsWanted,
             Some(there) => {
-                let (there, wanted) = (Untrusted::new(there), self.named(repository));
+                let (there, wanted) = (Sanitized::new(there), self.named(repository));
                 self.job.context.reporter.warns(&format!(
                     "the package is linked to the repository {there}, and stays so: to link it to {wanted}, unlink it \
                      first: {}/settings",

@@ -23,7 +23,7 @@ use crate::advice::Problem;
 use crate::blocking::on_own_thread;
 use crate::command::Command;
 use crate::files::{self, Content, Folder};
-use crate::inputs::{Inputs, Publishing};
+use crate::inputs::{Inputs, PublishOptions};
 use crate::listing::Listing;
 use crate::package::{FileName, PublicAddress, Version};
 use crate::registry::{About, Connection, Registry, RegistryError};
@@ -36,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Publishes files. An error means that nothing was sent, and holds everything that has to be put right first.
 pub(crate) async fn publish(
     inputs: &Inputs,
-    task: &Publishing,
+    task: &PublishOptions,
     connection: Connection<'_>,
     context: &RunContext<'_>,
 ) -> Result<RunReport, Vec<Rejected>> {
@@ -52,10 +52,10 @@ pub(crate) async fn publish(
     };
     let named = names::name_files(selected.files, task.if_file_exists, &inputs.redactor);
     let files = named.map_err(|errors| wrapped(errors, Rejected::Name))?;
-    let check = |sealing| {
-        checksums::check(files.iter().map(|(file, content)| (file, content)), sealing, &task.selection.workspace)
+    let check = |checksums| {
+        checksums::check(files.iter().map(|(file, content)| (file, content)), checksums, &task.selection.workspace)
     };
-    let folder = task.sealing.as_ref().map(check).transpose()?;
+    let folder = task.checksums.as_ref().map(check).transpose()?;
     let registry = Registry::new(inputs.target.clone(), connection).map_err(|error| vec![Rejected::Setup(error)])?;
     context.reporter.begins(&Header {
         command: Command::Publish,
@@ -67,7 +67,7 @@ pub(crate) async fn publish(
     for warning in &selected.warnings {
         context.reporter.warns(warning);
     }
-    if files.is_empty() && task.sealing.is_none() {
+    if files.is_empty() && task.checksums.is_none() {
         context.reporter.warns("there is nothing to publish");
     }
     let mut version = VersionRun::new(registry, context, inputs.concurrency, files);
@@ -84,7 +84,7 @@ fn wrapped<E>(errors: Vec<E>, wrap: fn(E) -> Rejected) -> Vec<Rejected> {
 #[derive(Clone, Copy)]
 struct Job<'a> {
     inputs: &'a Inputs,
-    task: &'a Publishing,
+    task: &'a PublishOptions,
     context: &'a RunContext<'a>,
 }
 
@@ -110,8 +110,8 @@ impl Job<'_> {
     /// Whether the checksums file of that content is that of a list. A version that another job deletes is not brought
     /// back by a checksums file of what it had.
     async fn is_current(self, content: &Content, listing: &Listing) -> bool {
-        let Some(sealing) = &self.task.sealing else { return true };
-        let now = checksums::content_for(listing, sealing, &self.inputs.target, &self.inputs.redactor).await;
+        let Some(checksums) = &self.task.checksums else { return true };
+        let now = checksums::content_for(listing, checksums, &self.inputs.target, &self.inputs.redactor).await;
         matches!((now, content), (Ok(now), Content::Memory(bytes)) if now.as_bytes() == bytes)
     }
 }
@@ -154,10 +154,10 @@ impl Results {
         for &index in &self.planned {
             outcomes[index].status = Status::Planned;
         }
-        if let Some(sealing) = job.task.sealing.as_ref().filter(|_| version.last().is_none()) {
+        if let Some(checksums) = job.task.checksums.as_ref().filter(|_| version.last().is_none()) {
             outcomes.push(self.checksums.clone().unwrap_or_else(|| Outcome {
-                name: sealing.name.clone(),
-                url: job.inputs.target.file_url(&sealing.name),
+                name: checksums.name.clone(),
+                url: job.inputs.target.file_url(&checksums.name),
                 size: None,
                 sha256: None,
                 status: Status::NotAttempted,
@@ -256,7 +256,7 @@ impl Run<'_> {
 
     /// Whether there is nothing to publish.
     fn is_empty(&self) -> bool {
-        self.version.files.is_empty() && self.job.task.sealing.is_none()
+        self.version.files.is_empty() && self.job.task.checksums.is_none()
     }
 
     /// Publishes, and does what is left to be done then. Returns the public address of the version, if it exists.
@@ -273,7 +273,7 @@ impl Run<'_> {
     /// Publishes the files, and then the checksums file and the aliases, which follow from all that the version has.
     async fn publish_version(&mut self) -> Result<Listing, Halt> {
         let listing = self.settle().await?;
-        if self.job.task.sealing.is_none() {
+        if self.job.task.checksums.is_none() {
             return Ok(listing);
         }
         Ok(match self.publish_checksums_and_aliases(listing).await? {
@@ -316,7 +316,7 @@ impl Run<'_> {
     }
 
     fn has_aliases(&self) -> bool {
-        self.job.task.sealing.as_ref().is_some_and(|sealing| !sealing.aliases.is_empty())
+        self.job.task.checksums.as_ref().is_some_and(|checksums| !checksums.aliases.is_empty())
     }
 
     /// Brings the version to what it is to have, as far as its files are known by now. Returns the last list.

@@ -7,8 +7,8 @@ use crate::files::{Chosen, Content};
 use crate::inputs::IfFileExists;
 use crate::package::{BadName, FileName};
 use crate::plan::Desired;
+use crate::sanitize::Sanitized;
 use crate::secret::Redactor;
-use crate::untrusted::Untrusted;
 
 /// Why files cannot be published under their names.
 #[derive(Debug, thiserror::Error)]
@@ -17,7 +17,7 @@ pub(crate) enum NameError {
     #[error("{path}: the {bad}")]
     Name {
         /// The path relative to the workspace.
-        path: Untrusted,
+        path: Sanitized,
         /// What is wrong with the name.
         bad: BadName,
         /// Whether it is one that a line gives.
@@ -29,7 +29,7 @@ pub(crate) enum NameError {
     #[error("{}: the registry takes these for one name, {how}", listed(.paths))]
     SameName {
         /// The paths relative to the workspace.
-        paths: Vec<Untrusted>,
+        paths: Vec<Sanitized>,
         /// The name.
         name: FileName,
         /// In which way the names are the same.
@@ -41,7 +41,7 @@ pub(crate) enum NameError {
     #[error("{path}: `{name}` is what `checksums` makes of the registry's own list")]
     Sealed {
         /// The path relative to the workspace.
-        path: Untrusted,
+        path: Sanitized,
         /// The name.
         name: FileName,
     },
@@ -66,7 +66,7 @@ impl Advise for NameError {
                 "Correct the name behind `=>`, or what its placeholders stand for".to_owned()
             }
             Self::Name { line: Some(line), .. } => {
-                format!("Rename the file before this step, or write `{}`", Untrusted::new(line))
+                format!("Rename the file before this step, or write `{}`", Sanitized::new(line))
             }
             Self::Name { .. } => "Rename the file before this step, or take it away with a line `!path`".to_owned(),
             Self::SameName { cure, .. } => cure.clone(),
@@ -108,7 +108,7 @@ pub(super) fn name_files(
             _ if redactor.finds_in_name(&chosen.name) => errors.push(NameError::Secret),
             Ok(name) => named.push((chosen, name)),
             Err(bad) => {
-                let (path, is_renamed) = (Untrusted::path(&chosen.local.path), chosen.is_renamed);
+                let (path, is_renamed) = (Sanitized::path(&chosen.local.path), chosen.is_renamed);
                 let line = chosen.line_with_good_name();
                 errors.push(NameError::Name { path, bad, is_renamed, line });
             }
@@ -128,7 +128,7 @@ pub(super) fn name_files(
             first if files.iter().any(|file| file.is_renamed) => format!("since each is to be called `{first}`"),
             _ => "since it sees no folders".to_owned(),
         };
-        let paths = files.iter().map(|file| Untrusted::path(&file.local.path)).collect();
+        let paths = files.iter().map(|file| Sanitized::path(&file.local.path)).collect();
         errors.push(NameError::SameName { paths, name: same[0].1.clone(), how, cure: apart(&files) });
     }
     if !errors.is_empty() {
@@ -153,7 +153,7 @@ fn apart(files: &[&Chosen]) -> String {
     });
     match differs {
         Some((placeholder, values)) if files.iter().all(|file| file.is_renamed) => {
-            let values: Vec<Untrusted> = values.iter().map(|value| Untrusted::new(value)).collect();
+            let values: Vec<Sanitized> = values.iter().map(|value| Sanitized::new(value)).collect();
             format!("Put `{placeholder}` into the name behind `=>`, which stands for {} here", listed(&values))
         }
         Some((placeholder, _)) if files.iter().all(|file| !file.is_renamed) => format!(
@@ -168,7 +168,7 @@ fn apart(files: &[&Chosen]) -> String {
 }
 
 /// A few of some paths.
-fn listed(paths: &[Untrusted]) -> String {
+fn listed(paths: &[Sanitized]) -> String {
     const SHOWN: usize = 4;
     let mut shown: Vec<String> = paths.iter().take(SHOWN).map(ToString::to_string).collect();
     if paths.len() > SHOWN {

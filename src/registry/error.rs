@@ -13,7 +13,7 @@ use super::transport::Transport;
 use crate::advice::{Advise, Plural};
 use crate::files::FileError;
 use crate::package::{FileName, RepositoryName, ServerUrl};
-use crate::untrusted::Untrusted;
+use crate::sanitize::Sanitized;
 
 /// The purpose of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,7 +130,7 @@ pub(crate) enum Cause {
         failure: Failure,
         status: StatusCode,
         /// The server's words.
-        words: Untrusted,
+        words: Sanitized,
         /// How long the server asks us to wait.
         retry_after: Option<Duration>,
     },
@@ -138,7 +138,7 @@ pub(crate) enum Cause {
     #[error("the answer is not what the registry's API gives: {what}")]
     Garbled {
         /// What is wrong with it.
-        what: Untrusted,
+        what: Sanitized,
         /// Whether it ends too early.
         is_cut: bool,
     },
@@ -200,7 +200,7 @@ impl Cause {
     }
 }
 
-fn response_in_words(status: StatusCode, words: &Untrusted) -> String {
+fn response_in_words(status: StatusCode, words: &Sanitized) -> String {
     let status = match status.canonical_reason() {
         Some(reason) => format!("{} {reason}", status.as_u16()),
         None => status.as_u16().to_string(),
@@ -228,7 +228,7 @@ impl RegistryError {
     /// may be text of that host.
     #[must_use]
     pub(super) fn elsewhere(mut self, server: &ServerUrl) -> Self {
-        let host = Untrusted::new(self.url.host_str().unwrap_or_default());
+        let host = Sanitized::new(self.url.host_str().unwrap_or_default());
         self.url.set_query(None);
         self.url.set_fragment(None);
         self.url.set_path("");

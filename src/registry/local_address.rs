@@ -11,7 +11,7 @@ use tokio::net::lookup_host;
 use url::{Host, Url};
 
 use super::phase::{Phase, enter};
-use crate::untrusted::Untrusted;
+use crate::sanitize::Sanitized;
 
 /// The kinds of local addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +66,7 @@ pub(super) fn is_local(address: IpAddr) -> bool {
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the redirect leads to {host}, {is}{kind}", is = if *.is_name { "which resolves to " } else { "" })]
 pub(crate) struct LocalTarget {
-    host: Untrusted,
+    host: Sanitized,
     kind: Kind,
     /// Whether the host is a name that was resolved.
     is_name: bool,
@@ -80,7 +80,7 @@ impl LocalTarget {
             Host::Ipv6(address) => Kind::of(address.into())?,
             Host::Domain(_) => return None,
         };
-        Some(Self { host: Untrusted::new(url.host_str()?), kind, is_name: false })
+        Some(Self { host: Sanitized::new(url.host_str()?), kind, is_name: false })
     }
 }
 
@@ -108,7 +108,7 @@ fn not_local(name: &str, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, 
     let kind = addresses.iter().find_map(|address| Kind::of(address.ip()));
     let allowed: Vec<SocketAddr> = addresses.into_iter().filter(|address| !is_local(address.ip())).collect();
     match kind {
-        Some(kind) if allowed.is_empty() => Err(LocalTarget { host: Untrusted::new(name), kind, is_name: true }),
+        Some(kind) if allowed.is_empty() => Err(LocalTarget { host: Sanitized::new(name), kind, is_name: true }),
         _ => Ok(allowed),
     }
 }

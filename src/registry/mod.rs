@@ -53,9 +53,9 @@ use crate::checksum::Sha256;
 use crate::command::Command;
 use crate::files::Content;
 use crate::package::{FileName, Target, Version};
+use crate::sanitize::Sanitized;
 use crate::secret::{Credentials, Redactor};
 use crate::stop::Stop;
-use crate::untrusted::Untrusted;
 use crate::way::Way;
 
 /// Why there can be no client.
@@ -352,7 +352,7 @@ impl<'a> Registry<'a> {
         Cause::Rejected {
             failure: rejection::classify(&request, response),
             status: response.status,
-            words: Untrusted::new(&words),
+            words: Sanitized::new(&words),
             retry_after: response.retry_after,
         }
     }

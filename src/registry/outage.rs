@@ -11,9 +11,9 @@ use super::failure::FailureKind;
 use super::limits::Limits;
 use super::response::is_html;
 use super::{Operation, Registry, RegistryError};
+use crate::sanitize::Sanitized;
 use crate::stop::{Signal, Stop};
 use crate::units::Span;
-use crate::untrusted::Untrusted;
 
 /// The server's outages in this run.
 #[derive(Debug, Default)]
@@ -38,7 +38,7 @@ pub(crate) struct GivenUp {
     /// The end of the wait.
     by: EndOfWait,
     /// Why the request failed that began the wait.
-    failure: Untrusted,
+    failure: Sanitized,
 }
 
 /// The end of a wait for the server.
@@ -95,7 +95,7 @@ impl Probe {
         &mut self,
         limits: &Limits,
         stop: &Stop,
-        failure: &Untrusted,
+        failure: &Sanitized,
         is_certain: bool,
         begins: impl FnOnce(),
         is_back: impl AsyncFn() -> bool,
@@ -153,7 +153,7 @@ impl Registry<'_> {
     }
 
     async fn wait_for_server(&self, probe: &mut MutexGuard<'_, Probe>, error: &RegistryError) -> Waited {
-        let (server, failure) = (&self.target.server, Untrusted::new(&error.cause.to_string()));
+        let (server, failure) = (&self.target.server, Sanitized::new(&error.cause.to_string()));
         let begun = Instant::now();
         let begins = || {
             let longest = Span(self.connection.limits.longest_outage);
@@ -207,7 +207,7 @@ mod tests {
             probes.fetch_add(1, Ordering::Relaxed);
             Instant::now() >= end
         };
-        let failure = Untrusted::new("502 Bad Gateway");
+        let failure = Sanitized::new("502 Bad Gateway");
         let waited = outages.probe.lock().await.wait(&limits, stop, &failure, false, || {}, is_back).await;
         (waited, probes.into_inner())
     }

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 
 use super::tls::TlsFault;
 use crate::host::is_loopback;
-use crate::untrusted::Untrusted;
+use crate::sanitize::Sanitized;
 use crate::way::Proxy;
 
 impl Proxy {
@@ -23,7 +23,7 @@ impl Proxy {
         unresolved: bool,
     ) -> Option<ProxyFault> {
         let url = error.url()?;
-        let reason = || Untrusted::new(&chain.last().map(ToString::to_string).unwrap_or_default());
+        let reason = || Sanitized::new(&chain.last().map(ToString::to_string).unwrap_or_default());
         // hyper-util 0.1 gives what happens before a tunnel is there as an error of a private type.
         let tunnel = chain.iter().find_map(|error| error.to_string().strip_prefix("tunnel error: ").map(str::to_owned));
         let tls = chain.iter().find_map(|error| error.downcast_ref::<rustls::Error>());
@@ -32,11 +32,11 @@ impl Proxy {
             // Behind the tunnel there is the server.
             (None, Some(_)) if url.scheme() == "https" => return None,
             (Some("proxy authorization required"), _) => self.wants_credentials(),
-            (Some("unsuccessful"), _) => self.at_fault(Fault::Refuses(Untrusted::new(&server))),
+            (Some("unsuccessful"), _) => self.at_fault(Fault::Refuses(Sanitized::new(&server))),
             (_, Some(fault)) => self.at_fault(Fault::Tls(TlsFault::of(fault, self.host(), false))),
             _ if unresolved => self.at_fault(Fault::Resolve(reason())),
             // Either the proxy was not reached in time, or it did not reach the server in time.
-            (None, None) if error.is_timeout() => self.at_fault(Fault::Late(Untrusted::new(&server))),
+            (None, None) if error.is_timeout() => self.at_fault(Fault::Late(Sanitized::new(&server))),
             _ if is_loopback(&self.url) && chain.iter().any(|error| is_refused(*error)) => {
                 self.at_fault(Fault::Loopback(reason()))
             }
@@ -64,15 +64,15 @@ pub(crate) struct ProxyFault {
 
 #[derive(Debug)]
 enum Fault {
-    Resolve(Untrusted),
-    Connect(Untrusted),
+    Resolve(Sanitized),
+    Connect(Sanitized),
     /// Nothing listens at its loopback address.
-    Loopback(Untrusted),
-    Late(Untrusted),
+    Loopback(Sanitized),
+    Late(Sanitized),
     Tls(TlsFault),
     NoCredentials,
     BadCredentials,
-    Refuses(Untrusted),
+    Refuses(Sanitized),
 }
 
 impl Fault {

@@ -12,8 +12,8 @@ use super::failure::{Failure, FailureKind, RetryRule, every, one};
 use super::response::{ErrorResponse, is_for_now, is_of_gateway, is_plain};
 use crate::command::Command;
 use crate::package::{Target, Version};
+use crate::sanitize::Sanitized;
 use crate::secret::{Credentials, TokenShape};
-use crate::untrusted::Untrusted;
 use crate::way::Proxy;
 
 /// A request, as far as its rejection depends on it.
@@ -275,7 +275,7 @@ impl Request<'_> {
             Some(place) if url.scheme() == "https" && place.scheme() == "http" => every(
                 "redirect-to-http",
                 if is_at_forge {
-                    let host = Untrusted::new(place.host_str().unwrap_or_default());
+                    let host = Sanitized::new(place.host_str().unwrap_or_default());
                     format!(
                         "Have the forge's object storage reached by https: {server} leads to {host} by http, where anybody \
                          on the way could change the file"
@@ -310,9 +310,9 @@ impl Request<'_> {
             return self.redirected(base);
         }
         if self.url.scheme() == "http" && place.scheme() == "https" {
-            return every("https-required", format!("Set `server-url: {}`", Untrusted::new(base)));
+            return every("https-required", format!("Set `server-url: {}`", Sanitized::new(base)));
         }
-        match new_owner(self.url.path(), place.path()).map(Untrusted::new) {
+        match new_owner(self.url.path(), place.path()).map(Sanitized::new) {
             Some(new) if response.status == StatusCode::TEMPORARY_REDIRECT => {
                 every("owner-renamed", format!("Set `owner: {new}`: that is the new name of {owner}"))
             }
@@ -322,12 +322,12 @@ impl Request<'_> {
     }
 
     fn redirected(&self, place: &str) -> Failure {
-        let (server, place) = (&self.target.server, Untrusted::new(place));
+        let (server, place) = (&self.target.server, Sanitized::new(place));
         every("redirected", format!("Set `server-url` to the forge itself: {server} leads to {place}"))
     }
 
     fn storage(&self, place: &Url) -> Failure {
-        let (server, host) = (&self.target.server, Untrusted::new(place.host_str().unwrap_or_default()));
+        let (server, host) = (&self.target.server, Sanitized::new(place.host_str().unwrap_or_default()));
         let hint = format!(
             "Run the step again; if it stays so, look at the forge's object storage: {server} leads to {host} for this file"
         );

@@ -9,8 +9,8 @@ use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
+use crate::sanitize::Sanitized;
 use crate::secret::{Redactor, unescape_html};
-use crate::untrusted::Untrusted;
 
 /// Status and text of a response that is no success. The texts have been redacted, but are not harmless yet.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(super) struct ErrorResponse {
     pub(super) words: String,
     /// The words of a JSON error before those: Forgejo 16 and later give a reason for each way to authenticate, a line
     /// each, and the last one is about the credentials that were sent.
-    pub(super) other_reasons: Option<Untrusted>,
+    pub(super) other_reasons: Option<Sanitized>,
     /// How long the server asks us to wait.
     pub(super) retry_after: Option<Duration>,
     /// Why its words may not be all of them, where the connection broke.
@@ -62,7 +62,7 @@ impl ErrorResponse {
             let mut lines = message.lines().map(str::trim).filter(|line| !line.is_empty());
             let last = lines.next_back().unwrap_or_default().to_owned();
             let others = lines.collect::<Vec<_>>().join("; ");
-            other_reasons = Some(others).filter(|others| !others.is_empty()).map(|others| Untrusted::new(&others));
+            other_reasons = Some(others).filter(|others| !others.is_empty()).map(|others| Sanitized::new(&others));
             last
         } else if head.is_html {
             title(&text, redactor, is_whole)

@@ -142,7 +142,7 @@ pub(crate) async fn wait_for_longest(waits: impl IntoIterator<Item = Option<Dura
 mod tests {
     use super::super::{Cause, Jitter, Operation};
     use super::*;
-    use crate::untrusted::Untrusted;
+    use crate::sanitize::Sanitized;
 
     /// Returns the waits before all retries, in milliseconds.
     fn waits(retries: u32, chance: f64, asked_for: Option<u64>) -> Vec<u128> {
@@ -176,7 +176,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn trouble_of_ten_minutes_ends_it_counted_from_the_last_byte_that_moved() {
         let url = url::Url::parse("https://git.example.com/").expect("a URL");
-        let cause = Cause::Garbled { what: Untrusted::new("nothing"), is_cut: true };
+        let cause = Cause::Garbled { what: Sanitized::new("nothing"), is_cut: true };
         let error = RegistryError::new(Operation::ListFiles, url, cause);
         let mut retries = Retries::new(&Limits { retries: 100, jitter: Jitter::new(|| 1.0), ..Limits::default() });
         let begun = Instant::now();

@@ -4,17 +4,15 @@
 //! Any of them also makes the server trusted that shows this very certificate: webpki refuses an authority's
 //! certificate as a server's, and `openssl req -x509` marks each certificate as an authority's.
 
-use std::fmt;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::client::{Resumption, WebPkiServerVerifier, verify_server_name};
+use rustls::crypto::ring;
+use rustls::pki_types::{CertificateDer, Der, ServerName, TrustAnchor, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
@@ -23,7 +21,7 @@ use x509_cert::der::DateTime;
 
 use crate::certificate::{self, NoAuthority, TrustedCertificate};
 use crate::client_certificate::{ClientAlert, ClientCertificate};
-use crate::untrusted::Untrusted;
+use crate::sanitize::Sanitized;
 
 /// TLS with the system's roots, if there are any, and the given certificates that are authorities now. Without any
 /// root every certificate is refused, which says more than a client that cannot be built.
@@ -33,15 +31,12 @@ pub(super) fn config(given: &[TrustedCertificate]) -> ClientConfig {
     roots.add_parsable_certificates(of_system());
     let authorities = given.iter().filter(|given| given.check_authority(now).is_ok());
     roots.add_parsable_certificates(authorities.map(|given| given.der().clone()));
-    let provider = Arc::new(ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .expect("ring supports the default protocol versions");
-    if given.is_empty() {
-        return builder.with_root_certificates(roots).with_no_client_auth();
-    }
-    let verifier = Verifier::new(roots, given, &provider);
-    builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth()
+        .expect("ring supports the default protocol versions")
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Verifier::new(roots, given)))
+        .with_no_client_auth()
 }
 
 /// The same TLS with a certificate of the client, and with sessions of its own: one of the server is nobody else's.
@@ -62,37 +57,33 @@ fn of_system() -> Vec<CertificateDer<'static>> {
     rustls_native_certs::load_certs_from_paths(Some(Path::new("/etc/ssl/certs/ca-certificates.crt")), None).certs
 }
 
-/// Verifies as rustls does by itself, but for a server that shows a certificate that was given: that one needs no
-/// authority. Name, dates and the signature of the handshake have to be right in both cases.
+/// Verifies as rustls does by itself, except that a server that shows a given certificate needs no authority. Its name,
+/// its dates and the signature of the handshake have to be right all the same.
 #[derive(Debug)]
 struct Verifier {
-    roots: RootCertStore,
+    webpki: Arc<WebPkiServerVerifier>,
     given: Vec<TrustedCertificate>,
-    algorithms: WebPkiSupportedAlgorithms,
 }
 
 impl Verifier {
-    fn new(roots: RootCertStore, given: &[TrustedCertificate], provider: &CryptoProvider) -> Self {
-        Self { roots, given: given.to_vec(), algorithms: provider.signature_verification_algorithms }
+    fn new(mut roots: RootCertStore, given: &[TrustedCertificate]) -> Self {
+        // rustls makes no verifier without a root. This one has no key, so that it can have signed nothing.
+        let (subject, subject_public_key_info) = (Der::from_slice(b"nobody"), Der::from_slice(b""));
+        roots.roots.push(TrustAnchor { subject, subject_public_key_info, name_constraints: None });
+        let provider = Arc::new(ring::default_provider());
+        let webpki = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
+        Self { webpki: webpki.expect("there is a root"), given: given.to_vec() }
     }
 
-    /// Says why a chain is refused, if it is because a given certificate is not an authority's.
-    fn explain(
-        &self,
-        error: Error,
-        shown: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Error {
-        // Many servers send their authority too, and webpki says what is wrong with it as if it were anybody's.
-        let sends_a_given_one = intermediates.iter().any(|sent| self.given.iter().any(|given| given.der() == sent));
-        if error != Error::InvalidCertificate(CertificateError::UnknownIssuer) && !sends_a_given_one {
-            return error;
+    /// Explains why a chain is refused, if it is because a given certificate is no authority's. If another one of that
+    /// name is, webpki has the reason.
+    fn explain(&self, error: Error, chain: &[&CertificateDer<'_>], now: UnixTime) -> Error {
+        let issuers: Vec<_> = chain.iter().filter_map(|shown| certificate::issuer(shown)).collect();
+        let given = self.given.iter().filter(|given| issuers.contains(given.subject()));
+        match given.map(|given| given.check_authority(now)).reduce(Result::or) {
+            Some(Err(why)) => CertificateError::Other(OtherError(Arc::new(why))).into(),
+            _ => error,
         }
-        let issuers: Vec<_> = [shown].into_iter().chain(intermediates).filter_map(certificate::issuer).collect();
-        let mut issuers = self.given.iter().filter(|given| issuers.contains(given.subject()));
-        let why = issuers.find_map(|issuer| issuer.check_authority(now).err());
-        why.map_or(error, |why| CertificateError::Other(OtherError(Arc::new(why))).into())
     }
 }
 
@@ -102,18 +93,16 @@ impl ServerCertVerifier for Verifier {
         shown: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         server: &ServerName<'_>,
-        _: &[u8],
+        ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let certificate = ParsedCertificate::try_from(shown)?;
-        if let Some(given) = self.given.iter().find(|given| given.der() == shown) {
-            given.check_dates_and_purpose(now)?;
-        } else {
-            let algorithms = self.algorithms.all;
-            verify_server_cert_signed_by_trust_anchor(&certificate, &self.roots, intermediates, now, algorithms)
-                .map_err(|error| self.explain(error, shown, intermediates, now))?;
-        }
-        verify_server_name(&certificate, server)?;
+        let Some(given) = self.given.iter().find(|given| given.der() == shown) else {
+            let verdict = self.webpki.verify_server_cert(shown, intermediates, server, ocsp, now);
+            let chain: Vec<_> = [shown].into_iter().chain(intermediates).collect();
+            return verdict.map_err(|error| self.explain(error, &chain, now));
+        };
+        given.check_dates_and_purpose(now)?;
+        verify_server_name(&ParsedCertificate::try_from(shown)?, server)?;
         Ok(ServerCertVerified::assertion())
     }
 
@@ -123,7 +112,7 @@ impl ServerCertVerifier for Verifier {
         shown: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, shown, signed, &self.algorithms)
+        self.webpki.verify_tls12_signature(message, shown, signed)
     }
 
     fn verify_tls13_signature(
@@ -132,239 +121,227 @@ impl ServerCertVerifier for Verifier {
         shown: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, shown, signed, &self.algorithms)
+        self.webpki.verify_tls13_signature(message, shown, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
+        self.webpki.supported_verify_schemes()
     }
 }
 
-/// Why somebody is not trusted.
+/// Why somebody is not trusted, and what to do about it.
 #[derive(Debug, thiserror::Error)]
 #[error("no trusted connection to {host}: {reason}")]
 pub(crate) struct TlsFault {
-    host: Untrusted,
-    reason: Reason,
-}
-
-#[derive(Debug)]
-enum Reason {
-    UnknownAuthority,
-    /// The issuer is in `ca-certificate`, but cannot be trusted as an authority.
-    NoAuthority(NoAuthority),
-    /// An authority's certificate as a server's.
-    Authority,
-    /// A server's certificate as an authority's.
-    EndEntity,
-    Expired(String),
-    NotYetValid {
-        since: String,
-        now: String,
-    },
-    OtherNames(Vec<Untrusted>),
-    NoNames,
-    Purpose,
-    Signature,
-    /// The server refuses us, most likely for our certificate.
-    Client {
-        alert: ClientAlert,
-        shows_certificate: bool,
-    },
-    Other(Untrusted),
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::UnknownAuthority => f.write_str("its certificate comes from an authority that is not known here"),
-            Self::NoAuthority(why) => {
-                f.write_str("its issuer is in `ca-certificate`, but cannot be trusted as an authority: ")?;
-                match why {
-                    NoAuthority::Certificate(error) => Self::of(error).fmt(f),
-                    NoAuthority::NotMarked | NoAuthority::KeyUsage => why.fmt(f),
-                }
-            }
-            Self::Authority => f.write_str(
-                "its certificate is marked as an authority's, which is good for a server only if it is given",
-            ),
-            Self::EndEntity => f.write_str("a certificate that is not an authority's has signed its certificate"),
-            Self::Expired(when) => write!(f, "its certificate has expired, on {when}"),
-            Self::NotYetValid { since, now } => {
-                write!(f, "its certificate is not valid before {since}, and it is {now} on the runner")
-            }
-            Self::OtherNames(names) => {
-                let names: Vec<String> = names.iter().map(ToString::to_string).collect();
-                write!(f, "its certificate is for other names: {}", names.join(", "))
-            }
-            Self::NoNames => f.write_str("its certificate names no host, since it has no subjectAltName"),
-            Self::Purpose => {
-                f.write_str("its certificate is not for servers: its extended key usage does not include serverAuth")
-            }
-            Self::Signature => f.write_str(
-                "a signature does not fit: its authority has the name of one that is known here but another key, or it \
-                 has not the key of its certificate",
-            ),
-            Self::Client { alert, shows_certificate: false } if !alert.is_vague() => {
-                write!(f, "it requires a client certificate (TLS alert {alert})")
-            }
-            Self::Client { alert, shows_certificate: false } => {
-                write!(
-                    f,
-                    "it refused the handshake, perhaps because it requires a client certificate (TLS alert {alert})"
-                )
-            }
-            Self::Client { alert, shows_certificate: true } if !alert.is_vague() => {
-                write!(f, "it rejected the client certificate (TLS alert {alert})")
-            }
-            Self::Client { alert, shows_certificate: true } => {
-                write!(f, "it refused the handshake, perhaps because of the client certificate (TLS alert {alert})")
-            }
-            Self::Other(reason) => reason.fmt(f),
-        }
-    }
-}
-
-impl Reason {
-    fn of(error: &CertificateError) -> Self {
-        match error {
-            CertificateError::UnknownIssuer => Self::UnknownAuthority,
-            CertificateError::ExpiredContext { not_after, .. } => Self::Expired(date(*not_after)),
-            CertificateError::NotValidYetContext { time, not_before } => {
-                Self::NotYetValid { since: date(*not_before), now: date(*time) }
-            }
-            CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => Self::NoNames,
-            CertificateError::NotValidForNameContext { presented, .. } => {
-                Self::OtherNames(presented.iter().map(|name| bare(name)).collect())
-            }
-            CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => Self::Purpose,
-            CertificateError::BadSignature => Self::Signature,
-            // rustls 0.23 has no word of its own for it.
-            CertificateError::Other(other) if other.0.to_string() == "CaUsedAsEndEntity" => Self::Authority,
-            CertificateError::Other(other) if other.0.to_string() == "EndEntityUsedAsCa" => Self::EndEntity,
-            CertificateError::Other(other) if let Some(why) = other.0.downcast_ref::<NoAuthority>() => {
-                Self::NoAuthority(why.clone())
-            }
-            other => Self::Other(Untrusted::new(&format!("its certificate is not good: {other}"))),
-        }
-    }
+    host: Sanitized,
+    code: &'static str,
+    reason: String,
+    hint: String,
 }
 
 impl TlsFault {
     /// Reads what rustls says. `shows_certificate` is whether the client has one to show.
     pub(super) fn of(error: &Error, host: &str, shows_certificate: bool) -> Self {
-        let reason = match error {
-            Error::InvalidCertificate(error) => Reason::of(error),
-            other => match ClientAlert::of(other) {
-                Some(alert) => Reason::Client { alert, shows_certificate },
-                None => Reason::Other(Untrusted::new(&other.to_string())),
-            },
+        match (error, ClientAlert::of(error)) {
+            (Error::InvalidCertificate(error), _) => Self::of_certificate(error, host),
+            (_, Some(alert)) => Self::of_client(alert, host, shows_certificate),
+            (other, None) => Self::other(host, &other.to_string()),
+        }
+    }
+
+    /// `{host}` in the hint stands for the host.
+    fn new(code: &'static str, host: &str, reason: impl Into<String>, hint: &str) -> Self {
+        let host = Sanitized::new(host);
+        Self { code, reason: reason.into(), hint: hint.replace("{host}", &host.to_string()), host }
+    }
+
+    fn other(host: &str, reason: &str) -> Self {
+        let hint = "Check that the port in `server-url` speaks https, and the certificate of {host}";
+        Self::new("tls-error", host, Sanitized::new(reason).to_string(), hint)
+    }
+
+    /// Explains why the certificate of the server is refused.
+    fn of_certificate(error: &CertificateError, host: &str) -> Self {
+        match error {
+            CertificateError::UnknownIssuer => Self::new(
+                "unknown-authority",
+                host,
+                "its certificate comes from an authority that is not known here",
+                "Give the certificate of that authority in `ca-certificate`; where it is a public one, let the server \
+                 send its intermediate certificates too",
+            ),
+            CertificateError::ExpiredContext { not_after, .. } => {
+                let reason = format!("its certificate has expired, on {}", date(*not_after));
+                Self::new("expired-certificate", host, reason, "Renew the certificate of {host}")
+            }
+            CertificateError::NotValidYetContext { time, not_before } => {
+                let (since, now) = (date(*not_before), date(*time));
+                let reason = format!("its certificate is not valid before {since}, and it is {now} on the runner");
+                let hint = "Set the clock of the runner, or let the certificate of {host} be made anew";
+                Self::new("certificate-not-yet-valid", host, reason, hint)
+            }
+            CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => {
+                // In a URL brackets are around an address of version 6.
+                let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+                let name = address.map_or_else(|_| "DNS:{host}".to_owned(), |address| format!("IP:{address}"));
+                let hint = format!(
+                    "Make one that does, and give it in `ca-certificate`: `openssl req -x509 -newkey rsa:3072 -nodes \
+                     -days 365 -subj /CN={{host}} -addext subjectAltName={name} -keyout key.pem -out cert.pem`"
+                );
+                let reason = "its certificate names no host, since it has no subjectAltName";
+                Self::new("certificate-name-mismatch", host, reason, &hint)
+            }
+            CertificateError::NotValidForNameContext { presented, .. } => {
+                let names: Vec<String> = presented.iter().map(|name| bare(name).to_string()).collect();
+                let reason = format!("{OTHER_NAMES}: {}", names.join(", "));
+                let hint = "Take one of these names for the host, or let the certificate be made for {host}";
+                Self::new("certificate-name-mismatch", host, reason, hint)
+            }
+            CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => Self::new(
+                "unsuitable-certificate",
+                host,
+                "its certificate is not for servers: its extended key usage does not include serverAuth",
+                "Renew the certificate of {host} with serverAuth in its extended key usage",
+            ),
+            CertificateError::BadSignature => Self::new(
+                "invalid-signature",
+                host,
+                "a signature does not fit: its authority has the name of one that is known here but another key, or it \
+                 has not the key of its certificate",
+                "Give the certificate of {host} or of its authority anew in `ca-certificate`: one that was made again \
+                 has the old name and a new key",
+            ),
+            // rustls 0.23 has no word of its own for it.
+            CertificateError::Other(other) if other.0.to_string() == "CaUsedAsEndEntity" => Self::new(
+                "unsuitable-certificate",
+                host,
+                "its certificate is marked as an authority's, which is good for a server only if it is given",
+                "Give the certificate of {host} in `ca-certificate`: `openssl s_client -connect HOST:PORT </dev/null | \
+                 openssl x509` shows it, and its owner can tell whether that is the right one",
+            ),
+            CertificateError::Other(other) if other.0.to_string() == "EndEntityUsedAsCa" => Self::new(
+                "unsuitable-certificate",
+                host,
+                "a certificate that is not an authority's has signed its certificate",
+                "Renew the certificate of {host} with an authority that may sign certificates (CA:TRUE)",
+            ),
+            CertificateError::Other(other) if let Some(why) = other.0.downcast_ref::<NoAuthority>() => {
+                Self::of_given(why, host)
+            }
+            other => Self::other(host, &format!("its certificate is not good: {other}")),
+        }
+    }
+
+    /// Explains why the issuer is in `ca-certificate`, but cannot be trusted as an authority.
+    fn of_given(why: &NoAuthority, host: &str) -> Self {
+        let hint = match why {
+            NoAuthority::NotMarked | NoAuthority::KeyUsage => {
+                "Give the certificate that {host} shows now in `ca-certificate`, or the certificate of an authority: \
+                 with CA:TRUE, and with keyCertSign if it has a key usage"
+            }
+            NoAuthority::Certificate(CertificateError::InvalidPurpose) => {
+                "Give the certificate of an authority in `ca-certificate` whose extended key usage, if there is one, \
+                 includes serverAuth"
+            }
+            NoAuthority::Certificate(_) => {
+                "Give a certificate of that authority in `ca-certificate` that is valid now, or set the clock of the \
+                 runner if it is wrong"
+            }
         };
-        Self { host: Untrusted::new(host), reason }
+        let why = match why {
+            NoAuthority::Certificate(error) => Self::of_certificate(error, host).reason,
+            NoAuthority::NotMarked | NoAuthority::KeyUsage => why.to_string(),
+        };
+        let reason = format!("its issuer is in `ca-certificate`, but cannot be trusted as an authority: {why}");
+        Self::new("unsuitable-certificate", host, reason, hint)
+    }
+
+    /// Explains why the server refuses us, most likely for our certificate.
+    fn of_client(alert: ClientAlert, host: &str, shows_certificate: bool) -> Self {
+        let reason = match (shows_certificate, alert.is_vague()) {
+            (false, false) => "it requires a client certificate",
+            (false, true) => "it refused the handshake, perhaps because it requires a client certificate",
+            (true, false) => "it rejected the client certificate",
+            (true, true) => "it refused the handshake, perhaps because of the client certificate",
+        };
+        let hint = match (shows_certificate, alert.is_vague()) {
+            (false, false) => {
+                "Set `client-certificate` to a certificate that {host} accepts, with its private key, in PEM"
+            }
+            (false, true) => {
+                "Set `client-certificate` to a certificate that {host} accepts, with its private key, in PEM; if the \
+                 server requires none, check its TLS versions and ciphers"
+            }
+            (true, _) => {
+                "Check `client-certificate`: it has to be valid now, be for clients (clientAuth), and come from an \
+                 authority that {host} accepts"
+            }
+        };
+        Self::new(REFUSES_CLIENT, host, format!("{reason} (TLS alert {alert})"), hint)
     }
 
     /// Takes out the names in the certificate: another origin may be one that nobody should hear of.
     pub(super) fn hide_names(&mut self) {
-        if let Reason::OtherNames(_) = self.reason {
-            self.reason = Reason::Other(Untrusted::new("its certificate is for other names"));
+        if self.reason.starts_with(OTHER_NAMES) {
+            *self = Self::other(&self.host.to_string(), OTHER_NAMES);
         }
     }
 
     /// Whether the server refuses us, and not we the server.
     pub(super) fn is_about_client(&self) -> bool {
-        matches!(self.reason, Reason::Client { .. })
+        self.code == REFUSES_CLIENT
     }
 
     pub(super) fn code(&self) -> &'static str {
-        match self.reason {
-            Reason::UnknownAuthority => "unknown-authority",
-            Reason::NoAuthority(_) | Reason::Authority | Reason::EndEntity | Reason::Purpose => {
-                "unsuitable-certificate"
-            }
-            Reason::Expired(_) => "expired-certificate",
-            Reason::NotYetValid { .. } => "certificate-not-yet-valid",
-            Reason::OtherNames(_) | Reason::NoNames => "certificate-name-mismatch",
-            Reason::Signature => "invalid-signature",
-            Reason::Client { .. } => "client-certificate-rejected",
-            Reason::Other(_) => "tls-error",
-        }
+        self.code
     }
 
     pub(super) fn advice(&self) -> String {
-        let host = &self.host;
-        match &self.reason {
-            Reason::UnknownAuthority => "Give the certificate of that authority in `ca-certificate`; where it is a \
-                                         public one, let the server send its intermediate certificates too"
-                .to_owned(),
-            Reason::NoAuthority(NoAuthority::Certificate(CertificateError::InvalidPurpose)) => {
-                "Give the certificate of an authority in `ca-certificate` whose extended key usage, if there is one, includes \
-                 serverAuth"
-                    .to_owned()
-            }
-            Reason::NoAuthority(NoAuthority::Certificate(_)) => {
-                "Give a certificate of that authority in `ca-certificate` that is valid now, or set the clock of the \
-                 runner if it is wrong"
-                    .to_owned()
-            }
-            Reason::NoAuthority(NoAuthority::NotMarked | NoAuthority::KeyUsage) => format!(
-                "Give the certificate that {host} shows now in `ca-certificate`, or the certificate of an authority: \
-                 with CA:TRUE, and with keyCertSign if it has a key usage"
-            ),
-            Reason::Authority => format!(
-                "Give the certificate of {host} in `ca-certificate`: `openssl s_client -connect HOST:PORT </dev/null | \
-                 openssl x509` shows it, and its owner can tell whether that is the right one"
-            ),
-            Reason::EndEntity => format!("Renew the certificate of {host} with an authority that may sign certificates (CA:TRUE)"),
-            Reason::Expired(_) => format!("Renew the certificate of {host}"),
-            Reason::NotYetValid { .. } => {
-                format!("Set the clock of the runner, or let the certificate of {host} be made anew")
-            }
-            Reason::OtherNames(_) => {
-                format!("Take one of these names for the host, or let the certificate be made for {host}")
-            }
-            Reason::NoNames => format!(
-                "Make one that does, and give it in `ca-certificate`: `openssl req -x509 -newkey rsa:3072 -nodes -days 365 \
-                 -subj /CN={host} -addext subjectAltName={kind}:{name} -keyout key.pem -out cert.pem`",
-                kind = if self.address().is_some() { "IP" } else { "DNS" },
-                name = self.address().map_or_else(|| host.to_string(), |address| address.to_string()),
-            ),
-            Reason::Purpose => format!("Renew the certificate of {host} with serverAuth in its extended key usage"),
-            Reason::Signature => format!(
-                "Give the certificate of {host} or of its authority anew in `ca-certificate`: one that was made again \
-                 has the old name and a new key"
-            ),
-            Reason::Client { alert, shows_certificate: false } => {
-                let other = if alert.is_vague() {
-                    "; if the server requires none, check its TLS versions and ciphers"
-                } else {
-                    ""
-                };
-                format!("Set `client-certificate` to a certificate that {host} accepts, with its private key, in PEM{other}")
-            }
-            Reason::Client { shows_certificate: true, .. } => format!(
-                "Check `client-certificate`: it has to be valid now, be for clients (clientAuth), and come from an authority \
-                 that {host} accepts"
-            ),
-            Reason::Other(_) => {
-                format!("Check that the port in `server-url` speaks https, and the certificate of {host}")
-            }
-        }
-    }
-
-    /// The host as an address, where it is one; in a URL brackets are around that of version 6.
-    fn address(&self) -> Option<IpAddr> {
-        self.host.to_string().trim_matches(['[', ']']).parse().ok()
+        self.hint.clone()
     }
 }
 
+const OTHER_NAMES: &str = "its certificate is for other names";
+const REFUSES_CLIENT: &str = "client-certificate-rejected";
+
 /// A name of a certificate without the kind that webpki puts around it: `DnsName("a")`, `IpAddress(..)`.
-fn bare(presented: &str) -> Untrusted {
+fn bare(presented: &str) -> Sanitized {
     let inner = presented.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')')).unwrap_or(presented);
-    Untrusted::new(inner.trim_matches('"'))
+    Sanitized::new(inner.trim_matches('"'))
 }
 
 /// A time as people and other programs read it.
 fn date(time: UnixTime) -> String {
     DateTime::from_unix_duration(Duration::from_secs(time.as_secs()))
         .map_or_else(|_| format!("{} s after 1970", time.as_secs()), |date| date.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::pki_types::pem::PemObject as _;
+
+    use super::*;
+
+    /// A self-signed certificate of `localhost`, valid for ten years, and no authority's.
+    const SHOWN: &str = "-----BEGIN CERTIFICATE-----\n\
+        MIIBbzCCARWgAwIBAgIUFq8YPYO/GW3gSR546o44Wt8OkkgwCgYIKoZIzj0EAwIwFDESMBAGA1UEAwwJbG9jYWxob3N0MB4X\
+        DTI2MTEyOTIzMjk1NFoXDTM2MTEyNjIzMjk1NFowFDESMBAGA1UEAwwJbG9jYWxob3N0MFkwEwYHKoZIzj0CAQYIKoZIzj0D\
+        AQcDQgAEKUQ87IGrhiXKlEQXBHJwJGd8QdLYbj1G1lJv7iHM2Y7yN8MHSu1SMR+H/duCACpMVjLzUwuiCqqx4t4R85lUA6NF\
+        MEMwFAYDVR0RBA0wC4IJbG9jYWxob3N0MAwGA1UdEwEB/wQCMAAwHQYDVR0OBBYEFK2YIejLtV3KV33WZUr/63mfKfJuMAoG\
+        CCqGSM49BAMCA0gAMEUCIQDEeddnxZOxsQOI3EQx5LjHuR51W+2WuoLR+mS1t1XdhAIgNCiAutifllj2s86aTAM1nKw0nqW+\
+        Nc8I5NEs3KL3AHA=\
+        \n-----END CERTIFICATE-----\n";
+
+    #[test]
+    fn without_any_root_only_a_given_certificate_is_trusted() {
+        let shown = CertificateDer::from_pem_slice(SHOWN.as_bytes()).expect("a certificate");
+        let given = TrustedCertificate::parse(shown.clone()).expect("a certificate");
+        let server = ServerName::try_from("localhost").expect("a name");
+        let in_2030 = UnixTime::since_unix_epoch(Duration::from_secs(1_900_000_000));
+        let verdict = |given: &[TrustedCertificate]| {
+            Verifier::new(RootCertStore::empty(), given).verify_server_cert(&shown, &[], &server, &[], in_2030)
+        };
+        assert_eq!(verdict(&[]).expect_err("nobody"), CertificateError::UnknownIssuer.into());
+        verdict(&[given]).expect("trust");
+    }
 }

@@ -14,7 +14,7 @@ use super::tls::TlsFault;
 use crate::advice;
 use crate::client_certificate::ClientAlert;
 use crate::host::is_loopback;
-use crate::untrusted::Untrusted;
+use crate::sanitize::Sanitized;
 use crate::way::Way;
 
 /// Why there is no response.
@@ -22,16 +22,16 @@ use crate::way::Way;
 pub(crate) enum Transport {
     /// The host's name has no address.
     #[error("the name of the host cannot be resolved: {0}")]
-    Resolve(Untrusted),
+    Resolve(Sanitized),
     /// The name of the host cannot be asked for just now.
     #[error("the name of the host cannot be resolved now: {0}")]
-    ResolveLater(Untrusted),
+    ResolveLater(Sanitized),
     /// Nobody accepts the connection.
     #[error("no connection to the server: {0}")]
-    Connect(Untrusted),
+    Connect(Sanitized),
     /// No more files can be opened, and a connection is one.
     #[error("no connection to the server: {0}")]
-    OpenFiles(Untrusted),
+    OpenFiles(Sanitized),
     /// The server does not prove who it is.
     #[error(transparent)]
     Tls(TlsFault),
@@ -43,7 +43,7 @@ pub(crate) enum Transport {
     Proxy(#[from] ProxyFault),
     /// The connection broke.
     #[error("the connection broke: {0}")]
-    Broken(Untrusted),
+    Broken(Sanitized),
     /// Nothing moved for too long.
     #[error("{0}")]
     Timeout(Timeout),
@@ -59,14 +59,14 @@ impl Transport {
     /// Reads why a request broke off in its middle.
     pub(super) fn broken(error: &reqwest::Error) -> Self {
         let root = std::iter::successors(error.source(), |error| cause_of(*error)).last();
-        Self::Broken(Untrusted::new(&root.map_or_else(|| "no reason given".to_owned(), ToString::to_string)))
+        Self::Broken(Sanitized::new(&root.map_or_else(|| "no reason given".to_owned(), ToString::to_string)))
     }
 
     /// Tells the kinds of failure apart by what lies at their root, and by the phase in which the request was. `connect` is
     /// how long a connection may take.
     pub(super) fn of(error: &reqwest::Error, way: &Way, phase: Phase, connect: Duration) -> Self {
         let chain: Vec<&dyn StdError> = std::iter::successors(error.source(), |error| cause_of(*error)).collect();
-        let reason = Untrusted::new(&chain.last().map_or_else(|| "no reason given".to_owned(), ToString::to_string));
+        let reason = Sanitized::new(&chain.last().map_or_else(|| "no reason given".to_owned(), ToString::to_string));
         let tls = chain.iter().find_map(|error| error.downcast_ref::<rustls::Error>());
         // hyper-util 0.1 wraps what the resolver says in an error of a private type.
         let resolve = chain.iter().any(|error| error.to_string() == "dns error");

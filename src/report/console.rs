@@ -21,9 +21,9 @@ use crate::command::Command;
 use crate::package::FileName;
 use crate::registry::{Exchange, Observer, Retry};
 use crate::runner::{Kind, Runner};
+use crate::sanitize::Sanitized;
 use crate::secret::{Redactor, Secret, User};
 use crate::units::{Bytes, Rate, Span, files};
-use crate::untrusted::Untrusted;
 
 /// No line is wider, in characters, but for names and URLs that are longer themselves.
 const WIDTH: usize = 100;
@@ -129,7 +129,7 @@ impl<W: Write + Send> Console<W> {
         let width = plan.iter().map(|row| row.there.len()).chain([HEAD.len()]).max().unwrap_or_default();
         let line = |action: &str, size: &str, there: &str, what: &str| {
             // What is left over in an alias may be called as anybody likes.
-            let what = Untrusted::whole(&self.redacted(what));
+            let what = Sanitized::whole(&self.redacted(what));
             self.line(&format!("  {action:<9}  {size:>10}  {there:<width$}  {what}"));
         };
         self.folded(plan.len(), "the plan", || {
@@ -247,7 +247,7 @@ impl<W: Write + Send> Console<W> {
     fn paragraph(&self, prefix: &str, text: &str) {
         const INDENT: &str = "         ";
         // Whoever made the text: this is where it leaves the program.
-        let text = Untrusted::whole(&self.redacted(text)).to_string();
+        let text = Sanitized::whole(&self.redacted(text)).to_string();
         let mut lines = Vec::new();
         let mut line = prefix.to_owned();
         for word in words(&text) {
@@ -294,7 +294,7 @@ impl<W: Write + Send> Observer for Console<W> {
         match self.runner {
             _ if !self.debug => {}
             Kind::GitHub => self.command("debug", text),
-            _ => self.line(&format!("debug: {}", Untrusted::whole(&self.redacted(text)))),
+            _ => self.line(&format!("debug: {}", Sanitized::whole(&self.redacted(text)))),
         }
     }
 

@@ -8,9 +8,9 @@ use crate::advice::{Advise, Problem};
 use crate::checksum::Sha256;
 use crate::command::Command;
 use crate::package::{FileName, PublicAddress, Target, Version};
+use crate::sanitize::Sanitized;
 use crate::stop::Signal;
 use crate::units;
-use crate::untrusted::Untrusted;
 
 /// What became of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -303,7 +303,7 @@ impl RunReport {
                 format!("to {version}{}", aliases.collect::<String>())
             }
             (Command::Download, ".") => format!("from {version} to the workspace"),
-            (Command::Download, folder) => format!("from {version} to {}", name(&Untrusted::new(folder).to_string())),
+            (Command::Download, folder) => format!("from {version} to {}", name(&Sanitized::new(folder).to_string())),
         };
         let means = if in_place == all { self.means() } else { String::new() };
         format!("{done} {files} {route}{with_errors}: {counts}{means}")

@@ -1,7 +1,7 @@
 //! What people are told of errors: several errors of one kind are one message.
 
 use crate::advice::{Advise, Plural};
-use crate::untrusted::CUT;
+use crate::sanitize::CUT;
 
 /// How many items of one message are shown.
 const MOST_ITEMS: usize = 5;

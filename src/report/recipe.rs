@@ -6,7 +6,7 @@ use super::{Outcome, RunReport};
 use crate::command::Command;
 use crate::package::{FileName, Target};
 use crate::runner::Action;
-use crate::untrusted::misleads;
+use crate::sanitize::misleads;
 
 /// For more files than this nobody types commands: the action brings all of them.
 const MOST_COMMANDS: usize = 50;

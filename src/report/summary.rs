@@ -8,9 +8,9 @@ use super::recipe::recipe;
 use super::{Ending, Outcome, Planned, Remark};
 use crate::command::Command;
 use crate::runner::Action;
+use crate::sanitize::Sanitized;
 use crate::secret::Redactor;
 use crate::units::Bytes;
-use crate::untrusted::Untrusted;
 
 /// GitHub drops a step's summary of more than 1 MiB as a whole; this leaves room for what follows the table.
 const LONGEST_TABLE: usize = 900 * 1024;
@@ -53,7 +53,7 @@ pub(super) fn markdown(ending: &Ending, remarks: &[Remark], action: Option<&Acti
         }
     }
     for remark in remarks.iter().take(MOST_PROBLEMS) {
-        let _ = writeln!(text, "- {}: {}", remark.level.word(), code(&Untrusted::whole(&remark.text).to_string()));
+        let _ = writeln!(text, "- {}: {}", remark.level.word(), code(&Sanitized::whole(&remark.text).to_string()));
     }
     more(&mut text, remarks.len());
     problems(&mut text, &messages(&ending.problems()), code);

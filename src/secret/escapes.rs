@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::untrusted::misleads;
+use crate::sanitize::misleads;
 
 /// A text in lower case, without characters that cannot be seen and with one kind of escapes undone.
 pub(super) struct View {

@@ -70,10 +70,7 @@ fn every_file_comes_bit_for_bit_and_where_it_is_told_to() {
     for persona in Persona::all() {
         let registry = release(persona);
         let job = Job::downloading(&registry);
-        let ran = job
-            .run()
-            .exits_with(0)
-            .says("Downloaded 3 files from alice/widget v1.0.0 to tools: 3 downloaded, all verified by SHA-256");
+        let ran = job.run().exits_with(0);
         let wanted: [(String, Vec<u8>); 3] =
             [("a.txt", b"hello\n".to_vec()), ("app", vec![7; 300_000]), ("empty", Vec::new())]
                 .map(|(name, bytes)| (name.to_owned(), bytes));
@@ -113,10 +110,7 @@ fn what_is_here_already_is_not_asked_for() {
     let job = Job::downloading(&registry);
     job.run().exits_with(0);
     registry.forget_requests();
-    let ran = job
-        .run()
-        .exits_with(0)
-        .says("Downloaded 3 files from alice/widget v1.0.0 to tools: 3 unchanged, all verified by SHA-256");
+    let ran = job.run().exits_with(0);
     assert_eq!(asked(&registry), ["GET versions 1", "GET api v1.0.0/files"]);
     assert_eq!(["downloaded", "unchanged", "total-size"].map(|name| ran.outputs[name].as_str()), ["0", "3", "300006"]);
 }
@@ -126,7 +120,7 @@ fn other_content_under_the_same_name_is_replaced_also_where_its_length_is_the_sa
     let registry = release(Persona::default());
     let mut job = Job::downloading(&registry);
     job.file("tools/a.txt", "HELLO\n").file("tools/app", "short").file("tools/mine", "stays");
-    let ran = job.run().exits_with(0).says("3 downloaded");
+    let ran = job.run().exits_with(0);
     assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["downloaded"; 3]);
     let tools = tools(&job);
     assert_eq!(
@@ -141,7 +135,7 @@ fn files_named_so_can_be_executed_and_no_others() {
     let mut job = Job::downloading(&registry);
     // What is unchanged gets the right too.
     job.file("tools/a.txt", "hello\n").input("executable", "a*\n!app\nnone-*");
-    let ran = job.run().exits_with(0).says("`none-*` in `executable` is none of the files that are downloaded");
+    let ran = job.run().exits_with(0).says("warning: ").says("`none-*`");
     assert_eq!(ran.statuses()["a.txt"], "unchanged");
     let folder = job.workspace().join("tools");
     let mode = |name: &str| fs::metadata(folder.join(name)).expect("a file").permissions().mode();
@@ -158,11 +152,7 @@ fn files_named_so_can_be_executed_and_no_others() {
 fn the_workspace_itself_is_where_files_go_unless_a_folder_is_named() {
     let registry = release(Persona::default());
     let mut job = Job::downloading(&registry);
-    let ran = job
-        .without("INPUT_PATH")
-        .run()
-        .exits_with(0)
-        .says("Downloaded 3 files from alice/widget v1.0.0 to the workspace");
+    let ran = job.without("INPUT_PATH").run().exits_with(0);
     assert_eq!(fs::read(job.workspace().join("a.txt")).expect("a file"), b"hello\n");
     assert_eq!((ran.outputs["path"].as_str(), &ran.files()[0]["path"]), (".", &"a.txt".into()));
 }
@@ -173,12 +163,11 @@ fn a_download_fails_before_it_asks_anything_if_the_container_has_no_access_to_th
     let mut job = Job::downloading(&registry);
     job.variable("GITHUB_OUTPUT", job.outside("none/output"));
     let ran = job.run().exits_with(2).has_a_hint_for_each_error();
-    ran.says("is the workspace, but the container has no access to it")
-        .says("hint: Set `runs-on` to a label that maps to a container image");
+    ran.has_codes(&["workspace-not-mounted"]).says("`runs-on`");
     assert_eq!(registry.requests(), []);
     assert!(fs::read_dir(job.workspace()).expect("the workspace").next().is_none());
     // An empty workspace alone is no error, and a missing output file alone is a warning.
-    job.file("README.md", "").run().exits_with(0).says("warning: the outputs are lost");
+    job.file("README.md", "").run().exits_with(0).says("warning: the outputs");
     Job::downloading(&registry).run().exits_with(0);
 }
 

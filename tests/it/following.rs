@@ -190,8 +190,7 @@ fn if_the_versions_cannot_be_listed_no_such_alias_is_updated_and_the_step_fails(
         let mut job = job(&registry, "v2.0.0", "nightly\nlatest");
         for dry_run in ["true", "false"] {
             let ran = job.input("dry-run", dry_run).run().exits_with(1).has_a_hint_for_each_error();
-            assert!(ran.errors()[0].starts_with("version latest is not what v2.0.0 is: 0 of 2 files"), "{}", ran.log);
-            ran.says("caused by: the registry does not say which versions there are");
+            ran.has_codes(&["alias-mismatch"]).says("0 of 2 files").says("caused by: ");
             assert_eq!(held_by(&registry, "latest"), "v1.0.0");
         }
         assert_eq!(job.run().outputs["aliases"], "nightly");
@@ -242,11 +241,6 @@ fn a_higher_release_that_another_job_makes_latest_meanwhile_is_not_replaced_and_
     release(&registry, "v0.9.0", "latest");
     registry.script(Fault::once(Match::put("/latest/SHA256SUMS"), Point::AfterStore, another_job()));
     let ran = job(&registry, "v1.0.0", "latest").input("retries", "2").run_in_short().exits_with(1);
-    let ran = ran.has_a_hint_for_each_error();
-    assert!(ran.errors()[0].starts_with("version latest is not what v1.0.0 is: "), "{}", ran.log);
-    let text = ran.unbroken();
-    let cause = "caused by: another job changed alias latest at the same time, and the package has release v2.0.0 now";
-    let hint = "hint: Run the job of v2.0.0 again: it makes alias latest identical to v2.0.0";
-    assert!(text.contains(cause) && text.contains(hint), "{text}");
+    let ran = ran.has_a_hint_for_each_error().has_codes(&["alias-mismatch"]).says("v2.0.0");
     assert_eq!((held_by(&registry, "latest").as_str(), ran.outputs["aliases"].as_str()), ("v2.0.0", ""));
 }

@@ -54,6 +54,9 @@ pub(crate) const AWKWARD_NAMES: [&str; 25] = [
     "$(id)",
 ];
 
+/// How a line of the log about a retry begins.
+pub(crate) const RETRY: &str = "  again in ";
+
 /// A step of a workflow of the repository alice/widget, run on the tag v1.0.0 by alice, with a good token.
 pub(crate) struct Job {
     task: Task,
@@ -70,8 +73,10 @@ pub(crate) struct Job {
 pub(crate) struct Ran {
     /// The exit code; `None` where a signal ended it.
     pub(crate) code: Option<i32>,
-    /// The log, without the `::add-mask::` lines.
+    /// The log, without the `::add-mask::` lines and, unless the job has set `RUNNER_DEBUG`, without debug messages.
     pub(crate) log: String,
+    /// The code of each error, where a runner reads the log.
+    pub(crate) codes: Vec<String>,
     /// The outputs, as a runner reads them.
     pub(crate) outputs: BTreeMap<String, String>,
     /// What the program has put into the file for the outputs.
@@ -217,9 +222,11 @@ impl Job {
         self
     }
 
-    /// The variables of the step.
+    /// The variables of the step. Debug messages are on unless the test says otherwise, for the codes of errors.
     pub(crate) fn environment(&self) -> BTreeMap<OsString, OsString> {
-        self.variables.clone()
+        let mut variables = self.variables.clone();
+        variables.entry("RUNNER_DEBUG".into()).or_insert_with(|| "1".into());
+        variables
     }
 
     /// The environment of the step, and nothing else.
@@ -229,7 +236,7 @@ impl Job {
             Task::Publish => "publish",
             Task::Download => "download",
         };
-        command.arg(word).env_clear().envs(&self.variables).current_dir(self.workspace()).stdin(Stdio::null());
+        command.arg(word).env_clear().envs(self.environment()).current_dir(self.workspace()).stdin(Stdio::null());
         command
     }
 
@@ -335,7 +342,7 @@ impl Job {
         let summary_file = self.folder.path().join("summary");
         let stdout = String::from_utf8(stdout).expect("the log is UTF-8");
         let (masks, log): (Vec<&str>, Vec<&str>) = stdout.lines().partition(|line| line.starts_with("::add-mask::"));
-        let log = log.join("\n");
+        let mut log = log.join("\n");
         let outputs = fs::read_to_string(&output_file).unwrap_or_default();
         let summary = fs::read_to_string(&summary_file).unwrap_or_default();
         for form in self.secret_forms() {
@@ -358,11 +365,17 @@ impl Job {
         };
         assert!(!log.lines().any(commands) && !log.contains("##["), "the log commands the runner:\n{log}");
         assert!(!log.contains(|c: char| c.is_control() && c != '\n'), "the log controls the terminal: {log:?}");
+        let codes = log.lines().filter_map(|line| debug_message(line)?.strip_prefix("error code: ")).map(str::to_owned);
+        let codes = codes.collect();
+        if !self.variables.contains_key(OsStr::new("RUNNER_DEBUG")) {
+            log = log.lines().filter(|line| debug_message(line).is_none()).collect::<Vec<_>>().join("\n");
+        }
         let written = outputs.strip_prefix(&self.outputs_so_far).expect("what was written before is still there");
         let is_open = !matches!(self.outputs_so_far.chars().last(), None | Some('\n'));
         Ran {
             code,
             log,
+            codes,
             outputs: read_outputs(if is_open {
                 written.strip_prefix('\n').expect("the open line ends")
             } else {
@@ -440,9 +453,18 @@ impl Ran {
         self.unbroken().lines().filter_map(|line| line.strip_prefix("error: ")).map(str::to_owned).collect()
     }
 
-    /// The code of each error, if the job has `RUNNER_DEBUG`.
-    pub(crate) fn codes(&self) -> Vec<&str> {
-        self.log.lines().filter_map(|line| Some(line.split_once("debug")?.1.split_once("error code: ")?.1)).collect()
+    /// Ends the test where the codes of the errors are others.
+    #[track_caller]
+    pub(crate) fn has_codes(self, codes: &[&str]) -> Self {
+        assert_eq!(self.codes, codes, "{}", self.log);
+        self
+    }
+
+    /// Ends the test where the log has another number of retries.
+    #[track_caller]
+    pub(crate) fn has_retries(self, count: usize) -> Self {
+        assert_eq!(self.log.matches(RETRY).count(), count, "{}", self.log);
+        self
     }
 
     /// Ends the test where the log has no error, or one without a hint.
@@ -553,6 +575,11 @@ pub(crate) fn gather(expected: usize) -> Action {
         all.notify_all();
         drop(all.wait_timeout_while(count, Duration::from_secs(20), |count| *count < expected));
     })
+}
+
+/// The text of a debug message, as each runner gets it.
+fn debug_message(line: &str) -> Option<&str> {
+    line.strip_prefix("::debug::").or_else(|| line.strip_prefix("debug: "))
 }
 
 /// Reads an output file as GitHub's runner does: `name<<delimiter`, the value, the delimiter.

@@ -85,30 +85,30 @@ fn short_and_public_values_are_no_secrets() {
 }
 
 #[test]
-fn headers_that_are_ours_and_those_of_a_connection_are_refused_and_the_log_says_why() {
+fn headers_that_are_ours_and_those_of_a_connection_are_refused() {
     let registry = Registry::start(Persona::default());
-    for (name, why) in [
-        ("Authorization", "carries the token"),
-        ("Content-Length", "describes the file"),
-        ("Content-Type", "describes the file"),
-        ("Expect", "is about how a file is sent"),
-        ("Host", "comes from `server-url`"),
-        ("User-Agent", "names this program"),
-        ("Connection", "is about one connection"),
-        ("Keep-Alive", "is about one connection"),
-        ("Proxy-Authenticate", "is about one connection"),
-        ("Proxy-Authentication-Info", "is about one connection"),
-        ("Proxy-Authorization", "is for a proxy"),
-        ("Proxy-Connection", "is about one connection"),
-        ("TE", "is about one connection"),
-        ("Trailer", "is about one connection"),
-        ("Transfer-Encoding", "is about one connection"),
-        ("Upgrade", "is about one connection"),
+    for name in [
+        "Authorization",
+        "Content-Length",
+        "Content-Type",
+        "Expect",
+        "Host",
+        "User-Agent",
+        "Connection",
+        "Keep-Alive",
+        "Proxy-Authenticate",
+        "Proxy-Authentication-Info",
+        "Proxy-Authorization",
+        "Proxy-Connection",
+        "TE",
+        "Trailer",
+        "Transfer-Encoding",
+        "Upgrade",
     ] {
         for spelled in [name.to_owned(), name.to_lowercase(), name.to_uppercase()] {
             let mut job = job(&registry, &format!("X-Good: fine\n{spelled}: {SECRET}"));
             let ran = job.secret(SECRET).is_refused(&registry);
-            ran.says(&format!("line 2 sets `{}`, which {why}", name.to_lowercase()));
+            ran.has_codes(&["invalid-input"]).says(&format!("line 2 sets `{}`", name.to_lowercase()));
         }
     }
 }
@@ -129,20 +129,11 @@ fn all_bad_lines_are_told_at_once_and_nothing_of_them_is_shown() {
         "Host: sensitive-eight",
     ];
     let ran = job(&registry, &lines.join("\n")).is_refused(&registry).does_not_say("sensit").does_not_say("smuggled");
-    let problems = [
-        "line 1 has no colon",
-        "line 2 has a name that no header can have",
-        "line 4 has the same name as line 3",
-        "line 5 has no value, or its secret is empty",
-        "line 6 has a control character in its value, or one that is not ASCII",
-        "line 7 has a control character in its value, or one that is not ASCII",
-        "line 8 has a control character in its value, or one that is not ASCII",
-        "line 9 has a name that no header can have",
-        "line 10 sets `host`, which comes from `server-url`",
-    ];
-    let expected: Vec<String> =
-        problems.iter().map(|problem| format!("input `headers` has a bad line: {problem}")).collect();
-    assert_eq!(ran.errors(), expected);
+    let errors = ran.errors();
+    let is_told =
+        |(error, line): (&String, u8)| error.contains("`headers`") && error.contains(&format!("line {line} "));
+    assert!(errors.iter().zip([1, 2, 4, 5, 6, 7, 8, 9, 10]).all(is_told), "{errors:?}");
+    ran.has_codes(&["invalid-input"; 9]);
 }
 
 #[test]
@@ -151,7 +142,7 @@ fn values_are_hidden_also_where_something_else_is_wrong() {
     let mut job = job(&registry, &format!("X-Gate: {SECRET}\nno header"));
     let ran: Ran = job.secret(SECRET).without("INPUT_TOKEN").input("concurrency", SECRET).is_refused(&registry);
     assert!(ran.masks.contains(&format!("::add-mask::{SECRET}")), "{:?}", ran.masks);
-    ran.says("error: input `token`").says("line 2 has no colon");
+    ran.has_codes(&["missing-input", "invalid-input", "secret-in-input"]).says("line 2 ");
 }
 
 #[test]
@@ -161,10 +152,10 @@ fn a_value_in_another_input_or_in_the_name_of_a_file_is_refused() {
     for input in ["version", "username", "files", "working-directory"] {
         let mut job = job(&registry, &format!("X-Gate: {value}"));
         let ran = job.secret(value).input(input, value).is_refused(&registry);
-        ran.says(&format!("error: input `{input}` contains the value of a header in `headers`"));
+        ran.has_codes(&["secret-in-input"]).says(&format!("error: input `{input}`"));
     }
     let mut job = job(&registry, &format!("X-Gate: {value}"));
-    job.secret(value).file(format!("dist/{value}.txt"), "").is_refused(&registry).says("or another secret, which");
+    job.secret(value).file(format!("dist/{value}.txt"), "").is_refused(&registry).has_codes(&["secret-in-name"]);
 }
 
 #[test]
@@ -181,6 +172,6 @@ fn a_variable_as_the_value_of_a_header_is_refused() {
     for value in ["$GATE_KEY", "${{ secrets.GATE_KEY }}", "%GATE_KEY%"] {
         let mut job = Job::new(&registry);
         job.file("dist/a", "1").input("headers", format!("X-Gate: {value}"));
-        job.is_refused(&registry).says("line 1 has a variable as its value, which is not expanded");
+        job.is_refused(&registry).has_codes(&["invalid-input"]);
     }
 }

@@ -38,10 +38,11 @@ fn job(registry: &Registry) -> Job {
     job
 }
 
-/// Runs a job with this input, which has to be refused by name and with that text.
+/// Runs a job with this input, which has to be refused by name and with that code alone.
 #[track_caller]
-fn refuses(registry: &Registry, input: &str, value: impl Into<OsString>, text: &str) -> Ran {
-    job(registry).input(input, value).is_refused(registry).says(&format!("error: input `{input}`")).says(text)
+fn refuses(registry: &Registry, input: &str, value: impl Into<OsString>, code: &str) -> Ran {
+    let ran = job(registry).input(input, value).is_refused(registry);
+    ran.has_codes(&[code]).says(&format!("error: input `{input}`"))
 }
 
 /// Where the file went to, and as whom.
@@ -94,7 +95,7 @@ fn an_input_that_is_empty_counts_as_not_given() {
         assert_eq!(sent(&registry), ("/api/packages/alice/generic/widget/v1.0.0/a".into(), "alice".into()));
         assert_eq!(ran.files().len(), 1);
         for input in ["files", "token"] {
-            refuses(&registry, input, empty, &format!("error: input `{input}` is not given"));
+            refuses(&registry, input, empty, "missing-input");
         }
     }
 }
@@ -109,9 +110,9 @@ fn a_variable_of_the_runner_that_is_empty_counts_as_not_set() {
     job.variable("GITHUB_REPOSITORY", "").variable("GITHUB_SERVER_URL", "").variable("GITHUB_REF", "");
     let ran = job.is_refused(&registry);
     for input in ["owner", "repo", "server-url", "version"] {
-        assert!(ran.log.contains(&format!("error: input `{input}` is not given")), "{}", ran.log);
+        assert!(ran.log.contains(&format!("error: input `{input}`")), "{}", ran.log);
     }
-    assert_eq!(ran.errors().len(), 4);
+    ran.has_codes(&["missing-input"; 4]);
 }
 
 #[test]
@@ -155,11 +156,12 @@ fn a_user_name_with_a_colon_is_refused() {
     let registry = Registry::start(Persona::default());
     // What stands behind the colon may be a password.
     for name in ["alice:hunter2", ":hunter2", "hunter2:"] {
-        refuses(&registry, "username", name, "has a colon").does_not_say("hunter2");
+        refuses(&registry, "username", name, "invalid-input").does_not_say("hunter2");
     }
-    refuses(&registry, "username", "a\u{7f}b", "has a control character");
+    refuses(&registry, "username", "a\u{7f}b", "invalid-input");
     // The actor's name is no better than a given one.
-    job(&registry).variable("GITHUB_ACTOR", "a:b").is_refused(&registry).says("input `username` has a colon");
+    let ran = job(&registry).variable("GITHUB_ACTOR", "a:b").is_refused(&registry);
+    ran.has_codes(&["invalid-input"]).says("`username`");
 }
 
 #[test]
@@ -180,7 +182,7 @@ fn a_boolean_is_spelled_as_runners_spell_it() {
         assert_eq!(ran.files().len(), count, "{value}");
     }
     for value in ["yes", "no", "1", "0", "on", "tRUE", "t", "true,false", "\"true\""] {
-        refuses(&registry, "include-hidden-files", value, &format!("`{value}` is neither true nor false"));
+        refuses(&registry, "include-hidden-files", value, "invalid-input");
     }
 }
 
@@ -191,14 +193,9 @@ fn what_to_do_where_no_file_is_found_is_one_of_three_words() {
         let mut job = job(&registry);
         job.input("files", "none").input("if-no-files-found", value).run().exits_with(code);
     }
-    for (value, hint) in [
-        ("warning", "Accepted are `error`, `warn`, `ignore`"),
-        ("Error", "Did you mean `error`? Accepted are"),
-        ("ignored", "Did you mean `ignore`? Accepted are"),
-        ("warn\nignore", "Accepted are"),
-        ("0", "Accepted are"),
-    ] {
-        refuses(&registry, "if-no-files-found", value, "is not known").says(hint);
+    for (value, hint) in [("Error", "`error`? "), ("ignored", "`ignore`? "), ("warn\nignore", ""), ("0", "")] {
+        let ran = refuses(&registry, "if-no-files-found", value, "invalid-input");
+        ran.says(hint).says("`error`, `warn`, `ignore`");
     }
 }
 
@@ -206,8 +203,7 @@ fn what_to_do_where_no_file_is_found_is_one_of_three_words() {
 fn the_number_of_uploads_at_a_time_is_a_whole_one_from_1_to_32() {
     let registry = Registry::start(Persona::default());
     for value in ["0", "33", "-1", "2.5", "four", "1e1", "0x4", "4 4", "18446744073709551617"] {
-        refuses(&registry, "concurrency", value, &format!("`{value}` is no whole number from 1 to 32"))
-            .says("Give one, or leave it out for 4");
+        refuses(&registry, "concurrency", value, "invalid-input");
     }
     for value in ["1", "32"] {
         job(&registry).input("concurrency", value).run().exits_with(0);
@@ -257,7 +253,7 @@ fn all_that_is_wrong_with_any_input_is_said_at_once() {
 #[test]
 fn lines_that_only_take_files_away_are_refused() {
     let registry = Registry::start(Persona::default());
-    refuses(&registry, "files", "!dist/*\n\n  !a", "only takes files away");
+    refuses(&registry, "files", "!dist/*\n\n  !a", "invalid-input");
 }
 
 #[test]
@@ -285,26 +281,15 @@ fn two_spellings_of_an_input_with_different_values_are_refused() {
     ] {
         let underscored = format!("INPUT_{}", input.to_uppercase().replace('-', "_"));
         let ran = job(&registry).input(input, one).variable(&underscored, other).is_refused(&registry);
-        let ran = ran.says(&format!("error: input `{input}` is given twice, with a hyphen and with an underscore"));
-        assert_eq!(ran.errors().len(), 1, "{}", ran.log);
+        ran.has_codes(&["invalid-input"]).says(&format!("error: input `{input}`"));
     }
 }
 
 #[test]
-fn an_input_that_is_not_utf_8_is_refused() {
+fn an_input_that_is_not_utf_8_is_refused_and_not_called_missing() {
     let registry = Registry::start(Persona::default());
-    for input in OPTIONAL {
-        let ran = refuses(&registry, input, OsString::from_vec(b"a\xff".to_vec()), "is not valid UTF-8");
-        assert_eq!(ran.errors().len(), 1, "{}", ran.log);
-    }
-}
-
-#[test]
-fn an_input_that_is_not_utf_8_is_not_called_missing() {
-    let registry = Registry::start(Persona::default());
-    for input in ["files", "token"] {
-        let ran = refuses(&registry, input, OsString::from_vec(b"a\xff".to_vec()), "is not valid UTF-8");
-        assert_eq!(ran.errors().len(), 1, "{}", ran.log);
+    for input in OPTIONAL.into_iter().chain(["files", "token"]) {
+        refuses(&registry, input, OsString::from_vec(b"a\xff".to_vec()), "invalid-input");
     }
 }
 
@@ -318,7 +303,7 @@ fn other_variables_may_hold_any_bytes() {
     }
     let mut command = job.command();
     command.env(&bytes, &bytes).env(OsString::from_vec(b"INPUT_\xff".to_vec()), "x");
-    job.run_as(command).exits_with(0).says("warning: 2 unknown inputs ignored: ");
+    job.run_as(command).exits_with(0).says("warning: 2 unknown inputs");
     // Who started the workflow is not known then, and that is no matter: the token tells.
     assert_eq!(sent(&registry).1, "");
 }
@@ -340,7 +325,7 @@ fn a_prefix_that_the_tag_does_not_have_is_worth_a_warning() {
     let registry = Registry::start(Persona::default());
     let mut job = Job::new(&registry);
     job.file("dist/a", "1").input("version-strip-prefix", "release-");
-    let ran = job.run().exits_with(0).says("warning: the tag v1.0.0 does not begin with `release-`");
+    let ran = job.run().exits_with(0).says("warning: ").says("`release-`");
     assert_eq!(ran.outputs["version"], "v1.0.0");
 }
 
@@ -349,8 +334,6 @@ fn nobody_is_named_as_the_tokens_user_unless_the_inputs_say_so() {
     let registry = Registry::start(Persona::default());
     let mut job = job(&registry);
     job.input("owner", "acme").token(&registry.token("bob_write"));
-    let ran = job.run().exits_with(1).says(", with a token");
-    assert!(ran.unbroken().contains("or give the token's user write access to packages of acme"), "{}", ran.log);
-    let ran = job.input("username", "bob").run().exits_with(1).says(", as bob");
-    assert!(ran.unbroken().contains("or give bob write access to packages of acme"), "{}", ran.log);
+    job.run().exits_with(1).has_codes(&["no-write-access"]).does_not_say("bob");
+    job.input("username", "bob").run().exits_with(1).says(", as bob").says("give bob write access");
 }

@@ -38,14 +38,14 @@ fn the_package_is_linked_once_and_is_the_last_that_is_asked_for() {
     for persona in WITH_LINKS {
         let registry = Registry::start(persona);
         let job = job(&registry, "gadget");
-        job.run().exits_with(0).says("the package is now linked to alice/gadget").does_not_say("warning:");
+        job.run().exits_with(0).does_not_say("warning:");
         assert_eq!(link_of(&registry).as_deref(), Some("alice/gadget"), "{persona:?}");
         let last = registry.requests().pop().expect("requests");
         let target = "/api/v1/packages/alice/generic/widget/-/link/gadget";
         assert_eq!((last.method.as_str(), last.target.as_str()), ("POST", target));
         // A second run finds it linked, and asks for nothing.
         registry.forget_requests();
-        job.run().exits_with(0).says("the package is linked to alice/gadget").does_not_say("warning:");
+        job.run().exits_with(0).does_not_say("warning:");
         assert_eq!(asked_to_link(&registry), 0, "{persona:?}");
     }
 }
@@ -98,39 +98,28 @@ fn true_means_the_workflows_repository_where_it_is_the_owners_on_this_forge() {
 #[test]
 fn where_true_means_no_repository_of_the_owner_on_this_forge_it_is_refused() {
     let registry = Registry::start(Persona::default());
-    let refused = |spoil: fn(&mut Job) -> &mut Job, problem: &str| {
+    let refused = |spoil: fn(&mut Job) -> &mut Job, named: &str| {
         let mut job = job(&registry, "true");
         let ran = spoil(&mut job).is_refused(&registry);
-        assert_eq!(ran.errors().len(), 1, "{}", ran.log);
-        let ran = ran.says(&format!("error: input `link-repository`: `true` means the workflow's repository{problem}"));
-        ran.says("hint: Name a repository of the package's owner on the forge that is published to");
+        ran.has_codes(&["invalid-input"]).says("error: input `link-repository`: `true`").says(named);
     };
-    let elsewhere = format!(", which lies on https://github.com, and not on {}", registry.url());
     refused(
         |job| {
             let url = job.environment()[std::ffi::OsStr::new("GITHUB_SERVER_URL")].clone();
             job.input("server-url", url).variable("GITHUB_SERVER_URL", "https://github.com")
         },
-        &elsewhere,
+        "https://github.com",
     );
-    refused(|job| job.input("owner", "acme"), " alice/widget, and the package is acme's");
-    refused(|job| job.without("GITHUB_REPOSITORY").input("repo", "widget"), ", and there is none");
+    refused(|job| job.input("owner", "acme"), "alice/widget, and the package is acme's");
+    refused(|job| job.without("GITHUB_REPOSITORY").input("repo", "widget"), "");
 }
 
 #[test]
 fn a_repository_of_another_owner_or_of_no_name_is_refused() {
     let registry = Registry::start(Persona::default());
-    for (value, problem) in [
-        ("acme/widget", "belongs to another owner than the package, which is alice's"),
-        ("a b", "has the character ` `"),
-        ("alice/", "is empty"),
-        ("a/b/c", "is neither a name nor an owner and a name"),
-        ("alice/b/c", "is neither a name nor an owner and a name"),
-        ("https://git.example.com/alice/widget", "is neither a name nor an owner and a name"),
-        ("..", "would change the path"),
-    ] {
-        let ran = job(&registry, value).is_refused(&registry).says("error: input `link-repository`: `");
-        ran.says(problem).says("hint: Give the name of a repository of the package's owner, or `true`");
+    for value in ["acme/widget", "a b", "alice/", "a/b/c", "alice/b/c", "https://git.example.com/alice/widget", ".."] {
+        let ran = job(&registry, value).is_refused(&registry).has_codes(&["invalid-input"]).says("`link-repository`");
+        ran.says("`true`");
     }
 }
 
@@ -142,8 +131,7 @@ fn a_package_that_is_linked_elsewhere_stays_so_with_a_warning() {
     // The forge knows it by another case.
     job(&registry, "Gadget").run().exits_with(0).does_not_say("warning:");
     let ran = job(&registry, "widget").run().exits_with(0).does_not_say("error:");
-    let ran = ran.says("warning: the package is linked to the repository alice/gadget, and stays so");
-    ran.says("to link it to alice/widget, unlink it first");
+    ran.says("warning: ").says("alice/gadget").says("alice/widget");
     assert_eq!((link_of(&registry).as_deref(), asked_to_link(&registry)), (Some("alice/gadget"), 0));
 }
 
@@ -174,8 +162,8 @@ fn a_token_that_may_only_read_links_nothing_and_that_is_a_warning() {
     let mut job = job(&registry, "true");
     job.input("link-repository", "").run().exits_with(0);
     job.token(&registry.token("alice_read")).input("link-repository", "true");
-    let ran = job.run().exits_with(0).says("warning: the package is not linked to the repository widget: POST");
-    ran.says("Make a personal token with the scope write:package");
+    let ran = job.run().exits_with(0).says("warning: ");
+    ran.says("the scope write:package");
     assert_eq!(link_of(&registry), None);
 }
 
@@ -211,19 +199,16 @@ fn another_job_that_links_the_package_meanwhile_is_seen() {
     };
     linked("alice/widget");
     let ran = job(&registry, "widget").run().exits_with(0);
-    ran.says("the package is linked to alice/widget").does_not_say("warning:");
+    ran.does_not_say("warning:");
     linked("alice/gadget");
-    job(&registry, "widget").run().exits_with(0).says("warning: the package is linked to the repository alice/gadget");
+    job(&registry, "widget").run().exits_with(0).says("warning: ").says("alice/gadget");
 }
 
 #[test]
 fn a_version_that_is_not_told_of_is_not_linked_and_the_page_is_the_usual_one() {
     let registry = Registry::start(Persona::default());
     registry.script(Fault::always(Match::version(), Point::Head, Action::Answer(Answer::text(500, ""))));
-    let ran = job(&registry, "true")
-        .run()
-        .exits_with(0)
-        .says("warning: the package is not linked to the repository widget: the registry does not say");
+    let ran = job(&registry, "true").run().exits_with(0).says("warning: ");
     assert!(ran.outputs["package-url"].ends_with("/alice/-/packages/generic/widget/v1.0.0"));
     assert_eq!(asked_to_link(&registry), 0);
 }
@@ -251,7 +236,7 @@ fn a_link_is_the_last_change_behind_seal_and_aliases_and_none_where_these_fail()
         job.run().exits_with(1);
         assert_eq!((link_of(&registry), asked_to_link(&registry)), (None, 0));
     }
-    job.run().exits_with(0).says("the package is now linked to alice/widget");
+    job.run().exits_with(0);
     let changes: Vec<String> =
         registry.requests().into_iter().filter(|asked| asked.method != "GET").map(|asked| asked.method).collect();
     assert_eq!(changes.last().map(String::as_str), Some("POST"), "{changes:?}");

@@ -20,6 +20,7 @@ mod hints;
 mod hostile;
 mod inputs;
 mod linking;
+mod logs;
 mod mirroring;
 mod naming;
 mod network;

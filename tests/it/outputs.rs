@@ -82,20 +82,19 @@ fn the_name_of_a_file_or_a_version_cannot_write_outputs() {
     job.file("dist/x=1", "").file("dist/files<<y", "").input("files", "dist/x=1");
     let ran = job.input("version", "uploaded<<x").run().exits_with(0);
     assert_eq!((ran.outputs.len(), ran.outputs["version"].as_str()), (NAMES.len(), "uploaded<<x"));
-    job.input("version", "1\nuploaded=9").is_refused(&registry).says("has a control character");
+    job.input("version", "1\nuploaded=9").is_refused(&registry).has_codes(&["invalid-input"]);
 }
 
 #[test]
 fn a_job_without_a_file_for_outputs_is_green_with_a_warning() {
     let registry = Registry::start(Persona::default());
     let mut job = job(&registry);
-    let text = "warning: GITHUB_OUTPUT is not set, so later steps get no outputs";
     for value in [None, Some("")] {
         match value {
             None => job.without("GITHUB_OUTPUT"),
             Some(value) => job.variable("GITHUB_OUTPUT", value),
         };
-        let ran = job.run().exits_with(0).says(text);
+        let ran = job.run().exits_with(0).says("warning: GITHUB_OUTPUT");
         assert_eq!(ran.written, "");
     }
     // Who starts the program by hand has no later steps.
@@ -109,9 +108,9 @@ fn a_file_for_outputs_that_cannot_be_written_makes_no_failure_of_a_success() {
     // In host mode the container has no such folder.
     for path in [job.outside("none/output"), job.workspace()] {
         let ran = job.variable("GITHUB_OUTPUT", path).run().exits_with(0);
-        ran.says("warning: the outputs are lost");
+        ran.says("warning: the outputs");
         // Nor a success of a failure.
-        job.input("concurrency", "0").run().exits_with(2).says("the outputs are lost");
+        job.input("concurrency", "0").run().exits_with(2).says("warning: the outputs");
         job.input("concurrency", "");
     }
 }
@@ -121,7 +120,7 @@ fn a_file_for_outputs_that_is_not_there_is_made_with_a_warning() {
     let registry = Registry::start(Persona::default());
     let mut job = job(&registry);
     let path = job.outside("absent");
-    job.variable("GITHUB_OUTPUT", &path).run().exits_with(0).says("warning: GITHUB_OUTPUT is not there");
+    job.variable("GITHUB_OUTPUT", &path).run().exits_with(0).says("warning: GITHUB_OUTPUT");
     assert!(fs::read_to_string(&path).expect("it was made").starts_with("files<<"));
     // Once it is there, nothing is missing.
     job.run().exits_with(0).does_not_say("warning:");
@@ -166,7 +165,7 @@ fn a_green_run_shows_no_error() {
     let mut job = job(&registry);
     let path = job.outside("none/output");
     let ran = job.variable("GITHUB_OUTPUT", path).run().exits_with(0);
-    ran.does_not_say("error:").says("warning: the outputs are lost");
+    ran.does_not_say("error:").says("warning: the outputs");
 }
 
 #[test]

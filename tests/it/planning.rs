@@ -36,7 +36,7 @@ fn a_dry_run_tells_what_a_run_would_do_and_changes_nothing() {
         let mut job = job(&registry);
         job.input("if-file-exists", "overwrite");
         let before = registry.files("alice", "widget", "v1.0.0");
-        let ran = job.run().exits_with(0).says("as a dry run, which changes nothing").does_not_say("error:");
+        let ran = job.run().exits_with(0).does_not_say("error:");
         let rows =
             ["upload 1.9 KiB nothing new", "unchanged 4 B the same same", "replace 10 B other content, 15 B changed"];
         assert_eq!(plan(&ran), rows, "{persona:?}: {}", ran.log);
@@ -79,9 +79,8 @@ fn what_would_be_sent_is_planned_in_the_outputs() {
 fn a_conflict_fails_a_dry_run_and_the_rest_of_the_plan_is_told_too() {
     let registry = Registry::start(Persona::default());
     let ran = job(&registry).run().exits_with(1).has_a_hint_for_each_error();
-    assert_eq!(ran.errors(), ["`changed` is on the registry with other content: 15 bytes there, 10 bytes here"]);
+    let ran = ran.has_codes(&["conflict"]);
     assert_eq!(plan(&ran)[0], "conflict 10 B other content, 15 B changed");
-    let ran = ran.says("a real run would fail before it sends anything: 1 upload, 1 unchanged, 1 conflict");
     assert_eq!(ran.statuses()["new"], "not-attempted");
     assert_eq!(ran.outputs["failed"], "2");
 }
@@ -120,7 +119,7 @@ fn a_missing_right_is_told_with_the_plan() {
     let job = job.input("files", "dist/new").token(&registry.token("alice_read"));
     let ran = job.run().exits_with(1).has_a_hint_for_each_error();
     assert_eq!(plan(&ran), ["upload 1.9 KiB nothing new"]);
-    let ran = ran.says("error: the registry does not let us publish: PUT").says("a real run would fail: 1 upload");
+    let ran = ran.has_codes(&["no-write-access"]);
     assert_eq!(ran.statuses()["new"], "not-attempted");
 }
 
@@ -161,7 +160,7 @@ fn a_link_that_is_there_is_left_in_the_plan_too() {
     let ran = job.run().exits_with(0).does_not_say("warning:");
     assert_eq!(plan(&ran)[1], "unchanged already linked repository alice/gadget");
     let ran = job.input("link-repository", "widget").run().exits_with(0);
-    let ran = ran.says("warning: the package is linked to the repository alice/gadget, and stays so");
+    let ran = ran.says("warning: ").says("alice/gadget");
     assert_eq!(plan(&ran)[1], "skip linked elsewhere repository alice/widget");
     assert_eq!(registry.world().link_of("alice", "widget").as_deref(), Some("alice/gadget"));
 }
@@ -178,7 +177,7 @@ fn a_plan_states_no_more_of_a_link_than_the_registry_shows() {
     assert_eq!(plan(&ran)[1], "link no visible link repository alice/widget");
     ran.says("a dry run does not check whether the registry accepts the link to alice/widget");
     // Whatever the plan says, the real run warns and succeeds.
-    job.input("dry-run", "").run().exits_with(0).says("warning: the package is not linked to the repository widget");
+    job.input("dry-run", "").run().exits_with(0).says("warning: ");
 }
 
 #[test]
@@ -200,7 +199,7 @@ fn a_list_that_is_not_to_be_had_fails_a_dry_run_without_a_plan() {
     registry.script(Fault::always(Match::list(), Point::Head, Action::Answer(Answer::text(500, ""))));
     let ran = job(&registry).run().exits_with(1).has_a_hint_for_each_error();
     assert_eq!(plan(&ran), [""; 0]);
-    ran.says("Dry run, nothing was changed; a real run would fail").does_not_say("plan");
+    ran.has_codes(&["server-error"]).does_not_say("plan");
 }
 
 #[test]
@@ -231,8 +230,8 @@ fn a_signal_ends_a_dry_run_before_it_knows() {
     let moment = holds(&registry, Match::put("%2A"), Point::Head, 0);
     let mut job = job(&registry);
     job.input("if-file-exists", "overwrite").input("timeout", "3600");
-    let ran = stopped(&job, &moment, Signal::INT).exits_with(130);
-    ran.says("Dry run, nothing was changed; what a real run would do is not known: 1 upload, 1 replace, 1 unchanged");
+    let ran = stopped(&job, &moment, Signal::INT).exits_with(130).has_codes(&["stopped-by-signal"]);
+    ran.says("not known: 1 upload, 1 replace, 1 unchanged");
 }
 
 #[test]
@@ -240,23 +239,20 @@ fn a_dry_run_of_nothing_tells_so() {
     let registry = Registry::start(Persona::default());
     let mut job = Job::new(&registry);
     job.input("dry-run", "true").input("if-no-files-found", "ignore");
-    job.run().exits_with(0).says("warning: there is nothing to publish").says("Dry run, nothing was changed");
+    job.run().exits_with(0).says("warning: ").says("Dry run");
     assert_eq!(registry.requests(), []);
 }
 
 #[test]
 fn dry_run_is_true_or_false() {
     let registry = Registry::start(Persona::default());
-    job(&registry)
-        .input("dry-run", "yes")
-        .is_refused(&registry)
-        .says("input `dry-run`: `yes` is neither true nor false");
+    job(&registry).input("dry-run", "yes").is_refused(&registry).has_codes(&["invalid-input"]).says("`dry-run`");
 }
 
 #[test]
 fn a_dry_run_finds_bad_names_as_a_real_one_does() {
     let registry = Registry::start(Persona::default());
-    job(&registry).file("dist/a,b", "").is_refused(&registry).says("error: dist/a,b: the file name");
+    job(&registry).file("dist/a,b", "").is_refused(&registry).has_codes(&["invalid-file-name"]).says("dist/a,b");
 }
 
 #[test]
@@ -280,8 +276,7 @@ fn a_misspelt_dry_run_is_refused_and_does_not_come_true() {
     for name in ["INPUT_DRYRUN", "INPUT_DRY-RUNS", "INPUT_DRY", "INPUT_DRY_MODE"] {
         let mut job = Job::new(&registry);
         let ran = job.file("dist/a", "1").variable(name, "true").is_refused(&registry);
-        ran.says("error: input `dry-run` is not set, but the unknown input `")
-            .says("hint: Write `dry-run: true` instead of");
+        ran.has_codes(&["unknown-input"]).says("`dry-run`").says("`dry-run: true`");
         // In a composite action it can be an input of that action.
         job.input("dry-run", "true").run().exits_with(0).says("warning: unknown input ignored: `");
     }
@@ -299,12 +294,12 @@ fn a_dry_run_without_a_token_checks_what_needs_no_registry_and_asks_nothing() {
     registry.forget_requests();
     let ran = job.run().exits_with(0);
     assert_eq!(registry.requests(), []);
-    let ran = ran.says("Dry run without a token: 2 files checked, the registry was not asked");
+    let ran = ran.says("Dry run without a token: 2 files");
     assert!(ran.statuses().values().all(|status| status == "planned"), "{:?}", ran.statuses());
     assert!(ran.summary.contains("registry not asked"), "{}", ran.summary);
     // What needs no registry is checked: inputs, patterns and names.
     job.input("concurrency", "0").is_refused(&registry);
     job.input("concurrency", "1").input("files", "dist/none").is_refused(&registry);
     job.file("dist/\u{e9}", "").input("files", "dist/*").is_refused(&registry);
-    job.input("dry-run", "false").is_refused(&registry).says("error: input `token` is not given");
+    job.input("dry-run", "false").is_refused(&registry).has_codes(&["missing-input"]).says("`token`");
 }

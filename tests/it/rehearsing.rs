@@ -74,9 +74,6 @@ fn files_seal_alias_and_link_are_planned_in_the_order_of_the_run_and_nothing_is_
             "link no visible link repository alice/widget",
         ];
         assert_eq!(plan(&ran), rows, "{persona:?}: {}", ran.log);
-        let ran = ran.says(
-            "Dry run, nothing was changed; a real run would succeed: 2 upload, 3 replace, 1 seal, 1 alias, 1 delete, 1 link",
-        );
         // Whether `latest` is a higher release already is asked for, too.
         let releases = "GET alice?type=generic&q=widget&limit=50&page=1";
         assert_eq!(asked(&registry), ["GET files", "GET files", releases, "PUT %2A", "GET v1.0.0"], "{persona:?}");
@@ -148,10 +145,9 @@ fn what_is_expected_may_come_with_the_run_and_what_stays_missing_fails_the_dry_r
     let mut job = job(&registry);
     job.input("expect", "new\ntheirs\nchanged").run().exits_with(0);
     let ran = job.input("expect", "new\n*-aarch64-*").run().exits_with(1).has_a_hint_for_each_error();
-    assert_eq!(ran.errors(), ["expected `*-aarch64-*`, found none in version v1.0.0, so it is not sealed"]);
+    let ran = ran.has_codes(&["expected-file-missing"]).says("`*-aarch64-*`");
     let rows = ["upload 1 B nothing new", "replace 10 B other content, 5 B changed"];
     assert_eq!(plan(&ran), rows, "neither seal, alias nor link follow");
-    let ran = ran.says("a real run would fail: 1 upload, 1 replace");
     let statuses = ran.statuses();
     let names = ["changed", "new", "SHA256SUMS"];
     assert_eq!(names.map(|name| statuses[name].as_str()), ["planned", "planned", "not-attempted"]);
@@ -172,8 +168,7 @@ fn without_the_right_to_write_the_plan_is_told_and_nothing_of_it_would_come() {
     let mut job = job(&registry);
     let before = has(&registry);
     let ran = job.token(&registry.token("alice_read")).run().exits_with(1).has_a_hint_for_each_error();
-    assert_eq!(ran.errors().len(), 1, "{}", ran.log);
-    let ran = ran.says("error: the registry does not let us publish: PUT").says("a real run would fail");
+    let ran = ran.has_codes(&["no-write-access"]);
     assert_eq!(plan(&ran).len(), 8, "all but the link: {}", ran.log);
     assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["not-attempted"; 3]);
     assert_eq!(has(&registry), before);
@@ -187,7 +182,7 @@ fn a_seal_or_an_alias_alone_needs_the_right_to_write_and_where_both_are_right_no
     job.input("dry-run", "false").run().exits_with(0);
     job.input("dry-run", "true").token(&registry.token("alice_read"));
     let refused = |job: &Job, row: &str| {
-        let ran = job.run().exits_with(1).says("error: the registry does not let us publish: PUT");
+        let ran = job.run().exits_with(1).has_codes(&["no-write-access"]);
         assert!(plan(&ran).iter().any(|told| told.starts_with(row)), "{}", ran.log);
     };
     job.run().exits_with(0);
@@ -277,7 +272,7 @@ fn several_aliases_are_planned_each_and_none_behind_one_that_cannot_be() {
     registry.script(Fault::always(Match::list().containing("nightly%2Fx"), Point::Head, refusal));
     let ran = job.run().exits_with(1).has_a_hint_for_each_error();
     assert_eq!(plan(&ran), ["seal 147 B nothing SHA256SUMS of 2 files"]);
-    ran.says("error: version nightly/x is not what v1.0.0 is: what it has now is not known");
+    ran.has_codes(&["alias-mismatch"]).says("nightly/x");
 }
 
 #[test]
@@ -299,8 +294,8 @@ fn a_dry_run_without_checksums_warns_of_a_seal_that_would_be_stale() {
     seed(&registry, "v1.0.0", &[("a", "1"), ("SHA256SUMS", "old")]);
     let mut job = Job::new(&registry);
     let ran = job.file("dist/b", "2").input("dry-run", "true").run().exits_with(0);
-    ran.says("warning: `SHA256SUMS` of version v1.0.0 would be stale then: it does not cover what would be published");
-    job.file("dist/a", "1").input("files", "dist/a").run().exits_with(0).does_not_say("stale");
+    ran.says("warning: `SHA256SUMS`");
+    job.file("dist/a", "1").input("files", "dist/a").run().exits_with(0).does_not_say("warning: ");
 }
 
 #[test]

@@ -207,7 +207,7 @@ fn with_runner_debug_each_request_is_told_without_its_headers() {
     assert_eq!(debug.len(), registry.requests().len());
     // The runner takes `%25` for `%`.
     assert!(debug[1].starts_with("::debug::PUT /api/packages/alice/generic/widget/v1.0.0/a%2520b 201 "), "{debug:?}");
-    assert!(!job.without("RUNNER_DEBUG").run().log.contains("::debug::"));
+    assert!(!job.variable("RUNNER_DEBUG", "0").run().log.contains("::debug::"));
 }
 
 #[test]

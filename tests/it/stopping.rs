@@ -60,7 +60,7 @@ fn a_signal_ends_the_run_with_what_is_published_and_what_is_not() {
         let registry = Registry::start(Persona::default());
         let moment = holds(&registry, Match::put("/v1.0.0/b"), Point::BeforeStore, 0);
         let ran = stopped(&job(&registry), &moment, signal).exits_with(code);
-        let ran = ran.has_a_hint_for_each_error().says(&format!("{name} ended the run before its end"));
+        let ran = ran.has_a_hint_for_each_error().has_codes(&["stopped-by-signal"]).says(&format!("error: {name}"));
         // The largest goes first once the version is there.
         assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["uploaded", "unknown", "uploaded"]);
         assert_eq!((ran.outputs["uploaded"].as_str(), ran.outputs["failed"].as_str()), ("2", "1"));
@@ -170,8 +170,7 @@ fn a_replacement_in_its_gap_is_told_first_and_then_finished() {
         }
         go.send(()).expect("the upload is still held");
     });
-    let ran = ran.exits_with(143).says("warning: received SIGTERM while replacing `b`. The file is missing");
-    let ran = ran.says("so the upload continues").does_not_say("SIGINT");
+    let ran = ran.exits_with(143).says("warning: received SIGTERM").says("`b`").does_not_say("SIGINT");
     assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["uploaded", "replaced", "not-attempted"]);
     let (first, _) = ran.written.split_once("total-size").expect("written twice");
     let b = first.lines().find(|line| line.contains(r#""name":"b""#)).expect("the file is in the first outputs");
@@ -282,7 +281,7 @@ fn a_second_interrupt_gives_up_a_replacement_in_its_gap_and_says_what_is_missing
         send(child, Signal::INT);
     });
     let ran = ran.exits_with(130).has_a_hint_for_each_error().says("A second SIGINT cancels it");
-    assert!(ran.errors()[0].starts_with("`a` may be missing on the registry"), "{}", ran.log);
+    let ran = ran.has_codes(&["replaced-file-missing", "stopped-by-signal"]);
     assert_eq!(ran.statuses()["a"], "unknown");
 }
 
@@ -344,7 +343,6 @@ fn a_reader_that_comes_late_gets_the_whole_log() {
     registry.script(Fault::once(Match::version(), Point::Head, come));
     let job = job_with_a_long_log(&registry);
     let ran = job.run_while(job.command(), |_| comes.recv_timeout(Duration::from_mins(1)).expect("the moment comes"));
-    let ran =
-        ran.exits_with(0).says("Published 300 files to alice/widget v1.0.0: 300 uploaded, all verified by SHA-256");
+    let ran = ran.exits_with(0).says("Published 300 files");
     assert_eq!(ran.log.lines().filter(|line| line.starts_with("  sent ")).count(), 300);
 }

@@ -547,30 +547,36 @@ fn blocks(log: &str, server: &str) -> String {
     text.replace(&host(server), "git.example.com")
 }
 
-/// The blocks of the page, by their headings.
-fn page() -> BTreeMap<String, String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/troubleshooting.md");
-    let text = fs::read_to_string(path).expect("the page is there");
-    text.split("\n### ")
-        .skip(1)
-        .map(|section| {
-            let (heading, rest) = section.split_once('\n').expect("a heading ends");
-            let block = rest.split_once("```text\n").and_then(|(_, rest)| rest.split_once("\n```"));
-            (heading.to_owned(), block.map(|(block, _)| block.to_owned()).unwrap_or_default())
-        })
-        .collect()
+/// A section of the page with that block instead of its own.
+fn with_block(section: &str, block: &str) -> String {
+    let (before, rest) = section.split_once("```text\n").expect("a section has a block");
+    let (_, after) = rest.split_once("\n```").expect("a block ends");
+    format!("{before}```text\n{block}\n```{after}")
 }
 
+/// If snapshots are to be updated, the page is too.
 #[test]
 fn the_page_has_each_kind_of_error_as_it_is_printed() {
-    let mut page = page();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/troubleshooting.md");
+    let page = fs::read_to_string(&path).expect("the page is there");
+    let cases = CASES.iter().chain(downloading::CASES).chain(linking::CASES).chain(sealing::CASES);
+    let mut blocks: BTreeMap<&str, String> = cases.map(|(heading, case)| (*heading, case())).collect();
+    let mut sections = page.split("\n### ");
+    let mut updated = sections.next().expect("a split has a first part").to_owned();
     let mut wrong = Vec::new();
-    for (heading, case) in CASES.iter().chain(downloading::CASES).chain(linking::CASES).chain(sealing::CASES) {
-        let printed = case();
-        if page.remove(*heading).as_ref() != Some(&printed) {
-            wrong.push(format!("### {heading}\n\n```text\n{printed}\n```\n"));
+    for section in sections {
+        let (heading, _) = section.split_once('\n').expect("a heading ends");
+        let block = blocks.remove(heading).unwrap_or_else(|| panic!("nothing leads to {heading}"));
+        let printed = with_block(section, &block);
+        if printed != section {
+            wrong.push(format!("### {heading}\n\n```text\n{block}\n```\n"));
         }
+        updated = updated + "\n### " + &printed;
     }
-    assert!(wrong.is_empty(), "the page does not have these as they are printed:\n\n{}", wrong.join("\n"));
-    assert!(page.is_empty(), "nothing leads to these: {:?}", page.keys());
+    assert!(blocks.is_empty(), "the page has no heading for these: {blocks:?}");
+    if std::env::var_os("INSTA_UPDATE").is_some_and(|update| update == "always") {
+        fs::write(path, updated).expect("the page can be written");
+    } else {
+        assert!(wrong.is_empty(), "the page does not have these as they are printed:\n\n{}", wrong.join("\n"));
+    }
 }

@@ -62,7 +62,7 @@ fn what_another_job_puts_in_the_place_of_ours_is_not_deleted() {
         let mut job = job(&registry);
         job.file("dist/a", "content").input("files", "dist/*").input("if-file-exists", "overwrite");
         let ran = job.run().exits_with(1).has_a_hint_for_each_error();
-        let ran = ran.says("that is not what was there when this run began, so it is not replaced");
+        let ran = ran.has_codes(&["changed-by-another-job", "checksums-outdated"]);
         assert_eq!(read(&registry, "v1.0.0", "a").as_deref(), Some(&b"another job's"[..]));
         assert_eq!((ran.statuses()["a"].as_str(), names(&registry, "latest")), ("failed", Vec::new()));
     }
@@ -76,17 +76,14 @@ fn a_seal_that_does_not_hold_any_more_is_not_told_to_be_one() {
     registry.script(Fault::once(Match::put("/SHA256SUMS"), Point::AfterStore, deletes));
     let mut job = job(&registry);
     let ran = job.input("expect", "a").run().exits_with(1).has_a_hint_for_each_error();
-    let ran = ran.says("expected `a`, found none in version v1.0.0");
-    let ran = ran.says("`SHA256SUMS` does not seal version v1.0.0: it is on the registry, and is not the list of");
+    let ran = ran.has_codes(&["checksums-outdated", "expected-file-missing"]).says("`a`").says("`SHA256SUMS`");
     assert_eq!((ran.outputs["checksums-file"].as_str(), ran.outputs["uploaded"].as_str()), ("", "0"));
     assert_eq!((ran.statuses()["SHA256SUMS"].as_str(), names(&registry, "latest")), ("failed", Vec::new()));
 }
 
 #[test]
 fn a_version_that_another_job_deletes_is_not_brought_back_by_its_seal() {
-    for (at, told) in
-        [("/v1.0.0/SHA256SUMS", "failed to verify `SHA256SUMS`"), ("/latest/SHA256SUMS", "is not what v1.0.0 is")]
-    {
+    for (at, code) in [("/v1.0.0/SHA256SUMS", "not-listed"), ("/latest/SHA256SUMS", "alias-mismatch")] {
         let registry = Registry::start(Persona::default());
         seed(&registry, "v1.0.0", &[("a", "1"), ("b", "2")]);
         let deletes = Action::then(|world| {
@@ -96,7 +93,8 @@ fn a_version_that_another_job_deletes_is_not_brought_back_by_its_seal() {
         });
         registry.script(Fault::once(Match::put(at), Point::AfterStore, deletes));
         let mut job = job(&registry);
-        let ran = job.input("retries", "2").run_in_short().exits_with(1).has_a_hint_for_each_error().says(told);
+        let ran = job.input("retries", "2").run_in_short().exits_with(1).has_a_hint_for_each_error();
+        assert!(ran.codes.iter().any(|each| each == code), "{}", ran.log);
         assert_eq!((names(&registry, "v1.0.0"), ran.outputs["checksums-file"].as_str()), (Vec::new(), ""));
     }
 }
@@ -119,9 +117,7 @@ fn an_alias_that_this_run_has_changed_is_not_told_to_be_as_it_was() {
     let full = Answer::text(403, "maximum allowed package storage quota exceeded");
     registry.script(Fault::always(Match::put("/latest/late"), Point::Head, Action::Answer(full)));
     let ran = job.run_in_short().exits_with(1).has_a_hint_for_each_error();
-    let ran =
-        ran.does_not_say("version nightly is as it was").says("version latest is not what v1.0.0 is: 1 of 3 files");
-    ran.says("version nightly is not what v1.0.0 is: 1 of 3 files is the same, 1 is other than they should be, 1 is");
+    ran.has_codes(&["alias-mismatch"; 2]).says("version latest").says("version nightly");
 }
 
 #[test]
@@ -201,9 +197,8 @@ fn a_file_of_an_alias_that_is_given_up_in_its_gap_is_named() {
     let registry = Registry::start(Persona::default());
     let again = |child: &std::process::Child| send(child, Signal::INT);
     let ran = interrupted_in_the_gap(&registry, "a", Point::BeforeStore, again);
-    let ran =
-        ran.exits_with(130).has_a_hint_for_each_error().says("version latest is not what v1.0.0 is: 0 of 2 files");
-    ran.says("caused by: `a` may be missing on the registry: it was deleted there to be replaced");
+    let ran = ran.exits_with(130).has_a_hint_for_each_error().has_codes(&["alias-mismatch", "stopped-by-signal"]);
+    ran.says("caused by: `a` may be missing on the registry");
 }
 
 #[test]
@@ -212,8 +207,8 @@ fn a_signal_that_finds_the_alias_as_it_should_be_is_all_that_is_wrong() {
     // Its last file is there, and the answer hangs until it is given up.
     let again = |child: &std::process::Child| send(child, Signal::INT);
     let ran = interrupted_in_the_gap(&registry, "SHA256SUMS", Point::AfterStore, again);
-    let ran = ran.exits_with(130).says("version latest is what v1.0.0 is").does_not_say("is not what");
-    assert_eq!((names(&registry, "latest"), ran.errors().len()), (names(&registry, "v1.0.0"), 1), "{}", ran.log);
+    let ran = ran.exits_with(130).has_codes(&["stopped-by-signal"]);
+    assert_eq!(names(&registry, "latest"), names(&registry, "v1.0.0"), "{}", ran.log);
 }
 
 #[test]
@@ -224,8 +219,8 @@ fn a_folder_that_cannot_take_the_copy_is_told_before_anything_is_sent() {
     let folder = job.folder(".generic-packages").workspace().join(".generic-packages");
     fs::set_permissions(folder, fs::Permissions::from_mode(0o555)).expect("rights can be changed");
     let Some(ran) = run_without_rights(&job, &registry) else { return };
-    let ran = ran.exits_with(2).has_a_hint_for_each_error().says(".generic-packages/SHA256SUMS cannot be written");
-    ran.says("caused by: Permission denied").says("Nothing was sent");
+    let ran = ran.exits_with(2).has_a_hint_for_each_error().has_codes(&["permission-denied"]);
+    ran.says("caused by: Permission denied");
     assert_eq!(registry.requests(), []);
 }
 
@@ -272,7 +267,7 @@ fn what_is_in_the_way_of_fetched_files_is_told_before_anything_is_sent() {
     job.file(".generic-packages/mirrored", "a file");
     for dry_run in ["true", "false"] {
         let ran = job.input("dry-run", dry_run).is_refused(&registry).has_a_hint_for_each_error();
-        ran.says(".generic-packages/mirrored is no folder");
+        ran.has_codes(&["destination-is-no-folder"]);
     }
     // Where nothing is mirrored, nothing is fetched.
     job.without("INPUT_ALIASES").run().exits_with(0);

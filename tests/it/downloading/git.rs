@@ -72,7 +72,7 @@ fn a_download_makes_no_folder_a_repository_whose_configuration_git_would_run() {
         fs::remove_file(&ran).and_then(|()| fs::remove_dir_all(workspace.join("tools"))).expect("they can be removed");
 
         let refused = job.input("executable", "*").run().exits_with(1).has_a_hint_for_each_error();
-        refused.says("git may take the folder of such a file for a repository");
+        refused.has_codes(&["unsafe-name"]);
         assert_eq!(tools(&job).len(), 0, "nothing is written");
         job.input("files", "*\n!HEAD\n!commondir").run().exits_with(0);
         git(&workspace.join("tools"), &["status"]);
@@ -110,14 +110,11 @@ fn files_that_git_tracks_and_that_a_download_overwrites_are_named_in_a_warning()
         // Without all of them, there is nothing to warn of.
         succeeds(&job.workspace(), &["add", "tools"]);
         succeeds(&job.workspace(), then);
-        let ran = job.run().exits_with(0).says(
-            "warning: the download overwrites 2 files tracked by git: `tools/a.txt`, `tools/empty`; set `path` to another \
-             folder to keep them",
-        );
+        let ran = job.run().exits_with(0).says("warning: ").says("2 files").says("`tools/a.txt`, `tools/empty`");
         assert_eq!(ran.statuses()["app"], "unchanged", "{init:?}");
         assert_eq!(tools(&job)["a.txt"], b"hello\n");
         // What is as it should be is not overwritten.
-        job.run().exits_with(0).does_not_say("tracked by git");
+        job.run().exits_with(0).does_not_say("warning:");
     }
 }
 
@@ -134,9 +131,8 @@ fn of_many_tracked_files_the_first_five_are_named() {
     }
     succeeds(&job.workspace(), &["init", "--quiet"]);
     succeeds(&job.workspace(), &["add", "tools"]);
-    job.run().exits_with(0).says(
-        "the download overwrites 7 files tracked by git: `tools/a`, `tools/b`, `tools/c`, `tools/d`, `tools/e` and 2 more",
-    );
+    let ran = job.run().exits_with(0).says("warning: ").says("7 files");
+    ran.says("`tools/a`, `tools/b`, `tools/c`, `tools/d`, `tools/e` and 2 more");
 }
 
 #[test]
@@ -149,7 +145,7 @@ fn an_index_that_cannot_be_read_is_no_warning() {
         if let Some(index) = index {
             job.file(".git/index", index);
         }
-        let ran = job.run().exits_with(0).does_not_say("tracked by git");
+        let ran = job.run().exits_with(0).does_not_say("warning:");
         assert_eq!(ran.log.contains("::debug::failed to read the index of git: the index has an unknown form"), debug);
     }
 }

@@ -97,7 +97,7 @@ fn no_redirect_leads_from_https_to_http() {
     let mut job = job(&registry);
     job.input("server-url", format!("https://localhost:{}", front.address().port())).input("ca-certificate", pem);
     let ran = job.run().exits_with(1).has_a_hint_for_each_error();
-    ran.says("leads to localhost by http, where anybody on the way could change the file").does_not_say("X-Amz");
+    ran.has_codes(&["redirect-to-http"]).says("localhost").does_not_say("X-Amz");
     assert_eq!(storage.requests(), []);
 }
 
@@ -116,7 +116,7 @@ fn object_storage_that_leads_from_https_to_http_is_reported_as_that() {
     let mut job = job(&registry);
     job.input("server-url", format!("https://localhost:{}", front.address().port())).input("ca-certificate", pems);
     let ran = job.run().exits_with(1).has_a_hint_for_each_error();
-    ran.says("one of its redirects leads from https to http").does_not_say("internal").does_not_say("without end");
+    ran.has_codes(&["redirect-to-http"]).does_not_say("internal");
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn a_redirect_for_good_is_not_followed() {
         let (registry, storage) = (release(Persona::default()), release(Persona::default()));
         registry.script(Fault::always(Match::get("app"), Point::Head, leads(status, &place(&storage, "app"))));
         let ran = job(&registry).run().exits_with(1).has_a_hint_for_each_error().does_not_say("X-Amz");
-        ran.says("Set `server-url` to the forge itself").says("leads to http://localhost:");
+        ran.has_codes(&["redirected"]).says("`server-url`").says("http://localhost");
         assert_eq!(storage.requests(), []);
     }
 }
@@ -143,7 +143,7 @@ fn a_place_that_is_none_for_a_file_is_not_asked() {
         let registry = release(Persona::default());
         registry.script(Fault::always(Match::get("app"), Point::Head, leads(303, place)));
         let ran = job(&registry).run().exits_with(1).has_a_hint_for_each_error().does_not_say("user");
-        ran.says("look at the forge's object storage").says(&format!("leads to {host} for this file"));
+        ran.has_codes(&["object-storage-error"]).says(&format!("leads to {host} for this file"));
     }
 }
 
@@ -152,7 +152,8 @@ fn the_same_address_by_https_is_a_server_url_that_is_wrong() {
     let registry = release(Persona::default());
     let https = format!("{}/api/packages/alice/generic/widget/v1.0.0/app", registry.url().replace("http:", "https:"));
     registry.script(Fault::always(Match::get("app"), Point::Head, leads(302, &https)));
-    job(&registry).run().exits_with(1).has_a_hint_for_each_error().says("Set `server-url: https://127.0.0.1:");
+    let ran = job(&registry).run().exits_with(1).has_a_hint_for_each_error();
+    ran.has_codes(&["https-required"]).says("https://127.0.0.1");
 }
 
 #[test]
@@ -164,7 +165,7 @@ fn object_storage_may_lead_on_within_itself_but_not_for_good() {
     storage.script(Fault::once(Match::get("other"), Point::Head, leads(308, "app?key=0123456789")));
     let mut again = job(&registry);
     let ran = again.input("path", "elsewhere").run().exits_with(1).has_a_hint_for_each_error();
-    ran.says("look at the forge's object storage").does_not_say("0123456789").does_not_say("without end");
+    ran.has_codes(&["object-storage-error"]).does_not_say("0123456789");
 }
 
 #[test]
@@ -178,7 +179,7 @@ fn a_page_that_is_a_file_comes_from_storage_where_something_tells_that_it_is_it(
     storage.script(Fault::always(Match::get("/app"), Point::Head, Action::Answer(Answer::html(200, PAGE))));
     job(&registry).run().exits_with(0);
     let mut visitor = job(&registry);
-    visitor.without("INPUT_TOKEN").input("version", "v1.0.0").run().exits_with(1).says("object storage");
+    visitor.without("INPUT_TOKEN").input("version", "v1.0.0").run().exits_with(1).has_codes(&["object-storage-error"]);
     visitor.input("checksums", "SHA256SUMS").run().exits_with(0);
     assert_eq!(tools(&visitor)["app"], PAGE.as_bytes());
 }
@@ -191,7 +192,7 @@ fn redirects_end() {
     storage.script(Fault::always(Match::get("app"), Point::Head, leads(303, &place(&elsewhere, "app"))));
     elsewhere.script(Fault::always(Match::get("app"), Point::Head, leads(303, &place(&storage, "app"))));
     let ran = job(&registry).run().exits_with(1).has_a_hint_for_each_error();
-    ran.says("leads from one place to the next, without end").does_not_say("X-Amz");
+    ran.has_codes(&["too-many-redirects"]).does_not_say("X-Amz");
     assert_eq!(storage.requests().len() + elsewhere.requests().len(), 5);
 }
 
@@ -201,24 +202,24 @@ fn what_object_storage_refuses_is_told_as_its_own() {
     registry.script(Fault::always(Match::get("app"), Point::Head, leads(303, &place(&storage, "app"))));
     storage.script(Fault::always(Match::get("app"), Point::Head, Action::Answer(Answer::text(403, "AccessDenied"))));
     let ran = job(&registry).run().exits_with(1).has_a_hint_for_each_error().says("403 Forbidden");
-    ran.says("look at the forge's object storage").does_not_say("X-Amz").does_not_say("token with");
+    ran.has_codes(&["object-storage-error"]).does_not_say("X-Amz");
 
     storage.clear_script();
     let page = Answer::html(200, "<html><title>Welcome</title></html>");
     storage.script(Fault::always(Match::get("app"), Point::Head, Action::Answer(page)));
-    job(&registry).run().exits_with(1).says("look at the forge's object storage");
+    job(&registry).run().exits_with(1).has_codes(&["object-storage-error"]);
 
     storage.stop_listening();
-    let ran = job(&registry).run().exits_with(1).has_a_hint_for_each_error().says("no connection to the server");
-    ran.says("Check that the runner can reach localhost, where http://127.0.0.1");
+    let ran = job(&registry).run().exits_with(1).has_a_hint_for_each_error().has_codes(&["connection-failed"]);
+    ran.says("http://127.0.0.1");
 }
 
 #[test]
 fn a_redirect_within_the_forge_is_not_followed() {
-    for (location, hint) in [("/user/login", "a web page answers at"), ("app", "a web page answers at")] {
+    for location in ["/user/login", "app"] {
         let registry = release(Persona::default());
         registry.script(Fault::always(Match::get("app"), Point::Head, leads(303, location)));
-        let ran = job(&registry).run().exits_with(1).has_a_hint_for_each_error().says(hint);
+        let ran = job(&registry).run().exits_with(1).has_a_hint_for_each_error().has_codes(&["web-page"]);
         if location.starts_with('/') {
             ran.says(&format!("303 See Other: it leads to {location}"));
         }
@@ -228,5 +229,6 @@ fn a_redirect_within_the_forge_is_not_followed() {
     registry.seed("dave", "widget", "v1.0.0", "app", b"content");
     registry.rename_user("dave", "david");
     let mut job = job(&registry);
-    job.input("owner", "dave").token(&registry.token("dave_write")).run().exits_with(1).says("Set `owner: david`");
+    let ran = job.input("owner", "dave").token(&registry.token("dave_write")).run().exits_with(1);
+    ran.has_codes(&["owner-renamed"]).says("`owner: david`");
 }

@@ -22,7 +22,7 @@ fn visitor(registry: &Registry) -> Job {
 fn a_public_package_needs_no_token_where_the_registry_lists_it() {
     let registry = release(Persona::Forgejo15);
     let job = visitor(&registry);
-    let ran = job.run().exits_with(0).says("without a token").says("3 downloaded, all verified by SHA-256");
+    let ran = job.run().exits_with(0);
     assert_eq!((tools(&job).len(), ran.outputs["version"].as_str()), (3, "v1.0.0"));
     assert!(registry.requests().iter().all(|request| request.header("Authorization").is_none()));
     assert_eq!(ran.masks, [""; 0]);
@@ -34,9 +34,7 @@ fn where_the_registry_lists_nothing_to_visitors_names_are_fetched_and_what_is_un
         let registry = release(persona);
         let mut job = visitor(&registry);
         let ran = job.input("version", "v1.0.0").input("files", "app\na.txt").run().exits_with(0);
-        let ran = ran.says("2 downloaded, all verified by length only");
-        let ran =
-            ran.says("warning: only the length of 2 files was verified").says("(401 Unauthorized: token is required)");
+        let ran = ran.says("warning: ").says("(401 Unauthorized: token is required)");
         assert_eq!(asked(&registry).len(), 3, "{:?}", asked(&registry));
         assert_eq!((tools(&job)["a.txt"].as_slice(), tools(&job)["app"].len()), (&b"hello\n"[..], 300_000));
         assert!(ran.files().iter().all(|file| file["verified-by"] == "none" && file["sha256"].is_string()));
@@ -51,7 +49,7 @@ fn a_file_of_checksums_verifies_where_the_registry_lists_nothing() {
     registry.seed("alice", "widget", "v1.0.0", "SHA256SUMS", sums.as_bytes());
     let mut job = visitor(&registry);
     job.input("version", "v1.0.0").input("files", "app\na.txt\nSHA256SUMS").input("checksums", "SHA256SUMS");
-    let ran = job.file("tools/a.txt", "hello\n").run().exits_with(0).says("2 verified by SHA-256, 1 by length only");
+    let ran = job.file("tools/a.txt", "hello\n").run().exits_with(0);
     let by = |name: &str| {
         let files = ran.files();
         let file = files.iter().find(|file| file["name"] == name).expect("it is there");
@@ -74,14 +72,14 @@ fn what_differs_from_the_checksums_is_an_error() {
     job.input("version", "v1.0.0").input("files", "a.txt").input("checksums", "SHA256SUMS");
     job.file("tools/a.txt", "old");
     let ran = job.run().exits_with(1).has_a_hint_for_each_error();
-    ran.says("by the file of checksums").says("Find out who changed the file or the file of checksums");
+    ran.has_codes(&["download-mismatch"]);
     assert_eq!(tools(&job)["a.txt"], b"old");
 
     // With a list, the registry's word has to be the same.
     let mut job = Job::downloading(&registry);
     job.input("checksums", "SHA256SUMS");
     let ran = job.input("files", "a*").run().exits_with(1).has_a_hint_for_each_error();
-    ran.says("`a.txt` is not what `SHA256SUMS` says: SHA-256");
+    ran.has_codes(&["checksums-mismatch", "not-in-checksums-file"]).says("`a.txt`");
     assert!(!tools(&job).contains_key("a.txt"));
 }
 
@@ -93,8 +91,8 @@ fn what_is_not_in_the_checksums_is_an_error_with_a_list_too() {
     for mut job in [visitor(&registry), Job::downloading(&registry)] {
         job.input("version", "v1.0.0").input("checksums", "SHA256SUMS");
         let ran = job.input("files", "a.txt\napp\nempty").run().exits_with(1).has_a_hint_for_each_error();
-        let ran = ran.says("`app` is not in `SHA256SUMS`").says("leave this one out with a line `!app` in `files`");
-        ran.says("`empty` is not in `SHA256SUMS`").says("it names `dist/empty`, and a version has no folders");
+        let ran = ran.has_codes(&["not-in-checksums-file"; 2]).says("`app`").says("`!app`");
+        ran.says("`empty`").says("`dist/empty`");
         assert_eq!(tools(&job).len(), 0);
         job.input("files", "a.txt\napp\n!app").run().exits_with(0);
         assert_eq!(tools(&job).into_keys().collect::<Vec<_>>(), ["a.txt"]);
@@ -102,7 +100,7 @@ fn what_is_not_in_the_checksums_is_an_error_with_a_list_too() {
     // The registry does not regard case.
     let mut job = visitor(&registry);
     job.input("version", "v1.0.0").input("checksums", "SHA256SUMS").input("files", "A.txt");
-    job.run().exits_with(0).says("1 downloaded, verified by SHA-256");
+    job.run().exits_with(0).says("1 downloaded");
 }
 
 #[test]
@@ -127,20 +125,20 @@ fn a_file_of_checksums_that_is_here_already_is_not_fetched_and_one_that_came_wro
 #[test]
 fn what_is_no_file_of_checksums_verifies_nothing() {
     let registry = release(Persona::default());
-    for (token, name, why) in [
-        (true, "none", "version v1.0.0 has no file `none` to verify against"),
-        (true, "a.txt", "`a.txt` cannot be used to verify: it has no line with a SHA-256 and a name"),
-        (false, "empty", "`empty` cannot be used to verify: it has no line with a SHA-256"),
-        (false, "none", "`none` is not downloaded"),
+    for (token, name, code) in [
+        (true, "none", "checksums-file-not-found"),
+        (true, "a.txt", "invalid-checksums-file"),
+        (false, "empty", "invalid-checksums-file"),
+        (false, "none", "file-not-found"),
     ] {
         let mut job = if token { Job::downloading(&registry) } else { visitor(&registry) };
         job.input("version", "v1.0.0").input("files", "app").input("checksums", name);
-        job.run().exits_with(1).has_a_hint_for_each_error().says(why);
+        job.run().exits_with(1).has_a_hint_for_each_error().has_codes(&[code]).says(&format!("`{name}`"));
         assert_eq!(tools(&job).len(), 0, "{name}");
     }
     registry.script(Fault::always(Match::get("a.txt"), Point::Head, Action::SendOtherBytes));
     let mut job = Job::downloading(&registry);
-    job.input("checksums", "a.txt").run().exits_with(1).says("it did not come as the registry lists it");
+    job.input("checksums", "a.txt").run().exits_with(1).has_codes(&["invalid-checksums-file"]);
 }
 
 #[test]
@@ -149,9 +147,7 @@ fn wildcards_need_a_list() {
     let mut job = visitor(&registry);
     for files in ["*", "a*\napp", "app-{a,b}"] {
         let ran = job.input("version", "v1.0.0").input("files", files).run().exits_with(1).has_a_hint_for_each_error();
-        ran.says("the registry does not list its files to visitors")
-            .says("caused by: 401 Unauthorized: token is required")
-            .says("you can name the files without wildcards instead");
+        ran.has_codes(&["token-required"]).says("caused by: 401 Unauthorized: token is required");
         assert_eq!(tools(&job).len(), 0);
     }
     // A name may look like a pattern that is none, and lines may take away.
@@ -165,7 +161,7 @@ fn the_newest_version_needs_a_token_where_no_version_is_called_so() {
     let registry = release(Persona::default());
     let mut job = visitor(&registry);
     let ran = job.input("files", "app").run().exits_with(1).has_a_hint_for_each_error();
-    ran.says("Name the version, or give a `token`: finding the newest takes a list");
+    ran.has_codes(&["version-not-found"]).says("`token`");
     registry.seed("alice", "widget", "latest", "app", b"of that name");
     let ran = job.run().exits_with(0);
     assert_eq!((tools(&job)["app"].as_slice(), ran.outputs["version"].as_str()), (&b"of that name"[..], "latest"));
@@ -174,17 +170,17 @@ fn the_newest_version_needs_a_token_where_no_version_is_called_so() {
 #[test]
 fn what_is_missing_is_told_without_a_list_too() {
     let registry = release(Persona::default());
-    for (input, value, words) in [
-        ("files", "none", "404 Not Found: package file does not exist"),
-        ("version", "v9", "there is no version v9 of package alice/widget"),
-        ("repo", "wigdet", "there is no version v1.0.0 of package alice/wigdet"),
+    for (input, value, code) in [
+        ("files", "none", "file-not-found"),
+        ("version", "v9", "version-not-found"),
+        ("repo", "wigdet", "version-not-found"),
     ] {
         let mut job = visitor(&registry);
         job.input("version", "v1.0.0").input("files", "app").input(input, value);
-        job.run().exits_with(1).has_a_hint_for_each_error().says(words).does_not_say("only the length");
+        job.run().exits_with(1).has_a_hint_for_each_error().has_codes(&[code]).says(value).does_not_say("warning: ");
     }
     let mut job = visitor(&registry);
-    job.input("owner", "alcie").run().exits_with(1).says("Check `owner`: there is no user or organisation alcie");
+    job.input("owner", "alcie").run().exits_with(1).has_codes(&["owner-not-found"]).says("`owner`");
 }
 
 #[test]
@@ -194,12 +190,12 @@ fn what_does_not_say_how_long_it_is_is_not_taken_where_nothing_else_would_tell()
     registry.script(Fault::always(Match::get("a.txt"), Point::Head, Action::Raw(chunked)));
     let mut job = visitor(&registry);
     let ran = job.input("version", "v1.0.0").input("files", "a.txt").run().exits_with(1).has_a_hint_for_each_error();
-    ran.says("it does not say how long it is");
+    ran.has_codes(&["unexpected-response"]);
     // With a hash alone, what has no end would fill the disk.
     let sums = checksums(&[("a.txt", b"hello\n")]);
     registry.seed("alice", "widget", "v1.0.0", "SHA256SUMS", sums.as_bytes());
     let ran = job.input("checksums", "SHA256SUMS").run().exits_with(1).has_a_hint_for_each_error();
-    ran.says("it does not say how long it is");
+    ran.has_codes(&["unexpected-response"]);
     assert_eq!(tools(&job).len(), 0);
     // A list says how long it is.
     let mut job = Job::downloading(&registry);
@@ -237,7 +233,7 @@ fn the_checksums_of_as_many_files_as_a_version_can_have_are_read() {
     registry.seed("alice", "widget", "v1.0.0", "SHA256SUMS", sums.as_bytes());
     for mut job in [visitor(&registry), Job::downloading(&registry)] {
         job.input("version", "v1.0.0").input("files", "a.txt").input("checksums", "SHA256SUMS");
-        job.run().exits_with(0).says("verified by SHA-256");
+        job.run().exits_with(0);
     }
 }
 
@@ -248,7 +244,7 @@ fn a_file_of_checksums_that_is_longer_than_any_list_is_not_fetched() {
     registry.script(Fault::always(Match::list(), Point::Head, Action::Answer(Answer::json(200, list))));
     let mut job = Job::downloading(&registry);
     let ran = job.input("checksums", "large").run().exits_with(1).has_a_hint_for_each_error();
-    ran.says("`large` cannot be used to verify: it has more than 64 MiB");
+    ran.has_codes(&["invalid-checksums-file"]).says("`large`");
     assert_eq!(asked(&registry).len(), 2, "{:?}", asked(&registry));
 }
 
@@ -258,14 +254,14 @@ fn what_only_members_may_see_wants_a_token() {
     registry.seed("secretorg", "widget", "v1.0.0", "app", b"content");
     let mut job = visitor(&registry);
     job.input("owner", "secretorg").input("version", "v1.0.0").input("files", "app");
-    let ran = job.run().exits_with(1).has_a_hint_for_each_error().says("403 Forbidden: user should have specific");
-    ran.says("Give a `token` with the scope read:package, from a secret");
+    let ran = job.run().exits_with(1).has_a_hint_for_each_error().has_codes(&["token-required"]);
+    ran.says("403 Forbidden: user should have specific");
 
     // A server that shows nothing to anybody who is not signed in.
     let refusal = Answer::json(403, r#"{"message":"Only signed in user is allowed to call APIs."}"#);
     registry.script(Fault::always(Match::list(), Point::Head, Action::Answer(refusal)));
     registry.script(Fault::always(Match::get(""), Point::Head, Action::Answer(Answer::text(401, "reqPackageAccess"))));
-    job.input("owner", "alice").run().exits_with(1).says("Give a `token` with the scope read:package");
+    job.input("owner", "alice").run().exits_with(1).has_codes(&["token-required"]).says("`token`");
 }
 
 /// What stands in front of a forge refuses as well, and its refusal says nothing of what visitors may see.
@@ -281,7 +277,7 @@ fn only_the_words_of_a_forge_mean_that_it_shows_its_lists_to_no_visitor() {
         registry.script(Fault::always(Match::list(), Point::Head, Action::Answer(answer)));
         let mut job = visitor(&registry);
         let ran = job.input("version", "v1.0.0").input("files", "app").run().exits_with(1).has_a_hint_for_each_error();
-        ran.says(words).says("the registry does not say which files the version has");
+        ran.says(words).has_codes(&["token-required"]);
         assert_eq!(tools(&job).len(), 0);
     }
 }
@@ -292,7 +288,7 @@ fn a_bad_token_is_an_error_though_no_token_would_do() {
     let mut job = visitor(&registry);
     // It is sent back in the answer, and shown nowhere.
     let ran = job.token("0123456789abcdef0123456789abcdef01234567").run().exits_with(1).has_a_hint_for_each_error();
-    ran.says("401 Unauthorized").says("Make a new personal token with the scope read:package");
+    ran.has_codes(&["bad-token"]).says("401 Unauthorized");
 }
 
 #[test]
@@ -332,10 +328,7 @@ fn a_visitor_who_names_other_checksums_than_there_are_is_told_to_check_that() {
     let registry = release(Persona::default());
     let mut job = visitor(&registry);
     job.input("version", "v1.0.0").input("files", "a.txt").input("checksums", "NOPE");
-    job.run()
-        .exits_with(1)
-        .has_a_hint_for_each_error()
-        .says("hint: Check `checksums`: the version has no file of that name");
+    job.run().exits_with(1).has_a_hint_for_each_error().has_codes(&["file-not-found"]).says("`checksums`");
 }
 
 #[test]

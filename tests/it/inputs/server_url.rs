@@ -10,12 +10,10 @@ fn github_has_no_registry_so_another_server_must_be_given() {
     for server in ["https://github.com", "https://github.com/", "https://GitHub.com", "https://www.github.com"] {
         let mut job = job(&registry);
         let ran = job.variable("GITHUB_SERVER_URL", server).is_refused(&registry);
-        ran.says(&format!("error: input `server-url`: `{server}` is the workflow's server"))
-            .says("GitHub has no generic package registry")
-            .says("hint: Give the base URL of the forge: `server-url: https://git.example.com`");
+        ran.has_codes(&["invalid-input"]).says(&format!("error: input `server-url`: `{server}`"));
         // Then all is well.
         job.input("server-url", registry.url()).run().exits_with(0);
-        refuses(&registry, "server-url", server, "is GitHub, which has no generic package registry");
+        refuses(&registry, "server-url", server, "invalid-input");
     }
 }
 
@@ -24,30 +22,30 @@ fn without_a_server_the_run_ends() {
     let registry = Registry::start(Persona::default());
     for (name, value) in [("GITHUB_SERVER_URL", ""), ("OTHER", "")] {
         let ran = job(&registry).without("GITHUB_SERVER_URL").variable(name, value).is_refused(&registry);
-        ran.says("error: input `server-url` is not given, and there is no workflow's server to take");
+        ran.has_codes(&["missing-input"]).says("`server-url`");
     }
 }
 
 #[test]
 fn credentials_in_the_url_are_refused_and_not_shown() {
     let registry = Registry::start(Persona::default());
-    for (url, problem) in [
-        ("https://alice:hunter2@git.example.com", "has a user name or a password in it"),
-        ("https://hunter2@git.example.com", "has a user name or a password in it"),
-        ("https://:hunter2@git.example.com/sub", "has a user name or a password in it"),
-        ("https://git.example.com/?token=hunter2", "has a query in it"),
-        ("https://git.example.com?hunter2", "has a query in it"),
-        ("https://git.example.com/#hunter2", "has a fragment in it"),
-        ("https://a:hunter2@git.example.com/?a#b", "password in it and has a query in it and has a fragment in it"),
-        ("alice:hunter2@git.example.com", "does not begin with https:// or http://"),
-        ("ssh://alice:hunter2@git.example.com", "does not begin with https:// or http://"),
-        ("https://alice:hunter2@", "is not a valid URL: empty host"),
-        ("https://alice:hunter2@git.example.com:99999", "is not a valid URL: invalid port number"),
+    for url in [
+        "https://alice:hunter2@git.example.com",
+        "https://hunter2@git.example.com",
+        "https://:hunter2@git.example.com/sub",
+        "https://git.example.com/?token=hunter2",
+        "https://git.example.com?hunter2",
+        "https://git.example.com/#hunter2",
+        "https://a:hunter2@git.example.com/?a#b",
+        "alice:hunter2@git.example.com",
+        "ssh://alice:hunter2@git.example.com",
+        "https://alice:hunter2@",
+        "https://alice:hunter2@git.example.com:99999",
     ] {
-        refuses(&registry, "server-url", url, problem).does_not_say("hunter2");
+        refuses(&registry, "server-url", url, "invalid-input").does_not_say("hunter2");
         // The workflow's own is looked at in the same way.
         let ran = job(&registry).variable("GITHUB_SERVER_URL", url).is_refused(&registry);
-        ran.says("error: input `server-url`").does_not_say("hunter2");
+        ran.has_codes(&["invalid-input"]).says("`server-url`").does_not_say("hunter2");
     }
 }
 
@@ -55,7 +53,7 @@ fn credentials_in_the_url_are_refused_and_not_shown() {
 fn a_query_in_what_is_no_url_is_not_shown_either() {
     let registry = Registry::start(Persona::default());
     for url in ["git.example.com/?token=hunter2", "git.example.com#hunter2"] {
-        refuses(&registry, "server-url", url, "https:// or http://").does_not_say("hunter2");
+        refuses(&registry, "server-url", url, "invalid-input").does_not_say("hunter2");
     }
 }
 
@@ -63,7 +61,7 @@ fn a_query_in_what_is_no_url_is_not_shown_either() {
 fn what_is_no_url_of_a_web_server_is_refused() {
     let registry = Registry::start(Persona::default());
     for url in ["git.example.com", "git.example.com:3000", "ftp://host", "ssh://git.example.com", "/git", "x"] {
-        refuses(&registry, "server-url", url, &format!("`{url}` does not begin with https:// or http://"));
+        refuses(&registry, "server-url", url, "invalid-input");
     }
 }
 
@@ -78,7 +76,7 @@ fn a_url_with_a_bad_host_or_port_is_refused_with_the_part_that_is_bad() {
         ("http://git example.com", "invalid international domain name"),
         ("https://", "empty host"),
     ] {
-        refuses(&registry, "server-url", url, &format!("`{url}` is not a valid URL: {part}"));
+        refuses(&registry, "server-url", url, "invalid-input").says(part);
     }
 }
 
@@ -103,9 +101,9 @@ fn a_token_that_leaves_this_machine_unencrypted_is_worth_a_warning() {
     // Linux takes 0.0.0.0 for this machine, so that it can be reached; it is not one of the loopback's addresses.
     let url = registry.url().replace("127.0.0.1", "0.0.0.0");
     let mut job = job(&registry);
-    job.input("server-url", &url).run().exits_with(0).says("warning: the token goes to 0.0.0.0 unencrypted");
+    job.input("server-url", &url).run().exits_with(0).says("warning: the token goes to 0.0.0.0");
     job.input("server-url", "").variable("GITHUB_SERVER_URL", &url);
-    job.run().exits_with(0).says("warning: the token goes to 0.0.0.0 unencrypted");
+    job.run().exits_with(0).says("warning: the token goes to 0.0.0.0");
 }
 
 #[test]
@@ -114,14 +112,11 @@ fn a_token_that_stays_on_this_machine_or_is_encrypted_is_not() {
     let mut job = job(&registry);
     for host in ["127.0.0.1", "localhost"] {
         job.input("server-url", registry.url().replace("127.0.0.1", host));
-        job.run().exits_with(0).does_not_say("unencrypted");
+        job.run().exits_with(0).does_not_say("warning:");
     }
     // Nobody listens there, which is found out after the inputs are read.
     for url in ["https://127.0.0.1:1", "http://127.8.8.8:1", "http://[::1]:1", "https://0.0.0.0:1"] {
-        job.input("server-url", url)
-            .run()
-            .exits_with(1)
-            .does_not_say("unencrypted")
-            .says("no connection to the server");
+        let ran = job.input("server-url", url).run().exits_with(1).does_not_say("warning:");
+        ran.has_codes(&["connection-failed"]);
     }
 }

@@ -30,7 +30,7 @@ fn white_space_and_invisible_characters_inside_a_token_are_refused() {
         "0123456789\u{200b}abcdef",
     ] {
         let ran = job(&registry).token(token).is_refused(&registry);
-        ran.says("error: input `token` has white space or an invisible character inside");
+        ran.has_codes(&["invalid-input"]).says("`token`");
     }
 }
 
@@ -40,19 +40,18 @@ fn a_token_of_fewer_than_eight_characters_is_refused_and_not_shown() {
     for token in ["hunter2", " hunter2\n", "ééééééé", "x"] {
         for mut job in [job(&registry), Job::downloading(&registry)] {
             let ran = job.token(token).is_refused(&registry);
-            let ran = ran.says("error: input `token` has fewer than 8 characters");
+            let ran = ran.has_codes(&["invalid-input"]).says("`token`");
             assert!(!ran.log.contains("hunter2") && !ran.log.contains("éé") && !ran.summary.contains("hunter2"));
         }
     }
-    job(&registry).token("hunter22").run().exits_with(1).says("401 Unauthorized");
+    job(&registry).token("hunter22").run().exits_with(1).has_codes(&["bad-token"]).says("401 Unauthorized");
 }
 
 #[test]
 fn without_a_token_the_cure_is_shown() {
     let registry = Registry::start(Persona::default());
     let ran = job(&registry).without("INPUT_TOKEN").is_refused(&registry);
-    ran.says("error: input `token` is not given, or its secret is empty")
-        .says("hint: Give a personal access token with the scope write:package, from a secret");
+    ran.has_codes(&["missing-input"]).says("`token`");
 }
 
 #[test]
@@ -62,8 +61,7 @@ fn a_token_in_another_input_is_refused_and_not_shown() {
         for value in [TOKEN.to_owned(), format!("x{TOKEN}y"), format!("a\n../{TOKEN}"), format!("https://{TOKEN}.org")]
         {
             let ran = job(&registry).token(TOKEN).input(input, value).is_refused(&registry);
-            let ran = ran.says(&format!("error: input `{input}` contains the token, which everybody would see"));
-            assert_eq!(ran.errors().len(), 1, "{}", ran.log);
+            ran.has_codes(&["secret-in-input"]).says(&format!("error: input `{input}`"));
         }
     }
     // In any form in which it can be had back.
@@ -72,19 +70,19 @@ fn a_token_in_another_input_is_refused_and_not_shown() {
         "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWYwMTIzNDU2Nw",
     ] {
         let ran = job(&registry).token(TOKEN).input("version", form).input("username", "alice").is_refused(&registry);
-        ran.says("error: input `version` contains the token");
+        ran.has_codes(&["secret-in-input"]).says("`version`");
     }
     // Behind another name the letters of the token itself are others.
     let form = "YWxpY2lhOjAxMjM0NTY3ODlhYmNkZWYwMTIzNDU2Nzg5YWJjZGVmMDEyMzQ1Njc=";
     let ran = job(&registry).token(TOKEN).input("version", form).input("username", "alicia").is_refused(&registry);
-    ran.says("error: input `version` contains the token");
+    ran.has_codes(&["secret-in-input"]).says("`version`");
 }
 
 #[test]
 fn a_token_with_white_space_around_it_is_found_in_other_inputs_too() {
     let registry = Registry::start(Persona::default());
     let ran = job(&registry).token(&format!(" {TOKEN}\n")).input("repo", TOKEN).is_refused(&registry);
-    ran.says("error: input `repo` contains the token");
+    ran.has_codes(&["secret-in-input"]).says("`repo`");
 }
 
 #[test]
@@ -96,12 +94,12 @@ fn no_warning_shows_a_token() {
     // Nor where another input is bad, so that nothing is known of whom it belongs to.
     let mut job = job(&registry);
     job.token(TOKEN).input("server-url", format!("http://{TOKEN}.invalid")).input("username", "a:b");
-    job.is_refused(&registry).says("warning: the token goes to ***.invalid unencrypted");
+    job.is_refused(&registry).says("***.invalid");
 }
 
 fn refuses_with_token(registry: &Registry, input: &str, value: &str) {
     let ran = job(registry).token(TOKEN).input(input, value).is_refused(registry);
-    ran.says(&format!("error: input `{input}` contains the token"));
+    ran.has_codes(&["secret-in-input"]).says(&format!("error: input `{input}`"));
 }
 
 #[test]
@@ -109,9 +107,9 @@ fn no_name_of_what_lies_about_shows_a_token() {
     let registry = Registry::start(Persona::default());
     let mut job = job(&registry);
     job.token(TOKEN).file(format!("out/{TOKEN}"), "").file(format!("{TOKEN}/a,b"), "");
-    job.input("files", "out/*").is_refused(&registry).says("a file's name contains the token");
-    job.input("files", "out/none").is_refused(&registry).says("no file matches");
-    job.input("files", "*/a,b").is_refused(&registry).says("the file name `a,b`");
+    job.input("files", "out/*").is_refused(&registry).has_codes(&["secret-in-name"]);
+    job.input("files", "out/none").is_refused(&registry).has_codes(&["no-files-found"]);
+    job.input("files", "*/a,b").is_refused(&registry).has_codes(&["invalid-file-name"]).says("`a,b`");
 }
 
 #[test]

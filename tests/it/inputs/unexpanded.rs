@@ -10,22 +10,21 @@ fn a_variable_in_an_input_is_an_error_that_shows_the_expression() {
     let registry = Registry::start(Persona::default());
     for input in ["version", "owner", "repo", "username", "server-url", "working-directory", "aliases", "checksums"] {
         for (value, hint) in [
-            ("$GITHUB_REF_NAME", "hint: Write `${{ github.ref_name }}`: inputs have no shell"),
-            ("x-${VERSION}", "hint: Write `${{ env.VERSION }}`: inputs have no shell"),
-            ("%VERSION%", "hint: Write `${{ env.VERSION }}`: inputs have no shell"),
-            ("$(git describe)", "hint: Run the command in an earlier step with an `id`, and use its output"),
-            ("${{ github.ref_name", "hint: Write the expression in the workflow's `with:`"),
+            ("$GITHUB_REF_NAME", "`${{ github.ref_name }}`"),
+            ("x-${VERSION}", "`${{ env.VERSION }}`"),
+            ("%VERSION%", "`${{ env.VERSION }}`"),
+            ("$(git describe)", "`id`"),
+            ("${{ github.ref_name", "`with:`"),
         ] {
             let ran = job(&registry).input(input, value).is_refused(&registry).says(hint);
             let part = value.trim_start_matches("x-");
-            let ran = ran.says(&format!("error: input `{input}` contains `{part}`, which is not expanded"));
             // An alias without checksums is another problem.
-            assert_eq!(ran.errors().len(), 1, "{}", ran.log);
+            ran.has_codes(&["unexpanded-variable"]).says(&format!("error: input `{input}` contains `{part}`"));
         }
     }
     for input in ["version", "path", "owner"] {
         let ran = Job::downloading(&registry).input(input, "$HOME/x").is_refused(&registry);
-        ran.says(&format!("error: input `{input}` contains `$HOME`, which is not expanded"));
+        ran.has_codes(&["unexpanded-variable"]).says(&format!("error: input `{input}` contains `$HOME`"));
     }
 }
 
@@ -34,9 +33,9 @@ fn a_folder_that_only_a_shell_knows_is_to_be_written_relative_to_the_workspace()
     let registry = Registry::start(Persona::default());
     for value in ["$GITHUB_WORKSPACE/tools", "${GITHUB_WORKSPACE}", "$HOME/x", "$(pwd)/x", "%USERPROFILE%"] {
         let ran = job(&registry).input("working-directory", value).is_refused(&registry);
-        ran.says("hint: Write a path relative to the workspace").does_not_say("${{");
+        ran.has_codes(&["unexpanded-variable"]).does_not_say("${{");
         let ran = Job::downloading(&registry).input("path", value).is_refused(&registry);
-        ran.says("hint: Write a path relative to the workspace").does_not_say("${{");
+        ran.has_codes(&["unexpanded-variable"]).does_not_say("${{");
     }
 }
 
@@ -57,7 +56,7 @@ fn a_part_of_a_password_that_looks_like_a_variable_is_not_shown() {
     {
         let mut job = job(&registry);
         let ran = job.secret("$WORD1").input(input, value).is_refused(&registry);
-        ran.says(&format!("error: input `{input}` contains a variable, which is not expanded")).does_not_say("WORD1");
+        ran.has_codes(&["unexpanded-variable"]).says(&format!("error: input `{input}`")).does_not_say("WORD1");
     }
 }
 
@@ -66,6 +65,6 @@ fn a_token_that_is_the_name_of_a_variable_is_refused_before_the_registry_refuses
     let registry = Registry::start(Persona::default());
     for token in ["$PACKAGES_TOKEN", "${PACKAGES_TOKEN}", "%PACKAGES_TOKEN%", "${{ secrets.PACKAGES_TOKEN }}"] {
         let ran = job(&registry).input("token", token).is_refused(&registry);
-        ran.says("error: input `token` is a variable, which is not expanded");
+        ran.has_codes(&["unexpanded-variable"]).says("`token`");
     }
 }

@@ -22,9 +22,8 @@ fn an_unknown_input_that_can_only_mean_this_job_is_an_error_that_names_ours() {
         let name = variable.trim_start_matches("INPUT_").to_lowercase();
         let mut job = job(&registry);
         let ran = job.variable(variable, "x").is_refused(&registry);
-        ran.says(&format!("error: input `{ours}` is not set, but the unknown input `{name}` is"))
-            .says(&format!("hint: Write `{ours}"))
-            .says(&format!("instead of `{name}`"));
+        let ran = ran.has_codes(&["unknown-input"]).says(&format!("error: input `{ours}`"));
+        ran.says(&format!("hint: Write `{ours}")).says(&format!("`{name}`"));
         // If ours is set too, it is what counts: a composite action may have an input of that name.
         let ran = job.input(ours, given).run().exits_with(0);
         ran.says(&format!("warning: unknown input ignored: `{name}` (use `{ours}`)"));
@@ -40,15 +39,12 @@ fn files_that_only_an_unknown_input_names_are_an_error_and_not_all_files() {
         let mut downloading = Job::downloading(&registry);
         for job in [publishing.without("INPUT_FILES"), &mut downloading] {
             let ran = job.input(name, "x").is_refused(&registry);
-            assert_eq!(ran.errors().len(), 1, "{}", ran.log);
-            ran.says("hint: Write `files`, one pattern per line, instead of");
+            ran.has_codes(&["unknown-input"]).says("`files`");
         }
     }
     let mut job = Job::downloading(&registry);
-    job.without("INPUT_PATH")
-        .input("out-file-path", "tools")
-        .is_refused(&registry)
-        .says("hint: Write `path` instead of");
+    let ran = job.without("INPUT_PATH").input("out-file-path", "tools").is_refused(&registry);
+    ran.has_codes(&["unknown-input"]).says("`path`");
 }
 
 #[test]
@@ -60,7 +56,7 @@ fn general_names_are_one_warning_that_names_ours_or_the_nearest() {
     }
     let ran = job.run().exits_with(0);
     assert_eq!(ran.log.matches("warning:").count(), 1, "{}", ran.log);
-    let ran = ran.says("warning: 10 unknown inputs ignored: ");
+    let ran = ran.says("warning: 10 unknown inputs");
     for named in [
         "`tag` (use `version`)",
         "`name` (use `repo`)",
@@ -95,7 +91,7 @@ fn an_input_that_is_almost_spelled_right_is_worth_a_warning() {
     }
     // The warning is there also if the run fails because of the missing input.
     let ran = job(&registry).without("INPUT_FILES").variable("INPUT_FILE", "dist/*").is_refused(&registry);
-    ran.says("input `files` is not given").says("warning: unknown input ignored: `file` (use `files`)");
+    ran.has_codes(&["missing-input"]).says("`files`").says("warning: unknown input ignored: `file` (use `files`)");
 }
 
 #[test]

@@ -48,16 +48,16 @@ fn a_prefix_is_removed_once_and_from_the_front() {
 #[test]
 fn a_prefix_that_is_the_whole_tag_is_refused() {
     let registry = Registry::start(Persona::default());
-    refuses(&registry, "version-strip-prefix", "v1.0.0", "`v1.0.0` is the whole tag, and no version would be left");
+    refuses(&registry, "version-strip-prefix", "v1.0.0", "invalid-input");
 }
 
 #[test]
 fn what_a_prefix_leaves_has_to_be_a_version() {
     let registry = Registry::start(Persona::default());
-    for (tag, problem) in [("v ..", "has a blank at an end"), ("v..", "would change the path of the URL")] {
+    for tag in ["v ..", "v.."] {
         let mut job = job(&registry);
         job.variable("GITHUB_REF", format!("refs/tags/{tag}")).input("version-strip-prefix", "v");
-        job.is_refused(&registry).says("error: input `version`").says(problem);
+        job.is_refused(&registry).has_codes(&["invalid-input"]).says("`version`");
     }
 }
 
@@ -79,17 +79,12 @@ fn the_git_ref_of_a_tag_in_version_is_published_as_its_tag() {
 #[test]
 fn a_git_ref_that_is_no_tag_is_not_a_version() {
     let registry = Registry::start(Persona::default());
-    refuses(&registry, "version", "refs/tags/", "input `version`: `` is empty");
-    refuses(
-        &registry,
-        "version",
-        "\"1.0.0\"",
-        "`\"1.0.0\"` is in quotes, a comment or a list: give the text of the version alone",
-    );
+    refuses(&registry, "version", "refs/tags/", "invalid-input");
+    refuses(&registry, "version", "\"1.0.0\"", "invalid-input");
     for git_ref in ["refs/heads/main", "refs/pull/7/merge", "refs/tagsx/v1"] {
-        refuses(&registry, "version", git_ref, &format!("`{git_ref}` is a git ref, but not one of a tag"));
+        refuses(&registry, "version", git_ref, "invalid-input");
         let ran = Job::downloading(&registry).input("version", git_ref).is_refused(&registry);
-        ran.says(&format!("error: input `version`: `{git_ref}` is a git ref, but not one of a tag"));
+        ran.has_codes(&["invalid-input"]).says(&format!("error: input `version`: `{git_ref}`"));
     }
 }
 
@@ -111,11 +106,8 @@ fn where_the_workflow_does_not_run_on_a_tag_a_version_must_be_given() {
         let mut job = job(&registry);
         // That is the branch's name on a branch, and must not be called a version.
         job.variable("GITHUB_REF", git_ref).variable("GITHUB_REF_NAME", "main").variable("GITHUB_REF_TYPE", "tag");
-        job.is_refused(&registry)
-            .says("error: input `version` is not given, and the workflow")
-            .says(git_ref)
-            .says("hint: Give the version, such as `version: 1.2.0`, or run the workflow on a tag");
+        job.is_refused(&registry).has_codes(&["missing-input"]).says("error: input `version`").says(git_ref);
         job.input("version", "1.0").run().exits_with(0);
     }
-    job(&registry).without("GITHUB_REF").is_refused(&registry).says("error: input `version` is not given");
+    job(&registry).without("GITHUB_REF").is_refused(&registry).has_codes(&["missing-input"]).says("`version`");
 }

@@ -1,12 +1,12 @@
 //! How a version is sealed.
 
-use super::{RawInputs, Reader, Sealing};
+use super::{ChecksumsOptions, RawInputs, Reader};
 use crate::files::{FETCHED_FOLDER, Line, is_part, makes_repository};
 use crate::package::{FileName, Version};
 
 impl Reader {
     /// How the version is to be sealed, where it is.
-    pub(super) fn sealing(&mut self, raw: &RawInputs, version: Option<&Version>) -> Option<Sealing> {
+    pub(super) fn checksums_options(&mut self, raw: &RawInputs, version: Option<&Version>) -> Option<ChecksumsOptions> {
         let Some(name) = raw.checksums.as_deref().map(str::trim) else {
             let needing = [("expect", &raw.expect), ("aliases", &raw.aliases)];
             for (input, _) in needing.into_iter().filter(|(_, given)| given.is_some()) {
@@ -15,19 +15,19 @@ impl Reader {
             }
             return None;
         };
-        let name = self.name_of_seal(name);
+        let name = self.checksums_file_name(name);
         let expect = self.expect(raw, name.as_ref());
         let aliases = self.aliases(raw, version);
-        Some(Sealing { name: name?, expect: expect?, aliases: aliases? })
+        Some(ChecksumsOptions { name: name?, expect: expect?, aliases: aliases? })
     }
 
-    fn expect(&mut self, raw: &RawInputs, seal: Option<&FileName>) -> Option<Vec<Line>> {
+    fn expect(&mut self, raw: &RawInputs, own_name: Option<&FileName>) -> Option<Vec<Line>> {
         let lines = self.name_lines("expect", raw.expect.as_deref().unwrap_or_default())?;
         let before = self.problems.len();
         for line in &lines {
             if let Some(bad) = &line.malformed {
                 self.bad_line("expect", &line.text, bad);
-            } else if seal.is_some_and(|seal| line.as_name().to_lowercase() == seal.folded()) {
+            } else if own_name.is_some_and(|own_name| line.as_name().to_lowercase() == own_name.folded()) {
                 let problem = "is the file that `checksums` makes when all that is expected is there";
                 self.problem("expect", Some(&line.text), problem, "Take the line out: it is always made");
             }
@@ -77,7 +77,7 @@ impl Reader {
         (self.problems.len() == before).then_some(aliases)
     }
 
-    fn name_of_seal(&mut self, text: &str) -> Option<FileName> {
+    fn checksums_file_name(&mut self, text: &str) -> Option<FileName> {
         let accepted = "Give the name that the file of checksums is to have: `checksums: SHA256SUMS`";
         let name = self.bad_name("checksums", FileName::parse(text), accepted)?;
         let is_ours = is_part(name.as_str()) || name.folded() == FETCHED_FOLDER;

@@ -13,9 +13,9 @@ pub(crate) const CUT: char = '…';
 /// A text from outside, made harmless: one line, no control or direction characters, no workflow command, of a
 /// length that people read. What was taken out stays visible as an escape such as `\n` or `\u{1b}`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Untrusted(String);
+pub struct Sanitized(String);
 
-impl Untrusted {
+impl Sanitized {
     /// The longest text shown, in characters; a name on the registry has 255 at most.
     const LONGEST: usize = 600;
 
@@ -70,7 +70,7 @@ impl Untrusted {
 /// The first of some names, and how many there are: `a`, `b` and 3 more.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
-    pub(crate) shown: Vec<Untrusted>,
+    pub(crate) shown: Vec<Sanitized>,
     pub(crate) count: usize,
 }
 
@@ -79,7 +79,7 @@ impl Names {
     const SHOWN: usize = 5;
 
     /// Adds a name; those behind the first few are only counted.
-    pub(crate) fn add(&mut self, name: Untrusted) {
+    pub(crate) fn add(&mut self, name: Sanitized) {
         self.count += 1;
         if self.shown.len() < Self::SHOWN {
             self.shown.push(name);
@@ -111,15 +111,15 @@ pub(crate) fn misleads(character: char) -> bool {
             | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-impl fmt::Display for Untrusted {
+impl fmt::Display for Sanitized {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)
     }
 }
 
-impl fmt::Debug for Untrusted {
+impl fmt::Debug for Sanitized {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Untrusted({:?})", self.0)
+        write!(f, "Sanitized({:?})", self.0)
     }
 }
 
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     fn shown(text: &str) -> String {
-        Untrusted::new(text).to_string()
+        Sanitized::new(text).to_string()
     }
 
     #[test]
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn a_long_text_is_cut_where_people_stop_reading() {
         let long = shown(&"é".repeat(100_000));
-        assert_eq!(long.chars().count(), Untrusted::LONGEST + 1);
+        assert_eq!(long.chars().count(), Sanitized::LONGEST + 1);
         assert!(long.ends_with('…'));
     }
 

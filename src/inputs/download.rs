@@ -8,12 +8,12 @@ use crate::advice::{Advise, HOST_LABEL};
 use crate::files::{BadLine, IfNoneFound, Line, Place, is_git, mistake_in_path};
 use crate::package::FileName;
 use crate::runner::Runner;
-use crate::untrusted::Untrusted;
+use crate::sanitize::Sanitized;
 
 /// Which files are wanted, and what is to become of them. The version is that of the target. `latest` means a
 /// version of that name, else the highest release, else the newest version that is not a pre-release.
 #[derive(Clone, Debug)]
-pub(crate) struct Wanted {
+pub(crate) struct DownloadOptions {
     /// Patterns on names on the registry, in the order in which they were given.
     pub(crate) files: Vec<Line>,
     /// What to do when a line finds no file.
@@ -27,14 +27,20 @@ pub(crate) struct Wanted {
 }
 
 impl Reader {
-    pub(super) fn wanted(&mut self, raw: &RawInputs, runner: &Runner) -> Option<Wanted> {
+    pub(super) fn download_options(&mut self, raw: &RawInputs, runner: &Runner) -> Option<DownloadOptions> {
         let if_none_found = self.if_none_found(raw);
         let files = self.lines_of("files", raw.files.as_deref().unwrap_or("*"), Line::to_download);
         let executable = self.name_lines("executable", raw.executable.as_deref().unwrap_or_default());
-        let checksums = self.checksums(raw);
+        let checksums = self.checksums_file(raw);
         let workspace = self.workspace(runner).filter(|workspace| self.check_workspace(workspace, runner));
         let place = workspace.and_then(|workspace| self.place(raw, runner, workspace));
-        Some(Wanted { files: files?, if_none_found: if_none_found?, executable: executable?, checksums, place: place? })
+        Some(DownloadOptions {
+            files: files?,
+            if_none_found: if_none_found?,
+            executable: executable?,
+            checksums,
+            place: place?,
+        })
     }
 
     /// Patterns on names, one a line.
@@ -63,7 +69,7 @@ impl Reader {
         (self.problems.len() == before).then_some(lines)
     }
 
-    fn checksums(&mut self, raw: &RawInputs) -> Option<FileName> {
+    fn checksums_file(&mut self, raw: &RawInputs) -> Option<FileName> {
         let text = raw.checksums.as_deref().map(str::trim)?;
         let accepted = "Give the name of a file of the version that `sha256sum` could check: `checksums: SHA256SUMS`";
         self.bad_name("checksums", FileName::parse(text), accepted)
@@ -92,7 +98,7 @@ impl Reader {
             && let Some((mistake, corrected)) = mistake_in_path(text)
         {
             let accepted = match corrected {
-                Some(path) => format!("Write `path: {}`", Untrusted::new(&path)),
+                Some(path) => format!("Write `path: {}`", Sanitized::new(&path)),
                 None => "Give a folder in the workspace, relative to it: `path: tools`".to_owned(),
             };
             self.reject(mistake.code(), "path", Some(text), mistake.to_string(), accepted);

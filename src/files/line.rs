@@ -1,0 +1,272 @@
+//! The lines of the input `files`: patterns on paths in the workspace, or on names on the registry.
+//!
+//! A line is made relative to the workspace when it is read, so that nothing that leaves the workspace gets any further.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use super::bad_line::BadLine;
+use super::braces::expand_braces;
+use super::git::is_git;
+use super::mistake::{Kind, Mistake, behind_workspace, relative_to};
+use super::pattern::{Alternative, Candidates, Matching, components};
+use super::renaming::{Placeholder, Template, Wildcards};
+use super::syntax::{has_wildcard, split_name, without_exclamation};
+use crate::sanitize::Sanitized;
+
+/// One line of the input `files`.
+#[derive(Clone, Debug)]
+pub(crate) struct Line {
+    /// The pattern as it was typed, without the blanks at its ends.
+    pub(crate) text: String,
+    /// The name that its files get, where the line has one.
+    pub(super) new_name: Option<Template>,
+    /// Whether the line begins with `!` and takes files away.
+    pub(crate) takes_away: bool,
+    /// The line taken as the path of one file, relative to the workspace.
+    pub(crate) literal: PathBuf,
+    /// Whether the line has no wildcard, so that it can name one path only.
+    pub(crate) names_one_path: bool,
+    /// Why the line can be nothing but a name.
+    pub(crate) malformed: Option<BadLine>,
+    /// The patterns that the line's braces stand for.
+    pub(super) alternatives: Vec<Alternative>,
+}
+
+impl Line {
+    /// Reads a line: `pattern`, `pattern => name` or `!pattern`. `workspace` and `base` are real paths, `base` in
+    /// `workspace`; `given_workspace` is what the runner calls the workspace, as it may stand in the line.
+    pub(crate) fn parse(text: &str, workspace: &Path, given_workspace: &Path, base: &Path) -> Result<Self, BadLine> {
+        let names_a_file = |line: &Result<Self, BadLine>| {
+            line.as_ref().is_ok_and(|line| workspace.join(&line.literal).symlink_metadata().is_ok())
+        };
+        let whole = Self::parse_pattern(text, workspace, given_workspace, base);
+        // What names an existing file means that file, also where ` => ` or anything else is part of its name.
+        if names_a_file(&whole) {
+            return whole;
+        }
+        let (line, name) = match split_name(text) {
+            Some((pattern, name)) => (Self::parse_pattern(pattern, workspace, given_workspace, base), Some(name)),
+            None => (whole, None),
+        };
+        if !names_a_file(&line)
+            && let Some(mistake) = Mistake::of(text, base.strip_prefix(workspace).unwrap_or(Path::new("")))
+        {
+            return Err(BadLine::Mistake(mistake));
+        }
+        let line = line?;
+        let Some(name) = name else { return Ok(line) };
+        if line.takes_away {
+            return Err(BadLine::NameOfTaken);
+        }
+        Ok(Self { new_name: Some(Template::parse(name, &line.wildcards())?), ..line })
+    }
+
+    fn parse_pattern(text: &str, workspace: &Path, given_workspace: &Path, base: &Path) -> Result<Self, BadLine> {
+        let (takes_away, path) = without_exclamation(text);
+        let base = base.strip_prefix(workspace).unwrap_or(Path::new(""));
+        let (given, (path, base)) = (
+            path,
+            if path.starts_with('/') {
+                let inside =
+                    [given_workspace, workspace].iter().find_map(|root| Path::new(path).strip_prefix(root).ok());
+                let outside = || {
+                    BadLine::Outside(
+                        behind_workspace(path).and_then(|path| relative_to(base, path)).map(Sanitized::new),
+                    )
+                };
+                (inside.and_then(Path::to_str).ok_or_else(outside)?, Path::new(""))
+            } else {
+                (path, base)
+            },
+        );
+        let components = components(path)?;
+        if components.is_empty() {
+            return Err(if given.is_empty() {
+                BadLine::Empty
+            } else {
+                BadLine::Mistake(Mistake::new(Kind::Everything, Vec::new()))
+            });
+        }
+        let literal = base.join(components.join("/"));
+        let mut names_one_path = !has_wildcard(path);
+        let patterns = expand_braces(path)
+            .and_then(|paths| paths.iter().map(|path| Alternative::parse(path, base)).collect::<Result<Vec<_>, _>>());
+        let alternatives = match patterns {
+            Ok(alternatives) => alternatives,
+            // What names an existing file means that file, also where it is no pattern.
+            Err(bad) if bad.is_of_form() && workspace.join(&literal).symlink_metadata().is_ok() => {
+                names_one_path = true;
+                Vec::new()
+            }
+            Err(bad) => return Err(bad),
+        };
+        let in_git = |alternative: &Alternative| alternative.components.iter().any(|c| is_git(OsStr::new(c.as_str())));
+        if !takes_away && (literal.iter().any(is_git) || alternatives.iter().any(in_git)) {
+            return Err(BadLine::Git);
+        }
+        let (text, new_name, malformed) = (text.to_owned(), None, None);
+        Ok(Self { text, new_name, takes_away, literal, names_one_path, malformed, alternatives })
+    }
+
+    /// Whether the line adds one file under that name of its own, given in lower case.
+    #[must_use]
+    pub(crate) fn names_a_file_called(&self, name: Option<&str>) -> bool {
+        let own = self.literal.file_name().map(|own| own.to_string_lossy().to_lowercase());
+        !self.takes_away && self.names_one_path && self.new_name.is_none() && name.is_some() && own.as_deref() == name
+    }
+
+    /// Whether a path, relative to the workspace, is one that the line stands for.
+    pub(super) fn matches(&self, path: &Path, matching: Matching) -> bool {
+        self.literal == path || { self.alternatives.iter().any(|a| a.matches(path, matching)) }
+    }
+
+    /// Which of its components hold a wildcard, as far as each of its patterns has them.
+    pub(super) fn wildcards(&self) -> Wildcards {
+        let fewest = self.alternatives.iter().map(Alternative::wildcards).min_by_key(|own| own.places.len());
+        fewest.unwrap_or_default()
+    }
+
+    /// What each placeholder stands for in the name of a file that the line stands for.
+    pub(super) fn placeholders(&self, path: &Path, matching: Matching) -> Vec<(Placeholder, String)> {
+        let meant = self.alternatives.iter().find(|a| a.matches(path, matching));
+        let wildcards = meant.or(self.alternatives.first()).map(Alternative::wildcards).unwrap_or_default();
+        let components = wildcards.places.iter().map(|&place| path.iter().nth(place));
+        let own =
+            [(Placeholder::Name, path.file_name()), (Placeholder::Folder, path.parent().and_then(Path::file_name))];
+        own.into_iter()
+            .chain((1..).map(Placeholder::Component).zip(components))
+            .filter_map(|(placeholder, text)| Some((placeholder, text?.to_string_lossy().into_owned())))
+            .collect()
+    }
+
+    /// Returns the folders to look in, each with the patterns that can match there. Where case does not count, the
+    /// names of the folders in front of the first wildcard may differ too.
+    pub(super) fn roots(&self, matching: Matching) -> BTreeMap<&Path, Candidates<'_>> {
+        let mut roots = BTreeMap::<_, Candidates<'_>>::new();
+        for alternative in &self.alternatives {
+            let folder = if matching.ignore_case { Path::new("") } else { &alternative.folder };
+            roots.entry(folder).or_default().add(alternative, folder, matching);
+        }
+        roots
+    }
+
+    /// The folder that its first pattern is looked for in.
+    pub(super) fn folder(&self) -> &Path {
+        self.alternatives.first().map_or(Path::new(""), |alternative| &alternative.folder)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(text: &str) -> Line {
+        Line::parse(text, Path::new("/w"), Path::new("/github/workspace"), Path::new("/w/build")).expect(text)
+    }
+
+    fn error(text: &str) -> BadLine {
+        Line::parse(text, Path::new("/w"), Path::new("/github/workspace"), Path::new("/w/build")).expect_err(text)
+    }
+
+    const STRICT: Matching = Matching { include_hidden: false, ignore_case: false };
+
+    fn finds(text: &str, path: &str) -> bool {
+        line(text).matches(Path::new(path), STRICT)
+    }
+
+    #[test]
+    fn a_line_is_relative_to_the_base() {
+        assert!(finds("dist/*.txt", "build/dist/a.txt"));
+        assert!(!finds("dist/*.txt", "dist/a.txt"));
+        assert!(finds("./dist//a.txt", "build/dist/a.txt"));
+        assert!(finds("/github/workspace/dist/*", "dist/a.txt"));
+        assert!(finds("/w/dist/*", "dist/a.txt"));
+    }
+
+    #[test]
+    fn wildcards_stay_in_their_component_and_recursion_does_not() {
+        assert!(!finds("*", "build/dist/a.txt"));
+        assert!(finds("**/*.txt", "build/dist/deep/a.txt"));
+        assert!(finds("**/*.txt", "build/a.txt"));
+        assert!(finds("dist/**", "build/dist/deep/a.txt"));
+    }
+
+    #[test]
+    fn a_leading_dot_is_matched_by_a_literal_dot_alone() {
+        assert!(!finds("*", "build/.env"));
+        assert!(!finds("**/*", "build/.cache/a"));
+        assert!(finds(".*", "build/.env"));
+        assert!(line("*").matches(Path::new("build/.env"), Matching { include_hidden: true, ..STRICT }));
+    }
+
+    #[test]
+    fn braces_are_alternatives_and_classes_are_characters() {
+        for path in ["build/a.x", "build/b.x", "build/b.y"] {
+            assert!(finds("{a,b}.{x,y}", path), "{path}");
+        }
+        assert!(finds("{a,b{1,2}}/c", "build/b2/c"));
+        assert!(finds("a[{]b[}]", "build/a{b}"));
+        assert!(finds("a[*]b", "build/a*b"));
+        assert!(!finds("a[*]b", "build/axb"));
+        assert!(finds("a[]{]b", "build/a{b"));
+        assert!(finds("{a,}b", "build/b"));
+        assert!(finds("[^b].txt", "build/a.txt") && !finds("[^b].txt", "build/b.txt"));
+        assert!(matches!(error("[[:upper:]]"), BadLine::Pattern(_)));
+    }
+
+    #[test]
+    fn what_is_no_pattern_or_leads_outside_is_refused() {
+        for text in ["../x", "a/../b", "{..,a}/x", "!../x"] {
+            assert_eq!(error(text), BadLine::Parent, "{text}");
+        }
+        for text in ["/etc/passwd", "/github/workspacex/a", "/wx"] {
+            assert_eq!(error(text), BadLine::Outside(None), "{text}");
+        }
+        for text in [".git/config", "a/.GIT/*", "{.git,a}/config"] {
+            assert_eq!(error(text), BadLine::Git, "{text}");
+        }
+        for text in ["{a", "a}", "{a,{b}", "a}{b"] {
+            assert_eq!(error(text), BadLine::Brace, "{text}");
+        }
+        assert_eq!(error("!"), BadLine::Empty);
+        assert_eq!(error(&"{0,1,2,3,4,5,6,7,8,9}".repeat(4)), BadLine::TooMany);
+        assert!(matches!(error("a**"), BadLine::Pattern(_)));
+        assert!(matches!(error("a["), BadLine::Pattern(_)));
+    }
+
+    #[test]
+    fn the_time_to_match_does_not_grow_with_the_ways_to_divide_a_path() {
+        // With each of these ways tried, this would take hours.
+        let path = format!("build/{}", [&*"-".repeat(240); 12].join("/"));
+        assert!(!finds("**/*-*-*-*-*.zip", &path));
+        assert!(finds("**/*-*-*-*-*", &path));
+    }
+
+    #[test]
+    fn a_double_asterisk_stands_for_any_number_of_folders_and_at_the_end_for_what_is_in_them() {
+        assert!(finds("a/**/b", "build/a/b") && finds("a/**/b", "build/a/x/y/b") && !finds("a/**/b", "build/a/x/.y/b"));
+        assert!(finds("a/**", "build/a/b") && finds("a/**", "build/a/b/c") && !finds("a/**", "build/a"));
+        assert!(!finds("a/**", "build/a/.b") && !finds("**/x", "build/.a/x") && finds("**/.a/x", "build/y/.a/x"));
+        assert!(finds("**/**/x", "build/x") && !finds("**/x", "build/y"));
+    }
+
+    #[test]
+    fn only_folders_that_can_hold_a_match_are_entered() {
+        let enters = |text: &str, folder: &str| {
+            let line = line(text);
+            let roots = line.roots(Matching { ignore_case: true, ..STRICT });
+            let start = roots.into_values().next().expect("a root");
+            Path::new(folder).iter().fold(start, |inside, name| inside.behind(name, STRICT)).can_match_below()
+        };
+        assert!(enters("dist/*/x", "build/dist"));
+        assert!(enters("dist/*/x", "build/dist/a"));
+        assert!(!enters("dist/*/x", "build/dist/a/b"));
+        assert!(!enters("dist/*/x", "build/other"));
+        assert!(enters("**/x", "build/a/b/c"));
+        assert!(!enters("**/x", "build/.cache"));
+        assert!(!enters("**/x", "build/a/.cache"));
+        assert!(enters("**/.cache/x", "build/.cache"));
+    }
+}

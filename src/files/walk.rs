@@ -1,0 +1,174 @@
+//! The walk through the workspace for what a line stands for.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, hash_map};
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::git::is_git;
+use super::line::Line;
+use super::local::{self, FileError, FileFault};
+use super::pattern::Matching;
+use super::place::OWN_FOLDER;
+use super::selection::{SelectError, Selection};
+
+/// The folders of the workspace. Each is read once, when the first line has to look in it, however many lines and
+/// patterns there are.
+#[derive(Default)]
+pub(super) struct Folders(HashMap<PathBuf, Vec<Entry>>);
+
+/// An entry of a folder.
+pub(super) struct Entry {
+    pub(super) name: OsString,
+    pub(super) kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Folder,
+    LinkToFolder,
+    /// A file, a link to one or to nothing, a device and the like.
+    Other,
+}
+
+impl Folders {
+    /// Lists a folder, given relative to the workspace.
+    pub(super) fn list(&mut self, workspace: &Path, folder: &Path) -> io::Result<&[Entry]> {
+        Ok(match self.0.entry(folder.to_owned()) {
+            hash_map::Entry::Occupied(known) => known.into_mut(),
+            hash_map::Entry::Vacant(unknown) => unknown.insert(read(&workspace.join(folder))?),
+        })
+    }
+}
+
+fn read(folder: &Path) -> io::Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let kind = match entry.file_type() {
+            Ok(kind) if kind.is_dir() => Kind::Folder,
+            Ok(kind) if kind.is_symlink() && entry.path().is_dir() => Kind::LinkToFolder,
+            Ok(_) => Kind::Other,
+            // Files come and go while others build; what is gone matches nothing.
+            Err(error) if is_absent(&error) => continue,
+            Err(error) => return Err(error),
+        };
+        entries.push(Entry { name: entry.file_name(), kind });
+    }
+    Ok(entries)
+}
+
+/// What a walk through the workspace met that a line stands for.
+#[derive(Default)]
+pub(super) struct Met {
+    pub(super) files: BTreeSet<PathBuf>,
+    pub(super) folders: BTreeSet<PathBuf>,
+    /// Links to folders in which more of it may lie. They are not entered: they can lead into loops and out of the
+    /// workspace.
+    pub(super) links: BTreeSet<PathBuf>,
+    pub(super) passed_over: BTreeSet<PathBuf>,
+}
+
+/// Matches all patterns of a line against each entry of the folders in which one of them can match.
+pub(super) fn walk(
+    folders: &mut Folders,
+    selection: &Selection,
+    line: &Line,
+    matching: Matching,
+) -> Result<Met, SelectError> {
+    let workspace = &selection.workspace;
+    let mut met = Met::default();
+    let mut open = BTreeMap::new();
+    for (root, candidates) in line.roots(matching) {
+        match local::resolve(workspace, root) {
+            Ok(_) if workspace.join(root).is_dir() => {
+                open.insert(root.to_owned(), candidates);
+            }
+            Ok(_) | Err(FileFault::BrokenLink) => {}
+            Err(FileFault::System(error)) if is_absent(&error) => {}
+            Err(fault) => return Err(FileError { path: root.to_owned(), fault }.into()),
+        }
+    }
+    while let Some((folder, candidates)) = open.pop_first() {
+        let entries = match folders.list(workspace, &folder) {
+            Ok(entries) => entries,
+            Err(error) if is_absent(&error) => continue,
+            Err(source) => return Err(SelectError::Walk { path: folder, source }),
+        };
+        for Entry { name, kind } in entries.iter().filter(|entry| !is_git(&entry.name)) {
+            let candidates = candidates.behind(name, matching);
+            let path = folder.join(name);
+            if candidates.has_match() {
+                let kept = match kind {
+                    Kind::Folder | Kind::LinkToFolder => &mut met.folders,
+                    Kind::Other if line.new_name.is_none() && selection.passes_over(&path) => &mut met.passed_over,
+                    Kind::Other => &mut met.files,
+                };
+                kept.insert(path.clone());
+            }
+            if name == OWN_FOLDER || !candidates.can_match_below() {
+                continue;
+            }
+            match kind {
+                Kind::Folder => open.entry(path).or_default().extend(candidates),
+                Kind::LinkToFolder => {
+                    met.links.insert(path);
+                }
+                Kind::Other => {}
+            }
+        }
+    }
+    // Whatever its characters mean in a pattern.
+    if workspace.join(&line.literal).is_dir() {
+        met.folders.insert(line.literal.clone());
+    }
+    Ok(met)
+}
+
+/// Finds what a line stands for, relative to the workspace.
+pub(super) fn find(folders: &mut Folders, selection: &Selection, line: &Line) -> Result<Met, SelectError> {
+    refuse_folder(selection, line)?;
+    // A line that names an existing file means that file, whatever its characters mean in a pattern.
+    match fs::symlink_metadata(selection.workspace.join(&line.literal)) {
+        Ok(metadata) if line.names_one_path || !metadata.is_dir() => {
+            Ok(Met { files: [line.literal.clone()].into(), ..Met::default() })
+        }
+        Err(error) if line.names_one_path && !is_absent(&error) => {
+            Err(FileError { path: line.literal.clone(), fault: FileFault::System(error) }.into())
+        }
+        _ if line.names_one_path => Ok(Met::default()),
+        _ => walk(folders, selection, line, selection.matching()),
+    }
+}
+
+/// A line that names a folder means something else: that is told while nothing is sent.
+pub(super) fn refuse_folder(selection: &Selection, line: &Line) -> Result<(), SelectError> {
+    if line.names_one_path && selection.workspace.join(&line.literal).is_dir() {
+        let typed = line.text.trim_end_matches('/').to_owned();
+        return Err(SelectError::Folder { path: line.literal.clone(), line: typed });
+    }
+    Ok(())
+}
+
+/// Whether a path is just not there. That it cannot be looked at is another matter: files may lie there unseen.
+fn is_absent(error: &io::Error) -> bool {
+    // A name that is too long is nobody's.
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_read_once() {
+        let workspace = tempfile::tempdir().expect("a folder");
+        let mut folders = Folders::default();
+        for name in ["a", "b"] {
+            fs::write(workspace.path().join(name), "").expect("a file");
+            let entries = folders.list(workspace.path(), Path::new("")).expect("a list");
+            assert_eq!(entries.iter().map(|entry| &entry.name).collect::<Vec<_>>(), ["a"]);
+        }
+    }
+}
