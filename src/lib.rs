@@ -15,7 +15,6 @@
 //!
 //! The library reads no environment, prints nothing and never exits: `main` does.
 
-mod advice;
 mod blocking;
 mod certificate;
 pub mod checksum;
@@ -23,9 +22,11 @@ mod client_certificate;
 pub mod command;
 mod download;
 mod files;
+mod hint;
 mod host;
 pub mod inputs;
 mod listing;
+mod network;
 pub mod package;
 mod plan;
 mod publish;
@@ -41,4 +42,3 @@ mod suggest;
 mod unexpanded;
 mod units;
 mod version;
-mod way;

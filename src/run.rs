@@ -2,9 +2,9 @@
 
 use std::io;
 
-use crate::advice::{self, Advise};
 use crate::command::Command;
 use crate::download::download;
+use crate::hint::{self, Explain};
 use crate::inputs::{Inputs, Task};
 use crate::publish::publish;
 use crate::registry::{Connection, Limits};
@@ -15,17 +15,17 @@ use crate::report::{Ending, RunContext};
 #[error("failed to start")]
 pub struct StartError(#[from] io::Error);
 
-impl Advise for StartError {
+impl Explain for StartError {
     fn code(&self) -> &'static str {
         match &self.0 {
-            error if advice::is_of_open_files(error) => "too-many-open-files",
+            error if hint::is_of_open_files(error) => "too-many-open-files",
             _ => "start-failed",
         }
     }
 
-    fn advice(&self) -> Option<String> {
+    fn hint(&self) -> Option<String> {
         Some(match &self.0 {
-            error if advice::is_of_open_files(error) => {
+            error if hint::is_of_open_files(error) => {
                 "Raise the runner's limit on open files (`ulimit -n`) to 128 or more".to_owned()
             }
             _ => "Look at the limits of the runner (`ulimit -a`), then run the step again".to_owned(),
@@ -38,7 +38,7 @@ pub async fn run(inputs: &Inputs, limits: Limits, context: &RunContext<'_>) -> E
     let connection = Connection {
         command: inputs.command(),
         credentials: inputs.credentials.clone(),
-        way: inputs.way.clone(),
+        network: inputs.network.clone(),
         redactor: inputs.redactor.clone(),
         limits: limits.with(inputs.timeout, inputs.retries),
         stop: context.stop.clone(),

@@ -65,7 +65,7 @@ pub(crate) struct Credentials {
     pub(crate) is_jobs_own: bool,
 }
 
-/// What a token looks like. A guess: it chooses the advice, and refuses nothing.
+/// What a token looks like. A guess: it chooses the hint, and refuses nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TokenShape {
     /// Nothing is odd about it.

@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::advice::Advise;
+use crate::hint::Explain;
 
 /// Why a run is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,12 +44,12 @@ impl fmt::Display for Signal {
 #[error("{0} ended the run before its end")]
 pub(crate) struct Stopped(pub(crate) Signal);
 
-impl Advise for Stopped {
+impl Explain for Stopped {
     fn code(&self) -> &'static str {
         "stopped-by-signal"
     }
 
-    fn advice(&self) -> Option<String> {
+    fn hint(&self) -> Option<String> {
         Some("Run the step again: what is there already stays as it is".to_owned())
     }
 }

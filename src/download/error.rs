@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::advice::{Advise, Plural};
 use crate::checksum::Sha256;
 use crate::files::{BadLine, Mistake, PlaceError};
+use crate::hint::{Explain, Plural};
 use crate::package::{BadName, FileName, Target};
 use crate::registry::RegistryError;
 use crate::report::VerifiedBy;
@@ -239,7 +239,7 @@ impl DownloadError {
     }
 }
 
-impl Advise for DownloadError {
+impl Explain for DownloadError {
     fn code(&self) -> &'static str {
         match self {
             Self::Registry(error) => error.code(),
@@ -265,15 +265,15 @@ impl Advise for DownloadError {
         }
     }
 
-    fn advice(&self) -> Option<String> {
+    fn hint(&self) -> Option<String> {
         let there = |similar: &SimilarNames, check: &str, none: String| match similar.in_words() {
             Some(names) => format!("{check}: there is {names}"),
             None => none,
         };
         Some(match self {
-            Self::Registry(error) => return error.advice(),
-            Self::Place(error) => return error.advice(),
-            Self::Stopped(stopped) => return stopped.advice(),
+            Self::Registry(error) => return error.hint(),
+            Self::Place(error) => return error.hint(),
+            Self::Stopped(stopped) => return stopped.hint(),
             Self::NoPackage { target, similar } => {
                 let none = format!(
                     "Check `owner` and `repo`: {} has no generic package, or none that may be seen here, or packages \
@@ -297,8 +297,8 @@ impl Advise for DownloadError {
                 there(similar, "Check `checksums`", "Check `checksums`: the version has no files".to_owned())
             }
             Self::AllTakenAway => "Take one of these lines out".to_owned(),
-            Self::BadLine { bad, .. } => return bad.advice(),
-            Self::Mistake { mistake, .. } => return mistake.advice(),
+            Self::BadLine { bad, .. } => return bad.hint(),
+            Self::Mistake { mistake, .. } => return mistake.hint(),
             Self::TakenAwayTooEarly { line } => {
                 format!("Move `{line}` below that line, because lines are applied in order")
             }

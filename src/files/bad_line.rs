@@ -2,7 +2,7 @@
 
 use super::mistake::Mistake;
 use super::syntax::{DEEPEST, MOST_ALTERNATIVES};
-use crate::advice::Advise;
+use crate::hint::Explain;
 use crate::sanitize::Sanitized;
 use crate::unexpanded::expression_hint;
 
@@ -69,7 +69,7 @@ pub(crate) enum BadLine {
     Pattern(&'static str),
 }
 
-impl Advise for BadLine {
+impl Explain for BadLine {
     fn code(&self) -> &'static str {
         match self {
             Self::Mistake(mistake) => mistake.code(),
@@ -88,7 +88,7 @@ impl Advise for BadLine {
         }
     }
 
-    fn advice(&self) -> Option<String> {
+    fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Empty => "Give a pattern or a path, or take the line out".to_owned(),
             Self::Parent => "Write the path relative to the workspace, or set `working-directory`".to_owned(),
@@ -102,7 +102,7 @@ impl Advise for BadLine {
                      container in the first line only"
                 )
             }
-            Self::Mistake(mistake) => return mistake.advice(),
+            Self::Mistake(mistake) => return mistake.hint(),
             Self::Git => "Take the line out, and copy what you want to publish to a folder of its own".to_owned(),
             Self::Slash => "Write the file's name on the registry alone, without a folder".to_owned(),
             Self::Brace => "Close the brace, or write `[{]` and `[}]` for the characters".to_owned(),

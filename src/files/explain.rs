@@ -9,7 +9,7 @@ use super::local::{self, FileError, FileFault};
 use super::pattern::Matching;
 use super::selection::{IfNoneFound, Paths, SelectError, Selection};
 use super::walk::{Entry, Folders, Kind, find, walk};
-use crate::advice::HOST_LABEL;
+use crate::hint::HOST_LABEL;
 use crate::sanitize::Sanitized;
 use crate::suggest::first_paths;
 

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use super::local::{ENTER, FileFault, LocalFile};
 use super::owner::Owner;
 use super::place::{Place, PlaceError, PlaceFault};
-use crate::advice;
+use crate::hint;
 use crate::package::FileName;
 
 /// What there is under a file's name.
@@ -112,7 +112,7 @@ impl Folder {
             Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
                 match LocalFile::at(&self.place.workspace, &path) {
                     Ok(file) => Ok(Found::File(file)),
-                    Err(FileFault::System(error)) if advice::is_of_open_files(&error) => {
+                    Err(FileFault::System(error)) if hint::is_of_open_files(&error) => {
                         Err(PlaceError { path, fault: PlaceFault::Open(error) })
                     }
                     // One that cannot be read is replaced.

@@ -13,7 +13,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawMode, openat, statat};
 use rustix::io::Errno;
 
 use super::git::is_git;
-use crate::advice::{self, Advise, Plural};
+use crate::hint::{self, Explain, Plural};
 use crate::sanitize::Sanitized;
 
 /// How much is read at a time, in bytes: large enough that system calls do not count, small enough that dozens of
@@ -121,7 +121,7 @@ pub(crate) enum FileFault {
 pub(super) const READABLE: &str =
     "Give the step the right to read it, for example with `chmod -R a+rX` in a step before";
 
-impl Advise for FileError {
+impl Explain for FileError {
     fn code(&self) -> &'static str {
         match &self.fault {
             FileFault::Folder => "is-a-folder",
@@ -132,11 +132,11 @@ impl Advise for FileError {
             FileFault::NotUtf8 => "invalid-file-name",
             FileFault::Gone | FileFault::Changed => "file-changed",
             FileFault::Stalled(_) => "file-system-timeout",
-            FileFault::System(error) => advice::code_of_system(error),
+            FileFault::System(error) => hint::code_of_system(error),
         }
     }
 
-    fn advice(&self) -> Option<String> {
+    fn hint(&self) -> Option<String> {
         Some(match &self.fault {
             FileFault::Folder => "Take the folder away, or put a file in its place".to_owned(),
             FileFault::Special(_) => {
@@ -152,7 +152,7 @@ impl Advise for FileError {
                 "Let everything that writes the file end before this step, then run it again".to_owned()
             }
             FileFault::System(error) if error.kind() == io::ErrorKind::PermissionDenied => READABLE.to_owned(),
-            FileFault::System(error) if advice::is_of_open_files(error) => advice::OPEN_FILES.to_owned(),
+            FileFault::System(error) if hint::is_of_open_files(error) => hint::OPEN_FILES.to_owned(),
             FileFault::Stalled(_) | FileFault::System(_) => {
                 "Look at the disk and the mounts of the runner, then run the step again".to_owned()
             }

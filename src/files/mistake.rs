@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::bash;
 use super::syntax::{has_wildcard, split_name, without_exclamation};
-use crate::advice::Advise;
+use crate::hint::Explain;
 use crate::sanitize::{Names, Sanitized};
 use crate::unexpanded::{expression_hint, path_hint, unexpanded};
 
@@ -72,7 +72,7 @@ impl fmt::Display for Mistake {
 
 impl std::error::Error for Mistake {}
 
-impl Advise for Mistake {
+impl Explain for Mistake {
     fn code(&self) -> &'static str {
         match self.kind {
             Kind::Comment => "comment-in-pattern",
@@ -89,7 +89,7 @@ impl Advise for Mistake {
         }
     }
 
-    fn advice(&self) -> Option<String> {
+    fn hint(&self) -> Option<String> {
         let mut names = Names::default();
         self.lines.iter().for_each(|line| names.add(Sanitized::new(line)));
         let has_lines = !self.lines.is_empty();

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::advice::{self, Advise};
+use crate::hint::{self, Explain};
 use crate::package::FileName;
 use crate::sanitize::Sanitized;
 use crate::units::Bytes;
@@ -119,7 +119,7 @@ impl PlaceError {
                     "Give the step the right to write there, for example with `chmod -R u+w` in a step before{elsewhere}"
                 )
             }
-            _ if advice::is_of_open_files(error) => advice::OPEN_FILES.to_owned(),
+            _ if hint::is_of_open_files(error) => hint::OPEN_FILES.to_owned(),
             _ => "Look at the disk and the mounts of the runner, then run the step again".to_owned(),
         };
         match &self.fault {
@@ -139,18 +139,18 @@ impl PlaceError {
     }
 }
 
-impl Advise for PlaceError {
+impl Explain for PlaceError {
     fn code(&self) -> &'static str {
         match &self.fault {
             PlaceFault::Folder => "destination-is-a-folder",
             PlaceFault::NoFolder => "destination-is-no-folder",
             PlaceFault::TakenAway | PlaceFault::Moved => "destination-changed",
             PlaceFault::Stalled(_) => "file-system-timeout",
-            PlaceFault::Open(error) | PlaceFault::Write { source: error, .. } => advice::code_of_system(error),
+            PlaceFault::Open(error) | PlaceFault::Write { source: error, .. } => hint::code_of_system(error),
         }
     }
 
-    fn advice(&self) -> Option<String> {
+    fn hint(&self) -> Option<String> {
         // Where our own folder is, nobody chooses.
         let is_ours = self.path.starts_with(OWN_FOLDER);
         Some(self.cure(if is_ours { "" } else { ", or set `path` to another folder" }))

@@ -9,7 +9,7 @@ use super::local::{FileError, LocalFile, READABLE};
 use super::mistake::Mistake;
 use super::pattern::Matching;
 use super::renaming::Placeholder;
-use crate::advice::{self, Advise, Plural};
+use crate::hint::{self, Explain, Plural};
 use crate::package::FileName;
 use crate::sanitize::Sanitized;
 
@@ -143,12 +143,12 @@ pub(crate) enum SelectError {
     File(#[from] FileError),
 }
 
-impl Advise for SelectError {
+impl Explain for SelectError {
     fn code(&self) -> &'static str {
         match self {
             Self::File(error) => error.code(),
             Self::Mistake { mistake, .. } => mistake.code(),
-            Self::Walk { source, .. } => advice::code_of_system(source),
+            Self::Walk { source, .. } => hint::code_of_system(source),
             Self::NoneFound { .. } => "no-files-found",
             Self::TakenAwayTooEarly { .. } => "excluded-too-early",
             Self::TakenAwayInOneFolder { .. } => "excluded-in-one-folder",
@@ -159,13 +159,13 @@ impl Advise for SelectError {
         }
     }
 
-    fn advice(&self) -> Option<String> {
+    fn hint(&self) -> Option<String> {
         match self {
             Self::NoneFound { line, .. } if line.contains("=>") => {
                 Some("Put a blank on each side of `=>`, if a new name is meant to stand behind it".to_owned())
             }
             Self::NoneFound { hint, .. } => Some((*hint).to_owned()),
-            Self::Mistake { mistake, .. } => mistake.advice(),
+            Self::Mistake { mistake, .. } => mistake.hint(),
             Self::TakenAwayTooEarly { line, .. } => {
                 Some(format!("Move `{}` below that line, because lines are applied in order", Sanitized::new(line)))
             }
@@ -186,9 +186,9 @@ impl Advise for SelectError {
                 "Exclude it with a line `!{}`, or give the text of the secret instead of a path",
                 Sanitized::path(path)
             )),
-            Self::Walk { source, .. } if advice::is_of_open_files(source) => Some(advice::OPEN_FILES.to_owned()),
+            Self::Walk { source, .. } if hint::is_of_open_files(source) => Some(hint::OPEN_FILES.to_owned()),
             Self::Walk { .. } => Some(READABLE.to_owned()),
-            Self::File(error) => error.advice(),
+            Self::File(error) => error.hint(),
         }
     }
 

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use super::{RawInputs, Reader};
-use crate::advice::{Advise, HOST_LABEL};
 use crate::files::{BadLine, IfNoneFound, Line, Place, is_git, mistake_in_path};
+use crate::hint::{Explain, HOST_LABEL};
 use crate::package::FileName;
 use crate::runner::Runner;
 use crate::sanitize::Sanitized;

@@ -22,15 +22,15 @@ pub(crate) use self::download::DownloadOptions;
 use self::network::Address;
 use self::raw::{NAMES, RawInputs};
 use self::unknown::DRY_RUN;
-use crate::advice::{Advise, Plural};
 use crate::command::Command;
 use crate::files::{BadLine, Line, LocalFile, Selection};
+use crate::hint::{Explain, Plural};
+use crate::network::Network;
 use crate::package::{BadName, FileName, Owner, RepositoryName, ServerUrl, Target, Version};
 use crate::runner::{Environment, Runner};
 use crate::sanitize::Sanitized;
 use crate::secret::{Credentials, Redactor, Secret, User};
 use crate::suggest::suggest;
-use crate::way::Way;
 
 /// What a run is to do, with every input checked.
 #[derive(Debug)]
@@ -47,8 +47,8 @@ pub struct Inputs {
     pub(crate) retries: u32,
     /// How long nothing may move while bytes are sent or received.
     pub timeout: Duration,
-    /// What the way to the server needs.
-    pub(crate) way: Way,
+    /// What the connection to the server needs.
+    pub(crate) network: Network,
     /// Replaces every secret of the inputs in a text.
     pub(crate) redactor: Redactor,
 }
@@ -134,12 +134,12 @@ impl fmt::Display for InputError {
     }
 }
 
-impl Advise for InputError {
+impl Explain for InputError {
     fn code(&self) -> &'static str {
         self.code
     }
 
-    fn advice(&self) -> Option<String> {
+    fn hint(&self) -> Option<String> {
         Some(self.accepted.clone())
     }
 
@@ -257,7 +257,7 @@ impl Reader {
     }
 
     fn bad_line(&mut self, input: &'static str, line: &str, bad: &BadLine) {
-        self.reject(bad.code(), input, Some(line), bad.to_string(), bad.advice().unwrap_or_default());
+        self.reject(bad.code(), input, Some(line), bad.to_string(), bad.hint().unwrap_or_default());
     }
 
     fn bad_name<T>(&mut self, input: &'static str, result: Result<T, BadName>, accepted: &str) -> Option<T> {
@@ -289,7 +289,7 @@ impl Reader {
         let username = self.username(raw, runner);
         // Before the files: they must not include a secret.
         let address = Address { server: server.as_ref(), owner: owner.as_ref(), package: package.as_ref() };
-        let way = self.way(raw, runner, environment, &address);
+        let network = self.network(raw, runner, environment, &address);
         let task = match self.command {
             Command::Publish => {
                 let destination = server.as_ref().zip(owner.as_ref());
@@ -314,7 +314,7 @@ impl Reader {
             concurrency: concurrency? as usize,
             retries: retries?,
             timeout: Duration::from_secs(timeout?.into()),
-            way: way?,
+            network: network?,
             // All secrets are known when all inputs are read.
             redactor: Redactor::default(),
         })

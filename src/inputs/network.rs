@@ -1,4 +1,4 @@
-//! What the way to the server needs: certificates, headers, and the proxy that the environment names.
+//! What the connection to the server needs: certificates, headers, and the proxy that the environment names.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -16,11 +16,11 @@ use super::{RawInputs, Reader};
 use crate::certificate::TrustedCertificate;
 use crate::client_certificate::ClientCertificate;
 use crate::files::{FileFault, LocalFile};
+use crate::network::{Exception, Network, Proxies, Proxy};
 use crate::package::{Owner, PackageName, ServerUrl};
 use crate::runner::{Environment, Runner};
 use crate::secret::{Redactor, Secret};
 use crate::unexpanded::unexpanded;
-use crate::way::{Exception, Proxies, Proxy, Way};
 
 /// Where the files go, as far as it is known. It is public.
 pub(super) struct Address<'a> {
@@ -71,13 +71,13 @@ const RESERVED: &[(&str, &str)] = &[
 const HOP_BY_HOP: &str = "is about one connection, and does not reach the server";
 
 impl Reader {
-    pub(super) fn way(
+    pub(super) fn network(
         &mut self,
         raw: &RawInputs,
         runner: &Runner,
         environment: &Environment,
         address: &Address<'_>,
-    ) -> Option<Way> {
+    ) -> Option<Network> {
         let certificates = self.certificates(raw, runner);
         let client_certificate = self.client_certificate(raw, runner);
         let headers = self.headers(raw, address);
@@ -94,7 +94,7 @@ impl Reader {
             let accepted = "Set `server-url` to an https:// URL, or remove `client-certificate`";
             self.problem("client-certificate", None, "is set, but `server-url` begins with http://", accepted);
         }
-        Some(Way { certificates: certificates?, client_certificate, proxies, headers: headers? })
+        Some(Network { certificates: certificates?, client_certificate, proxies, headers: headers? })
     }
 
     fn certificates(&mut self, raw: &RawInputs, runner: &Runner) -> Option<Vec<TrustedCertificate>> {

@@ -3,9 +3,9 @@
 use url::Url;
 
 use super::names::NameError;
-use crate::advice::{Advise, Plural};
 use crate::download::DownloadError;
 use crate::files::{FileError, PlaceError, SelectError};
+use crate::hint::{Explain, Plural};
 use crate::package::{BadName, FileName, ServerUrl, Target, Version};
 use crate::plan::{Conflict, Diff, When};
 use crate::registry::{RegistryError, SetupError};
@@ -31,7 +31,7 @@ pub(crate) enum Rejected {
 }
 
 impl Rejected {
-    fn error(&self) -> &dyn Advise {
+    fn error(&self) -> &dyn Explain {
         match self {
             Self::Select(error) => error,
             Self::Name(error) => error,
@@ -41,13 +41,13 @@ impl Rejected {
     }
 }
 
-impl Advise for Rejected {
+impl Explain for Rejected {
     fn code(&self) -> &'static str {
         self.error().code()
     }
 
-    fn advice(&self) -> Option<String> {
-        self.error().advice()
+    fn hint(&self) -> Option<String> {
+        self.error().hint()
     }
 
     fn plural(&self) -> Option<Plural> {
@@ -255,7 +255,7 @@ impl PublishError {
     }
 }
 
-impl Advise for PublishError {
+impl Explain for PublishError {
     fn code(&self) -> &'static str {
         match self {
             Self::Registry(error) => error.code(),
@@ -280,10 +280,10 @@ impl Advise for PublishError {
         }
     }
 
-    fn advice(&self) -> Option<String> {
+    fn hint(&self) -> Option<String> {
         match self {
-            Self::Registry(error) => error.advice(),
-            Self::File(error) => error.advice(),
+            Self::Registry(error) => error.hint(),
+            Self::File(error) => error.hint(),
             Self::Conflict { when: When::Before, page, .. } => Some(format!(
                 "Publish the first build's files again (a rebuild is rarely bit for bit the same), use a new version, \
                  set `if-file-exists: overwrite`, or delete the old file: {page}"
@@ -301,7 +301,7 @@ impl Advise for PublishError {
                 let cause = match cause.as_deref() {
                     Some(Self::Missing { cause, .. }) => cause,
                     // This step would not update the alias again.
-                    Some(outrun @ Self::Outrun { .. }) => return outrun.advice(),
+                    Some(outrun @ Self::Outrun { .. }) => return outrun.hint(),
                     _ => cause,
                 };
                 Some(and_then(cause.as_deref(), "run the step again: it changes what is not the same yet, and no more"))
@@ -312,8 +312,8 @@ impl Advise for PublishError {
             Self::Outrun { alias, release } => {
                 Some(format!("Run the job of {release} again: it makes alias {alias} identical to {release}"))
             }
-            Self::Download(error) => error.advice(),
-            Self::Place(error) => error.advice(),
+            Self::Download(error) => error.hint(),
+            Self::Place(error) => error.hint(),
             Self::Expected { similar, .. } => {
                 let there = similar.in_words().map(|names| format!(": there is {names}"));
                 let there = there.unwrap_or_else(|| ": there is nothing".to_owned());
@@ -336,7 +336,7 @@ impl Advise for PublishError {
                 "Seal in one job that `needs:` all those that publish to this version; then run that job again"
                     .to_owned(),
             ),
-            Self::Stopped(stopped) => stopped.advice(),
+            Self::Stopped(stopped) => stopped.hint(),
             Self::NotListed { server, .. } => Some(format!(
                 "Turn off the cache for {server}/api/ in the proxy in front of the server, then run the step again; if there \
                  is no cache, check the log of the server"
@@ -386,7 +386,7 @@ impl Advise for PublishError {
 
 /// The cure of a cause, where there is one, and what to do after that.
 fn and_then(cause: Option<&PublishError>, then: &str) -> String {
-    let cure = cause.and_then(Advise::advice);
+    let cure = cause.and_then(Explain::hint);
     // Where nothing else is to be done, it has been said.
     match cure.filter(|cure| !cure.starts_with("Run the step again")) {
         Some(cure) => {

@@ -4,7 +4,7 @@
 use tokio::time::Instant;
 
 use super::Run;
-use crate::advice::Advise as _;
+use crate::hint::Explain as _;
 use crate::package::RepositoryName;
 use crate::registry::{About, Operation, RegistryError, RetryRule};
 use crate::sanitize::Sanitized;
@@ -81,12 +81,12 @@ impl Run<'_> {
 
     /// Says why the package is not linked, and what to do.
     pub(super) fn warns_of(&self, repository: &RepositoryName, error: &RegistryError) {
-        let advice = error.advice().unwrap_or_default();
+        let hint = error.hint().unwrap_or_default();
         let what = match error.operation {
             Operation::Link(_) => error.to_string(),
             _ => format!("the package is not linked to the repository {repository}: {error}"),
         };
-        self.job.context.reporter.warns(&format!("{what} ({}). {advice}", error.cause));
+        self.job.context.reporter.warns(&format!("{what} ({}). {hint}", error.cause));
     }
 
     /// A repository with its owner.

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::advice::{Advise, Plural};
 use crate::files::{Chosen, Content};
+use crate::hint::{Explain, Plural};
 use crate::inputs::IfFileExists;
 use crate::package::{BadName, FileName};
 use crate::plan::Desired;
@@ -50,7 +50,7 @@ pub(crate) enum NameError {
     Secret,
 }
 
-impl Advise for NameError {
+impl Explain for NameError {
     fn code(&self) -> &'static str {
         match self {
             Self::Name { .. } => "invalid-file-name",
@@ -60,7 +60,7 @@ impl Advise for NameError {
         }
     }
 
-    fn advice(&self) -> Option<String> {
+    fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Name { is_renamed: true, .. } => {
                 "Correct the name behind `=>`, or what its placeholders stand for".to_owned()

@@ -10,8 +10,8 @@ use super::failure::{Failure, FailureKind, RetryRule, every, one};
 use super::outage::GivenUp;
 use super::phase::Timeout;
 use super::transport::Transport;
-use crate::advice::{Advise, Plural};
 use crate::files::FileError;
+use crate::hint::{Explain, Plural};
 use crate::package::{FileName, RepositoryName, ServerUrl};
 use crate::sanitize::Sanitized;
 
@@ -195,7 +195,7 @@ impl Cause {
                 every("server-unavailable", hint)
             }
             // The server stores nothing of an upload that breaks off (all versions).
-            Self::File(error) => one(error.code(), error.advice().unwrap_or_default()),
+            Self::File(error) => one(error.code(), error.hint().unwrap_or_default()),
         }
     }
 }
@@ -355,12 +355,12 @@ impl RegistryError {
     }
 }
 
-impl Advise for RegistryError {
+impl Explain for RegistryError {
     fn code(&self) -> &'static str {
         self.failure.code
     }
 
-    fn advice(&self) -> Option<String> {
+    fn hint(&self) -> Option<String> {
         Some(self.failure.hint.clone())
     }
 

@@ -125,7 +125,7 @@ impl Registry<'_> {
         match LocalTarget::of(url) {
             Some(target) => Err(target),
             // The proxy resolves the name, so what it may connect to is for the proxy to say.
-            None if self.connection.way.proxies.for_url(url).is_some() => Ok(&self.http_elsewhere),
+            None if self.connection.network.proxies.for_url(url).is_some() => Ok(&self.http_elsewhere),
             None => Ok(&self.http_not_local),
         }
     }
@@ -133,7 +133,7 @@ impl Registry<'_> {
     /// Whether the server that responded is at a local address itself. The connection says so: what its name resolves to
     /// is for the server's own DNS to choose, and may change.
     fn is_server_local(&self, response: &Response) -> bool {
-        match self.connection.way.proxies.for_url(response.url()) {
+        match self.connection.network.proxies.for_url(response.url()) {
             Some(_) => LocalTarget::of(response.url()).is_some(),
             None => response.remote_addr().is_some_and(|address| is_local(address.ip())),
         }

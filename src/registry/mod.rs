@@ -10,6 +10,7 @@ mod failure;
 mod fetch;
 mod limits;
 mod local_address;
+mod network;
 mod observer;
 mod outage;
 mod page;
@@ -21,7 +22,6 @@ mod response;
 mod retry;
 mod tls;
 mod transport;
-mod way;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -48,27 +48,27 @@ pub(crate) use self::questions::{About, LONGEST_LIST};
 use self::response::{ErrorResponse, is_html};
 pub(crate) use self::retry::{Retries, wait_for_longest};
 use self::transport::Transport;
-use crate::advice::Advise;
 use crate::checksum::Sha256;
 use crate::command::Command;
 use crate::files::Content;
+use crate::hint::Explain;
+use crate::network::Network;
 use crate::package::{FileName, Target, Version};
 use crate::sanitize::Sanitized;
 use crate::secret::{Credentials, Redactor};
 use crate::stop::Stop;
-use crate::way::Way;
 
 /// Why there can be no client.
 #[derive(Debug, thiserror::Error)]
 #[error("the HTTP client cannot be set up")]
 pub(crate) struct SetupError(#[from] reqwest::Error);
 
-impl Advise for SetupError {
+impl Explain for SetupError {
     fn code(&self) -> &'static str {
         "http-client-failed"
     }
 
-    fn advice(&self) -> Option<String> {
+    fn hint(&self) -> Option<String> {
         Some("Check the proxy variables of the runner (HTTP_PROXY, HTTPS_PROXY)".to_owned())
     }
 }
@@ -81,7 +81,7 @@ pub(crate) struct Connection<'a> {
     /// None for a visitor.
     pub(crate) credentials: Option<Credentials>,
     /// Certificates, proxies and headers.
-    pub(crate) way: Way,
+    pub(crate) network: Network,
     /// Takes secrets out of what the server says.
     pub(crate) redactor: Redactor,
     /// Timeouts and retries.
@@ -112,10 +112,11 @@ pub(crate) struct Registry<'a> {
 impl<'a> Registry<'a> {
     /// Sets up the client. The roots of trust are the system's, and what the way adds.
     pub(crate) fn new(target: Target, connection: Connection<'a>) -> Result<Self, SetupError> {
-        let Connection { way, limits, .. } = &connection;
-        let tls = way.tls();
+        let Connection { network, limits, .. } = &connection;
+        let tls = network.tls();
         let client = |tls: &ClientConfig| {
-            way.client(tls.clone())
+            network
+                .client(tls.clone())
                 .user_agent(concat!("generic-packages/", env!("CARGO_PKG_VERSION")))
                 .redirect(reqwest::redirect::Policy::none())
                 .referer(false)
@@ -125,7 +126,7 @@ impl<'a> Registry<'a> {
                 .pool_idle_timeout(limits.idle)
         };
         Ok(Self {
-            http: client(&way.tls_to_server(&tls)).dns_resolver(Resolver { refuses_local: false }).build()?,
+            http: client(&network.tls_to_server(&tls)).dns_resolver(Resolver { refuses_local: false }).build()?,
             http_elsewhere: client(&tls).dns_resolver(Resolver { refuses_local: false }).build()?,
             http_not_local: client(&tls).no_proxy().dns_resolver(Resolver { refuses_local: true }).build()?,
             target,
@@ -264,7 +265,8 @@ impl<'a> Registry<'a> {
     }
 
     fn request(&self, operation: &Operation, url: &Url) -> RequestBuilder {
-        let request = self.http.request(operation.method(), url.clone()).headers(self.connection.way.headers.clone());
+        let request =
+            self.http.request(operation.method(), url.clone()).headers(self.connection.network.headers.clone());
         match &self.connection.credentials {
             // Basic is all that Forgejo's documentation allows for packages; it marks its header as sensitive.
             Some(Credentials { username, token, .. }) => request.basic_auth(username, Some(token.expose())),
@@ -285,7 +287,7 @@ impl<'a> Registry<'a> {
         let tracker = Tracker::new();
         let sent = tokio::select! {
             sent = tracker.follow(request.send()) => {
-                sent.map_err(|error| Transport::of(&error, &self.connection.way, tracker.phase(), self.connection.limits.connect))
+                sent.map_err(|error| Transport::of(&error, &self.connection.network, tracker.phase(), self.connection.limits.connect))
             }
             timeout = stalls(&self.connection.limits, &tracker, upload) => Err(timeout.into()),
         };
@@ -305,7 +307,9 @@ impl<'a> Registry<'a> {
                 }
                 return Ok(response);
             }
-            Ok(response) if let Some(fault) = self.connection.way.fault_in(&response) => Cause::Transport(fault.into()),
+            Ok(response) if let Some(fault) = self.connection.network.fault_in(&response) => {
+                Cause::Transport(fault.into())
+            }
             Ok(response) => {
                 // What comes with success may be a file of which nobody has said that it is for everybody.
                 let is_file = matches!(operation, Operation::Download(_))
@@ -346,7 +350,7 @@ impl<'a> Registry<'a> {
             command: self.connection.command,
             target: &self.target,
             credentials: self.connection.credentials.as_ref(),
-            proxy: self.connection.way.proxies.for_url(url),
+            proxy: self.connection.network.proxies.for_url(url),
         };
         let words = if self.target.server.is_origin_of(url) { response.in_words() } else { String::new() };
         Cause::Rejected {

@@ -62,7 +62,7 @@ impl fmt::Display for Timeout {
 }
 
 impl Timeout {
-    pub(super) fn advice(&self, url: &Url) -> String {
+    pub(super) fn hint(&self, url: &Url) -> String {
         let host = url.host_str().unwrap_or_default();
         let seconds = self.after.as_secs();
         let longer = || format!("if the server or the network needs longer, set `timeout` to more than {seconds}");
@@ -218,7 +218,7 @@ mod tests {
 
     use super::super::Transport;
     use super::*;
-    use crate::way::Way;
+    use crate::network::Network;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -264,15 +264,15 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_name_that_is_not_resolved_in_time_is_told_as_that() {
-        let (way, limits, tracker) = (Way::default(), limits(), Tracker::new());
-        let builder = way.client(way.tls()).dns_resolver(Unanswered).connector_layer(TrackConnections);
+        let (network, limits, tracker) = (Network::default(), limits(), Tracker::new());
+        let builder = network.client(network.tls()).dns_resolver(Unanswered).connector_layer(TrackConnections);
         let client = builder.connect_timeout(limits.connect).build().expect("a client");
         let request = client.get("http://git.example.com/").send();
         let error = tokio::select! {
             response = tracker.follow(request) => response.expect_err("nothing answers"),
             timeout = stalls(&limits, &tracker, None) => panic!("{timeout}"),
         };
-        let error = Transport::of(&error, &way, tracker.phase(), limits.connect);
+        let error = Transport::of(&error, &network, tracker.phase(), limits.connect);
         assert_eq!(error.to_string(), "the name of the host was not resolved within 10 s");
     }
 

@@ -5,8 +5,8 @@ use std::io::{self, ErrorKind};
 
 use super::tls::TlsFault;
 use crate::host::is_loopback;
+use crate::network::Proxy;
 use crate::sanitize::Sanitized;
-use crate::way::Proxy;
 
 impl Proxy {
     /// The proxy refuses to work without credentials, or with those that it has.
@@ -104,7 +104,7 @@ impl ProxyFault {
         }
     }
 
-    pub(super) fn advice(&self) -> String {
+    pub(super) fn hint(&self) -> String {
         let Proxy { variable, .. } = self.proxy;
         let around = "or name the server's host in NO_PROXY, where the runner reaches it without a proxy";
         match &self.fault {

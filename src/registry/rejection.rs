@@ -11,10 +11,10 @@ use super::error::Operation;
 use super::failure::{Failure, FailureKind, RetryRule, every, one};
 use super::response::{ErrorResponse, is_for_now, is_of_gateway, is_plain};
 use crate::command::Command;
+use crate::network::Proxy;
 use crate::package::{Target, Version};
 use crate::sanitize::Sanitized;
 use crate::secret::{Credentials, TokenShape};
-use crate::way::Proxy;
 
 /// A request, as far as its rejection depends on it.
 pub(super) struct Request<'a> {

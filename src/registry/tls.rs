@@ -296,7 +296,7 @@ impl TlsFault {
         self.code
     }
 
-    pub(super) fn advice(&self) -> String {
+    pub(super) fn hint(&self) -> String {
         self.hint.clone()
     }
 }

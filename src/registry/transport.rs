@@ -11,11 +11,11 @@ use super::local_address::LocalTarget;
 use super::phase::{Phase, Timeout, hint_for_loopback};
 use super::proxy::ProxyFault;
 use super::tls::TlsFault;
-use crate::advice;
 use crate::client_certificate::ClientAlert;
+use crate::hint;
 use crate::host::is_loopback;
+use crate::network::Network;
 use crate::sanitize::Sanitized;
-use crate::way::Way;
 
 /// Why there is no response.
 #[derive(Debug, thiserror::Error)]
@@ -64,14 +64,14 @@ impl Transport {
 
     /// Tells the kinds of failure apart by what lies at their root, and by the phase in which the request was. `connect` is
     /// how long a connection may take.
-    pub(super) fn of(error: &reqwest::Error, way: &Way, phase: Phase, connect: Duration) -> Self {
+    pub(super) fn of(error: &reqwest::Error, network: &Network, phase: Phase, connect: Duration) -> Self {
         let chain: Vec<&dyn StdError> = std::iter::successors(error.source(), |error| cause_of(*error)).collect();
         let reason = Sanitized::new(&chain.last().map_or_else(|| "no reason given".to_owned(), ToString::to_string));
         let tls = chain.iter().find_map(|error| error.downcast_ref::<rustls::Error>());
         // hyper-util 0.1 wraps what the resolver says in an error of a private type.
         let resolve = chain.iter().any(|error| error.to_string() == "dns error");
         let host = error.url().and_then(Url::host_str).unwrap_or_default();
-        let shows_certificate = way.client_certificate.is_some();
+        let shows_certificate = network.client_certificate.is_some();
         if !error.is_connect() {
             // In TLS 1.3 a server refuses a client when the handshake is over. By http only a proxy speaks TLS.
             let refused = tls.filter(|fault| ClientAlert::of(fault).is_some());
@@ -80,13 +80,13 @@ impl Transport {
                 None => Self::broken(error),
             };
         }
-        if chain.iter().filter_map(|error| error.downcast_ref()).any(advice::is_of_open_files) {
+        if chain.iter().filter_map(|error| error.downcast_ref()).any(hint::is_of_open_files) {
             return Self::OpenFiles(reason);
         }
         if let Some(target) = chain.iter().find_map(|error| error.downcast_ref::<LocalTarget>()) {
             return Self::LocalTarget(target.clone());
         }
-        if let Some(fault) = way.fault(error, &chain, resolve) {
+        if let Some(fault) = network.fault(error, &chain, resolve) {
             return Self::Proxy(fault);
         }
         match tls {
@@ -127,18 +127,18 @@ impl Transport {
                 };
                 every("connection-failed", hint).kind(FailureKind::Unavailable).retry(RetryRule::Repeat)
             }
-            Self::OpenFiles(_) => every("too-many-open-files", advice::OPEN_FILES).retry(RetryRule::Repeat),
+            Self::OpenFiles(_) => every("too-many-open-files", hint::OPEN_FILES).retry(RetryRule::Repeat),
             // No certificate gets better, and the server leads to the same place again.
-            Self::Tls(fault) => every(fault.code(), fault.advice()),
+            Self::Tls(fault) => every(fault.code(), fault.hint()),
             Self::LocalTarget(_) => every(
                 "redirect-to-local-address",
                 "Set the object storage of the server to an address that other machines can reach: only a `server-url` that \
                  is a local address itself may lead to one",
             ),
             Self::Proxy(fault) if fault.may_pass() => {
-                every(fault.code(), fault.advice()).kind(FailureKind::Unavailable).retry(RetryRule::Repeat)
+                every(fault.code(), fault.hint()).kind(FailureKind::Unavailable).retry(RetryRule::Repeat)
             }
-            Self::Proxy(fault) => every(fault.code(), fault.advice()),
+            Self::Proxy(fault) => every(fault.code(), fault.hint()),
             // The response may be all that was lost (RFC 9110, 9.2.2: PUT and DELETE may be repeated, but the registry
             // responds 409 and 404 to a second one, all versions).
             Self::Broken(words) => {
@@ -154,7 +154,7 @@ impl Transport {
             // A server that says nothing for so long would cost the next files as much.
             Self::Timeout(timeout) => {
                 let retry = if self.is_before_the_request() { RetryRule::Repeat } else { unclear };
-                every("timeout", timeout.advice(url)).kind(FailureKind::Unavailable).retry(retry)
+                every("timeout", timeout.hint(url)).kind(FailureKind::Unavailable).retry(retry)
             }
         }
     }

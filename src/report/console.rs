@@ -326,12 +326,12 @@ impl<W: Write + Send> Reporter for Console<W> {
             Kind::None => "by hand".to_owned(),
             runner => format!("on {runner}"),
         };
-        let (way, relation) = match header.command {
+        let (preposition, relation) = match header.command {
             Command::Publish => ("to", "as"),
             Command::Download => ("from", "of"),
         };
         self.line(&format!("generic-packages {version}, {place}{count}"));
-        self.line(&format!("  {way} {}, {user}", target.server));
+        self.line(&format!("  {preposition} {}, {user}", target.server));
         self.line(&format!("  {relation} package {}/{}, version {}", target.owner, target.package, target.version));
         if header.is_dry {
             self.is_dry.store(true, Ordering::Relaxed);

@@ -4,9 +4,9 @@ use serde::Serialize;
 use url::Url;
 
 use super::plan::{self, Action, Planned};
-use crate::advice::{Advise, Problem};
 use crate::checksum::Sha256;
 use crate::command::Command;
+use crate::hint::{Explain, Problem};
 use crate::package::{FileName, PublicAddress, Target, Version};
 use crate::sanitize::Sanitized;
 use crate::stop::Signal;
@@ -194,7 +194,7 @@ impl From<RunReport> for Ending {
 impl Ending {
     /// The end of a run that has problems of one kind.
     #[must_use]
-    pub fn rejected(command: Command, problems: Vec<impl Advise + Send + Sync + 'static>) -> Self {
+    pub fn rejected(command: Command, problems: Vec<impl Explain + Send + Sync + 'static>) -> Self {
         Self::Rejected(command, problems.into_iter().map(|problem| Box::new(problem) as Problem).collect())
     }
 
@@ -230,12 +230,12 @@ impl Ending {
     }
 
     /// Everything that went wrong.
-    pub(super) fn problems(&self) -> Vec<&dyn Advise> {
+    pub(super) fn problems(&self) -> Vec<&dyn Explain> {
         let problems = match self {
             Self::Rejected(_, problems) => problems,
             Self::Ran(account) => &account.errors,
         };
-        problems.iter().map(|problem| &**problem as &dyn Advise).collect()
+        problems.iter().map(|problem| &**problem as &dyn Explain).collect()
     }
 
     /// What a real run would do, where this was a dry one.

@@ -1,6 +1,6 @@
 //! What people are told of errors: several errors of one kind are one message.
 
-use crate::advice::{Advise, Plural};
+use crate::hint::{Explain, Plural};
 use crate::sanitize::CUT;
 
 /// How many items of one message are shown.
@@ -29,9 +29,9 @@ pub(super) struct Message {
 }
 
 impl Message {
-    fn of(problem: &dyn Advise) -> Self {
+    fn of(problem: &dyn Explain) -> Self {
         let causes = std::iter::successors(problem.source(), |cause| cause.source()).map(ToString::to_string).collect();
-        let (what, brief, hint) = (problem.to_string(), problem.brief(), problem.advice());
+        let (what, brief, hint) = (problem.to_string(), problem.brief(), problem.hint());
         let mut message = Self {
             code: problem.code(),
             what,
@@ -86,7 +86,7 @@ fn cut(item: String) -> String {
 }
 
 /// Returns the messages that tell all of some errors, each where its first error is.
-pub(super) fn messages(problems: &[&dyn Advise]) -> Vec<Message> {
+pub(super) fn messages(problems: &[&dyn Explain]) -> Vec<Message> {
     let mut messages: Vec<Message> = Vec::new();
     for problem in problems {
         let message = Message::of(*problem);

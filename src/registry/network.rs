@@ -7,9 +7,9 @@ use rustls::ClientConfig;
 
 use super::proxy::ProxyFault;
 use super::tls;
-use crate::way::Way;
+use crate::network::Network;
 
-impl Way {
+impl Network {
     /// The TLS configuration for everybody but the server.
     pub(super) fn tls(&self) -> ClientConfig {
         tls::config(&self.certificates)

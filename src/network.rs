@@ -1,4 +1,4 @@
-//! What the way to the server needs beside its address: certificates, a proxy, headers.
+//! What the connection to the server needs beside its address: certificates, a proxy, headers.
 
 use std::fmt;
 
@@ -9,9 +9,9 @@ use url::Url;
 use crate::certificate::TrustedCertificate;
 use crate::client_certificate::ClientCertificate;
 
-/// What the way to the server needs beside its address.
+/// What the connection to the server needs beside its address.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Way {
+pub(crate) struct Network {
     /// Certificates that are trusted in addition to the system's roots.
     pub(crate) certificates: Vec<TrustedCertificate>,
     /// Shown to the server alone: not to its object storage, and not to a proxy.

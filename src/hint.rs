@@ -6,13 +6,13 @@ use std::io;
 use rustix::io::Errno;
 
 /// An error with an instruction that ends it. People are shown three parts, each on a line of its own: what failed
-/// (`Display`), the causes (`source`), and the advice.
-pub trait Advise: Error {
+/// (`Display`), the causes (`source`), and the hint.
+pub trait Explain: Error {
     /// Returns the code of this kind of error, in kebab case. It stays the same if the words change.
     fn code(&self) -> &'static str;
 
     /// What to do, as an instruction without a full stop; `None` where the error says it all.
-    fn advice(&self) -> Option<String>;
+    fn hint(&self) -> Option<String>;
 
     /// What failed, for where there is room for a few words only.
     fn brief(&self) -> String {
@@ -40,7 +40,7 @@ pub struct Plural {
 pub(crate) const HOST_LABEL: &str = "Set `runs-on` to a label that maps to a container image. On a host label, \
                                      container actions cannot access the job's workspace";
 
-/// The advice where no more files can be opened, whatever they were to be: files, folders, connections.
+/// The hint where no more files can be opened, whatever they were to be: files, folders, connections.
 pub(crate) const OPEN_FILES: &str = "Lower `concurrency`, or raise the runner's limit on open files (`ulimit -n`)";
 
 /// Whether an error comes of a limit on open files.
@@ -59,4 +59,4 @@ pub(crate) fn code_of_system(error: &io::Error) -> &'static str {
 }
 
 /// Any such error.
-pub(crate) type Problem = Box<dyn Advise + Send + Sync>;
+pub(crate) type Problem = Box<dyn Explain + Send + Sync>;
