@@ -9,7 +9,7 @@ use crate::checksum::{self, NotAList, Sha256};
 use crate::files::{Folder, Found};
 use crate::listing::RegistryFile;
 use crate::package::FileName;
-use crate::registry::{Cause, LONGEST_LIST, Promised, Refusal, RegistryError};
+use crate::registry::{FailureKind, LONGEST_LIST, Promised, RegistryError};
 use crate::sanitize::Sanitized;
 use crate::suggest::SimilarNames;
 
@@ -80,10 +80,8 @@ impl Run<'_> {
                 break;
             }
             let fetched = self.fetch_checksums(name, listed).await;
-            let bytes = fetched.map_err(|error| match error.cause {
-                Cause::Refused { refusal: Refusal::NotThere, .. } => {
-                    error.cured_by("Check `checksums`: the version has no file of that name")
-                }
+            let bytes = fetched.map_err(|error| match error.kind() {
+                FailureKind::NotFound => error.with_hint("Check `checksums`: the version has no file of that name"),
                 _ => error,
             })?;
             if listed.is_none() && bytes.len() > LONGEST {
@@ -118,9 +116,7 @@ impl Run<'_> {
     async fn fetch_checksums(&self, name: &FileName, listed: Option<&RegistryFile>) -> Result<Vec<u8>, RegistryError> {
         let promised = Promised { size: listed.map(|file| file.size), has_hash: listed.is_some() };
         let longest = promised.size.unwrap_or(LONGEST as u64);
-        self.registry
-            .persist_while(|| None, async || self.registry.fetch(name, None, &promised).await?.read(longest).await)
-            .await
+        self.registry.with_retries(async || self.registry.fetch(name, None, &promised).await?.read(longest).await).await
     }
 }
 

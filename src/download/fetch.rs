@@ -13,7 +13,7 @@ use super::select::Item;
 use crate::checksum::Sha256;
 use crate::command::Command;
 use crate::files::{Folder, PlaceError, PlaceFault, Writing};
-use crate::registry::{Moved, Part, Promised, Registry, RegistryError};
+use crate::registry::{ByteCounter, Part, Promised, Registry, RegistryError};
 use crate::report::{Progress, Reporter, with_progress};
 
 /// How many chunks wait to be written.
@@ -33,7 +33,7 @@ pub(crate) type Fetched = (u64, Sha256);
 /// What came of a file: its length in bytes, and its hash if all of it came.
 type Came = (u64, Option<Sha256>);
 
-/// What there is of a file between two tries.
+/// The part of a file that is there between two attempts.
 struct State {
     /// Missing while a thread writes.
     writing: Option<Writing>,
@@ -47,7 +47,7 @@ impl Fetcher<'_> {
     /// Brings a file into its place.
     pub(crate) async fn fetch(self, item: &Item) -> Result<Fetched, DownloadError> {
         let begun = Instant::now();
-        let moved = Moved::default();
+        let moved = ByteCounter::default();
         let progress = |took| {
             let (moved, size) = (moved.bytes(), item.expected.size);
             let progress = Progress { command: Command::Download, name: &item.name, moved, size, took };
@@ -60,14 +60,14 @@ impl Fetcher<'_> {
         Ok((size, sha256))
     }
 
-    async fn bring(self, item: &Item, moved: &Moved) -> Result<Fetched, DownloadError> {
+    async fn bring(self, item: &Item, moved: &ByteCounter) -> Result<Fetched, DownloadError> {
         let (unfinished, writing) = self.folder.begin(&item.here)?;
         let mut state = State { writing: Some(writing), modified: None, size: None };
         let mut is_last = false;
         loop {
             let received = self
                 .registry
-                .persist_while(|| moved.last_moved(), async || self.receive(item, &mut state, moved).await)
+                .with_retries_of_transfer(moved, async || self.receive(item, &mut state, moved).await)
                 .await?;
             let came = received?;
             let expected = Expected { size: state.size, ..item.expected };
@@ -88,12 +88,12 @@ impl Fetcher<'_> {
         }
     }
 
-    /// Receives a file once, or what is missing of it. If the disk is at fault, no other try helps.
+    /// Receives a file once, or what is missing of it. If the disk is at fault, no retry helps.
     async fn receive(
         self,
         item: &Item,
         state: &mut State,
-        moved: &Moved,
+        moved: &ByteCounter,
     ) -> Result<Result<Came, PlaceError>, RegistryError> {
         let part = state.part();
         // The connection may have broken behind the last byte.
@@ -152,7 +152,7 @@ impl Fetcher<'_> {
 
 impl State {
     fn take(&mut self) -> Writing {
-        self.writing.take().expect("a try that is to be repeated, or has succeeded, gives it back")
+        self.writing.take().expect("an attempt that is retried, or has succeeded, gives it back")
     }
 
     /// The beginning of the file, if its rest can be asked for.

@@ -22,7 +22,7 @@ use crate::hint::Problem;
 use crate::inputs::{DownloadOptions, Inputs};
 use crate::listing::Listing;
 use crate::package::{FileName, Version};
-use crate::registry::{Cause, Connection, Refusal, Registry, RegistryError, SetupError};
+use crate::registry::{Connection, FailureKind, Registry, RegistryError, SetupError};
 use crate::report::{Header, Local, Outcome, RunContext, RunReport, Status, VerifiedBy};
 use crate::sanitize::{Names, Sanitized};
 use crate::stop::{Signal, Stopped};
@@ -252,8 +252,7 @@ impl Run<'_> {
     /// Whether the registry shows its lists to nobody without a token, though it may give the files of a public package to
     /// everybody. Any other refusal is an error: what stands in front of a forge says 401 and 403 too.
     fn is_shown_to_no_visitor(&self, error: &RegistryError) -> bool {
-        self.inputs.credentials.is_none()
-            && matches!(error.cause, Cause::Refused { refusal: Refusal::SignedInOnly, .. })
+        self.inputs.credentials.is_none() && error.kind() == FailureKind::SignInRequired
     }
 
     /// The package is not there; what else the owner has may tell why.

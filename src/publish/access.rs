@@ -14,7 +14,7 @@ pub(super) enum WriteAccess {
 }
 
 impl VersionRun<'_> {
-    /// Checks write access, unless that is done. Returns whether the run may go on. Only a refusal by the forge itself
+    /// Checks write access, unless that is done. Returns whether the run may go on. Only a rejection by the forge itself
     /// ends it.
     pub(super) async fn check_write_access(&mut self) -> bool {
         if self.write_access != WriteAccess::NotChecked {
@@ -22,7 +22,7 @@ impl VersionRun<'_> {
         }
         match self.registry.check_write_access().await {
             Ok(()) => self.write_access = WriteAccess::Confirmed,
-            Err(error) if error.is_a_refusal_of_every_file() => {
+            Err(error) if error.is_rejection_of_every_file() => {
                 self.errors.push(error.into());
                 return false;
             }

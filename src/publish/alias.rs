@@ -185,13 +185,13 @@ impl Update<'_, '_> {
         let job = self.main.job;
         let reporter = job.context.reporter;
         let (alias, version) = (&self.registry.target().version, &job.inputs.target.version);
-        let mut waits = self.registry.budget();
+        let mut retries = self.registry.retries();
         for round in 0..=MOST {
             let mut compared = self.compare().await?;
             if round > 0 && !compared.diff.is_empty() {
                 let what = format!("version {alias}");
                 let why = format!("another job has changed it meanwhile, or its list is behind: {}", compared.diff);
-                self.main.wait_for_others(&mut waits, &what, &why).await?;
+                self.main.wait_for_others(&mut retries, &what, &why).await?;
                 compared = self.compare().await?;
             }
             if compared.diff.is_empty() {

@@ -18,7 +18,7 @@ use crate::inputs::{ChecksumsOptions, IfFileExists};
 use crate::listing::Listing;
 use crate::package::{FileName, Target};
 use crate::plan::Desired;
-use crate::registry::Budget;
+use crate::registry::{Retries, wait_for_longest};
 use crate::sanitize::{Names, Sanitized};
 use crate::secret::Redactor;
 use crate::state::State;
@@ -89,11 +89,11 @@ impl Run<'_> {
         if !self.version.files.iter().all(is_there) || !self.version.errors.is_empty() {
             return Ok(Published::Not(listing));
         }
-        let mut waits = self.version.registry.budget();
+        let mut retries = self.version.registry.retries();
         for round in 0..MOST {
             if round > 0 {
                 let what = format!("version {}", target.version);
-                self.wait_for_others(&mut waits, &what, &"another job has changed it while it was sealed").await?;
+                self.wait_for_others(&mut retries, &what, &"another job has changed it while it was sealed").await?;
             }
             let content = match content_for(&listing, checksums, target, &self.job.inputs.redactor).await {
                 Ok(content) => content,
@@ -134,16 +134,15 @@ impl Run<'_> {
     /// Waits before other jobs are met once more. Two that wait differently long do not meet for ever.
     pub(super) async fn wait_for_others(
         &self,
-        waits: &mut Budget,
+        retries: &mut Retries,
         what: &(dyn Display + Sync),
         why: &(dyn Display + Sync),
     ) -> Result<(), Signal> {
-        if let Some(wait) = self.version.registry.spend(waits, what, why, None) {
-            self.job.context.stop.or(tokio::time::sleep(wait)).await
-        } else {
+        let wait = self.version.registry.spend_retry(retries, what, why, None);
+        if wait.is_none() {
             self.job.context.reporter.notes(&format!("{what}: {why}"));
-            Ok(())
         }
+        self.job.context.stop.or(wait_for_longest([wait])).await.map(drop)
     }
 
     /// Whether another job has replaced our checksums file, and nothing else has failed.

@@ -12,7 +12,7 @@ use crate::files::Content;
 use crate::listing::{Listing, RegistryFile};
 use crate::package::FileName;
 use crate::plan::{self, Desired, Extras, Listed, Op};
-use crate::registry::{Cause, Next, Refusal, Registry};
+use crate::registry::{FailureKind, Registry, RetryRule, wait_for_longest};
 use crate::report::{Outcome, RunContext};
 use crate::state::{Event, State};
 
@@ -131,8 +131,9 @@ impl<'a> VersionRun<'a> {
             self.hash_what_needs_it(&listing).await;
             let ops = self.plan(&listing);
             let behind = self.take_note(&ops);
-            let Some(wait) = self.wait_for_list(&behind) else { return Ok((listing, ops)) };
-            tokio::time::sleep(wait).await;
+            if !self.wait_for_list(behind).await {
+                return Ok((listing, ops));
+            }
         }
     }
 
@@ -188,22 +189,21 @@ impl<'a> VersionRun<'a> {
         behind
     }
 
-    /// Spends a retry on each of these, for which the list has to be read again. Returns how long to wait before that, if
-    /// there is any use in it.
-    fn wait_for_list(&mut self, behind: &[(usize, &'static str)]) -> Option<Duration> {
-        let mut longest = None;
-        for &(index, why) in behind {
-            let file = &mut self.files[index];
+    /// Waits before the list is read again for these files, each of which that costs a retry; `false` if there is no use in
+    /// it.
+    async fn wait_for_list(&mut self, behind: Vec<(usize, &'static str)>) -> bool {
+        let Self { registry, files, .. } = self;
+        let waits = behind.into_iter().map(|(index, why)| {
+            let file = &mut files[index];
             let what = format!("`{}`", file.desired.name);
-            match self.registry.spend(&mut file.retries, &what, &why, None) {
-                Some(wait) => {
-                    file.note(Event::ListBehind);
-                    longest = longest.max(Some(wait));
-                }
-                None => file.give_up_listing(&self.registry),
+            let wait = registry.spend_retry(&mut file.retries, &what, &why, None);
+            match wait {
+                Some(_) => file.note(Event::ListBehind),
+                None => file.give_up_listing(registry),
             }
-        }
-        longest
+            wait
+        });
+        wait_for_longest(waits).await
     }
 
     /// Deletes an extra file, once, and waits before that is retried.
@@ -211,15 +211,15 @@ impl<'a> VersionRun<'a> {
         let stop = &self.context.stop;
         let name = FileName::parse(&seen.name).map_err(PublishError::UnsafeName)?;
         self.context.reporter.notes(&format!("deleting `{name}`, which is left over"));
-        let mut retries = self.registry.budget();
+        let mut retries = self.registry.retries();
         loop {
-            let Err(error) = stop.or(self.registry.remove(&name)).await? else { return Ok(()) };
-            let was_gone = matches!(error.cause, Cause::Refused { refusal: Refusal::NotThere, .. });
-            if was_gone {
+            let Err(error) = stop.or(self.registry.delete(&name)).await? else { return Ok(()) };
+            if error.kind() == FailureKind::NotFound {
                 return Ok(());
             }
-            if error.next() == Next::Final || !stop.or(self.registry.wait(&mut retries, &error)).await? {
-                self.errors.push(error.after(retries.tries()).into());
+            let is_final = error.retry_rule() == RetryRule::Never;
+            if is_final || !stop.or(self.registry.wait_before_retry(&mut retries, &error)).await? {
+                self.errors.push(error.after(retries.attempts()).into());
                 return Ok(());
             }
             // Only what was seen is deleted.

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use super::Run;
 use crate::hint::Explain as _;
 use crate::package::RepositoryName;
-use crate::registry::{About, Asked, Next, RegistryError};
+use crate::registry::{About, Operation, RegistryError, RetryRule};
 use crate::sanitize::Sanitized;
 
 /// What the package is linked to.
@@ -20,12 +20,11 @@ pub(super) enum Linked {
 }
 
 impl Run<'_> {
-    /// Links the package, unless it is linked. A link that is there was made by somebody, and the registry answers
-    /// 400 to a second one, so that a lost answer is looked after (recorded on Gitea 1.24 and 1.26, Forgejo 11 and 15).
-    /// Returns what the registry says of the version, where it does.
+    /// Links the package, unless it is linked. The registry rejects a second link, so before each retry the link is read
+    /// (recorded on Gitea 1.24 and 1.26, Forgejo 11 and 15). Returns what the registry says of the version, if it does.
     pub(super) async fn link(&self, repository: &RepositoryName) -> Option<About> {
         let (registry, reporter) = (&self.version.registry, self.job.context.reporter);
-        let mut budget = registry.budget();
+        let mut retries = registry.retries();
         let mut given_up = None;
         loop {
             let begun = Instant::now();
@@ -44,14 +43,16 @@ impl Run<'_> {
                 (Linked::ToNothing, Some(error)) => self.warns_of(repository, &error),
                 (Linked::ToNothing, None) => match registry.link(repository).await {
                     Ok(()) => reporter.notes(&format!("the package is now linked to {}", self.named(repository))),
-                    Err(error) if error.next() == Next::Final => {
-                        self.warns_of(repository, &error.after(budget.tries()));
+                    Err(error) if error.retry_rule() == RetryRule::Never => {
+                        self.warns_of(repository, &error.after(retries.attempts()));
                     }
                     Err(error) => {
-                        budget.failed(&error, begun, None);
-                        if error.next() == Next::LookOnly || !registry.wait(&mut budget, &error).await {
+                        retries.note_failure(&error, begun, None);
+                        if error.retry_rule() == RetryRule::CheckOnly
+                            || !registry.wait_before_retry(&mut retries, &error).await
+                        {
                             // It may be linked all the same.
-                            given_up = Some(error.after(budget.tries()));
+                            given_up = Some(error.after(retries.attempts()));
                         }
                         continue;
                     }
@@ -81,8 +82,8 @@ impl Run<'_> {
     /// Says why the package is not linked, and what to do.
     pub(super) fn warns_of(&self, repository: &RepositoryName, error: &RegistryError) {
         let hint = error.hint().unwrap_or_default();
-        let what = match error.asked {
-            Asked::Link(_) => error.to_string(),
+        let what = match error.operation {
+            Operation::Link(_) => error.to_string(),
             _ => format!("the package is not linked to the repository {repository}: {error}"),
         };
         self.job.context.reporter.warns(&format!("{what} ({}). {hint}", error.cause));

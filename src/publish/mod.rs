@@ -344,7 +344,7 @@ impl Run<'_> {
 
     /// What the registry says of the version. It is asked for its page alone, so once, and not for long.
     async fn ask_about(&self) -> Option<About> {
-        let asked = tokio::time::timeout(PATIENCE, self.version.registry.about_at_once());
+        let asked = tokio::time::timeout(PATIENCE, self.version.registry.about_once());
         match self.job.context.stop.or(asked).await {
             Ok(Ok(Ok(about))) => return Some(about),
             Ok(Ok(Err(error))) => self.warns_of_page(&error),

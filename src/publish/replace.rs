@@ -13,7 +13,7 @@ use super::{Halt, Save};
 use crate::checksum::Sha256;
 use crate::listing::RegistryFile;
 use crate::plan::{Conflict, Listed, When};
-use crate::registry::{Cause, Next, Refusal, Registry, RegistryError};
+use crate::registry::{Cause, FailureKind, Registry, RegistryError, RetryRule};
 use crate::report::RunContext;
 use crate::state::Event;
 use crate::stop::Signal;
@@ -46,7 +46,7 @@ impl VersionRun<'_> {
             self.files[index].fail(error);
             return Ok(());
         }
-        let mut deletions = self.registry.budget();
+        let mut deletions = self.registry.retries();
         let mut may_be_deleted = false;
         loop {
             let listing = stop.or(self.registry.files()).await?.map_err(PublishError::from)?;
@@ -101,7 +101,9 @@ impl VersionRun<'_> {
                     file.record(Event::NotDeleted { seen: seen.clone() }, None);
                     not_deleted = Some(error);
                 }
-                Swapped::Interrupted(failed) => file.record_failure(FailedUpload { next: Next::LookOnly, ..failed }),
+                Swapped::Interrupted(failed) => {
+                    file.record_failure(FailedUpload { retry: RetryRule::CheckOnly, ..failed });
+                }
                 Swapped::Overtaken(now) => self.overtaken(index, now),
                 Swapped::GivenUp => {}
             }
@@ -109,17 +111,17 @@ impl VersionRun<'_> {
                 return Err(signal.into());
             }
             let Some(error) = not_deleted else { return Ok(()) };
-            let is_final = error.next() == Next::Final;
+            let is_final = error.retry_rule() == RetryRule::Never;
             may_be_deleted |= !is_final && error.was_sent();
-            if is_final || !stop.or(self.registry.wait(&mut deletions, &error)).await? {
-                let error = error.after(deletions.tries());
+            if is_final || !stop.or(self.registry.wait_before_retry(&mut deletions, &error)).await? {
+                let error = error.after(deletions.attempts());
                 let file = &mut self.files[index];
                 // What the server says of a deletion that it may have carried out is for the next list to decide.
                 if may_be_deleted && !is_final {
                     file.start_replacing(seen, RETRIES);
                     file.record_failure(FailedUpload {
                         error,
-                        next: Next::LookOnly,
+                        retry: RetryRule::CheckOnly,
                         begun: Instant::now(),
                         moved: None,
                     });
@@ -158,18 +160,18 @@ async fn swap(registry: &Registry<'_>, context: &RunContext<'_>, file: &Tracked,
     let (name, size, theirs) = (&desired.name, Bytes::exact(seen.size), seen.sha256);
     context.reporter.notes(&format!("replacing `{name}`: {size} with SHA-256 {theirs} are deleted"));
     let begun = Instant::now();
-    let mut undeleted = match registry.delete(name).await {
+    let mut undeleted = match registry.delete_to_replace(name).await {
         // It may be deleted, and the server is away.
         Err(error) if matches!(error.cause, Cause::Outage { .. }) && error.was_sent() => {
-            return Swapped::Interrupted(FailedUpload { error, next: Next::LookOnly, begun, moved: None });
+            return Swapped::Interrupted(FailedUpload { error, retry: RetryRule::CheckOnly, begun, moved: None });
         }
-        Err(error) if matches!(error.next(), Next::Again | Next::Final) => return Swapped::NotDeleted(error),
+        Err(error) if matches!(error.retry_rule(), RetryRule::Repeat | RetryRule::Never) => {
+            return Swapped::NotDeleted(error);
+        }
         Err(error) => {
             let cause = &error.cause;
-            let note = match cause {
-                Cause::Refused { refusal: Refusal::NotThere, .. } => {
-                    format!("another job has deleted `{name}`: {cause}")
-                }
+            let note = match error.kind() {
+                FailureKind::NotFound => format!("another job has deleted `{name}`: {cause}"),
                 _ => format!("uploading `{name}`, although it is unclear whether the old file was deleted: {cause}"),
             };
             context.reporter.notes(&note);
@@ -177,27 +179,27 @@ async fn swap(registry: &Registry<'_>, context: &RunContext<'_>, file: &Tracked,
         }
         Ok(()) => None,
     };
-    let mut budget = registry.budget();
-    budget.allow_at_least(RETRIES);
+    let mut retries = registry.retries();
+    retries.allow_at_least(RETRIES);
     loop {
         let failed = match upload(registry, context.reporter, desired, content).await {
             Ok(sha256) => return Swapped::Accepted(sha256),
             Err(failed) => failed,
         };
-        budget.failed(&failed.error, failed.begun, failed.moved);
-        let may_pass = matches!(failed.next, Next::Again | Next::LookFirst);
-        if !may_pass || !registry.wait(&mut budget, &failed.error).await {
-            let error = failed.error.after(budget.tries());
+        retries.note_failure(&failed.error, failed.begun, failed.moved);
+        let may_pass = matches!(failed.retry, RetryRule::Repeat | RetryRule::AfterCheck);
+        if !may_pass || !registry.wait_before_retry(&mut retries, &failed.error).await {
+            let error = failed.error.after(retries.attempts());
             return Swapped::Interrupted(FailedUpload { error, ..failed });
         }
-        let Ok(listing) = registry.files_at_once().await else { continue };
+        let Ok(listing) = registry.files_once().await else { continue };
         match desired.compare(&listing) {
             Listed::Nothing => {}
             Listed::Identical(sha256) => return Swapped::Accepted(sha256),
             Listed::Other(now) if now.theirs == *seen => match undeleted.take() {
                 Some(error) => return Swapped::NotDeleted(error),
                 // The list may be old; if it is not, the file has to be deleted again.
-                None => drop(registry.delete(name).await),
+                None => drop(registry.delete_to_replace(name).await),
             },
             Listed::Other(now) => return Swapped::Overtaken(now),
         }

@@ -6,7 +6,7 @@ use crate::checksum::Sha256;
 use crate::files::Content;
 use crate::listing::RegistryFile;
 use crate::plan::{Conflict, Desired, When};
-use crate::registry::{Budget, Cause, Next, Refusal, Registry};
+use crate::registry::{Cause, FailureKind, Registry, Retries, RetryRule};
 use crate::report::{Outcome, RunContext, Status};
 use crate::state::{Event, IfMissing, State};
 
@@ -17,12 +17,12 @@ pub(super) struct Tracked {
     pub(super) state: State,
     /// Why it is not on the registry, as far as that is known.
     pub(super) error: Option<PublishError>,
-    pub(super) retries: Budget,
+    pub(super) retries: Retries,
 }
 
 impl Tracked {
     pub(super) fn new((desired, content): (Desired, Content), registry: &Registry<'_>) -> Self {
-        Self { desired, content, state: State::Planned, error: None, retries: registry.budget() }
+        Self { desired, content, state: State::Planned, error: None, retries: registry.retries() }
     }
 
     /// Takes note of an event that says nothing new about the reason of a failure.
@@ -49,21 +49,21 @@ impl Tracked {
 
     /// Takes note of an upload that failed.
     pub(super) fn record_failure(&mut self, failed: FailedUpload) {
-        let FailedUpload { error, next, begun, moved } = failed;
-        self.retries.failed(&error, begun, moved);
-        let exists = matches!(error.cause, Cause::Refused { refusal: Refusal::Exists, .. });
-        let event = match next {
-            Next::Final if matches!(error.cause, Cause::Refused { .. }) => Event::Refused,
-            next => {
-                let if_missing = match next {
-                    Next::Final | Next::LookOnly => IfMissing::Fail,
-                    Next::LookFirst if exists => IfMissing::ListAgain,
-                    Next::Again | Next::LookFirst => IfMissing::Retry,
+        let FailedUpload { error, retry, begun, moved } = failed;
+        self.retries.note_failure(&error, begun, moved);
+        let exists = error.kind() == FailureKind::Exists;
+        let event = match retry {
+            RetryRule::Never if matches!(error.cause, Cause::Rejected { .. }) => Event::Refused,
+            retry => {
+                let if_missing = match retry {
+                    RetryRule::Never | RetryRule::CheckOnly => IfMissing::Fail,
+                    RetryRule::AfterCheck if exists => IfMissing::ListAgain,
+                    RetryRule::Repeat | RetryRule::AfterCheck => IfMissing::Retry,
                 };
                 Event::Interrupted { if_missing, was_sent: error.was_sent() && !exists }
             }
         };
-        self.record(event, Some(error.after(self.retries.tries()).into()));
+        self.record(event, Some(error.after(self.retries.attempts()).into()));
     }
 
     /// Takes note that the list cannot be read, so that the file cannot be verified.

@@ -1,7 +1,6 @@
 //! Uploads: one file once, and a round of many files at once.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
@@ -14,7 +13,7 @@ use crate::checksum::Sha256;
 use crate::command::Command;
 use crate::files::Content;
 use crate::plan::Desired;
-use crate::registry::{Moved, Next, Registry, RegistryError};
+use crate::registry::{ByteCounter, Registry, RegistryError, RetryRule, wait_for_longest};
 use crate::report::{Progress, Reporter, with_progress};
 use crate::state::{Event, IfMissing, State};
 
@@ -26,7 +25,7 @@ const LARGE: u64 = 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct FailedUpload {
     pub(super) error: RegistryError,
-    pub(super) next: Next,
+    pub(super) retry: RetryRule,
     /// When it began.
     pub(super) begun: Instant,
     /// When bytes last moved, if any did.
@@ -42,7 +41,7 @@ pub(super) async fn upload(
     Desired { name, size, .. }: &Desired,
     content: &Content,
 ) -> Result<Sha256, FailedUpload> {
-    let (begun, sent) = (Instant::now(), Moved::default());
+    let (begun, sent) = (Instant::now(), ByteCounter::default());
     let progress = |took| {
         let (moved, size) = (sent.bytes(), Some(*size));
         let progress = Progress { command: Command::Publish, name, moved, size, took };
@@ -58,13 +57,13 @@ pub(super) async fn upload(
         Err(error) => registry.outlast(begun, error).await,
     };
     let moved = sent.last_moved();
-    if error.may_hide_a_refusal()
+    if error.can_hide_rejection()
         && let Err(hidden) = registry.check_write_access_once().await
-        && hidden.is_a_refusal_of_every_file()
+        && hidden.is_rejection_of_every_file()
     {
-        return Err(FailedUpload { error: hidden.about(error), next: Next::LookOnly, begun, moved });
+        return Err(FailedUpload { error: hidden.about(error), retry: RetryRule::CheckOnly, begun, moved });
     }
-    Err(FailedUpload { next: error.next(), error, begun, moved })
+    Err(FailedUpload { retry: error.retry_rule(), error, begun, moved })
 }
 
 impl VersionRun<'_> {
@@ -76,18 +75,19 @@ impl VersionRun<'_> {
         if self.upload_first(&mut queue, version_exists, &mut failed).await {
             self.upload_rest(queue, &mut failed).await;
         }
-        let mut longest = Duration::ZERO;
-        for index in failed {
-            let file = &mut self.files[index];
+        let Self { registry, files, .. } = self;
+        let waits = failed.into_iter().map(|index| {
+            let file = &mut files[index];
             let may_retry =
                 matches!(file.state, State::Sent { if_missing: Some(IfMissing::Retry | IfMissing::ListAgain), .. });
-            let Some(PublishError::Registry(error)) = file.error.as_ref().filter(|_| may_retry) else { continue };
-            match self.registry.spend_on(&mut file.retries, error) {
-                Some(wait) => longest = longest.max(wait),
-                None => file.note(Event::RetriesUsed),
+            let Some(PublishError::Registry(error)) = file.error.as_ref().filter(|_| may_retry) else { return None };
+            let wait = registry.spend_retry_on(&mut file.retries, error);
+            if wait.is_none() {
+                file.note(Event::RetriesUsed);
             }
-        }
-        tokio::time::sleep(longest).await;
+            wait
+        });
+        wait_for_longest(waits).await;
     }
 
     /// Uploads file after file, until the version exists and write access is known; `false` if the others would fail too.

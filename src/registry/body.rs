@@ -18,7 +18,7 @@ const AHEAD: usize = 2;
 
 /// How far a transfer has come: the bytes that were handed to the connection, or that came from it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Moved(Arc<Count>);
+pub(crate) struct ByteCounter(Arc<Count>);
 
 #[derive(Debug, Default)]
 struct Count {
@@ -26,7 +26,7 @@ struct Count {
     last: Mutex<Option<Instant>>,
 }
 
-impl Moved {
+impl ByteCounter {
     /// The number of bytes.
     #[must_use]
     pub(crate) fn bytes(&self) -> u64 {
@@ -54,10 +54,10 @@ impl Moved {
 /// checked: the server stores nothing of an upload that breaks off (recorded).
 pub(super) struct FileBody {
     chunks: mpsc::Receiver<Result<Bytes, BrokenOff>>,
-    sent: Moved,
+    sent: ByteCounter,
 }
 
-/// What became of the file that was sent.
+/// The result of reading the file that was sent.
 pub(super) type Outcome = oneshot::Receiver<Result<Sha256, FileError>>;
 
 /// Ends a body whose file cannot be read to its end; why is told through the [`Outcome`].
@@ -67,7 +67,7 @@ pub(super) struct BrokenOff;
 
 impl FileBody {
     /// Begins to read a file.
-    pub(super) fn new(content: Content, sent: Moved) -> (Self, Outcome) {
+    pub(super) fn new(content: Content, sent: ByteCounter) -> (Self, Outcome) {
         let (sender, chunks) = mpsc::channel(AHEAD);
         let (done, outcome) = oneshot::channel();
         tokio::task::spawn_blocking(move || {

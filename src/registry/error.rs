@@ -1,69 +1,140 @@
-//! What can go wrong between us and the registry.
+//! Failed requests: for which operation, and why.
 
-use std::error::Error as StdError;
 use std::fmt;
-use std::io;
 use std::time::Duration;
 
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use url::Url;
 
-use super::answer::is_of_gateway;
-use super::asked::Asked;
-use super::local_address::LocalTarget;
-use super::phase::{Phase, Timeout, hint_for_loopback};
-use super::proxy::ProxyFault;
-use super::refusal::Refusal;
-use super::tls::TlsFault;
-use crate::client_certificate::ClientAlert;
+use super::failure::{Failure, FailureKind, RetryRule, every, one};
+use super::outage::GivenUp;
+use super::phase::Timeout;
+use super::transport::Transport;
 use crate::files::FileError;
-use crate::hint::{self, Explain, Plural};
-use crate::host::is_loopback;
-use crate::network::Network;
-use crate::package::ServerUrl;
+use crate::hint::{Explain, Plural};
+use crate::package::{FileName, RepositoryName, ServerUrl};
 use crate::sanitize::Sanitized;
-use crate::stop::Signal;
-use crate::units::Span;
+
+/// The purpose of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
+    /// Lists the version's files.
+    ListFiles,
+    /// Checks write access.
+    CheckWriteAccess,
+    /// Stores a file.
+    Upload(FileName),
+    /// Deletes a file, so that another can take its place.
+    Replace(FileName),
+    /// Deletes a file for good.
+    Delete(FileName),
+    /// Reads the version itself: its page, and the repository that its package is linked to.
+    ReadVersion,
+    /// Links the package to that repository.
+    Link(RepositoryName),
+    /// Lists the versions of the package, or the packages of the owner.
+    ListVersions,
+    /// Reads the content of a file.
+    Download(FileName),
+}
+
+impl Operation {
+    /// Returns what it is about, in a few words.
+    pub(super) fn in_short(&self) -> String {
+        match self {
+            Self::ListFiles => "the list of files".to_owned(),
+            Self::CheckWriteAccess => "the question for the right to write".to_owned(),
+            Self::Upload(name) | Self::Download(name) => format!("`{name}`"),
+            Self::Replace(name) | Self::Delete(name) => format!("deleting `{name}`"),
+            Self::ReadVersion => "the question about the version".to_owned(),
+            Self::Link(name) => format!("linking to `{name}`"),
+            Self::ListVersions => "the list of versions".to_owned(),
+        }
+    }
+
+    pub(super) fn method(&self) -> Method {
+        match self {
+            Self::ListFiles | Self::ReadVersion | Self::ListVersions | Self::Download(_) => Method::GET,
+            Self::CheckWriteAccess | Self::Upload(_) => Method::PUT,
+            Self::Replace(_) | Self::Delete(_) => Method::DELETE,
+            Self::Link(_) => Method::POST,
+        }
+    }
+
+    /// Returns the status of its success.
+    pub(super) fn success(&self) -> StatusCode {
+        match self {
+            Self::ListFiles | Self::ReadVersion | Self::ListVersions | Self::Download(_) => StatusCode::OK,
+            Self::CheckWriteAccess | Self::Upload(_) | Self::Link(_) => StatusCode::CREATED,
+            Self::Replace(_) | Self::Delete(_) => StatusCode::NO_CONTENT,
+        }
+    }
+
+    pub(super) fn is_deletion(&self) -> bool {
+        matches!(self, Self::Replace(_) | Self::Delete(_))
+    }
+
+    /// Whether it may change which files there are.
+    pub(super) fn can_change_files(&self) -> bool {
+        matches!(self, Self::Upload(_)) || self.is_deletion()
+    }
+
+    /// Returns what may follow if it is unclear whether the server acted on the request.
+    pub(super) fn rule_if_unclear(&self) -> RetryRule {
+        if self.can_change_files() { RetryRule::AfterCheck } else { RetryRule::Repeat }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ListFiles => f.write_str("the registry does not say which files the version has"),
+            Self::CheckWriteAccess => f.write_str("the registry does not let us publish"),
+            Self::Upload(name) => write!(f, "`{name}` is not published"),
+            Self::Replace(name) => write!(f, "`{name}` is not replaced, since it cannot be deleted first"),
+            Self::Delete(name) => write!(f, "`{name}` cannot be deleted"),
+            Self::ReadVersion => f.write_str("the registry does not say where the version's page is"),
+            Self::Link(name) => write!(f, "the package is not linked to the repository {name}"),
+            Self::ListVersions => f.write_str("the registry does not say which versions there are"),
+            Self::Download(name) => write!(f, "`{name}` is not downloaded"),
+        }
+    }
+}
 
 /// A request that did not end as hoped.
 #[derive(Debug, thiserror::Error)]
-#[error("{asked}: {method} {url}{}", tries_in_words(*.tries))]
+#[error("{operation}: {} {url}{}", .operation.method(), times_in_words(*.attempts))]
 pub(crate) struct RegistryError {
-    /// What was asked for.
-    pub(crate) asked: Asked,
-    method: reqwest::Method,
+    pub(crate) operation: Operation,
     url: Url,
-    /// Why it was not had.
+    /// Why it failed.
     #[source]
     pub(crate) cause: Cause,
-    code: &'static str,
-    hint: String,
-    /// How often it was tried.
-    tries: u32,
+    failure: Failure,
+    attempts: u32,
     /// Whether the server was away, and is back.
     is_outlasted: bool,
 }
 
-fn tries_in_words(tries: u32) -> String {
-    if tries > 1 { format!(" ({tries} times)") } else { String::new() }
+fn times_in_words(attempts: u32) -> String {
+    if attempts > 1 { format!(" ({attempts} times)") } else { String::new() }
 }
 
 /// Why a request did not end as hoped.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Cause {
-    /// An answer that says no.
-    #[error("{}", answer_in_words(*.status, .words))]
-    Refused {
-        /// What the answer means.
-        refusal: Refusal,
-        /// Its status.
+    /// A response that is no success.
+    #[error("{}", response_in_words(*.status, .words))]
+    Rejected {
+        /// Its row in the table of rejections.
+        failure: Failure,
         status: StatusCode,
         /// The server's words.
         words: Sanitized,
         /// How long the server asks us to wait.
         retry_after: Option<Duration>,
     },
-    /// An answer of the right status that is not what it should be.
+    /// A response of the right status that is not what it should be.
     #[error("the answer is not what the registry's API gives: {what}")]
     Garbled {
         /// What is wrong with it.
@@ -71,7 +142,7 @@ pub(crate) enum Cause {
         /// Whether it ends too early.
         is_cut: bool,
     },
-    /// No answer.
+    /// No response.
     #[error(transparent)]
     Transport(#[from] Transport),
     /// The server stopped responding, and the run no longer waits for it.
@@ -84,7 +155,13 @@ pub(crate) enum Cause {
     },
     /// The file could not be read to its end, so the upload was broken off.
     #[error(transparent)]
-    File(FileError),
+    File(#[from] FileError),
+}
+
+impl From<Timeout> for Cause {
+    fn from(timeout: Timeout) -> Self {
+        Self::Transport(timeout.into())
+    }
 }
 
 impl Cause {
@@ -92,12 +169,38 @@ impl Cause {
         match self {
             Self::Transport(transport) => !transport.is_before_the_request(),
             Self::Outage { own, .. } => own.as_ref().is_some_and(|own| own.was_sent()),
-            Self::Refused { .. } | Self::Garbled { .. } | Self::File(_) => true,
+            Self::Rejected { .. } | Self::Garbled { .. } | Self::File(_) => true,
+        }
+    }
+
+    /// Returns what follows from it.
+    fn classify(&self, operation: &Operation, url: &Url) -> Failure {
+        let unclear = operation.rule_if_unclear();
+        match self {
+            Self::Rejected { failure, .. } => failure.clone(),
+            Self::Transport(transport) => transport.classify(url, unclear),
+            Self::Garbled { is_cut, .. } => {
+                let hint = "Check that `server-url` is a Gitea or Forgejo server, and that nothing in front of it changes \
+                            answers";
+                // A list that breaks off in its middle behind a proxy that says it is whole.
+                let is_unclear = *is_cut || operation.can_change_files();
+                one("unexpected-response", hint).retry(if is_unclear { unclear } else { RetryRule::Never })
+            }
+            Self::Outage { .. } => {
+                let server = url.origin().ascii_serialization();
+                let hint = format!(
+                    "Check the server {server} and the reverse proxy in front of it, then run the step again: it continues \
+                     where this run ended"
+                );
+                every("server-unavailable", hint)
+            }
+            // The server stores nothing of an upload that breaks off (all versions).
+            Self::File(error) => one(error.code(), error.hint().unwrap_or_default()),
         }
     }
 }
 
-fn answer_in_words(status: StatusCode, words: &Sanitized) -> String {
+fn response_in_words(status: StatusCode, words: &Sanitized) -> String {
     let status = match status.canonical_reason() {
         Some(reason) => format!("{} {reason}", status.as_u16()),
         None => status.as_u16().to_string(),
@@ -109,205 +212,16 @@ fn answer_in_words(status: StatusCode, words: &Sanitized) -> String {
     }
 }
 
-/// An outage that the run no longer waits for.
-#[derive(Clone, Debug)]
-pub(crate) struct GivenUp {
-    /// What ended the wait.
-    pub(super) by: EndOfWait,
-    /// Why the request failed that began the wait.
-    pub(super) failure: Sanitized,
-}
-
-/// The end of a wait for the server.
-#[derive(Clone, Debug)]
-pub(super) enum EndOfWait {
-    Timeout(Duration),
-    Signal(Signal),
-}
-
-impl fmt::Display for GivenUp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let failure = &self.failure;
-        match self.by {
-            EndOfWait::Timeout(after) => {
-                write!(f, "the server stopped responding and did not come back within {}: {failure}", Span(after))
-            }
-            EndOfWait::Signal(signal) => {
-                write!(f, "the server stopped responding, and {signal} ended the wait: {failure}")
-            }
-        }
-    }
-}
-
-/// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Transport {
-    /// The host's name has no address.
-    #[error("the name of the host cannot be resolved: {0}")]
-    Resolve(Sanitized),
-    /// The name of the host cannot be asked for just now.
-    #[error("the name of the host cannot be resolved now: {0}")]
-    ResolveLater(Sanitized),
-    /// Nobody accepts the connection.
-    #[error("no connection to the server: {0}")]
-    Connect(Sanitized),
-    /// No more files can be opened, and a connection is one.
-    #[error("no connection to the server: {0}")]
-    OpenFiles(Sanitized),
-    /// The server does not prove who it is.
-    #[error(transparent)]
-    Tls(TlsFault),
-    /// A redirect leads to the runner itself, or to its link.
-    #[error(transparent)]
-    LocalTarget(LocalTarget),
-    /// The proxy is at fault, and not the server.
-    #[error(transparent)]
-    Proxy(#[from] ProxyFault),
-    /// The connection broke.
-    #[error("the connection broke: {0}")]
-    Broken(Sanitized),
-    /// Nothing moved for too long.
-    #[error("{0}")]
-    Timeout(Timeout),
-}
-
-impl From<Timeout> for Transport {
-    fn from(timeout: Timeout) -> Self {
-        Self::Timeout(timeout)
-    }
-}
-
-impl From<Timeout> for Cause {
-    fn from(timeout: Timeout) -> Self {
-        Self::Transport(timeout.into())
-    }
-}
-
-impl Transport {
-    /// What broke off in its middle.
-    pub(super) fn broken(error: &reqwest::Error) -> Self {
-        let root = std::iter::successors(error.source(), |error| cause_of(*error)).last();
-        Self::Broken(Sanitized::new(&root.map_or_else(|| "no reason given".to_owned(), ToString::to_string)))
-    }
-
-    /// Tells the kinds of failure apart by what lies at their root, and by the phase in which the request was. `connect` is
-    /// how long a connection may take.
-    pub(super) fn of(error: &reqwest::Error, network: &Network, phase: Phase, connect: Duration) -> Self {
-        let chain: Vec<&dyn StdError> = std::iter::successors(error.source(), |error| cause_of(*error)).collect();
-        let reason = Sanitized::new(&chain.last().map_or_else(|| "no reason given".to_owned(), ToString::to_string));
-        let tls = chain.iter().find_map(|error| error.downcast_ref::<rustls::Error>());
-        // hyper-util 0.1 wraps what the resolver says in an error of a private type.
-        let resolve = chain.iter().any(|error| error.to_string() == "dns error");
-        let host = error.url().and_then(Url::host_str).unwrap_or_default();
-        let shows_certificate = network.client_certificate.is_some();
-        if !error.is_connect() {
-            // In TLS 1.3 a server refuses a client when the handshake is over. By http only a proxy speaks TLS.
-            let refused = tls.filter(|fault| ClientAlert::of(fault).is_some());
-            return match refused.filter(|_| error.url().is_some_and(|url| url.scheme() == "https")) {
-                Some(fault) => Self::Tls(TlsFault::of(fault, host, shows_certificate)),
-                None => Self::broken(error),
-            };
-        }
-        if chain.iter().filter_map(|error| error.downcast_ref()).any(hint::is_of_open_files) {
-            return Self::OpenFiles(reason);
-        }
-        if let Some(target) = chain.iter().find_map(|error| error.downcast_ref::<LocalTarget>()) {
-            return Self::LocalTarget(target.clone());
-        }
-        if let Some(fault) = network.fault(error, &chain, resolve) {
-            return Self::Proxy(fault);
-        }
-        match tls {
-            Some(fault) => Self::Tls(TlsFault::of(fault, host, shows_certificate)),
-            // EAI_AGAIN, in the words of glibc and of musl.
-            None if error.is_timeout() && phase.is_before_the_request() => Timeout { phase, after: connect }.into(),
-            None if resolve && is_temporary(&chain) => Self::ResolveLater(reason),
-            None if resolve => Self::Resolve(reason),
-            None => Self::Connect(reason),
-        }
-    }
-
-    /// Whether not even a connection was had, so that nothing can have been stored.
-    fn is_before_the_request(&self) -> bool {
-        match self {
-            Self::Broken(_) => false,
-            Self::Timeout(timeout) => timeout.phase.is_before_the_request(),
-            _ => true,
-        }
-    }
-
-    fn hint(&self, url: &Url) -> String {
-        let host = url.host_str().unwrap_or_default();
-        match self {
-            Self::Resolve(_) | Self::ResolveLater(_) => {
-                format!("Check the host {host} in `server-url`, and that the runner's DNS knows it")
-            }
-            Self::Connect(_) if is_loopback(url) => hint_for_loopback(host),
-            Self::Connect(_) => format!("Check host and port in `server-url`, and that the runner can reach {host}"),
-            Self::OpenFiles(_) => hint::OPEN_FILES.to_owned(),
-            Self::LocalTarget(_) => "Set the object storage of the server to an address that other machines can reach: only \
-                                     a `server-url` that is a local address itself may lead to one"
-                .to_owned(),
-            Self::Tls(fault) => fault.hint(),
-            Self::Proxy(fault) => fault.hint(),
-            // hyper's words, in 1.x, for what does not begin as an answer does.
-            Self::Broken(words) if words.to_string().starts_with("invalid HTTP") => {
-                "Check `server-url`: what answers there speaks no HTTP; does it begin with https, and is it the right port?"
-                    .to_owned()
-            }
-            Self::Timeout(timeout) => timeout.hint(url),
-            Self::Broken(_) => {
-                "Run the step again: what is there already stays as it is; if it breaks again, look at the reverse \
-                 proxy's limits on time and size"
-                    .to_owned()
-            }
-        }
-    }
-}
-
-/// Whether the resolver itself says that it may know the name later.
-fn is_temporary(chain: &[&dyn StdError]) -> bool {
-    let root = chain.last().map(ToString::to_string).unwrap_or_default();
-    root.contains("Temporary failure in name resolution") || root.contains("Try again")
-}
-
-/// The cause of an error. An `io::Error` that wraps another error does not give it as its source, but that one's.
-fn cause_of<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
-    let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    wrapped.map(|error| error as &(dyn StdError + 'static)).or_else(|| error.source())
-}
-
 impl RegistryError {
-    pub(super) fn new(
-        asked: Asked,
-        method: reqwest::Method,
-        url: Url,
-        cause: Cause,
-        code: &'static str,
-        hint_of_refusal: impl FnOnce(&Refusal) -> String,
-    ) -> Self {
-        let hint = match &cause {
-            Cause::Refused { refusal, .. } => hint_of_refusal(refusal),
-            Cause::Garbled { .. } => {
-                "Check that `server-url` is a Gitea or Forgejo server, and that nothing in front of it \
-                                  changes answers"
-                    .to_owned()
-            }
-            Cause::Transport(transport) => transport.hint(&url),
-            Cause::Outage { .. } => format!(
-                "Check the server {} and the reverse proxy in front of it, then run the step again: it continues where this run \
-                 ended",
-                url.origin().ascii_serialization()
-            ),
-            Cause::File(error) => error.hint().unwrap_or_default(),
-        };
-        Self { asked, method, url, cause, code, hint, tries: 1, is_outlasted: false }
+    pub(super) fn new(operation: Operation, url: Url, cause: Cause) -> Self {
+        let failure = cause.classify(&operation, &url);
+        Self { operation, url, cause, failure, attempts: 1, is_outlasted: false }
     }
 
-    /// The same with another cure.
     #[must_use]
-    pub(crate) fn cured_by(self, hint: &str) -> Self {
-        Self { hint: hint.to_owned(), ..self }
+    pub(crate) fn with_hint(mut self, hint: &str) -> Self {
+        hint.clone_into(&mut self.failure.hint);
+        self
     }
 
     /// Hides all but the origin of the URL, if the server redirected to another host: the query may hold a key, and the path
@@ -321,7 +235,8 @@ impl RegistryError {
         if let Cause::Transport(Transport::Tls(fault)) = &mut self.cause {
             fault.hide_names();
             if fault.is_about_client() {
-                self.hint = format!("Let {host}, where {server} keeps its files, accept clients without a certificate");
+                self.failure.hint =
+                    format!("Let {host}, where {server} keeps its files, accept clients without a certificate");
             }
         }
         let is_unreachable = match &self.cause {
@@ -330,7 +245,7 @@ impl RegistryError {
             _ => false,
         };
         if is_unreachable {
-            self.hint = format!("Check that the runner can reach {host}, where {server} keeps its files");
+            self.failure.hint = format!("Check that the runner can reach {host}, where {server} keeps its files");
         }
         self
     }
@@ -341,23 +256,26 @@ impl RegistryError {
         self.meets_every_file() && self.cause.to_string() == other.cause.to_string()
     }
 
-    /// The same cause, told about the file for which it was found out.
+    /// Tells this cause about the upload for which it was found out.
     #[must_use]
     pub(crate) fn about(self, upload: Self) -> Self {
-        Self { asked: upload.asked, method: upload.method, url: upload.url, ..self }
+        Self { operation: upload.operation, url: upload.url, ..self }
     }
 
-    /// The same after so many tries, or more.
+    /// Takes note that there were so many attempts, or more.
     #[must_use]
-    pub(crate) fn after(self, tries: u32) -> Self {
-        Self { tries: self.tries.max(tries), ..self }
+    pub(crate) fn after(self, attempts: u32) -> Self {
+        Self { attempts: self.attempts.max(attempts), ..self }
     }
 
     /// Marks the error of a request that failed because the server was away. The server is back, so the request can be
     /// repeated.
     #[must_use]
-    pub(super) fn outlasted(self) -> Self {
-        Self { is_outlasted: true, ..self }
+    pub(super) fn outlasted(mut self) -> Self {
+        self.is_outlasted = true;
+        self.failure.meets_every_file = false;
+        self.failure.retry = if self.was_sent() { self.operation.rule_if_unclear() } else { RetryRule::Repeat };
+        self
     }
 
     /// Whether the server was away, and is back.
@@ -365,30 +283,28 @@ impl RegistryError {
         self.is_outlasted
     }
 
-    /// Whether the server could not be reached: no connection, or a response of a proxy in its place.
-    pub(super) fn is_unavailable(&self) -> bool {
-        match &self.cause {
-            Cause::Transport(transport) => match transport {
-                Transport::Resolve(_)
-                | Transport::ResolveLater(_)
-                | Transport::Connect(_)
-                | Transport::Broken(_)
-                | Transport::Timeout(_) => true,
-                Transport::Proxy(fault) => fault.may_pass(),
-                Transport::OpenFiles(_) | Transport::Tls(_) | Transport::LocalTarget(_) => false,
-            },
-            // Traefik's words for a server that is not running. The forge has others for a version that does not exist.
-            Cause::Refused { status: StatusCode::NOT_FOUND, words, .. } => words.to_string() == "404 page not found",
-            // Whatever answers the check of write access, its status says enough.
-            Cause::Refused { refusal, status, .. } => {
-                let is_page = *refusal == Refusal::WebPage && !status.is_redirection();
-                is_page || *refusal == Refusal::ProxyFault || is_of_gateway(*status)
-            }
-            Cause::Garbled { .. } | Cause::Outage { .. } | Cause::File(_) => false,
-        }
+    /// Turns it into the error of an outage that the run no longer waits for.
+    pub(super) fn given_up(self, given_up: GivenUp) -> Self {
+        let own = Some(self.cause.into());
+        Self::new(self.operation, self.url, Cause::Outage { given_up, own })
     }
 
-    /// Why this request failed, also if the run has given up on the server since.
+    pub(crate) fn kind(&self) -> FailureKind {
+        self.failure.kind
+    }
+
+    /// Whether the server itself responded, and no proxy in its place.
+    pub(super) fn is_response(&self) -> bool {
+        matches!(self.cause, Cause::Rejected { .. }) && self.failure.kind != FailureKind::Unavailable
+    }
+
+    /// Returns what may follow on this.
+    #[must_use]
+    pub(crate) fn retry_rule(&self) -> RetryRule {
+        self.failure.retry
+    }
+
+    /// Returns why this request failed, also if the run has given up on the server since.
     pub(crate) fn own_cause(&self) -> &Cause {
         match &self.cause {
             Cause::Outage { own: Some(own), .. } => own,
@@ -396,14 +312,9 @@ impl RegistryError {
         }
     }
 
-    /// The URL of the request.
+    /// Returns the URL of the request.
     pub(super) fn url(&self) -> &Url {
         &self.url
-    }
-
-    /// What was asked for, by which method and at which URL, and why it failed.
-    pub(super) fn into_parts(self) -> (Asked, reqwest::Method, Url, Cause) {
-        (self.asked, self.method, self.url, self.cause)
     }
 
     /// Whether anything of the request may have reached the server.
@@ -411,10 +322,10 @@ impl RegistryError {
         self.cause.was_sent()
     }
 
-    /// How long the server asks us to wait.
+    /// Returns how long the server asks us to wait.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self.cause {
-            Cause::Refused { retry_after, .. } => retry_after,
+            Cause::Rejected { retry_after, .. } => retry_after,
             _ => None,
         }
     }
@@ -422,67 +333,47 @@ impl RegistryError {
     /// Whether every other file of this run would meet the same, so that there is no use in going on.
     #[must_use]
     pub(crate) fn meets_every_file(&self) -> bool {
-        if self.is_outlasted {
-            return false;
-        }
-        match &self.cause {
-            Cause::Outage { .. } => true,
-            Cause::Refused { refusal, .. } => refusal.meets_every_file(),
-            // A server that says nothing for so long would cost the next files as much.
-            Cause::Transport(transport) => {
-                transport.is_before_the_request() || matches!(transport, Transport::Timeout(_))
-            }
-            Cause::Garbled { .. } | Cause::File(_) => false,
-        }
+        self.failure.meets_every_file
     }
 
-    /// Whether a wrong token may hide behind this: the body broke off, or a proxy answered for the server.
+    /// Whether the registry itself rejects this, and every other file of this run, however often. Of the check of write
+    /// access only responses of the forge count.
     #[must_use]
-    pub(crate) fn may_hide_a_refusal(&self) -> bool {
-        if self.is_outlasted {
-            return false;
-        }
-        match &self.cause {
-            Cause::Refused { status, .. } => *status == StatusCode::BAD_GATEWAY,
+    pub(crate) fn is_rejection_of_every_file(&self) -> bool {
+        matches!(self.cause, Cause::Rejected { .. }) && self.meets_every_file()
+    }
+
+    /// Whether a wrong token may hide behind this: the body broke off, or a proxy responded for the server.
+    #[must_use]
+    pub(crate) fn can_hide_rejection(&self) -> bool {
+        let is_vague = match &self.cause {
+            Cause::Rejected { status, .. } => *status == StatusCode::BAD_GATEWAY,
             Cause::Transport(transport) => matches!(transport, Transport::Broken(_)),
             Cause::Garbled { .. } | Cause::Outage { .. } | Cause::File(_) => false,
-        }
+        };
+        is_vague && !self.is_outlasted
     }
 }
 
 impl Explain for RegistryError {
     fn code(&self) -> &'static str {
-        self.code
+        self.failure.code
     }
 
     fn hint(&self) -> Option<String> {
-        Some(self.hint.clone())
+        Some(self.failure.hint.clone())
     }
 
     fn brief(&self) -> String {
-        self.asked.to_string()
+        self.operation.to_string()
     }
 
     fn plural(&self) -> Option<Plural> {
-        let (text, name) = match &self.asked {
-            Asked::Upload(name) => ("failed to upload {} files", name),
-            Asked::Download(name) => ("failed to download {} files", name),
+        let (text, name) = match &self.operation {
+            Operation::Upload(name) => ("failed to upload {} files", name),
+            Operation::Download(name) => ("failed to download {} files", name),
             _ => return None,
         };
         Some(Plural { text: text.to_owned(), item: format!("`{name}`"), is_hint_an_example: false })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_resolver_that_has_no_answer_now_may_have_one_later() {
-        let is_temporary = |words: &str| is_temporary(&[&io::Error::other(words.to_owned())]);
-        assert!(is_temporary("failed to lookup address information: Temporary failure in name resolution"));
-        assert!(is_temporary("failed to lookup address information: Try again"));
-        assert!(!is_temporary("failed to lookup address information: Name or service not known"));
-        assert!(!is_temporary("failed to lookup address information: Name does not resolve"));
     }
 }

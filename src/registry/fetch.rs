@@ -4,15 +4,15 @@ use bytes::Bytes;
 use reqwest::header::{
     ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_RANGE, HeaderName, HeaderValue, IF_RANGE, LAST_MODIFIED, LOCATION, RANGE,
 };
-use reqwest::{Method, Response, StatusCode};
+use reqwest::{Response, StatusCode};
 use tokio::time::timeout;
 use url::Url;
 
-use super::answer::{is_for_now, is_html, is_plain};
-use super::asked::Asked;
-use super::error::{Cause, RegistryError, Transport};
+use super::error::{Cause, Operation, RegistryError};
 use super::local_address::{LocalTarget, is_local};
-use super::{Moved, Phase, Registry, Timeout};
+use super::response::{is_for_now, is_html, is_plain};
+use super::transport::Transport;
+use super::{ByteCounter, Phase, Registry, Timeout};
 use crate::package::FileName;
 
 /// How many times a forge may lead elsewhere; it does so once, to its object storage.
@@ -29,7 +29,7 @@ pub(crate) struct Part {
     pub(crate) modified: HeaderValue,
 }
 
-/// What is known of a file before it comes, and tells in the end whether it has come.
+/// The properties of a file that are known before it comes, and tell in the end whether it has come.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Promised {
     /// Its length in bytes, where that is known.
@@ -42,7 +42,7 @@ pub(crate) struct Promised {
 pub(crate) struct Incoming<'r> {
     registry: &'r Registry<'r>,
     response: Response,
-    asked: Asked,
+    operation: Operation,
     url: Url,
     /// Which of its bytes comes first: 0, or the length of the part that is there already.
     pub(crate) start: u64,
@@ -53,7 +53,7 @@ pub(crate) struct Incoming<'r> {
 }
 
 impl Registry<'_> {
-    /// Asks for a file, once, or for what is missing of it. The answer is the whole file where it has changed, or where
+    /// Asks for a file, once, or for what is missing of it. The response is the whole file if it has changed, or if
     /// only the whole is to be had.
     pub(crate) async fn fetch(
         &self,
@@ -77,16 +77,16 @@ impl Registry<'_> {
         promised: &Promised,
     ) -> Result<Incoming<'_>, RegistryError> {
         let size = promised.size;
-        let asked = Asked::Download(name.clone());
+        let operation = Operation::Download(name.clone());
         let mut url = self.target.file_url(name);
         let mut may_be_local = false;
         for hop in 0..=MOST_HOPS {
             let request = if hop == 0 {
-                self.request(Method::GET, &url)
+                self.request(&operation, &url)
             } else {
-                let client = self.client_for(&url, may_be_local).map_err(|target| {
-                    self.error(&asked, Method::GET, &url, Cause::Transport(Transport::LocalTarget(target)))
-                })?;
+                let client = self
+                    .client_for(&url, may_be_local)
+                    .map_err(|target| self.error(&operation, &url, Transport::LocalTarget(target)))?;
                 client.get(url.clone())
             };
             // The rest of the file, if it still is the same (RFC 9110, 13.1.5 and 14.2).
@@ -104,16 +104,17 @@ impl Registry<'_> {
                 StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => part.is_some(),
                 _ => hop < MOST_HOPS && leads_to(response, hop).is_some(),
             };
-            let response = self.ask(&asked, Method::GET, &url, request, is_good).await?;
+            self.wait_until_ready(&operation, &url).await?;
+            let response = self.send(&operation, &url, request, None, is_good).await?;
             may_be_local = may_be_local || hop == 0 && self.is_server_local(&response);
             if let Some(next) = leads_to(&response, hop) {
                 url = next;
                 continue;
             }
-            let incoming = self.incoming(asked.clone(), url.clone(), response, promised);
-            return incoming.map_err(|what| self.garbled(&asked, &url, &what));
+            let incoming = self.incoming(operation.clone(), url.clone(), response, promised);
+            return incoming.map_err(|what| self.garbled(&operation, &url, &what));
         }
-        unreachable!("the last hop is no good answer if it leads elsewhere")
+        unreachable!("the last hop is no good response if it leads elsewhere")
     }
 
     /// The client for an address that a redirect leads to. A local one is an error, unless it may be local.
@@ -129,7 +130,7 @@ impl Registry<'_> {
         }
     }
 
-    /// Whether the server that answered is at a local address itself. The connection says so: what its name resolves to
+    /// Whether the server that responded is at a local address itself. The connection says so: what its name resolves to
     /// is for the server's own DNS to choose, and may change.
     fn is_server_local(&self, response: &Response) -> bool {
         match self.connection.network.proxies.for_url(response.url()) {
@@ -138,10 +139,10 @@ impl Registry<'_> {
         }
     }
 
-    /// Takes an answer for a file; the error says why it cannot be one.
+    /// Takes a response for a file; the error says why it cannot be one.
     fn incoming(
         &self,
-        asked: Asked,
+        operation: Operation,
         url: Url,
         response: Response,
         promised: &Promised,
@@ -172,11 +173,11 @@ impl Registry<'_> {
         }
         let takes_ranges = header(ACCEPT_RANGES).is_none_or(|unit| unit != "none");
         let modified = header(LAST_MODIFIED).filter(|_| takes_ranges).cloned();
-        Ok(Incoming { registry: self, response, asked, url, start, size: whole, modified })
+        Ok(Incoming { registry: self, response, operation, url, start, size: whole, modified })
     }
 }
 
-/// Where an answer leads that may be followed: from a forge to object storage on another host (303 by Gitea's source, 302 and
+/// Where a response leads that may be followed: from a forge to object storage on another host (303 by Gitea's source, 302 and
 /// 307 by others), and on from there; never from https to http, and never from http to the same by https: there `server-url`
 /// is wrong.
 fn leads_to(response: &Response, hop: usize) -> Option<Url> {
@@ -218,7 +219,7 @@ impl Incoming<'_> {
     }
 
     /// The next bytes; `None` at the end. Waits for them no longer than is allowed.
-    pub(crate) async fn next(&mut self, moved: &Moved) -> Result<Option<Bytes>, RegistryError> {
+    pub(crate) async fn next(&mut self, moved: &ByteCounter) -> Result<Option<Bytes>, RegistryError> {
         let allowed = self.registry.connection.limits.silence;
         let cause = match timeout(allowed, self.response.chunk()).await {
             Ok(Ok(chunk)) => {
@@ -238,7 +239,7 @@ impl Incoming<'_> {
         let read = async {
             let mut bytes = Vec::new();
             while bytes.len() as u64 <= longest
-                && let Some(chunk) = self.next(&Moved::default()).await?
+                && let Some(chunk) = self.next(&ByteCounter::default()).await?
             {
                 bytes.extend_from_slice(&chunk);
             }
@@ -251,7 +252,7 @@ impl Incoming<'_> {
     }
 
     fn error(&self, cause: Cause) -> RegistryError {
-        self.registry.error(&self.asked, Method::GET, &self.url, cause)
+        self.registry.error(&self.operation, &self.url, cause)
     }
 }
 

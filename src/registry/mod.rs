@@ -1,57 +1,53 @@
-//! The HTTP client: requests, and what the answers mean.
+//! The HTTP client: requests, and what the responses mean.
 //!
-//! No redirect is followed but to where a forge keeps its files, without the token: it must not reach another host.
-//! Questions are asked again where that can help;
-//! whether a file is sent again is for the caller to decide, who has to look first at what is stored.
+//! No redirect is followed but to where a forge keeps its files, without the token: it must not reach another host. Requests
+//! that change nothing are retried if that can help; whether a file is uploaded again is for the caller to decide, who has
+//! to check first what the registry has.
 
-mod answer;
-mod asked;
 mod body;
-mod code;
 mod error;
+mod failure;
 mod fetch;
 mod limits;
 mod local_address;
 mod network;
-mod next;
 mod observer;
 mod outage;
 mod page;
 mod phase;
 mod proxy;
 mod questions;
-mod refusal;
+mod rejection;
+mod response;
+mod retry;
 mod tls;
+mod transport;
 
-use std::fmt::Display;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reqwest::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
-use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use reqwest::{Method, RequestBuilder, Response};
 use rustls::ClientConfig;
 use tokio::time::timeout;
 use url::Url;
 
-use self::answer::{Answer, is_html};
-pub(crate) use self::asked::Asked;
+pub(crate) use self::body::ByteCounter;
 use self::body::FileBody;
-pub(crate) use self::body::Moved;
-pub(crate) use self::error::{Cause, RegistryError, Transport};
+pub(crate) use self::error::{Cause, Operation, RegistryError};
+pub(crate) use self::failure::{FailureKind, RetryRule};
 pub(crate) use self::fetch::{Part, Promised};
-pub(crate) use self::limits::Budget;
 use self::limits::Pause;
 pub use self::limits::{Jitter, Limits};
 use self::local_address::Resolver;
-pub(crate) use self::next::Next;
 pub use self::observer::{Exchange, Observer, Retry};
 use self::outage::Outages;
 pub(crate) use self::phase::{Phase, Timeout};
 use self::phase::{TrackConnections, Tracker, Upload, stalls};
-pub(crate) use self::questions::About;
-pub(crate) use self::questions::LONGEST_LIST;
-use self::refusal::Asker;
-pub(crate) use self::refusal::Refusal;
+pub(crate) use self::questions::{About, LONGEST_LIST};
+use self::response::{ErrorResponse, is_html};
+pub(crate) use self::retry::{Retries, wait_for_longest};
+use self::transport::Transport;
 use crate::checksum::Sha256;
 use crate::command::Command;
 use crate::files::Content;
@@ -140,7 +136,7 @@ impl<'a> Registry<'a> {
         })
     }
 
-    /// What is published to, or downloaded from.
+    /// Returns the version that is published to, or downloaded from.
     #[must_use]
     pub(crate) fn target(&self) -> &Target {
         &self.target
@@ -165,88 +161,22 @@ impl<'a> Registry<'a> {
         self.connection.limits.silence
     }
 
-    /// The tries for one file.
-    #[must_use]
-    pub(crate) fn budget(&self) -> Budget {
-        Budget::new(&self.connection.limits)
-    }
-
-    /// Spends a try on what is not yet as it should be, and says so. Returns how long to wait before it; `None` where no
-    /// try is left.
-    pub(crate) fn spend(
-        &self,
-        budget: &mut Budget,
-        what: &(dyn Display + Sync),
-        why: &(dyn Display + Sync),
-        asked_for: Option<Duration>,
-    ) -> Option<Duration> {
-        let wait = budget.spend(asked_for)?;
-        let (number, of) = (budget.tries() - 1, budget.retries());
-        self.connection.observer.retries(&Retry { what, why, wait, number, of });
-        Some(wait)
-    }
-
-    /// The same for a request that failed. A request that failed because the server was away costs no try, and need not wait.
-    pub(crate) fn spend_on(&self, budget: &mut Budget, error: &RegistryError) -> Option<Duration> {
-        if error.is_outlasted() && budget.spend_outage() {
-            return Some(Duration::ZERO);
-        }
-        self.spend(budget, &error.asked.in_short(), &error.cause, error.retry_after())
-    }
-
-    /// Waits before what failed is tried again, and says so; `false` where no try is left.
-    pub(crate) async fn wait(&self, budget: &mut Budget, error: &RegistryError) -> bool {
-        let Some(wait) = self.spend_on(budget, error) else { return false };
-        tokio::time::sleep(wait).await;
-        true
-    }
-
-    /// Asks until there is an answer, for as long as there is hope.
-    async fn persist<T>(&self, ask: impl AsyncFnMut() -> Result<T, RegistryError>) -> Result<T, RegistryError> {
-        self.persist_while(|| None, ask).await
-    }
-
-    /// The same where bytes move meanwhile; `moved` says when they last did.
-    pub(crate) async fn persist_while<T>(
-        &self,
-        moved: impl Fn() -> Option<tokio::time::Instant>,
-        mut ask: impl AsyncFnMut() -> Result<T, RegistryError>,
-    ) -> Result<T, RegistryError> {
-        let mut budget = self.budget();
-        loop {
-            let begun = tokio::time::Instant::now();
-            let error = match ask().await {
-                Ok(answer) => return Ok(answer),
-                Err(error) => self.outlast(begun, error).await,
-            };
-            // Bytes that moved in an earlier try are no sign of life in this one.
-            budget.failed(&error, begun, moved().filter(|moved| *moved > begun));
-            if error.next() != Next::Again || !self.wait(&mut budget, &error).await {
-                return Err(error.after(budget.tries()));
-            }
-        }
-    }
-
     /// Checks write access without storing anything, by an empty file of a name that no server accepts. If the server
     /// refuses the name, then token, scope, owner and rights are good (recorded on Gitea 1.22 to 1.26 and Forgejo 7 to
     /// 15).
     pub(crate) async fn check_write_access(&self) -> Result<(), RegistryError> {
-        self.persist(async || self.check_write_access_once().await).await
+        self.with_retries(async || self.check_write_access_once().await).await
     }
 
     /// Checks write access without retries.
     pub(crate) async fn check_write_access_once(&self) -> Result<(), RegistryError> {
         let url = self.target.question_url();
-        let asked = Asked::Right;
-        let request = self.request(Method::PUT, &url).header(CONTENT_LENGTH, 0);
-        match self.ask(&asked, Method::PUT, &url, request, is(StatusCode::CREATED)).await {
-            Err(RegistryError { cause: Cause::Refused { refusal: Refusal::FileName, .. }, .. }) => Ok(()),
+        let operation = Operation::CheckWriteAccess;
+        match self.ask(&operation, &url).await {
+            Err(error) if error.kind() == FailureKind::FileName => Ok(()),
             Err(error) => Err(error),
             // No forge stores it.
-            Ok(_) => {
-                let what = Sanitized::new("it stores a file called `*`");
-                Err(self.error(&asked, Method::PUT, &url, Cause::Garbled { what, is_cut: false }))
-            }
+            Ok(_) => Err(self.garbled(&operation, &url, "it stores a file called `*`")),
         }
     }
 
@@ -255,107 +185,88 @@ impl<'a> Registry<'a> {
         &self,
         content: &Content,
         name: &FileName,
-        sent: &Moved,
+        sent: &ByteCounter,
     ) -> Result<Sha256, RegistryError> {
         let url = self.target.file_url(name);
-        let asked = Asked::Upload(name.clone());
-        self.wait_until_ready(&asked, &Method::PUT, &url).await?;
+        let operation = Operation::Upload(name.clone());
+        self.wait_until_ready(&operation, &url).await?;
         if content.size() == 0 {
             // hyper asks an empty body for nothing, so the file has to prove before that it still is empty.
             let still_empty = content.hash(self.connection.limits.silence).await;
-            still_empty.map_err(|error| self.error(&asked, Method::PUT, &url, Cause::File(error)))?;
+            still_empty.map_err(|error| self.error(&operation, &url, error))?;
         }
         let (body, mut outcome) = FileBody::new(content.clone(), sent.clone());
         let request = self
-            .request(Method::PUT, &url)
+            .request(&operation, &url)
             .header(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))
             .header(CONTENT_LENGTH, content.size())
             .body(reqwest::Body::wrap_stream(body));
         let upload = Some(Upload { sent, size: content.size() });
-        match self.send(&asked, Method::PUT, &url, request, upload, is(StatusCode::CREATED)).await {
+        match self.send(&operation, &url, request, upload, is_success(&operation)).await {
             Ok(_) => match timeout(self.connection.limits.silence, &mut outcome).await {
-                Ok(Ok(Ok(sha256))) => Ok(sha256),
-                Ok(Ok(Err(error))) => Err(self.error(&asked, Method::PUT, &url, Cause::File(error))),
-                // An answer before the whole file was taken: it cannot be about all of it.
+                Ok(Ok(sent)) => sent.map_err(|error| self.error(&operation, &url, error)),
+                // A response before the whole file was taken: it cannot be about all of it.
                 Ok(Err(_)) | Err(_) => {
-                    let what = Sanitized::new("201 Created before the whole file was sent");
-                    Err(self.error(&asked, Method::PUT, &url, Cause::Garbled { what, is_cut: false }))
+                    Err(self.garbled(&operation, &url, "201 Created before the whole file was sent"))
                 }
             },
-            // Where the file itself is at fault, that is why the upload broke off.
+            // If the file itself is at fault, that is why the upload broke off.
             Err(error) => Err(match outcome.try_recv() {
-                Ok(Err(fault)) => self.error(&asked, Method::PUT, &url, Cause::File(fault)),
+                Ok(Err(fault)) => self.error(&operation, &url, fault),
                 _ => error,
             }),
         }
     }
 
     /// Deletes a file, so that another can take its place.
-    pub(crate) async fn delete(&self, name: &FileName) -> Result<(), RegistryError> {
-        self.delete_as(Asked::Delete(name.clone()), name).await
+    pub(crate) async fn delete_to_replace(&self, name: &FileName) -> Result<(), RegistryError> {
+        self.change(&Operation::Replace(name.clone()), &self.target.file_url(name)).await
     }
 
     /// Deletes a file for good.
-    pub(crate) async fn remove(&self, name: &FileName) -> Result<(), RegistryError> {
-        self.delete_as(Asked::Remove(name.clone()), name).await
+    pub(crate) async fn delete(&self, name: &FileName) -> Result<(), RegistryError> {
+        self.change(&Operation::Delete(name.clone()), &self.target.file_url(name)).await
     }
 
-    async fn delete_as(&self, asked: Asked, name: &FileName) -> Result<(), RegistryError> {
-        let url = self.target.file_url(name);
-        let request = self.request(Method::DELETE, &url);
-        self.ask_outlasting(&asked, Method::DELETE, &url, request, is(StatusCode::NO_CONTENT)).await.map(drop)
-    }
-
-    /// Asks the API. A cache on the way has to ask the server, because an old list would be wrong.
-    async fn get(&self, asked: &Asked, url: &Url) -> Result<Response, RegistryError> {
-        self.ask(asked, Method::GET, url, self.get_request(url), is(StatusCode::OK)).await
-    }
-
-    fn get_request(&self, url: &Url) -> RequestBuilder {
-        self.request(Method::GET, url).header(CACHE_CONTROL, HeaderValue::from_static("no-cache"))
-    }
-
-    /// Sends a request without a body.
-    async fn ask(
-        &self,
-        asked: &Asked,
-        method: Method,
-        url: &Url,
-        request: RequestBuilder,
-        is_good: impl Fn(&Response) -> bool,
-    ) -> Result<Response, RegistryError> {
-        self.wait_until_ready(asked, &method, url).await?;
-        self.send(asked, method, url, request, None, is_good).await
-    }
-
-    /// Sends a request without a body, and waits for the server if it is away.
-    async fn ask_outlasting(
-        &self,
-        asked: &Asked,
-        method: Method,
-        url: &Url,
-        request: RequestBuilder,
-        is_good: impl Fn(&Response) -> bool,
-    ) -> Result<Response, RegistryError> {
+    /// Sends a request that changes something and has no body, and waits for the server if it is away.
+    async fn change(&self, operation: &Operation, url: &Url) -> Result<(), RegistryError> {
         let begun = tokio::time::Instant::now();
-        match self.ask(asked, method, url, request, is_good).await {
+        match self.ask(operation, url).await {
+            Ok(_) => Ok(()),
             Err(error) => Err(self.outlast(begun, error).await),
-            good => good,
         }
     }
 
+    /// Sends a request without a body.
+    async fn ask(&self, operation: &Operation, url: &Url) -> Result<Response, RegistryError> {
+        self.wait_until_ready(operation, url).await?;
+        self.ask_at_once(operation, url).await
+    }
+
+    async fn ask_at_once(&self, operation: &Operation, url: &Url) -> Result<Response, RegistryError> {
+        let request = self.request(operation, url);
+        let request = match operation.method() {
+            // A cache on the way has to ask the server, because an old list would be wrong.
+            Method::GET => request.header(CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+            Method::DELETE => request,
+            _ => request.header(CONTENT_LENGTH, 0),
+        };
+        self.send(operation, url, request, None, is_success(operation)).await
+    }
+
     /// Waits until the next request may go. The error is the outage that the run has given up on. Yielding lets the runtime
-    /// look at the connections that idle: one that the server has ended meanwhile is not used again.
-    async fn wait_until_ready(&self, asked: &Asked, method: &Method, url: &Url) -> Result<(), RegistryError> {
+    /// look at the connections that idle: one that the server has ended meanwhile is not reused.
+    async fn wait_until_ready(&self, operation: &Operation, url: &Url) -> Result<(), RegistryError> {
         let ready = self.outages.wait_until_ready().await;
-        ready.map_err(|given_up| self.error(asked, method.clone(), url, Cause::Outage { given_up, own: None }))?;
-        self.pause.ends().await;
+        ready.map_err(|given_up| self.error(operation, url, Cause::Outage { given_up, own: None }))?;
+        self.pause.wait().await;
         tokio::task::yield_now().await;
         Ok(())
     }
 
-    fn request(&self, method: Method, url: &Url) -> RequestBuilder {
-        let request = self.http.request(method, url.clone()).headers(self.connection.network.headers.clone());
+    fn request(&self, operation: &Operation, url: &Url) -> RequestBuilder {
+        let request =
+            self.http.request(operation.method(), url.clone()).headers(self.connection.network.headers.clone());
         match &self.connection.credentials {
             // Basic is all that Forgejo's documentation allows for packages; it marks its header as sensitive.
             Some(Credentials { username, token, .. }) => request.basic_auth(username, Some(token.expose())),
@@ -363,11 +274,10 @@ impl<'a> Registry<'a> {
         }
     }
 
-    /// Sends a request, and waits for the answer no longer than is allowed; `is_good` says which answer is a success.
+    /// Sends a request, and waits for the response no longer than is allowed; `is_good` says which one is a success.
     async fn send(
         &self,
-        asked: &Asked,
-        method: Method,
+        operation: &Operation,
         url: &Url,
         request: RequestBuilder,
         upload: Option<Upload<'_>>,
@@ -381,11 +291,11 @@ impl<'a> Registry<'a> {
             }
             timeout = stalls(&self.connection.limits, &tracker, upload) => Err(timeout.into()),
         };
-        // Nothing of what another origin answers is shown but its status; a path may be the word of one that led here.
+        // Of a response of another origin, only its status is shown; a path may be the word of one that led here.
         let is_own = self.target.server.is_origin_of(url);
         let origin = url.origin().ascii_serialization();
         self.connection.observer.request_ends(&Exchange {
-            method: method.as_str(),
+            method: operation.method().as_str(),
             path: if is_own { url.path() } else { &origin },
             status: sent.as_ref().ok().map(|response| response.status().as_u16()),
             took: started.elapsed(),
@@ -402,56 +312,62 @@ impl<'a> Registry<'a> {
             }
             Ok(response) => {
                 // What comes with success may be a file of which nobody has said that it is for everybody.
-                let is_file =
-                    matches!(asked, Asked::Download(_)) && response.status().is_success() && !is_html(&response);
-                let mut answer = if is_own && !is_file {
-                    Answer::read(response, &self.connection.redactor, self.connection.limits.silence).await
+                let is_file = matches!(operation, Operation::Download(_))
+                    && response.status().is_success()
+                    && !is_html(&response);
+                let mut response = if is_own && !is_file {
+                    ErrorResponse::read(response, &self.connection.redactor, self.connection.limits.silence).await
                 } else {
-                    Answer::without_words(&response, &self.connection.redactor)
+                    ErrorResponse::without_words(&response, &self.connection.redactor)
                 };
-                if let Some(reasons) = answer.other_reasons.take() {
+                if let Some(reasons) = response.other_reasons.take() {
                     self.connection.observer.debug(&format!("other reasons that the server gave: {reasons}"));
                 }
-                if let Some(pause) = answer.retry_after {
-                    self.pause.lasts(pause.min(self.connection.limits.longest_pause));
+                if let Some(pause) = response.retry_after {
+                    self.pause.start(pause.min(self.connection.limits.longest_pause));
                 }
-                match answer.broken.take() {
-                    // Half of these words would be taken for another refusal.
-                    Some(broken) if Refusal::is_told_by_words(asked, answer.status) => {
+                match response.broken.take() {
+                    // Half of these words would be taken for another rejection.
+                    Some(broken) if rejection::has_rows_by_words(operation, response.status) => {
                         Cause::Transport(Transport::broken(&broken))
                     }
-                    _ => Cause::Refused {
-                        refusal: Refusal::of(asked, url, &self.target, &answer),
-                        status: answer.status,
-                        words: Sanitized::new(&if is_own { answer.in_words() } else { String::new() }),
-                        retry_after: answer.retry_after,
-                    },
+                    _ => self.rejected(operation, url, &response),
                 }
             }
             Err(error) => Cause::Transport(error),
         };
-        let error = self.error(asked, method, url, cause);
-        if is_own && matches!(error.cause, Cause::Refused { .. }) && !error.is_unavailable() {
+        let error = self.error(operation, url, cause);
+        if is_own && error.is_response() {
             self.outages.note_response();
         }
         Err(error)
     }
 
-    fn error(&self, asked: &Asked, method: Method, url: &Url, cause: Cause) -> RegistryError {
-        let who = Asker {
+    fn rejected(&self, operation: &Operation, url: &Url, response: &ErrorResponse) -> Cause {
+        let request = rejection::Request {
+            operation,
+            url,
             command: self.connection.command,
             target: &self.target,
             credentials: self.connection.credentials.as_ref(),
+            proxy: self.connection.network.proxies.for_url(url),
         };
-        let code = cause.code(asked, self.connection.credentials.is_none());
-        let error = RegistryError::new(asked.clone(), method, url.clone(), cause, code, |refusal| {
-            self.connection.network.hint(refusal, url, refusal.hint(&who))
-        });
+        let words = if self.target.server.is_origin_of(url) { response.in_words() } else { String::new() };
+        Cause::Rejected {
+            failure: rejection::classify(&request, response),
+            status: response.status,
+            words: Sanitized::new(&words),
+            retry_after: response.retry_after,
+        }
+    }
+
+    fn error(&self, operation: &Operation, url: &Url, cause: impl Into<Cause>) -> RegistryError {
+        let error = RegistryError::new(operation.clone(), url.clone(), cause.into());
         if self.target.server.is_origin_of(url) { error } else { error.elsewhere(&self.target.server) }
     }
 }
 
-/// Takes one status for success.
-fn is(good: StatusCode) -> impl Fn(&Response) -> bool {
-    move |response| response.status() == good
+fn is_success(operation: &Operation) -> impl Fn(&Response) -> bool {
+    let success = operation.success();
+    move |response| response.status() == success
 }

@@ -4,10 +4,8 @@ use std::error::Error as StdError;
 
 use reqwest::{ClientBuilder, Response, StatusCode};
 use rustls::ClientConfig;
-use url::Url;
 
 use super::proxy::ProxyFault;
-use super::refusal::Refusal;
 use super::tls;
 use crate::network::Network;
 
@@ -42,20 +40,9 @@ impl Network {
         self.proxies.for_url(error.url()?)?.fault(error, chain, unresolved)
     }
 
-    /// The proxy's own refusal. Inside a tunnel nobody but the server answers.
+    /// The proxy's own rejection. Inside a tunnel nobody but the server responds.
     pub(super) fn fault_in(&self, response: &Response) -> Option<ProxyFault> {
         let proxy = self.proxies.for_url(response.url()).filter(|_| response.url().scheme() == "http")?;
         (response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED).then(|| proxy.wants_credentials())
-    }
-
-    /// The cure for a refusal, with what the proxy may have to do with it: through a proxy without a tunnel its own
-    /// answers look like those of a proxy in front of the server.
-    pub(super) fn hint(&self, refusal: &Refusal, url: &Url, hint: String) -> String {
-        match self.proxies.for_url(url) {
-            Some(proxy) if *refusal == Refusal::ProxyFault => {
-                format!("{hint}; and whether {proxy} reaches the server")
-            }
-            _ => hint,
-        }
     }
 }

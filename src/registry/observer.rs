@@ -1,4 +1,4 @@
-//! What the client says of its work to whoever shows it.
+//! The interface to the log: what the client says of its work to whoever shows it.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -9,15 +9,15 @@ pub trait Observer: Sync {
     fn notes(&self, note: &str);
     /// Something is worth knowing for whoever looks for a fault.
     fn debug(&self, _text: &str) {}
-    /// Something failed that is tried again after a wait, which begins now.
+    /// Something failed that is retried after a wait, which begins now.
     fn retries(&self, retry: &Retry<'_>);
-    /// A request has had its answer, or has none to wait for.
+    /// A request has got its response, or waits for none.
     fn request_ends(&self, exchange: &Exchange<'_>);
 }
 
-/// What is tried again, and when.
+/// A retry that is about to wait.
 pub struct Retry<'a> {
-    /// What failed, in a few words.
+    /// The request that failed, in a few words.
     pub(crate) what: &'a (dyn Display + Sync),
     /// Why.
     pub(crate) why: &'a (dyn Display + Sync),
@@ -29,15 +29,15 @@ pub struct Retry<'a> {
     pub(crate) of: u32,
 }
 
-/// A request and its answer, without anything secret.
+/// A request and its response, without anything secret.
 #[derive(Debug)]
 pub struct Exchange<'a> {
     /// The method.
     pub(crate) method: &'a str,
     /// The path, percent-encoded.
     pub(crate) path: &'a str,
-    /// The status of the answer; `None` where there is none.
+    /// The status of the response; `None` if there is none.
     pub(crate) status: Option<u16>,
-    /// From the first byte of the request to the head of the answer.
+    /// From the first byte of the request to the head of the response.
     pub(crate) took: Duration,
 }

@@ -1,20 +1,21 @@
 //! Waiting for a server that stopped responding. A forge restarts within seconds, and a run outlasts that.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use reqwest::StatusCode;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::answer::is_html;
-use super::error::{Cause, EndOfWait, GivenUp};
+use super::failure::FailureKind;
 use super::limits::Limits;
-use super::{Asked, Method, Registry, RegistryError, is};
+use super::response::is_html;
+use super::{Operation, Registry, RegistryError};
 use crate::sanitize::Sanitized;
-use crate::stop::Stop;
+use crate::stop::{Signal, Stop};
 use crate::units::Span;
 
-/// What is known of the server's outages in this run.
+/// The server's outages in this run.
 #[derive(Debug, Default)]
 pub(super) struct Outages {
     /// Whether the server has responded in this run.
@@ -29,6 +30,36 @@ struct Probe {
     ended: Option<Instant>,
     /// The outage that outlasted the run's patience.
     given_up: Option<GivenUp>,
+}
+
+/// An outage that the run no longer waits for.
+#[derive(Clone, Debug)]
+pub(crate) struct GivenUp {
+    /// The end of the wait.
+    by: EndOfWait,
+    /// Why the request failed that began the wait.
+    failure: Sanitized,
+}
+
+/// The end of a wait for the server.
+#[derive(Clone, Debug)]
+enum EndOfWait {
+    Timeout(Duration),
+    Signal(Signal),
+}
+
+impl fmt::Display for GivenUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let failure = &self.failure;
+        match self.by {
+            EndOfWait::Timeout(after) => {
+                write!(f, "the server stopped responding and did not come back within {}: {failure}", Span(after))
+            }
+            EndOfWait::Signal(signal) => {
+                write!(f, "the server stopped responding, and {signal} ended the wait: {failure}")
+            }
+        }
+    }
 }
 
 /// How a wait for the server ended.
@@ -102,13 +133,13 @@ impl Registry<'_> {
     /// Waits for the server if `error`, of a request that began at `begun`, may mean that it is away. Returns the error,
     /// [outlasted](RegistryError::is_outlasted) if the server is back, or that of the outage if it is not.
     pub(crate) async fn outlast(&self, begun: Instant, error: RegistryError) -> RegistryError {
-        let may_be_away = error.is_unavailable() && self.target.server.is_origin_of(error.url());
+        let may_be_away = error.kind() == FailureKind::Unavailable && self.target.server.is_origin_of(error.url());
         if !may_be_away || !self.outages.has_responded.load(Ordering::Relaxed) {
             return error;
         }
         let mut probe = self.outages.probe.lock().await;
         if let Some(given_up) = &probe.given_up {
-            return self.given_up(error, given_up.clone());
+            return error.given_up(given_up.clone());
         }
         if probe.ended.is_some_and(|ended| ended > begun) {
             return error.outlasted();
@@ -117,7 +148,7 @@ impl Registry<'_> {
         match Box::pin(self.wait_for_server(&mut probe, &error)).await {
             Waited::NoOutage => error,
             Waited::Back => error.outlasted(),
-            Waited::GivenUp(given_up) => self.given_up(error, given_up),
+            Waited::GivenUp(given_up) => error.given_up(given_up),
         }
     }
 
@@ -149,21 +180,15 @@ impl Registry<'_> {
     /// Whether the server responds in time to the question about the version, which has the shortest response of all. Any
     /// response but that of a proxy counts.
     async fn responds(&self) -> bool {
-        self.pause.ends().await;
+        self.pause.wait().await;
         tokio::task::yield_now().await;
         let url = self.target.version_url();
-        let request = self.get_request(&url);
-        let sent = self.send(&Asked::Version, Method::GET, &url, request, None, is(StatusCode::OK));
+        let sent = self.ask_at_once(&Operation::ReadVersion, &url);
         match timeout(self.connection.limits.connect, sent).await {
             Ok(Ok(response)) => !is_html(&response),
-            Ok(Err(error)) => matches!(error.cause, Cause::Refused { .. }) && !error.is_unavailable(),
+            Ok(Err(error)) => error.is_response(),
             Err(_) => false,
         }
-    }
-
-    fn given_up(&self, error: RegistryError, given_up: GivenUp) -> RegistryError {
-        let (asked, method, url, own) = error.into_parts();
-        self.error(&asked, method, &url, Cause::Outage { given_up, own: Some(own.into()) })
     }
 }
 
@@ -171,11 +196,8 @@ impl Registry<'_> {
 mod tests {
     use std::sync::atomic::AtomicU32;
 
-    use std::time::Duration;
-
     use super::super::limits::Jitter;
     use super::*;
-    use crate::stop::Signal;
 
     /// Waits for a server that is away for so long; counts the probes.
     async fn wait_for(outages: &Outages, away: Duration, stop: &Stop) -> (Waited, u32) {

@@ -11,7 +11,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 use url::Url;
 
-use super::{Limits, Moved};
+use super::{ByteCounter, Limits};
 use crate::host::is_loopback;
 
 /// The phases of a request, each of which can take too long.
@@ -130,7 +130,7 @@ impl Tracker {
 /// The body of an upload on its way.
 #[derive(Clone, Copy)]
 pub(super) struct Upload<'a> {
-    pub(super) sent: &'a Moved,
+    pub(super) sent: &'a ByteCounter,
     /// The length of the whole, in bytes.
     pub(super) size: u64,
 }
@@ -228,7 +228,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_upload_stalls_so_long_after_its_last_byte_and_no_longer() {
-        let (begun, sent, tracker) = (Instant::now(), Moved::default(), Tracker::new());
+        let (begun, sent, tracker) = (Instant::now(), ByteCounter::default(), Tracker::new());
         let moving = async {
             for _ in 0..3 {
                 sleep(59 * SECOND).await;
@@ -243,7 +243,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_response_to_an_upload_may_take_longer_than_any_other() {
-        let (sent, tracker) = (Moved::default(), Tracker::new());
+        let (sent, tracker) = (ByteCounter::default(), Tracker::new());
         sent.add(4);
         for (upload, wanted) in [(Some(Upload { sent: &sent, size: 4 }), 300 * SECOND), (None, 60 * SECOND)] {
             let timeout = stalls(&limits(), &tracker, upload).await;

@@ -1,22 +1,19 @@
-//! What the registry is asked about a version, an owner's packages, and what it lists.
+//! Lists, and other requests about a version and an owner's packages.
 
-use reqwest::header::CONTENT_LENGTH;
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use super::answer::{Answer, Reason, is_html, read_up_to};
-use super::asked::Asked;
-use super::error::{Cause, RegistryError, Transport};
+use super::error::{Cause, Operation, RegistryError};
 use super::page::{address_by_page, is_usable};
 use super::phase::{Phase, Timeout};
-use super::refusal::Refusal;
-use super::{Method, Registry, is};
+use super::response::{ErrorResponse, Reason, is_html, read_up_to};
+use super::transport::Transport;
+use super::{Connection, Registry};
 use crate::blocking::on_own_thread;
 use crate::listing::{Listing, VersionRow};
 use crate::package::{PackageName, PublicAddress, RepositoryName};
-use crate::sanitize::Sanitized;
 use crate::units::Bytes;
 
 /// The longest list of a version that is read, in bytes. It is 341 bytes a file; this is room for 190,000.
@@ -25,7 +22,7 @@ pub(crate) const LONGEST_LIST: usize = 64 * 1024 * 1024;
 /// A page of versions is some 100 KB: each row has its owner, its repository and who made it.
 const LONGEST_PAGE: usize = 4 * 1024 * 1024;
 
-/// How many versions are asked for on a page; no server gives more (recorded), and one may be set up to give fewer.
+/// How many versions are requested for a page; no server gives more (recorded), and one may be set up to give fewer.
 const PAGE: usize = 50;
 
 /// How many pages are read: up to 20,000 versions of packages whose names contain that of ours.
@@ -37,7 +34,7 @@ const LONGEST_PAGES: usize = 64 * 1024 * 1024;
 /// How often a list is read that changes while it is read.
 const MOST_READINGS: u32 = 3;
 
-/// What we read of a version; text from outside.
+/// A version, as far as we read it; text from outside.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct About {
     html_url: String,
@@ -72,40 +69,40 @@ fn total_of(response: &Response) -> Option<usize> {
 }
 
 impl Registry<'_> {
-    /// Which files the version has.
+    /// Lists the files of the version.
     pub(crate) async fn files(&self) -> Result<Listing, RegistryError> {
-        self.persist(async || self.files_at_once().await).await
+        self.with_retries(async || self.files_once().await).await
     }
 
-    /// The same, asked once, and whatever pause the server asked for: nobody asks for anything after it.
+    /// Lists the files without retries, and without a pause that the server asked for: no request follows.
     pub(crate) async fn files_now(&self) -> Result<Listing, RegistryError> {
-        self.pause.is_over();
-        self.files_at_once().await
+        self.pause.end();
+        self.files_once().await
     }
 
-    /// The same, asked once.
-    pub(crate) async fn files_at_once(&self) -> Result<Listing, RegistryError> {
+    /// Lists the files without retries.
+    pub(crate) async fn files_once(&self) -> Result<Listing, RegistryError> {
         let url = self.target.files_url();
-        let asked = Asked::Files;
-        let response = match self.get(&asked, &url).await {
+        let operation = Operation::ListFiles;
+        let response = match self.ask(&operation, &url).await {
             Ok(response) => response,
             // Nothing there yet. Unknown owners have other words.
             Err(error) if is_absent(&error) => return Ok(Listing::default()),
             Err(error) => return Err(error),
         };
-        self.json(&asked, &url, response, LONGEST_LIST).await.map(|(listing, _)| listing)
+        self.json(&operation, &url, response, LONGEST_LIST).await.map(|(listing, _)| listing)
     }
 
-    /// What the API knows of the version.
+    /// Reads what the API knows of the version.
     pub(crate) async fn about(&self) -> Result<About, RegistryError> {
-        self.persist(async || self.about_at_once().await).await
+        self.with_retries(async || self.about_once().await).await
     }
 
-    /// The same, asked once.
-    pub(crate) async fn about_at_once(&self) -> Result<About, RegistryError> {
+    /// Reads what the API knows of the version, without retries.
+    pub(crate) async fn about_once(&self) -> Result<About, RegistryError> {
         let url = self.target.version_url();
-        let response = self.get(&Asked::Version, &url).await?;
-        self.json(&Asked::Version, &url, response, LONGEST_PAGE).await.map(|(about, _)| about)
+        let response = self.ask(&Operation::ReadVersion, &url).await?;
+        self.json(&Operation::ReadVersion, &url, response, LONGEST_PAGE).await.map(|(about, _)| about)
     }
 
     /// Returns the public address of the version, as the API gives it. If the forge does not know its own public address, it
@@ -116,20 +113,17 @@ impl Registry<'_> {
         let address =
             address.filter(|address| !self.connection.redactor.finds(address.page.as_str())).ok_or_else(|| {
                 let what = format!("its html_url is {}", about.html_url);
-                Box::new(self.garbled(&Asked::Version, &self.target.version_url(), &what))
+                Box::new(self.garbled(&Operation::ReadVersion, &self.target.version_url(), &what))
             })?;
         Ok(if is_usable(&address, &self.target) { address } else { self.target.address() })
     }
 
-    /// Links the package to a repository of its owner, once. A second link, be it to the same one, is refused.
+    /// Links the package to a repository of its owner, once. A second link is rejected, even if it is to the same one.
     pub(crate) async fn link(&self, repository: &RepositoryName) -> Result<(), RegistryError> {
-        let url = self.target.link_url(repository);
-        let asked = Asked::Link(repository.clone());
-        let request = self.request(Method::POST, &url).header(CONTENT_LENGTH, 0);
-        self.ask_outlasting(&asked, Method::POST, &url, request, is(StatusCode::CREATED)).await.map(drop)
+        self.change(&Operation::Link(repository.clone()), &self.target.link_url(repository)).await
     }
 
-    /// The versions of a package of the owner, newest first. What could be no version is left out.
+    /// Lists the versions of a package of the owner, newest first. What could be no version is left out.
     pub(crate) async fn versions(&self, package: &PackageName) -> Result<Vec<VersionRow>, RegistryError> {
         for _ in 1..MOST_READINGS {
             if let Some(versions) = self.versions_unless_they_change(package).await? {
@@ -140,7 +134,7 @@ impl Registry<'_> {
         versions.ok_or_else(|| self.unread(package, "it changes while it is read"))
     }
 
-    /// The same; `None` where their number has changed from one page to the next, which may have moved a row from a page
+    /// Lists the versions once; `None` if their number has changed from one page to the next, which may have moved a row from a page
     /// that was still to be read to one that was read already.
     async fn versions_unless_they_change(
         &self,
@@ -150,7 +144,7 @@ impl Registry<'_> {
         let mut known = None;
         let (mut count, mut length) = (0, 0);
         for page in 1..=MOST_PAGES {
-            let read = self.persist(async || self.page_of_versions(package.as_str(), page).await).await?;
+            let read = self.with_retries(async || self.page_of_versions(package.as_str(), page).await).await?;
             if page > 1 && read.total != known {
                 return Ok(None);
             }
@@ -173,46 +167,41 @@ impl Registry<'_> {
         Err(self.unread(package, &format!("it has more than {count} versions")))
     }
 
-    /// A list of versions that cannot be read to its end. The answers are good, so nothing is wrong with the server.
+    /// A list of versions that cannot be read to its end. The responses are good, so nothing is wrong with the server.
     fn unread(&self, package: &PackageName, why: &str) -> RegistryError {
-        let error = self.garbled(&Asked::Versions, &self.target.versions_url(package.as_str(), PAGE, 1), why);
-        error.cured_by("Name the version, or run the step again when no other job publishes")
+        let error = self.garbled(&Operation::ListVersions, &self.target.versions_url(package.as_str(), PAGE, 1), why);
+        error.with_hint("Name the version, or run the step again when no other job publishes")
     }
 
-    /// The newest versions of the owner's packages whose names contain that text, asked once: what is told of them is worth
-    /// no more.
+    /// Lists the newest versions of the owner's packages whose names contain that text, without retries: what is told of
+    /// them is worth no more.
     pub(crate) async fn newest_versions(&self, name: &str) -> Vec<VersionRow> {
         self.page_of_versions(name, 1).await.map(|page| page.rows).unwrap_or_default()
     }
 
-    /// A page of the versions, asked once.
+    /// Reads a page of the versions, without retries.
     async fn page_of_versions(&self, name: &str, page: usize) -> Result<Page, RegistryError> {
-        let asked = Asked::Versions;
+        let operation = Operation::ListVersions;
         let url = self.target.versions_url(name, PAGE, page);
-        let response = self.get(&asked, &url).await?;
+        let response = self.ask(&operation, &url).await?;
         let total = total_of(&response);
-        let (rows, length) = self.json(&asked, &url, response, LONGEST_PAGE).await?;
+        let (rows, length) = self.json(&operation, &url, response, LONGEST_PAGE).await?;
         Ok(Page { rows, total, length })
     }
 
-    /// Reads a JSON answer of at most so many bytes, and how many it had; a page in HTML is told apart from JSON that is
+    /// Reads a JSON response of at most so many bytes, and how many it had; a page in HTML is told apart from JSON that is
     /// broken.
     async fn json<T: DeserializeOwned + Send + 'static>(
         &self,
-        asked: &Asked,
+        operation: &Operation,
         url: &Url,
         response: Response,
         longest: usize,
     ) -> Result<(T, usize), RegistryError> {
-        let status = response.status();
         let cause = if is_html(&response) {
-            let answer = Answer::read(response, &self.connection.redactor, self.connection.limits.silence).await;
-            Cause::Refused {
-                refusal: Refusal::of(asked, url, &self.target, &answer),
-                status,
-                words: Sanitized::new(&answer.words),
-                retry_after: None,
-            }
+            let Connection { redactor, limits, .. } = &self.connection;
+            let response = ErrorResponse::read(response, redactor, limits.silence).await;
+            self.rejected(operation, url, &response)
         } else {
             match read_up_to(response, longest, self.connection.limits.silence, self.connection.limits.answer).await {
                 Ok(body) => match parsed(body).await {
@@ -226,17 +215,21 @@ impl Registry<'_> {
                         Timeout { phase: Phase::Completing, after: self.connection.limits.answer }.into()
                     }
                     Reason::TooLong => {
-                        return Err(self.garbled(asked, url, &format!("it is longer than {}", Bytes(longest as u64))));
+                        return Err(self.garbled(
+                            operation,
+                            url,
+                            &format!("it is longer than {}", Bytes(longest as u64)),
+                        ));
                     }
                 },
             }
         };
-        Err(self.error(asked, Method::GET, url, cause))
+        Err(self.error(operation, url, cause))
     }
 
-    pub(super) fn garbled(&self, asked: &Asked, url: &Url, what: &str) -> RegistryError {
+    pub(super) fn garbled(&self, operation: &Operation, url: &Url, what: &str) -> RegistryError {
         let what = self.connection.redactor.shown(what);
-        self.error(asked, Method::GET, url, Cause::Garbled { what, is_cut: false })
+        self.error(operation, url, Cause::Garbled { what, is_cut: false })
     }
 }
 
@@ -250,8 +243,8 @@ async fn parsed<T: DeserializeOwned + Send + 'static>(body: Vec<u8>) -> Result<(
     on_own_thread(parse).await
 }
 
-/// Whether the answer to the list call means that the version has no files yet.
+/// Whether the response to the list call means that the version has no files yet.
 fn is_absent(error: &RegistryError) -> bool {
-    matches!(&error.cause, Cause::Refused { status: StatusCode::NOT_FOUND, words, .. }
+    matches!(&error.cause, Cause::Rejected { status: StatusCode::NOT_FOUND, words, .. }
         if words.to_string().contains("package does not exist"))
 }

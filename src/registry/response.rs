@@ -1,4 +1,4 @@
-//! An answer of the server, read as far as it is worth reading, without anything secret in it.
+//! A response of the server that is no success, read as far as it is worth reading, without anything secret in it.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,16 +12,16 @@ use url::Url;
 use crate::sanitize::Sanitized;
 use crate::secret::{Redactor, unescape_html};
 
-/// Status and text of an answer. The texts have been redacted, but are not harmless yet.
+/// Status and text of a response that is no success. The texts have been redacted, but are not harmless yet.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct ErrorResponse {
     pub(super) status: StatusCode,
     pub(super) is_html: bool,
     /// Where a redirect leads.
     pub(super) location: Option<String>,
-    /// What the server says: the message of a JSON error, the title of a page, or the first line.
+    /// The server's words: the message of a JSON error, the title of a page, or the first line.
     pub(super) words: String,
-    /// What a JSON error says before that: Forgejo 16 and later give a reason for each way to authenticate, a line
+    /// The words of a JSON error before those: Forgejo 16 and later give a reason for each way to authenticate, a line
     /// each, and the last one is about the credentials that were sent.
     pub(super) other_reasons: Option<Sanitized>,
     /// How long the server asks us to wait.
@@ -42,13 +42,13 @@ struct Message {
     message: String,
 }
 
-impl Answer {
+impl ErrorResponse {
     /// No error message is longer, in bytes.
     const LONGEST: usize = 64 * 1024;
 
-    /// Reads an answer that is no success, for so long at most. What breaks off is taken as far as it came: the status says most.
+    /// Reads it, for so long at most. What breaks off is taken as far as it came: the status says most.
     pub(super) async fn read(response: Response, redactor: &Redactor, silence: Duration) -> Self {
-        let answer = Self::without_words(&response, redactor);
+        let head = Self::without_words(&response, redactor);
         let (body, is_whole, broken) = match read_up_to(response, Self::LONGEST, PATIENCE.min(silence), silence).await {
             Ok(body) => (body, true, None),
             Err(Broken { body, reason: Reason::Broken(error) }) => (body, false, Some(error)),
@@ -64,32 +64,30 @@ impl Answer {
             let others = lines.collect::<Vec<_>>().join("; ");
             other_reasons = Some(others).filter(|others| !others.is_empty()).map(|others| Sanitized::new(&others));
             last
-        } else if answer.is_html {
+        } else if head.is_html {
             title(&text, redactor, is_whole)
         } else {
             // A secret may have a line break inside, so it is searched for before the first line is taken.
             let text = redactor.redact_start(text.trim(), is_whole);
             text.lines().next().unwrap_or_default().to_owned()
         };
-        Self { words: words.trim().to_owned(), other_reasons, broken, ..answer }
+        Self { words: words.trim().to_owned(), other_reasons, broken, ..head }
     }
 
-    /// Takes the status and the headers of an answer alone.
+    /// Takes the status and the headers alone.
     pub(super) fn without_words(response: &Response, redactor: &Redactor) -> Self {
         let status = response.status();
         let header = |name| response.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
         // All of it decides where it leads; hyper 1 reads no longer head than 408 KiB.
         let location = header(LOCATION).map(|place| redactor.redact(&place).into_owned());
-        // RFC 9110, 10.2.3, and RFC 6585, 4. With other answers there is nothing to wait for.
+        // RFC 9110, 10.2.3, and RFC 6585, 4. With other statuses there is nothing to wait for.
         let may_wait = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
         let retry_after = header(RETRY_AFTER).filter(|_| may_wait).and_then(|wait| wait_of(&wait, SystemTime::now()));
         let (words, other_reasons, is_html) = (String::new(), None, is_html(response));
         Self { status, is_html, location, words, other_reasons, retry_after, broken: None }
     }
-}
 
-impl Answer {
-    /// What is told of it beside its status: where it leads on the same server. What stands behind the `?` there may be a
+    /// Returns its words, or else where it leads on the same server. What stands behind the `?` there may be a
     /// key to it.
     pub(super) fn in_words(&self) -> String {
         let path = self.location.as_deref().filter(|place| place.starts_with('/') && !place.starts_with("//"));
@@ -100,7 +98,7 @@ impl Answer {
     }
 }
 
-/// Whether an answer says that it is a web page.
+/// Whether a response says that it is a web page.
 pub(super) fn is_html(response: &Response) -> bool {
     let kind = response.headers().get(CONTENT_TYPE).map_or(&b""[..], |kind| kind.as_bytes().trim_ascii_start());
     kind.get(..9).is_some_and(|start| start.eq_ignore_ascii_case(b"text/html"))
@@ -127,7 +125,7 @@ pub(super) fn is_plain(place: &Url) -> bool {
 
 /// A body that was not read to its end.
 pub(super) struct Broken {
-    /// What came.
+    /// The part that came.
     pub(super) body: Vec<u8>,
     /// Why no more came.
     pub(super) reason: Reason,

@@ -1,0 +1,419 @@
+//! The table of rejections: what follows from each response that is no success, and what to do about it. A new response of
+//! a server is a row here and a recording.
+//!
+//! The rows are the recorded responses of Gitea 1.22 to 1.26 and Forgejo 7 to 15, and of the reverse proxies in front of
+//! them; a row that holds for some versions only says so. `docs/troubleshooting.md` shows them as they are printed.
+
+use reqwest::StatusCode;
+use url::Url;
+
+use super::error::Operation;
+use super::failure::{Failure, FailureKind, RetryRule, every, one};
+use super::response::{ErrorResponse, is_for_now, is_of_gateway, is_plain};
+use crate::command::Command;
+use crate::network::Proxy;
+use crate::package::{Target, Version};
+use crate::sanitize::Sanitized;
+use crate::secret::{Credentials, TokenShape};
+
+/// A request, as far as its rejection depends on it.
+pub(super) struct Request<'a> {
+    pub(super) operation: &'a Operation,
+    pub(super) url: &'a Url,
+    pub(super) command: Command,
+    pub(super) target: &'a Target,
+    /// None for a visitor.
+    pub(super) credentials: Option<&'a Credentials>,
+    /// The proxy that it goes through.
+    pub(super) proxy: Option<&'a Proxy>,
+}
+
+/// Reads a response that is no success.
+pub(super) fn classify(request: &Request<'_>, response: &ErrorResponse) -> Failure {
+    let (row, status, operation) = (row(request, response), response.status, request.operation);
+    // Traefik's words for a server that is not running. The forge has others for a version that does not exist. Whatever
+    // rejects the check of write access, the status of a gateway says enough.
+    let is_away = is_of_gateway(status) || status == StatusCode::NOT_FOUND && response.words == "404 page not found";
+    let kind = if is_away { FailureKind::Unavailable } else { row.kind };
+    let retry = match status.as_u16() {
+        // RFC 9110, 15.5.9, RFC 8470, 5.2, and RFC 6585, 4: the request was not acted upon, and may be repeated.
+        408 | 425 | 429 => RetryRule::Repeat,
+        // A race of first uploads (Gitea 1.22 and 1.24 on PostgreSQL), a proxy in front of a server that restarts; a 500
+        // can follow on a commit (source), and a 502 on an upload that the server took.
+        500..=599 => operation.rule_if_unclear(),
+        // A success that is not the one of the registry may be anybody's word.
+        200..=299 if operation.can_change_files() => RetryRule::CheckOnly,
+        _ => row.retry,
+    };
+    Failure { kind, retry, ..row }
+}
+
+#[expect(clippy::too_many_lines, reason = "a table, with a row for each response")]
+fn row(request: &Request<'_>, response: &ErrorResponse) -> Failure {
+    let Request { operation, target, credentials, .. } = *request;
+    let Target { server, owner, package, version } = target;
+    let ErrorResponse { status, is_html, words, .. } = response;
+    let has = |text: &str| words.contains(text);
+    let is_download = matches!(operation, Operation::Download(_));
+    let is_link = matches!(operation, Operation::Link(_));
+    let is_list = matches!(operation, Operation::ListFiles | Operation::ReadVersion | Operation::ListVersions);
+
+    let access = request.access();
+    let tokens = format!("{server}/user/settings/applications");
+    let packages = format!("{server}/{}/-/packages", owner.as_str());
+    let settings = format!("{}/settings", target.page_url());
+    let user = credentials.and_then(Credentials::user).map_or("the token's user".to_owned(), |user| user.to_string());
+    // Gitea's runner puts the job's own token into no variable, so it is not recognized.
+    let jobs_own = "If the token is the job's own, set `token` to a personal access token instead";
+
+    let token = |code, hint: String| match credentials.map(Credentials::shape) {
+        Some(TokenShape::Plain) => every(code, hint),
+        Some(shape) => every(code, request.hint_of_shape(shape, &tokens)),
+        None => every(
+            "token-required",
+            format!(
+                "Give a `token` with the scope read:package, from a secret: {server} shows this only to those who are \
+                 signed in and may read packages of {owner} ({tokens})"
+            ),
+        ),
+    };
+    let bad_token = || {
+        let hint = format!(
+            "Make a new personal token with the scope {access}:package: this one is wrong or expired; {tokens}"
+        );
+        token("bad-token", hint)
+    };
+    let no_access = || {
+        let code = if is_list || is_download { "no-read-access" } else { "no-write-access" };
+        let hint = format!(
+            "Give the token the scope {access}:package, or give {user} {access} access to packages of {owner}. \
+             {jobs_own}: {tokens}"
+        );
+        token(code, hint)
+    };
+
+    match status.as_u16() {
+        300..=399 if is_download => request.rejected_download_redirect(response),
+        _ if !server.is_origin_of(request.url) => request.storage(request.url),
+        // A gate may reject the odd name of the check, and still let uploads through.
+        _ if *operation == Operation::CheckWriteAccess && !is_of_forge(response) => request.unexpected(),
+        300..=399 => request.rejected_redirect(response),
+        // nginx, with `ssl_verify_client on`.
+        400 if *is_html && (has("No required SSL certificate was sent") || has("The SSL certificate error")) => every(
+            "client-certificate-rejected",
+            format!("Set `client-certificate` to a certificate that {server} accepts, with its private key, in PEM"),
+        ),
+        400 if has("invalid filename") => {
+            let hint = "Rename the file: Gitea before 1.22 takes only letters, digits and `._+-` in names";
+            one("invalid-file-name", hint).kind(FailureKind::FileName)
+        }
+        400 if has("invalid package name") => {
+            every("invalid-package-name", "Set `repo` to a name of letters, digits and `._-`")
+        }
+        400 if has("invalid package version") => {
+            every("invalid-version", "Set `version` to one of letters, digits and `._+-`")
+        }
+        // The package is linked, by another job or by an attempt whose response was lost (all versions that can link);
+        // if a check shows no link, it is to a repository that the token's user cannot see.
+        400 if is_link => {
+            let hint = format!(
+                "It is linked already, to a repository that the token's user cannot see: look it up as somebody who can, \
+                 and unlink it where it is the wrong one: {settings}"
+            );
+            one("already-linked", hint).retry(RetryRule::CheckOnly)
+        }
+        // Everything else at this status is about the token (all versions).
+        401 if has("reqPackageAccess") => no_access(),
+        // To visitors, on the API's lists: Gitea, and Forgejo up to 11; servers that require a sign-in for everything.
+        401 if words == "token is required" => bad_token().kind(FailureKind::SignInRequired),
+        403 if words == "Only signed in user is allowed to call APIs." => bad_token().kind(FailureKind::SignInRequired),
+        200 | 401 | 403 if *is_html => request.web_page().kind(FailureKind::Unavailable),
+        401 => bad_token(),
+        403 if has("package type size") => one(
+            "file-too-large",
+            "Make the file smaller, or have LIMIT_SIZE_GENERIC raised in the forge's configuration",
+        ),
+        403 if has("storage quota") => every(
+            "quota-exceeded",
+            format!(
+                "Delete old versions ({packages}), or have LIMIT_TOTAL_OWNER_SIZE raised in the forge's configuration"
+            ),
+        ),
+        403 if has("package count") => every(
+            "too-many-versions",
+            format!(
+                "Delete old versions ({packages}), or have LIMIT_TOTAL_OWNER_COUNT raised in the forge's configuration"
+            ),
+        ),
+        403 if has("required scope") => token(
+            "missing-scope",
+            format!("Make a personal token with the scope {access}:package: this one has it not; {tokens}"),
+        ),
+        // To an upload, and by the API (Forgejo 15).
+        403 if has("reqToken") || has("limited to public packages") => token(
+            "public-only-token",
+            format!(
+                "Create a personal access token with access to all owners, because this one is limited to public owners \
+                 and {owner} is private: {tokens}"
+            ),
+        ),
+        // To a link by a user who may read packages but not write them.
+        403 if is_link && has("specific permission") => {
+            token("no-write-access", format!("Give {user} write access to packages of {owner}. {jobs_own}: {tokens}"))
+        }
+        // `permission denied` is about the repository (source: Gitea 1.24, services/packages/package_update.go).
+        403 if is_link && has("permission") => one(
+            "no-repository-access",
+            format!(
+                "Let the token's user write packages of that repository too, or link the package by hand: {settings}"
+            ),
+        ),
+        403 if has("specific permission") => token(
+            "private-owner",
+            format!(
+                "Set `token` to a personal access token of a member of {owner}, which is private. The job's own token has \
+                 no access to private owners"
+            ),
+        ),
+        403 => no_access(),
+        // The API names the missing owner; below /api/packages the words are the same for all owners that are not to be
+        // had. Elsewhere they mean a path that does not exist.
+        404 if has("user redirect does not exist") || has("Not found.") && !is_list && !is_link => every(
+            "owner-not-found",
+            format!("Check `owner`: there is no user or organisation {owner}, or packages are disabled on {server}"),
+        ),
+        404 if is_link && has("repository does not exist") => {
+            one("repository-not-found", format!("Correct `link-repository`: {owner} has no repository of that name"))
+        }
+        404 if has("package does not exist") && (is_link || is_download) => {
+            let is_latest = version.as_str().eq_ignore_ascii_case(Version::LATEST);
+            let hint = if is_latest && credentials.is_none() {
+                "Name the version, or give a `token`: finding the newest takes a list that this registry shows only to those \
+                 who are signed in, and no version is called `latest`"
+                    .to_owned()
+            } else {
+                format!("Check `version` and `repo`: there is no version {version} of package {owner}/{package}")
+            };
+            every("version-not-found", hint)
+        }
+        // Gitea before 1.24, Forgejo before 11. The list was there before, so this is about no other path.
+        404 | 405 if is_link => one(
+            "links-not-supported",
+            format!(
+                "Link the package by hand ({settings}), or take `link-repository` out: Gitea before 1.24 and Forgejo \
+                 before 11 have no API for it"
+            ),
+        ),
+        // The file is not there, or is no longer (all versions).
+        404 if has("does not exist") && (is_download || operation.is_deletion()) => {
+            let hint = match request.command {
+                Command::Publish => "Run the step again: another job has deleted the file meanwhile".to_owned(),
+                Command::Download => format!(
+                    "Check `files` and run the step again: version {version} has no such file, or another job has deleted \
+                     it meanwhile"
+                ),
+            };
+            one("file-not-found", hint).kind(FailureKind::NotFound).retry(RetryRule::CheckOnly)
+        }
+        // A reverse proxy took `%2F` in the version for a `/`.
+        404 if version.as_str().contains('/') => every(
+            "slash-in-version",
+            format!(
+                "Use a version without `/`, or let the reverse proxy pass `%2F` on (nginx: proxy_pass without a path; \
+                 Apache: AllowEncodedSlashes NoDecode and nocanon), or check that {server} is the forge's base URL"
+            ),
+        ),
+        404 | 405 => every(
+            "wrong-server-url",
+            format!(
+                "Check `server-url`: {server} is not the base URL of a forge; does it lack a sub-path, or have one too many?"
+            ),
+        ),
+        // The file is there, or was a moment ago (all versions).
+        409 if matches!(operation, Operation::Upload(_)) => {
+            let hint = format!(
+                "Run the step again; if it fails again, turn off the cache for {server}/api/ in the proxy in front of the \
+                 server: the registry has a file of this name, but its list of files does not show it"
+            );
+            one("file-exists", hint).kind(FailureKind::Exists).retry(RetryRule::AfterCheck)
+        }
+        // Forgejo 9 and later, before the body; a proxy gives the same status with HTML.
+        413 if has("enforcePackagesQuota") => every(
+            "quota-exceeded",
+            format!("Delete old versions ({packages}), or ask the forge's administrator for a larger quota"),
+        ),
+        413 => one(
+            "body-limit-exceeded",
+            "Raise the body limit of the reverse proxy in front of the forge; for nginx: `client_max_body_size 0;`",
+        ),
+        408 | 425 | 429 => one("rate-limited", "Run the step again later: the server asks for a pause"),
+        // The registry's own errors are JSON or plain text (all versions).
+        500.. if *is_html || is_of_gateway(*status) => {
+            // Without a tunnel, its own responses look like those of a proxy in front of the server.
+            let proxy = request.proxy.map(|proxy| format!("; and whether {proxy} reaches the server"));
+            let hint = format!(
+                "Run the step again: what is there stays as it is; if it stays so, look whether the forge runs behind its \
+                 reverse proxy{}",
+                proxy.unwrap_or_default()
+            );
+            one("server-unavailable", hint).kind(FailureKind::Unavailable)
+        }
+        500.. => one(
+            "server-error",
+            "Run the step again: what is there stays as it is; if it stays so, look into the forge's log",
+        ),
+        _ => request.unexpected(),
+    }
+}
+
+impl Request<'_> {
+    /// Reads a redirect of a download that is not followed.
+    fn rejected_download_redirect(&self, response: &ErrorResponse) -> Failure {
+        let (url, server) = (self.url, &self.target.server);
+        let is_at_forge = server.is_origin_of(url);
+        match response.location.as_ref().and_then(|given| url.join(given).ok()) {
+            Some(place) if url.scheme() == "https" && place.scheme() == "http" => every(
+                "redirect-to-http",
+                if is_at_forge {
+                    let host = Sanitized::new(place.host_str().unwrap_or_default());
+                    format!(
+                        "Have the forge's object storage reached by https: {server} leads to {host} by http, where anybody \
+                         on the way could change the file"
+                    )
+                } else {
+                    // Where another origin leads is not shown.
+                    "Make the server's object storage reachable by https: one of its redirects leads from https to http, \
+                     where anybody on the way could change the file"
+                        .to_owned()
+                },
+            ),
+            Some(place) if !is_at_forge && is_for_now(response.status) && is_plain(&place) => every(
+                "too-many-redirects",
+                format!("Look at the forge's object storage: {server} leads from one place to the next, without end"),
+            ),
+            _ if !is_at_forge => self.storage(url),
+            Some(place) if !is_plain(&place) => self.storage(&place),
+            // What follows the origin may be a key to it.
+            Some(place) if place.host_str() != url.host_str() => self.redirected(&place.origin().ascii_serialization()),
+            _ => self.rejected_redirect(response),
+        }
+    }
+
+    fn rejected_redirect(&self, response: &ErrorResponse) -> Failure {
+        let Target { server, owner, .. } = self.target;
+        let Some(given) = &response.location else { return self.unexpected() };
+        let Ok(place) = self.url.join(given) else { return self.redirected(given) };
+        // The base, if the rest is that of the request.
+        let below = self.url.as_str().strip_prefix(&server.to_string()).unwrap_or_default();
+        let base = place.as_str().strip_suffix(below).unwrap_or(place.as_str());
+        if place.host_str() != self.url.host_str() {
+            return self.redirected(base);
+        }
+        if self.url.scheme() == "http" && place.scheme() == "https" {
+            return every("https-required", format!("Set `server-url: {}`", Sanitized::new(base)));
+        }
+        match new_owner(self.url.path(), place.path()).map(Sanitized::new) {
+            Some(new) if response.status == StatusCode::TEMPORARY_REDIRECT => {
+                every("owner-renamed", format!("Set `owner: {new}`: that is the new name of {owner}"))
+            }
+            // Elsewhere on the same server: to its login.
+            _ => self.web_page(),
+        }
+    }
+
+    fn redirected(&self, place: &str) -> Failure {
+        let (server, place) = (&self.target.server, Sanitized::new(place));
+        every("redirected", format!("Set `server-url` to the forge itself: {server} leads to {place}"))
+    }
+
+    fn storage(&self, place: &Url) -> Failure {
+        let (server, host) = (&self.target.server, Sanitized::new(place.host_str().unwrap_or_default()));
+        let hint = format!(
+            "Run the step again; if it stays so, look at the forge's object storage: {server} leads to {host} for this file"
+        );
+        one("object-storage-error", hint)
+    }
+
+    fn web_page(&self) -> Failure {
+        let server = &self.target.server;
+        let hint = format!(
+            "Check `server-url`: a web page answers at {server}; a login wall or bot check has to let /api/ pass"
+        );
+        every("web-page", hint)
+    }
+
+    fn unexpected(&self) -> Failure {
+        let server = &self.target.server;
+        one("unexpected-response", format!("Check that {server} is a Gitea or Forgejo server"))
+    }
+
+    /// Returns what is done with packages, as scopes and teams name it.
+    fn access(&self) -> &'static str {
+        match self.command {
+            Command::Publish => "write",
+            Command::Download => "read",
+        }
+    }
+
+    /// Returns what to do about a rejected token that is no access token of a user.
+    fn hint_of_shape(&self, shape: TokenShape, tokens: &str) -> String {
+        let access = self.access();
+        match shape {
+            TokenShape::WithUser => {
+                "Give `token` alone: this one is `user:token`, and the user belongs in `username`".to_owned()
+            }
+            TokenShape::Encoded => {
+                "Give `token` as the forge showed it: this one is `user:token` in base64, which is encoded once more"
+                    .to_owned()
+            }
+            TokenShape::Jwt => format!(
+                "Set `token` to a personal access token with the scope {access}:package. The current value is a JWT, such \
+                 as the ID token of a job, and not an access token: {tokens}"
+            ),
+            TokenShape::JobsOwn | TokenShape::Plain => {
+                let why = match self.command {
+                    Command::Publish => "cannot publish packages".to_owned(),
+                    Command::Download => format!("has no access to packages of {}", self.target.owner),
+                };
+                format!(
+                    "Create a personal access token with the scope {access}:package, because the job's own token {why}: \
+                     {tokens}"
+                )
+            }
+        }
+    }
+}
+
+/// Returns the other owner in a path that differs only by the owner: `.../packages/OWNER/generic/...` (all versions).
+fn new_owner<'a>(asked: &str, given: &'a str) -> Option<&'a str> {
+    let (before, rest) = asked.split_once("/packages/")?;
+    let after = rest.find('/').map_or("", |at| &rest[at..]);
+    let owner = given.strip_prefix(before)?.strip_prefix("/packages/")?.strip_suffix(after)?;
+    (!owner.contains('/')).then_some(owner)
+}
+
+/// Whether the forge itself gave this response to the check of write access, and nothing in front of it. `404 page not
+/// found` is not among these texts: Go's own 404 is also that of proxies written in Go.
+fn is_of_forge(response: &ErrorResponse) -> bool {
+    let texts: &[&str] = match response.status.as_u16() {
+        400 => &["invalid filename", "invalid package name", "invalid package version"],
+        // Gitea 1.26, and before it Gitea and Forgejo.
+        401 => &["Failed to authenticate user", "authGroup.Verify", "reqPackageAccess"],
+        403 => &["reqToken"],
+        404 => &["Not found."],
+        413 => &["enforcePackagesQuota"],
+        _ => &[],
+    };
+    !response.is_html && texts.iter().any(|text| response.words.contains(text))
+}
+
+/// Whether the words of a response with that status decide which row it is.
+pub(super) fn has_rows_by_words(operation: &Operation, status: StatusCode) -> bool {
+    use Operation::{CheckWriteAccess, ListFiles, ListVersions};
+    match status.as_u16() {
+        400 | 403 | 404 => true,
+        // A visitor may be shown no list, or may be no visitor that anybody lets in.
+        401 => matches!(operation, ListFiles | ListVersions | CheckWriteAccess),
+        _ => false,
+    }
+}

@@ -1,0 +1,191 @@
+//! Retries: which failed requests have any, how many are left, and the waits before them. Only this file waits between two
+//! attempts.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::{ByteCounter, Limits, Registry, RegistryError, Retry, RetryRule};
+
+/// How many outages of the server cost a request no retry.
+const FREE_OUTAGES: u32 = 3;
+
+/// The retries that are left for one file, or for one request.
+pub(crate) struct Retries {
+    limits: Limits,
+    used: u32,
+    /// How many outages of the server cost no retry.
+    outages: u32,
+    /// How long was waited and failed since bytes last moved.
+    trouble: Duration,
+}
+
+impl Retries {
+    fn new(limits: &Limits) -> Self {
+        Self { limits: limits.clone(), used: 0, outages: 0, trouble: Duration::ZERO }
+    }
+
+    /// Takes note of an attempt that failed: when it began, and when bytes last moved, if any did. An outage of the server
+    /// is no trouble of a request.
+    pub(crate) fn note_failure(&mut self, error: &RegistryError, begun: Instant, moved: Option<Instant>) {
+        match moved {
+            _ if error.is_outlasted() => {}
+            Some(moved) => self.trouble = moved.elapsed(),
+            None => self.trouble += begun.elapsed(),
+        }
+    }
+
+    /// Allows for that many retries, if not for more.
+    pub(crate) fn allow_at_least(&mut self, retries: u32) {
+        self.limits.retries = self.limits.retries.max(retries);
+    }
+
+    /// Returns the number of attempts so far.
+    pub(crate) fn attempts(&self) -> u32 {
+        self.used + 1
+    }
+
+    /// Spends a retry, and returns how long to wait before it: exponential backoff with jitter between half and full, or
+    /// what the server asks for, if that is longer. `None` if no retry is left.
+    fn spend(&mut self, asked_for: Option<Duration>) -> Option<Duration> {
+        let limits = &self.limits;
+        let backoff = limits.backoff(self.used, limits.first_wait, limits.longest_wait);
+        let wait = backoff.max(asked_for.unwrap_or_default().min(limits.longest_pause));
+        if self.used >= limits.retries || self.trouble + wait > limits.longest_trouble {
+            return None;
+        }
+        self.used += 1;
+        self.trouble += wait;
+        Some(wait)
+    }
+}
+
+impl Registry<'_> {
+    /// Returns the retries for one file.
+    #[must_use]
+    pub(crate) fn retries(&self) -> Retries {
+        Retries::new(&self.connection.limits)
+    }
+
+    /// Repeats a request until it succeeds, or no retry helps.
+    pub(crate) async fn with_retries<T>(
+        &self,
+        request: impl AsyncFnMut() -> Result<T, RegistryError>,
+    ) -> Result<T, RegistryError> {
+        self.with_retries_of_transfer(&ByteCounter::default(), request).await
+    }
+
+    /// Repeats a transfer until it succeeds, or no retry helps.
+    pub(crate) async fn with_retries_of_transfer<T>(
+        &self,
+        counter: &ByteCounter,
+        mut transfer: impl AsyncFnMut() -> Result<T, RegistryError>,
+    ) -> Result<T, RegistryError> {
+        let mut retries = self.retries();
+        loop {
+            let begun = Instant::now();
+            let error = match transfer().await {
+                Ok(good) => return Ok(good),
+                Err(error) => self.outlast(begun, error).await,
+            };
+            // Bytes that moved in an earlier attempt are no sign of life in this one.
+            retries.note_failure(&error, begun, counter.last_moved().filter(|moved| *moved > begun));
+            if error.retry_rule() != RetryRule::Repeat || !self.wait_before_retry(&mut retries, &error).await {
+                return Err(error.after(retries.attempts()));
+            }
+        }
+    }
+
+    /// Waits before a request that failed is retried, and shows it; `false` if no retry is left.
+    pub(crate) async fn wait_before_retry(&self, retries: &mut Retries, error: &RegistryError) -> bool {
+        wait_for_longest([self.spend_retry_on(retries, error)]).await
+    }
+
+    /// Spends a retry on a request that failed, and shows it. A request that failed because the server was away costs no
+    /// retry, and need not wait.
+    pub(crate) fn spend_retry_on(&self, retries: &mut Retries, error: &RegistryError) -> Option<Duration> {
+        if error.is_outlasted() {
+            // A request that takes the server down each time must not go on for ever.
+            retries.outages += 1;
+            if retries.outages <= FREE_OUTAGES {
+                return Some(Duration::ZERO);
+            }
+        }
+        self.spend_retry(retries, &error.operation.in_short(), &error.cause, error.retry_after())
+    }
+
+    /// Spends a retry on what is not yet as it should be, and shows it. Returns how long to wait before it; `None` if no
+    /// retry is left.
+    pub(crate) fn spend_retry(
+        &self,
+        retries: &mut Retries,
+        what: &(dyn Display + Sync),
+        why: &(dyn Display + Sync),
+        asked_for: Option<Duration>,
+    ) -> Option<Duration> {
+        let wait = retries.spend(asked_for)?;
+        let (number, of) = (retries.used, retries.limits.retries);
+        self.connection.observer.retries(&Retry { what, why, wait, number, of });
+        Some(wait)
+    }
+}
+
+/// Waits once before several retries, as long as the longest of their waits; `false` if no retry is left for any.
+pub(crate) async fn wait_for_longest(waits: impl IntoIterator<Item = Option<Duration>>) -> bool {
+    let longest = waits.into_iter().flatten().max();
+    sleep(longest.unwrap_or_default()).await;
+    longest.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Cause, Jitter, Operation};
+    use super::*;
+    use crate::sanitize::Sanitized;
+
+    /// Returns the waits before all retries, in milliseconds.
+    fn waits(retries: u32, chance: f64, asked_for: Option<u64>) -> Vec<u128> {
+        let limits = Limits { retries, jitter: Jitter::new(move || chance), ..Limits::default() };
+        let mut retries = Retries::new(&limits);
+        std::iter::from_fn(|| retries.spend(asked_for.map(Duration::from_secs))).map(|wait| wait.as_millis()).collect()
+    }
+
+    #[test]
+    fn each_wait_may_be_twice_as_long_as_the_one_before_it_up_to_thirty_seconds() {
+        assert_eq!(waits(9, 1.0, None), [500, 1000, 2000, 4000, 8000, 16000, 30000, 30000, 30000]);
+        assert_eq!(waits(5, 0.0, None), [250, 500, 1000, 2000, 4000]);
+        assert_eq!(waits(0, 1.0, None), [0; 0]);
+    }
+
+    #[test]
+    fn the_server_may_ask_for_a_longer_wait_of_up_to_two_minutes() {
+        assert_eq!(waits(5, 1.0, Some(3)), [3000, 3000, 3000, 4000, 8000]);
+        assert_eq!(waits(1, 1.0, Some(3600)), [120_000]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn several_retries_wait_once_for_as_long_as_the_longest_of_them() {
+        let begun = Instant::now();
+        let waits = [Some(1), None, Some(3), Some(2)].map(|wait| wait.map(Duration::from_secs));
+        assert!(wait_for_longest(waits).await);
+        assert_eq!(begun.elapsed().as_secs(), 3);
+        assert!(!wait_for_longest([None, None]).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn trouble_of_ten_minutes_ends_it_counted_from_the_last_byte_that_moved() {
+        let url = url::Url::parse("https://git.example.com/").expect("a URL");
+        let cause = Cause::Garbled { what: Sanitized::new("nothing"), is_cut: true };
+        let error = RegistryError::new(Operation::ListFiles, url, cause);
+        let mut retries = Retries::new(&Limits { retries: 100, jitter: Jitter::new(|| 1.0), ..Limits::default() });
+        let begun = Instant::now();
+        tokio::time::advance(Duration::from_millis(599_500)).await;
+        retries.note_failure(&error, begun, None);
+        assert_eq!(retries.spend(None), Some(Duration::from_millis(500)), "it may last just as long");
+        assert_eq!(retries.spend(None), None, "the waiting counts too");
+        tokio::time::advance(Duration::from_mins(20)).await;
+        retries.note_failure(&error, begun, Some(Instant::now()));
+        assert!(retries.spend(None).is_some(), "bytes have moved");
+    }
+}
