@@ -208,7 +208,9 @@ fn the_rest_of_a_file_that_does_not_say_how_long_it_is_is_not_taken_either() {
     let registry = release(Persona::default());
     let sums = checksums(&[("a.txt", b"hello\n")]);
     registry.seed("alice", "widget", "v1.0.0", "SHA256SUMS", sums.as_bytes());
-    let head = |status: &str| format!("HTTP/1.1 {status}\r\nLast-Modified: Tue, 24 Nov 2026 00:00:00 GMT\r\n");
+    let head = |status: &str| {
+        format!("HTTP/1.1 {status}\r\nConnection: close\r\nLast-Modified: Tue, 24 Nov 2026 00:00:00 GMT\r\n")
+    };
     let half = head("200 OK") + "Content-Length: 6\r\n\r\nhel";
     let rest = head("206 Partial Content")
         + "Content-Range: bytes 3-5/*\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nlo\n\r\n0\r\n\r\n";
