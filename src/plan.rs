@@ -75,27 +75,31 @@ pub(crate) struct Conflict {
 impl Conflict {
     /// Returns the name with the difference, for a message about several conflicts.
     pub(crate) fn in_brief(&self) -> String {
-        let Self { name, theirs, size, .. } = self;
-        if theirs.size == *size {
-            return format!("`{name}` (same size, different SHA-256)");
+        if self.theirs.size == self.size {
+            return format!("`{}` (same size, different SHA-256)", self.name);
         }
-        format!("`{name}` (registry: {}, local: {})", Bytes::exact(theirs.size), Bytes::exact(*size))
+        format!("`{}` ({})", self.name, self.difference())
+    }
+
+    /// Returns the difference: `registry: 15 bytes, local: 7 bytes`.
+    pub(crate) fn difference(&self) -> String {
+        match self.sha256 {
+            Some(ours) if self.theirs.size == self.size => {
+                let (size, theirs) = (Bytes::exact(self.size), self.theirs.sha256);
+                format!("{size} each; registry: SHA-256 {theirs}, local: SHA-256 {ours}")
+            }
+            _ => format!("registry: {}, local: {}", Bytes::exact(self.theirs.size), Bytes::exact(self.size)),
+        }
     }
 }
 
 impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is on the registry with other content: ", self.name)?;
+        write!(f, "`{}` already exists", self.name)?;
         if self.theirs.name != self.name.as_str() {
-            write!(f, "it is called `{}` there, ", Sanitized::new(&self.theirs.name))?;
+            write!(f, " as `{}`", Sanitized::new(&self.theirs.name))?;
         }
-        match self.sha256 {
-            Some(ours) if self.theirs.size == self.size => {
-                let size = Bytes::exact(self.size);
-                write!(f, "{size} in both places, SHA-256 {} there, {ours} here", self.theirs.sha256)
-            }
-            _ => write!(f, "{} there, {} here", Bytes::exact(self.theirs.size), Bytes::exact(self.size)),
-        }
+        write!(f, " with different content ({})", self.difference())
     }
 }
 
@@ -166,7 +170,7 @@ pub(crate) fn plan<'a>(
 }
 
 fn decide(file: &Desired, state: &State, listed: Listed) -> Op {
-    const STALE: &str = "its list still shows what was deleted";
+    const STALE: &str = "the list still shows the deleted file";
     let now = match (listed, state) {
         (Listed::Identical(_), _) => return Op::Keep,
         (_, State::Failed { .. } | State::Unverified { .. }) => return Op::Nothing,
@@ -175,11 +179,13 @@ fn decide(file: &Desired, state: &State, listed: Listed) -> Op {
             State::Planned | State::ToReplace { .. } | State::Sent { if_missing: Some(IfMissing::Retry), .. },
         ) => return Op::Upload,
         (Listed::Nothing, State::Sent { if_missing: Some(IfMissing::ListAgain), deleted: None, .. }) => {
-            return Op::ListAgain("the registry says that it has it, but does not list it");
+            return Op::ListAgain("the registry says that the file exists, but does not list it");
         }
         (Listed::Nothing, State::Sent { .. }) => return Op::GiveUp,
-        (Listed::Nothing, State::Accepted { .. }) => return Op::ListAgain("it was taken there, but is not listed"),
-        (Listed::Nothing, State::Verified { .. } | State::Skipped) => return Op::ListAgain("it is there no longer"),
+        (Listed::Nothing, State::Accepted { .. }) => {
+            return Op::ListAgain("the registry accepted it, but does not list it");
+        }
+        (Listed::Nothing, State::Verified { .. } | State::Skipped) => return Op::ListAgain("it is no longer listed"),
         (Listed::Other(now), _) => now,
     };
     let is_what_was_deleted = state.deleted() == Some(&now.theirs);
@@ -208,10 +214,10 @@ fn decide(file: &Desired, state: &State, listed: Listed) -> Op {
 /// How many files of a version differ from those that are desired.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Diff {
-    pub(crate) same: usize,
-    other: usize,
+    pub(crate) identical: usize,
+    different: usize,
     missing: usize,
-    left_over: usize,
+    extra: usize,
 }
 
 impl Diff {
@@ -219,40 +225,43 @@ impl Diff {
         let mut diff = Self::default();
         for op in ops {
             match op {
-                Op::Keep => diff.same += 1,
-                Op::Replace(_) => diff.other += 1,
+                Op::Keep => diff.identical += 1,
+                Op::Replace(_) => diff.different += 1,
                 Op::Upload => diff.missing += 1,
-                Op::Delete(_) => diff.left_over += 1,
+                Op::Delete(_) => diff.extra += 1,
                 _ => {}
             }
         }
         diff
     }
 
-    /// For a cell of a table: `3 same, 1 other, 1 missing`.
+    /// Returns the counts for a cell of a table: `3 identical, 1 different, 1 missing`.
     pub(crate) fn in_brief(self) -> String {
-        let Self { same, other, missing, left_over } = self;
-        let counts = [(same, "same"), (other, "other"), (missing, "missing"), (left_over, "left over")];
+        let Self { identical, different, missing, extra } = self;
+        let counts = [(identical, "identical"), (different, "different"), (missing, "missing"), (extra, "extra")];
         let counts = counts.into_iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}"));
         counts.collect::<Vec<_>>().join(", ")
     }
 
     pub(crate) fn is_empty(self) -> bool {
-        (self.other, self.missing, self.left_over) == (0, 0, 0)
+        (self.different, self.missing, self.extra) == (0, 0, 0)
     }
 }
 
-/// The state of an alias: `3 of 5 files are the same, 1 is another, 1 is missing`.
+/// Shows the state of an alias: `3 of 5 files identical, 1 different, 1 missing, 2 extra files`.
 impl fmt::Display for Diff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { same, other, missing, left_over } = *self;
-        let is = |count: usize| if count == 1 { "is" } else { "are" };
-        write!(f, "{same} of {} {} the same", units::files(same + other + missing), is(same))?;
-        for (count, what) in [(other, "other than they should be"), (missing, "missing"), (left_over, "left over")] {
+        let Self { identical, different, missing, extra } = *self;
+        write!(f, "{identical} of {} identical", units::files(identical + different + missing))?;
+        for (count, word) in [(different, "different"), (missing, "missing")] {
             if count > 0 {
-                write!(f, ", {count} {} {what}", is(count))?;
+                write!(f, ", {count} {word}")?;
             }
         }
-        Ok(())
+        match extra {
+            0 => Ok(()),
+            1 => f.write_str(", 1 extra file"),
+            extra => write!(f, ", {extra} extra files"),
+        }
     }
 }

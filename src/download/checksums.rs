@@ -17,7 +17,7 @@ use crate::suggest::SimilarNames;
 /// what a line here has, and more.
 const LONGEST: usize = LONGEST_LIST;
 
-const TOO_LONG: &str = "it has more than 64 MiB";
+const TOO_LONG: &str = "it is larger than 64 MiB";
 
 /// The file of checksums of a version, and what it says.
 pub(super) struct Checksums {
@@ -81,7 +81,9 @@ impl Run<'_> {
             }
             let fetched = self.fetch_checksums(name, listed).await;
             let bytes = fetched.map_err(|error| match error.kind() {
-                FailureKind::NotFound => error.with_hint("Check `checksums`: the version has no file of that name"),
+                FailureKind::NotFound => {
+                    error.with_hint("Check `checksums`, because the version has no file of that name")
+                }
                 _ => error,
             })?;
             if listed.is_none() && bytes.len() > LONGEST {
@@ -91,7 +93,7 @@ impl Run<'_> {
         }
         match checksums {
             Some(checksums) => Ok(Some(checksums.map_err(|error| bad(&error.to_string()))?)),
-            None => Err(bad("it did not come as the registry lists it, also when it was fetched again")),
+            None => Err(bad("its content differs from the registry's list after 2 attempts")),
         }
     }
 

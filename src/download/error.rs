@@ -26,7 +26,7 @@ pub(crate) enum DownloadError {
     #[error(transparent)]
     Stopped(#[from] Stopped),
     /// The owner has no such package.
-    #[error("there is no package {}/{} on {}", .target.owner, .target.package, .target.server)]
+    #[error("failed to find package {}/{} on {}", .target.owner, .target.package, .target.server)]
     NoPackage {
         /// What was asked for.
         target: Box<Target>,
@@ -34,7 +34,7 @@ pub(crate) enum DownloadError {
         similar: SimilarNames,
     },
     /// The package has no such version.
-    #[error("there is no version {} of package {}/{}", .target.version, .target.owner, .target.package)]
+    #[error("failed to find version {} of {}/{}", .target.version, .target.owner, .target.package)]
     NoVersion {
         /// What was asked for.
         target: Box<Target>,
@@ -42,7 +42,7 @@ pub(crate) enum DownloadError {
         similar: SimilarNames,
     },
     /// A line that stands for none of the version's files.
-    #[error("no file of version {version} matches `{line}`", version = .target.version)]
+    #[error("failed to match `{line}`: {version} has no such file", version = .target.version)]
     NoFile {
         /// What was asked for.
         target: Box<Target>,
@@ -52,10 +52,10 @@ pub(crate) enum DownloadError {
         similar: SimilarNames,
     },
     /// Lines that take away all that the others stand for.
-    #[error("the lines that begin with `!` take away every file")]
-    AllTakenAway,
+    #[error("failed to select files: lines that start with `!` exclude every file")]
+    AllExcluded,
     /// A line that is no pattern, and no file's name.
-    #[error("`{line}` is the name of no file, and {bad}")]
+    #[error("failed to match `{line}`: no file has this name, and {bad}")]
     BadLine {
         /// The line as it was typed.
         line: Sanitized,
@@ -63,7 +63,7 @@ pub(crate) enum DownloadError {
         bad: BadLine,
     },
     /// A line that matches nothing, and is meant for another tool.
-    #[error("no file matches `{line}`: the line {mistake}")]
+    #[error("failed to match `{line}`: the line {mistake}")]
     Mistake {
         /// The line as it was typed.
         line: Sanitized,
@@ -71,8 +71,8 @@ pub(crate) enum DownloadError {
         mistake: Mistake,
     },
     /// A line with `!` above the line that adds its files.
-    #[error("`{line}` takes nothing away, because a later line adds its files")]
-    TakenAwayTooEarly {
+    #[error("failed to apply `{line}`: a later line adds its files again")]
+    ExcludedTooEarly {
         /// The line as it was typed.
         line: Sanitized,
     },
@@ -85,7 +85,7 @@ pub(crate) enum DownloadError {
         why: String,
     },
     /// Files to which lines give one name.
-    #[error("failed to rename {names}: each would be called `{here}`")]
+    #[error("failed to rename {names}: each would get the name `{here}`")]
     SameNewName {
         /// The names on the registry.
         names: Names,
@@ -93,7 +93,7 @@ pub(crate) enum DownloadError {
         here: FileName,
     },
     /// A line that only a list could tell the files of.
-    #[error("which files `{line}` stands for is not known: the registry does not list its files to visitors")]
+    #[error("failed to match `{line}`: the registry does not list files without a token")]
     Wildcard {
         /// The line as it was typed.
         line: Sanitized,
@@ -105,16 +105,18 @@ pub(crate) enum DownloadError {
     #[error("{}", hostile_in_words(.0))]
     Hostile(Hostile),
     /// A name that was typed and that no file can have.
-    #[error("no file can be called that: the {0}")]
+    #[error("failed to download a file by its name: the {0}")]
     BadName(BadName),
     /// Names that the registry takes for one.
-    #[error("`{0}` and `{1}` are one file on the registry, which does not regard case, and would be two here")]
+    #[error(
+        "failed to download `{0}` and `{1}`: they are one file on the registry, which does not distinguish upper and lower case"
+    )]
     SameName(FileName, FileName),
     /// A name with the token in it.
-    #[error("a file's name contains the token or another secret, which everybody would see")]
+    #[error("failed to download a file: its name contains the token or another secret")]
     Secret,
     /// The file of checksums is not there.
-    #[error("version {} has no file `{name}` to verify against", .target.version)]
+    #[error("failed to find the checksums file `{name}` in {}", .target.version)]
     NoChecksums {
         /// What was asked for.
         target: Box<Target>,
@@ -124,7 +126,7 @@ pub(crate) enum DownloadError {
         similar: SimilarNames,
     },
     /// The file of checksums is none.
-    #[error("`{name}` cannot be used to verify: {why}")]
+    #[error("failed to read the checksums file `{name}`: {why}")]
     BadChecksums {
         /// Its name.
         name: FileName,
@@ -132,7 +134,7 @@ pub(crate) enum DownloadError {
         why: String,
     },
     /// The file of checksums names another hash than the registry.
-    #[error("`{name}` is not what `{checksums}` says: SHA-256 {listed} on the registry, {named} there")]
+    #[error("failed to verify `{name}`: SHA-256 mismatch (registry: {listed}, `{checksums}`: {named})")]
     NotAsNamed {
         /// The file.
         name: FileName,
@@ -144,7 +146,7 @@ pub(crate) enum DownloadError {
         named: Sha256,
     },
     /// The file of checksums does not name the file.
-    #[error("`{name}` is not in `{checksums}`, so nothing there verifies it")]
+    #[error("failed to verify `{name}`: `{checksums}` does not contain it")]
     NotNamed {
         /// The file.
         name: FileName,
@@ -154,7 +156,7 @@ pub(crate) enum DownloadError {
         in_folder: Option<Sanitized>,
     },
     /// Other bytes came than were promised.
-    #[error("`{name}` did not come as it should, also when it was fetched again: {}", in_words(.expected, .came))]
+    #[error("failed to download `{name}`: {}", mismatch_in_words(.expected, .came))]
     Differs {
         /// The file.
         name: FileName,
@@ -213,17 +215,20 @@ pub(crate) struct Expected {
     pub(crate) by: VerifiedBy,
 }
 
-fn in_words(expected: &Expected, (size, sha256): &(u64, Option<Sha256>)) -> String {
-    let theirs = match expected.by {
-        VerifiedBy::Checksums => "by the file of checksums",
-        VerifiedBy::Registry | VerifiedBy::None => "by the registry's word",
+fn mismatch_in_words(expected: &Expected, (size, sha256): &(u64, Option<Sha256>)) -> String {
+    let source = match expected.by {
+        VerifiedBy::Checksums => "checksums file",
+        VerifiedBy::Registry | VerifiedBy::None => "registry",
     };
     match (expected.size, expected.sha256, sha256) {
         (Some(wanted), _, _) if wanted != *size => {
-            format!("{} {theirs}, {} came", Bytes::exact(wanted), Bytes::exact(*size))
+            let (wanted, size) = (Bytes::exact(wanted), Bytes::exact(*size));
+            format!("wrong length after 2 attempts ({source}: {wanted}, downloaded: {size})")
         }
-        (_, Some(wanted), Some(sha256)) => format!("SHA-256 {wanted} {theirs}, {sha256} came"),
-        _ => format!("{} came", Bytes::exact(*size)),
+        (_, Some(wanted), Some(sha256)) => {
+            format!("SHA-256 mismatch after 2 attempts ({source}: {wanted}, downloaded: {sha256})")
+        }
+        _ => format!("wrong length after 2 attempts (downloaded: {})", Bytes::exact(*size)),
     }
 }
 
@@ -250,8 +255,8 @@ impl Explain for DownloadError {
             Self::NoPackage { .. } => "package-not-found",
             Self::NoVersion { .. } => "version-not-found",
             Self::NoFile { .. } => "no-files-found",
-            Self::AllTakenAway => "all-files-excluded",
-            Self::TakenAwayTooEarly { .. } => "excluded-too-early",
+            Self::AllExcluded => "all-files-excluded",
+            Self::ExcludedTooEarly { .. } => "excluded-too-early",
             Self::NewName { .. } | Self::BadName(_) => "invalid-file-name",
             Self::SameNewName { .. } | Self::SameName(..) => "duplicate-name",
             Self::Wildcard { .. } => "token-required",
@@ -267,7 +272,7 @@ impl Explain for DownloadError {
 
     fn hint(&self) -> Option<String> {
         let there = |similar: &SimilarNames, check: &str, none: String| match similar.in_words() {
-            Some(names) => format!("{check}: there is {names}"),
+            Some(names) => format!("{check}. Available: {names}"),
             None => none,
         };
         Some(match self {
@@ -276,8 +281,8 @@ impl Explain for DownloadError {
             Self::Stopped(stopped) => return stopped.hint(),
             Self::NoPackage { target, similar } => {
                 let none = format!(
-                    "Check `owner` and `repo`: {} has no generic package, or none that may be seen here, or packages \
-                     are disabled on {}",
+                    "Check `owner` and `repo`. {} has no generic package that is visible here, or packages are disabled \
+                     on {}",
                     target.owner, target.server
                 );
                 there(similar, "Check `repo`", none)
@@ -285,61 +290,60 @@ impl Explain for DownloadError {
             Self::NoVersion { target, similar } => {
                 let Target { server, owner, .. } = &**target;
                 let none = format!(
-                    "Check `version`, and `repo`: {owner} may have no such package, or packages are disabled on \
-                     {server}"
+                    "Check `version` and `repo`. {owner} may have no such package, or packages are disabled on {server}"
                 );
                 there(similar, "Check `version`", none)
             }
             Self::NoFile { similar, .. } => {
-                there(similar, "Check `files`", "Check `files`: the version has no files".to_owned())
+                there(similar, "Check `files`", "Check `version`, because it has no files".to_owned())
             }
             Self::NoChecksums { similar, .. } => {
-                there(similar, "Check `checksums`", "Check `checksums`: the version has no files".to_owned())
+                there(similar, "Check `checksums`", "Check `version`, because it has no files".to_owned())
             }
-            Self::AllTakenAway => "Take one of these lines out".to_owned(),
+            Self::AllExcluded => "Remove one of these lines".to_owned(),
             Self::BadLine { bad, .. } => return bad.hint(),
             Self::Mistake { mistake, .. } => return mistake.hint(),
-            Self::TakenAwayTooEarly { line } => {
+            Self::ExcludedTooEarly { line } => {
                 format!("Move `{line}` below that line, because lines are applied in order")
             }
-            Self::NewName { .. } => "Correct the name behind `=>`, or what its placeholders stand for".to_owned(),
+            Self::NewName { .. } => "Correct the name after `=>`, or the values of its placeholders".to_owned(),
             Self::SameNewName { .. } => {
-                "Put `{name}` into the name behind `=>`, or give each file a name in a line of its own".to_owned()
+                "Add `{name}` to the name after `=>`, or rename each file in its own line".to_owned()
             }
             Self::Wildcard { .. } => "Set `token` to a personal access token with the scope read:package, from a \
                                       secret. If the owner is public, you can name the files without wildcards instead"
                 .to_owned(),
             Self::Hostile(Hostile { patterns, .. }) if let [pattern] = &patterns[..] => format!(
-                "Have the file taken off the registry, and find out who published it; a line `!{pattern}` in `files` leaves \
-                 it out (`?` is any character)"
+                "Delete the file from the registry, and check which job published it. To skip it, add a line `!{pattern}` to `files` \
+                 (`?` is any character)"
             ),
             Self::Hostile(Hostile { patterns, .. }) => format!(
-                "Delete the files from the registry, and find out who published them. To skip them, add lines to `files`, \
+                "Delete the files from the registry, and check which job published them. To skip them, add lines to `files`, \
                  such as {} (`?` is any character)",
                 patterns.iter().map(|pattern| format!("`!{pattern}`")).collect::<Vec<_>>().join(", ")
             ),
             Self::BadName(_) => "Correct the name in `files`".to_owned(),
-            Self::SameName(..) => "Leave one of the lines out".to_owned(),
-            Self::Secret => "Have the file taken off the registry, and make a new token".to_owned(),
-            Self::BadChecksums { .. } => "Name a file in `checksums` that `sha256sum -c` could read, with a line for each \
-                                          file: 64 hexadecimal digits, two blanks, the name"
+            Self::SameName(..) => "Remove one of the lines".to_owned(),
+            Self::Secret => "Delete the file from the registry, and create a new token".to_owned(),
+            Self::BadChecksums { .. } => "Set `checksums` to a file that `sha256sum -c` can read: one line per file with 64 \
+                                          hexadecimal digits, two spaces and the name"
                 .to_owned(),
             Self::NotNamed { in_folder: Some(path), .. } => format!(
-                "Have the file of checksums made in the folder of the files: it names `{path}`, and a version has no folders"
+                "Create the checksums file in the folder of the files. It contains `{path}`, but a version has no folders"
             ),
             Self::NotNamed { name, .. } => format!(
-                "Have the file of checksums made again for all files of the version, as `checksums` does when publishing, \
-                 or leave this one out with a line `!{name}` in `files`"
+                "Publish with `checksums` again, so that the checksums file covers all files of the version. Or exclude this \
+                 file with `!{name}` in `files`"
             ),
-            Self::NotAsNamed { .. } => "Find out who changed which of the two; the file was not downloaded".to_owned(),
+            Self::NotAsNamed { .. } => "Check which job changed the file or the checksums file. The file was not downloaded".to_owned(),
             Self::Differs { expected, .. } if expected.by == VerifiedBy::Checksums => {
-                "Find out who changed the file or the file of checksums, and whether the forge's storage is sound; what \
-                 was here before is as it was"
+                "Check which job changed the file or the checksums file, and check the server's storage. The local file is \
+                 unchanged"
                     .to_owned()
             }
-            Self::Differs { .. } => "Run the step again, since another job may be replacing the file; if it stays so, look \
-                                     at what stands in front of the forge, and at its storage; what was here before is as \
-                                     it was"
+            Self::Differs { .. } => "Run the step again, because another job may be replacing the file. If the error \
+                                     persists, check the proxy in front of the server, and its storage. The local file is \
+                                     unchanged"
                 .to_owned(),
         })
     }

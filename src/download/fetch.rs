@@ -14,7 +14,7 @@ use crate::checksum::Sha256;
 use crate::command::Command;
 use crate::files::{Folder, PlaceError, PlaceFault, Writing};
 use crate::registry::{ByteCounter, Part, Promised, Registry, RegistryError};
-use crate::report::{Progress, Reporter, with_progress};
+use crate::report::{Progress, Reporter, Status, with_progress};
 
 /// How many chunks wait to be written.
 const AHEAD: usize = 2;
@@ -50,13 +50,13 @@ impl Fetcher<'_> {
         let moved = ByteCounter::default();
         let progress = |took| {
             let (moved, size) = (moved.bytes(), item.expected.size);
-            let progress = Progress { command: Command::Download, name: &item.name, moved, size, took };
+            let progress = Progress { command: Command::Download, name: item.name.as_str(), moved, size, took };
             (!self.registry.is_waiting()).then_some(progress)
         };
         let result = with_progress(self.reporter, progress, self.bring(item, &moved)).await;
-        self.reporter.transfer_ends(&item.name);
+        self.reporter.transfer_ends(item.name.as_str());
         let (size, sha256) = result?;
-        self.reporter.file_downloaded(&item.name, size, begun.elapsed());
+        self.reporter.file_is_done(Status::Downloaded, item.name.as_str(), size, Some(begun.elapsed()));
         Ok((size, sha256))
     }
 
@@ -82,7 +82,8 @@ impl Fetcher<'_> {
             if is_last {
                 return Err(DownloadError::Differs { name: item.name.clone(), expected: expected.into(), came });
             }
-            self.reporter.notes(&format!("`{}` did not come as it should: once more from the start", item.name));
+            self.reporter
+                .notes(&format!("`{}` has a wrong length or SHA-256; downloading it again from the start", item.name));
             state.modified = None;
             is_last = true;
         }

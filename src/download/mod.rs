@@ -123,7 +123,7 @@ impl Run<'_> {
             self.context.reporter.warns(warning);
         }
         if self.items.is_empty() {
-            self.context.reporter.warns("there is nothing to download");
+            self.context.reporter.warns("no files to download");
             return Ok(());
         }
         let wrong = |error: PlaceError| vec![error.into()];
@@ -315,7 +315,7 @@ impl Run<'_> {
                 Ok(Some(size)) => {
                     outcome.status = Status::Unchanged;
                     outcome.size = Some(size);
-                    self.context.reporter.file_unchanged(&item.name, size);
+                    self.context.reporter.file_is_done(Status::Unchanged, item.name.as_str(), size, None);
                 }
                 Ok(None) => {}
                 Err(error) => {

@@ -85,11 +85,11 @@ pub(super) fn select(
         match explain(line, &names) {
             Some(error) => errors.push(error),
             None if wanted.if_none_found == IfNoneFound::Ignore => {}
-            None => warnings.push(format!("`{}` takes nothing away", Sanitized::new(&line.text))),
+            None => warnings.push(format!("`{}` excludes no file", Sanitized::new(&line.text))),
         }
     }
     if any_found && names.is_empty() && errors.is_empty() && wanted.if_none_found == IfNoneFound::Error {
-        errors.push(DownloadError::AllTakenAway);
+        errors.push(DownloadError::AllExcluded);
     }
     let mut items: Vec<Item> = Vec::new();
     let mut all_hostile: Option<Hostile> = None;
@@ -108,7 +108,7 @@ pub(super) fn select(
     let is_none = |line: &Line| !items.iter().any(|item| item.is_meant_by(line));
     for line in wanted.executable.iter().filter(|line| !line.takes_away && !items.is_empty() && is_none(line)) {
         let line = Sanitized::new(&line.text);
-        warnings.push(format!("`{line}` in `executable` is none of the files that are downloaded"));
+        warnings.push(format!("`{line}` in `executable` matches no downloaded file"));
     }
     if errors.is_empty() { Ok(Selected { items, warnings }) } else { Err(errors) }
 }
@@ -117,7 +117,7 @@ pub(super) fn select(
 fn explain(line: &Line, names: &BTreeMap<String, Vec<&Line>>) -> Option<DownloadError> {
     let selects = |line: &Line| names.keys().any(|name| line.stands_for(name));
     if selects(line) {
-        return Some(DownloadError::TakenAwayTooEarly { line: Sanitized::new(&line.text) });
+        return Some(DownloadError::ExcludedTooEarly { line: Sanitized::new(&line.text) });
     }
     let mistake = files::correction(line, |text| Line::to_download(text).is_ok_and(|line| selects(&line)))?;
     Some(DownloadError::Mistake { line: Sanitized::new(&line.text), mistake })
@@ -189,13 +189,13 @@ fn hostile(name: &str, why: String) -> DownloadError {
 /// Makes sure that a file of that name may be in a workspace; the error says why not.
 fn allow_on_disk(name: &FileName) -> Result<(), &'static str> {
     if makes_repository(name.as_str()) {
-        return Err("git may take the folder of such a file for a repository");
+        return Err("git takes a folder with such a file for a repository");
     }
     if name.as_str().eq_ignore_ascii_case(OWN_FOLDER) {
-        return Err("this program's own folder is called so");
+        return Err("it is the name of this program's own folder");
     }
     if is_part(name.as_str()) {
-        return Err("this program calls files so that are not whole");
+        return Err("it is a name of this program's temporary files");
     }
     Ok(())
 }

@@ -125,7 +125,7 @@ impl Run<'_> {
                 if self.results.touched.contains(other) {
                     self.tell_of_alias(other, &desired, None).await;
                 } else {
-                    self.job.context.reporter.notes(&format!("version {other} is as it was"));
+                    self.job.context.reporter.notes(&format!("alias {other} was not changed"));
                 }
             }
             return signal.map_or(Ok(()), |signal| Err(signal.into()));
@@ -157,7 +157,7 @@ impl Run<'_> {
         let (alias, version) = (alias.clone(), self.job.inputs.target.version.clone());
         let is_right = state.is_some_and(Diff::is_empty);
         if is_right {
-            self.job.context.reporter.notes(&format!("version {alias} is what {version} is"));
+            self.job.context.reporter.announces(&format!("Alias {alias} matches {version}"));
         } else {
             self.version.errors.push(PublishError::AliasDiffers { alias, version, state, cause });
         }
@@ -189,14 +189,14 @@ impl Update<'_, '_> {
         for round in 0..=MOST {
             let mut compared = self.compare().await?;
             if round > 0 && !compared.diff.is_empty() {
-                let what = format!("version {alias}");
-                let why = format!("another job has changed it meanwhile, or its list is behind: {}", compared.diff);
+                let what = format!("alias {alias}");
+                let why = format!("another job changed it, or its list is out of date: {}", compared.diff);
                 self.main.wait_for_others(&mut retries, &what, &why).await?;
                 compared = self.compare().await?;
             }
             if compared.diff.is_empty() {
-                let count = units::files(compared.diff.same);
-                reporter.notes(&format!("version {alias} is what {version} is: {count}"));
+                let count = units::files(compared.diff.identical);
+                reporter.announces(&format!("Alias {alias} matches {version}: {count}"));
                 return Ok(Updated::Identical);
             }
             if round == MOST {
@@ -214,7 +214,7 @@ impl Update<'_, '_> {
                 None => {}
             }
             if round == 0 {
-                reporter.notes(&format!("version {alias} becomes what {version} is: {}", compared.diff));
+                reporter.announces(&format!("Updating alias {alias} to {version}: {}", compared.diff));
             }
             self.execute(&compared, store).await?;
             // Uploads take time, and the job of a higher release may have ended meanwhile.
@@ -244,7 +244,8 @@ impl Update<'_, '_> {
             self.desired.iter().zip(&compared.ops).filter(|(_, op)| differs(op)).map(|(file, _)| file.clone());
         let contents = store.download(self.main, to_send.collect()).await?;
         let job = self.main.job;
-        let mut run = VersionRun::new(self.registry.clone(), job.context, job.inputs.concurrency, contents);
+        let prefix = format!("{}/", self.registry.target().version);
+        let mut run = VersionRun::new(self.registry.clone(), job.context, job.inputs.concurrency, contents, &prefix);
         run.write_access = self.main.version.write_access;
         run.extras = Some(extras);
         let save = |_: &VersionRun<'_>, signal| (job.context.save)(self.main.report(Some(signal)));

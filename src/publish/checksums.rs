@@ -46,7 +46,7 @@ pub(super) fn check<'n>(
     let mut errors: Vec<Rejected> = files
         .into_iter()
         .filter(|(file, _)| file.name.folded() == name.folded())
-        .map(|(_, content)| NameError::Sealed { path: path(content), name: name.clone() })
+        .map(|(_, content)| NameError::Reserved { path: path(content), name: name.clone() })
         .map(Rejected::Name)
         .collect();
     match folder_for_copy(workspace, name, !aliases.is_empty()) {
@@ -93,7 +93,12 @@ impl Run<'_> {
         for round in 0..MOST {
             if round > 0 {
                 let what = format!("version {}", target.version);
-                self.wait_for_others(&mut retries, &what, &"another job has changed it while it was sealed").await?;
+                self.wait_for_others(
+                    &mut retries,
+                    &what,
+                    &"another job changed it while its checksums file was published",
+                )
+                .await?;
             }
             let content = match content_for(&listing, checksums, target, &self.job.inputs.redactor).await {
                 Ok(content) => content,
@@ -104,7 +109,7 @@ impl Run<'_> {
             };
             let count = units::files(content.lines().count());
             let (desired, content) = desired(name, content);
-            self.version.set_last(desired, content);
+            self.version.set_last(desired, content, format!("{name} (checksums of {count})"));
             listing = self.settle().await?;
             let was_overtaken = self.version.last().is_some_and(Tracked::was_overtaken);
             if !was_overtaken && self.is_current(&listing).await {
@@ -112,7 +117,6 @@ impl Run<'_> {
                 if !is_in_place || self.version.has_failed() {
                     return Ok(Published::Not(listing));
                 }
-                self.job.context.reporter.notes(&format!("`{name}` seals {count} of version {}", target.version));
                 return Ok(Published::Current(listing));
             }
             if !was_overtaken && self.version.has_failed() {
@@ -219,11 +223,10 @@ impl Run<'_> {
                  {name}` updates it when all uploads have succeeded"
             ));
         } else if has_changed && !is_ours && own_name.is_none() {
-            let (is, was) =
-                if self.job.task.dry_run { ("would be stale then", "would be") } else { ("is stale now", "was") };
+            let (is, published) = if self.job.task.dry_run { ("would be", "new") } else { ("is", "published") };
             self.job.context.reporter.warns(&format!(
-                "`{name}` of version {version} {is}: it does not cover what {was} published; let the last job seal the \
-                 version again with `checksums: {name}`"
+                "`{name}` of {version} {is} out of date: it does not cover the {published} files. Set `checksums: {name}` \
+                 in the last job to update it"
             ));
         }
     }
@@ -272,10 +275,10 @@ fn make_content(
     let is_other = |name: &str| name.to_lowercase() != checksums.name.folded();
     let files: Vec<_> = listing.files().into_iter().filter(|file| is_other(&file.name)).collect();
     if files.is_empty() {
-        return Err(vec![PublishError::NothingToSeal(Box::new(target.clone()))]);
+        return Err(vec![PublishError::NoFiles(Box::new(target.clone()))]);
     }
     let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
-    let mut errors: Vec<PublishError> = unsealable(&names, redactor).into_iter().collect();
+    let mut errors: Vec<PublishError> = unsafe_names(&names, redactor).into_iter().collect();
     errors.extend(checksums.expect.iter().filter(|line| !names.iter().any(|name| line.stands_for(name))).map(|line| {
         PublishError::Expected {
             line: Sanitized::new(&line.text),
@@ -291,7 +294,7 @@ fn make_content(
 }
 
 /// Checks names on the registry against our own rules, and returns one error for all that break them.
-fn unsealable(names: &[&str], redactor: &Redactor) -> Option<PublishError> {
+fn unsafe_names(names: &[&str], redactor: &Redactor) -> Option<PublishError> {
     let mut bad = Names::default();
     let mut first = None;
     for name in names {
@@ -305,5 +308,5 @@ fn unsealable(names: &[&str], redactor: &Redactor) -> Option<PublishError> {
         bad.add(redactor.shown(name));
         first.get_or_insert(why);
     }
-    first.map(|why| PublishError::Unsealable { names: bad, why })
+    first.map(|why| PublishError::UnsafeNames { names: bad, why })
 }

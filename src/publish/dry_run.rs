@@ -8,7 +8,7 @@ use super::link::Linked;
 use super::{Halt, Run};
 use crate::listing::{Listing, RegistryFile, VersionRow};
 use crate::package::{PublicAddress, Version};
-use crate::plan::{Desired, Diff, Extras, Listed, Op, When, plan};
+use crate::plan::{Desired, Diff, Extras, Op, When, plan};
 use crate::registry::About;
 use crate::report::{Action, Outcome, Planned, Status};
 use crate::sanitize::Sanitized;
@@ -65,14 +65,14 @@ impl Run<'_> {
 
     /// Plans what needs no response of the registry: which files a real run would publish.
     fn plan_without_registry(&mut self) {
-        const THERE: &str = "registry not asked";
+        const THERE: &str = "not checked";
         let row = |action, what, size| Planned { action, what, size, there: THERE.to_owned() };
         self.results.planned = (0..self.version.files.len()).collect();
         let files = self.version.files.iter().map(|file| &file.desired);
         self.results.plan = files.map(|file| row(Action::Upload, file.name.to_string(), Some(file.size))).collect();
         if let Some(checksums) = &self.job.task.checksums {
             let name = checksums.name.clone();
-            self.results.plan.push(row(Action::Seal, name.to_string(), None));
+            self.results.plan.push(row(Action::Upload, format!("{name} (checksums)"), None));
             let (url, status) = (self.job.inputs.target.file_url(&name), Status::Planned);
             self.results.checksums = Some(Outcome { name, url, size: None, sha256: None, status, local: None });
         }
@@ -106,16 +106,11 @@ impl Run<'_> {
         };
         let count = units::files(content.lines().count());
         let (desired, _) = checksums::desired(&checksums.name, content);
-        let (action, status) = match desired.compare(listing) {
-            Listed::Identical(_) => (Action::Unchanged, Status::Unchanged),
-            _ => (Action::Seal, Status::Planned),
-        };
-        let there = match plan([(&desired, &State::Planned)], listing, Extras::Keep).first() {
-            Some(op) => in_words(op),
-            None => String::new(),
-        };
         let Desired { name, size, sha256, .. } = &desired;
-        self.results.plan.push(Planned { action, what: format!("{name} of {count}"), size: Some(*size), there });
+        let ops = plan([(&desired, &State::Planned)], listing, Extras::Keep);
+        let what = format!("{name} (checksums of {count})");
+        self.results.plan.extend(ops.first().and_then(|op| row(op, what, *size)));
+        let status = if ops == [Op::Keep] { Status::Unchanged } else { Status::Planned };
         if status == Status::Planned {
             version = as_listed(&desired).into_iter().fold(version, Listing::with);
         }
@@ -149,7 +144,7 @@ impl Run<'_> {
             }
         };
         let compared = Compared::of(desired, &there);
-        let (what, state) = (format!("version {alias}"), compared.diff.in_brief());
+        let (what, state) = (format!("alias {alias}"), compared.diff.in_brief());
         if compared.diff.is_empty() {
             self.results.plan.push(Planned { action: Action::Unchanged, what, size: None, there: SAME.to_owned() });
             return Ok(());
@@ -223,7 +218,7 @@ impl Run<'_> {
     }
 }
 
-const SAME: &str = "the same";
+const SAME: &str = "identical";
 
 /// A row of the plan; `None` if nothing would be done.
 fn row(op: &Op, what: String, size: u64) -> Option<Planned> {
@@ -244,10 +239,10 @@ fn in_words(op: &Op) -> String {
     match op {
         Op::Keep => SAME.to_owned(),
         Op::Replace(now) | Op::Skip(now) | Op::Conflict(now, _) => {
-            format!("other content, {}", Bytes(now.theirs.size))
+            format!("different, {}", Bytes(now.theirs.size))
         }
-        Op::Delete(_) => "left over".to_owned(),
-        _ => "nothing".to_owned(),
+        Op::Delete(_) => "extra file".to_owned(),
+        _ => "missing".to_owned(),
     }
 }
 

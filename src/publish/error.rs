@@ -76,7 +76,7 @@ pub(crate) enum PublishError {
     #[error(transparent)]
     File(#[from] FileError),
     /// The registry has other content under a file's name.
-    #[error("{conflict}{}", when_in_words(*.when))]
+    #[error("{}", conflict_in_words(conflict, *.when))]
     Conflict {
         /// The two contents.
         conflict: Conflict,
@@ -86,7 +86,10 @@ pub(crate) enum PublishError {
         page: Url,
     },
     /// A file was deleted to be replaced, and that failed.
-    #[error("`{name}` {} missing on the registry: it was deleted there to be replaced, and that failed", if *.is_certain { "is now" } else { "may be" })]
+    #[error(
+        "failed to replace `{name}`: the old file was deleted, but the upload failed. The file {} missing on the registry",
+        if *.is_certain { "is now" } else { "may be" }
+    )]
     Missing {
         /// The file's name.
         name: FileName,
@@ -100,7 +103,7 @@ pub(crate) enum PublishError {
     #[error(transparent)]
     Place(#[from] PlaceError),
     /// Nothing of what was expected.
-    #[error("expected `{line}`, found none in version {version}, so it is not sealed")]
+    #[error("failed to create the checksums file of {version}: no file matches `{line}` from `expect`")]
     Expected {
         /// The line as it was typed.
         line: Sanitized,
@@ -110,18 +113,18 @@ pub(crate) enum PublishError {
         similar: SimilarNames,
     },
     /// A version without files.
-    #[error("there is nothing to seal: version {} of package {}/{} has no files", .0.version, .0.owner, .0.package)]
-    NothingToSeal(Box<Target>),
+    #[error("failed to create the checksums file: {}/{} {} has no files", .0.owner, .0.package, .0.version)]
+    NoFiles(Box<Target>),
     /// Files whose names cannot stand in a list of checksums.
-    #[error("{}", unsealable_in_words(names, why))]
-    Unsealable {
+    #[error("{}", unsafe_names_in_words(names, why))]
+    UnsafeNames {
         /// The names.
         names: Names,
         /// Why the first one is refused.
         why: String,
     },
     /// The checksums file on the registry does not match the version.
-    #[error("`{name}` does not seal version {version}: {}", outdated_in_words(*.times))]
+    #[error("{}", outdated_in_words(name, version, *.times))]
     ChecksumsOutdated {
         /// The name of the checksums file.
         name: FileName,
@@ -131,7 +134,7 @@ pub(crate) enum PublishError {
         times: Option<u32>,
     },
     /// Another version is not what it should be.
-    #[error("version {alias} is not what {version} is: {}", state_in_words(.state.as_ref()))]
+    #[error("alias {alias} {}", alias_in_words(version, .state.as_ref()))]
     AliasDiffers {
         /// That version.
         alias: Version,
@@ -144,7 +147,7 @@ pub(crate) enum PublishError {
         cause: Option<Box<PublishError>>,
     },
     /// Others changed an alias whenever it was what it should be.
-    #[error("other jobs have changed version {alias} each of {times} times that it was brought to that")]
+    #[error("other jobs changed alias {alias} during each of {times} attempts")]
     Unsettled {
         /// The alias.
         alias: Version,
@@ -152,7 +155,7 @@ pub(crate) enum PublishError {
         times: u32,
     },
     /// While an alias was updated, another job changed it, and the package got a release that it has to follow.
-    #[error("another job changed alias {alias} at the same time, and the package has release {release} now")]
+    #[error("another job changed alias {alias} at the same time, and the package now has release {release}")]
     Outrun {
         /// The alias.
         alias: Version,
@@ -160,7 +163,7 @@ pub(crate) enum PublishError {
         release: Version,
     },
     /// A file whose name no request could have.
-    #[error("a file there cannot be deleted or sent: the {0}")]
+    #[error("cannot delete or upload a file of the alias: the {0}")]
     UnsafeName(BadName),
     /// What is not at hand cannot be fetched.
     #[error(transparent)]
@@ -187,7 +190,7 @@ pub(crate) enum PublishError {
         evidence: Evidence,
     },
     /// A file that was there is not listed any more.
-    #[error("`{name}` is not on the registry, though it was there before: {url}")]
+    #[error("failed to verify `{name}`: an earlier list showed it, but the registry no longer lists it ({url})")]
     Lost {
         /// The file's name.
         name: FileName,
@@ -196,18 +199,29 @@ pub(crate) enum PublishError {
     },
 }
 
-fn when_in_words(when: When) -> &'static str {
+fn conflict_in_words(conflict: &Conflict, when: When) -> String {
+    let (name, difference) = (&conflict.name, conflict.difference());
     match when {
-        When::Before => "",
-        When::Meanwhile => "; that is not what was there when this run began, so it is not replaced",
-        When::AfterUpload => "; the registry had taken ours",
+        When::Before => conflict.to_string(),
+        When::Meanwhile => {
+            format!("failed to replace `{name}`: the registry's file changed during this run ({difference})")
+        }
+        When::AfterUpload => format!(
+            "failed to verify `{name}`: the registry accepted the upload but has different content ({difference})"
+        ),
     }
 }
 
-fn outdated_in_words(times: Option<u32>) -> String {
+fn outdated_in_words(name: &FileName, version: &Version, times: Option<u32>) -> String {
     match times {
-        Some(times) => format!("other jobs have changed it each of {times} times that it was sealed"),
-        None => "it is on the registry, and is not the list of what the version has".to_owned(),
+        Some(times) => {
+            format!(
+                "failed to update `{name}` of {version}: other jobs changed the version during each of {times} attempts"
+            )
+        }
+        None => format!(
+            "failed to verify `{name}` of {version}: the published checksums file does not match the files of the version"
+        ),
     }
 }
 
@@ -219,11 +233,14 @@ fn evidence_in_words(evidence: &Evidence) -> String {
     }
 }
 
-fn state_in_words(state: Option<&Diff>) -> String {
-    state.map_or_else(|| "what it has now is not known".to_owned(), ToString::to_string)
+fn alias_in_words(version: &Version, state: Option<&Diff>) -> String {
+    match state {
+        Some(state) => format!("does not match {version}: {state}"),
+        None => format!("may not match {version}: failed to list its files"),
+    }
 }
 
-fn unsealable_in_words(names: &Names, why: &str) -> String {
+fn unsafe_names_in_words(names: &Names, why: &str) -> String {
     match names.count {
         1 => format!("failed to create the checksums file: a file of the version is called {names}, and {why}"),
         count => format!(
@@ -271,8 +288,8 @@ impl Explain for PublishError {
             Self::NotVerified { .. } => "not-verified",
             Self::Lost { .. } => "file-lost",
             Self::Expected { .. } => "expected-file-missing",
-            Self::NothingToSeal(_) => "version-has-no-files",
-            Self::Unsealable { .. } | Self::UnsafeName(_) => "unsafe-name",
+            Self::NoFiles(_) => "version-has-no-files",
+            Self::UnsafeNames { .. } | Self::UnsafeName(_) => "unsafe-name",
             Self::ChecksumsOutdated { .. } => "checksums-outdated",
             Self::AliasDiffers { .. } => "alias-mismatch",
             Self::Unsettled { .. } => "alias-unsettled",
@@ -285,11 +302,11 @@ impl Explain for PublishError {
             Self::Registry(error) => error.hint(),
             Self::File(error) => error.hint(),
             Self::Conflict { when: When::Before, page, .. } => Some(format!(
-                "Publish the first build's files again (a rebuild is rarely bit for bit the same), use a new version, \
-                 set `if-file-exists: overwrite`, or delete the old file: {page}"
+                "Publish the first build's files again, because a rebuild rarely produces identical files. Or use a new \
+                 version, set `if-file-exists: overwrite`, or delete the old file: {page}"
             )),
             Self::Conflict { when: When::Meanwhile, .. } => Some(
-                "Find out which other job publishes the same name to the same version; then run the step again"
+                "Check which other job publishes the same file name to this version, then run the step again"
                     .to_owned(),
             ),
             Self::Missing { cause, .. } => Some(and_then(
@@ -304,36 +321,37 @@ impl Explain for PublishError {
                     Some(outrun @ Self::Outrun { .. }) => return outrun.hint(),
                     _ => cause,
                 };
-                Some(and_then(cause.as_deref(), "run the step again: it changes what is not the same yet, and no more"))
+                Some(and_then(cause.as_deref(), "run the step again; it changes only files that are not identical"))
             }
             Self::Unsettled { alias, .. } => {
-                Some(format!("Let one job at a time publish to version {alias} (`concurrency:` in the workflow)"))
+                Some(format!("Allow only one job at a time to update alias {alias} (`concurrency:` in the workflow)"))
             }
             Self::Outrun { alias, release } => {
                 Some(format!("Run the job of {release} again: it makes alias {alias} identical to {release}"))
             }
             Self::Download(error) => error.hint(),
             Self::Place(error) => error.hint(),
-            Self::Expected { similar, .. } => {
-                let there = similar.in_words().map(|names| format!(": there is {names}"));
-                let there = there.unwrap_or_else(|| ": there is nothing".to_owned());
-                Some(format!("Let the jobs that publish it end before this one (`needs:`), or correct `expect`{there}"))
+            Self::Expected { similar, version, .. } => {
+                let names = similar.in_words().unwrap_or_else(|| "no files".to_owned());
+                Some(format!(
+                    "Add the publishing jobs to `needs:` of this job, or correct `expect`. Version {version} has {names}"
+                ))
             }
-            Self::NothingToSeal(_) => Some(
-                "Check `version` and `repo`, and let the jobs that publish the files end before this one (`needs:`)"
+            Self::NoFiles(_) => Some(
+                "Check `version` and `repo`, and add the publishing jobs to `needs:` of this job"
                     .to_owned(),
             ),
-            Self::Unsealable { names, .. } if names.count > 1 => {
-                Some("Delete the files from the registry, and find out who published them".to_owned())
+            Self::UnsafeNames { names, .. } if names.count > 1 => {
+                Some("Delete the files from the registry, and check which job published them".to_owned())
             }
-            Self::Unsealable { .. } | Self::UnsafeName(_) => {
-                Some("Have the file taken off the registry, and find out who published it".to_owned())
+            Self::UnsafeNames { .. } | Self::UnsafeName(_) => {
+                Some("Delete the file from the registry, and check which job published it".to_owned())
             }
             Self::ChecksumsOutdated { times: None, .. } => {
-                Some("Put right what else has failed, then run the step again: it makes the seal anew".to_owned())
+                Some("Fix the other errors, then run the step again to update the checksums file".to_owned())
             }
             Self::ChecksumsOutdated { times: Some(_), .. } => Some(
-                "Seal in one job that `needs:` all those that publish to this version; then run that job again"
+                "Set `checksums` in one job only, list all publishing jobs in its `needs:`, then run that job again"
                     .to_owned(),
             ),
             Self::Stopped(stopped) => stopped.hint(),
@@ -344,10 +362,10 @@ impl Explain for PublishError {
             Self::NotVerified { .. } => {
                 Some("Run the step again: it verifies every file, and uploads those that the registry lacks".to_owned())
             }
-            Self::Lost { .. } => Some("Run the step again, and look at the forge's log if it stays so".to_owned()),
+            Self::Lost { .. } => Some("Run the step again. If the error persists, check the server's log".to_owned()),
             Self::Conflict { when: When::AfterUpload, .. } => Some(
-                "Find out whether another job publishes the same name to the same version, and whether the forge's \
-                 storage is sound; then run the step again"
+                "Check whether another job publishes the same file name to this version. If not, check the server's storage. Then \
+                 run the step again"
                     .to_owned(),
             ),
         }

@@ -50,16 +50,21 @@ impl<'a> VersionRun<'a> {
         context: &'a RunContext<'a>,
         concurrency: usize,
         files: impl IntoIterator<Item = (Desired, Content)>,
+        prefix: &str,
     ) -> Self {
-        let files = files.into_iter().map(|file| Tracked::new(file, &registry)).collect();
+        let tracked = |file: (Desired, Content)| {
+            let label = format!("{prefix}{}", file.0.name);
+            Tracked::new(file, label, &registry)
+        };
+        let files = files.into_iter().map(tracked).collect();
         let (write_access, is_dry) = (WriteAccess::NotChecked, false);
         Self { registry, context, concurrency, is_dry, files, extras: None, write_access, errors: Vec::new() }
     }
 
     /// Adds the file that follows from all others, in the place of an earlier one.
-    pub(super) fn set_last(&mut self, desired: Desired, content: Content) {
+    pub(super) fn set_last(&mut self, desired: Desired, content: Content, label: String) {
         self.files.retain(|file| !file.desired.is_last);
-        self.files.push(Tracked::new((Desired { is_last: true, ..desired }, content), &self.registry));
+        self.files.push(Tracked::new((desired, content), label, &self.registry));
     }
 
     /// Returns the file that follows from all others.
@@ -210,7 +215,7 @@ impl<'a> VersionRun<'a> {
     async fn delete(&mut self, seen: &RegistryFile) -> Result<(), Halt> {
         let stop = &self.context.stop;
         let name = FileName::parse(&seen.name).map_err(PublishError::UnsafeName)?;
-        self.context.reporter.notes(&format!("deleting `{name}`, which is left over"));
+        self.context.reporter.notes(&format!("deleting `{name}`, which is an extra file"));
         let mut retries = self.registry.retries();
         loop {
             let Err(error) = stop.or(self.registry.delete(&name)).await? else { return Ok(()) };

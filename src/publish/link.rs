@@ -37,12 +37,12 @@ impl Run<'_> {
             };
             match (self.linked(repository, &about), given_up.take()) {
                 (Linked::AsWanted, _) => {
-                    reporter.notes(&format!("the package is linked to {}", self.named(repository)));
+                    reporter.announces(&format!("Linked to repository {} already", self.named(repository)));
                 }
                 (Linked::Elsewhere, _) => {}
                 (Linked::ToNothing, Some(error)) => self.warns_of(repository, &error),
                 (Linked::ToNothing, None) => match registry.link(repository).await {
-                    Ok(()) => reporter.notes(&format!("the package is now linked to {}", self.named(repository))),
+                    Ok(()) => reporter.announces(&format!("Linked to repository {}", self.named(repository))),
                     Err(error) if error.retry_rule() == RetryRule::Never => {
                         self.warns_of(repository, &error.after(retries.attempts()));
                     }
@@ -70,8 +70,8 @@ impl Run<'_> {
             Some(there) => {
                 let (there, wanted) = (Sanitized::new(there), self.named(repository));
                 self.job.context.reporter.warns(&format!(
-                    "the package is linked to the repository {there}, and stays so: to link it to {wanted}, unlink it \
-                     first: {}/settings",
+                    "the package is already linked to repository {there}; the link is kept. To link it to {wanted}, unlink \
+                     it first: {}/settings",
                     self.job.inputs.target.page_url()
                 ));
                 Linked::Elsewhere

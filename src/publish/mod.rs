@@ -68,9 +68,9 @@ pub(crate) async fn publish(
         context.reporter.warns(warning);
     }
     if files.is_empty() && task.checksums.is_none() {
-        context.reporter.warns("there is nothing to publish");
+        context.reporter.warns("no files to publish");
     }
-    let mut version = VersionRun::new(registry, context, inputs.concurrency, files);
+    let mut version = VersionRun::new(registry, context, inputs.concurrency, files, "");
     version.is_dry = task.dry_run;
     let run = Run { job, version, folder, results: Results::default() };
     Ok(Box::pin(run.go()).await)
@@ -205,7 +205,7 @@ impl Run<'_> {
                 for alias in std::mem::take(&mut self.results.aliases) {
                     let version = &self.job.inputs.target.version;
                     self.job.context.reporter.warns(&format!(
-                        "version {alias} was what {version} was; it is not known now: run the step again"
+                        "alias {alias} matched {version} before the list failed; run the step again to verify it"
                     ));
                 }
                 self.ended(None, None)

@@ -14,7 +14,7 @@ use crate::secret::Redactor;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NameError {
     /// A name that the registry refuses.
-    #[error("{path}: the {bad}")]
+    #[error("failed to publish {path}: the {bad}")]
     Name {
         /// The path relative to the workspace.
         path: Sanitized,
@@ -26,27 +26,27 @@ pub(crate) enum NameError {
         line: Option<String>,
     },
     /// Names that the registry takes for one.
-    #[error("{}: the registry takes these for one name, {how}", listed(.paths))]
+    #[error("failed to publish {} under one name: {how}", listed(.paths))]
     SameName {
         /// The paths relative to the workspace.
         paths: Vec<Sanitized>,
         /// The name.
         name: FileName,
-        /// In which way the names are the same.
+        /// The reason why the registry takes the names for one.
         how: String,
-        /// What would tell them apart.
-        cure: String,
+        /// A way to tell them apart.
+        hint: String,
     },
-    /// The name of the file that is made of all others.
-    #[error("{path}: `{name}` is what `checksums` makes of the registry's own list")]
-    Sealed {
+    /// The name of the checksums file.
+    #[error("failed to publish {path}: `{name}` is the checksums file that `checksums` creates")]
+    Reserved {
         /// The path relative to the workspace.
         path: Sanitized,
         /// The name.
         name: FileName,
     },
     /// A name with the token in it.
-    #[error("a file's name contains the token or another secret, which everybody would see")]
+    #[error("failed to publish a file: its name contains the token or another secret")]
     Secret,
 }
 
@@ -55,7 +55,7 @@ impl Explain for NameError {
         match self {
             Self::Name { .. } => "invalid-file-name",
             Self::SameName { .. } => "duplicate-name",
-            Self::Sealed { .. } => "reserved-name",
+            Self::Reserved { .. } => "reserved-name",
             Self::Secret => "secret-in-name",
         }
     }
@@ -63,14 +63,14 @@ impl Explain for NameError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Name { is_renamed: true, .. } => {
-                "Correct the name behind `=>`, or what its placeholders stand for".to_owned()
+                "Correct the name after `=>`, or the values of its placeholders".to_owned()
             }
             Self::Name { line: Some(line), .. } => {
-                format!("Rename the file before this step, or write `{}`", Sanitized::new(line))
+                format!("Rename the file before this step, or use the line `{}`", Sanitized::new(line))
             }
-            Self::Name { .. } => "Rename the file before this step, or take it away with a line `!path`".to_owned(),
-            Self::SameName { cure, .. } => cure.clone(),
-            Self::Sealed { .. } => "Take the file out of `files`, or give `checksums` another name".to_owned(),
+            Self::Name { .. } => "Rename the file before this step, or exclude it with a line `!path`".to_owned(),
+            Self::SameName { hint, .. } => hint.clone(),
+            Self::Reserved { .. } => "Exclude the file from `files`, or set `checksums` to another name".to_owned(),
             Self::Secret => "Rename the file".to_owned(),
         })
     }
@@ -80,16 +80,16 @@ impl Explain for NameError {
             Self::Name { path, bad, .. } => {
                 // What is allowed follows the colon.
                 let why = bad.why.split(": ").next().unwrap_or_default();
-                ("the registry refuses the names of {} files", format!("`{path}` ({why})"))
+                ("failed to publish {} files because of their names", format!("`{path}` ({why})"))
             }
             Self::SameName { name, paths, .. } => {
-                ("{} names are each used by several files", format!("`{name}` ({})", listed(paths)))
+                ("failed to publish several files under each of {} names", format!("`{name}` ({})", listed(paths)))
             }
             // Which ones is as secret as what they contain.
             Self::Secret => {
-                ("the names of {} files contain the token or another secret, which everybody would see", String::new())
+                ("failed to publish {} files: their names contain the token or another secret", String::new())
             }
-            Self::Sealed { .. } => return None,
+            Self::Reserved { .. } => return None,
         };
         Some(Plural { text: text.to_owned(), item, is_hint_an_example: true })
     }
@@ -124,12 +124,14 @@ pub(super) fn name_files(
     for same in by_name.values().filter(|same| same.len() > 1) {
         let files: Vec<&Chosen> = same.iter().map(|(chosen, _)| chosen).collect();
         let how = match &same[0].1 {
-            first if same.iter().any(|(_, name)| name != first) => "since it does not regard case".to_owned(),
-            first if files.iter().any(|file| file.is_renamed) => format!("since each is to be called `{first}`"),
-            _ => "since it sees no folders".to_owned(),
+            first if same.iter().any(|(_, name)| name != first) => {
+                "the registry does not distinguish upper and lower case".to_owned()
+            }
+            first if files.iter().any(|file| file.is_renamed) => format!("each is renamed to `{first}`"),
+            _ => "the registry has no folders".to_owned(),
         };
         let paths = files.iter().map(|file| Sanitized::path(&file.local.path)).collect();
-        errors.push(NameError::SameName { paths, name: same[0].1.clone(), how, cure: apart(&files) });
+        errors.push(NameError::SameName { paths, name: same[0].1.clone(), how, hint: apart(&files) });
     }
     if !errors.is_empty() {
         return Err(errors);
@@ -140,7 +142,7 @@ pub(super) fn name_files(
     Ok(desired.collect())
 }
 
-/// What would tell files apart that have one name.
+/// Returns how to tell files apart that have one name.
 fn apart(files: &[&Chosen]) -> String {
     let differs = files[0].placeholders.iter().find_map(|(placeholder, _)| {
         let value = |file: &&Chosen| {
@@ -154,20 +156,20 @@ fn apart(files: &[&Chosen]) -> String {
     match differs {
         Some((placeholder, values)) if files.iter().all(|file| file.is_renamed) => {
             let values: Vec<Sanitized> = values.iter().map(|value| Sanitized::new(value)).collect();
-            format!("Put `{placeholder}` into the name behind `=>`, which stands for {} here", listed(&values))
+            format!("Add `{placeholder}` to the name after `=>`. Its values here are {}", listed(&values))
         }
         Some((placeholder, _)) if files.iter().all(|file| !file.is_renamed) => format!(
-            "Give each file a name of its own: only the last part of a path is published, but with \
-             ` => {placeholder}-{{name}}` behind the pattern each has its own"
+            "Add ` => {placeholder}-{{name}}` after the pattern so that each name is unique. By default, only the last part \
+             of a path is published"
         ),
         _ if files.iter().all(|file| file.is_renamed) => {
-            "Give each file a name of its own behind `=>`, whose case the registry does not regard".to_owned()
+            "Use a unique name after each `=>`. The registry does not distinguish upper and lower case".to_owned()
         }
-        _ => "Give each file a name of its own: only the last part of a path is published".to_owned(),
+        _ => "Rename the files so that each name is unique. Only the last part of a path is published".to_owned(),
     }
 }
 
-/// A few of some paths.
+/// Lists the first few paths.
 fn listed(paths: &[Sanitized]) -> String {
     const SHOWN: usize = 4;
     let mut shown: Vec<String> = paths.iter().take(SHOWN).map(ToString::to_string).collect();

@@ -93,7 +93,7 @@ impl VersionRun<'_> {
             match swapped {
                 Swapped::Accepted(sha256) => {
                     let (name, away) = (&file.desired.name, Span(begun.elapsed()));
-                    self.context.reporter.notes(&format!("`{name}` was away for {away} at most"));
+                    self.context.reporter.notes(&format!("`{name}` was unavailable for {away} at most"));
                     file.desired.sha256 = Some(sha256);
                     file.record(Event::Accepted, None);
                 }
@@ -156,9 +156,9 @@ impl VersionRun<'_> {
 /// Deletes what was seen, and sends the file until the registry has it or for as long as there is hope. Once anything may
 /// be deleted, a list that is not to be had is no reason to stop: to send a file that is there after all does no harm.
 async fn swap(registry: &Registry<'_>, context: &RunContext<'_>, file: &Tracked, seen: &RegistryFile) -> Swapped {
-    let Tracked { desired, content, .. } = file;
+    let (desired, to_upload) = (&file.desired, file.to_upload());
     let (name, size, theirs) = (&desired.name, Bytes::exact(seen.size), seen.sha256);
-    context.reporter.notes(&format!("replacing `{name}`: {size} with SHA-256 {theirs} are deleted"));
+    context.reporter.notes(&format!("replacing `{name}`: deleting {size} with SHA-256 {theirs}"));
     let begun = Instant::now();
     let mut undeleted = match registry.delete_to_replace(name).await {
         // It may be deleted, and the server is away.
@@ -182,7 +182,7 @@ async fn swap(registry: &Registry<'_>, context: &RunContext<'_>, file: &Tracked,
     let mut retries = registry.retries();
     retries.allow_at_least(RETRIES);
     loop {
-        let failed = match upload(registry, context.reporter, desired, content).await {
+        let failed = match upload(registry, context.reporter, &to_upload).await {
             Ok(sha256) => return Swapped::Accepted(sha256),
             Err(failed) => failed,
         };

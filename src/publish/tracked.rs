@@ -1,7 +1,7 @@
 //! A file of a run: its state, why it is not on the registry, and how often it may be retried.
 
 use super::error::{Evidence, PublishError};
-use super::upload::FailedUpload;
+use super::upload::{FailedUpload, Upload};
 use crate::checksum::Sha256;
 use crate::files::Content;
 use crate::listing::RegistryFile;
@@ -14,6 +14,8 @@ use crate::state::{Event, IfMissing, State};
 pub(super) struct Tracked {
     pub(super) desired: Desired,
     pub(super) content: Content,
+    /// Its name in the log.
+    pub(super) label: String,
     pub(super) state: State,
     /// Why it is not on the registry, as far as that is known.
     pub(super) error: Option<PublishError>,
@@ -21,8 +23,8 @@ pub(super) struct Tracked {
 }
 
 impl Tracked {
-    pub(super) fn new((desired, content): (Desired, Content), registry: &Registry<'_>) -> Self {
-        Self { desired, content, state: State::Planned, error: None, retries: registry.retries() }
+    pub(super) fn new((desired, content): (Desired, Content), label: String, registry: &Registry<'_>) -> Self {
+        Self { desired, content, label, state: State::Planned, error: None, retries: registry.retries() }
     }
 
     /// Takes note of an event that says nothing new about the reason of a failure.
@@ -92,18 +94,18 @@ impl Tracked {
         let error = self.error.take();
         self.state = std::mem::replace(&mut self.state, State::Planned).after(Event::Identical);
         if self.status() == Status::Unchanged && before != Status::Unchanged {
-            context.reporter.file_unchanged(name, self.desired.size);
+            context.reporter.file_is_done(Status::Unchanged, &self.label, self.desired.size, None);
         } else if let Some(error) = error {
             let reason = error.reason();
-            context
-                .reporter
-                .notes(&format!("the answer about `{name}` was lost, but the registry has it bit for bit: {reason}"));
+            context.reporter.notes(&format!(
+                "no response to the upload of `{name}`, but the registry has the identical file: {reason}"
+            ));
         }
     }
 
     pub(super) fn skip(&mut self, now: &Conflict, context: &RunContext<'_>) {
         if self.state != State::Skipped {
-            context.reporter.warns(&format!("{now}; it is skipped, so the registry's content stays"));
+            context.reporter.warns(&format!("{now}: skipped; the registry keeps its file"));
         }
         self.record(Event::Skipped, None);
     }
@@ -175,6 +177,12 @@ impl Tracked {
             State::Skipped => Status::Skipped,
             State::Failed { .. } => Status::Failed,
         }
+    }
+
+    /// Returns what is needed to upload it, whatever happens to the run meanwhile.
+    pub(super) fn to_upload(&self) -> Upload {
+        let becomes = if self.state.deleted().is_some() { Status::Replaced } else { Status::Uploaded };
+        Upload { desired: self.desired.clone(), content: self.content.clone(), label: self.label.clone(), becomes }
     }
 
     /// Returns what is reported of it if the run ends now.

@@ -14,7 +14,7 @@ use crate::command::Command;
 use crate::files::Content;
 use crate::plan::Desired;
 use crate::registry::{ByteCounter, Registry, RegistryError, RetryRule, wait_for_longest};
-use crate::report::{Progress, Reporter, with_progress};
+use crate::report::{Progress, Reporter, Status, with_progress};
 use crate::state::{Event, IfMissing, State};
 
 /// A file over this size, in bytes, is not sent before the right to write is known: a server that refuses it closes
@@ -32,26 +32,34 @@ pub(super) struct FailedUpload {
     pub(super) moved: Option<Instant>,
 }
 
+/// A file that is uploaded, and how the log names it.
+pub(super) struct Upload {
+    pub(super) desired: Desired,
+    pub(super) content: Content,
+    pub(super) label: String,
+    /// What the file is once the registry has it: uploaded, or replaced.
+    pub(super) becomes: Status,
+}
+
 /// Uploads a file once. If the body breaks off without a response, or a proxy responds for the server, the server may
 /// have refused the token at once: then write access is checked, and a refusal is what is reported. It does not say what
 /// became of the upload.
 pub(super) async fn upload(
     registry: &Registry<'_>,
     reporter: &dyn Reporter,
-    Desired { name, size, .. }: &Desired,
-    content: &Content,
+    Upload { desired: Desired { name, size, .. }, content, label, becomes }: &Upload,
 ) -> Result<Sha256, FailedUpload> {
     let (begun, sent) = (Instant::now(), ByteCounter::default());
     let progress = |took| {
         let (moved, size) = (sent.bytes(), Some(*size));
-        let progress = Progress { command: Command::Publish, name, moved, size, took };
+        let progress = Progress { command: Command::Publish, name: label, moved, size, took };
         (!registry.is_waiting()).then_some(progress)
     };
     let result = with_progress(reporter, progress, registry.upload(content, name, &sent)).await;
-    reporter.transfer_ends(name);
+    reporter.transfer_ends(label);
     let error = match result {
         Ok(sha256) => {
-            reporter.file_sent(name, *size, begun.elapsed());
+            reporter.file_is_done(*becomes, label, *size, Some(begun.elapsed()));
             return Ok(sha256);
         }
         Err(error) => registry.outlast(begun, error).await,
@@ -112,7 +120,7 @@ impl VersionRun<'_> {
             queue.pop_front();
             let file = &mut self.files[next];
             file.note(Event::UploadStarted);
-            let result = upload(&self.registry, self.context.reporter, &file.desired, &file.content).await;
+            let result = upload(&self.registry, self.context.reporter, &file.to_upload()).await;
             if result.is_ok() {
                 version_exists = true;
                 self.write_access = WriteAccess::Confirmed;
@@ -131,9 +139,7 @@ impl VersionRun<'_> {
     /// each is put down at once, because the run may end at any time.
     async fn upload_rest(&mut self, mut queue: VecDeque<usize>, failed: &mut Vec<usize>) {
         let (registry, reporter) = (&self.registry, self.context.reporter);
-        let upload = async |index: usize, desired: Desired, content: Content| {
-            (index, upload(registry, reporter, &desired, &content).await)
-        };
+        let upload = async |index: usize, file: Upload| (index, upload(registry, reporter, &file).await);
         let mut running = FuturesUnordered::new();
         loop {
             while running.len() < self.concurrency
@@ -141,7 +147,7 @@ impl VersionRun<'_> {
             {
                 let file = &mut self.files[index];
                 file.note(Event::UploadStarted);
-                running.push(upload(index, file.desired.clone(), file.content.clone()));
+                running.push(upload(index, file.to_upload()));
             }
             let Some((index, result)) = running.next().await else { return };
             if self.files[index].record_upload(result) {

@@ -18,7 +18,6 @@ use super::remark::{Level, Remark};
 use super::text::{expand_ipv6, shortened, words};
 use super::{Ending, Header, Outcome, Planned, Progress, Reporter, Status};
 use crate::command::Command;
-use crate::package::FileName;
 use crate::registry::{Exchange, Observer, Retry};
 use crate::runner::{Kind, Runner};
 use crate::sanitize::Sanitized;
@@ -51,6 +50,8 @@ pub struct Console<W> {
     live: Option<Live>,
     /// Whether this is a dry run.
     is_dry: AtomicBool,
+    /// Whether the last line was indented.
+    is_indented: AtomicBool,
     /// For the annotations at the end.
     remarks: Mutex<Vec<Remark>>,
     /// Takes out of every text what nobody may see; known when the inputs are.
@@ -66,6 +67,7 @@ impl<W: Write + Send> Console<W> {
             debug: runner.debug && runner.reads_commands(),
             live: live.map(Live::new),
             is_dry: AtomicBool::new(false),
+            is_indented: AtomicBool::new(false),
             remarks: Mutex::default(),
             redactor: OnceLock::new(),
         }
@@ -98,10 +100,12 @@ impl<W: Write + Send> Console<W> {
             self.message(message);
         }
         if messages.len() > MOST_ERRORS {
+            self.separate();
             self.paragraph("error: ", &format!("{} more errors are not shown", messages.len() - MOST_ERRORS));
             self.paragraph("  hint: ", "Fix the errors above, then run the step again");
         }
         let sentence = ending.sentence(str::to_owned);
+        self.separate();
         self.paragraph("", &sentence);
         if let Some(page) = ending.page() {
             self.paragraph("", page.as_str());
@@ -155,15 +159,16 @@ impl<W: Write + Send> Console<W> {
         }
     }
 
-    /// A file's line.
+    /// Writes a file's line.
     fn file(&self, word: &str, size: Option<u64>, took: Option<Duration>, text: impl Display) {
         let size = size.map(|size| Bytes(size).to_string()).unwrap_or_default();
         let took = took.map(|took| Span(took).to_string()).unwrap_or_default();
-        self.line(&format!("  {word:<13}  {size:>10}  {took:>9}  {text}"));
+        self.line(&format!("  {word:<13} {size:>10}  {took:>7}  {text}"));
     }
 
     /// What failed, why, and what to do.
     fn message(&self, message: &Message) {
+        self.separate();
         self.paragraph("error: ", &message.what);
         for cause in &message.causes {
             self.paragraph("  caused by: ", cause);
@@ -243,9 +248,16 @@ impl<W: Write + Send> Console<W> {
         self.line(&format!("::{command}::{message}"));
     }
 
+    /// Writes an empty line, unless the last line was one or stood at the margin.
+    fn separate(&self) {
+        if self.is_indented.swap(false, Ordering::Relaxed) {
+            self.line("");
+        }
+    }
+
     /// A text that is broken into lines, the second and those behind it indented.
     fn paragraph(&self, prefix: &str, text: &str) {
-        const INDENT: &str = "         ";
+        const INDENT: &str = "        ";
         // Whoever made the text: this is where it leaves the program.
         let text = Sanitized::whole(&self.redacted(text)).to_string();
         let mut lines = Vec::new();
@@ -271,8 +283,9 @@ impl<W: Write + Send> Console<W> {
         self.redactor.get().map_or(Cow::Borrowed(text), |redactor| redactor.redact(text))
     }
 
-    /// A log that nobody reads any more is no reason to stop publishing, so a failure to write is dropped.
+    /// Writes a line, or several. A log that nobody reads any more is no reason to stop publishing, so a failure to write is dropped.
     fn line(&self, text: &str) {
+        self.is_indented.store(text.starts_with(' ') || text.contains("\n "), Ordering::Relaxed);
         let write = || {
             let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
             // In one piece: what a panic writes from another thread must not come between a line and its end.
@@ -301,7 +314,7 @@ impl<W: Write + Send> Observer for Console<W> {
     fn retries(&self, retry: &Retry<'_>) {
         let Retry { what, why, wait, number, of } = retry;
         let wait = Span(*wait);
-        self.paragraph("  ", &format!("again in {wait} (retry {number} of {of}): {what}: {why}"));
+        self.paragraph("  ", &format!("retrying in {wait} ({number}/{of}): {what}: {why}"));
     }
 
     fn request_ends(&self, exchange: &Exchange<'_>) {
@@ -313,30 +326,28 @@ impl<W: Write + Send> Observer for Console<W> {
 
 impl<W: Write + Send> Reporter for Console<W> {
     fn begins(&self, header: &Header<'_>) {
-        let target = header.target;
+        let Header { target, is_dry, .. } = header;
         let user = match &header.user {
-            User::Nobody => "without a token".to_owned(),
-            User::Unnamed => "with a token".to_owned(),
-            User::Named(name) => format!("as {name}"),
+            User::Nobody => " without a token".to_owned(),
+            User::Unnamed => " with a token".to_owned(),
+            User::Named(name) => format!(" as {name}"),
         };
-        let version = env!("CARGO_PKG_VERSION");
-        let count = header.files.map(|(count, size)| format!(": {}, {}", files(count), Bytes(size)));
-        let count = count.unwrap_or_default();
-        let place = match self.runner {
-            Kind::None => "by hand".to_owned(),
-            runner => format!("on {runner}"),
+        let runner = match self.runner {
+            Kind::None => String::new(),
+            runner => format!(" on {runner}"),
         };
-        let (preposition, relation) = match header.command {
-            Command::Publish => ("to", "as"),
-            Command::Download => ("from", "of"),
+        let files = header.files.map(|(count, size)| format!(" {} ({})", files(count), Bytes(size)));
+        let (work, preposition) = match (header.command, is_dry) {
+            (Command::Publish, false) => ("Publishing", "to"),
+            (Command::Publish, true) => ("Dry run: publishing", "to"),
+            (Command::Download, _) => ("Downloading", "from"),
         };
-        self.line(&format!("generic-packages {version}, {place}{count}"));
-        self.line(&format!("  {preposition} {}, {user}", target.server));
-        self.line(&format!("  {relation} package {}/{}, version {}", target.owner, target.package, target.version));
-        if header.is_dry {
-            self.is_dry.store(true, Ordering::Relaxed);
-            self.line("  as a dry run, which changes nothing on the registry");
-        }
+        let version = format!("{}/{} {}", target.owner, target.package, target.version);
+        self.is_dry.store(*is_dry, Ordering::Relaxed);
+        self.line(&format!("generic-packages {}{runner}", env!("CARGO_PKG_VERSION")));
+        let files = files.unwrap_or_default();
+        self.paragraph("", &format!("{work}{files} {preposition} {version} at {}{user}", target.server));
+        self.line("");
     }
 
     fn warns(&self, warning: &str) {
@@ -347,6 +358,11 @@ impl<W: Write + Send> Reporter for Console<W> {
         self.remark(Level::Notice, notice);
     }
 
+    fn announces(&self, part: &str) {
+        self.separate();
+        self.paragraph("", part);
+    }
+
     fn progresses(&self, progress: &Progress<'_>) {
         if let Some(live) = &self.live {
             return live.progresses(progress);
@@ -354,7 +370,8 @@ impl<W: Write + Send> Reporter for Console<W> {
         let Progress { command, name, moved, size, took } = progress;
         // Some servers take their time with a large file that they have, and some have gone.
         if *command == Command::Publish && *size == Some(*moved) {
-            return self.file("sending", *size, Some(*took), format_args!("{name}: all sent, waiting for the answer"));
+            let text = format_args!("{name}: all bytes sent, waiting for the response");
+            return self.file("uploading", *size, Some(*took), text);
         }
         let rate = Rate::of(*moved, *took);
         let of_all = size.map_or_else(String::new, |size| {
@@ -364,8 +381,8 @@ impl<W: Write + Send> Reporter for Console<W> {
         let left = size.and_then(|size| rate.time_for(size.saturating_sub(*moved)));
         let left = left.map(|left| format!(", {} left", Span(left))).unwrap_or_default();
         let word = match command {
-            Command::Publish => "sending",
-            Command::Download => "fetching",
+            Command::Publish => "uploading",
+            Command::Download => "downloading",
         };
         self.file(word, Some(*moved), Some(*took), format_args!("{name}: {of_all}{rate}{left}"));
     }
@@ -374,24 +391,16 @@ impl<W: Write + Send> Reporter for Console<W> {
         if self.live.is_some() { Live::INTERVAL } else { Duration::from_secs(10) }
     }
 
-    fn file_unchanged(&self, name: &FileName, size: u64) {
-        // The plan has it.
+    fn file_is_done(&self, status: Status, name: &str, size: u64, took: Option<Duration>) {
+        // The plan of a dry run has it.
         if !self.is_dry.load(Ordering::Relaxed) {
-            self.file(Status::Unchanged.word(), Some(size), None, name);
+            self.file(status.word(), Some(size), took, name);
         }
     }
 
-    fn transfer_ends(&self, name: &FileName) {
+    fn transfer_ends(&self, name: &str) {
         if let Some(live) = &self.live {
             live.ends(name);
         }
-    }
-
-    fn file_sent(&self, name: &FileName, size: u64, took: Duration) {
-        self.file("sent", Some(size), Some(took), name);
-    }
-
-    fn file_downloaded(&self, name: &FileName, size: u64, took: Duration) {
-        self.file(Status::Downloaded.word(), Some(size), Some(took), name);
     }
 }

@@ -254,11 +254,23 @@ impl Ending {
         }
     }
 
+    /// Returns what happened in two or three words, for a title.
+    pub(super) fn title(&self) -> &'static str {
+        let is_dry = self.plan().is_some();
+        match (self.command(), self.exit_code()) {
+            (Command::Publish, _) if is_dry => "Dry run of publishing",
+            (Command::Publish, 0) => "Published",
+            (Command::Publish, _) => "Failed to publish",
+            (Command::Download, 0) => "Downloaded",
+            (Command::Download, _) => "Failed to download",
+        }
+    }
+
     /// Returns one sentence, such as `Published 2 of 3 files to acme/widget 1.2.0: 2 uploaded, 1 failed`. Names in it,
     /// which may hold anything, are written by `name`.
     pub(super) fn sentence(&self, name: impl Fn(&str) -> String) -> String {
         let account = match self {
-            Self::Rejected(Command::Publish, _) => return "Nothing was sent".to_owned(),
+            Self::Rejected(Command::Publish, _) => return "Nothing was uploaded".to_owned(),
             Self::Rejected(Command::Download, _) => return "Nothing was downloaded".to_owned(),
             Self::Ran(account) => account,
         };
@@ -281,8 +293,7 @@ impl RunReport {
             Command::Download => "Downloaded",
         };
         if all == 0 {
-            let none = if self.is_complete() { ": there is none" } else { "" };
-            return format!("No file was {}{none}", done.to_lowercase());
+            return format!("{done} no files");
         }
         let files = match (in_place == all, units::files(all)) {
             (true, all) => all,
@@ -312,8 +323,8 @@ impl RunReport {
     /// What a dry run says of a real one.
     fn foretold(&self, plan: &[Planned]) -> String {
         if self.is_offline && self.stopped.is_none() {
-            let files = units::files(plan.iter().filter(|row| row.action == Action::Upload).count());
-            return format!("Dry run without a token: {files} checked, the registry was not asked");
+            let files = units::files(plan.iter().filter(|row| row.size.is_some()).count());
+            return format!("Dry run without a token: {files} checked, no request sent to the registry");
         }
         let counts = match plan::counts(plan) {
             counts if counts.is_empty() => counts,
@@ -321,12 +332,12 @@ impl RunReport {
         };
         let conflicts = plan.iter().any(|row| row.action == Action::Conflict);
         let verdict = match (self.stopped, self.is_complete()) {
-            (Some(_), _) => "what a real run would do is not known",
+            (Some(_), _) => "the plan is incomplete",
             (None, true) => "a real run would succeed",
-            (None, false) if conflicts => "a real run would fail before it sends anything",
+            (None, false) if conflicts => "a real run would fail before it uploads anything",
             (None, false) => "a real run would fail",
         };
-        format!("Dry run, nothing was changed; {verdict}{counts}")
+        format!("Dry run: nothing was changed, and {verdict}{counts}")
     }
 
     /// Returns how the files were verified, if all of them were.

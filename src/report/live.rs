@@ -7,12 +7,11 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::Progress;
-use crate::package::FileName;
 
 /// The bars of the transfers that go on.
 pub(super) struct Live {
     all: MultiProgress,
-    bars: Mutex<HashMap<FileName, ProgressBar>>,
+    bars: Mutex<HashMap<String, ProgressBar>>,
 }
 
 impl Live {
@@ -27,20 +26,20 @@ impl Live {
     /// Moves the bar of a transfer, which is made where there is none yet.
     pub(super) fn progresses(&self, progress: &Progress<'_>) {
         let mut bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner);
-        let bar = bars.entry(progress.name.clone()).or_insert_with(|| {
+        let bar = bars.entry(progress.name.to_owned()).or_insert_with(|| {
             let style = ProgressStyle::with_template(
                 "  {bar:30} {percent:>3} %  {binary_bytes}/{binary_total_bytes}  {binary_bytes_per_sec}  {eta}  {msg}",
             );
             let bar = self.all.add(ProgressBar::new(progress.size.unwrap_or_default()));
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-            bar.set_message(progress.name.to_string());
+            bar.set_message(progress.name.to_owned());
             bar
         });
         bar.set_position(progress.moved);
     }
 
     /// Takes the bar of a transfer away.
-    pub(super) fn ends(&self, name: &FileName) {
+    pub(super) fn ends(&self, name: &str) {
         let mut bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(bar) = bars.remove(name) {
             bar.finish_and_clear();

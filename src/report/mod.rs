@@ -27,7 +27,7 @@ use self::output::Outputs;
 pub(crate) use self::plan::{Action, Planned};
 pub(crate) use self::remark::Remark;
 use crate::command::Command;
-use crate::package::{FileName, Target};
+use crate::package::Target;
 use crate::registry::Observer;
 use crate::runner::Runner;
 use crate::secret::{Redactor, User};
@@ -37,22 +37,21 @@ use crate::stop::Stop;
 pub trait Reporter: Observer {
     /// Inputs, local files and names are good; the first request follows.
     fn begins(&self, header: &Header<'_>);
-    /// Something is worth a look, though nothing has failed.
+    /// Something may be wrong, though nothing has failed.
     fn warns(&self, warning: &str);
     /// Something was decided that the user may not expect, and all is well.
     fn notices(&self, notice: &str);
+    /// A new part of the run begins, or has ended.
+    fn announces(&self, part: &str);
     /// A transfer goes on. Heard of every [`Reporter::progress_interval`].
     fn progresses(&self, progress: &Progress<'_>);
     /// How often to hear of a transfer that goes on.
     fn progress_interval(&self) -> Duration;
-    /// A file is where it is to go already, bit for bit.
-    fn file_unchanged(&self, name: &FileName, size: u64);
     /// A transfer has ended, in whichever way.
-    fn transfer_ends(&self, name: &FileName);
-    /// An upload has ended with the registry's word that it has the file. The next look at the registry is still to come.
-    fn file_sent(&self, name: &FileName, size: u64, took: Duration);
-    /// A download has ended, and the file is in its place.
-    fn file_downloaded(&self, name: &FileName, size: u64, took: Duration);
+    fn transfer_ends(&self, name: &str);
+    /// A file is where it belongs: uploaded, downloaded, or unchanged without a transfer. The list that verifies an upload is
+    /// still to come.
+    fn file_is_done(&self, status: Status, name: &str, size: u64, took: Option<Duration>);
 }
 
 /// The parts of the program that a run needs from its caller.
@@ -70,8 +69,8 @@ pub struct RunContext<'a> {
 pub struct Progress<'a> {
     /// Which way the bytes go.
     pub command: Command,
-    /// The file.
-    pub name: &'a FileName,
+    /// The file, as the log names it.
+    pub name: &'a str,
     /// How many bytes have moved.
     pub moved: u64,
     /// How many there are; `None` where nobody has said.

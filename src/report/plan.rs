@@ -1,42 +1,39 @@
-//! What a dry run tells: a row for each thing that a real run would do, or leave as it is.
+//! The plan of a dry run: a row for each thing that a real run would do, or keep.
 
-/// What a real run would do.
+/// One thing that a real run would do, or keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// A file is sent that the registry does not have.
+    /// A file that the registry lacks is uploaded.
     Upload,
-    /// A file takes the place of other content.
+    /// A file replaces different content.
     Replace,
-    /// A file is there, bit for bit.
+    /// An identical file is kept.
     Unchanged,
-    /// Other content stays, as it is asked for; or an alias, or a link.
+    /// Different content is kept, as the user wishes; or an alias, or a link.
     Skip,
-    /// Other content is in the way, and the run fails.
+    /// Different content already exists, and the run fails.
     Conflict,
-    /// A file is deleted that an alias should not have.
+    /// An extra file of an alias is deleted.
     Delete,
-    /// The version gets its file of checksums.
-    Seal,
-    /// Another version becomes what this one is then; what that takes follows.
+    /// An alias is made identical to this version; the rows after it say how.
     Alias,
     /// The package is linked to a repository.
     Link,
 }
 
 impl Action {
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Upload,
         Self::Replace,
         Self::Unchanged,
         Self::Skip,
         Self::Conflict,
-        Self::Seal,
         Self::Alias,
         Self::Delete,
         Self::Link,
     ];
 
-    /// The word for it in log and summary.
+    /// Returns the word for it in log and summary.
     #[must_use]
     pub(crate) fn word(self) -> &'static str {
         match self {
@@ -46,33 +43,32 @@ impl Action {
             Self::Skip => "skip",
             Self::Conflict => "conflict",
             Self::Delete => "delete",
-            Self::Seal => "seal",
             Self::Alias => "alias",
             Self::Link => "link",
         }
     }
 
-    /// Whether it changes files, for which the right to write is needed.
+    /// Whether it changes files, which needs write access.
     pub(crate) fn changes_files(self) -> bool {
-        matches!(self, Self::Upload | Self::Replace | Self::Delete | Self::Seal)
+        matches!(self, Self::Upload | Self::Replace | Self::Delete)
     }
 }
 
 /// A row of the plan.
 #[derive(Clone, Debug)]
 pub(crate) struct Planned {
-    /// What would be done.
+    /// The action.
     pub(crate) action: Action,
-    /// With what: the name of a file, behind the version where that is an alias; a version; or a repository with its
-    /// owner. It has been made harmless.
+    /// Its object: the name of a file, after the alias if it is a file of one; an alias; or a repository with its owner. It
+    /// has been sanitized.
     pub(crate) what: String,
     /// The length of a file in bytes.
     pub(crate) size: Option<u64>,
-    /// What is there now, in a few words of ours.
+    /// The object on the registry now, in a few words.
     pub(crate) there: String,
 }
 
-/// How many of each there are: `2 upload, 1 conflict`.
+/// Returns how many of each there are: `2 upload, 1 conflict`.
 pub(super) fn counts(plan: &[Planned]) -> String {
     let count = |action: Action| plan.iter().filter(|row| row.action == action).count();
     let all = Action::ALL.into_iter().map(|action| (count(action), action)).filter(|(count, _)| *count > 0);

@@ -28,12 +28,12 @@ const MOST_PROBLEMS: usize = 20;
 /// What became of the run: a sentence, a table, how to download what is there, what failed.
 pub(super) fn markdown(ending: &Ending, remarks: &[Remark], action: Option<&Action>, redactor: &Redactor) -> String {
     let code = |text: &str| code(&redactor.redact(text));
-    let mut text = String::from("### Generic package");
-    if let Ending::Ran(account) = ending {
-        let target = &account.target;
+    let mut text = format!("### {}", ending.title());
+    if let Ending::Ran(report) = ending {
+        let target = &report.target;
         let name = code(&format!("{}/{} {}", target.owner, target.package, target.version));
         // Writing to a String cannot fail, here and below.
-        let _ = match &account.page {
+        let _ = match &report.page {
             Some(page) => write!(text, " [{name}](<{page}>)"),
             None => write!(text, " {name}"),
         };
@@ -46,8 +46,8 @@ pub(super) fn markdown(ending: &Ending, remarks: &[Remark], action: Option<&Acti
         let head = if ending.command() == Command::Download { DOWNLOAD_HEAD } else { PUBLISH_HEAD };
         table(&mut text, head, outcomes.len(), outcomes.iter().map(|outcome| outcome_row(outcome, code)));
     }
-    if let Ending::Ran(account) = ending {
-        let recipe = recipe(account, action);
+    if let Ending::Ran(report) = ending {
+        let recipe = recipe(report, action);
         if text.len() + recipe.len() <= LONGEST {
             text.push_str(&redactor.redact(&recipe));
         }

@@ -15,9 +15,8 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_S
 use embedded_registry::{Action, Registry};
 use generic_packages::command::Command as Task;
 use generic_packages::inputs::Inputs;
-use generic_packages::package::FileName;
 use generic_packages::registry::{Exchange, Limits, Observer, Retry};
-use generic_packages::report::{self, Console, Ending, Header, Progress, Reporter, RunContext, RunReport};
+use generic_packages::report::{self, Console, Ending, Header, Progress, Reporter, RunContext, RunReport, Status};
 use generic_packages::run;
 use generic_packages::runner::{Environment, Runner};
 use generic_packages::stop::Stop;
@@ -527,12 +526,13 @@ impl<F: Fn(Event) + Sync> Reporter for Listener<F> {
     fn begins(&self, _: &Header<'_>) {}
     fn warns(&self, _: &str) {}
     fn notices(&self, _: &str) {}
-    fn file_unchanged(&self, _: &FileName, _: u64) {
-        (self.0)(Event::Unchanged);
+    fn announces(&self, _: &str) {}
+    fn file_is_done(&self, status: Status, _: &str, _: u64, _: Option<Duration>) {
+        if status == Status::Unchanged {
+            (self.0)(Event::Unchanged);
+        }
     }
-    fn transfer_ends(&self, _: &FileName) {}
-    fn file_sent(&self, _: &FileName, _: u64, _: Duration) {}
-    fn file_downloaded(&self, _: &FileName, _: u64, _: Duration) {}
+    fn transfer_ends(&self, _: &str) {}
     fn progress_interval(&self) -> Duration {
         Duration::from_millis(1)
     }

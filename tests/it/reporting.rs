@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
 use generic_packages::command::Command;
-use generic_packages::package::FileName;
 use generic_packages::report::{Console, Progress, Reporter};
 use generic_packages::runner::{Environment, Runner};
 
@@ -274,10 +273,9 @@ fn progress_at(sent: u64) -> String {
     let environment = Environment::new([], "/");
     let mut log = Vec::new();
     let console = Console::new(&mut log, &Runner::detect(&environment), None);
-    let name = FileName::parse("app.tar.gz").expect("a name");
     console.progresses(&Progress {
         command: Command::Publish,
-        name: &name,
+        name: "app.tar.gz",
         moved: sent,
         size: Some(120 << 20),
         took: Duration::from_secs(10),
