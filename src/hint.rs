@@ -14,9 +14,9 @@ pub trait Explain: Error {
     /// What to do, as an instruction without a full stop; `None` where the error says it all.
     fn hint(&self) -> Option<String>;
 
-    /// What failed, for where there is room for a few words only.
-    fn brief(&self) -> String {
-        self.to_string()
+    /// Returns the request that failed, if one did: `PUT https://…`.
+    fn request(&self) -> Option<String> {
+        None
     }
 
     /// Returns how one message tells several errors of this kind; `None` if each has to be told by itself.

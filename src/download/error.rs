@@ -348,10 +348,10 @@ impl Explain for DownloadError {
         })
     }
 
-    fn brief(&self) -> String {
+    fn request(&self) -> Option<String> {
         match self {
-            Self::Registry(error) => error.brief(),
-            other => other.to_string(),
+            Self::Registry(error) => error.request(),
+            _ => None,
         }
     }
 

@@ -97,7 +97,7 @@ impl Run<'_> {
             outcomes: self.outcomes,
             plan: None,
             is_offline: false,
-            sealed: Vec::new(),
+            covered: Vec::new(),
             errors: errors.into_iter().map(|error| Box::new(error) as Problem).collect(),
             page: None,
             stopped,

@@ -371,10 +371,10 @@ impl Explain for PublishError {
         }
     }
 
-    fn brief(&self) -> String {
+    fn request(&self) -> Option<String> {
         match self {
-            Self::Registry(error) => error.brief(),
-            other => other.to_string(),
+            Self::Registry(error) => error.request(),
+            _ => None,
         }
     }
 

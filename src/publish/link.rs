@@ -62,7 +62,7 @@ impl Run<'_> {
         }
     }
 
-    /// Whether it is linked. A link to another repository is warned of.
+    /// Returns which repository it is linked to. Warns if that is another one.
     pub(super) fn linked(&self, repository: &RepositoryName, about: &About) -> Linked {
         match about.linked_to() {
             None => Linked::ToNothing,
@@ -79,17 +79,17 @@ impl Run<'_> {
         }
     }
 
-    /// Says why the package is not linked, and what to do.
+    /// Warns that the package is not linked, with the reason and a hint.
     pub(super) fn warns_of(&self, repository: &RepositoryName, error: &RegistryError) {
         let hint = error.hint().unwrap_or_default();
         let what = match error.operation {
             Operation::Link(_) => error.to_string(),
-            _ => format!("the package is not linked to the repository {repository}: {error}"),
+            _ => format!("failed to link the package to repository {repository}: {error}"),
         };
         self.job.context.reporter.warns(&format!("{what} ({}). {hint}", error.cause));
     }
 
-    /// A repository with its owner.
+    /// Returns a repository with its owner.
     pub(super) fn named(&self, repository: &RepositoryName) -> String {
         format!("{}/{repository}", self.job.inputs.target.owner)
     }

@@ -96,7 +96,7 @@ impl Job<'_> {
             target: self.inputs.target.clone(),
             folder: String::new(),
             checksums_file: String::new(),
-            sealed: Vec::new(),
+            covered: Vec::new(),
             aliases: Vec::new(),
             outcomes: Vec::new(),
             plan: self.task.dry_run.then(Vec::new),
@@ -166,7 +166,7 @@ impl Results {
         }
         RunReport {
             checksums_file: self.checksums_file.clone(),
-            sealed: self.covered.clone(),
+            covered: self.covered.clone(),
             aliases: self.aliases.clone(),
             outcomes,
             plan: job.task.dry_run.then(|| self.plan.clone()),
@@ -332,8 +332,9 @@ impl Run<'_> {
         let about = match self.job.task.link_repository.as_ref().filter(|_| is_complete) {
             Some(repository) => self.job.context.stop.or(self.link(repository)).await.unwrap_or_else(|signal| {
                 let named = self.named(repository);
-                let warning =
-                    format!("{signal} came before the package was linked to {named}; run the step again for it");
+                let warning = format!(
+                    "received {signal} before the package was linked to {named}. Run the step again to link it"
+                );
                 self.job.context.reporter.warns(&warning);
                 None
             }),
@@ -342,13 +343,13 @@ impl Run<'_> {
         self.address_by(about.as_ref())
     }
 
-    /// What the registry says of the version. It is asked for its page alone, so once, and not for long.
+    /// Reads what the registry has about the version. Only its page depends on it, so it is read once, and not for long.
     async fn ask_about(&self) -> Option<About> {
         let asked = tokio::time::timeout(PATIENCE, self.version.registry.about_once());
         match self.job.context.stop.or(asked).await {
             Ok(Ok(Ok(about))) => return Some(about),
             Ok(Ok(Err(error))) => self.warns_of_page(&error),
-            Ok(Err(_)) => self.job.context.reporter.warns("the registry does not say where the version's page is"),
+            Ok(Err(_)) => self.job.context.reporter.warns("no response in time about the page of the version"),
             // All is done, and the runner waits for our end.
             Err(_) => {}
         }
@@ -369,6 +370,6 @@ impl Run<'_> {
         self.job
             .context
             .reporter
-            .warns(&format!("{error} ({}); the link to the version's page is the usual one", error.cause));
+            .warns(&format!("{error} ({}). The link to the page of the version uses `server-url`", error.cause));
     }
 }

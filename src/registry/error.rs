@@ -1,6 +1,5 @@
 //! Failed requests: for which operation, and why.
 
-use std::fmt;
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
@@ -12,7 +11,7 @@ use super::phase::Timeout;
 use super::transport::Transport;
 use crate::files::FileError;
 use crate::hint::{Explain, Plural};
-use crate::package::{FileName, RepositoryName, ServerUrl};
+use crate::package::{FileName, RepositoryName, ServerUrl, Target};
 use crate::sanitize::Sanitized;
 
 /// The purpose of a request.
@@ -42,13 +41,13 @@ impl Operation {
     /// Returns what it is about, in a few words.
     pub(super) fn in_short(&self) -> String {
         match self {
-            Self::ListFiles => "the list of files".to_owned(),
-            Self::CheckWriteAccess => "the question for the right to write".to_owned(),
-            Self::Upload(name) | Self::Download(name) => format!("`{name}`"),
-            Self::Replace(name) | Self::Delete(name) => format!("deleting `{name}`"),
-            Self::ReadVersion => "the question about the version".to_owned(),
-            Self::Link(name) => format!("linking to `{name}`"),
-            Self::ListVersions => "the list of versions".to_owned(),
+            Self::ListFiles => "list of files".to_owned(),
+            Self::CheckWriteAccess => "check of write access".to_owned(),
+            Self::Upload(name) | Self::Download(name) => name.to_string(),
+            Self::Replace(name) | Self::Delete(name) => format!("deletion of {name}"),
+            Self::ReadVersion => "version".to_owned(),
+            Self::Link(name) => format!("link to {name}"),
+            Self::ListVersions => "list of versions".to_owned(),
         }
     }
 
@@ -85,27 +84,32 @@ impl Operation {
     }
 }
 
-impl fmt::Display for Operation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Operation {
+    /// Returns what failed, in one sentence.
+    pub(super) fn failed(&self, Target { owner, package, version, .. }: &Target) -> String {
+        let version = format!("{owner}/{package} {version}");
         match self {
-            Self::ListFiles => f.write_str("the registry does not say which files the version has"),
-            Self::CheckWriteAccess => f.write_str("the registry does not let us publish"),
-            Self::Upload(name) => write!(f, "`{name}` is not published"),
-            Self::Replace(name) => write!(f, "`{name}` is not replaced, since it cannot be deleted first"),
-            Self::Delete(name) => write!(f, "`{name}` cannot be deleted"),
-            Self::ReadVersion => f.write_str("the registry does not say where the version's page is"),
-            Self::Link(name) => write!(f, "the package is not linked to the repository {name}"),
-            Self::ListVersions => f.write_str("the registry does not say which versions there are"),
-            Self::Download(name) => write!(f, "`{name}` is not downloaded"),
+            Self::ListFiles => format!("failed to list the files of {version}"),
+            Self::CheckWriteAccess => format!("failed to check write access to packages of {owner}"),
+            Self::Upload(name) => format!("failed to upload `{name}` to {version}"),
+            Self::Replace(name) => {
+                format!("failed to replace `{name}` in {version}: failed to delete the old file first")
+            }
+            Self::Delete(name) => format!("failed to delete `{name}` from {version}"),
+            Self::ReadVersion => format!("failed to find the page of {version}"),
+            Self::Link(name) => format!("failed to link the package to repository {name}"),
+            Self::ListVersions => format!("failed to list the versions of {owner}/{package}"),
+            Self::Download(name) => format!("failed to download `{name}` from {version}"),
         }
     }
 }
 
-/// A request that did not end as hoped.
+/// A request that failed.
 #[derive(Debug, thiserror::Error)]
-#[error("{operation}: {} {url}{}", .operation.method(), times_in_words(*.attempts))]
+#[error("{what}")]
 pub(crate) struct RegistryError {
     pub(crate) operation: Operation,
+    what: String,
     url: Url,
     /// Why it failed.
     #[source]
@@ -116,11 +120,7 @@ pub(crate) struct RegistryError {
     is_outlasted: bool,
 }
 
-fn times_in_words(attempts: u32) -> String {
-    if attempts > 1 { format!(" ({attempts} times)") } else { String::new() }
-}
-
-/// Why a request did not end as hoped.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Cause {
     /// A response that is no success.
@@ -135,7 +135,7 @@ pub(crate) enum Cause {
         retry_after: Option<Duration>,
     },
     /// A response of the right status that is not what it should be.
-    #[error("the answer is not what the registry's API gives: {what}")]
+    #[error("unexpected response from the server: {what}")]
     Garbled {
         /// What is wrong with it.
         what: Sanitized,
@@ -180,8 +180,8 @@ impl Cause {
             Self::Rejected { failure, .. } => failure.clone(),
             Self::Transport(transport) => transport.classify(url, unclear),
             Self::Garbled { is_cut, .. } => {
-                let hint = "Check that `server-url` is a Gitea or Forgejo server, and that nothing in front of it changes \
-                            answers";
+                let hint = "Check that `server-url` is a Gitea or Forgejo server, and that no proxy in front of it changes \
+                            responses";
                 // A list that breaks off in its middle behind a proxy that says it is whole.
                 let is_unclear = *is_cut || operation.can_change_files();
                 one("unexpected-response", hint).retry(if is_unclear { unclear } else { RetryRule::Never })
@@ -189,8 +189,8 @@ impl Cause {
             Self::Outage { .. } => {
                 let server = url.origin().ascii_serialization();
                 let hint = format!(
-                    "Check the server {server} and the reverse proxy in front of it, then run the step again: it continues \
-                     where this run ended"
+                    "Check the server {server} and the reverse proxy in front of it, then run the step again. It continues \
+                     after the last verified file"
                 );
                 every("server-unavailable", hint)
             }
@@ -213,9 +213,9 @@ fn response_in_words(status: StatusCode, words: &Sanitized) -> String {
 }
 
 impl RegistryError {
-    pub(super) fn new(operation: Operation, url: Url, cause: Cause) -> Self {
+    pub(super) fn new(operation: Operation, what: String, url: Url, cause: Cause) -> Self {
         let failure = cause.classify(&operation, &url);
-        Self { operation, url, cause, failure, attempts: 1, is_outlasted: false }
+        Self { operation, what, url, cause, failure, attempts: 1, is_outlasted: false }
     }
 
     #[must_use]
@@ -235,8 +235,9 @@ impl RegistryError {
         if let Cause::Transport(Transport::Tls(fault)) = &mut self.cause {
             fault.hide_names();
             if fault.is_about_client() {
-                self.failure.hint =
-                    format!("Let {host}, where {server} keeps its files, accept clients without a certificate");
+                self.failure.hint = format!(
+                    "Configure {host}, where {server} keeps its files, to accept clients without a certificate"
+                );
             }
         }
         let is_unreachable = match &self.cause {
@@ -259,7 +260,7 @@ impl RegistryError {
     /// Tells this cause about the upload for which it was found out.
     #[must_use]
     pub(crate) fn about(self, upload: Self) -> Self {
-        Self { operation: upload.operation, url: upload.url, ..self }
+        Self { operation: upload.operation, what: upload.what, url: upload.url, ..self }
     }
 
     /// Takes note that there were so many attempts, or more.
@@ -285,8 +286,9 @@ impl RegistryError {
 
     /// Turns it into the error of an outage that the run no longer waits for.
     pub(super) fn given_up(self, given_up: GivenUp) -> Self {
-        let own = Some(self.cause.into());
-        Self::new(self.operation, self.url, Cause::Outage { given_up, own })
+        let cause = Cause::Outage { given_up, own: Some(self.cause.into()) };
+        let failure = cause.classify(&self.operation, &self.url);
+        Self { cause, failure, is_outlasted: false, ..self }
     }
 
     pub(crate) fn kind(&self) -> FailureKind {
@@ -364,8 +366,9 @@ impl Explain for RegistryError {
         Some(self.failure.hint.clone())
     }
 
-    fn brief(&self) -> String {
-        self.operation.to_string()
+    fn request(&self) -> Option<String> {
+        let attempts = if self.attempts > 1 { format!(", {} attempts", self.attempts) } else { String::new() };
+        Some(format!("{} {}{attempts}", self.operation.method(), self.url))
     }
 
     fn plural(&self) -> Option<Plural> {

@@ -153,8 +153,8 @@ impl Registry<'_> {
         if let Some(encoding) = encoding {
             // Nothing of what another origin says is shown.
             return Err(match String::from_utf8_lossy(encoding.as_bytes()) {
-                encoding if self.target.server.is_origin_of(&url) => format!("it is encoded, as {encoding}"),
-                _ => "it is encoded".to_owned(),
+                encoding if self.target.server.is_origin_of(&url) => format!("the file is encoded as {encoding}"),
+                _ => "the file is encoded".to_owned(),
             });
         }
         let range = header(CONTENT_RANGE).and_then(|range| range.to_str().ok()).and_then(range_of);
@@ -169,7 +169,7 @@ impl Registry<'_> {
         };
         // A body that just ends may be half of one, and one that does not end fills the disk.
         if whole.is_none() && promised.size.is_none() && response.status() == StatusCode::OK {
-            return Err("it does not say how long it is".to_owned());
+            return Err("the response has no length".to_owned());
         }
         let takes_ranges = header(ACCEPT_RANGES).is_none_or(|unit| unit != "none");
         let modified = header(LAST_MODIFIED).filter(|_| takes_ranges).cloned();

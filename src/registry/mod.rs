@@ -60,7 +60,7 @@ use crate::stop::Stop;
 
 /// Why there can be no client.
 #[derive(Debug, thiserror::Error)]
-#[error("the HTTP client cannot be set up")]
+#[error("failed to set up the HTTP client")]
 pub(crate) struct SetupError(#[from] reqwest::Error);
 
 impl Explain for SetupError {
@@ -176,7 +176,7 @@ impl<'a> Registry<'a> {
             Err(error) if error.kind() == FailureKind::FileName => Ok(()),
             Err(error) => Err(error),
             // No forge stores it.
-            Ok(_) => Err(self.garbled(&operation, &url, "it stores a file called `*`")),
+            Ok(_) => Err(self.garbled(&operation, &url, "it accepted a file named `*`")),
         }
     }
 
@@ -206,9 +206,7 @@ impl<'a> Registry<'a> {
             Ok(_) => match timeout(self.connection.limits.silence, &mut outcome).await {
                 Ok(Ok(sent)) => sent.map_err(|error| self.error(&operation, &url, error)),
                 // A response before the whole file was taken: it cannot be about all of it.
-                Ok(Err(_)) | Err(_) => {
-                    Err(self.garbled(&operation, &url, "201 Created before the whole file was sent"))
-                }
+                Ok(Err(_)) | Err(_) => Err(self.garbled(&operation, &url, "201 Created before the end of the file")),
             },
             // If the file itself is at fault, that is why the upload broke off.
             Err(error) => Err(match outcome.try_recv() {
@@ -362,7 +360,7 @@ impl<'a> Registry<'a> {
     }
 
     fn error(&self, operation: &Operation, url: &Url, cause: impl Into<Cause>) -> RegistryError {
-        let error = RegistryError::new(operation.clone(), url.clone(), cause.into());
+        let error = RegistryError::new(operation.clone(), operation.failed(&self.target), url.clone(), cause.into());
         if self.target.server.is_origin_of(url) { error } else { error.elsewhere(&self.target.server) }
     }
 }

@@ -78,13 +78,13 @@ enum Fault {
 impl Fault {
     fn in_words(&self, proxy: &Proxy) -> String {
         match self {
-            Self::Resolve(reason) => format!("the name of {proxy} cannot be resolved: {reason}"),
-            Self::Connect(reason) | Self::Loopback(reason) => format!("no connection to {proxy}: {reason}"),
-            Self::Late(server) => format!("no connection to {server} through {proxy}: it took too long"),
-            Self::Tls(fault) => format!("no way through {proxy}: {fault}"),
-            Self::NoCredentials => format!("{proxy} wants a user name and a password (407)"),
-            Self::BadCredentials => format!("{proxy} does not accept its user name and password (407)"),
-            Self::Refuses(server) => format!("{proxy} makes no connection to {server}"),
+            Self::Resolve(reason) => format!("failed to resolve the name of {proxy}: {reason}"),
+            Self::Connect(reason) | Self::Loopback(reason) => format!("failed to connect to {proxy}: {reason}"),
+            Self::Late(server) => format!("timeout while connecting to {server} through {proxy}"),
+            Self::Tls(fault) => format!("failed to connect through {proxy}: {fault}"),
+            Self::NoCredentials => format!("{proxy} requires a user name and a password (407)"),
+            Self::BadCredentials => format!("{proxy} rejected its user name and password (407)"),
+            Self::Refuses(server) => format!("{proxy} failed to connect to {server}"),
         }
     }
 }
@@ -106,28 +106,28 @@ impl ProxyFault {
 
     pub(super) fn hint(&self) -> String {
         let Proxy { variable, .. } = self.proxy;
-        let around = "or name the server's host in NO_PROXY, where the runner reaches it without a proxy";
+        let around = "If the runner reaches the server without a proxy, add its host to `NO_PROXY`";
         match &self.fault {
             Fault::Resolve(_) | Fault::Connect(_) => {
-                format!("Check host and port of the proxy in {variable}, {around}")
+                format!("Check host and port of the proxy in `{variable}`. {around}")
             }
             Fault::Loopback(_) => format!(
-                "Set {variable} to an address of the proxy that containers can reach: in a container, {} is the container \
-                 itself. Or name the server's host in NO_PROXY, if the runner reaches it without a proxy",
+                "Set `{variable}` to an address of the proxy that containers can reach, because {} in a container is the \
+                 container itself. {around}",
                 self.proxy.host()
             ),
             Fault::Tls(_) => format!(
-                "Check scheme, host and port of the proxy in {variable}, and give the authority of its certificate in \
-                 `ca-certificate` where that is not known to the system"
+                "Check scheme, host and port of the proxy in `{variable}`. If the system does not trust its certificate, set \
+                 `ca-certificate` to the authority's certificate"
             ),
             Fault::NoCredentials | Fault::BadCredentials => format!(
-                "Give the proxy's user name and password in {variable}, special characters percent-encoded: \
+                "Set user name and password of the proxy in `{variable}`, with special characters percent-encoded: \
                  `{}://user:password@{}`",
                 self.proxy.url.scheme(),
                 self.proxy.place()
             ),
             Fault::Refuses(server) | Fault::Late(server) => {
-                format!("Check that the proxy in {variable} may and can connect to {server}, {around}")
+                format!("Check that the proxy in `{variable}` is able and allowed to connect to {server}. {around}")
             }
         }
     }

@@ -131,7 +131,7 @@ impl Registry<'_> {
             }
         }
         let versions = self.versions_unless_they_change(package).await?;
-        versions.ok_or_else(|| self.unread(package, "it changes while it is read"))
+        versions.ok_or_else(|| self.unread(package, "the list changed while it was being read"))
     }
 
     /// Lists the versions once; `None` if their number has changed from one page to the next, which may have moved a row from a page
@@ -161,16 +161,16 @@ impl Registry<'_> {
                 break;
             }
             if length > LONGEST_PAGES {
-                return Err(self.unread(package, &format!("it is longer than {}", Bytes(LONGEST_PAGES as u64))));
+                return Err(self.unread(package, &format!("the list is longer than {}", Bytes(LONGEST_PAGES as u64))));
             }
         }
-        Err(self.unread(package, &format!("it has more than {count} versions")))
+        Err(self.unread(package, &format!("the list has more than {count} versions")))
     }
 
     /// A list of versions that cannot be read to its end. The responses are good, so nothing is wrong with the server.
     fn unread(&self, package: &PackageName, why: &str) -> RegistryError {
         let error = self.garbled(&Operation::ListVersions, &self.target.versions_url(package.as_str(), PAGE, 1), why);
-        error.with_hint("Name the version, or run the step again when no other job publishes")
+        error.with_hint("Set `version`, or run the step again when no other job publishes")
     }
 
     /// Lists the newest versions of the owner's packages whose names contain that text, without retries: what is told of

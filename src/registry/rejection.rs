@@ -72,14 +72,15 @@ fn row(request: &Request<'_>, response: &ErrorResponse) -> Failure {
         None => every(
             "token-required",
             format!(
-                "Give a `token` with the scope read:package, from a secret: {server} shows this only to those who are \
-                 signed in and may read packages of {owner} ({tokens})"
+                "Set `token` to a personal access token with the scope read:package, from a secret. The token's user needs \
+                 read access to packages of {owner}: {tokens}"
             ),
         ),
     };
     let bad_token = || {
         let hint = format!(
-            "Make a new personal token with the scope {access}:package: this one is wrong or expired; {tokens}"
+            "Create a new personal access token with the scope {access}:package, because this one is wrong or expired: \
+             {tokens}"
         );
         token("bad-token", hint)
     };
@@ -104,7 +105,7 @@ fn row(request: &Request<'_>, response: &ErrorResponse) -> Failure {
             format!("Set `client-certificate` to a certificate that {server} accepts, with its private key, in PEM"),
         ),
         400 if has("invalid filename") => {
-            let hint = "Rename the file: Gitea before 1.22 takes only letters, digits and `._+-` in names";
+            let hint = "Rename the file. Gitea before 1.22 accepts only letters, digits and `._+-` in names";
             one("invalid-file-name", hint).kind(FailureKind::FileName)
         }
         400 if has("invalid package name") => {
@@ -117,8 +118,8 @@ fn row(request: &Request<'_>, response: &ErrorResponse) -> Failure {
         // if a check shows no link, it is to a repository that the token's user cannot see.
         400 if is_link => {
             let hint = format!(
-                "It is linked already, to a repository that the token's user cannot see: look it up as somebody who can, \
-                 and unlink it where it is the wrong one: {settings}"
+                "Check the link as a user who can see all repositories of the owner. The package is linked to a repository \
+                 that the token's user cannot see: {settings}"
             );
             one("already-linked", hint).retry(RetryRule::CheckOnly)
         }
@@ -131,23 +132,25 @@ fn row(request: &Request<'_>, response: &ErrorResponse) -> Failure {
         401 => bad_token(),
         403 if has("package type size") => one(
             "file-too-large",
-            "Make the file smaller, or have LIMIT_SIZE_GENERIC raised in the forge's configuration",
+            "Reduce the size of the file, or ask the server's administrator to raise `LIMIT_SIZE_GENERIC`",
         ),
         403 if has("storage quota") => every(
             "quota-exceeded",
             format!(
-                "Delete old versions ({packages}), or have LIMIT_TOTAL_OWNER_SIZE raised in the forge's configuration"
+                "Delete old versions, or ask the server's administrator to raise `LIMIT_TOTAL_OWNER_SIZE`: {packages}"
             ),
         ),
         403 if has("package count") => every(
             "too-many-versions",
             format!(
-                "Delete old versions ({packages}), or have LIMIT_TOTAL_OWNER_COUNT raised in the forge's configuration"
+                "Delete old versions, or ask the server's administrator to raise `LIMIT_TOTAL_OWNER_COUNT`: {packages}"
             ),
         ),
         403 if has("required scope") => token(
             "missing-scope",
-            format!("Make a personal token with the scope {access}:package: this one has it not; {tokens}"),
+            format!(
+                "Create a personal access token with the scope {access}:package, because this one lacks the scope: {tokens}"
+            ),
         ),
         // To an upload, and by the API (Forgejo 15).
         403 if has("reqToken") || has("limited to public packages") => token(
@@ -165,7 +168,7 @@ fn row(request: &Request<'_>, response: &ErrorResponse) -> Failure {
         403 if is_link && has("permission") => one(
             "no-repository-access",
             format!(
-                "Let the token's user write packages of that repository too, or link the package by hand: {settings}"
+                "Give the token's user write access to packages of that repository, or link the package by hand: {settings}"
             ),
         ),
         403 if has("specific permission") => token(
@@ -180,19 +183,20 @@ fn row(request: &Request<'_>, response: &ErrorResponse) -> Failure {
         // had. Elsewhere they mean a path that does not exist.
         404 if has("user redirect does not exist") || has("Not found.") && !is_list && !is_link => every(
             "owner-not-found",
-            format!("Check `owner`: there is no user or organisation {owner}, or packages are disabled on {server}"),
+            format!("Check `owner`. There is no user or organization {owner}, or packages are disabled on {server}"),
         ),
-        404 if is_link && has("repository does not exist") => {
-            one("repository-not-found", format!("Correct `link-repository`: {owner} has no repository of that name"))
-        }
+        404 if is_link && has("repository does not exist") => one(
+            "repository-not-found",
+            format!("Correct `link-repository`, because {owner} has no repository of that name"),
+        ),
         404 if has("package does not exist") && (is_link || is_download) => {
             let is_latest = version.as_str().eq_ignore_ascii_case(Version::LATEST);
             let hint = if is_latest && credentials.is_none() {
-                "Name the version, or give a `token`: finding the newest takes a list that this registry shows only to those \
-                 who are signed in, and no version is called `latest`"
+                "Set `version`, or set `token`. Without a token, this registry does not list versions, and no version is named \
+                 `latest`"
                     .to_owned()
             } else {
-                format!("Check `version` and `repo`: there is no version {version} of package {owner}/{package}")
+                format!("Check `version` and `repo`, because {owner}/{package} has no version {version}")
             };
             every("version-not-found", hint)
         }
@@ -200,17 +204,19 @@ fn row(request: &Request<'_>, response: &ErrorResponse) -> Failure {
         404 | 405 if is_link => one(
             "links-not-supported",
             format!(
-                "Link the package by hand ({settings}), or take `link-repository` out: Gitea before 1.24 and Forgejo \
-                 before 11 have no API for it"
+                "Remove `link-repository`, because Gitea before 1.24 and Forgejo before 11 have no API for it. To link the \
+                 package by hand: {settings}"
             ),
         ),
         // The file is not there, or is no longer (all versions).
         404 if has("does not exist") && (is_download || operation.is_deletion()) => {
             let hint = match request.command {
-                Command::Publish => "Run the step again: another job has deleted the file meanwhile".to_owned(),
+                Command::Publish => {
+                    "Run the step again, because another job deleted the file at the same time".to_owned()
+                }
                 Command::Download => format!(
-                    "Check `files` and run the step again: version {version} has no such file, or another job has deleted \
-                     it meanwhile"
+                    "Check `files`, and run the step again. {version} has no such file, or another job deleted it at the same \
+                     time"
                 ),
             };
             one("file-not-found", hint).kind(FailureKind::NotFound).retry(RetryRule::CheckOnly)
@@ -219,40 +225,41 @@ fn row(request: &Request<'_>, response: &ErrorResponse) -> Failure {
         404 if version.as_str().contains('/') => every(
             "slash-in-version",
             format!(
-                "Use a version without `/`, or let the reverse proxy pass `%2F` on (nginx: proxy_pass without a path; \
-                 Apache: AllowEncodedSlashes NoDecode and nocanon), or check that {server} is the forge's base URL"
+                "Use a version without `/`, or configure the reverse proxy to forward `%2F` (nginx: `proxy_pass` without a path; \
+                 Apache: `AllowEncodedSlashes NoDecode` and `nocanon`). Or check that {server} is the server's base URL"
             ),
         ),
         404 | 405 => every(
             "wrong-server-url",
             format!(
-                "Check `server-url`: {server} is not the base URL of a forge; does it lack a sub-path, or have one too many?"
+                "Check `server-url`: {server} is not the base URL of a Gitea or Forgejo server. Add a missing sub-path, or \
+                 remove an extra one"
             ),
         ),
         // The file is there, or was a moment ago (all versions).
         409 if matches!(operation, Operation::Upload(_)) => {
             let hint = format!(
-                "Run the step again; if it fails again, turn off the cache for {server}/api/ in the proxy in front of the \
-                 server: the registry has a file of this name, but its list of files does not show it"
+                "Run the step again. If the error persists, turn off the cache for {server}/api/ in the proxy in front of the \
+                 server, because the registry has a file of this name but does not list it"
             );
             one("file-exists", hint).kind(FailureKind::Exists).retry(RetryRule::AfterCheck)
         }
         // Forgejo 9 and later, before the body; a proxy gives the same status with HTML.
         413 if has("enforcePackagesQuota") => every(
             "quota-exceeded",
-            format!("Delete old versions ({packages}), or ask the forge's administrator for a larger quota"),
+            format!("Delete old versions, or ask the server's administrator for a larger quota: {packages}"),
         ),
         413 => one(
             "body-limit-exceeded",
-            "Raise the body limit of the reverse proxy in front of the forge; for nginx: `client_max_body_size 0;`",
+            "Raise the body size limit of the reverse proxy (nginx: `client_max_body_size 0;`)",
         ),
-        408 | 425 | 429 => one("rate-limited", "Run the step again later: the server asks for a pause"),
+        408 | 425 | 429 => one("rate-limited", "Run the step again later, because the server limits the request rate"),
         // The registry's own errors are JSON or plain text (all versions).
         500.. if *is_html || is_of_gateway(*status) => {
             // Without a tunnel, its own responses look like those of a proxy in front of the server.
-            let proxy = request.proxy.map(|proxy| format!("; and whether {proxy} reaches the server"));
+            let proxy = request.proxy.map(|proxy| format!(", and that {proxy} reaches the server"));
             let hint = format!(
-                "Run the step again: what is there stays as it is; if it stays so, look whether the forge runs behind its \
+                "Run the step again; existing files are kept. If the error persists, check that the server runs behind its \
                  reverse proxy{}",
                 proxy.unwrap_or_default()
             );
@@ -260,7 +267,7 @@ fn row(request: &Request<'_>, response: &ErrorResponse) -> Failure {
         }
         500.. => one(
             "server-error",
-            "Run the step again: what is there stays as it is; if it stays so, look into the forge's log",
+            "Run the step again; existing files are kept. If the error persists, check the server's log",
         ),
         _ => request.unexpected(),
     }
@@ -277,19 +284,19 @@ impl Request<'_> {
                 if is_at_forge {
                     let host = Sanitized::new(place.host_str().unwrap_or_default());
                     format!(
-                        "Have the forge's object storage reached by https: {server} leads to {host} by http, where anybody \
-                         on the way could change the file"
+                        "Configure the server's object storage with https, because {server} redirects to {host} with http, which is \
+                         not encrypted"
                     )
                 } else {
                     // Where another origin leads is not shown.
-                    "Make the server's object storage reachable by https: one of its redirects leads from https to http, \
-                     where anybody on the way could change the file"
+                    "Configure the server's object storage with https, because one of its redirects leads from https to http, \
+                     which is not encrypted"
                         .to_owned()
                 },
             ),
             Some(place) if !is_at_forge && is_for_now(response.status) && is_plain(&place) => every(
                 "too-many-redirects",
-                format!("Look at the forge's object storage: {server} leads from one place to the next, without end"),
+                format!("Check the server's object storage, because {server} redirects too many times"),
             ),
             _ if !is_at_forge => self.storage(url),
             Some(place) if !is_plain(&place) => self.storage(&place),
@@ -314,7 +321,7 @@ impl Request<'_> {
         }
         match new_owner(self.url.path(), place.path()).map(Sanitized::new) {
             Some(new) if response.status == StatusCode::TEMPORARY_REDIRECT => {
-                every("owner-renamed", format!("Set `owner: {new}`: that is the new name of {owner}"))
+                every("owner-renamed", format!("Set `owner: {new}`, which is the new name of {owner}"))
             }
             // Elsewhere on the same server: to its login.
             _ => self.web_page(),
@@ -323,13 +330,17 @@ impl Request<'_> {
 
     fn redirected(&self, place: &str) -> Failure {
         let (server, place) = (&self.target.server, Sanitized::new(place));
-        every("redirected", format!("Set `server-url` to the forge itself: {server} leads to {place}"))
+        every(
+            "redirected",
+            format!("Set `server-url` to the address of the server itself, because {server} redirects to {place}"),
+        )
     }
 
     fn storage(&self, place: &Url) -> Failure {
         let (server, host) = (&self.target.server, Sanitized::new(place.host_str().unwrap_or_default()));
         let hint = format!(
-            "Run the step again; if it stays so, look at the forge's object storage: {server} leads to {host} for this file"
+            "Run the step again. If the error persists, check the server's object storage. {server} redirects to {host} for this \
+             file"
         );
         one("object-storage-error", hint)
     }
@@ -337,7 +348,8 @@ impl Request<'_> {
     fn web_page(&self) -> Failure {
         let server = &self.target.server;
         let hint = format!(
-            "Check `server-url`: a web page answers at {server}; a login wall or bot check has to let /api/ pass"
+            "Check `server-url`: {server} returned a web page. If a login page or bot check protects the server, exclude `/api/` \
+             from it"
         );
         every("web-page", hint)
     }
@@ -360,10 +372,11 @@ impl Request<'_> {
         let access = self.access();
         match shape {
             TokenShape::WithUser => {
-                "Give `token` alone: this one is `user:token`, and the user belongs in `username`".to_owned()
+                "Set `token` to the token only, without the `user:` prefix, and set the user name in `username`"
+                    .to_owned()
             }
             TokenShape::Encoded => {
-                "Give `token` as the forge showed it: this one is `user:token` in base64, which is encoded once more"
+                "Set `token` to the token as the server displayed it, not to the base64 encoding of `user:token`"
                     .to_owned()
             }
             TokenShape::Jwt => format!(

@@ -92,7 +92,7 @@ impl ErrorResponse {
     pub(super) fn in_words(&self) -> String {
         let path = self.location.as_deref().filter(|place| place.starts_with('/') && !place.starts_with("//"));
         match path.and_then(|path| path.split(['?', '#']).next()) {
-            Some(path) if self.words.is_empty() => format!("it leads to {path}"),
+            Some(path) if self.words.is_empty() => format!("redirect to {path}"),
             _ => self.words.clone(),
         }
     }

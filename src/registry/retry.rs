@@ -177,7 +177,7 @@ mod tests {
     async fn trouble_of_ten_minutes_ends_it_counted_from_the_last_byte_that_moved() {
         let url = url::Url::parse("https://git.example.com/").expect("a URL");
         let cause = Cause::Garbled { what: Sanitized::new("nothing"), is_cut: true };
-        let error = RegistryError::new(Operation::ListFiles, url, cause);
+        let error = RegistryError::new(Operation::ListFiles, "failed to list".to_owned(), url, cause);
         let mut retries = Retries::new(&Limits { retries: 100, jitter: Jitter::new(|| 1.0), ..Limits::default() });
         let begun = Instant::now();
         tokio::time::advance(Duration::from_millis(599_500)).await;

@@ -131,7 +131,7 @@ impl ServerCertVerifier for Verifier {
 
 /// Why somebody is not trusted, and what to do about it.
 #[derive(Debug, thiserror::Error)]
-#[error("no trusted connection to {host}: {reason}")]
+#[error("TLS error for {host}: {reason}")]
 pub(crate) struct TlsFault {
     host: Sanitized,
     code: &'static str,
@@ -156,7 +156,7 @@ impl TlsFault {
     }
 
     fn other(host: &str, reason: &str) -> Self {
-        let hint = "Check that the port in `server-url` speaks https, and the certificate of {host}";
+        let hint = "Check that the port in `server-url` uses https, and check the certificate of {host}";
         Self::new("tls-error", host, Sanitized::new(reason).to_string(), hint)
     }
 
@@ -166,18 +166,18 @@ impl TlsFault {
             CertificateError::UnknownIssuer => Self::new(
                 "unknown-authority",
                 host,
-                "its certificate comes from an authority that is not known here",
-                "Give the certificate of that authority in `ca-certificate`; where it is a public one, let the server \
-                 send its intermediate certificates too",
+                "the certificate is signed by an unknown authority",
+                "Set `ca-certificate` to the authority's certificate. If the authority is public, configure the server to send \
+                 its intermediate certificates",
             ),
             CertificateError::ExpiredContext { not_after, .. } => {
-                let reason = format!("its certificate has expired, on {}", date(*not_after));
+                let reason = format!("the certificate expired on {}", date(*not_after));
                 Self::new("expired-certificate", host, reason, "Renew the certificate of {host}")
             }
             CertificateError::NotValidYetContext { time, not_before } => {
                 let (since, now) = (date(*not_before), date(*time));
-                let reason = format!("its certificate is not valid before {since}, and it is {now} on the runner");
-                let hint = "Set the clock of the runner, or let the certificate of {host} be made anew";
+                let reason = format!("the certificate is not valid before {since}, and the runner's clock shows {now}");
+                let hint = "Set the clock of the runner, or renew the certificate of {host}";
                 Self::new("certificate-not-yet-valid", host, reason, hint)
             }
             CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => {
@@ -185,50 +185,50 @@ impl TlsFault {
                 let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
                 let name = address.map_or_else(|_| "DNS:{host}".to_owned(), |address| format!("IP:{address}"));
                 let hint = format!(
-                    "Make one that does, and give it in `ca-certificate`: `openssl req -x509 -newkey rsa:3072 -nodes \
+                    "Create a certificate with a subjectAltName, and set `ca-certificate` to it: `openssl req -x509 -newkey rsa:3072 -nodes \
                      -days 365 -subj /CN={{host}} -addext subjectAltName={name} -keyout key.pem -out cert.pem`"
                 );
-                let reason = "its certificate names no host, since it has no subjectAltName";
+                let reason = "the certificate has no subjectAltName";
                 Self::new("certificate-name-mismatch", host, reason, &hint)
             }
             CertificateError::NotValidForNameContext { presented, .. } => {
                 let names: Vec<String> = presented.iter().map(|name| bare(name).to_string()).collect();
                 let reason = format!("{OTHER_NAMES}: {}", names.join(", "));
-                let hint = "Take one of these names for the host, or let the certificate be made for {host}";
+                let hint = "Use one of these names in `server-url`, or create a certificate for {host}";
                 Self::new("certificate-name-mismatch", host, reason, hint)
             }
             CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => Self::new(
                 "unsuitable-certificate",
                 host,
-                "its certificate is not for servers: its extended key usage does not include serverAuth",
+                "the certificate is not for servers: its extended key usage lacks serverAuth",
                 "Renew the certificate of {host} with serverAuth in its extended key usage",
             ),
             CertificateError::BadSignature => Self::new(
                 "invalid-signature",
                 host,
-                "a signature does not fit: its authority has the name of one that is known here but another key, or it \
-                 has not the key of its certificate",
-                "Give the certificate of {host} or of its authority anew in `ca-certificate`: one that was made again \
-                 has the old name and a new key",
+                "invalid signature. The authority has a known name but a different key, or the server lacks the certificate's \
+                 private key",
+                "Update `ca-certificate` with the current certificate of {host} or its authority. A reissued certificate has the \
+                 old name and a new key",
             ),
             // rustls 0.23 has no word of its own for it.
             CertificateError::Other(other) if other.0.to_string() == "CaUsedAsEndEntity" => Self::new(
                 "unsuitable-certificate",
                 host,
-                "its certificate is marked as an authority's, which is good for a server only if it is given",
-                "Give the certificate of {host} in `ca-certificate`: `openssl s_client -connect HOST:PORT </dev/null | \
-                 openssl x509` shows it, and its owner can tell whether that is the right one",
+                "the server uses a CA certificate, which is accepted only if `ca-certificate` contains it",
+                "Set `ca-certificate` to the certificate of {host}. `openssl s_client -connect HOST:PORT </dev/null | openssl \
+                 x509` shows it; compare it with the one on the server",
             ),
             CertificateError::Other(other) if other.0.to_string() == "EndEntityUsedAsCa" => Self::new(
                 "unsuitable-certificate",
                 host,
-                "a certificate that is not an authority's has signed its certificate",
-                "Renew the certificate of {host} with an authority that may sign certificates (CA:TRUE)",
+                "the certificate is signed by a certificate that is not a CA",
+                "Renew the certificate of {host} with a CA certificate (CA:TRUE)",
             ),
             CertificateError::Other(other) if let Some(why) = other.0.downcast_ref::<NoAuthority>() => {
                 Self::of_given(why, host)
             }
-            other => Self::other(host, &format!("its certificate is not good: {other}")),
+            other => Self::other(host, &format!("invalid certificate: {other}")),
         }
     }
 
@@ -236,45 +236,43 @@ impl TlsFault {
     fn of_given(why: &NoAuthority, host: &str) -> Self {
         let hint = match why {
             NoAuthority::NotMarked | NoAuthority::KeyUsage => {
-                "Give the certificate that {host} shows now in `ca-certificate`, or the certificate of an authority: \
-                 with CA:TRUE, and with keyCertSign if it has a key usage"
+                "Set `ca-certificate` to the current certificate of {host}, or to a CA certificate: with CA:TRUE, and with \
+                 keyCertSign if it has a key usage"
             }
             NoAuthority::Certificate(CertificateError::InvalidPurpose) => {
-                "Give the certificate of an authority in `ca-certificate` whose extended key usage, if there is one, \
-                 includes serverAuth"
+                "Set `ca-certificate` to a CA certificate whose extended key usage, if it has one, includes serverAuth"
             }
             NoAuthority::Certificate(_) => {
-                "Give a certificate of that authority in `ca-certificate` that is valid now, or set the clock of the \
-                 runner if it is wrong"
+                "Set `ca-certificate` to a valid certificate of that authority, or correct the clock of the runner"
             }
         };
         let why = match why {
             NoAuthority::Certificate(error) => Self::of_certificate(error, host).reason,
             NoAuthority::NotMarked | NoAuthority::KeyUsage => why.to_string(),
         };
-        let reason = format!("its issuer is in `ca-certificate`, but cannot be trusted as an authority: {why}");
+        let reason = format!("the issuer is in `ca-certificate`, but is not usable as an authority: {why}");
         Self::new("unsuitable-certificate", host, reason, hint)
     }
 
     /// Explains why the server refuses us, most likely for our certificate.
     fn of_client(alert: ClientAlert, host: &str, shows_certificate: bool) -> Self {
         let reason = match (shows_certificate, alert.is_vague()) {
-            (false, false) => "it requires a client certificate",
-            (false, true) => "it refused the handshake, perhaps because it requires a client certificate",
-            (true, false) => "it rejected the client certificate",
-            (true, true) => "it refused the handshake, perhaps because of the client certificate",
+            (false, false) => "the server requires a client certificate",
+            (false, true) => "the server rejected the handshake, perhaps because it requires a client certificate",
+            (true, false) => "the server rejected the client certificate",
+            (true, true) => "the server rejected the handshake, perhaps because of the client certificate",
         };
         let hint = match (shows_certificate, alert.is_vague()) {
             (false, false) => {
                 "Set `client-certificate` to a certificate that {host} accepts, with its private key, in PEM"
             }
             (false, true) => {
-                "Set `client-certificate` to a certificate that {host} accepts, with its private key, in PEM; if the \
+                "Set `client-certificate` to a certificate that {host} accepts, with its private key, in PEM. If the \
                  server requires none, check its TLS versions and ciphers"
             }
             (true, _) => {
-                "Check `client-certificate`: it has to be valid now, be for clients (clientAuth), and come from an \
-                 authority that {host} accepts"
+                "Check `client-certificate`. It has to be valid, be for clients (clientAuth), and be signed by an authority that \
+                 {host} accepts"
             }
         };
         Self::new(REFUSES_CLIENT, host, format!("{reason} (TLS alert {alert})"), hint)

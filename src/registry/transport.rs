@@ -21,16 +21,16 @@ use crate::sanitize::Sanitized;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Transport {
     /// The host's name has no address.
-    #[error("the name of the host cannot be resolved: {0}")]
+    #[error("failed to resolve the host name: {0}")]
     Resolve(Sanitized),
     /// The name of the host cannot be asked for just now.
-    #[error("the name of the host cannot be resolved now: {0}")]
+    #[error("failed to resolve the host name for now: {0}")]
     ResolveLater(Sanitized),
     /// Nobody accepts the connection.
-    #[error("no connection to the server: {0}")]
+    #[error("failed to connect to the server: {0}")]
     Connect(Sanitized),
     /// No more files can be opened, and a connection is one.
-    #[error("no connection to the server: {0}")]
+    #[error("failed to connect to the server: {0}")]
     OpenFiles(Sanitized),
     /// The server does not prove who it is.
     #[error(transparent)]
@@ -42,7 +42,7 @@ pub(crate) enum Transport {
     #[error(transparent)]
     Proxy(#[from] ProxyFault),
     /// The connection broke.
-    #[error("the connection broke: {0}")]
+    #[error("the connection was interrupted: {0}")]
     Broken(Sanitized),
     /// Nothing moved for too long.
     #[error("{0}")]
@@ -132,8 +132,8 @@ impl Transport {
             Self::Tls(fault) => every(fault.code(), fault.hint()),
             Self::LocalTarget(_) => every(
                 "redirect-to-local-address",
-                "Set the object storage of the server to an address that other machines can reach: only a `server-url` that \
-                 is a local address itself may lead to one",
+                "Set the object storage of the server to an address that other machines can reach. Only a `server-url` with a \
+                 local address may redirect to a local address",
             ),
             Self::Proxy(fault) if fault.may_pass() => {
                 every(fault.code(), fault.hint()).kind(FailureKind::Unavailable).retry(RetryRule::Repeat)
@@ -144,10 +144,10 @@ impl Transport {
             Self::Broken(words) => {
                 // hyper's words, in 1.x, for what does not begin as a response does.
                 let hint = if words.to_string().starts_with("invalid HTTP") {
-                    "Check `server-url`: what answers there speaks no HTTP; does it begin with https, and is it the right port?"
+                    "Check scheme and port in `server-url`, because the response is not HTTP"
                 } else {
-                    "Run the step again: what is there already stays as it is; if it breaks again, look at the reverse \
-                     proxy's limits on time and size"
+                    "Run the step again; existing files are kept. If the connection breaks again, check the timeout and body \
+                     size limit of the reverse proxy"
                 };
                 one("connection-broken", hint).kind(FailureKind::Unavailable).retry(unclear)
             }

@@ -170,8 +170,8 @@ impl<W: Write + Send> Console<W> {
     fn message(&self, message: &Message) {
         self.separate();
         self.paragraph("error: ", &message.what);
-        for cause in &message.causes {
-            self.paragraph("  caused by: ", cause);
+        for cause in message.causes() {
+            self.paragraph("  caused by: ", &cause);
         }
         if let Some(hint) = &message.hint {
             self.paragraph("  hint: ", hint);
@@ -188,12 +188,12 @@ impl<W: Write + Send> Console<W> {
             }
         }
         if let Some(first) = messages.first() {
-            let cause = first.causes.first().map(|cause| format!(": {cause}")).unwrap_or_default();
+            let cause = first.causes().first().map(|cause| format!(": {cause}")).unwrap_or_default();
             let more = match messages.len() - 1 {
                 0 => String::new(),
                 count => format!(" (and {count} more)"),
             };
-            let text = format!("{}{cause}{more}", first.brief);
+            let text = format!("{}{cause}{more}", first.what);
             let text = shortened(text.trim_end_matches('.'), LONGEST_ANNOTATION);
             let sentence_of = |cure: &str| format!(" {cure}{}", if cure.ends_with('?') { "" } else { "." });
             let cure =

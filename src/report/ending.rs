@@ -136,11 +136,10 @@ pub struct RunReport {
     pub(crate) target: Target,
     /// The folder relative to the workspace that files were downloaded to; empty where there is none.
     pub(crate) folder: String,
-    /// The path relative to the workspace of the copy of the seal; empty where the version is not sealed.
+    /// The path relative to the workspace of the copy of the seal; empty where the version is not covered.
     pub(crate) checksums_file: String,
-    /// What the seal covers, which is every other file of the version, and is the last of `outcomes`; nothing where the
-    /// version is not sealed.
-    pub(crate) sealed: Vec<FileName>,
+    /// The files that the checksums file covers: every other file of the version. The checksums file is the last of `outcomes`.
+    pub(crate) covered: Vec<FileName>,
     /// The aliases that are identical to this version now.
     pub(crate) aliases: Vec<Version>,
     /// What became of each file.

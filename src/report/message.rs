@@ -15,10 +15,10 @@ pub(super) struct Message {
     pub(super) code: &'static str,
     /// What failed.
     pub(super) what: String,
-    /// What failed, for where there is room for a few words only.
-    pub(super) brief: String,
     /// Why, the nearest cause first.
-    pub(super) causes: Vec<String>,
+    causes: Vec<String>,
+    /// The request that failed, if it is only one.
+    request: Option<String>,
     /// What to do.
     pub(super) hint: Option<String>,
     kind: Option<String>,
@@ -31,12 +31,12 @@ pub(super) struct Message {
 impl Message {
     fn of(problem: &dyn Explain) -> Self {
         let causes = std::iter::successors(problem.source(), |cause| cause.source()).map(ToString::to_string).collect();
-        let (what, brief, hint) = (problem.to_string(), problem.brief(), problem.hint());
+        let (what, request, hint) = (problem.to_string(), problem.request(), problem.hint());
         let mut message = Self {
             code: problem.code(),
             what,
-            brief,
             causes,
+            request,
             hint,
             kind: None,
             is_hint_an_example: false,
@@ -57,8 +57,18 @@ impl Message {
         self.kind.is_some() && self.kind == other.kind && self.causes == other.causes && is_hint_shared
     }
 
+    /// Returns the causes, the first with the request.
+    pub(super) fn causes(&self) -> Vec<String> {
+        let mut causes = self.causes.clone();
+        if let (Some(first), Some(request)) = (causes.first_mut(), &self.request) {
+            *first = format!("{first} ({request})");
+        }
+        causes
+    }
+
     fn include(&mut self, other: Self) {
         self.count += 1;
+        self.request = None;
         if self.items.len() < MOST_ITEMS {
             self.items.extend(other.items);
         }
@@ -72,7 +82,6 @@ impl Message {
                 items if items.is_empty() => text,
                 items => format!("{text}: {items}{more}"),
             };
-            self.brief.clone_from(&self.what);
         }
     }
 }

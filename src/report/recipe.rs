@@ -13,23 +13,23 @@ const MOST_COMMANDS: usize = 50;
 
 /// Commands for a shell, and a step for a workflow, each in a block of code; nothing where not all is published. There is
 /// no step where the runner does not say what this action is called.
-pub(super) fn recipe(account: &RunReport, action: Option<&Action>) -> String {
-    let files: Vec<&Outcome> = account.outcomes.iter().filter(|outcome| outcome.status.is_in_place()).collect();
-    let is_published = account.command == Command::Publish && account.plan.is_none() && account.is_complete();
+pub(super) fn recipe(report: &RunReport, action: Option<&Action>) -> String {
+    let files: Vec<&Outcome> = report.outcomes.iter().filter(|outcome| outcome.status.is_in_place()).collect();
+    let is_published = report.command == Command::Publish && report.plan.is_none() && report.is_complete();
     let mut text = String::new();
     let Some(last) = files.last().filter(|_| is_published) else { return text };
-    // The seal vouches for all that the version has, also for what others have published, and we vouch for the seal.
-    let seal = Some(&last.name).filter(|_| !account.sealed.is_empty());
-    let (names, sums) = match seal {
-        Some(seal) => (account.sealed.iter().chain([seal]).collect(), &files[files.len() - 1..]),
+    // The checksums file verifies all files of the version, also those of other jobs, and this hash verifies the checksums file.
+    let checksums = Some(&last.name).filter(|_| !report.covered.is_empty());
+    let (names, sums) = match checksums {
+        Some(checksums) => (report.covered.iter().chain([checksums]).collect(), &files[files.len() - 1..]),
         None => (files.iter().map(|outcome| &outcome.name).collect::<Vec<_>>(), &files[..]),
     };
     // Writing to a String cannot fail, here and below.
     if names.len() <= MOST_COMMANDS {
         let _ = writeln!(text, "Download and verify (for a private package, curl needs `--user NAME` too):\n");
-        block(&mut text, "sh", &commands(&account.target, &names, sums, seal));
+        block(&mut text, "sh", &commands(&report.target, &names, sums, checksums));
     }
-    if let Some(step) = action.and_then(|action| step(action, &account.target, seal)) {
+    if let Some(step) = action.and_then(|action| step(action, &report.target, checksums)) {
         let _ = writeln!(text, "In a workflow:\n");
         block(&mut text, "yaml", &step);
     }
@@ -43,8 +43,8 @@ fn block(text: &mut String, language: &str, code: &str) {
     let _ = writeln!(text, "{fence}{language}\n{code}{fence}\n");
 }
 
-/// Downloads files of those names, and holds them against these hashes, and then against the seal, where there is one.
-fn commands(target: &Target, names: &[&FileName], sums: &[&Outcome], seal: Option<&FileName>) -> String {
+/// Writes commands that download these files and verify them: against these hashes, and then against the checksums file.
+fn commands(target: &Target, names: &[&FileName], sums: &[&Outcome], checksums: Option<&FileName>) -> String {
     let mut commands = String::new();
     for name in names {
         let url = target.file_url(name);
@@ -57,7 +57,7 @@ fn commands(target: &Target, names: &[&FileName], sums: &[&Outcome], seal: Optio
             writeln!(commands, "curl -fsSL -o {} {url}", quoted(name.as_str()))
         };
     }
-    let lists = seal.map(|seal| format!(" - {}", quoted(&as_a_path(seal)))).unwrap_or_default();
+    let lists = checksums.map(|checksums| format!(" - {}", quoted(&as_a_path(checksums)))).unwrap_or_default();
     let _ = writeln!(commands, "sha256sum -c{lists} <<'EOF'");
     for Outcome { name, sha256, .. } in sums {
         if let Some(sha256) = sha256 {
@@ -82,14 +82,14 @@ fn quoted(text: &str) -> String {
 }
 
 /// The step of a workflow; `None` where a runner would take a part of it for an expression, for which there is no escape.
-fn step(action: &Action, target: &Target, seal: Option<&FileName>) -> Option<String> {
+fn step(action: &Action, target: &Target, checksums: Option<&FileName>) -> Option<String> {
     let mut inputs = vec![
         ("server-url", target.server.to_string()),
         ("owner", target.owner.as_str().to_owned()),
         ("repo", target.package.as_str().to_owned()),
         ("version", target.version.as_str().to_owned()),
     ];
-    inputs.extend(seal.map(|seal| ("checksums", seal.as_str().to_owned())));
+    inputs.extend(checksums.map(|checksums| ("checksums", checksums.as_str().to_owned())));
     if inputs.iter().any(|(_, value)| value.contains("${{")) {
         return None;
     }

@@ -98,8 +98,8 @@ fn plan_row(row: &Planned, code: impl Fn(&str) -> String) -> String {
 fn problems(text: &mut String, messages: &[Message], code: impl Fn(&str) -> String) {
     for message in messages.iter().take(MOST_PROBLEMS) {
         let _ = write!(text, "- {}", code(&message.what));
-        for cause in &message.causes {
-            let _ = write!(text, "<br>caused by: {}", code(cause));
+        for cause in message.causes() {
+            let _ = write!(text, "<br>caused by: {}", code(&cause));
         }
         if let Some(hint) = &message.hint {
             let _ = write!(text, "<br>hint: {}", code(hint));
