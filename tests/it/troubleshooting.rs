@@ -35,49 +35,51 @@ const CASES: &[Case] = &[
     ("The token is base64", || refused_token("YWxpY2U6MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWYwMTIzNDU2Nwo=")),
     ("The token is a JWT", || refused_token("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJyZXBvOmFjbWUvd2lkZ2V0In0.c2lnbmF0dXJl")),
     ("The token has no scope for packages", || with_token("alice_none")),
-    ("The token may read only, or the user has no right", || with_token("alice_read")),
+    ("The token has no write access", || with_token("alice_read")),
     ("The token is the job's own", jobs_own_token),
     ("The owner is private", private_owner),
     ("The token is for public owners only", public_only),
-    ("The server wants a sign-in", || {
+    ("The server requires a sign-in", || {
         list_answers(Answer::json(403, r#"{"message":"Only signed in user is allowed to call APIs."}"#))
     }),
-    ("There is no such owner", unknown_owner),
+    ("No such owner", unknown_owner),
     ("Packages are disabled", || put_answers(Answer::text(404, "Not found."))),
-    ("The owner was renamed", renamed_owner),
+    ("307: the owner was renamed", renamed_owner),
     ("The sub-path is missing", missing_sub_path),
-    ("A web page answers", || list_answers(Answer::html(200, "<html><title>Sign in</title></html>"))),
-    ("A bot check answers", || list_answers(Answer::html(403, "<html><title>Just a moment...</title></html>"))),
-    ("http instead of https", https_only),
-    ("The server leads elsewhere", || {
+    ("200: a web page responds", || list_answers(Answer::html(200, "<html><title>Sign in</title></html>"))),
+    ("A bot check responds", || list_answers(Answer::html(403, "<html><title>Just a moment...</title></html>"))),
+    ("301: http instead of https", https_only),
+    ("301: the server redirects to another host", || {
         list_answers(Answer::text(301, "").header("Location", "https://elsewhere.example.com/api/v1/"))
     }),
-    ("A path that takes no uploads", || put_answers(Answer::text(405, ""))),
+    ("405: the path does not accept uploads", || put_answers(Answer::text(405, ""))),
     ("A version with a slash behind a proxy", slash_in_version),
-    ("A name that the server refuses", || put_answers(Answer::text(400, "invalid filename"))),
+    ("400: the server rejects the name", || put_answers(Answer::text(400, "invalid filename"))),
     ("The file is too large for the server", || {
         put_answers(Answer::text(403, "maximum allowed package type size exceeded"))
     }),
-    ("The owner stores too much", || put_answers(Answer::text(403, "maximum allowed package storage quota exceeded"))),
+    ("The owner's storage limit is reached", || {
+        put_answers(Answer::text(403, "maximum allowed package storage quota exceeded"))
+    }),
     ("The owner has too many versions", || put_answers(Answer::text(403, "maximum allowed package count exceeded"))),
     ("The owner's quota", || put_answers(Answer::text(413, "enforcePackagesQuota"))),
     ("The proxy's body limit", || {
         put_answers(Answer::html(413, "<html><title>413 Request Entity Too Large</title></html>"))
     }),
-    ("Other content under the same name", conflict),
-    ("Other content under the same name, of the same size", conflict_of_one_size),
-    ("A replacement that failed", || {
+    ("Different content under the same name", conflict),
+    ("Different content of the same size", conflict_of_one_size),
+    ("A file is missing after a failed replacement", || {
         let page = Answer::html(413, "<html><title>413 Request Entity Too Large</title></html>");
         replacing(Fault::always(Match::put("/1.2.0/app.tar.gz"), Point::Head, Action::Answer(page)))
     }),
-    ("A file that cannot be deleted to be replaced", || {
+    ("The old file cannot be deleted", || {
         replacing(Fault::always(
             Match::delete(""),
             Point::Head,
             Action::Answer(Answer::text(500, "internal server error")),
         ))
     }),
-    ("What was to be replaced has changed meanwhile", || {
+    ("The old file has changed during the run", || {
         replacing(Fault::once(
             Match::list(),
             Point::AfterStore,
@@ -88,11 +90,11 @@ const CASES: &[Case] = &[
             }),
         ))
     }),
-    ("A fault of the server", || put_answers(Answer::text(500, "internal server error"))),
-    ("A fault of the proxy", || put_answers(Answer::html(502, "<html><title>502 Bad Gateway</title></html>"))),
-    ("The server asks for a pause", || put_answers(Answer::text(429, "Too Many Requests"))),
-    ("An answer that is none of the registry's", || put_answers(Answer::text(418, "I'm a teapot"))),
-    ("A list that is no list", || list_answers(Answer::json(200, r#"{"message":"not what you think"}"#))),
+    ("An error of the server", || put_answers(Answer::text(500, "internal server error"))),
+    ("An error of the proxy", || put_answers(Answer::html(502, "<html><title>502 Bad Gateway</title></html>"))),
+    ("The server limits the rate of requests", || put_answers(Answer::text(429, "Too Many Requests"))),
+    ("418: not a response of the registry", || put_answers(Answer::text(418, "I'm a teapot"))),
+    ("The response is not a list", || list_answers(Answer::json(200, r#"{"message":"not what you think"}"#))),
     ("The connection breaks", || put_fails(Action::Reset)),
     ("The server stopped responding", stopped_server),
     ("No connection", || no_connection("0.0.0.0")),
@@ -100,16 +102,16 @@ const CASES: &[Case] = &[
         no_connection("127.0.0.1").replace("git.example.com in a", "127.0.0.1 in a")
     }),
     ("The host has no address", unknown_host),
-    ("No trusted connection", no_tls),
+    ("The server does not use TLS", no_tls),
     ("An unknown authority", || certificate(&naming(&["localhost"]), "")),
     ("A self-signed certificate", || certificate(&as_authority(naming(&["localhost"])), "")),
-    ("The certificate was made anew", || {
+    ("The certificate was renewed with another key", || {
         certificate(&naming(&["localhost"]), &Identity::self_signed(&as_authority(naming(&["localhost"]))).pem)
     }),
-    ("A given certificate is not an authority's", || {
+    ("The certificate in `ca-certificate` is not an authority", || {
         certificate(&naming(&["localhost"]), &Identity::self_signed(&naming(&["localhost"])).pem)
     }),
-    ("A given authority has expired", expired_authority),
+    ("The authority in `ca-certificate` has expired", expired_authority),
     ("The certificate has expired", expired_certificate),
     ("The certificate is not valid yet", early_certificate),
     ("The certificate is for other names", || trusted_certificate(&naming(&["forge.example.com", "10.1.2.3"]))),
@@ -120,13 +122,13 @@ const CASES: &[Case] = &[
         trusted_certificate(&params)
     }),
     ("The server requires a client certificate", || client_certificate(None)),
-    ("nginx requires a client certificate", || {
+    ("400: nginx requires a client certificate", || {
         let page = "<html><head><title>400 No required SSL certificate was sent</title></head></html>";
         list_answers(Answer::html(400, page))
     }),
     ("The server rejects the client certificate", || client_certificate(Some(&authority()))),
-    ("The proxy wants a password", || through_proxy("proxy.example.com", Manners::Wants(String::new()))),
-    ("The proxy does not accept the password", || {
+    ("407: the proxy requires a password", || through_proxy("proxy.example.com", Manners::Wants(String::new()))),
+    ("407: the proxy rejects the password", || {
         through_proxy("bob:a-password@proxy.example.com", Manners::Wants(String::new()))
     }),
     ("The proxy does not connect", || through_proxy("proxy.example.com", Manners::Answers("502 Bad Gateway"))),
@@ -137,7 +139,7 @@ const CASES: &[Case] = &[
     ("The proxy has no address", unknown_proxy),
     ("The proxy is not trusted", untrusted_proxy),
     ("A file is not listed after its upload", || put_answers(Answer::text(201, ""))),
-    ("The registry has other bytes than were sent", || put_fails(Action::StoreOtherBytes)),
+    ("The registry has different content after the upload", || put_fails(Action::StoreOtherBytes)),
     ("The server does not respond in time", silent_server),
     ("A file changes while it is published", changing_file),
     ("Inputs are missing", || told_before(|job| job.without("INPUT_TOKEN").without("INPUT_FILES"))),
@@ -145,23 +147,23 @@ const CASES: &[Case] = &[
         told_before(|job| job.without("INPUT_VERSION").variable("GITHUB_REF", "refs/heads/main"))
     }),
     ("A version that changes the path of a URL", || told_before(|job| job.input("version", ".."))),
-    ("A git ref that is no tag in `version`", || told_before(|job| job.input("version", "refs/heads/main"))),
+    ("A git ref that is not a tag in `version`", || told_before(|job| job.input("version", "refs/heads/main"))),
     ("A variable in an input", || told_before(|job| job.input("version", "$GITHUB_REF_NAME"))),
     ("An input of another action", || told_before(|job| job.without("INPUT_REPO").input("package_name", "widget"))),
     ("The token is too short", || told_before(|job| job.token("hunter2"))),
     ("The workflow's server is GitHub", || told_before(|job| job.variable("GITHUB_SERVER_URL", "https://github.com"))),
-    ("`server-url` is no URL", || told_before(|job| job.input("server-url", "git.example.com"))),
+    ("`server-url` is not a URL", || told_before(|job| job.input("server-url", "git.example.com"))),
     ("`server-url` has a password", || told_before(|job| job.input("server-url", "https://alice:pw@git.example.com"))),
-    ("A word that is not known", || told_before(|job| job.input("if-no-files-found", "wran"))),
+    ("An unknown value", || told_before(|job| job.input("if-no-files-found", "wran"))),
     ("A number out of range", || told_before(|job| job.input("concurrency", "99"))),
-    ("The token stands in another input", || {
+    ("The token is in another input", || {
         told_before(|job| {
             let token = "0123456789abcdef0123456789abcdef01234567";
             job.token(token).input("username", token)
         })
     }),
-    ("`ca-certificate` is no certificate", || told_before(|job| job.input("ca-certificate", "certs/ca.pem"))),
-    ("`ca-certificate` holds a private key", || {
+    ("`ca-certificate` is not a certificate", || told_before(|job| job.input("ca-certificate", "certs/ca.pem"))),
+    ("`ca-certificate` contains a private key", || {
         told_before(|job| job.input("ca-certificate", Identity::self_signed(&naming(&["localhost"])).key_pem))
     }),
     ("`client-certificate` has no private key", || {
@@ -170,7 +172,7 @@ const CASES: &[Case] = &[
     ("`headers` has bad lines", || {
         told_before(|job| job.input("headers", "X-Gate\nHost: a.example.com\nX-Empty:\nX-Id: 1\nx-id: 2"))
     }),
-    ("A header's value stands in another input", || {
+    ("The value of a header is in another input", || {
         told_before(|job| job.input("headers", "X-Gate: 0123456789").input("version", "0123456789"))
     }),
     ("A proxy that cannot be used", || {
@@ -199,40 +201,38 @@ const CASES: &[Case] = &[
         told_before(|job| job.input("files", "!dist/*.tar.gz\ndist/*"))
     }),
     ("A folder is named", || told_before(|job| job.input("files", "dist"))),
-    ("Every file is taken away", || told_before(|job| job.input("files", "dist/*\n!dist/*"))),
+    ("Every file is excluded", || told_before(|job| job.input("files", "dist/*\n!dist/*"))),
     ("A path with `..`", || told_before(|job| job.input("files", "../secret"))),
     ("An absolute path outside the workspace", || told_before(|job| job.input("files", "/home/runner/work/dist/*"))),
     ("A path into `.git`", || told_before(|job| job.input("files", ".git/config"))),
-    ("A brace without its partner", || told_before(|job| job.input("files", "dist/{app,lib"))),
+    ("An unmatched brace", || told_before(|job| job.input("files", "dist/{app,lib"))),
     ("Braces that nest too deep", || told_before(|job| job.input("files", "dist/{{{{{{{{{{{app,lib}}}}}}}}}}}"))),
-    ("A pattern that is none", || told_before(|job| job.input("files", "dist/**app"))),
+    ("An invalid pattern", || told_before(|job| job.input("files", "dist/**app"))),
     ("A link out of the workspace", || told_before(|job| job.link("dist/environ", "/proc/self/environ"))),
-    ("Too few files can be opened", || {
+    ("The limit on open files is too low", || {
         let registry = Registry::start(Persona::default());
         blocks(&run_with(&job(&registry), 8).exits_with(2).log, &registry.url())
     }),
     ("A link to nothing", || told_before(|job| job.link("dist/latest", "app-2.tar.gz"))),
-    ("A name that the registry does not take", || told_before(|job| job.file("dist/caf\u{e9}.txt", ""))),
-    ("Two files of one name", || told_before(|job| job.file("out/app.tar.gz", "").input("files", "**/*.tar.gz"))),
-    ("Two files of one new name", || {
+    ("A name that the registry does not accept", || told_before(|job| job.file("dist/caf\u{e9}.txt", ""))),
+    ("Two files with the same name", || {
+        told_before(|job| job.file("out/app.tar.gz", "").input("files", "**/*.tar.gz"))
+    }),
+    ("Two files with the same new name", || {
         told_before(|job| job.file("out/app.tar.gz", "").input("files", "*/app.tar.gz => app.tgz"))
     }),
-    ("A placeholder that is none", || told_before(|job| job.input("files", "dist/*.tar.gz => app-{arch}.tar.gz"))),
+    ("An unknown placeholder", || told_before(|job| job.input("files", "dist/*.tar.gz => app-{arch}.tar.gz"))),
     ("A placeholder without its wildcard", || told_before(|job| job.input("files", "**/*.tar.gz => app-{1}.tar.gz"))),
-    ("A brace without its partner in a new name", || {
-        told_before(|job| job.input("files", "dist/*.tar.gz => app-{name"))
-    }),
-    ("A new name for what is taken away", || {
-        told_before(|job| job.input("files", "dist/*\n!dist/*.tar.gz => app.tar.gz"))
-    }),
-    ("A new name that the registry does not take", || {
+    ("An unmatched brace in a new name", || told_before(|job| job.input("files", "dist/*.tar.gz => app-{name"))),
+    ("A new name for excluded files", || told_before(|job| job.input("files", "dist/*\n!dist/*.tar.gz => app.tar.gz"))),
+    ("A new name that the registry does not accept", || {
         told_before(|job| job.input("files", "dist/*.tar.gz => linux/{name}"))
     }),
-    ("A new name that one file makes bad", || {
+    ("A new name that is invalid for one file", || {
         told_before(|job| job.file("dist/caf\u{e9}.tar.gz", "").input("files", "dist/* => new-{name}"))
     }),
-    ("A file in no folder", || told_before(|job| job.file("app", "").input("files", "app* => {dir}-{name}"))),
-    ("Two names that differ by case", || told_before(|job| job.file("dist/APP.tar.gz", ""))),
+    ("A file without a folder", || told_before(|job| job.file("app", "").input("files", "app* => {dir}-{name}"))),
+    ("Two names that differ only in case", || told_before(|job| job.file("dist/APP.tar.gz", ""))),
 ];
 
 /// What the program says before it sends anything.

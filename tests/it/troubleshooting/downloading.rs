@@ -9,32 +9,30 @@ use crate::harness::Job;
 use crate::network::{Identity, Manners, Proxy, TlsFront, naming};
 
 pub(super) const CASES: &[Case] = &[
-    ("There is no such version", || told(|job, _| job.input("version", "1.2.0"))),
-    ("There is no such package", || told(|job, _| job.input("repo", "wigdet"))),
+    ("No such version", || told(|job, _| job.input("version", "1.2.0"))),
+    ("No such package", || told(|job, _| job.input("repo", "wigdet"))),
     ("No file of the version matches", || told(|job, _| job.input("files", "app-windows-*"))),
-    ("A line that is no pattern and no name", || told(|job, _| job.input("files", "app-{linux"))),
-    ("The token may not read packages", || {
+    ("A line that is neither a pattern nor a name", || told(|job, _| job.input("files", "app-{linux"))),
+    ("The token cannot read packages", || {
         told(|job, registry| job.token(&registry.token("alice_none")).input("username", "alice"))
     }),
     ("A wildcard without a token", || told(|job, _| job.without("INPUT_TOKEN").input("files", "app-*"))),
     ("The latest version without a token", || told(|job, _| job.without("INPUT_TOKEN").without("INPUT_VERSION"))),
-    ("A file that is not there", || told(|job, _| job.without("INPUT_TOKEN").input("files", "app-windows"))),
-    ("A version that is not there", || {
+    ("No such file", || told(|job, _| job.without("INPUT_TOKEN").input("files", "app-windows"))),
+    ("No such version or package", || {
         told(|job, _| job.without("INPUT_TOKEN").input("version", "v1.3.0").input("repo", "wigdet"))
     }),
-    ("A package that only members may see", || {
+    ("The package is visible to members only", || {
         told(|job, registry| {
             registry.seed("secretorg", "widget", "v1.2.0", "app-linux", b"content");
             job.without("INPUT_TOKEN").input("owner", "secretorg")
         })
     }),
     ("A name that no file can have", || told(|job, _| job.without("INPUT_TOKEN").input("files", "caf\u{e9}"))),
-    ("Two lines that stand for one file", || {
-        told(|job, _| job.without("INPUT_TOKEN").input("files", "app-linux\nApp-Linux"))
-    }),
-    ("Two files of one new name in the workspace", || told(|job, _| job.input("files", "app-* => app"))),
-    ("A new name that a file cannot have in the workspace", || told(|job, _| job.input("files", "app-linux => HEAD"))),
-    ("A name on the registry that leads elsewhere", || {
+    ("Two lines for one file", || told(|job, _| job.without("INPUT_TOKEN").input("files", "app-linux\nApp-Linux"))),
+    ("Two files with the same new name in the workspace", || told(|job, _| job.input("files", "app-* => app"))),
+    ("A new name that is not allowed in the workspace", || told(|job, _| job.input("files", "app-linux => HEAD"))),
+    ("A name on the registry that leads out of `path`", || {
         told(|job, registry| {
             let hash = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
             let list = format!(r#"[{{"name":"../../.bashrc","size":5,"sha256":"{hash}"}}]"#);
@@ -42,27 +40,27 @@ pub(super) const CASES: &[Case] = &[
             job.input("files", "*")
         })
     }),
-    ("Other bytes than the registry lists", || faulty(Action::SendOtherBytes)),
-    ("Other bytes than the checksums say", || {
+    ("The content does not match the registry", || faulty(Action::SendOtherBytes)),
+    ("The content does not match the checksums file", || {
         told(|job, registry| {
             registry.script(Fault::always(Match::get("/app-linux"), Point::Head, Action::SendOtherBytes));
             job.without("INPUT_TOKEN").input("checksums", "SHA256SUMS")
         })
     }),
-    ("A file that the checksums leave out", || {
+    ("The checksums file does not list the file", || {
         told(|job, _| job.without("INPUT_TOKEN").input("checksums", "SHA256SUMS").input("files", "app-darwin"))
     }),
-    ("The checksums and the registry differ", || told(|job, _| job.input("checksums", "OLD-SHA256SUMS"))),
-    ("What is no file of checksums", || told(|job, _| job.input("checksums", "app-darwin"))),
-    ("There is no file of checksums", || told(|job, _| job.input("checksums", "SHA256SUM"))),
-    ("Object storage by http", storage_by_http),
-    ("Object storage refuses", || {
+    ("Checksums file and registry differ", || told(|job, _| job.input("checksums", "OLD-SHA256SUMS"))),
+    ("The file is not a checksums file", || told(|job, _| job.input("checksums", "app-darwin"))),
+    ("The checksums file does not exist", || told(|job, _| job.input("checksums", "SHA256SUM"))),
+    ("303: object storage uses http", storage_by_http),
+    ("Object storage rejects the download", || {
         storage(|storage| {
             let refusal = Answer::text(403, "AccessDenied");
             storage.script(Fault::always(Match::any(), Point::Head, Action::Answer(refusal)));
         })
     }),
-    ("Object storage leads on and on", || {
+    ("303: object storage redirects without end", || {
         storage(|storage| {
             let place = storage.url() + "/again";
             let again = Answer::empty(303).header("Location", &place.replace("127.0.0.1", "localhost"));
@@ -71,8 +69,8 @@ pub(super) const CASES: &[Case] = &[
     }),
     ("A redirect to the runner itself", redirect_to_the_runner),
     ("The disk is full", full_disk),
-    ("A folder is in the way", || told(|job, _| job.folder("tools/app-linux"))),
-    ("What was written is taken away", || {
+    ("A folder has the name of the file", || told(|job, _| job.folder("tools/app-linux"))),
+    ("The temporary file was removed", || {
         told(|job, registry| {
             let folder = job.workspace().join("tools");
             let cleans_up = Action::then(move |_| {
@@ -101,7 +99,7 @@ pub(super) const CASES: &[Case] = &[
     ("`path` leads out of the workspace", || refused(|job| job.input("path", "../tools"))),
     ("`path` is a path of a shell or of Windows", || refused(|job| job.input("path", r"tools\bin"))),
     ("A download runs on a host label", host_label),
-    ("`files` has a folder in it", || refused(|job| job.input("files", "dist/app-linux"))),
+    ("`files` contains a folder", || refused(|job| job.input("files", "dist/app-linux"))),
 ];
 
 /// The step that the page talks of.

@@ -8,14 +8,14 @@ use super::{Case, job, told, told_before};
 use crate::harness::{Job, Ran};
 
 pub(super) const CASES: &[Case] = &[
-    ("The right to write is asked for, and not given", || {
+    ("The check of write access fails", || {
         let registry = Registry::start(Persona::default());
         told(&registry, job(&registry).input("dry-run", "true").token(&registry.token("alice_read")))
     }),
     ("The server cannot link packages", || warned(Persona::Gitea1_22, |job| job.input("link-repository", "widget"))),
-    ("There is no such repository", || warned(Persona::default(), |job| job.input("link-repository", "wigdet"))),
-    ("The package is linked elsewhere", linked_elsewhere),
-    ("No right to link to the repository", || {
+    ("No such repository", || warned(Persona::default(), |job| job.input("link-repository", "wigdet"))),
+    ("The package is linked to another repository", linked_elsewhere),
+    ("No access to the repository", || {
         let answer = Answer::json(403, r#"{"message":"permission denied"}"#);
         not_linked(Fault::always(Match::link(), Point::Head, Action::Answer(answer)))
     }),
@@ -24,8 +24,8 @@ pub(super) const CASES: &[Case] = &[
         not_linked(Fault::always(Match::link(), Point::Head, Action::Answer(answer)))
     }),
     ("A repository of another owner", || told_before(|job| job.input("link-repository", "alice/widget"))),
-    ("The workflow's repository is not the owner's", || told_before(|job| job.input("link-repository", "true"))),
-    ("The workflow's repository is on another forge", || {
+    ("The workflow's repository belongs to another owner", || told_before(|job| job.input("link-repository", "true"))),
+    ("The workflow's repository is on another server", || {
         told_before(|job| {
             let here = job.environment()[OsStr::new("GITHUB_SERVER_URL")].clone();
             job.input("server-url", here).variable("GITHUB_SERVER_URL", "https://github.com");

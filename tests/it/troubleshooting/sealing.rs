@@ -6,9 +6,9 @@ use super::{Case, job, told, told_before};
 use crate::harness::Job;
 
 pub(crate) const CASES: &[Case] = &[
-    ("Something is missing in the version that is to be sealed", missing),
-    ("There is nothing to seal", || sealing(|_| {}, |job| job)),
-    ("The version changes while it is sealed", || {
+    ("A file for `expect` is missing", missing),
+    ("The version has no files", || sealing(|_| {}, |job| job)),
+    ("The version changes during the run", || {
         let count = std::sync::atomic::AtomicUsize::new(0);
         let another = Action::then(move |world| {
             let number = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
@@ -23,7 +23,7 @@ pub(crate) const CASES: &[Case] = &[
             |job| job,
         )
     }),
-    ("The seal does not hold any more", || {
+    ("The checksums file does not match any more", || {
         let deletes = Action::then(|world| assert!(world.delete("acme", "widget", "1.2.0", "app.tar.gz")));
         let deletes = Fault::once(Match::put("/SHA256SUMS"), Point::AfterStore, deletes);
         sealing(
@@ -35,20 +35,20 @@ pub(crate) const CASES: &[Case] = &[
             |job| job.input("expect", "*.tar.gz"),
         )
     }),
-    ("A name that no list of checksums can have", || {
+    ("A file name that a checksums file cannot contain", || {
         let list = format!(r#"[{{"name":"../app","size":1,"sha256":"{}"}}]"#, "0".repeat(64));
         let answer = Action::Answer(Answer::json(200, list));
         let lists = Fault::always(Match::list(), Point::Head, answer);
         sealing(|registry| registry.script(lists.clone()), |job| job)
     }),
-    ("An alias is not what the version is", || {
+    ("The alias does not match the version", || {
         let page = Answer::html(413, "<html><title>413 Request Entity Too Large</title></html>");
         mirroring(&Fault::always(Match::put("/latest/app.tar.gz"), Point::Head, Action::Answer(page)))
     }),
-    ("An alias keeps a file that it should not have", || {
+    ("An extra file of the alias cannot be deleted", || {
         mirroring(&Fault::always(Match::delete("/latest/old"), Point::Head, Action::Answer(Answer::text(403, "no"))))
     }),
-    ("An alias changes whenever it is moved", || {
+    ("Other jobs change the alias", || {
         let count = std::sync::atomic::AtomicUsize::new(0);
         let another = Action::then(move |world| {
             let number = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
@@ -56,7 +56,7 @@ pub(crate) const CASES: &[Case] = &[
         });
         mirroring(&Fault::always(Match::list().containing("/latest/"), Point::BeforeStore, another))
     }),
-    ("The job of a higher release moves the alias at the same time", || {
+    ("A higher release updates the alias at the same time", || {
         let another = Action::then(|world| {
             world.seed("acme", "widget", "1.3.0", "app.tar.gz", b"a newer one");
             world.delete("acme", "widget", "latest", "app.tar.gz");
@@ -64,7 +64,7 @@ pub(crate) const CASES: &[Case] = &[
         });
         mirroring(&Fault::once(Match::put("/latest/SHA256SUMS"), Point::AfterStore, another))
     }),
-    ("An alias has a file of a name that no request can have", || {
+    ("The alias has a file with an invalid name", || {
         let list = format!(r#"[{{"name":"../app","size":1,"sha256":"{}"}}]"#, "0".repeat(64));
         let lists = Match::list().containing("/latest/");
         mirroring(&Fault::always(lists, Point::Head, Action::Answer(Answer::json(200, list))))
@@ -72,17 +72,17 @@ pub(crate) const CASES: &[Case] = &[
     ("An alias is the version itself", || {
         told_before(|job| job.input("checksums", "SHA256SUMS").input("aliases", "latest\n1.2.0"))
     }),
-    ("`files` names the file of checksums", || {
+    ("`files` names the checksums file", || {
         told_before(|job| job.input("files", "dist/*\ndist/SHA256SUMS").input("checksums", "SHA256SUMS"))
     }),
-    ("A file has the name of the file of checksums", || {
+    ("A file has the name of the checksums file", || {
         told_before(|job| job.file("dist/SUMS[1]", "").input("files", "dist/SUMS[1]").input("checksums", "SUMS[1]"))
     }),
-    ("Only the file of checksums matches", || {
+    ("Only the checksums file matches", || {
         told_before(|job| job.file("out/SHA256SUMS", "").input("files", "out/*").input("checksums", "SHA256SUMS"))
     }),
     ("`expect` without `checksums`", || told_before(|job| job.input("expect", "app-*"))),
-    ("There is no place for the copy of the checksums", || {
+    ("The copy of the checksums file cannot be written", || {
         told_before(|job| job.file(".generic-packages", "").input("checksums", "SHA256SUMS"))
     }),
 ];
