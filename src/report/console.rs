@@ -245,7 +245,7 @@ impl<W: Write + Send> Console<W> {
                 message.insert(0, ' ');
             }
         }
-        self.line(&format!("::{command}::{message}"));
+        self.write(&format!("::{command}::{message}"));
     }
 
     /// Writes an empty line, unless the last line was one or stood at the margin.
@@ -283,9 +283,15 @@ impl<W: Write + Send> Console<W> {
         self.redactor.get().map_or(Cow::Borrowed(text), |redactor| redactor.redact(text))
     }
 
-    /// Writes a line, or several. A log that nobody reads any more is no reason to stop publishing, so a failure to write is dropped.
+    /// Writes a line, or several.
     fn line(&self, text: &str) {
         self.is_indented.store(text.starts_with(' ') || text.contains("\n "), Ordering::Relaxed);
+        self.write(text);
+    }
+
+    /// Writes text to the log. A log that nobody reads any more is no reason to stop publishing, so a failure to write is
+    /// dropped.
+    fn write(&self, text: &str) {
         let write = || {
             let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
             // In one piece: what a panic writes from another thread must not come between a line and its end.
@@ -307,7 +313,7 @@ impl<W: Write + Send> Observer for Console<W> {
         match self.runner {
             _ if !self.debug => {}
             Kind::GitHub => self.command("debug", text),
-            _ => self.line(&format!("debug: {}", Sanitized::whole(&self.redacted(text)))),
+            _ => self.write(&format!("debug: {}", Sanitized::whole(&self.redacted(text)))),
         }
     }
 

@@ -136,7 +136,7 @@ pub struct RunReport {
     pub(crate) target: Target,
     /// The folder relative to the workspace that files were downloaded to; empty where there is none.
     pub(crate) folder: String,
-    /// The path relative to the workspace of the copy of the seal; empty where the version is not covered.
+    /// The path of the copy of the checksums file, relative to the workspace; empty if there is none.
     pub(crate) checksums_file: String,
     /// The files that the checksums file covers: every other file of the version. The checksums file is the last of `outcomes`.
     pub(crate) covered: Vec<FileName>,
@@ -331,12 +331,12 @@ impl RunReport {
         };
         let conflicts = plan.iter().any(|row| row.action == Action::Conflict);
         let verdict = match (self.stopped, self.is_complete()) {
-            (Some(_), _) => "the plan is incomplete",
-            (None, true) => "a real run would succeed",
-            (None, false) if conflicts => "a real run would fail before it uploads anything",
-            (None, false) => "a real run would fail",
+            (Some(_), _) => "The plan is incomplete",
+            (None, true) => "A real run would succeed",
+            (None, false) if conflicts => "A real run would fail before it uploads anything",
+            (None, false) => "A real run would fail",
         };
-        format!("Dry run: nothing was changed, and {verdict}{counts}")
+        format!("Dry run: nothing was changed. {verdict}{counts}")
     }
 
     /// Returns how the files were verified, if all of them were.

@@ -152,7 +152,7 @@ fn the_workflow_that_tries_a_release_says_on_a_branch_what_it_would_do_and_chang
     let example = example.expect("a workflow tries a release");
     let ran = Project::new(&engine, &example.text).run(Trigger::Branch("main"), &Forge::of(&registry));
     assert_eq!(ran.code, Some(0), "{}", ran.log);
-    let is_told = |line: &&str| line.starts_with("Dry run, nothing was changed; a real run would succeed: ");
+    let is_told = |line: &&str| line.starts_with("Dry run: nothing was changed. A real run would succeed: ");
     assert!(ran.printed().iter().any(is_told), "{}", ran.log);
     for version in ["next", "latest"] {
         assert!(registry.files("alice", "widget", version).is_empty(), "{}", ran.log);

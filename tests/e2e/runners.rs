@@ -83,7 +83,7 @@ fn the_action_works_as_githubs_runner_starts_it() {
         .variable("ACTIONS_RUNTIME_URL", "");
     let step = mounted(step, workspace, "/github/file_commands", output, summary);
     let refused = step.run(&[]).exits_with(2);
-    let refused = refused.says("`server-url`").says("Nothing was sent");
+    let refused = refused.says("`server-url`").says("Nothing was uploaded");
     assert!(refused.log.contains("::error title=generic-packages::"), "{}", refused.log);
 
     let step = step.input("server-url", &registry.url());

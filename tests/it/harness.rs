@@ -54,7 +54,7 @@ pub(crate) const AWKWARD_NAMES: [&str; 25] = [
 ];
 
 /// How a line of the log about a retry begins.
-pub(crate) const RETRY: &str = "  again in ";
+pub(crate) const RETRY: &str = "  retrying in ";
 
 /// A step of a workflow of the repository alice/widget, run on the tag v1.0.0 by alice, with a good token.
 pub(crate) struct Job {
@@ -401,7 +401,7 @@ impl Job {
             assert_eq!(ran.outputs[*name], nothing, "{name}");
         }
         ran.says(match self.task {
-            Task::Publish => "Nothing was sent",
+            Task::Publish => "Nothing was uploaded",
             Task::Download => "Nothing was downloaded",
         })
     }

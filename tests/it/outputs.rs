@@ -277,8 +277,8 @@ fn a_failure_ends_in_one_command_where_a_runner_reads_it() {
     job.file("dist/a", "2");
     for (input, value, code, text) in [
         ("concurrency", "", 1, "Published 1 of 2 files to alice/widget v1.0.0: 1 unchanged, 1 failed"),
-        ("concurrency", "0", 2, "Nothing was sent"),
-        ("files", "none", 2, "Nothing was sent"),
+        ("concurrency", "0", 2, "Nothing was uploaded"),
+        ("files", "none", 2, "Nothing was uploaded"),
     ] {
         let ran = job.input(input, value).run().exits_with(code);
         let commands = commands(&ran.log);

@@ -95,9 +95,9 @@ fn the_log_of_a_typo_in_a_pattern_says_what_lies_there() {
         "\
 error: no file matches `dits/*.tar.gz`: the workspace has README.md, dist/
   hint: Correct the pattern, or build the file first; `if-no-files-found: warn` goes on without it
-Nothing was sent
+Nothing was uploaded
 ::error title=generic-packages::no file matches `dits/*.tar.gz`: the workspace has README.md, dist/. \
-Correct the pattern, or build the file first; `if-no-files-found: warn` goes on without it. Nothing was sent"
+Correct the pattern, or build the file first; `if-no-files-found: warn` goes on without it. Nothing was uploaded"
     );
 }
 

@@ -473,8 +473,8 @@ fn early_certificate() -> String {
     let mut params = naming(&["localhost"]);
     params.not_before = rcgen::date_time_ymd(2125, 3, 1);
     let told = certificate(&params, "");
-    let (before, now) = told.split_once("and it is ").expect("the runner's time");
-    format!("{before}and it is 2026-03-01T12:00:00Z{}", &now["2026-03-01T12:00:00Z".len()..])
+    let (before, now) = told.split_once("clock shows ").expect("the runner's time");
+    format!("{before}clock shows 2026-03-01T12:00:00Z{}", &now["2026-03-01T12:00:00Z".len()..])
 }
 
 /// What is said of a proxy whose URL has its host in it.

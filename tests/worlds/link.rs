@@ -84,7 +84,11 @@ pub(super) fn what_was_to_come<K: Kind>(scene: &Scene<'_, K>) -> Vec<String> {
     if *after != expected {
         wrong.push(format!("(viii) the package is linked to {after:?} and not to {expected:?}"));
     }
-    let is_warned = scene.ran.log.lines().any(|line| line.starts_with("warning: the package is "));
+    let is_warned = scene
+        .ran
+        .log
+        .lines()
+        .any(|line| line.starts_with("warning: the package is ") || line.starts_with("warning: failed to link "));
     if is_good && is_warned == (*after == Some(link.full_name())) {
         wrong.push(format!("(viii) the package is linked to {after:?}, and warned of that it is not: {is_warned}"));
     }

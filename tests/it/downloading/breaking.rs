@@ -97,7 +97,7 @@ fn faults_of_the_server_pass_and_those_that_do_not_are_told() {
     {
         registry.script(Fault::once(Match::any(), Point::Head, Action::Answer(answer.clone())));
         registry.script(Fault::once(Match::get("app"), Point::Head, Action::Answer(answer)));
-        job.run_in_short().exits_with(0).says("retry 1 of 2");
+        job.run_in_short().exits_with(0).says("(1/2)");
         assert_eq!(tools(&job).len(), 3);
         std::fs::remove_dir_all(job.workspace().join("tools")).expect("the folder can be removed");
     }
