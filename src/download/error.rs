@@ -53,7 +53,7 @@ pub(crate) enum DownloadError {
     },
     /// Lines that take away all that the others stand for.
     #[error("the lines that begin with `!` take away every file")]
-    AllTakenAway,
+    AllExcluded,
     /// A line that is no pattern, and no file's name.
     #[error("`{line}` is the name of no file, and {bad}")]
     BadLine {
@@ -250,7 +250,7 @@ impl Advise for DownloadError {
             Self::NoPackage { .. } => "package-not-found",
             Self::NoVersion { .. } => "version-not-found",
             Self::NoFile { .. } => "no-files-found",
-            Self::AllTakenAway => "all-files-excluded",
+            Self::AllExcluded => "all-files-excluded",
             Self::TakenAwayTooEarly { .. } => "excluded-too-early",
             Self::NewName { .. } | Self::BadName(_) => "invalid-file-name",
             Self::SameNewName { .. } | Self::SameName(..) => "duplicate-name",
@@ -296,7 +296,7 @@ impl Advise for DownloadError {
             Self::NoChecksums { similar, .. } => {
                 there(similar, "Check `checksums`", "Check `checksums`: the version has no files".to_owned())
             }
-            Self::AllTakenAway => "Take one of these lines out".to_owned(),
+            Self::AllExcluded => "Take one of these lines out".to_owned(),
             Self::BadLine { bad, .. } => return bad.advice(),
             Self::Mistake { mistake, .. } => return mistake.advice(),
             Self::TakenAwayTooEarly { line } => {

@@ -38,7 +38,7 @@ pub(crate) enum BadLine {
     TooDeep,
     /// A name behind `=>` in a line that takes files away.
     #[error("takes files away, and what is taken away gets no name")]
-    NameOfTaken,
+    NamedExclusion,
     /// A variable, a command or an expression in a name.
     #[error("contains `{part}` in its name, which is not expanded", part = Sanitized::new(.0))]
     Unexpanded(String),
@@ -80,7 +80,7 @@ impl Advise for BadLine {
             Self::Brace | Self::NameBrace => "unbalanced-brace",
             Self::TooMany | Self::TooDeep => "too-many-alternatives",
             Self::Pattern(_) => "invalid-pattern",
-            Self::NameOfTaken => "name-for-excluded-file",
+            Self::NamedExclusion => "name-for-excluded-file",
             Self::Unexpanded(_) => "unexpanded-variable",
             Self::Placeholder(_) => "unknown-placeholder",
             Self::NoFolder | Self::NoWildcard { .. } => "empty-placeholder",
@@ -108,7 +108,7 @@ impl Advise for BadLine {
             Self::Brace => "Close the brace, or write `[{]` and `[}]` for the characters".to_owned(),
             Self::TooMany => "Use a wildcard, or several lines".to_owned(),
             Self::TooDeep => "Write several lines in place of the inner braces".to_owned(),
-            Self::NameOfTaken => {
+            Self::NamedExclusion => {
                 "Take the name out; where `=>` is part of a file's own name, write `[=]>` for it".to_owned()
             }
             Self::Placeholder(_) | Self::NameBrace => {
@@ -134,7 +134,7 @@ impl Advise for BadLine {
 
 impl BadLine {
     /// Whether the line is only no pattern, and may still be a name.
-    pub(super) fn is_of_form(&self) -> bool {
+    pub(super) fn may_be_a_name(&self) -> bool {
         matches!(self, Self::Brace | Self::TooMany | Self::Pattern(_))
     }
 }

@@ -34,7 +34,7 @@ pub(crate) fn correction(line: &Line, mut finds: impl FnMut(&str) -> bool) -> Op
 
 /// The lines that a list may stand for.
 fn items_of(line: &Line, text: &str, is_separator: fn(char) -> bool) -> Vec<String> {
-    let sign = if line.takes_away { "!" } else { "" };
+    let sign = if line.excludes { "!" } else { "" };
     let whole = with_name(text, new_name(line));
     let items = items(whole.trim_start_matches(sign), is_separator);
     items.into_iter().map(|item| format!("{sign}{}", item.trim_start_matches(sign))).collect()
@@ -57,7 +57,7 @@ fn normalization(line: &Line, mut finds: impl FnMut(&str) -> bool) -> Option<Mis
             pattern.push(c);
         }
     }
-    let name = composed.rsplit('/').next().filter(|name| !name.is_ascii() && !has_wildcard(name) && !line.takes_away);
+    let name = composed.rsplit('/').next().filter(|name| !name.is_ascii() && !has_wildcard(name) && !line.excludes);
     let name = new_name(line).map(str::to_owned).or_else(|| Some(escaped(&FileName::similar_to(name?)?)));
     Some(Mistake::new(Kind::Normalization, vec![with_name(&pattern, name.as_deref())]))
 }

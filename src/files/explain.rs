@@ -18,8 +18,8 @@ pub(super) fn none_found(folders: &mut Folders, selection: &Selection, line: &Li
     let found = |reason: String, hint| SelectError::NoneFound { line: line.text.clone(), reason, hint };
     let hidden = Matching { include_hidden: true, ..selection.matching() };
     // What cannot be walked is told by the lines that match something there.
-    let mut met = |matching| walk(folders, selection, line, matching).unwrap_or_default();
-    let (hidden, other_case) = (met(hidden), met(Matching { ignore_case: true, ..hidden }));
+    let mut matches = |matching| walk(folders, selection, line, matching).unwrap_or_default();
+    let (hidden, other_case) = (matches(hidden), matches(Matching { ignore_case: true, ..hidden }));
     let found_instead = [
         (
             hidden.files,
@@ -47,7 +47,7 @@ pub(super) fn none_found(folders: &mut Folders, selection: &Selection, line: &Li
         return found(reason.replace("{}", &first_paths(paths.iter())), hint);
     }
     let parse = |text: &str| Line::parse(text, &selection.workspace, &selection.workspace, &selection.base);
-    let mut finds = |line: &Line| find(folders, selection, line).is_ok_and(|met| !met.files.is_empty());
+    let mut finds = |line: &Line| find(folders, selection, line).is_ok_and(|matches| !matches.files.is_empty());
     if let Some(mistake) = correction(line, |text| parse(text).is_ok_and(|line| finds(&line))) {
         return SelectError::Mistake { line: line.text.clone(), mistake };
     }
@@ -87,14 +87,14 @@ pub(super) fn none_found(folders: &mut Folders, selection: &Selection, line: &Li
 
 /// Explains a line that took nothing away, given what is selected in the end: a warning, or an error if files are selected
 /// that it seems to mean.
-pub(super) fn nothing_taken_away(
+pub(super) fn nothing_excluded(
     selection: &Selection,
     line: &Line,
     paths: &Paths<'_>,
 ) -> Result<Option<String>, SelectError> {
     let parse = |text: &str| Line::parse(text, &selection.workspace, &selection.workspace, &selection.base).ok();
     let selected = |line: &Line| -> BTreeSet<_> {
-        paths.keys().filter(|path| line.matches(path, selection.matching_to_take_away())).cloned().collect()
+        paths.keys().filter(|path| line.matches(path, selection.matching_for_exclusion())).cloned().collect()
     };
     let added = selected(line);
     if !added.is_empty() {
@@ -112,6 +112,6 @@ pub(super) fn nothing_taken_away(
     if let Some(mistake) = correction(line, |text| parse(text).is_some_and(|line| !selected(&line).is_empty())) {
         return Err(SelectError::Mistake { line: line.text.clone(), mistake });
     }
-    let is_told = selection.if_none_found != IfNoneFound::Ignore;
-    Ok(is_told.then(|| format!("`{}` takes nothing away", Sanitized::new(&line.text))))
+    let is_reported = selection.if_none_found != IfNoneFound::Ignore;
+    Ok(is_reported.then(|| format!("`{}` takes nothing away", Sanitized::new(&line.text))))
 }

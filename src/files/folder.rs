@@ -12,8 +12,8 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, mkdirat, openat, s
 use rustix::io::Errno;
 
 use super::local::{ENTER, FileFault, LocalFile};
-use super::owner::Owner;
 use super::place::{Place, PlaceError, PlaceFault};
+use super::workspace_owner::WorkspaceOwner;
 use crate::advice;
 use crate::package::FileName;
 
@@ -32,7 +32,7 @@ pub(crate) struct Folder {
     pub(super) open: OwnedFd,
     pub(super) place: Place,
     /// The workspace's owner, if what is created here has to be given to it.
-    owner: Option<Owner>,
+    owner: Option<WorkspaceOwner>,
     /// Why the first thing that was created here could not be given to the owner.
     ownership_error: OnceLock<Errno>,
 }
@@ -63,7 +63,7 @@ impl Folder {
             PlaceError { path: path.to_owned(), fault }
         };
         let open = rustix::fs::open(&place.workspace, ENTER, Mode::empty()).map_err(|error| fault(&path, error))?;
-        let (owner, ownership_error) = (Owner::of(&open), OnceLock::new());
+        let (owner, ownership_error) = (WorkspaceOwner::of(&open), OnceLock::new());
         let mut folder = Self { open, place: place.clone(), owner, ownership_error };
         for component in &place.within {
             path.push(component);
@@ -85,7 +85,7 @@ impl Folder {
 
     /// Gives what was created here to the workspace's owner. If that is not permitted, it stays with this process's user.
     pub(super) fn give_to_owner(&self, created: impl AsFd) {
-        if let Some(Err(error)) = self.owner.map(|owner| owner.receive(created)) {
+        if let Some(Err(error)) = self.owner.map(|owner| owner.take(created)) {
             let _ = self.ownership_error.set(error);
         }
     }

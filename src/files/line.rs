@@ -23,11 +23,11 @@ pub(crate) struct Line {
     /// The name that its files get, where the line has one.
     pub(super) new_name: Option<Template>,
     /// Whether the line begins with `!` and takes files away.
-    pub(crate) takes_away: bool,
+    pub(crate) excludes: bool,
     /// The line taken as the path of one file, relative to the workspace.
     pub(crate) literal: PathBuf,
     /// Whether the line has no wildcard, so that it can name one path only.
-    pub(crate) names_one_path: bool,
+    pub(crate) is_literal: bool,
     /// Why the line can be nothing but a name.
     pub(crate) malformed: Option<BadLine>,
     /// The patterns that the line's braces stand for.
@@ -57,14 +57,14 @@ impl Line {
         }
         let line = line?;
         let Some(name) = name else { return Ok(line) };
-        if line.takes_away {
-            return Err(BadLine::NameOfTaken);
+        if line.excludes {
+            return Err(BadLine::NamedExclusion);
         }
         Ok(Self { new_name: Some(Template::parse(name, &line.wildcards())?), ..line })
     }
 
     fn parse_pattern(text: &str, workspace: &Path, given_workspace: &Path, base: &Path) -> Result<Self, BadLine> {
-        let (takes_away, path) = without_exclamation(text);
+        let (excludes, path) = without_exclamation(text);
         let base = base.strip_prefix(workspace).unwrap_or(Path::new(""));
         let (given, (path, base)) = (
             path,
@@ -90,31 +90,31 @@ impl Line {
             });
         }
         let literal = base.join(components.join("/"));
-        let mut names_one_path = !has_wildcard(path);
+        let mut is_literal = !has_wildcard(path);
         let patterns = expand_braces(path)
             .and_then(|paths| paths.iter().map(|path| Alternative::parse(path, base)).collect::<Result<Vec<_>, _>>());
         let alternatives = match patterns {
             Ok(alternatives) => alternatives,
             // What names an existing file means that file, also where it is no pattern.
-            Err(bad) if bad.is_of_form() && workspace.join(&literal).symlink_metadata().is_ok() => {
-                names_one_path = true;
+            Err(bad) if bad.may_be_a_name() && workspace.join(&literal).symlink_metadata().is_ok() => {
+                is_literal = true;
                 Vec::new()
             }
             Err(bad) => return Err(bad),
         };
         let in_git = |alternative: &Alternative| alternative.components.iter().any(|c| is_git(OsStr::new(c.as_str())));
-        if !takes_away && (literal.iter().any(is_git) || alternatives.iter().any(in_git)) {
+        if !excludes && (literal.iter().any(is_git) || alternatives.iter().any(in_git)) {
             return Err(BadLine::Git);
         }
         let (text, new_name, malformed) = (text.to_owned(), None, None);
-        Ok(Self { text, new_name, takes_away, literal, names_one_path, malformed, alternatives })
+        Ok(Self { text, new_name, excludes, literal, is_literal, malformed, alternatives })
     }
 
     /// Whether the line adds one file under that name of its own, given in lower case.
     #[must_use]
     pub(crate) fn names_a_file_called(&self, name: Option<&str>) -> bool {
         let own = self.literal.file_name().map(|own| own.to_string_lossy().to_lowercase());
-        !self.takes_away && self.names_one_path && self.new_name.is_none() && name.is_some() && own.as_deref() == name
+        !self.excludes && self.is_literal && self.new_name.is_none() && name.is_some() && own.as_deref() == name
     }
 
     /// Whether a path, relative to the workspace, is one that the line stands for.

@@ -171,8 +171,8 @@ impl Mistake {
         if let Some((sign, lines)) = bash::extglob(pattern) {
             return found(Kind::Extglob(sign), lines.into_iter().map(|line| with_name(&line, name)).collect());
         }
-        let (takes_away, path) = without_exclamation(pattern);
-        let sign = if takes_away { "!" } else { "" };
+        let (excludes, path) = without_exclamation(pattern);
+        let sign = if excludes { "!" } else { "" };
         let whole = |path: &str| with_name(&format!("{sign}{path}"), name);
         if let Some(lines) = without_quotes(path) {
             return found(Kind::Quotes, lines.iter().map(|path| whole(path)).collect());

@@ -13,14 +13,14 @@ mod line;
 mod local;
 mod mistake;
 mod names;
-mod owner;
 mod pattern;
 mod place;
 mod renaming;
 mod selection;
 mod syntax;
-mod unfinished;
+mod temporary;
 mod walk;
+mod workspace_owner;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 pub(crate) use self::bad_line::BadLine;
 pub(crate) use self::content::{Content, hash};
 pub(crate) use self::correction::correction;
-use self::explain::{none_found, nothing_taken_away};
+use self::explain::{none_found, nothing_excluded};
 pub(crate) use self::folder::Folder;
 pub(crate) use self::folder::Found;
 pub(crate) use self::git::{is_git, makes_repository, tracked};
@@ -41,7 +41,7 @@ pub(crate) use self::renaming::Placeholder;
 use self::selection::Paths;
 pub(crate) use self::selection::{IfNoneFound, SelectError, Selection};
 use self::syntax::escaped;
-pub(crate) use self::unfinished::{Writing, is_part};
+pub(crate) use self::temporary::{FileWriter, is_temporary_name};
 use self::walk::{Folders, find, refuse_folder};
 use crate::package::FileName;
 use crate::sanitize::Sanitized;
@@ -49,7 +49,7 @@ use crate::suggest::first_paths;
 
 /// A file that was found, and what it is to be called on the registry.
 #[derive(Debug)]
-pub(crate) struct Chosen {
+pub(crate) struct SelectedFile {
     /// The file.
     pub(crate) local: LocalFile,
     /// Its name there, which may be none that the registry takes.
@@ -62,10 +62,10 @@ pub(crate) struct Chosen {
     path_in_line: PathBuf,
 }
 
-impl Chosen {
+impl SelectedFile {
     /// A line that gives the file a name which the registry accepts; `None` if no line can name the file.
     #[must_use]
-    pub(crate) fn line_with_good_name(&self) -> Option<String> {
+    pub(crate) fn line_with_valid_name(&self) -> Option<String> {
         let name = FileName::similar_to(self.local.name())?;
         let path = self.path_in_line.to_str()?;
         let escape = if path.starts_with('!') { "./" } else { "" };
@@ -78,7 +78,7 @@ impl Chosen {
 #[derive(Debug)]
 pub(crate) struct Selected {
     /// The files, each once for each name that a line gives it, or once under its own.
-    pub(crate) files: Vec<Chosen>,
+    pub(crate) files: Vec<SelectedFile>,
     /// One text a warning.
     pub(crate) warnings: Vec<String>,
 }
@@ -90,33 +90,33 @@ pub(crate) fn select(selection: &Selection) -> Result<Selected, Vec<SelectError>
     let mut warnings = Vec::new();
     let mut errors = Vec::new();
     let mut links = BTreeSet::<PathBuf>::new();
-    let mut in_vain = Vec::new();
+    let mut without_effect = Vec::new();
     for line in &selection.lines {
-        if line.takes_away {
-            match take_away(selection, line, &mut paths) {
+        if line.excludes {
+            match exclude(selection, line, &mut paths) {
                 Ok(true) => {}
-                Ok(false) => in_vain.push(line),
+                Ok(false) => without_effect.push(line),
                 Err(error) => errors.push(error),
             }
             continue;
         }
         match find(&mut folders, selection, line) {
-            Ok(met) if met.files.is_empty() => {
+            Ok(matches) if matches.files.is_empty() => {
                 match (none_found(&mut folders, selection, line), selection.if_none_found) {
                     (missing @ SelectError::NoneFound { .. }, IfNoneFound::Warn) => warnings.push(missing.to_string()),
                     (SelectError::NoneFound { .. }, IfNoneFound::Ignore) => {}
                     (error, _) => errors.push(error),
                 }
             }
-            Ok(met) => {
-                met.files.into_iter().for_each(|path| add(&mut paths, path, line));
-                links.extend(met.links);
+            Ok(matches) => {
+                matches.files.into_iter().for_each(|path| add(&mut paths, path, line));
+                links.extend(matches.links);
             }
             Err(error) => errors.push(error),
         }
     }
-    for line in in_vain {
-        match nothing_taken_away(selection, line, &paths) {
+    for line in without_effect {
+        match nothing_excluded(selection, line, &paths) {
             Ok(warning) => warnings.extend(warning),
             Err(error) => errors.push(error),
         }
@@ -141,21 +141,21 @@ pub(crate) fn select(selection: &Selection) -> Result<Selected, Vec<SelectError>
         }
     }
     if !any_found && !selection.lines.is_empty() && errors.is_empty() && selection.if_none_found == IfNoneFound::Error {
-        errors.push(SelectError::AllTakenAway);
+        errors.push(SelectError::AllExcluded);
     }
     if errors.is_empty() { Ok(Selected { files, warnings }) } else { Err(errors) }
 }
 
 /// Takes away what a line stands for, and returns whether it does anything; the same rule as for lines that add: an
 /// existing file's name means that file.
-fn take_away(selection: &Selection, line: &Line, paths: &mut Paths<'_>) -> Result<bool, SelectError> {
+fn exclude(selection: &Selection, line: &Line, paths: &mut Paths<'_>) -> Result<bool, SelectError> {
     let named = selection.workspace.join(&line.literal);
     refuse_folder(selection, line)?;
     let before = paths.len();
     if named.symlink_metadata().is_ok_and(|metadata| !metadata.is_dir()) {
         paths.remove(&line.literal);
     } else {
-        paths.retain(|path, _| !line.matches(path, selection.matching_to_take_away()));
+        paths.retain(|path, _| !line.matches(path, selection.matching_for_exclusion()));
     }
     Ok(paths.len() < before || selection.passes_over(&line.literal))
 }
@@ -172,7 +172,7 @@ pub(crate) fn add<'a, Path: Ord>(paths: &mut BTreeMap<Path, Vec<&'a Line>>, path
 }
 
 /// Gives a file the name that a line has for it.
-fn choose(selection: &Selection, file: &LocalFile, line: &Line) -> Result<Chosen, SelectError> {
+fn choose(selection: &Selection, file: &LocalFile, line: &Line) -> Result<SelectedFile, SelectError> {
     let placeholders = line.placeholders(&file.path, selection.matching());
     let name = match &line.new_name {
         Some(template) => template
@@ -183,5 +183,5 @@ fn choose(selection: &Selection, file: &LocalFile, line: &Line) -> Result<Chosen
     // A path that is not below the base is written from the root.
     let path = selection.workspace.join(&file.path);
     let path_in_line = path.strip_prefix(&selection.base).map(Path::to_owned).unwrap_or(path);
-    Ok(Chosen { local: file.clone(), name, is_renamed: line.new_name.is_some(), placeholders, path_in_line })
+    Ok(SelectedFile { local: file.clone(), name, is_renamed: line.new_name.is_some(), placeholders, path_in_line })
 }

@@ -16,7 +16,7 @@ use crate::package::{BadName, FileName};
 impl Line {
     /// Reads a line about names on the registry. What is no pattern may still be a name, which only the registry knows.
     pub(crate) fn of_names(text: &str) -> Result<Self, BadLine> {
-        let (takes_away, name) = without_exclamation(text);
+        let (excludes, name) = without_exclamation(text);
         // As with paths: a file called `!x` is `./!x`.
         let name = name.strip_prefix("./").unwrap_or(name);
         if matches!(name, "" | "." | "..") {
@@ -35,10 +35,10 @@ impl Line {
                 None => patterns.map_or_else(|bad| (Vec::new(), Some(bad)), |patterns| (patterns, None)),
             },
         };
-        let names_one_path = !has_wildcard(name);
+        let is_literal = !has_wildcard(name);
         let literal = PathBuf::from(name);
         let (text, new_name) = (text.to_owned(), None);
-        Ok(Self { text, new_name, takes_away, literal, names_one_path, malformed, alternatives })
+        Ok(Self { text, new_name, excludes, literal, is_literal, malformed, alternatives })
     }
 
     /// Reads a line about files to download: `pattern`, `pattern => name` or `!pattern`.
@@ -46,8 +46,8 @@ impl Line {
         // No name on the registry has a `>`.
         let Some((pattern, name)) = split_name(text) else { return Self::of_names(text) };
         let line = Self::of_names(pattern)?;
-        if line.takes_away {
-            return Err(BadLine::NameOfTaken);
+        if line.excludes {
+            return Err(BadLine::NamedExclusion);
         }
         let template = Template::parse(name, &line.wildcards())?;
         if template.has(Placeholder::Folder) {

@@ -85,7 +85,7 @@ pub(crate) enum PlaceFault {
     NoFolder,
     /// The temporary file has lost its name, or has another length.
     #[error("cannot be put there: its temporary file was removed or changed")]
-    TakenAway,
+    TemporaryFileRemoved,
     /// Another folder, or none, is where it was.
     #[error("is no longer where it was: somebody has moved or replaced it, and what was written has gone with it")]
     Moved,
@@ -127,7 +127,7 @@ impl PlaceError {
             PlaceFault::NoFolder => {
                 format!("Take away what is there{elsewhere}; let nothing else change it meanwhile")
             }
-            PlaceFault::TakenAway | PlaceFault::Moved => {
+            PlaceFault::TemporaryFileRemoved | PlaceFault::Moved => {
                 "Run the step again, and let no other step write to this folder or clean it meanwhile".to_owned()
             }
             PlaceFault::Stalled(_) => {
@@ -144,7 +144,7 @@ impl Advise for PlaceError {
         match &self.fault {
             PlaceFault::Folder => "destination-is-a-folder",
             PlaceFault::NoFolder => "destination-is-no-folder",
-            PlaceFault::TakenAway | PlaceFault::Moved => "destination-changed",
+            PlaceFault::TemporaryFileRemoved | PlaceFault::Moved => "destination-changed",
             PlaceFault::Stalled(_) => "file-system-timeout",
             PlaceFault::Open(error) | PlaceFault::Write { source: error, .. } => advice::code_of_system(error),
         }

@@ -52,7 +52,7 @@ impl Selection {
     }
 
     /// What somebody wants to keep back is kept back, hidden or not.
-    pub(super) fn matching_to_take_away(&self) -> Matching {
+    pub(super) fn matching_for_exclusion(&self) -> Matching {
         Matching { include_hidden: true, ..self.matching() }
     }
 
@@ -106,7 +106,7 @@ pub(crate) enum SelectError {
     },
     /// Lines that take away all that the others found.
     #[error("the lines that begin with `!` take away every file")]
-    AllTakenAway,
+    AllExcluded,
     /// A placeholder in a new name that stands for nothing.
     #[error("{path}: `{placeholder}` in its new name stands for nothing", path = Sanitized::path(.path))]
     NoPlaceholder {
@@ -152,7 +152,7 @@ impl Advise for SelectError {
             Self::NoneFound { .. } => "no-files-found",
             Self::TakenAwayTooEarly { .. } => "excluded-too-early",
             Self::TakenAwayInOneFolder { .. } => "excluded-in-one-folder",
-            Self::AllTakenAway => "all-files-excluded",
+            Self::AllExcluded => "all-files-excluded",
             Self::NoPlaceholder { .. } => "empty-placeholder",
             Self::Folder { .. } => "is-a-folder",
             Self::Secret { .. } => "private-key-file",
@@ -172,7 +172,7 @@ impl Advise for SelectError {
             Self::TakenAwayInOneFolder { everywhere, .. } => {
                 Some(format!("Write `{}` for that name in all folders", Sanitized::new(everywhere)))
             }
-            Self::AllTakenAway => Some("Take one of these lines out".to_owned()),
+            Self::AllExcluded => Some("Take one of these lines out".to_owned()),
             Self::NoPlaceholder { .. } => Some(
                 "Give the file a name of its own in a line of its own: `{dir}` is the folder that a file lies in, and \
                  the workspace is none"

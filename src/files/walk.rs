@@ -59,9 +59,9 @@ fn read(folder: &Path) -> io::Result<Vec<Entry>> {
     Ok(entries)
 }
 
-/// What a walk through the workspace met that a line stands for.
+/// What a walk through the workspace finds for a line.
 #[derive(Default)]
-pub(super) struct Met {
+pub(super) struct Matches {
     pub(super) files: BTreeSet<PathBuf>,
     pub(super) folders: BTreeSet<PathBuf>,
     /// Links to folders in which more of it may lie. They are not entered: they can lead into loops and out of the
@@ -76,9 +76,9 @@ pub(super) fn walk(
     selection: &Selection,
     line: &Line,
     matching: Matching,
-) -> Result<Met, SelectError> {
+) -> Result<Matches, SelectError> {
     let workspace = &selection.workspace;
-    let mut met = Met::default();
+    let mut matches = Matches::default();
     let mut open = BTreeMap::new();
     for (root, candidates) in line.roots(matching) {
         match local::resolve(workspace, root) {
@@ -101,9 +101,9 @@ pub(super) fn walk(
             let path = folder.join(name);
             if candidates.has_match() {
                 let kept = match kind {
-                    Kind::Folder | Kind::LinkToFolder => &mut met.folders,
-                    Kind::Other if line.new_name.is_none() && selection.passes_over(&path) => &mut met.passed_over,
-                    Kind::Other => &mut met.files,
+                    Kind::Folder | Kind::LinkToFolder => &mut matches.folders,
+                    Kind::Other if line.new_name.is_none() && selection.passes_over(&path) => &mut matches.passed_over,
+                    Kind::Other => &mut matches.files,
                 };
                 kept.insert(path.clone());
             }
@@ -113,7 +113,7 @@ pub(super) fn walk(
             match kind {
                 Kind::Folder => open.entry(path).or_default().extend(candidates),
                 Kind::LinkToFolder => {
-                    met.links.insert(path);
+                    matches.links.insert(path);
                 }
                 Kind::Other => {}
             }
@@ -121,30 +121,30 @@ pub(super) fn walk(
     }
     // Whatever its characters mean in a pattern.
     if workspace.join(&line.literal).is_dir() {
-        met.folders.insert(line.literal.clone());
+        matches.folders.insert(line.literal.clone());
     }
-    Ok(met)
+    Ok(matches)
 }
 
 /// Finds what a line stands for, relative to the workspace.
-pub(super) fn find(folders: &mut Folders, selection: &Selection, line: &Line) -> Result<Met, SelectError> {
+pub(super) fn find(folders: &mut Folders, selection: &Selection, line: &Line) -> Result<Matches, SelectError> {
     refuse_folder(selection, line)?;
     // A line that names an existing file means that file, whatever its characters mean in a pattern.
     match fs::symlink_metadata(selection.workspace.join(&line.literal)) {
-        Ok(metadata) if line.names_one_path || !metadata.is_dir() => {
-            Ok(Met { files: [line.literal.clone()].into(), ..Met::default() })
+        Ok(metadata) if line.is_literal || !metadata.is_dir() => {
+            Ok(Matches { files: [line.literal.clone()].into(), ..Matches::default() })
         }
-        Err(error) if line.names_one_path && !is_absent(&error) => {
+        Err(error) if line.is_literal && !is_absent(&error) => {
             Err(FileError { path: line.literal.clone(), fault: FileFault::System(error) }.into())
         }
-        _ if line.names_one_path => Ok(Met::default()),
+        _ if line.is_literal => Ok(Matches::default()),
         _ => walk(folders, selection, line, selection.matching()),
     }
 }
 
 /// A line that names a folder means something else: that is told while nothing is sent.
 pub(super) fn refuse_folder(selection: &Selection, line: &Line) -> Result<(), SelectError> {
-    if line.names_one_path && selection.workspace.join(&line.literal).is_dir() {
+    if line.is_literal && selection.workspace.join(&line.literal).is_dir() {
         let typed = line.text.trim_end_matches('/').to_owned();
         return Err(SelectError::Folder { path: line.literal.clone(), line: typed });
     }

@@ -1,7 +1,7 @@
 //! How a version is sealed.
 
 use super::{ChecksumsOptions, RawInputs, Reader};
-use crate::files::{FETCHED_FOLDER, Line, is_part, makes_repository};
+use crate::files::{FETCHED_FOLDER, Line, is_temporary_name, makes_repository};
 use crate::package::{FileName, Version};
 
 impl Reader {
@@ -35,7 +35,7 @@ impl Reader {
         if self.problems.len() > before {
             return None;
         }
-        if let Some(line) = lines.iter().find(|line| line.takes_away) {
+        if let Some(line) = lines.iter().find(|line| line.excludes) {
             let accepted = "Give a pattern a line, on names of files that have to be there: `expect: app-*-linux`";
             self.problem("expect", Some(&line.text), "takes away, and nothing can be expected of that", accepted);
             return None;
@@ -80,7 +80,7 @@ impl Reader {
     fn checksums_file_name(&mut self, text: &str) -> Option<FileName> {
         let accepted = "Give the name that the file of checksums is to have: `checksums: SHA256SUMS`";
         let name = self.bad_name("checksums", FileName::parse(text), accepted)?;
-        let is_ours = is_part(name.as_str()) || name.folded() == FETCHED_FOLDER;
+        let is_ours = is_temporary_name(name.as_str()) || name.folded() == FETCHED_FOLDER;
         if makes_repository(name.as_str()) || is_ours {
             self.problem("checksums", Some(text), "is a name that git or this program takes for its own", accepted);
             return None;

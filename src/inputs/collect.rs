@@ -63,7 +63,7 @@ impl Reader {
     }
 
     /// Rejects a token in another input: it would end up in URLs, outputs or errors.
-    pub(super) fn look_for_the_token(&mut self, redactor: &Redactor, given: &BTreeMap<&'static str, Secret>) {
+    pub(super) fn reject_token(&mut self, redactor: &Redactor, given: &BTreeMap<&'static str, Secret>) {
         for (name, _) in given.iter().filter(|(name, value)| {
             // What stands in a header is as secret as the token.
             !matches!(**name, "token" | "headers") && redactor.finds(value.expose())

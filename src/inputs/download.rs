@@ -62,7 +62,7 @@ impl Reader {
                 Err(bad) => self.bad_line(input, line, &bad),
             }
         }
-        if !lines.is_empty() && lines.iter().all(|line| line.takes_away) {
+        if !lines.is_empty() && lines.iter().all(|line| line.excludes) {
             let accepted = format!("Give a pattern a line, on names on the registry: `{input}: app-*.tar.gz`");
             self.problem(input, None, "only takes files away", accepted);
         }

@@ -177,8 +177,8 @@ impl Inputs {
             (None, None) => Redactor::default(),
         };
         let basic = credentials.map(Credentials::basic);
-        reader.look_for_the_token(&redactor, &given);
-        reader.look_for_values_of_headers(&given);
+        reader.reject_token(&redactor, &given);
+        reader.reject_header_values(&given);
         let redactor = redactor.with(&reader.secrets);
         if let Some(inputs) = &mut inputs {
             inputs.redactor = redactor.clone();

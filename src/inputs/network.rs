@@ -310,7 +310,7 @@ impl Reader {
     }
 
     /// A header's value that was put into another input as well would end up in URLs, outputs or errors.
-    pub(super) fn look_for_values_of_headers(&mut self, given: &BTreeMap<&'static str, Secret>) {
+    pub(super) fn reject_header_values(&mut self, given: &BTreeMap<&'static str, Secret>) {
         let Some(headers) = given.get("headers") else { return };
         let values = self.secrets.iter().filter(|secret| headers.expose().contains(secret.expose()));
         let redactor = Redactor::default().with(&values.cloned().collect::<Vec<_>>());

@@ -117,8 +117,8 @@ impl Reader {
                 Err(bad) => self.bad_line("files", line, &bad),
             }
         }
-        let only_takes_away = text.lines().all(|line| line.trim().is_empty() || line.trim().starts_with('!'));
-        if only_takes_away && self.problems.len() == before {
+        let has_only_exclusions = text.lines().all(|line| line.trim().is_empty() || line.trim().starts_with('!'));
+        if has_only_exclusions && self.problems.len() == before {
             self.problem("files", None, "only takes files away", accepted);
             return None;
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::advice::{Advise, Plural};
-use crate::files::{Chosen, Content};
+use crate::files::{Content, SelectedFile};
 use crate::inputs::IfFileExists;
 use crate::package::{BadName, FileName};
 use crate::plan::Desired;
@@ -97,7 +97,7 @@ impl Advise for NameError {
 
 /// Gives every file its name; the error has all that is wrong with any of them.
 pub(super) fn name_files(
-    files: Vec<Chosen>,
+    files: Vec<SelectedFile>,
     if_file_exists: IfFileExists,
     redactor: &Redactor,
 ) -> Result<Vec<(Desired, Content)>, Vec<NameError>> {
@@ -109,7 +109,7 @@ pub(super) fn name_files(
             Ok(name) => named.push((chosen, name)),
             Err(bad) => {
                 let (path, is_renamed) = (Sanitized::path(&chosen.local.path), chosen.is_renamed);
-                let line = chosen.line_with_good_name();
+                let line = chosen.line_with_valid_name();
                 errors.push(NameError::Name { path, bad, is_renamed, line });
             }
         }
@@ -117,12 +117,12 @@ pub(super) fn name_files(
     // The same file under the same name, from two lines, is one.
     let mut known = BTreeSet::new();
     named.retain(|(chosen, name)| known.insert((chosen.local.path.clone(), name.clone())));
-    let mut by_name = BTreeMap::<String, Vec<&(Chosen, FileName)>>::new();
+    let mut by_name = BTreeMap::<String, Vec<&(SelectedFile, FileName)>>::new();
     for file in &named {
         by_name.entry(file.1.folded()).or_default().push(file);
     }
     for same in by_name.values().filter(|same| same.len() > 1) {
-        let files: Vec<&Chosen> = same.iter().map(|(chosen, _)| chosen).collect();
+        let files: Vec<&SelectedFile> = same.iter().map(|(chosen, _)| chosen).collect();
         let how = match &same[0].1 {
             first if same.iter().any(|(_, name)| name != first) => "since it does not regard case".to_owned(),
             first if files.iter().any(|file| file.is_renamed) => format!("since each is to be called `{first}`"),
@@ -141,9 +141,9 @@ pub(super) fn name_files(
 }
 
 /// What would tell files apart that have one name.
-fn apart(files: &[&Chosen]) -> String {
+fn apart(files: &[&SelectedFile]) -> String {
     let differs = files[0].placeholders.iter().find_map(|(placeholder, _)| {
-        let value = |file: &&Chosen| {
+        let value = |file: &&SelectedFile| {
             let (_, text) = file.placeholders.iter().find(|(known, _)| known == placeholder)?;
             Some(text.clone())
         };

@@ -19,18 +19,18 @@ use crate::checksum::{Hasher, Sha256};
 use crate::package::FileName;
 
 /// How the temporary names of files end.
-const PART: &str = ".generic-packages-part";
+const SUFFIX: &str = ".generic-packages-part";
 
 /// Whether a name is one that this program gives to temporary files.
 #[must_use]
-pub(crate) fn is_part(name: &str) -> bool {
-    name.to_ascii_lowercase().ends_with(PART)
+pub(crate) fn is_temporary_name(name: &str) -> bool {
+    name.to_ascii_lowercase().ends_with(SUFFIX)
 }
 
 impl Folder {
     /// Deletes the temporary files that killed runs have left, if possible.
     pub(crate) fn remove_leftovers(&self) {
-        self.remove_files(|name| name.starts_with('.') && name.ends_with(PART) && !self.is_locked(name));
+        self.remove_files(|name| name.starts_with('.') && name.ends_with(SUFFIX) && !self.is_locked(name));
     }
 
     fn is_locked(&self, name: &str) -> bool {
@@ -40,37 +40,38 @@ impl Folder {
     }
 
     /// Begins to write a file beside its place.
-    pub(crate) fn begin(self: &Arc<Self>, name: &FileName) -> Result<(Unfinished, Writing), PlaceError> {
+    pub(crate) fn begin(self: &Arc<Self>, name: &FileName) -> Result<(TemporaryFile, FileWriter), PlaceError> {
         const NEW: OFlags = OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::CLOEXEC);
         let path = self.place.path_of(name);
         let create = || {
-            let part = format!(".{:016x}{PART}", getrandom::u64()?);
-            let file = File::from(openat(&self.open, &part, NEW, Mode::from_raw_mode(0o666))?);
-            Ok((part, file))
+            let temporary_name = format!(".{:016x}{SUFFIX}", getrandom::u64()?);
+            let file = File::from(openat(&self.open, &temporary_name, NEW, Mode::from_raw_mode(0o666))?);
+            Ok((temporary_name, file))
         };
-        let (part, file) = create().map_err(|source: io::Error| {
+        let (temporary_name, file) = create().map_err(|source: io::Error| {
             let fault = PlaceFault::Write { missing: None, source };
             PlaceError { path: path.clone(), fault }
         })?;
         // If the file system has no locks, another run may delete the file. Then this one fails, and puts nothing in place.
         let _ = flock(&file, FlockOperation::NonBlockingLockExclusive);
-        let unfinished = Unfinished { folder: Arc::clone(self), part, name: name.clone(), is_in_place: false };
-        Ok((unfinished, Writing { file, hasher: Hasher::default(), length: 0, size: None, path }))
+        let temporary =
+            TemporaryFile { folder: Arc::clone(self), temporary_name, name: name.clone(), is_in_place: false };
+        Ok((temporary, FileWriter { file, hasher: Hasher::default(), length: 0, size: None, path }))
     }
 }
 
 /// Deletes the temporary file, unless it was put in place.
 #[derive(Debug)]
-pub(crate) struct Unfinished {
+pub(crate) struct TemporaryFile {
     folder: Arc<Folder>,
-    part: String,
+    temporary_name: String,
     name: FileName,
     is_in_place: bool,
 }
 
-impl Unfinished {
+impl TemporaryFile {
     /// Puts the file in place. A reader sees the old file or the new one.
-    pub(crate) fn finish(mut self, writing: &Writing, is_executable: bool) -> Result<(), PlaceError> {
+    pub(crate) fn finish(mut self, writing: &FileWriter, is_executable: bool) -> Result<(), PlaceError> {
         if is_executable {
             make_executable(&writing.file).map_err(|source| writing.wrong(source))?;
         }
@@ -79,13 +80,13 @@ impl Unfinished {
         let is_whole = writing.file.metadata().is_ok_and(|metadata| metadata.len() == writing.length);
         let renamed = if is_whole {
             self.folder.give_to_owner(&writing.file);
-            renameat(open, &self.part, open, self.name.as_str())
+            renameat(open, &self.temporary_name, open, self.name.as_str())
         } else {
             Err(Errno::NOENT)
         };
         renamed.map_err(|error| match error {
             Errno::ISDIR => PlaceError { path: writing.path.clone(), fault: PlaceFault::Folder },
-            Errno::NOENT => PlaceError { path: writing.path.clone(), fault: PlaceFault::TakenAway },
+            Errno::NOENT => PlaceError { path: writing.path.clone(), fault: PlaceFault::TemporaryFileRemoved },
             error => writing.wrong(error.into()),
         })?;
         self.is_in_place = true;
@@ -93,18 +94,18 @@ impl Unfinished {
     }
 }
 
-impl Drop for Unfinished {
+impl Drop for TemporaryFile {
     fn drop(&mut self) {
         if !self.is_in_place {
             // If it stays, the next run deletes it.
-            let _ = unlinkat(&self.folder.open, &self.part, AtFlags::empty());
+            let _ = unlinkat(&self.folder.open, &self.temporary_name, AtFlags::empty());
         }
     }
 }
 
 /// A file that is being written, and hashed on the way.
 #[derive(Debug)]
-pub(crate) struct Writing {
+pub(crate) struct FileWriter {
     file: File,
     hasher: Hasher,
     length: u64,
@@ -113,7 +114,7 @@ pub(crate) struct Writing {
     path: PathBuf,
 }
 
-impl Writing {
+impl FileWriter {
     /// How many bytes it has.
     #[must_use]
     pub(crate) fn length(&self) -> u64 {
@@ -169,11 +170,11 @@ mod tests {
         let spoilings: [fn(&File, &PathBuf) -> io::Result<()>; 3] =
             [|_, path| fs::remove_file(path), |file, _| file.set_len(4), |file, _| file.set_len(6)];
         for spoil in spoilings {
-            let (unfinished, mut writing) = folder.begin(&name).expect("it is begun");
+            let (temporary, mut writing) = folder.begin(&name).expect("it is begun");
             writing.write(b"whole").expect("it is written");
-            spoil(&writing.file, &workspace.path().join(&unfinished.part)).expect("it can be changed");
-            let lost = unfinished.finish(&writing, false).expect_err("it is not what was written");
-            assert!(matches!(lost.fault, PlaceFault::TakenAway), "{lost}");
+            spoil(&writing.file, &workspace.path().join(&temporary.temporary_name)).expect("it can be changed");
+            let lost = temporary.finish(&writing, false).expect_err("it is not what was written");
+            assert!(matches!(lost.fault, PlaceFault::TemporaryFileRemoved), "{lost}");
             assert_eq!(fs::read_dir(workspace.path()).expect("a folder").count(), 0);
         }
     }

@@ -11,9 +11,9 @@ use rustix::process::{Gid, Uid, geteuid};
 
 /// The user and the group of the workspace.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Owner(Uid, Gid);
+pub(super) struct WorkspaceOwner(Uid, Gid);
 
-impl Owner {
+impl WorkspaceOwner {
     /// Returns the owner of an open workspace; `None` if this process is not root, or the workspace is root's.
     pub(super) fn of(workspace: impl AsFd) -> Option<Self> {
         let stat = fstat(workspace).ok()?;
@@ -22,7 +22,7 @@ impl Owner {
     }
 
     /// Gives an open file or folder to this owner. It may be open for its path alone.
-    pub(super) fn receive(self, file: impl AsFd) -> Result<(), Errno> {
+    pub(super) fn take(self, file: impl AsFd) -> Result<(), Errno> {
         chownat(file, "", Some(self.0), Some(self.1), AtFlags::EMPTY_PATH)
     }
 }
