@@ -68,7 +68,7 @@ impl SimilarNames {
 /// same text, so that they become one message.
 pub(crate) fn first_paths<'a>(paths: impl ExactSizeIterator<Item = &'a PathBuf>) -> String {
     let more = paths.len().saturating_sub(SHOWN);
-    let shown = paths.take(SHOWN).map(|path| Sanitized::path(path).to_string()).collect::<Vec<_>>().join(", ");
+    let shown = paths.take(SHOWN).map(|path| format!("`{}`", Sanitized::path(path))).collect::<Vec<_>>().join(", ");
     if more == 0 { shown } else { format!("{shown} and {more} more") }
 }
 

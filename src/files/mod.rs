@@ -1,5 +1,5 @@
-//! Patterns -> sorted, unique `LocalFile`s. Nothing outside the workspace and nothing inside `.git` gets through.
-//! [`Folder`] is where files are written to.
+//! Patterns -> sorted, unique `LocalFile`s, never from outside the workspace or inside `.git`. Files are written to a
+//! [`Folder`].
 
 mod bad_line;
 mod bash;
@@ -47,23 +47,23 @@ use crate::package::FileName;
 use crate::sanitize::Sanitized;
 use crate::suggest::first_paths;
 
-/// A file that was found, and what it is to be called on the registry.
+/// A selected file, and its name on the registry.
 #[derive(Debug)]
 pub(crate) struct SelectedFile {
     /// The file.
     pub(crate) local: LocalFile,
-    /// Its name there, which may be none that the registry takes.
+    /// Its name on the registry, which can be invalid.
     pub(crate) name: String,
-    /// Whether a line gives it that name; else it is the file's own.
+    /// Whether a line gives it a new name.
     pub(crate) is_renamed: bool,
-    /// What each placeholder stands for in its name.
+    /// The values of the placeholders in its name.
     pub(crate) placeholders: Vec<(Placeholder, String)>,
-    /// The file's path as a line has it.
+    /// The path of the file as a line has it.
     path_in_line: PathBuf,
 }
 
 impl SelectedFile {
-    /// A line that gives the file a name which the registry accepts; `None` if no line can name the file.
+    /// Returns a line that renames the file to a valid name; `None` if no line can contain its path.
     #[must_use]
     pub(crate) fn line_with_valid_name(&self) -> Option<String> {
         let name = FileName::similar_to(self.local.name())?;
@@ -74,16 +74,16 @@ impl SelectedFile {
     }
 }
 
-/// The files that a selection found, sorted by path, and what is worth a warning.
+/// The selected files, sorted by path, and warnings.
 #[derive(Debug)]
 pub(crate) struct Selected {
-    /// The files, each once for each name that a line gives it, or once under its own.
+    /// The files, once for each new name, or once with their own.
     pub(crate) files: Vec<SelectedFile>,
-    /// One text a warning.
+    /// Warnings for the log.
     pub(crate) warnings: Vec<String>,
 }
 
-/// Takes the lines in order and finds their files; the error has all that is wrong with any of them.
+/// Applies the lines in order, and returns the selected files or all errors.
 pub(crate) fn select(selection: &Selection) -> Result<Selected, Vec<SelectError>> {
     let mut folders = Folders::default();
     let mut paths = Paths::new();
@@ -123,7 +123,7 @@ pub(crate) fn select(selection: &Selection) -> Result<Selected, Vec<SelectError>
     }
     if !links.is_empty() {
         let links = first_paths(links.iter());
-        warnings.push(format!("links to folders are not entered: {links}; a line such as `link/**` enters one"));
+        warnings.push(format!("links to folders are not entered: {links}. To enter one, add a line such as `link/**`"));
     }
     let any_found = !paths.is_empty();
     let mut files = Vec::new();
@@ -146,8 +146,8 @@ pub(crate) fn select(selection: &Selection) -> Result<Selected, Vec<SelectError>
     if errors.is_empty() { Ok(Selected { files, warnings }) } else { Err(errors) }
 }
 
-/// Takes away what a line stands for, and returns whether it does anything; the same rule as for lines that add: an
-/// existing file's name means that file.
+/// Excludes the matches of a line, and returns whether it has an effect. As in lines that add files, the name of an existing
+/// file means that file.
 fn exclude(selection: &Selection, line: &Line, paths: &mut Paths<'_>) -> Result<bool, SelectError> {
     let named = selection.workspace.join(&line.literal);
     refuse_folder(selection, line)?;
@@ -160,7 +160,7 @@ fn exclude(selection: &Selection, line: &Line, paths: &mut Paths<'_>) -> Result<
     Ok(paths.len() < before || selection.passes_over(&line.literal))
 }
 
-/// Takes note of what a line has found. A file gets each of the names that lines give it, and its own if none does.
+/// Adds a file that a line matches. A file gets every new name that lines give it, and its own name if none does.
 pub(crate) fn add<'a, Path: Ord>(paths: &mut BTreeMap<Path, Vec<&'a Line>>, path: Path, line: &'a Line) {
     let lines = paths.entry(path).or_default();
     if line.new_name.is_some() {
@@ -171,7 +171,7 @@ pub(crate) fn add<'a, Path: Ord>(paths: &mut BTreeMap<Path, Vec<&'a Line>>, path
     }
 }
 
-/// Gives a file the name that a line has for it.
+/// Selects a file under the name that a line gives it.
 fn choose(selection: &Selection, file: &LocalFile, line: &Line) -> Result<SelectedFile, SelectError> {
     let placeholders = line.placeholders(&file.path, selection.matching());
     let name = match &line.new_name {
@@ -180,7 +180,7 @@ fn choose(selection: &Selection, file: &LocalFile, line: &Line) -> Result<Select
             .map_err(|placeholder| SelectError::NoPlaceholder { path: file.path.clone(), placeholder })?,
         None => file.name().to_owned(),
     };
-    // A path that is not below the base is written from the root.
+    // A path outside the base is written as an absolute path.
     let path = selection.workspace.join(&file.path);
     let path_in_line = path.strip_prefix(&selection.base).map(Path::to_owned).unwrap_or(path);
     Ok(SelectedFile { local: file.clone(), name, is_renamed: line.new_name.is_some(), placeholders, path_in_line })

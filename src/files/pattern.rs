@@ -1,6 +1,6 @@
 //! Patterns without braces, and how they match a path component by component.
 //!
-//! `*`, `?`, `[..]` and `**` are those of the crate glob; `{a,b}` is ours, since glob knows no braces.
+//! `*`, `?`, `[..]` and `**` are those of the crate glob; `{a,b}` is our own, because glob has no braces.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -14,23 +14,23 @@ use super::syntax::has_wildcard;
 /// A pattern without braces, relative to the workspace.
 #[derive(Clone, Debug)]
 pub(super) struct Alternative {
-    /// The folder in front of the first wildcard.
+    /// The folder before the first wildcard.
     pub(super) folder: PathBuf,
-    /// One pattern a component, the folder's included.
+    /// One pattern per component, including those of the folder.
     pub(super) components: Vec<Pattern>,
 }
 
-/// How freely names are matched.
+/// The options for matching names.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Matching {
     /// Whether wildcards match a leading dot.
     pub(super) include_hidden: bool,
-    /// Whether upper and lower case are the same.
+    /// Whether case is ignored.
     pub(super) ignore_case: bool,
 }
 
 impl Matching {
-    /// Wildcards never match a `/`.
+    /// Returns the options for glob. Wildcards never match a `/`.
     pub(super) fn options(self) -> MatchOptions {
         MatchOptions {
             case_sensitive: !self.ignore_case,
@@ -44,24 +44,24 @@ impl Matching {
 #[derive(Debug, Default)]
 pub(super) struct Candidates<'a>(Vec<(&'a Alternative, Progress)>);
 
-/// How far a pattern has come along a path: for each count of its components, whether that many stand for the names so far.
+/// The progress of a pattern along a path: for each number of its components, whether so many match the names so far.
 type Progress = Vec<bool>;
 
 impl<'a> Candidates<'a> {
-    /// Adds a pattern that is looked for in a folder.
+    /// Adds a pattern that starts in a folder.
     pub(super) fn add(&mut self, pattern: &'a Alternative, folder: &Path, matching: Matching) {
         self.0.push((pattern, pattern.progress(folder, matching)));
     }
 
-    /// Returns those that can still match behind one more name of a path.
+    /// Returns the patterns that can still match after one more name of a path.
     pub(super) fn behind(&self, name: &OsStr, matching: Matching) -> Self {
-        // What is not UTF-8 cannot be published, but has to be found to be named.
+        // Names that are not UTF-8 cannot be published, but are matched so that errors can name them.
         let name = name.to_string_lossy();
         let advanced = self.0.iter().map(|(pattern, before)| (*pattern, pattern.advance(before, &name, matching)));
         Self(advanced.filter(|(_, progress)| progress.contains(&true)).collect())
     }
 
-    /// Whether one of them matches the path so far.
+    /// Whether a pattern matches the path so far.
     pub(super) fn has_match(&self) -> bool {
         self.0.iter().any(|(_, progress)| progress.last() == Some(&true))
     }
@@ -158,7 +158,7 @@ fn without_escapes(pattern: &str) -> String {
 /// `[^a]` is what shells and git write for `[!a]`, and glob takes the `^` for a character.
 fn as_glob_writes_it(text: &str) -> Result<String, BadLine> {
     if text.contains("[[:") {
-        return Err(BadLine::Pattern("classes such as [:upper:] are not known"));
+        return Err(BadLine::Pattern("classes such as [:upper:] are not supported"));
     }
     Ok(text.replace("[^", "[!"))
 }
@@ -167,7 +167,7 @@ fn is_recursive(pattern: &Pattern) -> bool {
     pattern.as_str() == "**"
 }
 
-/// The components of a path; `.` and doubled slashes are nothing.
+/// Splits a path into components, without `.` and empty ones.
 pub(super) fn components(path: &str) -> Result<Vec<&str>, BadLine> {
     let components: Vec<&str> = path.split('/').filter(|c| !matches!(*c, "" | ".")).collect();
     if components.contains(&"..") { Err(BadLine::Parent) } else { Ok(components) }

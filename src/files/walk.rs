@@ -1,4 +1,4 @@
-//! The walk through the workspace for what a line stands for.
+//! Walks the workspace to find the files that a line matches.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, hash_map};
 use std::ffi::OsString;
@@ -13,8 +13,7 @@ use super::pattern::Matching;
 use super::place::OWN_FOLDER;
 use super::selection::{SelectError, Selection};
 
-/// The folders of the workspace. Each is read once, when the first line has to look in it, however many lines and
-/// patterns there are.
+/// The folders of the workspace. Each is read once, when the first line needs it, for any number of lines and patterns.
 #[derive(Default)]
 pub(super) struct Folders(HashMap<PathBuf, Vec<Entry>>);
 
@@ -50,7 +49,7 @@ fn read(folder: &Path) -> io::Result<Vec<Entry>> {
             Ok(kind) if kind.is_dir() => Kind::Folder,
             Ok(kind) if kind.is_symlink() && entry.path().is_dir() => Kind::LinkToFolder,
             Ok(_) => Kind::Other,
-            // Files come and go while others build; what is gone matches nothing.
+            // A file can disappear while other processes build; then it matches nothing.
             Err(error) if is_absent(&error) => continue,
             Err(error) => return Err(error),
         };
@@ -59,12 +58,12 @@ fn read(folder: &Path) -> io::Result<Vec<Entry>> {
     Ok(entries)
 }
 
-/// What a walk through the workspace finds for a line.
+/// The paths that a line matches.
 #[derive(Default)]
 pub(super) struct Matches {
     pub(super) files: BTreeSet<PathBuf>,
     pub(super) folders: BTreeSet<PathBuf>,
-    /// Links to folders in which more of it may lie. They are not entered: they can lead into loops and out of the
+    /// Links to folders that can contain more matches. They are not entered, because they can lead into loops and out of the
     /// workspace.
     pub(super) links: BTreeSet<PathBuf>,
     pub(super) passed_over: BTreeSet<PathBuf>,
@@ -119,17 +118,17 @@ pub(super) fn walk(
             }
         }
     }
-    // Whatever its characters mean in a pattern.
+    // A folder can have the line itself as its name.
     if workspace.join(&line.literal).is_dir() {
         matches.folders.insert(line.literal.clone());
     }
     Ok(matches)
 }
 
-/// Finds what a line stands for, relative to the workspace.
+/// Finds the paths that a line matches, relative to the workspace.
 pub(super) fn find(folders: &mut Folders, selection: &Selection, line: &Line) -> Result<Matches, SelectError> {
     refuse_folder(selection, line)?;
-    // A line that names an existing file means that file, whatever its characters mean in a pattern.
+    // The name of an existing file means that file, even if it is also a pattern.
     match fs::symlink_metadata(selection.workspace.join(&line.literal)) {
         Ok(metadata) if line.is_literal || !metadata.is_dir() => {
             Ok(Matches { files: [line.literal.clone()].into(), ..Matches::default() })
@@ -142,7 +141,7 @@ pub(super) fn find(folders: &mut Folders, selection: &Selection, line: &Line) ->
     }
 }
 
-/// A line that names a folder means something else: that is told while nothing is sent.
+/// Rejects a line that names a folder, because only files are published.
 pub(super) fn refuse_folder(selection: &Selection, line: &Line) -> Result<(), SelectError> {
     if line.is_literal && selection.workspace.join(&line.literal).is_dir() {
         let typed = line.text.trim_end_matches('/').to_owned();
@@ -151,9 +150,9 @@ pub(super) fn refuse_folder(selection: &Selection, line: &Line) -> Result<(), Se
     Ok(())
 }
 
-/// Whether a path is just not there. That it cannot be looked at is another matter: files may lie there unseen.
+/// Whether an error says that a path does not exist. Other errors can hide files.
 fn is_absent(error: &io::Error) -> bool {
-    // A name that is too long is nobody's.
+    // No file can have a name that is too long.
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename)
 }
 

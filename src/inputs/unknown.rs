@@ -81,7 +81,7 @@ impl Reader {
                 // A run that was meant as a dry run must not change anything.
                 Some(Meaning { ours, is_certain }) if (is_certain || ours == DRY_RUN) && !is_set(ours) => {
                     let problem = format!("is not set, but the unknown input `{shown}` is");
-                    let hint = format!("Write {} instead of `{shown}`", usage(ours));
+                    let hint = format!("Use {} instead of `{shown}`", usage(ours));
                     self.reject("unknown-input", ours, None, problem, hint);
                 }
                 Some(Meaning { ours, .. }) => ignored.push(format!("`{shown}` (use `{ours}`)")),

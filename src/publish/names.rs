@@ -78,8 +78,7 @@ impl Advise for NameError {
     fn plural(&self) -> Option<Plural> {
         let (text, item) = match self {
             Self::Name { path, bad, .. } => {
-                // What is allowed follows the colon.
-                let why = bad.why.split(": ").next().unwrap_or_default();
+                let why = bad.why.split(". Allowed").next().unwrap_or_default();
                 ("the registry refuses the names of {} files", format!("`{path}` ({why})"))
             }
             Self::SameName { name, paths, .. } => {
