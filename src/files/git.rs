@@ -50,7 +50,7 @@ pub(crate) fn tracked<'a>(folder: &Path, names: &'a [FileName]) -> io::Result<Ve
     let wanted: HashSet<Vec<u8>> = names.iter().map(path_of).collect();
     let paths =
         [20, 32].into_iter().find_map(|hash_length| paths_in(&index, hash_length, |path| wanted.contains(path)));
-    let paths = paths.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "unknown format of the git index"))?;
+    let paths = paths.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "unknown format"))?;
     Ok(names.iter().filter(|name| paths.contains(&path_of(name))).collect())
 }
 

@@ -102,7 +102,7 @@ impl Reader {
             && let Some((mistake, corrected)) = mistake_in_path(text)
         {
             let accepted = match corrected {
-                Some(path) => format!("Set `path` to `{}`", Sanitized::new(&path)),
+                Some(path) => format!("Set `path: {}`", Sanitized::new(&path)),
                 None => "Set `path` to a folder in the workspace, such as `path: tools`".to_owned(),
             };
             self.reject(mistake.code(), "path", Some(text), mistake.to_string(), accepted);

@@ -313,8 +313,8 @@ fn what_is_no_client_certificate_is_refused_before_anything_is_asked_and_not_sho
     let nonsense = "-----BEGIN CERTIFICATE-----\nc2Vuc2l0aXZl\n-----END CERTIFICATE-----\n";
     let half = ours.key_pem.replace("-----END PRIVATE KEY-----", "");
     for (given, why, hint) in [
-        (ours.pem.clone(), "has no private key in it", "Put the private key behind its certificate"),
-        (ours.key_pem.clone(), "has no certificate in it", "Put the certificate in front of its private key"),
+        (ours.pem.clone(), "contains no private key", "Add the private key after its certificate"),
+        (ours.key_pem.clone(), "contains no certificate", "Add the certificate before its private key"),
         (
             format!("{}{}", ours.pem, other.key_pem),
             "that does not belong to its first certificate",
@@ -325,20 +325,40 @@ fn what_is_no_client_certificate_is_refused_before_anything_is_asked_and_not_sho
             "does not belong to its first",
             "Put the certificate of",
         ),
-        (format!("{}{weak}", ours.pem), "holds a private key of a kind that is not supported", "Use a key of RSA"),
-        (format!("{}{broken}", ours.pem), "that cannot be read", "Give all lines"),
-        (format!("{}{half}", ours.pem), "that cannot be read", "Give all lines"),
-        (format!("{}{nonsense}{}", ours.pem, ours.key_pem), "that cannot be read", "Give all lines"),
-        (pem(&ours).replace('\n', " "), "that cannot be read", "Give all lines"),
+        (format!("{}{weak}", ours.pem), "contains a private key of an unsupported type", "Use an RSA key"),
+        (format!("{}{broken}", ours.pem), "contains an invalid certificate or private key", "Include all lines"),
+        (format!("{}{half}", ours.pem), "contains an invalid certificate or private key", "Include all lines"),
+        (
+            format!("{}{nonsense}{}", ours.pem, ours.key_pem),
+            "contains an invalid certificate or private key",
+            "Include all lines",
+        ),
+        (pem(&ours).replace('\n', " "), "contains an invalid certificate or private key", "Include all lines"),
         (
             "missing.pem".to_owned(),
             "`missing.pem` cannot be read: No such file",
-            "Give the certificate and its private key",
+            "Set `client-certificate` to the certificate and its private key",
         ),
-        ("../client.pem".to_owned(), "`../client.pem` lies outside the workspace", "Give the certificate and its"),
-        (".git/client.pem".to_owned(), "`.git/client.pem` lies inside .git", "Give the certificate and its"),
-        ("sensitive\nsensitive".to_owned(), "is neither PEM nor the path of a file", "Give the certificate and its"),
-        ("c2Vuc2l0aXZlc2Vuc2l0aXZl".to_owned(), "is no PEM, and as the path of a file cannot be read", "Give the"),
+        (
+            "../client.pem".to_owned(),
+            "`../client.pem` is outside the workspace",
+            "Set `client-certificate` to the certificate and its",
+        ),
+        (
+            ".git/client.pem".to_owned(),
+            "`.git/client.pem` is inside `.git`",
+            "Set `client-certificate` to the certificate and its",
+        ),
+        (
+            "sensitive\nsensitive".to_owned(),
+            "is neither PEM text nor the path of a file",
+            "Set `client-certificate` to the certificate and its",
+        ),
+        (
+            "c2Vuc2l0aXZlc2Vuc2l0aXZl".to_owned(),
+            "it is not PEM text, and as a file path it cannot be read",
+            "Set `client-certificate` to the certificate and",
+        ),
     ] {
         let mut job = Job::new(&registry);
         fs::write(job.outside("client.pem"), pem(&ours)).expect("a file");
@@ -397,7 +417,7 @@ fn the_file_of_the_client_certificate_is_never_published() {
     {
         let ran = job.input("files", files).is_refused(&gate.registry);
         assert!(ran.codes.iter().all(|code| code == "private-key-file"), "{:?}", ran.codes);
-        ran.says(&format!("error: {path} ")).says(&format!("`!{path}`"));
+        ran.says(&format!("error: failed to select `{path}`")).says(&format!("`!{path}`"));
     }
     job.input("files", "**\n!certs/client.pem\n!dist/link").run().exits_with(0);
 }

@@ -129,11 +129,12 @@ fn all_bad_lines_are_told_at_once_and_nothing_of_them_is_shown() {
         "Host: sensitive-eight",
     ];
     let ran = job(&registry, &lines.join("\n")).is_refused(&registry).does_not_say("sensit").does_not_say("smuggled");
+    // Lines with the same problem are one error.
     let errors = ran.errors();
-    let is_told =
-        |(error, line): (&String, u8)| error.contains("`headers`") && error.contains(&format!("line {line} "));
-    assert!(errors.iter().zip([1, 2, 4, 5, 6, 7, 8, 9, 10]).all(is_told), "{errors:?}");
-    ran.has_codes(&["invalid-input"; 9]);
+    let words: Vec<&str> = errors.iter().flat_map(|error| error.split("line ").skip(1)).collect();
+    let lines = words.iter().map(|word| word.trim_end_matches(',').split([' ', ',']).next().unwrap_or_default());
+    assert_eq!(lines.collect::<Vec<_>>(), ["1", "2", "9", "4", "3", "5", "6", "7", "8", "10"], "{errors:?}");
+    ran.has_codes(&["invalid-input"; 6]);
 }
 
 #[test]
@@ -152,7 +153,7 @@ fn a_value_in_another_input_or_in_the_name_of_a_file_is_refused() {
     for input in ["version", "username", "files", "working-directory"] {
         let mut job = job(&registry, &format!("X-Gate: {value}"));
         let ran = job.secret(value).input(input, value).is_refused(&registry);
-        ran.has_codes(&["secret-in-input"]).says(&format!("error: input `{input}`"));
+        ran.has_codes(&["secret-in-input"]).says(&format!("error: failed to read input `{input}`"));
     }
     let mut job = job(&registry, &format!("X-Gate: {value}"));
     job.secret(value).file(format!("dist/{value}.txt"), "").is_refused(&registry).has_codes(&["secret-in-name"]);

@@ -42,7 +42,7 @@ fn job(registry: &Registry) -> Job {
 #[track_caller]
 fn refuses(registry: &Registry, input: &str, value: impl Into<OsString>, code: &str) -> Ran {
     let ran = job(registry).input(input, value).is_refused(registry);
-    ran.has_codes(&[code]).says(&format!("error: input `{input}`"))
+    ran.has_codes(&[code]).says(&format!("error: failed to read input `{input}`"))
 }
 
 /// Where the file went to, and as whom.
@@ -110,7 +110,7 @@ fn a_variable_of_the_runner_that_is_empty_counts_as_not_set() {
     job.variable("GITHUB_REPOSITORY", "").variable("GITHUB_SERVER_URL", "").variable("GITHUB_REF", "");
     let ran = job.is_refused(&registry);
     for input in ["owner", "repo", "server-url", "version"] {
-        assert!(ran.log.contains(&format!("error: input `{input}`")), "{}", ran.log);
+        assert!(ran.log.contains(&format!("error: failed to read input `{input}`")), "{}", ran.log);
     }
     ran.has_codes(&["missing-input"; 4]);
 }
@@ -145,7 +145,7 @@ fn every_input_is_obeyed_before_the_workflow() {
         ] {
             job.input(input, format!("{before}{value}{after}"));
         }
-        job.run().exits_with(0).says("warning: no file matches `*.none`");
+        job.run().exits_with(0).says("warning: failed to match `*.none`");
         assert_eq!(sent(&registry), ("/api/packages/acme/generic/gadget/2.0/c".into(), "somebody".into()));
         assert_eq!(elsewhere.requests(), []);
     }
@@ -193,7 +193,7 @@ fn what_to_do_where_no_file_is_found_is_one_of_three_words() {
         let mut job = job(&registry);
         job.input("files", "none").input("if-no-files-found", value).run().exits_with(code);
     }
-    for (value, hint) in [("Error", "`error`? "), ("ignored", "`ignore`? "), ("warn\nignore", ""), ("0", "")] {
+    for (value, hint) in [("Error", "Use `error`. "), ("ignored", "Use `ignore`. "), ("warn\nignore", ""), ("0", "")] {
         let ran = refuses(&registry, "if-no-files-found", value, "invalid-input");
         ran.says(hint).says("`error`, `warn`, `ignore`");
     }
@@ -244,7 +244,7 @@ fn all_that_is_wrong_with_any_input_is_said_at_once() {
     }
     let ran = job.is_refused(&registry);
     for (input, _) in bad {
-        assert!(ran.log.contains(&format!("error: input `{input}`")), "{input}: {}", ran.log);
+        assert!(ran.log.contains(&format!("error: failed to read input `{input}`")), "{input}: {}", ran.log);
     }
     // Of the patterns each has its own.
     assert_eq!(ran.errors().len(), bad.len() + 2, "{}", ran.log);
@@ -281,7 +281,7 @@ fn two_spellings_of_an_input_with_different_values_are_refused() {
     ] {
         let underscored = format!("INPUT_{}", input.to_uppercase().replace('-', "_"));
         let ran = job(&registry).input(input, one).variable(&underscored, other).is_refused(&registry);
-        ran.has_codes(&["invalid-input"]).says(&format!("error: input `{input}`"));
+        ran.has_codes(&["invalid-input"]).says(&format!("error: failed to read input `{input}`"));
     }
 }
 

@@ -9,28 +9,28 @@ use crate::harness::Job;
 /// File names that servers were recorded to refuse (`file:*`), as far as a disk can hold them, and some of their kin;
 /// each as the log shows it, and what is said to be wrong with it.
 const REFUSED: [(&str, &str, &str); 22] = [
-    ("a,b", "a,b", "has the character `,`"),
-    ("a'b", "a'b", "has the character `'`"),
-    ("a\"b", "a\"b", "has the character `\"`"),
-    ("a*b", "a*b", "has the character `*`"),
-    ("a?b", "a?b", "has the character `?`"),
-    ("a<b", "a<b", "has the character `<`"),
-    ("a>b", "a>b", "has the character `>`"),
-    ("a|b", "a|b", "has the character `|`"),
-    ("a\\b", "a\\b", "has the character `\\`"),
-    ("a`b", "a`b", "has the character ```"),
-    ("\u{e9}", "\u{e9}", "has the character `\u{e9}`"),
-    ("\u{540d}", "\u{540d}", "has the character `\u{540d}`"),
-    ("a\u{a0}b", "a\u{a0}b", "has the character `\u{a0}`"),
-    ("a\tb", "a\\tb", "has the character `\\t`"),
-    ("a\n::debug::b", "a\\n::debug::b", "has the character `\\n`"),
-    ("a\r", "a\\r", "has the character `\\r`"),
-    ("a\u{1b}[31mb", "a\\u{1b}[31mb", "has the character `\\u{1b}`"),
-    ("a\u{7f}", "a\\u{7f}", "has the character `\\u{7f}`"),
-    ("a\u{202e}b", "a\\u{202e}b", "has the character `\\u{202e}`"),
-    (" a", " a", "has a blank at an end"),
-    ("a ", "a ", "has a blank at an end"),
-    ("  ", "  ", "has a blank at an end"),
+    ("a,b", "a,b", "contains `,`"),
+    ("a'b", "a'b", "contains `'`"),
+    ("a\"b", "a\"b", "contains `\"`"),
+    ("a*b", "a*b", "contains `*`"),
+    ("a?b", "a?b", "contains `?`"),
+    ("a<b", "a<b", "contains `<`"),
+    ("a>b", "a>b", "contains `>`"),
+    ("a|b", "a|b", "contains `|`"),
+    ("a\\b", "a\\b", "contains `\\`"),
+    ("a`b", "a`b", "contains ```"),
+    ("\u{e9}", "\u{e9}", "contains `\u{e9}`"),
+    ("\u{540d}", "\u{540d}", "contains `\u{540d}`"),
+    ("a\u{a0}b", "a\u{a0}b", "contains `\u{a0}`"),
+    ("a\tb", "a\\tb", "contains `\\t`"),
+    ("a\n::debug::b", "a\\n::debug::b", "contains `\\n`"),
+    ("a\r", "a\\r", "contains `\\r`"),
+    ("a\u{1b}[31mb", "a\\u{1b}[31mb", "contains `\\u{1b}`"),
+    ("a\u{7f}", "a\\u{7f}", "contains `\\u{7f}`"),
+    ("a\u{202e}b", "a\\u{202e}b", "contains `\\u{202e}`"),
+    (" a", " a", "starts or ends with a space"),
+    ("a ", "a ", "starts or ends with a space"),
+    ("  ", "  ", "starts or ends with a space"),
 ];
 
 #[test]
@@ -129,11 +129,11 @@ fn names_that_are_longer_are_refused() {
         let mut job = Job::new(&registry);
         job.file("dist/a", "").input(input, name.repeat(256));
         let ran = job.is_refused(&registry).has_codes(&["invalid-input"]).says("256 characters");
-        ran.says(&format!("error: input `{input}`: `{name}{name}"));
+        ran.says(&format!("error: failed to read input `{input}`: `{name}{name}"));
     }
     let mut job = Job::new(&registry);
     job.file("dist/a", "").variable("GITHUB_REF", format!("refs/tags/{}", "v".repeat(256)));
-    job.is_refused(&registry).has_codes(&["invalid-input"]).says("error: input `version`");
+    job.is_refused(&registry).has_codes(&["invalid-input"]).says("error: failed to read input `version`");
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn a_package_is_named_as_the_registry_allows() {
     }
     for name in ["-", "_", ".", "+", "..", "a b", "a@b", "@scope", "a~b", "alice/a", "\u{e9}", "\u{540d}", "a%2Fb"] {
         let ran = Job::new(&registry).file("dist/a", "").input("repo", name).is_refused(&registry);
-        ran.has_codes(&["invalid-input"]).says(&format!("error: input `repo`: `{name}` "));
+        ran.has_codes(&["invalid-input"]).says(&format!("error: failed to read input `repo`: `{name}` "));
     }
     // A name with its owner is the accident that happens most.
     let mut job = Job::new(&registry);
@@ -162,7 +162,7 @@ fn an_owner_is_named_as_the_registry_allows() {
     let registry = Registry::start(Persona::default());
     for name in ["alice/widget", "a b", "..", ".", "\u{e9}", "a?b", "a#b", "%2e%2e"] {
         let ran = Job::new(&registry).file("dist/a", "").input("owner", name).is_refused(&registry);
-        ran.has_codes(&["invalid-input"]).says(&format!("error: input `owner`: `{name}` "));
+        ran.has_codes(&["invalid-input"]).says(&format!("error: failed to read input `owner`: `{name}` "));
     }
 }
 
@@ -181,6 +181,6 @@ fn a_version_may_be_any_text_that_the_registry_takes() {
     for (version, shown) in [(".", "."), ("..", ".."), ("a\u{1b}b", "a\\u{1b}b"), ("a\nb", "a\\nb"), ("a\tb", "a\\tb")]
     {
         let ran = Job::new(&registry).file("dist/a", "").input("version", version).is_refused(&registry);
-        ran.says(&format!("error: input `version`: `{shown}` "));
+        ran.says(&format!("error: failed to read input `version`: `{shown}` "));
     }
 }

@@ -229,7 +229,7 @@ fn a_name_that_only_one_files_placeholders_make_bad_is_told_with_that_file() {
 #[test]
 fn a_file_in_no_folder_has_no_dir() {
     let ran = refused(&["app", "x/app"], "{*,*/*} => {dir}-{name}");
-    ran.has_codes(&["empty-placeholder"]).says("app: `{dir}`");
+    ran.has_codes(&["empty-placeholder"]).says("`app`: `{dir}`");
 }
 
 #[test]

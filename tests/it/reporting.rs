@@ -94,11 +94,12 @@ fn the_log_of_a_typo_in_a_pattern_says_what_lies_there() {
     assert_eq!(
         stable(&ran, &registry),
         "\
-error: no file matches `dits/*.tar.gz`: the workspace has README.md, dist/
-  hint: Correct the pattern, or build the file first; `if-no-files-found: warn` goes on without it
+error: failed to match `dits/*.tar.gz`: the workspace contains `README.md`, `dist/`
+  hint: Correct the pattern, or build the file first. To continue without it, set
+         `if-no-files-found: warn`
 Nothing was sent
-::error title=generic-packages::no file matches `dits/*.tar.gz`: the workspace has README.md, dist/. \
-Correct the pattern, or build the file first; `if-no-files-found: warn` goes on without it. Nothing was sent"
+::error title=generic-packages::failed to match `dits/*.tar.gz`: the workspace contains `README.md`, `dist/`. \
+Correct the pattern, or build the file first. To continue without it, set `if-no-files-found: warn`. Nothing was sent"
     );
 }
 
@@ -122,8 +123,8 @@ fn annotations_come_last_and_warnings_have_one_too() {
     let lines = |ran: &Ran| ran.log.lines().map(str::to_owned).collect::<Vec<_>>();
     let ran = job.run().exits_with(0);
     let log = lines(&ran);
-    assert!(log.iter().any(|line| line.starts_with("warning: no file matches `none/*`")), "{log:?}");
-    assert!(log.last().is_some_and(|line| line.starts_with("::warning title=generic-packages::no file matches")));
+    assert!(log.iter().any(|line| line.starts_with("warning: failed to match `none/*`")), "{log:?}");
+    assert!(log.last().is_some_and(|line| line.starts_with("::warning title=generic-packages::failed to match")));
     registry.script(Fault::always(Match::list(), Point::Head, Action::Answer(Answer::text(500, "100% wrong\r::x"))));
     let log = lines(&job.run().exits_with(1));
     let commands: Vec<&String> = log.iter().skip_while(|line| !line.starts_with("::")).collect();
@@ -147,7 +148,7 @@ fn runners_that_print_commands_as_they_are_get_masks_only() {
         let commands: Vec<&str> = ran.log.lines().filter(|line| line.starts_with("::")).collect();
         assert_eq!((commands, ran.masks.len()), (vec![], 2), "{}", ran.log);
         // The plain lines have all of it.
-        let ran = ran.says("warning: no file matches `none/*`").says("error: the registry does not say which files");
+        let ran = ran.says("warning: failed to match `none/*`").says("error: the registry does not say which files");
         let ran = ran.says("hint: Make a new personal token").says("not-attempted 1 B 100% [20]");
         ran.says("debug: GET /api/v1/packages/alice/generic/widget/v1.0.0/files 401 ");
     }
@@ -180,9 +181,10 @@ fn an_ipv6_address_in_an_annotation_is_still_an_address() {
         ("http://host::name", "http://host: :name"),
     ] {
         let ran = Job::new(&registry).file("dist/a", "1").input("server-url", url).is_refused(&registry);
-        let annotation =
-            format!("::error title=generic-packages::input `server-url`: `{annotated}` is not a valid URL");
-        ran.says(&format!("error: input `server-url`: `{url}` is not a valid URL")).says(&annotation);
+        let annotation = format!(
+            "::error title=generic-packages::failed to read input `server-url`: `{annotated}` is not a valid URL"
+        );
+        ran.says(&format!("error: failed to read input `server-url`: `{url}` is not a valid URL")).says(&annotation);
     }
 }
 

@@ -244,7 +244,7 @@ fn a_line_that_finds_nothing_is_a_warning_where_that_is_wanted() {
     let mut job = job_with(&registry, &["dist/a.txt"]);
     job.input("if-no-files-found", "warn");
     publishes(&mut job, "dist/*.txt\ndist/*.zip\nnone/x", &["a.txt"])
-        .says("warning: no file matches `dist/*.zip`")
+        .says("warning: failed to match `dist/*.zip`")
         .says("`none/x`");
     job.input("if-no-files-found", "ignore");
     publishes(&mut job, "dist/*.txt\ndist/*.zip\nnone/x", &["a.txt"]).does_not_say("warning:");

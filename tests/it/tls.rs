@@ -251,22 +251,22 @@ fn what_is_no_certificate_is_refused_before_anything_is_asked() {
     let nonsense = "-----BEGIN CERTIFICATE-----\nc2Vuc2l0aXZl\n-----END CERTIFICATE-----\n";
     let second = format!("{}{nonsense}", authority().pem());
     for (given, why) in [
-        (broken, "holds a certificate, number 1, that cannot be read"),
-        (&half, "holds a certificate, number 1, that cannot be read"),
-        (nonsense, "holds a certificate, number 1, that cannot be read"),
-        (&second, "holds a certificate, number 2, that cannot be read"),
-        ("-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----", "has no certificate in it"),
+        (broken, "contains an invalid certificate (number 1)"),
+        (&half, "contains an invalid certificate (number 1)"),
+        (nonsense, "contains an invalid certificate (number 1)"),
+        (&second, "contains an invalid certificate (number 2)"),
+        ("-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----", "contains no certificate"),
         ("missing.pem", "`missing.pem` cannot be read: No such file or directory"),
-        ("missing", "is no PEM, and as the path of a file cannot be read: No such file or directory"),
-        ("der.crt", "`der.crt` is no text, so it is not PEM"),
-        ("empty.pem", "has no certificate in it"),
+        ("missing", "it is not PEM text, and as a file path it cannot be read: No such file or directory"),
+        ("der.crt", "`der.crt` is not text, so it is not PEM"),
+        ("empty.pem", "contains no certificate"),
         ("folder.d", "`folder.d` is a folder"),
-        ("../outside.pem", "`../outside.pem` lies outside the workspace"),
-        ("/etc/ssl/certs/../../hostname", "lies outside the workspace"),
-        ("link.pem", "`link.pem` lies outside the workspace"),
-        (".git/ca.pem", "`.git/ca.pem` lies inside .git"),
-        ("large.pem", "`large.pem` has more than 4 MiB"),
-        ("MIIB\nsensitive", "is neither PEM nor the path of a file"),
+        ("../outside.pem", "`../outside.pem` is outside the workspace"),
+        ("/etc/ssl/certs/../../hostname", "is outside the workspace"),
+        ("link.pem", "`link.pem` is outside the workspace"),
+        (".git/ca.pem", "`.git/ca.pem` is inside `.git`"),
+        ("large.pem", "`large.pem` is larger than 4 MiB"),
+        ("MIIB\nsensitive", "is neither PEM text nor the path of a file"),
     ] {
         let mut job = Job::new(&registry);
         fs::write(job.outside("outside.pem"), authority().pem()).expect("a file");

@@ -10,7 +10,7 @@ fn github_has_no_registry_so_another_server_must_be_given() {
     for server in ["https://github.com", "https://github.com/", "https://GitHub.com", "https://www.github.com"] {
         let mut job = job(&registry);
         let ran = job.variable("GITHUB_SERVER_URL", server).is_refused(&registry);
-        ran.has_codes(&["invalid-input"]).says(&format!("error: input `server-url`: `{server}`"));
+        ran.has_codes(&["invalid-input"]).says(&format!("error: failed to read input `server-url`: `{server}`"));
         // Then all is well.
         job.input("server-url", registry.url()).run().exits_with(0);
         refuses(&registry, "server-url", server, "invalid-input");
@@ -101,9 +101,9 @@ fn a_token_that_leaves_this_machine_unencrypted_is_worth_a_warning() {
     // Linux takes 0.0.0.0 for this machine, so that it can be reached; it is not one of the loopback's addresses.
     let url = registry.url().replace("127.0.0.1", "0.0.0.0");
     let mut job = job(&registry);
-    job.input("server-url", &url).run().exits_with(0).says("warning: the token goes to 0.0.0.0");
+    job.input("server-url", &url).run().exits_with(0).says("warning: the token is sent to 0.0.0.0");
     job.input("server-url", "").variable("GITHUB_SERVER_URL", &url);
-    job.run().exits_with(0).says("warning: the token goes to 0.0.0.0");
+    job.run().exits_with(0).says("warning: the token is sent to 0.0.0.0");
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn a_token_in_another_input_is_refused_and_not_shown() {
         for value in [TOKEN.to_owned(), format!("x{TOKEN}y"), format!("a\n../{TOKEN}"), format!("https://{TOKEN}.org")]
         {
             let ran = job(&registry).token(TOKEN).input(input, value).is_refused(&registry);
-            ran.has_codes(&["secret-in-input"]).says(&format!("error: input `{input}`"));
+            ran.has_codes(&["secret-in-input"]).says(&format!("error: failed to read input `{input}`"));
         }
     }
     // In any form in which it can be had back.
@@ -99,7 +99,7 @@ fn no_warning_shows_a_token() {
 
 fn refuses_with_token(registry: &Registry, input: &str, value: &str) {
     let ran = job(registry).token(TOKEN).input(input, value).is_refused(registry);
-    ran.has_codes(&["secret-in-input"]).says(&format!("error: input `{input}`"));
+    ran.has_codes(&["secret-in-input"]).says(&format!("error: failed to read input `{input}`"));
 }
 
 #[test]

@@ -19,12 +19,14 @@ fn a_variable_in_an_input_is_an_error_that_shows_the_expression() {
             let ran = job(&registry).input(input, value).is_refused(&registry).says(hint);
             let part = value.trim_start_matches("x-");
             // An alias without checksums is another problem.
-            ran.has_codes(&["unexpanded-variable"]).says(&format!("error: input `{input}` contains `{part}`"));
+            ran.has_codes(&["unexpanded-variable"])
+                .says(&format!("error: failed to read input `{input}`: it contains `{part}`"));
         }
     }
     for input in ["version", "path", "owner"] {
         let ran = Job::downloading(&registry).input(input, "$HOME/x").is_refused(&registry);
-        ran.has_codes(&["unexpanded-variable"]).says(&format!("error: input `{input}` contains `$HOME`"));
+        ran.has_codes(&["unexpanded-variable"])
+            .says(&format!("error: failed to read input `{input}`: it contains `$HOME`"));
     }
 }
 
@@ -56,7 +58,9 @@ fn a_part_of_a_password_that_looks_like_a_variable_is_not_shown() {
     {
         let mut job = job(&registry);
         let ran = job.secret("$WORD1").input(input, value).is_refused(&registry);
-        ran.has_codes(&["unexpanded-variable"]).says(&format!("error: input `{input}`")).does_not_say("WORD1");
+        ran.has_codes(&["unexpanded-variable"])
+            .says(&format!("error: failed to read input `{input}`"))
+            .does_not_say("WORD1");
     }
 }
 

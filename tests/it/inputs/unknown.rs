@@ -22,8 +22,8 @@ fn an_unknown_input_that_can_only_mean_this_job_is_an_error_that_names_ours() {
         let name = variable.trim_start_matches("INPUT_").to_lowercase();
         let mut job = job(&registry);
         let ran = job.variable(variable, "x").is_refused(&registry);
-        let ran = ran.has_codes(&["unknown-input"]).says(&format!("error: input `{ours}`"));
-        ran.says(&format!("hint: Write `{ours}")).says(&format!("`{name}`"));
+        let ran = ran.has_codes(&["unknown-input"]).says(&format!("error: failed to read input `{ours}`"));
+        ran.says(&format!("hint: Use `{ours}")).says(&format!("`{name}`"));
         // If ours is set too, it is what counts: a composite action may have an input of that name.
         let ran = job.input(ours, given).run().exits_with(0);
         ran.says(&format!("warning: unknown input ignored: `{name}` (use `{ours}`)"));

@@ -84,7 +84,7 @@ fn a_git_ref_that_is_no_tag_is_not_a_version() {
     for git_ref in ["refs/heads/main", "refs/pull/7/merge", "refs/tagsx/v1"] {
         refuses(&registry, "version", git_ref, "invalid-input");
         let ran = Job::downloading(&registry).input("version", git_ref).is_refused(&registry);
-        ran.has_codes(&["invalid-input"]).says(&format!("error: input `version`: `{git_ref}`"));
+        ran.has_codes(&["invalid-input"]).says(&format!("error: failed to read input `version`: `{git_ref}`"));
     }
 }
 
@@ -106,7 +106,10 @@ fn where_the_workflow_does_not_run_on_a_tag_a_version_must_be_given() {
         let mut job = job(&registry);
         // That is the branch's name on a branch, and must not be called a version.
         job.variable("GITHUB_REF", git_ref).variable("GITHUB_REF_NAME", "main").variable("GITHUB_REF_TYPE", "tag");
-        job.is_refused(&registry).has_codes(&["missing-input"]).says("error: input `version`").says(git_ref);
+        job.is_refused(&registry)
+            .has_codes(&["missing-input"])
+            .says("error: failed to read input `version`")
+            .says(git_ref);
         job.input("version", "1.0").run().exits_with(0);
     }
     job(&registry).without("GITHUB_REF").is_refused(&registry).has_codes(&["missing-input"]).says("`version`");

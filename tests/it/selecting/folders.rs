@@ -222,13 +222,13 @@ fn what_comes_closest_to_a_line_that_finds_nothing_is_told() {
     let mut job = job_with(&registry, &["dist/.env", "dist/.cache/a", "out/x/b", "out/[y]/d", "README.md", "x86/c"]);
     for (line, near, hint) in [
         ("dist/*", "dist/.env", "`include-hidden-files: true`"),
-        ("dist/**", "dist/.cache/a, dist/.env", "`include-hidden-files: true`"),
-        ("out/*", "out/[y], out/x", "`/*`"),
+        ("dist/**", "`dist/.cache/a`, `dist/.env`", "`include-hidden-files: true`"),
+        ("out/*", "`out/[y]`, `out/x`", "`/*`"),
         ("readme.*", "README.md", "case"),
         ("X86/*", "x86/c", "case"),
         ("out/[y]", "out/[y]", "`/*`"),
-        ("out/x/*.zip", "out/x has b", "`if-no-files-found: warn`"),
-        ("none/*.zip", "README.md, dist/, out/, x86/", "`if-no-files-found: warn`"),
+        ("out/x/*.zip", "`out/x` contains `b`", "`if-no-files-found: warn`"),
+        ("none/*.zip", "`README.md`, `dist/`, `out/`, `x86/`", "`if-no-files-found: warn`"),
     ] {
         refuses(&mut job, &registry, line, "no-files-found").says(near).says(hint);
     }
@@ -239,7 +239,7 @@ fn lines_that_find_nothing_in_one_folder_are_one_error() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a", "dist/b", "dist/c", "dist/d", "dist/widget.tar.gz"]);
     let ran = refuses(&mut job, &registry, "dist/widget.tgz\ndist/d-*", "no-files-found");
-    ran.says("2 lines (dist has a, b, c, d and 1 more): `dist/widget.tgz`, `dist/d-*`");
+    ran.says("2 lines (`dist` contains `a`, `b`, `c`, `d` and 1 more): `dist/widget.tgz`, `dist/d-*`");
 }
 
 #[test]

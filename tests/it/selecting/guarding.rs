@@ -73,7 +73,7 @@ fn a_folder_link_that_leads_out_of_the_workspace_is_not_followed() {
         refuses(&mut job, &registry, line, "outside-workspace");
     }
     for (line, folder) in [("dist/out/*", "dist/out"), ("root/**", "root"), ("up/beside/*", "up/beside")] {
-        refuses(&mut job, &registry, line, "outside-workspace").says(&format!("error: {folder} "));
+        refuses(&mut job, &registry, line, "outside-workspace").says(&format!("error: failed to read `{folder}`"));
     }
 }
 
@@ -146,7 +146,7 @@ fn a_link_that_leads_into_git_is_refused() {
         refuses(&mut job, &registry, line, "inside-git").says("`dist/c`, `dist/d`, `dist/e`");
     }
     for (line, path) in [("git/config", "git/config"), ("git/*", "git"), ("git/conf??", "git")] {
-        refuses(&mut job, &registry, line, "inside-git").says(&format!("error: {path} "));
+        refuses(&mut job, &registry, line, "inside-git").says(&format!("error: failed to read `{path}`"));
     }
     job.input("include-hidden-files", "true");
     publishes(&mut job, "**\n!dist/[cde]", &["a", "b", "s"]);
@@ -257,7 +257,7 @@ fn nothing_is_said_twice_of_a_file() {
     job.link("dist/b", "none");
     let ran = refuses(&mut job, &registry, "dist/b", "broken-link");
     // Once for people, and once for the annotation.
-    assert_eq!(ran.log.matches("dist/b ").count(), 2, "{}", ran.log);
+    assert_eq!(ran.log.matches("`dist/b`").count(), 2, "{}", ran.log);
 }
 
 fn set_mode(path: &Path, mode: u32) {
@@ -347,7 +347,7 @@ fn names_outside_the_workspace_and_in_git_are_not_told() {
     fs::create_dir(&outside).and_then(|()| fs::write(outside.join("private-name.pem"), "")).expect("a file outside");
     job.link("dist/out", &outside).link("dist/git", "../.git");
     for line in ["dist/out/none", "dist/out/*.txt", "dist/git/none", "dist/git/x*"] {
-        let ran = job.input("files", line).is_refused(&registry).says("error: dist/");
+        let ran = job.input("files", line).is_refused(&registry).says("error: failed to read `dist/");
         ran.does_not_say("private-name").does_not_say("config");
     }
 }
@@ -357,7 +357,7 @@ fn links_to_folders_that_a_wildcard_meets_are_told() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a", "build/1.2/b"]);
     job.link("dist/latest", "../build/1.2").link("dist/etc", "/etc");
-    publishes(&mut job, "dist/**", &["a"]).says("warning: ").says("dist/etc, dist/latest");
+    publishes(&mut job, "dist/**", &["a"]).says("warning: ").says("`dist/etc`, `dist/latest`");
     refuses(&mut job, &registry, "dist/lat*/b", "no-files-found").says("dist/latest");
     publishes(&mut job, "dist/latest/*", &["b"]);
 }

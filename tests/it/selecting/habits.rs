@@ -222,11 +222,11 @@ fn a_name_that_takes_nothing_away_is_an_error_while_files_of_that_name_are_selec
     for policy in ["error", "warn", "ignore"] {
         for (line, names, hint) in [
             ("!app.zip", "dist/app.zip", "!**/app.zip"),
-            ("!*.zip", "dist/app.zip, dist/x/lib.zip", "!**/*.zip"),
+            ("!*.zip", "`dist/app.zip`, `dist/x/lib.zip`", "!**/*.zip"),
             ("! lib.{zip,tar}", "dist/x/lib.zip", "!**/lib.{zip,tar}"),
         ] {
             let ran = in_vain(&format!("dist/**\n{line}"), policy).exits_with(2).has_codes(&["excluded-in-one-folder"]);
-            ran.says(&format!("error: `{line}`")).says(names).says(&format!("`{hint}`"));
+            ran.says(&format!("error: failed to exclude `{line}`")).says(names).says(&format!("`{hint}`"));
         }
     }
     // The file is not selected in the end.
@@ -239,7 +239,7 @@ fn a_name_that_takes_nothing_away_is_an_error_while_files_of_that_name_are_selec
 fn a_line_that_takes_away_above_the_line_that_adds_is_an_error() {
     for policy in ["error", "warn", "ignore"] {
         let ran = in_vain("!dist/*.zip\ndist/*", policy).exits_with(2).has_codes(&["excluded-too-early"]);
-        ran.says("error: `!dist/*.zip`").says("dist/app.zip");
+        ran.says("error: failed to exclude `!dist/*.zip`").says("`dist/app.zip`");
     }
     // What is taken away may be added again.
     in_vain("dist/*\n!dist/*.zip\ndist/app.zip", "error").exits_with(0);
