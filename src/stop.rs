@@ -58,16 +58,16 @@ impl Advise for Stopped {
 #[derive(Clone)]
 pub struct Stop {
     signal: Shared<BoxFuture<'static, Signal>>,
-    insistence: Shared<BoxFuture<'static, ()>>,
+    abort: Shared<BoxFuture<'static, ()>>,
 }
 
 impl Stop {
-    /// Cancels the run on `signal`. It may finish what must not be left half done, until `insistence`.
+    /// Cancels the run on `signal`. It may finish what must not be left half done, until `abort`.
     pub fn when(
         signal: impl Future<Output = Signal> + Send + 'static,
-        insistence: impl Future<Output = ()> + Send + 'static,
+        abort: impl Future<Output = ()> + Send + 'static,
     ) -> Self {
-        Self { signal: signal.boxed().shared(), insistence: insistence.boxed().shared() }
+        Self { signal: signal.boxed().shared(), abort: abort.boxed().shared() }
     }
 
     /// Cancels the run on SIGINT and SIGTERM. A second SIGINT cancels everything at once: a runner sends one, and a person can
@@ -84,28 +84,28 @@ impl Stop {
             }
         };
         let mut interrupts = signal(SignalKind::interrupt())?;
-        let again = async move {
+        let second = async move {
             interrupts.recv().await;
             interrupts.recv().await;
         };
-        Ok(Self::when(first, again))
+        Ok(Self::when(first, second))
     }
 
     /// Waits until the run is canceled.
-    pub(crate) async fn comes(&self) -> Signal {
+    pub(crate) async fn wait_for_signal(&self) -> Signal {
         self.signal.clone().await
     }
 
     /// Waits until everything is to be canceled at once.
-    pub(crate) async fn wait_for_insistence(&self) {
-        self.insistence.clone().await;
+    pub(crate) async fn wait_for_abort(&self) {
+        self.abort.clone().await;
     }
 
     /// Runs the work, and drops it if the run is canceled.
     pub async fn or<T>(&self, work: impl Future<Output = T>) -> Result<T, Signal> {
         tokio::select! {
             biased;
-            signal = self.comes() => Err(signal),
+            signal = self.wait_for_signal() => Err(signal),
             result = work => Ok(result),
         }
     }

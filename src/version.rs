@@ -13,7 +13,7 @@ use crate::package::Version;
 pub(crate) struct Release<'v> {
     /// The text before the numbers in lower case, without a `v`. Only releases of one series are compared.
     series: String,
-    /// How many numbers are written.
+    /// The number of numbers in the name.
     precision: usize,
     rank: Rank<'v>,
 }
@@ -163,9 +163,9 @@ enum Rule {
     Name,
     /// It is the highest release.
     Release,
-    /// It is the newest version, and there is no release.
+    /// It is the newest version, because there is no release.
     Date,
-    /// It is the highest pre-release, and there is nothing else.
+    /// It is the highest pre-release, because there are no other versions.
     PreRelease,
 }
 

@@ -17,15 +17,6 @@ use super::workspace_owner::WorkspaceOwner;
 use crate::advice;
 use crate::package::FileName;
 
-/// The existing file under a name.
-#[derive(Debug)]
-pub(crate) enum Found {
-    /// Nothing, or something that a file can replace. A link is replaced, not followed.
-    Nothing,
-    /// A file that can be read.
-    File(LocalFile),
-}
-
 /// An open folder in the workspace.
 #[derive(Debug)]
 pub(crate) struct Folder {
@@ -102,8 +93,8 @@ impl Folder {
         &self.place
     }
 
-    /// Finds the existing file under a name. A folder is an error.
-    pub(crate) fn find(&self, name: &FileName) -> Result<Found, PlaceError> {
+    /// Finds the readable file under a name. A folder is an error. Anything else is replaced, such as a link.
+    pub(crate) fn find(&self, name: &FileName) -> Result<Option<LocalFile>, PlaceError> {
         let path = self.place.path_of(name);
         match statat(&self.open, name.as_str(), AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => {
@@ -111,15 +102,14 @@ impl Folder {
             }
             Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
                 match LocalFile::at(&self.place.workspace, &path) {
-                    Ok(file) => Ok(Found::File(file)),
+                    Ok(file) => Ok(Some(file)),
                     Err(FileFault::System(error)) if advice::is_of_open_files(&error) => {
                         Err(PlaceError { path, fault: PlaceFault::Open(error) })
                     }
-                    // A file that cannot be read is replaced.
-                    Err(_) => Ok(Found::Nothing),
+                    Err(_) => Ok(None),
                 }
             }
-            Ok(_) | Err(Errno::NOENT) => Ok(Found::Nothing),
+            Ok(_) | Err(Errno::NOENT) => Ok(None),
             Err(error) => Err(PlaceError { path, fault: PlaceFault::Open(error.into()) }),
         }
     }

@@ -181,7 +181,7 @@ mod tests {
             other[7] = version;
             assert_eq!(paths_in(&other, 20, |_| true), None);
         }
-        // It would strip more than there is, or has no end.
+        // The number of stripped bytes is too high or incomplete.
         for number in [6, 128, 255] {
             let mut other = index.clone();
             other[12 + 62] = number;

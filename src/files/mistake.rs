@@ -45,7 +45,7 @@ pub(super) enum Kind {
     List,
     /// `\` between folders.
     Backslash,
-    /// The same text in other Unicode code points than the file's name.
+    /// The name of a file in other Unicode code points.
     Normalization,
 }
 

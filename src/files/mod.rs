@@ -30,7 +30,6 @@ pub(crate) use self::content::{Content, hash};
 pub(crate) use self::correction::correction;
 use self::explain::{none_found, nothing_excluded};
 pub(crate) use self::folder::Folder;
-pub(crate) use self::folder::Found;
 pub(crate) use self::git::{is_git, makes_repository, tracked};
 pub(crate) use self::line::Line;
 pub(crate) use self::local::{FileError, FileFault, LocalFile};

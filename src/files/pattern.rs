@@ -66,7 +66,7 @@ impl<'a> Candidates<'a> {
         self.0.iter().any(|(_, progress)| progress.last() == Some(&true))
     }
 
-    /// Whether one of them can match a longer path.
+    /// Whether a pattern can match a longer path.
     pub(super) fn can_match_below(&self) -> bool {
         self.0.iter().any(|(_, progress)| progress[..progress.len() - 1].contains(&true))
     }
@@ -92,7 +92,7 @@ impl Alternative {
             .map(|component| Pattern::escape(&component.to_string_lossy()))
             .chain(own.iter().map(|component| (*component).to_owned()))
             .collect();
-        let pattern = |text: &str| Pattern::new(&as_glob_writes_it(text)?).map_err(|error| BadLine::Pattern(error.msg));
+        let pattern = |text: &str| Pattern::new(&to_glob_syntax(text)?).map_err(|error| BadLine::Pattern(error.msg));
         let components = texts.iter().map(|text| pattern(text)).collect::<Result<_, _>>()?;
         Ok(Self { folder, components })
     }
@@ -116,8 +116,8 @@ impl Alternative {
         path.iter().fold(start, |progress, name| self.advance(&progress, &name.to_string_lossy(), matching))
     }
 
-    /// Returns the progress behind one more name. glob would try each way to divide a path among the wildcards of a whole
-    /// pattern, and a path with many `-` has many for `**/*-*-*`. Component by component there is one.
+    /// Returns the progress after one more name. glob tries every way to divide a path among the wildcards of a whole pattern,
+    /// and a path with many `-` has many ways for `**/*-*-*`. By component there is only one.
     fn advance(&self, before: &Progress, name: &str, matching: Matching) -> Progress {
         let mut reached = vec![false; before.len()];
         for (place, pattern) in self.components.iter().enumerate().filter(|(place, _)| before[*place]) {
@@ -133,7 +133,7 @@ impl Alternative {
         reached
     }
 
-    /// Adds that `**` stands for no name too. At the end of a pattern it stands for one at least.
+    /// Adds the progress of `**` that matches no name. At the end of a pattern it matches at least one.
     fn skip(&self, progress: &mut Progress) {
         for (place, pattern) in self.components.iter().enumerate().take(self.components.len() - 1) {
             progress[place + 1] |= progress[place] && is_recursive(pattern);
@@ -141,7 +141,7 @@ impl Alternative {
     }
 }
 
-/// The pattern without the classes of one character: they are how `*` and its like are written for themselves.
+/// Removes the classes of one character, which are literal wildcards.
 fn without_escapes(pattern: &str) -> String {
     let mut rest = pattern;
     let mut text = String::new();
@@ -155,8 +155,8 @@ fn without_escapes(pattern: &str) -> String {
     text + rest
 }
 
-/// `[^a]` is what shells and git write for `[!a]`, and glob takes the `^` for a character.
-fn as_glob_writes_it(text: &str) -> Result<String, BadLine> {
+/// Replaces `[^a]` of shells and git by `[!a]`, because glob takes the `^` for a character.
+fn to_glob_syntax(text: &str) -> Result<String, BadLine> {
     if text.contains("[[:") {
         return Err(BadLine::Pattern("classes such as [:upper:] are not supported"));
     }

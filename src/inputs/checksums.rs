@@ -35,8 +35,8 @@ impl Reader {
             return None;
         }
         if let Some(line) = lines.iter().find(|line| line.excludes) {
-            let accepted = "Set `expect` to file name patterns, one per line, such as `expect: app-*-linux`";
-            self.problem("expect", Some(&line.text), "excludes files, but `expect` lists required files", accepted);
+            let hint = "Set `expect` to file name patterns, one per line, such as `expect: app-*-linux`";
+            self.problem("expect", Some(&line.text), "excludes files, but `expect` lists required files", hint);
             return None;
         }
         Some(lines)
@@ -45,7 +45,7 @@ impl Reader {
     /// Reads the aliases. The registry ignores the case of versions (recorded).
     fn aliases(&mut self, raw: &RawInputs, version: Option<&Version>) -> Option<Vec<Version>> {
         const INPUT: &str = "aliases";
-        let accepted = "Set `aliases` to one alias per line, such as `aliases: latest`";
+        let hint = "Set `aliases` to one alias per line, such as `aliases: latest`";
         let before = self.problems.len();
         let mut aliases: Vec<Version> = Vec::new();
         let text = raw.aliases.as_deref().unwrap_or_default();
@@ -55,15 +55,15 @@ impl Reader {
                 || line.starts_with(['-', '#'])
             {
                 let problem = "is not an alias. Lists, quotes, wildcards and comments are not supported";
-                self.problem(INPUT, Some(line), problem, accepted);
+                self.problem(INPUT, Some(line), problem, hint);
                 continue;
             }
-            let Some(alias) = self.read_version(INPUT, line, accepted) else { continue };
+            let Some(alias) = self.read_version(INPUT, line, hint) else { continue };
             let is_equal = |other: &Version| other.folded() == alias.folded();
             if version.is_some_and(is_equal) {
-                self.problem(INPUT, Some(line), "is the version itself (the registry ignores case)", accepted);
+                self.problem(INPUT, Some(line), "is the version itself (the registry ignores case)", hint);
             } else if aliases.iter().any(is_equal) {
-                self.problem(INPUT, Some(line), "is listed twice", accepted);
+                self.problem(INPUT, Some(line), "is listed twice", hint);
             } else {
                 aliases.push(alias);
             }
@@ -72,11 +72,11 @@ impl Reader {
     }
 
     fn checksums_file_name(&mut self, text: &str) -> Option<FileName> {
-        let accepted = "Set `checksums` to the name of the checksums file, such as `checksums: SHA256SUMS`";
-        let name = self.bad_name("checksums", FileName::parse(text), accepted)?;
+        let hint = "Set `checksums` to the name of the checksums file, such as `checksums: SHA256SUMS`";
+        let name = self.bad_name("checksums", FileName::parse(text), hint)?;
         let is_reserved = is_temporary_name(name.as_str()) || name.folded() == FETCHED_FOLDER;
         if makes_repository(name.as_str()) || is_reserved {
-            self.problem("checksums", Some(text), "is a name that git or this action reserves", accepted);
+            self.problem("checksums", Some(text), "is a name that git or this action reserves", hint);
             return None;
         }
         Some(name)

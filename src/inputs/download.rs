@@ -65,18 +65,16 @@ impl Reader {
             }
         }
         if !lines.is_empty() && lines.iter().all(|line| line.excludes) {
-            let accepted =
-                format!("Set `{input}` to file name patterns, one per line, such as `{input}: app-*.tar.gz`");
-            self.problem(input, None, "only excludes files", accepted);
+            let hint = format!("Set `{input}` to file name patterns, one per line, such as `{input}: app-*.tar.gz`");
+            self.problem(input, None, "only excludes files", hint);
         }
         (self.problems.len() == before).then_some(lines)
     }
 
     fn checksums_file(&mut self, raw: &RawInputs) -> Option<FileName> {
         let text = raw.checksums.as_deref().map(str::trim)?;
-        let accepted =
-            "Set `checksums` to the name of a checksums file of the version, such as `checksums: SHA256SUMS`";
-        self.bad_name("checksums", FileName::parse(text), accepted)
+        let hint = "Set `checksums` to the name of a checksums file of the version, such as `checksums: SHA256SUMS`";
+        self.bad_name("checksums", FileName::parse(text), hint)
     }
 
     /// Checks that later steps can see the workspace. On a host label, the container gets an empty folder instead, which
@@ -101,11 +99,11 @@ impl Reader {
         if !workspace.join(within.unwrap_or(given)).is_dir()
             && let Some((mistake, corrected)) = mistake_in_path(text)
         {
-            let accepted = match corrected {
+            let hint = match corrected {
                 Some(path) => format!("Set `path: {}`", Sanitized::new(&path)),
                 None => "Set `path` to a folder in the workspace, such as `path: tools`".to_owned(),
             };
-            self.reject(mistake.code(), "path", Some(text), mistake.to_string(), accepted);
+            self.reject(mistake.code(), "path", Some(text), mistake.to_string(), hint);
             return None;
         }
         let mut path = workspace.clone();
@@ -145,9 +143,8 @@ impl Reader {
             problem = Some("is inside `.git`".to_owned());
         }
         if let Some(problem) = problem {
-            let accepted =
-                "Set `path` to a folder in the workspace, such as `path: tools`. A missing folder is created";
-            self.problem("path", Some(text), problem, accepted);
+            let hint = "Set `path` to a folder in the workspace, such as `path: tools`. A missing folder is created";
+            self.problem("path", Some(text), problem, hint);
             return None;
         }
         Some(Place { workspace, within: real })

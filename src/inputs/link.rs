@@ -22,25 +22,25 @@ impl Reader {
             Some("true" | "True" | "TRUE") => return self.workflows_repository(runner, destination?).map(Some),
             Some(text) => text,
         };
-        let accepted = "Set `link-repository` to the name of a repository of the package's owner, or to `true` for the \
+        let hint = "Set `link-repository` to the name of a repository of the package's owner, or to `true` for the \
                         workflow's repository";
         let name = match text.split_once('/') {
             None => text,
             Some((owner, name)) => {
                 let (_, wanted) = destination?;
                 if text.contains("://") || name.contains('/') {
-                    self.problem(INPUT, Some(text), "is neither a name nor `owner/name`", accepted);
+                    self.problem(INPUT, Some(text), "is neither a name nor `owner/name`", hint);
                     return None;
                 }
                 if !owner.eq_ignore_ascii_case(wanted.as_str()) {
                     let problem = format!("does not belong to {wanted}, the owner of the package");
-                    self.problem(INPUT, Some(text), problem, accepted);
+                    self.problem(INPUT, Some(text), problem, hint);
                     return None;
                 }
                 name
             }
         };
-        self.bad_name(INPUT, RepositoryName::parse(name), accepted).map(Some)
+        self.bad_name(INPUT, RepositoryName::parse(name), hint).map(Some)
     }
 
     /// Returns the workflow's repository, if it is on the target server and belongs to the package's owner.
@@ -49,24 +49,25 @@ impl Reader {
         runner: &Runner,
         (server, owner): (&ServerUrl, &Owner),
     ) -> Option<RepositoryName> {
-        let accepted = "Set `link-repository` to a repository of the package's owner on the target server, such as \
+        let hint = "Set `link-repository` to a repository of the package's owner on the target server, such as \
                         `link-repository: widget`";
-        let (Some(forge), Some(own), Some(name)) = (&runner.server_url, &runner.owner, &runner.repository) else {
-            self.problem(INPUT, Some("true"), "means the workflow's repository, but there is none", accepted);
+        let (Some(workflow_server), Some(own), Some(name)) = (&runner.server_url, &runner.owner, &runner.repository)
+        else {
+            self.problem(INPUT, Some("true"), "means the workflow's repository, but there is none", hint);
             return None;
         };
         let repository = Sanitized::new(&format!("{own}/{name}"));
-        if !server.is_at(forge) {
-            let forge = Sanitized::new(forge);
-            let problem = format!("means the workflow's repository, which is on {forge}, not on {server}");
-            self.problem(INPUT, Some("true"), problem, accepted);
+        if !server.is_at(workflow_server) {
+            let workflow_server = Sanitized::new(workflow_server);
+            let problem = format!("means the workflow's repository, which is on {workflow_server}, not on {server}");
+            self.problem(INPUT, Some("true"), problem, hint);
             return None;
         }
         if !own.eq_ignore_ascii_case(owner.as_str()) {
             let problem = format!("means the workflow's repository {repository}, but the package belongs to {owner}");
-            self.problem(INPUT, Some("true"), problem, accepted);
+            self.problem(INPUT, Some("true"), problem, hint);
             return None;
         }
-        self.bad_name(INPUT, RepositoryName::parse(name), accepted)
+        self.bad_name(INPUT, RepositoryName::parse(name), hint)
     }
 }

@@ -91,7 +91,7 @@ pub(crate) struct ChecksumsOptions {
 /// The policy for files that already exist with different content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum IfFileExists {
-    /// End with an error, and leave the registry as it is.
+    /// Fail without a change on the registry.
     Fail,
     /// Keep the registry's file.
     Skip,
@@ -121,7 +121,7 @@ pub struct InputError {
     /// The value or the line that is wrong, in backticks, as the user wrote it. Never a secret.
     value: Option<String>,
     problem: String,
-    accepted: String,
+    hint: String,
 }
 
 impl fmt::Display for InputError {
@@ -138,7 +138,7 @@ impl Advise for InputError {
     }
 
     fn advice(&self) -> Option<String> {
-        Some(self.accepted.clone())
+        Some(self.hint.clone())
     }
 
     fn plural(&self) -> Option<Plural> {
@@ -223,9 +223,9 @@ impl Reader {
         input: &'static str,
         value: Option<&str>,
         problem: impl Into<String>,
-        accepted: impl Into<String>,
+        hint: impl Into<String>,
     ) {
-        self.reject("invalid-input", input, value, problem, accepted);
+        self.reject("invalid-input", input, value, problem, hint);
     }
 
     /// Adds a problem that has a code of its own.
@@ -235,21 +235,21 @@ impl Reader {
         input: &'static str,
         value: Option<&str>,
         problem: impl Into<String>,
-        accepted: impl Into<String>,
+        hint: impl Into<String>,
     ) {
         self.problems.push(InputError {
             code,
             input,
             value: value.map(|value| format!("`{}`", Sanitized::new(value))),
             problem: problem.into(),
-            accepted: accepted.into(),
+            hint: hint.into(),
         });
     }
 
     /// Adds a problem for a required input that is not set, unless another problem of it is known.
-    fn missing(&mut self, input: &'static str, problem: impl Into<String>, accepted: impl Into<String>) {
+    fn missing(&mut self, input: &'static str, problem: impl Into<String>, hint: impl Into<String>) {
         if self.problems.iter().all(|known| known.input != input) {
-            self.reject("missing-input", input, None, problem, accepted);
+            self.reject("missing-input", input, None, problem, hint);
         }
     }
 
@@ -257,7 +257,7 @@ impl Reader {
         self.reject(bad.code(), input, Some(line), bad.to_string(), bad.advice().unwrap_or_default());
     }
 
-    fn bad_name<T>(&mut self, input: &'static str, result: Result<T, BadName>, accepted: &str) -> Option<T> {
+    fn bad_name<T>(&mut self, input: &'static str, result: Result<T, BadName>, hint: &str) -> Option<T> {
         match result {
             Ok(name) => Some(name),
             Err(bad) => {
@@ -266,7 +266,7 @@ impl Reader {
                     input,
                     value: Some(format!("`{}`", bad.name)),
                     problem: bad.why,
-                    accepted: accepted.to_owned(),
+                    hint: hint.to_owned(),
                 });
                 None
             }
@@ -351,8 +351,8 @@ impl Reader {
         let number = text.parse().ok().filter(|number| range.contains(number));
         if number.is_none() {
             let problem = format!("is not a whole number from {} to {}", range.start(), range.end());
-            let accepted = format!("Set `{input}` to such a number, or remove it to use the default, {default}");
-            self.problem(input, Some(text), problem, accepted);
+            let hint = format!("Set `{input}` to such a number, or remove it to use the default, {default}");
+            self.problem(input, Some(text), problem, hint);
         }
         number
     }
@@ -363,8 +363,8 @@ impl Reader {
             None | Some("false" | "False" | "FALSE") => Some(false),
             Some("true" | "True" | "TRUE") => Some(true),
             Some(other) => {
-                let accepted = format!("Set `{input}` to `true` or `false`");
-                self.problem(input, Some(other), "is neither `true` nor `false`", accepted);
+                let hint = format!("Set `{input}` to `true` or `false`");
+                self.problem(input, Some(other), "is neither `true` nor `false`", hint);
                 None
             }
         }
@@ -378,11 +378,11 @@ impl Reader {
         }
         let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
         let listed = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        let accepted = match suggest(&text.to_lowercase(), &names) {
+        let hint = match suggest(&text.to_lowercase(), &names) {
             Some(word) => format!("Use `{word}`. Allowed: {listed}"),
             None => format!("Use one of {listed}"),
         };
-        self.problem(input, Some(text), "is not a known value", accepted);
+        self.problem(input, Some(text), "is not a known value", hint);
         None
     }
 }

@@ -87,30 +87,29 @@ impl Reader {
             && proxy.url.scheme() == "https"
         {
             let problem = format!("cannot be used with {proxy}, because an https proxy could receive it too");
-            let accepted =
-                format!("Set `{}` to an http:// URL, or add the server's host to `NO_PROXY`", proxy.variable);
-            self.problem("client-certificate", None, problem, accepted);
+            let hint = format!("Set `{}` to an http:// URL, or add the server's host to `NO_PROXY`", proxy.variable);
+            self.problem("client-certificate", None, problem, hint);
         }
         if client_certificate.is_some() && address.server.is_some_and(|server| !server.is_https()) {
-            let accepted = "Set `server-url` to an https:// URL, or remove `client-certificate`";
-            self.problem("client-certificate", None, "is set, but `server-url` starts with `http://`", accepted);
+            let hint = "Set `server-url` to an https:// URL, or remove `client-certificate`";
+            self.problem("client-certificate", None, "is set, but `server-url` starts with `http://`", hint);
         }
         Some(Way { certificates: certificates?, client_certificate, proxies, headers: headers? })
     }
 
     fn certificates(&mut self, raw: &RawInputs, runner: &Runner) -> Option<Vec<TrustedCertificate>> {
         const INPUT: &str = "ca-certificate";
-        let accepted = "Set `ca-certificate` to PEM text, from BEGIN CERTIFICATE to END CERTIFICATE, or to the path of \
+        let hint = "Set `ca-certificate` to PEM text, from BEGIN CERTIFICATE to END CERTIFICATE, or to the path of \
                         a PEM file in the workspace";
         let Some(given) = raw.ca_certificate.as_ref().map(|given| given.expose().trim()) else {
             return Some(Vec::new());
         };
-        let pem = self.pem(INPUT, given, runner, accepted)?;
+        let pem = self.pem(INPUT, given, runner, hint)?;
         // No part of the text may be shown.
         if pem.contains("PRIVATE KEY-----") {
-            let accepted = "Set `ca-certificate` to the certificate only. If others can read the workflow or the \
+            let hint = "Set `ca-certificate` to the certificate only. If others can read the workflow or the \
                             workspace, create a new key";
-            self.problem(INPUT, None, "contains a private key, which only the server should have", accepted);
+            self.problem(INPUT, None, "contains a private key, which only the server should have", hint);
             return None;
         }
         let lines = pem.lines().map(str::trim).collect::<Vec<_>>().join("\n");
@@ -119,13 +118,13 @@ impl Reader {
             // The error of the PEM reader can contain parts of the text.
             let Some(certificate) = certificate.ok().and_then(TrustedCertificate::parse) else {
                 let problem = format!("contains an invalid certificate (number {})", index + 1);
-                self.problem(INPUT, None, problem, accepted);
+                self.problem(INPUT, None, problem, hint);
                 return None;
             };
             certificates.push(certificate);
         }
         if certificates.is_empty() {
-            self.problem(INPUT, None, "contains no certificate", accepted);
+            self.problem(INPUT, None, "contains no certificate", hint);
             return None;
         }
         Some(certificates)
@@ -134,10 +133,10 @@ impl Reader {
     /// Reads the client certificate. The lines of its key are secrets, and so is the whole text.
     fn client_certificate(&mut self, raw: &RawInputs, runner: &Runner) -> Option<ClientCertificate> {
         const INPUT: &str = "client-certificate";
-        let accepted = "Set `client-certificate` to the certificate and its private key in PEM, or to the path of a file in \
+        let hint = "Set `client-certificate` to the certificate and its private key in PEM, or to the path of a file in \
                         the workspace with both";
         let given = raw.client_certificate.as_ref()?.expose().trim();
-        let pem = self.pem(INPUT, given, runner, accepted)?;
+        let pem = self.pem(INPUT, given, runner, hint)?;
         self.hide(&pem);
         let mut is_key = false;
         for line in pem.lines().map(str::trim) {
@@ -157,7 +156,7 @@ impl Reader {
     }
 
     /// Returns the given PEM text, or reads it from a file with the same checks as for published files.
-    fn pem(&mut self, input: &'static str, given: &str, runner: &Runner, accepted: &str) -> Option<String> {
+    fn pem(&mut self, input: &'static str, given: &str, runner: &Runner, hint: &str) -> Option<String> {
         if given.contains("-----") {
             return Some(given.to_owned());
         }
@@ -165,7 +164,7 @@ impl Reader {
         // A text without a dot can be base64 of a key, so it is not shown.
         let shown = Some(path).filter(|path| path.contains('.'));
         if path.contains(char::is_control) || path.len() > 255 {
-            self.problem(input, None, "is neither PEM text nor the path of a file", accepted);
+            self.problem(input, None, "is neither PEM text nor the path of a file", hint);
             return None;
         }
         // A workspace that cannot be opened is reported for another input.
@@ -202,13 +201,13 @@ impl Reader {
         };
         let problem =
             if shown.is_some() { problem } else { format!("is not PEM text, and as a file path it {problem}") };
-        self.problem(input, shown, problem, accepted);
+        self.problem(input, shown, problem, hint);
         None
     }
 
     /// Reads the headers. No part of a line is ever shown.
     fn headers(&mut self, raw: &RawInputs, address: &Address<'_>) -> Option<HeaderMap> {
-        let accepted = "Set `headers` to one `Name: value` per line, with each value from a secret: \
+        let hint = "Set `headers` to one `Name: value` per line, with each value from a secret: \
                         `CF-Access-Client-Secret: ${{ secrets.ACCESS_SECRET }}`";
         let before = self.problems.len();
         let mut headers = HeaderMap::new();
@@ -242,7 +241,7 @@ impl Reader {
                 input: "headers",
                 value: Some(format!("line {number}")),
                 problem,
-                accepted: accepted.to_owned(),
+                hint: hint.to_owned(),
             });
         }
         (self.problems.len() == before).then_some(headers)
@@ -279,22 +278,22 @@ impl Reader {
         let entries = list.split([',', ' ', '\t', '\n']).filter(|entry| !entry.is_empty());
         let exceptions = entries.map(Exception::of).collect();
         let mut proxies = Proxies { by_scheme: Vec::new(), exceptions };
-        let forge = server.join([]);
+        let server_url = server.join([]);
         for (scheme, names) in [("http", names_for_http), ("https", names_for_https)] {
             let Some((variable, value)) = set(environment, names) else { continue };
-            match proxy_of(variable, &value, &forge) {
+            match proxy_of(variable, &value, &server_url) {
                 Ok(proxy) => {
                     self.hide_credentials(&proxy.url);
                     proxies.by_scheme.push((scheme, proxy));
                 }
                 // If the server needs no proxy, its object storage may not need one either.
-                Err(_) if forge.scheme() != scheme || proxies.has_none_for(&forge) => {}
+                Err(_) if server_url.scheme() != scheme || proxies.has_none_for(&server_url) => {}
                 Err(problem) => {
-                    let accepted = format!(
+                    let hint = format!(
                         "Set `{variable}` to a URL such as `http://proxy.example.com:3128`. If the proxy needs credentials, \
                          put percent-encoded `user:password@` before the host. Or add the server's host to `NO_PROXY`"
                     );
-                    self.problem(variable, None, problem, accepted);
+                    self.problem(variable, None, problem, hint);
                 }
             }
         }
@@ -342,12 +341,12 @@ fn set(environment: &Environment, names: &[&'static str]) -> Option<(&'static st
 }
 
 /// Reads the value of a proxy variable. No part of it is shown, because it can contain a password.
-fn proxy_of(variable: &'static str, value: &str, forge: &Url) -> Result<Proxy, String> {
+fn proxy_of(variable: &'static str, value: &str, server: &Url) -> Result<Proxy, String> {
     let url = if value.contains("://") { Url::parse(value) } else { Url::parse(&format!("http://{value}")) };
     // The HTTP client would ignore a proxy that it does not understand.
     let is_understood = |url: &Url| {
         let matcher = Matcher::builder().all(url.as_str()).build();
-        forge.as_str().parse().is_ok_and(|forge| matcher.intercept(&forge).is_some())
+        server.as_str().parse().is_ok_and(|server| matcher.intercept(&server).is_some())
     };
     match url {
         Ok(url) if url.scheme().starts_with("socks") => {

@@ -44,25 +44,19 @@ impl Reader {
         match runner.workspace.canonicalize() {
             Ok(path) if path == Path::new("/") => {
                 // It contains /proc/self/environ, and with it the token.
-                let accepted =
-                    "Set `GITHUB_WORKSPACE`, or start the container with `-v \"$PWD:/workspace\" -w /workspace`";
-                self.problem(
-                    input,
-                    Some("/"),
-                    "is the root of the file system, which cannot be the workspace",
-                    accepted,
-                );
+                let hint = "Set `GITHUB_WORKSPACE`, or start the container with `-v \"$PWD:/workspace\" -w /workspace`";
+                self.problem(input, Some("/"), "is the root of the file system, which cannot be the workspace", hint);
                 None
             }
             Ok(path) if path.iter().any(is_git) => {
-                let accepted = "Set `GITHUB_WORKSPACE` to the folder of the checkout";
-                self.problem(input, Some(&shown), "is the workspace, but is inside `.git`", accepted);
+                let hint = "Set `GITHUB_WORKSPACE` to the folder of the checkout";
+                self.problem(input, Some(&shown), "is the workspace, but is inside `.git`", hint);
                 None
             }
             Ok(path) if path.is_dir() => Some(path),
             Ok(_) => {
-                let accepted = "Set `GITHUB_WORKSPACE` to a folder";
-                self.problem(input, Some(&shown), "is the workspace, but is not a folder", accepted);
+                let hint = "Set `GITHUB_WORKSPACE` to a folder";
+                self.problem(input, Some(&shown), "is the workspace, but is not a folder", hint);
                 None
             }
             Err(error) => {
@@ -77,7 +71,7 @@ impl Reader {
         let Some(text) = raw.working_directory.as_deref().map(str::trim) else {
             return Some(workspace.to_owned());
         };
-        let accepted = "Set `working-directory` to a folder in the workspace, such as `working-directory: build`";
+        let hint = "Set `working-directory` to a folder in the workspace, such as `working-directory: build`";
         let within = Path::new(text).strip_prefix(&runner.workspace).unwrap_or(Path::new(text));
         let problem = match workspace.join(within).canonicalize() {
             Ok(path) if !path.starts_with(workspace) => "is outside the workspace".to_owned(),
@@ -86,7 +80,7 @@ impl Reader {
             Ok(path) => return Some(path),
             Err(error) => format!("cannot be opened: {error}"),
         };
-        self.problem("working-directory", Some(text), problem, accepted);
+        self.problem("working-directory", Some(text), problem, hint);
         None
     }
 
@@ -97,14 +91,14 @@ impl Reader {
         workspace: Option<&Path>,
         base: Option<&Path>,
     ) -> Option<Vec<Line>> {
-        let accepted = "Set `files` to patterns, one per line, relative to `working-directory`, such as \
+        let hint = "Set `files` to patterns, one per line, relative to `working-directory`, such as \
                         `files: dist/*.tar.gz`";
         let Some(text) = raw.files.as_deref() else {
             // A job that only creates the checksums file publishes no other files.
             if raw.checksums.is_some() {
                 return Some(Vec::new());
             }
-            self.missing("files", "is not set", accepted);
+            self.missing("files", "is not set", hint);
             return None;
         };
         let checksums_file = raw.checksums.as_deref().map(|name| name.trim().to_lowercase());
@@ -116,8 +110,8 @@ impl Reader {
             match Line::parse(line, workspace, &runner.workspace, base.unwrap_or(workspace)) {
                 Ok(line) if line.names_a_file_called(checksums_file.as_deref()) => {
                     let problem = "is the file that `checksums` generates from the registry's list";
-                    let accepted = "Remove the line, or remove `checksums`. Wildcards skip that name";
-                    self.problem("files", Some(&line.text), problem, accepted);
+                    let hint = "Remove the line, or remove `checksums`. Wildcards skip that name";
+                    self.problem("files", Some(&line.text), problem, hint);
                 }
                 Ok(line) => lines.push(line),
                 Err(bad) => self.bad_line("files", line, &bad),
@@ -125,7 +119,7 @@ impl Reader {
         }
         let has_only_exclusions = text.lines().all(|line| line.trim().is_empty() || line.trim().starts_with('!'));
         if has_only_exclusions && self.problems.len() == before {
-            self.problem("files", None, "only excludes files", accepted);
+            self.problem("files", None, "only excludes files", hint);
             return None;
         }
         Some(lines)

@@ -29,7 +29,7 @@ fn latest_is_the_version_of_that_name_else_the_highest_release_else_the_newest_v
             (
                 &["app-1.10.0", "app-1.9.0", "lib-2.0.0", "lib-1.9.0"],
                 "lib-2.0.0",
-                "the highest release with the prefix of the newest one; the package has releases with other prefixes",
+                "the highest release with the prefix of the newest release. The package also has releases with other prefixes",
             ),
             (
                 &["nightly-1", "nightly-2", "v2.0.0-rc.1"],
