@@ -99,7 +99,7 @@ impl Run<'_> {
 
     /// The content of a file that is here already; `None` where it cannot be read, or is too long for one of checksums.
     async fn at_hand(&self, name: &FileName) -> Option<Vec<u8>> {
-        let Some(file) = Folder::open(&self.wanted.place).ok()??.find(name).ok()? else { return None };
+        let file = Folder::open(&self.wanted.place).ok()??.find(name).ok()??;
         if file.size > LONGEST as u64 {
             return None;
         }

@@ -103,7 +103,7 @@ fn openssl(folder: &Path, arguments: &str) -> bool {
 }
 
 #[test]
-fn keys_as_openssl_writes_them_are_read_and_encrypted_ones_are_refused() {
+fn keys_as_openssl_writes_them_are_read_and_encrypted_ones_are_rejected() {
     let gate = Gate::new();
     let front = gate.front(&TLS12, Clients::Required(&gate.clients));
     let folder = tempfile::tempdir().expect("a folder");
@@ -305,7 +305,7 @@ fn object_storage_that_requires_a_client_certificate_is_named_and_not_the_input(
 }
 
 #[test]
-fn what_is_no_client_certificate_is_refused_before_anything_is_asked_and_not_shown() {
+fn an_invalid_client_certificate_is_rejected_before_any_request_and_not_shown() {
     let registry = Registry::start(Persona::default());
     let (ours, other) = (client(&authority()), client(&authority()));
     let weak = "-----BEGIN PRIVATE KEY-----\nc2Vuc2l0aXZlLXNlbnNpdGl2ZQ==\n-----END PRIVATE KEY-----\n";
@@ -392,7 +392,7 @@ fn the_key_and_the_whole_text_are_masked_and_taken_out_of_what_a_server_sends_ba
 }
 
 #[test]
-fn a_client_certificate_is_refused_where_an_https_proxy_could_be_shown_it() {
+fn a_client_certificate_is_rejected_where_an_https_proxy_could_be_shown_it() {
     let gate = Gate::new();
     let front = gate.front(&TLS13, Clients::Required(&gate.clients));
     let proxy = Proxy::start(Manners::Open, front.address());
@@ -423,7 +423,7 @@ fn the_file_of_the_client_certificate_is_never_published() {
 }
 
 #[test]
-fn a_client_certificate_for_a_server_without_tls_is_refused() {
+fn a_client_certificate_for_a_server_without_tls_is_rejected() {
     let registry = Registry::start(Persona::default());
     let ours = pem(&client(&authority()));
     let mut job = Job::new(&registry);

@@ -40,7 +40,7 @@ fn many_conflicts_are_one_error_and_the_outputs_have_each() {
 }
 
 #[test]
-fn many_names_that_several_files_have_are_one_error() {
+fn many_duplicate_names_are_one_error() {
     let registry = Registry::start(Persona::default());
     let mut job = Job::new(&registry);
     for number in 0..1_000 {
@@ -55,7 +55,7 @@ fn many_names_that_several_files_have_are_one_error() {
 }
 
 #[test]
-fn many_names_that_the_registry_refuses_are_one_error() {
+fn many_invalid_names_are_one_error() {
     let registry = Registry::start(Persona::default());
     let mut job = Job::new(&registry);
     for number in 0..6 {
@@ -66,7 +66,7 @@ fn many_names_that_the_registry_refuses_are_one_error() {
 }
 
 #[test]
-fn files_that_cannot_be_published_are_one_error_for_each_reason() {
+fn files_that_cannot_be_read_are_one_error_per_reason() {
     let registry = Registry::start(Persona::default());
     let mut job = Job::new(&registry);
     job.file("dist/good", "");
@@ -80,7 +80,7 @@ fn files_that_cannot_be_published_are_one_error_for_each_reason() {
 }
 
 #[test]
-fn failed_uploads_with_one_cause_are_one_error_and_others_are_not_hidden_in_it() {
+fn failed_uploads_with_one_cause_are_one_error_without_the_others() {
     let registry = Registry::start(Persona::default());
     registry.seed("alice", "widget", "v1.0.0", "other", b"");
     let mut job = Job::new(&registry);

@@ -85,7 +85,7 @@ fn short_and_public_values_are_no_secrets() {
 }
 
 #[test]
-fn headers_that_are_ours_and_those_of_a_connection_are_refused() {
+fn headers_that_are_ours_and_those_of_a_connection_are_rejected() {
     let registry = Registry::start(Persona::default());
     for name in [
         "Authorization",
@@ -114,7 +114,7 @@ fn headers_that_are_ours_and_those_of_a_connection_are_refused() {
 }
 
 #[test]
-fn all_bad_lines_are_told_at_once_and_nothing_of_them_is_shown() {
+fn all_bad_lines_are_reported_at_once_and_not_shown() {
     let registry = Registry::start(Persona::default());
     let lines = [
         "sensitive-without-a-colon",
@@ -147,7 +147,7 @@ fn values_are_hidden_also_where_something_else_is_wrong() {
 }
 
 #[test]
-fn a_value_in_another_input_or_in_the_name_of_a_file_is_refused() {
+fn a_value_in_another_input_or_in_the_name_of_a_file_is_rejected() {
     let registry = Registry::start(Persona::default());
     let value = "0fdc3b5a7e914c2d8f60";
     for input in ["version", "username", "files", "working-directory"] {
@@ -168,7 +168,7 @@ fn the_token_may_stand_in_a_header() {
 }
 
 #[test]
-fn a_variable_as_the_value_of_a_header_is_refused() {
+fn a_variable_as_the_value_of_a_header_is_rejected() {
     let registry = Registry::start(Persona::default());
     for value in ["$GATE_KEY", "${{ secrets.GATE_KEY }}", "%GATE_KEY%"] {
         let mut job = Job::new(&registry);

@@ -311,7 +311,7 @@ fn a_proxy_of_a_request_to_a_web_server_is_not_taken() {
 }
 
 #[test]
-fn a_proxy_that_cannot_be_used_is_refused_before_anything_is_asked_and_not_shown() {
+fn an_invalid_proxy_is_rejected_before_any_request_and_not_shown() {
     let net = Net::new();
     for (value, why) in [
         ("socks5://bob:its-password@127.0.0.1:1080", "names a SOCKS proxy, but only HTTP proxies are supported"),

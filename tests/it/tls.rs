@@ -150,7 +150,7 @@ fn an_unknown_authority_is_named_as_the_reason() {
 }
 
 #[test]
-fn a_certificate_that_was_made_anew_under_the_old_name_is_told() {
+fn a_certificate_that_was_made_anew_under_the_old_name_is_reported() {
     let renewed = || Identity::self_signed(&naming(&["localhost"]));
     publish(renewed(), &Identity::self_signed(&marked_as_authority(naming(&["localhost"]))).pem)
         .exits_with(1)
@@ -244,7 +244,7 @@ fn who_has_the_given_certificate_but_not_its_key_is_not_trusted() {
 }
 
 #[test]
-fn what_is_no_certificate_is_refused_before_anything_is_asked() {
+fn an_invalid_certificate_is_rejected_before_any_request() {
     let registry = Registry::start(Persona::default());
     let broken = "-----BEGIN CERTIFICATE-----\nMIIB!!sensitive!!\n-----END CERTIFICATE-----\n";
     let half = authority().pem().replace("-----END CERTIFICATE-----", "");
@@ -279,7 +279,7 @@ fn what_is_no_certificate_is_refused_before_anything_is_asked() {
 }
 
 #[test]
-fn a_private_key_is_refused_and_never_shown() {
+fn a_private_key_is_rejected_and_never_shown() {
     let registry = Registry::start(Persona::default());
     let identity = Identity::self_signed(&naming(&["localhost"]));
     let body = identity.key_pem.lines().nth(1).expect("a line").to_owned();
