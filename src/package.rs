@@ -205,7 +205,7 @@ impl ServerUrl {
 
     /// Whether a text is this base URL, with or without a slash at the end.
     #[must_use]
-    pub(crate) fn is_at(&self, url: &str) -> bool {
+    pub(crate) fn matches(&self, url: &str) -> bool {
         Url::parse(url.trim()).is_ok_and(|url| Self(url).to_string() == self.to_string())
     }
 

@@ -134,7 +134,7 @@ impl Advise for BadLine {
 
 impl BadLine {
     /// Whether the line is an invalid pattern that can still be the name of a file.
-    pub(super) fn may_be_a_name(&self) -> bool {
+    pub(super) fn can_be_name(&self) -> bool {
         matches!(self, Self::Brace | Self::TooMany | Self::Pattern(_))
     }
 }

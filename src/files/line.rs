@@ -96,7 +96,7 @@ impl Line {
         let alternatives = match patterns {
             Ok(alternatives) => alternatives,
             // The name of an existing file means that file, even if it is not a valid pattern.
-            Err(bad) if bad.may_be_a_name() && workspace.join(&literal).symlink_metadata().is_ok() => {
+            Err(bad) if bad.can_be_name() && workspace.join(&literal).symlink_metadata().is_ok() => {
                 is_literal = true;
                 Vec::new()
             }

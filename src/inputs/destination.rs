@@ -149,16 +149,14 @@ impl Reader {
         }
         let git_ref = given.or(runner.git_ref.as_deref());
         let Some(tag) = git_ref.and_then(|name| name.strip_prefix(TAGS)) else {
-            match (given, git_ref) {
-                (Some(given), _) => self.problem("version", Some(given), NOT_A_TAG, hint),
-                (None, Some(other)) => {
-                    let problem =
-                        format!("is not set, and the workflow runs on {}, not on a tag", Sanitized::new(other));
-                    self.missing("version", problem, hint);
-                }
-                (None, None) => {
-                    self.missing("version", "is not set, and the workflow does not run on a tag", hint);
-                }
+            if given.is_some() {
+                self.problem("version", given, NOT_A_TAG, hint);
+            } else {
+                let problem = match git_ref.map(Sanitized::new) {
+                    Some(other) => format!("is not set, and the workflow runs on {other}, not on a tag"),
+                    None => "is not set, and the workflow does not run on a tag".to_owned(),
+                };
+                self.missing("version", problem, hint);
             }
             return None;
         };

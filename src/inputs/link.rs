@@ -57,7 +57,7 @@ impl Reader {
             return None;
         };
         let repository = Sanitized::new(&format!("{own}/{name}"));
-        if !server.is_at(workflow_server) {
+        if !server.matches(workflow_server) {
             let workflow_server = Sanitized::new(workflow_server);
             let problem = format!("means the workflow's repository, which is on {workflow_server}, not on {server}");
             self.problem(INPUT, Some("true"), problem, hint);

@@ -41,30 +41,25 @@ impl Reader {
             Command::Download => "path",
         };
         let shown = runner.workspace.to_string_lossy();
-        match runner.workspace.canonicalize() {
-            Ok(path) if path == Path::new("/") => {
-                // It contains /proc/self/environ, and with it the token.
-                let hint = "Set `GITHUB_WORKSPACE`, or start the container with `-v \"$PWD:/workspace\" -w /workspace`";
-                self.problem(input, Some("/"), "is the root of the file system, which cannot be the workspace", hint);
-                None
-            }
+        let (problem, hint) = match runner.workspace.canonicalize() {
+            // It contains /proc/self/environ, and with it the token.
+            Ok(path) if path == Path::new("/") => (
+                "is the workspace, but is the root of the file system",
+                "Set `GITHUB_WORKSPACE`, or start the container with `-v \"$PWD:/workspace\" -w /workspace`",
+            ),
             Ok(path) if path.iter().any(is_git) => {
-                let hint = "Set `GITHUB_WORKSPACE` to the folder of the checkout";
-                self.problem(input, Some(&shown), "is the workspace, but is inside `.git`", hint);
-                None
+                ("is the workspace, but is inside `.git`", "Set `GITHUB_WORKSPACE` to the folder of the checkout")
             }
-            Ok(path) if path.is_dir() => Some(path),
-            Ok(_) => {
-                let hint = "Set `GITHUB_WORKSPACE` to a folder";
-                self.problem(input, Some(&shown), "is the workspace, but is not a folder", hint);
-                None
-            }
+            Ok(path) if path.is_dir() => return Some(path),
+            Ok(_) => ("is the workspace, but is not a folder", "Set `GITHUB_WORKSPACE` to a folder"),
             Err(error) => {
                 let problem = format!("is the workspace, but cannot be opened: {error}");
                 self.reject("workspace-not-mounted", input, Some(&shown), problem, HOST_LABEL);
-                None
+                return None;
             }
-        }
+        };
+        self.problem(input, Some(&shown), problem, hint);
+        None
     }
 
     fn base(&mut self, raw: &RawInputs, runner: &Runner, workspace: &Path) -> Option<PathBuf> {

@@ -110,7 +110,7 @@ fn where_true_means_no_repository_of_the_owner_on_this_forge_it_is_refused() {
         },
         "https://github.com",
     );
-    refused(|job| job.input("owner", "acme"), "alice/widget, and the package is acme's");
+    refused(|job| job.input("owner", "acme"), "alice/widget, but the package belongs to acme");
     refused(|job| job.without("GITHUB_REPOSITORY").input("repo", "widget"), "");
 }
 

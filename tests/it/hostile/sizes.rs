@@ -157,7 +157,8 @@ fn braces_that_nest_too_deep_are_refused_before_anything_is_asked() {
         let line = format!("{}a,b{}", "{".repeat(depth), "}".repeat(depth));
         for mut job in [Job::new(&registry), Job::downloading(&registry)] {
             let ran = is_short(job.input("files", &line).is_refused(&registry));
-            ran.says("nests braces more than 10 deep").says("hint: Write several lines in place of the inner braces");
+            ran.says("nests braces more than 10 levels deep")
+                .says("hint: Write several lines instead of the inner braces");
         }
     }
 }
