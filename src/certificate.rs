@@ -1,7 +1,7 @@
-//! The certificates of `ca-certificate`, and what each of them can be trusted for.
+//! The certificates of `ca-certificate`, and the rules for trusting them.
 //!
-//! webpki trusts an anchor without limits: it ignores basicConstraints, key usage and dates of the anchor itself. And it
-//! cannot trust the certificate of a server without an authority. So both are decided here. webpki checks the rest.
+//! webpki ignores basicConstraints, key usage and dates of a trust anchor, and cannot trust a server's certificate without an
+//! authority. So both are decided here. webpki checks the rest.
 
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::{CertificateError, RootCertStore};
@@ -26,7 +26,7 @@ pub(crate) struct TrustedCertificate {
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum NoAuthority {
     /// basicConstraints are missing, or say CA:FALSE.
-    #[error("it is not marked as one (CA:TRUE)")]
+    #[error("it is not marked as an authority (CA:TRUE)")]
     NotMarked,
     /// There is a key usage without keyCertSign.
     #[error("its key usage does not include keyCertSign")]
@@ -44,7 +44,7 @@ impl TrustedCertificate {
         Some(Self { der, parsed })
     }
 
-    /// The certificate in DER.
+    /// Returns the certificate in DER.
     pub(crate) fn der(&self) -> &CertificateDer<'static> {
         &self.der
     }
@@ -78,7 +78,7 @@ impl TrustedCertificate {
         Ok(())
     }
 
-    /// The name of whom the certificate is for.
+    /// Returns the subject of the certificate.
     pub(crate) fn subject(&self) -> &Name {
         self.parsed.tbs_certificate().subject()
     }
@@ -89,7 +89,7 @@ impl TrustedCertificate {
     }
 }
 
-/// The name of a certificate's issuer.
+/// Returns the issuer of a certificate.
 pub(crate) fn issuer(certificate: &CertificateDer<'_>) -> Option<Name> {
     Certificate::from_der(certificate).ok().map(|certificate| certificate.tbs_certificate().issuer().clone())
 }

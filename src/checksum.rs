@@ -1,4 +1,4 @@
-//! SHA-256: the digest, and hashing while bytes pass by.
+//! SHA-256: digests, hashing of streams, and the format of `sha256sum`.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -11,7 +11,7 @@ use sha2::Digest as _;
 pub struct Sha256([u8; 32]);
 
 impl Sha256 {
-    /// The digest of bytes that are all at hand.
+    /// Hashes bytes in memory.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         let mut hasher = Hasher::default();
@@ -20,7 +20,7 @@ impl Sha256 {
     }
 }
 
-/// A text that is no SHA-256 in hexadecimal.
+/// A text that is not a SHA-256 in hexadecimal.
 #[derive(Debug, thiserror::Error)]
 #[error("not a SHA-256: 64 hexadecimal digits expected")]
 pub struct NotSha256;
@@ -54,37 +54,36 @@ impl fmt::Debug for Sha256 {
     }
 }
 
-/// Hashes bytes as they pass by.
+/// Hashes a stream of bytes.
 #[derive(Clone, Debug, Default)]
 pub struct Hasher(sha2::Sha256);
 
 impl Hasher {
-    /// Takes in the next bytes.
+    /// Adds the next bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
-    /// The digest of all bytes taken in.
+    /// Returns the digest of all bytes.
     #[must_use]
     pub fn finish(self) -> Sha256 {
         Sha256(self.0.finalize().into())
     }
 }
 
-/// A text that is no list of checksums.
+/// Why a text is not a list of checksums.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotAList {
     /// A name with two different hashes.
-    #[error("line {0} has another hash for a name that an earlier line has")]
+    #[error("line {0} has a different hash for a name of an earlier line")]
     Twice(usize),
-    /// No line that is one of a list.
-    #[error("it has no line with a SHA-256 and a name")]
+    /// No line with a hash and a name.
+    #[error("it contains no line with a SHA-256 and a name")]
     Empty,
 }
 
-/// Reads what `sha256sum -c` reads: the hashes by the names, of which a leading `./` is no part. Lines of anything else, such
-/// as a signature or another kind of hash, are passed over, as they are there: a name that is missing is for the caller to
-/// miss.
+/// Reads a list as `sha256sum -c` does, and returns the hashes by name, without a leading `./`. Other lines, such as
+/// signatures and other kinds of hashes, are skipped.
 pub(crate) fn read_list(bytes: &[u8]) -> Result<BTreeMap<String, Sha256>, NotAList> {
     let text = String::from_utf8_lossy(bytes);
     let mut hashes = BTreeMap::new();
@@ -99,21 +98,21 @@ pub(crate) fn read_list(bytes: &[u8]) -> Result<BTreeMap<String, Sha256>, NotALi
     if hashes.is_empty() { Err(NotAList::Empty) } else { Ok(hashes) }
 }
 
-/// Writes what `sha256sum -c` reads: a line `HASH  NAME` for each of these names, which have no character that would have
-/// to be escaped there (those of the registry have none).
+/// Writes a list for `sha256sum -c`: a line `HASH  NAME` per file. Names on the registry contain no character that must be
+/// escaped.
 #[must_use]
 pub fn write_list<'a>(files: impl IntoIterator<Item = (&'a str, Sha256)>) -> String {
     files.into_iter().fold(String::new(), |mut list, (name, sha256)| {
-        // A name that is `-` alone would be taken for the standard input.
-        let here = if name == "-" { "./" } else { "" };
+        // The name `-` alone would mean the standard input.
+        let prefix = if name == "-" { "./" } else { "" };
         // Writing to a String cannot fail.
-        let _ = writeln!(list, "{sha256}  {here}{name}");
+        let _ = writeln!(list, "{sha256}  {prefix}{name}");
         list
     })
 }
 
-/// Hash and name in a line: `HASH  NAME`, `HASH *NAME`, `HASH NAME` or `SHA256 (NAME) = HASH`. A line that begins with `\`
-/// has a name with a character in it that no file on the registry has.
+/// Returns hash and name of a line: `HASH  NAME`, `HASH *NAME`, `HASH NAME` or `SHA256 (NAME) = HASH`. A line that starts with
+/// `\` has an escaped name, which no file on the registry has.
 fn line_of(line: &str) -> Option<(&str, &str)> {
     if let Some(rest) = line.strip_prefix("SHA256 (") {
         let (name, digest) = rest.rsplit_once(") = ")?;
@@ -150,18 +149,18 @@ mod tests {
         assert!(list.values().all(|digest| digest.to_string() == EMPTY));
         let other = EMPTY.replace('e', "f");
         for (text, wanted) in [
-            (String::new(), "it has no line with a SHA-256 and a name"),
-            (format!("{EMPTY}  "), "it has no line with a SHA-256 and a name"),
-            (format!("{EMPTY}a"), "it has no line with a SHA-256 and a name"),
-            ("<html>".to_owned(), "it has no line with a SHA-256 and a name"),
-            (format!("{EMPTY}  a\n{other}  a"), "line 2 has another hash for a name that an earlier line has"),
+            (String::new(), "it contains no line with a SHA-256 and a name"),
+            (format!("{EMPTY}  "), "it contains no line with a SHA-256 and a name"),
+            (format!("{EMPTY}a"), "it contains no line with a SHA-256 and a name"),
+            ("<html>".to_owned(), "it contains no line with a SHA-256 and a name"),
+            (format!("{EMPTY}  a\n{other}  a"), "line 2 has a different hash for a name of an earlier line"),
         ] {
             assert_eq!(read_list(text.as_bytes()).expect_err(&text).to_string(), wanted);
         }
     }
 
     #[test]
-    fn a_list_that_is_written_is_one_that_can_be_read() {
+    fn a_written_list_can_be_read() {
         let digest: Sha256 = EMPTY.parse().expect("a digest");
         let names = ["-", "-rf", "a  b", "b) = c"];
         let text = write_list(names.map(|name| (name, digest)));
@@ -171,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_digest_is_refused() {
+    fn invalid_digests_are_rejected() {
         for text in ["", "e3b0", &EMPTY[1..], &format!("{EMPTY}0"), &EMPTY.replace('e', "é"), &"+1".repeat(32)] {
             assert!(text.parse::<Sha256>().is_err(), "{text}");
         }

@@ -1,4 +1,4 @@
-//! The certificate of `client-certificate`, with which the program proves to the server who it is.
+//! The certificate of `client-certificate`, for TLS client authentication.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,46 +11,46 @@ use rustls::{AlertDescription, Error};
 use x509_cert::Certificate;
 use x509_cert::der::{Decode as _, Encode as _};
 
-/// A certificate chain and its private key. It shows nothing of itself.
+/// A certificate chain and its private key. `Debug` shows neither.
 #[derive(Clone)]
 pub(crate) struct ClientCertificate(Arc<CertifiedKey>);
 
-/// Why a text in PEM is no client certificate.
+/// Why a PEM text is not a client certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BadClientCertificate {
     /// The private key has a passphrase.
-    #[error("holds an encrypted private key")]
+    #[error("contains an encrypted private key")]
     Encrypted,
-    /// PEM that is broken, or that holds something else than it says.
-    #[error("holds a certificate or a private key that cannot be read")]
+    /// Invalid PEM, or PEM with invalid content.
+    #[error("contains an invalid certificate or private key")]
     Unreadable,
     /// No certificate.
-    #[error("has no certificate in it")]
+    #[error("contains no certificate")]
     NoCertificate,
     /// No private key.
-    #[error("has no private key in it")]
+    #[error("contains no private key")]
     NoKey,
-    /// A key that the cryptography library does not know.
-    #[error("holds a private key of a kind that is not supported")]
+    /// A key that the cryptography library does not support.
+    #[error("contains a private key of an unsupported type")]
     UnsupportedKey,
     /// The key of another certificate.
-    #[error("holds a private key that does not belong to its first certificate")]
+    #[error("contains a private key that does not belong to its first certificate")]
     OtherKey,
 }
 
 impl BadClientCertificate {
-    /// What to do about it.
+    /// Returns how to correct the text.
     pub(crate) fn hint(self) -> &'static str {
         match self {
             Self::Encrypted => {
                 "Remove the passphrase with `openssl pkey -in key.pem -out decrypted.pem`, and store the result in a secret"
             }
-            Self::Unreadable => "Give all lines of the PEM text from BEGIN to END, each on a line of its own",
-            Self::NoCertificate => "Put the certificate in front of its private key, both in PEM",
-            Self::NoKey => "Put the private key behind its certificate, in PEM (PKCS#8, PKCS#1 or SEC1)",
-            Self::UnsupportedKey => "Use a key of RSA with 2048 bits or more, ECDSA P-256, ECDSA P-384 or Ed25519",
+            Self::Unreadable => "Include all lines of the PEM text from BEGIN to END, each on its own line",
+            Self::NoCertificate => "Add the certificate before its private key, both in PEM",
+            Self::NoKey => "Add the private key after its certificate, in PEM (PKCS#8, PKCS#1 or SEC1)",
+            Self::UnsupportedKey => "Use an RSA key with 2048 bits or more, ECDSA P-256, ECDSA P-384 or Ed25519",
             Self::OtherKey => {
-                "Put the certificate of the key first and the certificates of its issuers behind it, or give the right key"
+                "Put the certificate of the key first and the certificates of its issuers after it, or use the matching key"
             }
         }
     }
@@ -66,10 +66,10 @@ impl ClientCertificate {
         let (mut chain, mut parsed) = (Vec::new(), Vec::new());
         let mut key = None;
         for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(lines.as_bytes()) {
-            // What the reader says of broken PEM has pieces of it.
+            // The error of the PEM reader can contain parts of the text.
             let (kind, der) = section.map_err(|_| BadClientCertificate::Unreadable)?;
             if kind == SectionKind::Certificate {
-                // Not webpki: `openssl x509 -req` makes certificates of version 1, which webpki does not read.
+                // Not webpki, which cannot read the version 1 certificates of `openssl x509 -req`.
                 parsed.push(Certificate::from_der(&der).map_err(|_| BadClientCertificate::Unreadable)?);
                 chain.push(CertificateDer::from(der));
             } else if let Some(found) = PrivateKeyDer::from_pem(kind, der) {
@@ -87,7 +87,7 @@ impl ClientCertificate {
         Ok(Self(Arc::new(CertifiedKey::new(chain, key))))
     }
 
-    /// Shows the certificate to whoever asks for one.
+    /// Returns the resolver that offers the certificate to a server that requests one.
     pub(crate) fn resolver(&self) -> Arc<SingleCertAndKey> {
         Arc::new(SingleCertAndKey::from(Arc::clone(&self.0)))
     }
@@ -99,7 +99,7 @@ impl fmt::Debug for ClientCertificate {
     }
 }
 
-/// The alerts by which a server refuses a client for its certificate, or for having none, with their names in RFC 8446, 6.2.
+/// The TLS alerts of a server that rejects the client's certificate or its absence, with their names in RFC 8446, 6.2.
 const ALERTS: [(AlertDescription, &str); 9] = [
     (AlertDescription::CertificateRequired, "certificate_required"),
     (AlertDescription::BadCertificate, "bad_certificate"),
@@ -115,18 +115,18 @@ const ALERTS: [(AlertDescription, &str); 9] = [
 /// The name of the alert that can have other reasons, such as ciphers.
 const VAGUE: &str = "handshake_failure";
 
-/// The name of an alert by which a server refuses a client for its certificate, or for having none.
+/// The name of a TLS alert of a server that rejects the client's certificate or its absence.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ClientAlert(&'static str);
 
 impl ClientAlert {
-    /// Finds the alert in what rustls says. A server verifies no other certificate than that of its client.
+    /// Finds the alert in an error of rustls.
     pub(crate) fn of(error: &Error) -> Option<Self> {
         let Error::AlertReceived(alert) = error else { return None };
         ALERTS.iter().find(|(known, _)| known == alert).map(|(_, name)| Self(name))
     }
 
-    /// Whether there can be other reasons, such as ciphers.
+    /// Whether the alert can have other reasons, such as ciphers.
     pub(crate) fn is_vague(self) -> bool {
         self.0 == VAGUE
     }

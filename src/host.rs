@@ -1,10 +1,10 @@
-//! Hosts that every machine and every container has for itself.
+//! Hosts that mean the machine or the container itself.
 
 use std::net::IpAddr;
 
 use url::{Host, Url};
 
-/// Returns whether the host of a URL is `localhost` or a loopback address.
+/// Whether the host of a URL is `localhost` or a loopback address.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => {
@@ -15,7 +15,7 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// Returns whether the host of a URL is an address to listen on, such as `0.0.0.0`, and not one to connect to.
+/// Whether the host of a URL is an address to listen on, such as `0.0.0.0`, and not one to connect to.
 pub(crate) fn is_unspecified(url: &Url) -> bool {
     address_of(url).is_some_and(|address| address.is_unspecified())
 }

@@ -1,4 +1,4 @@
-//! The program: reads the environment once, chooses the command, and turns what comes of it into an exit code.
+//! The program: reads the environment once, runs the command, and returns the exit code.
 
 use std::env;
 use std::io::{self, IsTerminal as _, Write};
@@ -22,21 +22,21 @@ use tokio::runtime::{Builder, Runtime};
 
 const HELP: &str = include_str!("help.txt");
 
-/// What a panic prints, before its place.
+/// The message of a panic, before its location.
 const BUG: &str = concat!(
-    "error: this is a bug of generic-packages ",
+    "error: failed to continue because of a bug in generic-packages ",
     env!("CARGO_PKG_VERSION"),
-    ", and the run has ended\n  hint: Run the step again: what is there already stays as it is; and report the bug with this line:"
+    "\n  hint: Run the step again; existing files are kept. Report the bug with this line:"
 );
 
-/// How long a run that has ended waits for the reader of its log after a signal or a panic. A runner kills a cancelled step
-/// after 10 seconds (GitHub).
+/// How long the program waits for the reader of its log after a signal or a panic. GitHub's runner kills a canceled step
+/// after 10 seconds.
 const LAST_WAIT: Duration = Duration::from_secs(2);
 
 fn main() -> anyhow::Result<ExitCode> {
     forbid_core_dumps();
     let log = BackgroundWriter::start(io::stdout()).context("failed to start the thread that writes the log")?;
-    // What a panic says may hold anything, so only its place is shown.
+    // The message of a panic can contain secrets, so only its location is shown.
     panic::set_hook(Box::new({
         let log = log.clone();
         move |panic| {
@@ -51,9 +51,9 @@ fn main() -> anyhow::Result<ExitCode> {
         ["--help" | "-h" | "help"] | [_, "--help" | "-h"] => say(HELP, 0),
         ["--version" | "-V"] => say(concat!("generic-packages ", env!("CARGO_PKG_VERSION"), "\n"), 0),
         [] => say(HELP, 2),
-        // What the further arguments are may be secret.
+        // The arguments are not shown, because they can be secret.
         [name, ..] if Command::named(name).is_some() => {
-            say(&format!("error: `{name}` takes no arguments: all else is told by the variables of `--help`\n"), 2)
+            say(&format!("error: `{name}` takes no arguments. It reads the variables that `--help` lists\n"), 2)
         }
         [unknown, ..] => say(&format!("error: unknown command `{}`\n\n{HELP}", Sanitized::new(unknown)), 2),
     })
@@ -68,16 +68,16 @@ fn forbid_core_dumps() {
     let _: rustix::io::Result<()> = set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
-/// Who closes the terminal before the end has read enough.
+/// Prints a text. A closed terminal is not an error.
 fn say(text: &str, code: u8) -> ExitCode {
     let _: io::Result<()> = io::stdout().write_all(text.as_bytes());
     code.into()
 }
 
-/// Starts what the run needs of the system.
+/// Starts the runtime and the signal handlers.
 fn start() -> io::Result<(Runtime, Stop)> {
-    /// How many files have to be free to be opened: for the runtime, which panics if it gets none for its signals, a
-    /// connection, a name to be resolved, and a file at a time.
+    /// The number of files that must be free to open: for a connection, a name lookup, one file, and the runtime, which panics
+    /// if it cannot open its signal pipe.
     const OPEN_FILES: usize = 16;
     (0..OPEN_FILES).map(|_| io::stdout().as_fd().try_clone_to_owned()).collect::<io::Result<Vec<_>>>()?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -86,13 +86,13 @@ fn start() -> io::Result<(Runtime, Stop)> {
 }
 
 fn run(command: Command, log: &BackgroundWriter) -> ExitCode {
-    // First of all: the program may be the first process of a container, which has no default for signals.
+    // Must come first: process 1 of a container has no default signal handlers.
     let started = start().map_err(StartError::from);
     let environment = Environment::new(env::vars_os(), env::current_dir().unwrap_or_default());
     let runner = Runner::detect(&environment);
     let terminal = io::stdout().is_terminal() && !runner.reads_commands();
     let live = terminal.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stdout()));
-    // The progress bars write to the terminal themselves, and lines have to come between them in order.
+    // Progress bars write to the terminal themselves, so lines must go there directly to keep the order.
     let out: Box<dyn Write + Send> = if terminal { Box::new(io::stdout()) } else { Box::new(log.clone()) };
     let console = Console::new(out, &runner, live);
     let reading = Inputs::read(command, &environment, &runner);
@@ -121,7 +121,7 @@ fn run(command: Command, log: &BackgroundWriter) -> ExitCode {
     // A slow reader gets the whole log, unless a signal asks the program to end.
     if let Some((runtime, stop)) = started {
         runtime.block_on(stop.or(log.wait_until_written())).unwrap_or_default();
-        // A thread that waits for a disk must not keep the program from its end.
+        // A thread that waits for a disk must not block the exit.
         runtime.shutdown_background();
     }
     log.block_until_written(LAST_WAIT);

@@ -1,7 +1,7 @@
 //! The registry's naming rules and its URLs.
 //!
-//! The rules are those of Gitea 1.22 and later and Forgejo 7 and later, as recorded; names are unique there without
-//! regard to case. Everything that is put into a URL goes through `Target`.
+//! The rules are those of Gitea 1.22 and later and Forgejo 7 and later, as recorded. Names there are unique ignoring case.
+//! Every URL is built by `Target`.
 
 use std::fmt;
 
@@ -14,18 +14,18 @@ use crate::sanitize::Sanitized;
 /// The longest name or version, in characters: servers on PostgreSQL answer 500 to a longer one (recorded).
 pub(crate) const LONGEST: usize = 255;
 
-/// What may stand in a path segment as it is; the server unescapes each segment once.
+/// The characters of a path segment that are percent-encoded. The server decodes each segment once.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'+');
 
-/// A name that the registry would refuse.
+/// A name that the registry would reject.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what} `{name}` {why}")]
 pub struct BadName {
-    /// What the name was for: `owner`, `package name`, `version` or `file name`.
+    /// The kind of name: `owner`, `package name`, `version`, `file name` or `repository`.
     pub(crate) what: &'static str,
     /// The name as it was given.
     pub(crate) name: Sanitized,
-    /// What is wrong with it, with what is allowed.
+    /// The problem, as a predicate, followed by ". Allowed: ..." if that is known.
     pub(crate) why: String,
 }
 
@@ -36,7 +36,7 @@ macro_rules! name_type {
         pub struct $name(String);
 
         impl $name {
-            /// Takes a name that follows the registry's rule; otherwise says what is wrong with it.
+            /// Checks a name against the registry's rule.
             pub fn parse(name: &str) -> Result<Self, BadName> {
                 let check: fn(&str) -> Result<(), String> = $check;
                 length(name).and_then(|()| check(name)).map(|()| Self(name.to_owned())).map_err(|why| BadName {
@@ -46,7 +46,7 @@ macro_rules! name_type {
                 })
             }
 
-            /// The name as it is, for URLs, outputs and comparisons; people are shown its `Display`.
+            /// Returns the unsanitized name, for URLs, outputs and comparisons. For people, use `Display`.
             #[must_use]
             pub(crate) fn as_str(&self) -> &str {
                 &self.0
@@ -68,11 +68,8 @@ macro_rules! name_type {
 }
 
 name_type! {
-    /// The user or organisation that owns a package.
+    /// The user or organization that owns a package.
     Owner, "owner", |name| {
-        if name.is_empty() {
-            return Err("is empty: the name of a user or organisation is expected".to_owned());
-        }
         only(name, |c| c.is_ascii_alphanumeric() || "-_.".contains(c), "letters, digits and `-_.`")?;
         not_dots(name)
     }
@@ -81,32 +78,25 @@ name_type! {
 name_type! {
     /// The name of a package.
     PackageName, "package name", |name| {
-        let allowed = "letters, digits and `-_+.`";
-        if name.is_empty() {
-            return Err(format!("is empty: {allowed} are allowed"));
-        }
-        if name.contains('/') {
-            return Err(format!("has a `/`: give the name alone, without its owner ({allowed} are allowed)"));
-        }
-        only(name, |c| c.is_ascii_alphanumeric() || "-_+.".contains(c), allowed)?;
+        only(name, |c| c.is_ascii_alphanumeric() || "-_+.".contains(c), "letters, digits and `-_+.`")?;
         if name.len() == 1 && !name.chars().all(|c| c.is_ascii_alphanumeric()) {
-            return Err("is a single character, which must be a letter or a digit".to_owned());
+            return Err("is a single character. Allowed: a letter or a digit".to_owned());
         }
         not_dots(name)
     }
 }
 
 name_type! {
-    /// A version of a package: any text without a blank at either end.
+    /// A version of a package: any text without a space at either end.
     Version, "version", |name| {
         if name.is_empty() {
-            return Err("is empty: any text without a blank at either end is allowed".to_owned());
+            return Err("is empty".to_owned());
         }
         if name.trim() != name {
-            return Err("has a blank at an end: the registry refuses that".to_owned());
+            return Err("starts or ends with white space".to_owned());
         }
         if name.chars().any(char::is_control) {
-            return Err("has a control character: it could not be typed or shown".to_owned());
+            return Err("contains a control character".to_owned());
         }
         not_dots(name)
     }
@@ -115,13 +105,10 @@ name_type! {
 name_type! {
     /// The name of a file on the registry.
     FileName, "file name", |name| {
-        let allowed = "letters, digits, inner blanks and `-_+=:;.()[]{}~!@#$%^&`";
+        let allowed = "letters, digits, inner spaces and `-_+=:;.()[]{}~!@#$%^&`";
         only(name, is_allowed_in_file_name, allowed)?;
         if name.trim() != name {
-            return Err(format!("has a blank at an end: {allowed} are allowed"));
-        }
-        if name.is_empty() {
-            return Err(format!("is empty: {allowed} are allowed"));
+            return Err(format!("starts or ends with a space. Allowed: {allowed}"));
         }
         not_dots(name)
     }
@@ -130,19 +117,16 @@ name_type! {
 name_type! {
     /// The name of a repository, without its owner.
     RepositoryName, "repository", |name| {
-        if name.is_empty() {
-            return Err("is empty: the name of a repository is expected".to_owned());
-        }
         only(name, |c| c.is_ascii_alphanumeric() || "-_.".contains(c), "letters, digits and `-_.`")?;
         not_dots(name)
     }
 }
 
 impl Version {
-    /// The version that stands for the newest one, where there is none of that name.
+    /// The version that means the newest one, if no version has that name.
     pub(crate) const LATEST: &str = "latest";
 
-    /// What is equal for versions that the registry takes for one: it does not regard case.
+    /// Returns a key that is equal for versions that the registry regards as one, because it ignores case.
     #[must_use]
     pub(crate) fn folded(&self) -> String {
         self.0.to_lowercase()
@@ -150,7 +134,7 @@ impl Version {
 }
 
 impl FileName {
-    /// A name that the registry accepts in place of one that it refuses: `cafe.zip` for `café.zip`.
+    /// Returns a valid name that is similar to an invalid one: `cafe.zip` for `café.zip`.
     #[must_use]
     pub(crate) fn similar_to(name: &str) -> Option<Self> {
         let is_accent = |c: &char| matches!(c, '\u{300}'..='\u{36f}');
@@ -160,7 +144,7 @@ impl FileName {
         Self::parse(name.trim()).ok()
     }
 
-    /// What is equal for names that the registry takes for one: it does not regard case.
+    /// Returns a key that is equal for names that the registry regards as one, because it ignores case.
     #[must_use]
     pub(crate) fn folded(&self) -> String {
         self.0.to_lowercase()
@@ -171,36 +155,38 @@ fn is_allowed_in_file_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || " -_+=:;.()[]{}~!@#$%^&".contains(c)
 }
 
-fn only(name: &str, allowed: impl Fn(char) -> bool, words: &str) -> Result<(), String> {
-    match name.chars().find(|&c| !allowed(c)) {
+/// Checks that a name is not empty and contains only allowed characters.
+fn only(name: &str, is_allowed: impl Fn(char) -> bool, allowed: &str) -> Result<(), String> {
+    match name.chars().find(|&c| !is_allowed(c)) {
+        None if name.is_empty() => Err(format!("is empty. Allowed: {allowed}")),
         None => Ok(()),
         Some(c) => {
-            // It may look like one that is allowed.
+            // It can look like an allowed character.
             let code = if c.is_ascii() { String::new() } else { format!(" (U+{:04X})", u32::from(c)) };
-            Err(format!("has the character `{}`{code}: {words} are allowed", Sanitized::new(&c.to_string())))
+            Err(format!("contains `{}`{code}. Allowed: {allowed}", Sanitized::new(&c.to_string())))
         }
     }
 }
 
-/// Clients and proxies take `.` and `..` for folders and would ask for another path.
+/// Rejects `.` and `..`, which clients and proxies resolve as folders.
 fn not_dots(name: &str) -> Result<(), String> {
-    if name == "." || name == ".." { Err("would change the path of the URL".to_owned()) } else { Ok(()) }
+    if name == "." || name == ".." { Err("cannot be part of a URL path".to_owned()) } else { Ok(()) }
 }
 
 fn length(name: &str) -> Result<(), String> {
     match name.chars().count() {
-        count if count > LONGEST => Err(format!("has {count} characters: {LONGEST} are allowed")),
+        count if count > LONGEST => Err(format!("has {count} characters. Allowed: {LONGEST}")),
         _ => Ok(()),
     }
 }
 
-/// The base URL of a forge, perhaps with a sub-path: `https://host/git`.
+/// The base URL of a server, with its sub-path if it has one: `https://host/git`.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct ServerUrl(Url);
 
 impl ServerUrl {
-    /// Takes a URL that [`crate::inputs`] has found to be `http` or `https`, with a host, without credentials, query
-    /// and fragment.
+    /// Creates a base URL. [`crate::inputs`] checks that it is `http` or `https`, with a host, without credentials, query and
+    /// fragment.
     pub(crate) fn new(url: Url) -> Self {
         Self(url)
     }
@@ -211,31 +197,31 @@ impl ServerUrl {
         self.0.scheme() == "https"
     }
 
-    /// The host, as it stands in the URL.
+    /// Returns the host.
     #[must_use]
     pub(crate) fn host(&self) -> &str {
         self.0.host_str().unwrap_or_default()
     }
 
-    /// Whether that is this base URL too, be it with a slash at its end.
+    /// Whether a text is this base URL, with or without a slash at the end.
     #[must_use]
-    pub(crate) fn is_at(&self, url: &str) -> bool {
+    pub(crate) fn matches(&self, url: &str) -> bool {
         Url::parse(url.trim()).is_ok_and(|url| Self(url).to_string() == self.to_string())
     }
 
-    /// The same as a URL.
+    /// Returns the base URL as a URL.
     #[must_use]
     pub(crate) fn as_url(&self) -> &Url {
         &self.0
     }
 
-    /// Whether a URL leads to the same scheme, host and port.
+    /// Whether a URL has the same scheme, host and port.
     #[must_use]
     pub(crate) fn is_origin_of(&self, url: &Url) -> bool {
         self.0.origin() == url.origin()
     }
 
-    /// A URL below this one; each segment is percent-encoded, so that none can become two.
+    /// Appends path segments. Each is percent-encoded, so that none can become two.
     #[must_use]
     pub(crate) fn join<'a>(&self, segments: impl IntoIterator<Item = &'a str>) -> Url {
         let mut path = self.0.path().trim_end_matches('/').to_owned();
@@ -261,12 +247,12 @@ impl fmt::Debug for ServerUrl {
     }
 }
 
-/// A version of a package of an owner on a forge: what one run publishes to, or downloads from.
+/// The version of a package that a run publishes or downloads.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
-    /// The forge.
+    /// The server.
     pub(crate) server: ServerUrl,
-    /// Whose package it is.
+    /// The owner of the package.
     pub(crate) owner: Owner,
     /// The package.
     pub(crate) package: PackageName,
@@ -275,25 +261,25 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Where a file is uploaded to and downloaded from.
+    /// Returns the URL to upload and download a file.
     #[must_use]
     pub(crate) fn file_url(&self, file: &FileName) -> Url {
         self.version_below(&["api"], &[file.as_str()])
     }
 
-    /// Where the registry is asked for the right to write: a file name that no server accepts.
+    /// Returns the URL to check write access: a file name that no server accepts.
     #[must_use]
     pub(crate) fn question_url(&self) -> Url {
         self.version_below(&["api"], &["*"])
     }
 
-    /// The list of the version's files.
+    /// Returns the URL of the list of the version's files.
     #[must_use]
     pub(crate) fn files_url(&self) -> Url {
         self.version_below(&["api", "v1"], &["files"])
     }
 
-    /// A page of the versions of the owner's packages whose names contain that text.
+    /// Returns the URL of one page of the versions of the owner's packages whose names contain a text.
     #[must_use]
     pub(crate) fn versions_url(&self, name: &str, limit: usize, page: usize) -> Url {
         let mut url = self.server.join(["api", "v1", "packages", self.owner.as_str()]);
@@ -303,20 +289,20 @@ impl Target {
         url
     }
 
-    /// Where the package is linked to a repository of its owner (Gitea 1.24 and later, Forgejo 11 and later).
+    /// Returns the URL to link the package to a repository of its owner (Gitea 1.24 and later, Forgejo 11 and later).
     #[must_use]
     pub(crate) fn link_url(&self, repository: &RepositoryName) -> Url {
         let package = ["packages", self.owner.as_str(), "generic", self.package.as_str()];
         self.server.join(["api", "v1"].iter().chain(&package).chain(&["-", "link", repository.as_str()]).copied())
     }
 
-    /// What the API knows of the version.
+    /// Returns the URL of the version in the API.
     #[must_use]
     pub(crate) fn version_url(&self) -> Url {
         self.version_below(&["api", "v1"], &[])
     }
 
-    /// The page of the version, as Gitea and Forgejo lay it out, for when the API does not say.
+    /// Returns the URL of the version's page in Gitea and Forgejo, for servers whose API does not return it.
     #[must_use]
     pub(crate) fn page_url(&self) -> Url {
         let (package, version) = (self.package.as_str(), self.version.as_str());
@@ -329,19 +315,19 @@ impl Target {
         PublicAddress { page: self.page_url(), server: self.server.clone() }
     }
 
-    /// The version in one of the two families of paths, and what is below it.
+    /// Returns a URL below the version in one of the two APIs.
     fn version_below(&self, family: &[&str], rest: &[&str]) -> Url {
         let version = ["packages", self.owner.as_str(), "generic", self.package.as_str(), self.version.as_str()];
         self.server.join(family.iter().chain(&version).chain(rest).copied())
     }
 }
 
-/// Where people find a version: requests can go to another address of the same forge.
+/// The address of a version for people. Requests can go to another address of the same server.
 #[derive(Clone, Debug)]
 pub(crate) struct PublicAddress {
     /// The page of the version.
     pub(crate) page: Url,
-    /// The base URL of the forge.
+    /// The base URL of the server.
     pub(crate) server: ServerUrl,
 }
 
@@ -359,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn names_follow_the_rules_that_servers_were_seen_to_apply() {
+    fn names_follow_the_recorded_rules_of_servers() {
         for name in ["a", "7", "ab", "a.b", ".hidden", "-x", "_x", "+x", &"a".repeat(255)] {
             assert!(PackageName::parse(name).is_ok(), "{name}");
         }

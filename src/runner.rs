@@ -1,4 +1,4 @@
-//! Which runner started us, and what it tells a step through the environment.
+//! The runner that started the program, and the variables that it sets.
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
@@ -9,42 +9,42 @@ use serde::Deserialize;
 
 use crate::secret::Secret;
 
-/// All that the program reads of its surroundings, taken once by `main`.
+/// The environment of the program, which `main` reads once.
 ///
-/// It holds secrets, so it has no `Debug`.
+/// It contains secrets, so it has no `Debug`.
 pub struct Environment {
     variables: Vec<(OsString, OsString)>,
     directory: PathBuf,
 }
 
 impl Environment {
-    /// Takes the environment's variables, as they are, and the working directory.
+    /// Creates an environment from its variables and the working directory.
     pub fn new(variables: impl IntoIterator<Item = (OsString, OsString)>, directory: impl Into<PathBuf>) -> Self {
-        // A name can stand there twice; the first is what other programs read.
+        // A name can occur twice. Other programs read the first.
         let mut known = HashSet::new();
         let variables = variables.into_iter().filter(|(name, _)| known.insert(name.clone())).collect();
         Self { variables, directory: directory.into() }
     }
 
-    /// The variables in the order in which the system gave them.
+    /// Returns the variables in the order of the system.
     pub(crate) fn variables(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
         self.variables.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
     }
 
-    /// The working directory.
+    /// Returns the working directory.
     #[must_use]
     pub(crate) fn directory(&self) -> &Path {
         &self.directory
     }
 
-    /// A variable as the system has it; empty means not set.
+    /// Returns a variable as a path; empty means not set.
     fn path(&self, name: &str) -> Option<PathBuf> {
         let (_, value) = self.variables().find(|(known, value)| *known == name && !value.is_empty())?;
         Some(value.into())
     }
 
-    /// The variables that are text, of the names that runners use: envy does not regard case, and what a shell calls
-    /// `act` is no runner.
+    /// Returns the variables that are text and have no lower-case letters in their names. envy ignores case, and a shell
+    /// variable `act` must not look like the runner.
     fn texts(&self) -> impl Iterator<Item = (String, String)> {
         let is_runners = |name: &&str| !name.contains(|c: char| c.is_ascii_lowercase());
         self.variables().filter_map(move |(name, value)| {
@@ -54,7 +54,7 @@ impl Environment {
     }
 }
 
-/// The kinds of runner, told apart by the variables that each sets.
+/// The kinds of runners, by the variables that each sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Forgejo's runner; it sets `GITEA_ACTIONS` too.
@@ -81,7 +81,7 @@ impl fmt::Display for Kind {
     }
 }
 
-/// The variables of a runner that we read. Everything but the paths is text from outside.
+/// The variables of a runner, except paths. They are text from outside.
 #[derive(Clone, Debug, Default, Deserialize)]
 struct Variables {
     forgejo_actions: Option<String>,
@@ -101,7 +101,7 @@ struct Variables {
     github_action_ref: Option<String>,
 }
 
-/// An action, as a workflow calls it: `repository@ref`. Both are what a workflow may hold as it stands.
+/// An action, as a workflow refers to it: `repository@ref`. Both are safe to show in a workflow.
 #[derive(Clone, Debug)]
 pub(crate) struct Action {
     /// Owner and name of its repository.
@@ -119,28 +119,28 @@ impl Action {
     }
 }
 
-/// The runner of this step, as the environment describes it. A variable that is empty counts as not set.
+/// The runner of this step. An empty variable counts as not set.
 #[derive(Clone, Debug)]
 pub struct Runner {
-    /// Which runner it is.
+    /// The kind of runner.
     pub(crate) kind: Kind,
-    /// `GITHUB_WORKSPACE`, or the working directory where that is not set.
+    /// `GITHUB_WORKSPACE`, or the working directory if that is not set.
     pub(crate) workspace: PathBuf,
-    /// `GITHUB_OUTPUT`: the file that takes the step's outputs.
+    /// `GITHUB_OUTPUT`: the file for the step's outputs.
     pub(crate) output: Option<PathBuf>,
-    /// `GITHUB_SERVER_URL`: the forge that runs the workflow.
+    /// `GITHUB_SERVER_URL`: the server that runs the workflow.
     pub(crate) server_url: Option<String>,
     /// The owner of the workflow's repository.
     pub(crate) owner: Option<String>,
     /// The name of the workflow's repository, without its owner.
     pub(crate) repository: Option<String>,
-    /// `GITHUB_REF`: a tag where it begins with `refs/tags/`, also for releases and manual runs on a tag.
+    /// `GITHUB_REF`: a tag if it starts with `refs/tags/`, also for releases and manual runs on a tag.
     pub(crate) git_ref: Option<String>,
     /// `GITHUB_ACTOR`: the user who started the workflow.
     pub(crate) actor: Option<String>,
-    /// `GITHUB_STEP_SUMMARY`: the file that takes the step's part of the job's summary, in Markdown.
+    /// `GITHUB_STEP_SUMMARY`: the file for the step's part of the job summary, in Markdown.
     pub(crate) summary: Option<PathBuf>,
-    /// The action that runs, by its repository; `None` where it lies in the workflow's own, or the runner does not say.
+    /// The action that runs; `None` if it is in the workflow's repository, or if the runner does not set it.
     pub(crate) action: Option<Action>,
     /// Whether the person who started the workflow asked for debug messages.
     pub(crate) debug: bool,
@@ -152,11 +152,11 @@ impl Runner {
     /// Reads the variables that runners set.
     ///
     /// # Panics
-    /// Never: what is read is optional text, each name once.
+    /// Never, because every field is optional text and every name is unique.
     #[must_use]
     pub fn detect(environment: &Environment) -> Self {
         let variables: Variables =
-            envy::from_iter(environment.texts()).expect("every field is optional text, and every name there once");
+            envy::from_iter(environment.texts()).expect("every field is optional text, and every name is unique");
         let kind = match &variables {
             v if v.forgejo_actions.is_some() => Kind::Forgejo,
             v if v.gitea_actions.is_some() => Kind::Gitea,
@@ -188,20 +188,20 @@ impl Runner {
         }
     }
 
-    /// Whether that is a token that the runner hands to every job.
+    /// Whether a token is one that the runner gives to every job.
     #[must_use]
     pub(crate) fn is_jobs_own(&self, token: &Secret) -> bool {
         self.jobs_own.iter().any(|own| own.expose() == token.expose())
     }
 
-    /// Returns whether the runner's files exist. A container on a host label has none of them (seen on Gitea's and
-    /// Forgejo's runners).
+    /// Whether the runner's files exist. A container on a host label cannot see them (seen on Gitea's and Forgejo's
+    /// runners).
     #[must_use]
     pub(crate) fn has_runner_files(&self) -> bool {
         !self.reads_commands() || self.output.as_deref().is_some_and(Path::exists)
     }
 
-    /// Returns whether a runner reads the log for workflow commands. Nobody does if the program was started by hand.
+    /// Whether a runner reads workflow commands in the log, so that the program was not started by hand.
     #[must_use]
     pub fn reads_commands(&self) -> bool {
         self.kind != Kind::None

@@ -1,31 +1,31 @@
-//! Text from servers and file names on its way to people: the only way into log, summary and outputs.
+//! Makes text from servers and file names safe for log, summary and outputs.
 //!
-//! A runner reads our log and acts on some of its lines: `::command::` at the beginning of a line (GitHub, act,
-//! Gitea and Forgejo; older Gitea and Forgejo runners obey even `::set-env`), and `##[command]` anywhere in it
-//! (GitHub). Terminals act on control characters, and readers are misled by marks that turn the direction of text.
+//! A runner executes commands in the log: `::command::` at the start of a line (GitHub, act, Gitea and Forgejo; older Gitea and
+//! Forgejo runners even execute `::set-env`), and `##[command]` anywhere (GitHub). Terminals execute control characters, and
+//! marks that change the direction of text mislead readers.
 
 use std::fmt::{self, Write as _};
 use std::path::Path;
 
-/// Marks the place where a text was cut off.
+/// Marks truncated text.
 pub(crate) const CUT: char = '…';
 
-/// A text from outside, made harmless: one line, no control or direction characters, no workflow command, of a
-/// length that people read. What was taken out stays visible as an escape such as `\n` or `\u{1b}`.
+/// A text from outside that is safe to show: one line of limited length, without control and direction characters and workflow
+/// commands. Replaced characters are visible as escapes such as `\n` or `\u{1b}`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Sanitized(String);
 
 impl Sanitized {
-    /// The longest text shown, in characters; a name on the registry has 255 at most.
+    /// The longest text that is shown, in characters. A name on the registry has at most 255.
     const LONGEST: usize = 600;
 
-    /// Makes a text harmless, and cuts it where people stop reading.
+    /// Sanitizes a text, and truncates it to the longest text that is shown.
     #[must_use]
     pub fn new(text: &str) -> Self {
         Self::up_to(Self::LONGEST, text)
     }
 
-    /// Makes a text harmless, however long it is. What is harmless already stays as it is.
+    /// Sanitizes a text of any length. Sanitized text does not change.
     #[must_use]
     pub(crate) fn whole(text: &str) -> Self {
         Self::up_to(usize::MAX, text)
@@ -36,7 +36,7 @@ impl Sanitized {
         if text.trim_start().starts_with("::") {
             clean.push('\\');
         }
-        // Counted as it is shown: an escape has up to nine characters.
+        // Counts the characters that are shown: an escape has up to nine.
         let mut shown = 0;
         for character in text.chars() {
             let before = clean.len();
@@ -60,14 +60,14 @@ impl Sanitized {
         Self(clean)
     }
 
-    /// Makes a path harmless; bytes that are not UTF-8 show as `�`.
+    /// Sanitizes a path. Bytes that are not UTF-8 show as `�`.
     #[must_use]
     pub(crate) fn path(path: &Path) -> Self {
         Self::new(&path.to_string_lossy())
     }
 }
 
-/// The first of some names, and how many there are: `a`, `b` and 3 more.
+/// The first few names, and the number of all: `a`, `b` and 3 more.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     pub(crate) shown: Vec<Sanitized>,
@@ -75,10 +75,10 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// How many names a message shows.
+    /// The number of names that a message shows.
     const SHOWN: usize = 5;
 
-    /// Adds a name; those behind the first few are only counted.
+    /// Adds a name. After the first few, names are only counted.
     pub(crate) fn add(&mut self, name: Sanitized) {
         self.count += 1;
         if self.shown.len() < Self::SHOWN {
@@ -98,9 +98,8 @@ impl fmt::Display for Names {
     }
 }
 
-/// Characters that change how a text is shown rather than what it says: control characters, line and paragraph
-/// separators, and what cannot be seen (Unicode's property `Default_Ignorable_Code_Point`), marks of direction among
-/// it.
+/// Whether a character changes how a text is shown: control characters, line and paragraph separators, and invisible
+/// characters such as direction marks (Unicode's property `Default_Ignorable_Code_Point`).
 pub(crate) fn misleads(character: char) -> bool {
     character.is_control()
         || matches!(character,
@@ -149,14 +148,14 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_is_cut_where_people_stop_reading() {
+    fn a_long_text_is_truncated() {
         let long = shown(&"é".repeat(100_000));
         assert_eq!(long.chars().count(), Sanitized::LONGEST + 1);
         assert!(long.ends_with('…'));
     }
 
     #[test]
-    fn plain_text_stays_as_it_is() {
+    fn plain_text_is_unchanged() {
         assert_eq!(shown("app_1.0~rc1 [x] {y} é 名 a::b"), "app_1.0~rc1 [x] {y} é 名 a::b");
     }
 }

@@ -1,4 +1,4 @@
-//! Secrets: a type from their first byte, and what takes them out of text from outside.
+//! Secrets, and the redactor that removes them from text.
 
 mod escapes;
 
@@ -22,12 +22,12 @@ use crate::sanitize::{CUT, Sanitized, misleads};
 pub struct Secret(String);
 
 impl Secret {
-    /// Takes over a text that nobody may see.
+    /// Creates a secret from a text.
     pub(crate) fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The text itself, for the request that needs it and for nothing else.
+    /// Returns the text, only for the requests that need it.
     #[must_use]
     pub(crate) fn expose(&self) -> &str {
         &self.0
@@ -40,61 +40,61 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// As whom requests are made.
+/// The user that sends the requests.
 #[derive(Clone, Debug)]
 pub(crate) enum User {
-    /// As a visitor: there is no token.
+    /// A visitor without a token.
     Nobody,
-    /// As the token's user, whoever that is.
+    /// The token's user, whose name is unknown.
     Unnamed,
-    /// As the token's user, whom the inputs name.
+    /// The token's user, whose name is in the inputs.
     Named(Sanitized),
 }
 
-/// User name and token, as Basic authentication sends them (RFC 7617). The registry looks at the token alone,
-/// whatever the user name (recorded on Gitea 1.22 to 1.26 and Forgejo 7 to 15).
+/// User name and token, as Basic authentication sends them (RFC 7617). The registry checks only the token
+/// (recorded on Gitea 1.22 to 1.26 and Forgejo 7 to 15).
 #[derive(Clone, Debug)]
 pub(crate) struct Credentials {
     /// The user name: no colon, may be empty.
     pub(crate) username: String,
-    /// Whether somebody said that the token is that user's. The workflow's actor is only a guess.
+    /// Whether the user name was set. The workflow's actor is only a guess.
     pub(crate) is_named: bool,
     /// The personal access token.
     pub(crate) token: Secret,
-    /// Whether the token is the job's own, which runners hand to every job.
+    /// Whether the token is the job's own, which runners give to every job.
     pub(crate) is_jobs_own: bool,
 }
 
-/// What a token looks like. A guess: it chooses the hint, and refuses nothing.
+/// The form of a token. It is a guess that only chooses the hint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TokenShape {
-    /// Nothing is odd about it.
+    /// An ordinary token.
     Plain,
     /// The job's own token.
     JobsOwn,
     /// `user:token`.
     WithUser,
-    /// `user:token` in base64, as a widespread recipe for curl has it.
+    /// `user:token` in base64, from a common recipe for curl.
     Encoded,
     /// A JSON Web Token, such as the ID token of a job.
     Jwt,
 }
 
 impl Credentials {
-    /// The user whom the token belongs to, to be shown; `None` where nobody has said.
+    /// Returns the name of the token's user for messages; `None` if it is unknown.
     #[must_use]
     pub(crate) fn user(&self) -> Option<Sanitized> {
         let is_known = self.is_named && !self.username.is_empty();
         is_known.then(|| Sanitized::new(&self.username))
     }
 
-    /// The value behind `Basic ` in the Authorization header.
+    /// Returns the value after `Basic ` in the Authorization header.
     #[must_use]
     pub(crate) fn basic(&self) -> Secret {
         Secret::new(STANDARD.encode(format!("{}:{}", self.username, self.token.expose())))
     }
 
-    /// What the token looks like.
+    /// Guesses the form of the token.
     #[must_use]
     pub(crate) fn shape(&self) -> TokenShape {
         let token = self.token.expose();
@@ -114,7 +114,7 @@ impl Credentials {
         }
     }
 
-    /// What takes these credentials out of a text, in every form in which they may come back.
+    /// Returns a redactor for these credentials.
     #[must_use]
     pub(crate) fn redactor(&self) -> Redactor {
         let token = self.token.expose();
@@ -122,12 +122,11 @@ impl Credentials {
     }
 }
 
-/// Replaces every known form of a secret by `***`. Some servers send back in their errors what was presented to
-/// them (Forgejo 15 does, for a token that it does not know).
+/// Replaces every known form of a secret by `***`. Some servers repeat an unknown token in their errors (Forgejo 15).
 ///
-/// The forms are computed once: the secret itself, and its base64 and base64url, also as a part of a longer text. They
-/// are searched for in upper and lower case, in the text itself and in the text with one kind of escapes undone. Each
-/// search is linear, so that the time grows with the length of the text and the number of secrets. Clones are cheap.
+/// The forms are the secret itself, and its base64 and base64url, also as a part of a longer text. The search ignores case, and
+/// covers the text itself and the text with one kind of escapes decoded. The time grows only with the length of the text and
+/// the number of secrets. Clones are cheap.
 #[derive(Clone, Default)]
 pub struct Redactor {
     /// In lower case.
@@ -135,16 +134,16 @@ pub struct Redactor {
 }
 
 impl Redactor {
-    /// The shortest secret that is searched for, in bytes. To replace a shorter one would garble every text.
+    /// The shortest secret that is replaced, in bytes. A shorter one is part of many texts.
     pub(crate) const SHORTEST: usize = 6;
 
-    /// The longest part of a text that is searched before it is shown, in bytes. People are shown 600 characters.
+    /// The longest part of a text that is searched before it is shown, in bytes. At most 600 characters are shown.
     const LONGEST: usize = 8 * 1024;
 
-    /// The shortest beginning of a form that is replaced, in bytes. A shorter one is the end of many words and reveals little.
+    /// The shortest start of a form that is replaced, in bytes. A shorter one is part of many words and reveals little.
     const SHORTEST_BEGINNING: usize = 4;
 
-    /// Replaces a token whose user is not known.
+    /// Creates a redactor for a token without a user name.
     #[must_use]
     pub(crate) fn of_token(token: &Secret) -> Self {
         Self::of(&[token.expose()])
@@ -162,33 +161,33 @@ impl Redactor {
     }
 
     fn search_for(forms: impl Iterator<Item = Vec<u8>>) -> Self {
-        // Of a secret that has no character to be seen, nothing is left.
+        // A secret of invisible characters only has no form.
         let forms = forms.filter(|form| !form.is_empty()).map(|form| form.to_ascii_lowercase());
         let forms: BTreeSet<Vec<u8>> = forms.collect();
         Self { forms: forms.iter().map(|form| Finder::new(form).into_owned()).collect() }
     }
 
-    /// The start of a text from outside, as it may be shown: without secrets and harmless. The text is cut before it is
-    /// searched, so its length costs nothing.
+    /// Returns the start of a text from outside, without secrets and sanitized. The text is truncated before the search, so its
+    /// length costs nothing.
     #[must_use]
     pub(crate) fn shown(&self, text: &str) -> Sanitized {
         Sanitized::new(&self.redact_start(text, true))
     }
 
-    /// The start of a text without secrets. It may have been cut off before; `is_whole` says that it was not.
+    /// Returns the start of a text without secrets. `is_whole` says that the text was not truncated before.
     #[must_use]
     pub(crate) fn redact_start(&self, text: &str, is_whole: bool) -> String {
         let start = &text[..text.floor_char_boundary(Self::LONGEST)];
         if is_whole && start.len() == text.len() {
             return self.redact(start).into_owned();
         }
-        // The end of what was cut off may be the beginning of a secret.
+        // The end of a truncated text can be the start of a secret.
         let cut = format!("{start}{CUT}");
         let clean = self.redact(&cut);
         clean.strip_suffix(CUT).unwrap_or(&clean).to_owned()
     }
 
-    /// The text without any form of a secret, and without the beginning of one before a `…`, where a text was cut off.
+    /// Replaces every form of a secret, and the start of one before a `…`, which marks truncated text.
     #[must_use]
     pub(crate) fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
         if self.forms.is_empty() {
@@ -200,7 +199,7 @@ impl Redactor {
                 let starts = form.find_iter(&view.bytes);
                 found.extend(starts.map(|start| view.place_of(start..start + form.needle().len())));
             }
-            // No form goes on from before one cut to behind it, so no part of the text is searched twice.
+            // No form extends over a cut, so no part of the text is searched twice.
             let mut part_start = 0;
             for (cut, _) in text.match_indices(CUT) {
                 found.extend(self.beginning_before(cut, part_start, &view).map(|start| start..cut));
@@ -224,19 +223,19 @@ impl Redactor {
         Cow::Owned(clean)
     }
 
-    /// Whether the text holds any form of a secret.
+    /// Whether a text contains any form of a secret.
     #[must_use]
     pub(crate) fn finds(&self, text: &str) -> bool {
         !self.forms.is_empty() && views(text).any(|view| self.forms.iter().any(|form| form.find(&view.bytes).is_some()))
     }
 
-    /// Whether a name from outside holds any form of a secret, as far as people may be shown it.
+    /// Whether the part of a name from outside that can be shown contains any form of a secret.
     #[must_use]
     pub(crate) fn finds_in_name(&self, name: &str) -> bool {
         self.finds(&name[..name.floor_char_boundary(Self::LONGEST)])
     }
 
-    /// Finds where a form begins that is cut off at a place in the text. The part that was cut off begins at `part_start`.
+    /// Finds the start of a form that ends at a cut in the text. The part before the cut starts at `part_start`.
     fn beginning_before(&self, cut: usize, part_start: usize, view: &View) -> Option<usize> {
         let longest = self.forms.iter().map(|form| form.needle().len()).max()?;
         let end = view.count_before(cut);
@@ -253,16 +252,16 @@ impl Redactor {
     }
 }
 
-/// The forms of a secret that no escapes explain.
+/// Returns the forms of a secret, without escapes.
 fn forms_of(secret: &str) -> Vec<Vec<u8>> {
     if secret.len() < Redactor::SHORTEST {
         return Vec::new();
     }
-    // It is searched for in texts without the characters that cannot be seen.
+    // Texts are searched without invisible characters.
     let mut forms = vec![secret.replace(misleads, "").into_bytes()];
     for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
         forms.push(engine.encode(secret).into_bytes());
-        // In a longer text it stands behind any number of bytes, and only this many digits are its alone.
+        // In a longer text it follows any number of bytes, and only these digits encode the secret alone.
         for (bytes_before, foreign_digits) in [(0, 0), (1, 2), (2, 3)] {
             let encoded = engine.encode([&vec![0; bytes_before], secret.as_bytes()].concat());
             let own_digits = foreign_digits..(bytes_before + secret.len()) * 8 / 6;
@@ -298,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_was_garbled_by_a_recipe_is_recognised() {
+    fn a_token_in_a_wrong_form_is_recognized() {
         assert_eq!(credentials().shape(), TokenShape::Plain);
         assert_eq!(credentials_of("1d76edb6938a8a4ca3ba92063bc25239761d3ad8").shape(), TokenShape::Plain);
         assert_eq!(credentials_of("ghs_abc").shape(), TokenShape::JobsOwn);
@@ -310,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_of_the_token_is_taken_out() {
+    fn every_form_of_the_token_is_replaced() {
         let redactor = credentials().redactor();
         for echo in [
             "sha: s3cret/t0ken+x]",
@@ -354,7 +353,7 @@ mod tests {
                     let echo = engine.encode(&text);
                     for echo in [echo.replace('+', "%2b").replace('/', "%2F"), echo.replace('+', "&#43;"), echo] {
                         let clean = redactor.redact(&echo);
-                        // At most one digit on each side holds bits of the token.
+                        // At most one digit on each side contains bits of the token.
                         assert!(clean.contains("***"), "{text}: {echo}");
                         assert!(clean.len() <= 3 + 2 + (before.len() + after.len()) * 4 / 3 + 4, "{text}: {clean}");
                     }
@@ -388,17 +387,17 @@ mod tests {
             let text = format!("{}s3cret/t0ken+x and more", "é".repeat((Redactor::LONGEST - length) / 2));
             let clean = redactor.redact_start(&text, true);
             assert!(!clean.contains("s3cr"), "{}", &clean[clean.len() - 40..]);
-            // What people are shown is cut once more, and may be searched after that.
+            // Shown text is truncated again, and can be searched after that.
             let shown = Sanitized::new(&format!("{}s3cret/t0ken+x and more", "é".repeat(600 - length)));
             assert!(!redactor.redact(&shown.to_string()).contains("s3cr"), "{shown}");
         }
     }
 
     #[test]
-    fn the_time_to_redact_grows_with_the_length_of_a_text_and_with_nothing_else() {
+    fn the_time_to_redact_grows_only_with_the_length_of_a_text() {
         let long = Secret::new("0f".repeat(4_000));
         let redactor = credentials_of(&"f".repeat(40)).redactor().with(&[long]);
-        // With a search of its own at each place, these would take minutes.
+        // A separate search at each place would take minutes.
         for part in ["f", "%66", "\\u0066", "&#102;", "f\u{200b}", "ZmZm", "0f0f…"] {
             let text = part.repeat(100_000);
             assert!(redactor.redact(&text).len() < text.len(), "{part}");

@@ -1,4 +1,4 @@
-//! A run that is asked to end before its end.
+//! Signals that cancel a run.
 
 use std::fmt;
 use std::future::{self, Future};
@@ -10,17 +10,17 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::hint::Explain;
 
-/// Why a run is to end.
+/// A signal that cancels a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
-    /// SIGINT: Ctrl-C, and how GitHub's runner begins to cancel a step.
+    /// SIGINT: sent by Ctrl-C, and first by GitHub's runner when it cancels a step.
     Interrupt,
-    /// SIGTERM: how containers are stopped.
+    /// SIGTERM: sent when a container is stopped.
     Terminate,
 }
 
 impl Signal {
-    /// What a process exits with that such a signal has ended: 128 and the signal's number.
+    /// Returns the exit code of a process that this signal ended: 128 plus its number.
     #[must_use]
     pub(crate) fn exit_code(self) -> u8 {
         match self {
@@ -39,9 +39,9 @@ impl fmt::Display for Signal {
     }
 }
 
-/// A run that a signal ended.
+/// A run that a signal canceled.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("{0} ended the run before its end")]
+#[error("{0} canceled the run")]
 pub(crate) struct Stopped(pub(crate) Signal);
 
 impl Explain for Stopped {
@@ -50,30 +50,30 @@ impl Explain for Stopped {
     }
 
     fn hint(&self) -> Option<String> {
-        Some("Run the step again: what is there already stays as it is".to_owned())
+        Some("Run the step again; existing files are kept".to_owned())
     }
 }
 
-/// Knows whether the run is to end. The default is that it never is.
+/// The signals that cancel the run. By default there are none.
 #[derive(Clone)]
 pub struct Stop {
     signal: Shared<BoxFuture<'static, Signal>>,
-    insistence: Shared<BoxFuture<'static, ()>>,
+    abort: Shared<BoxFuture<'static, ()>>,
 }
 
 impl Stop {
-    /// The run is to end when the signal comes, and to leave what it may still finish when somebody insists on it.
+    /// Cancels the run on `signal`. It may finish what must not be left half done, until `abort`.
     pub fn when(
         signal: impl Future<Output = Signal> + Send + 'static,
-        insistence: impl Future<Output = ()> + Send + 'static,
+        abort: impl Future<Output = ()> + Send + 'static,
     ) -> Self {
-        Self { signal: signal.boxed().shared(), insistence: insistence.boxed().shared() }
+        Self { signal: signal.boxed().shared(), abort: abort.boxed().shared() }
     }
 
-    /// The run is to end when the process is asked to, from now on. Two times SIGINT insists on it: a runner sends one,
-    /// and a person presses the keys again. It has to be called within a runtime.
+    /// Cancels the run on SIGINT and SIGTERM. A second SIGINT cancels everything at once: a runner sends one, and a person can
+    /// press Ctrl-C again. Must be called within a runtime.
     pub fn on_signals() -> io::Result<Self> {
-        // A limit on the size of files is an error of the file then, and does not end the process without a word.
+        // With a handler, a limit on file sizes gives an error of the file instead of ending the process.
         drop(signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?);
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
@@ -84,28 +84,28 @@ impl Stop {
             }
         };
         let mut interrupts = signal(SignalKind::interrupt())?;
-        let again = async move {
+        let second = async move {
             interrupts.recv().await;
             interrupts.recv().await;
         };
-        Ok(Self::when(first, again))
+        Ok(Self::when(first, second))
     }
 
-    /// Waits until the run is to end.
-    pub(crate) async fn comes(&self) -> Signal {
+    /// Waits until the run is canceled.
+    pub(crate) async fn wait_for_signal(&self) -> Signal {
         self.signal.clone().await
     }
 
-    /// Waits until the run is to end at once.
-    pub(crate) async fn wait_for_insistence(&self) {
-        self.insistence.clone().await;
+    /// Waits until everything is to be canceled at once.
+    pub(crate) async fn wait_for_abort(&self) {
+        self.abort.clone().await;
     }
 
-    /// Does that, and drops it where the run is to end before.
+    /// Runs the work, and drops it if the run is canceled.
     pub async fn or<T>(&self, work: impl Future<Output = T>) -> Result<T, Signal> {
         tokio::select! {
             biased;
-            signal = self.comes() => Err(signal),
+            signal = self.wait_for_signal() => Err(signal),
             result = work => Ok(result),
         }
     }

@@ -57,7 +57,7 @@ impl SimilarNames {
         match &self.0 {
             Names { count: 0, .. } => None,
             Names { shown, count } if shown.is_empty() => {
-                Some(format!("no name of 255 characters or less among {count}"))
+                Some(format!("only names of more than {LONGEST} characters ({count})"))
             }
             names => Some(names.to_string()),
         }
@@ -68,7 +68,7 @@ impl SimilarNames {
 /// same text, so that they become one message.
 pub(crate) fn first_paths<'a>(paths: impl ExactSizeIterator<Item = &'a PathBuf>) -> String {
     let more = paths.len().saturating_sub(SHOWN);
-    let shown = paths.take(SHOWN).map(|path| Sanitized::path(path).to_string()).collect::<Vec<_>>().join(", ");
+    let shown = paths.take(SHOWN).map(|path| format!("`{}`", Sanitized::path(path))).collect::<Vec<_>>().join(", ");
     if more == 0 { shown } else { format!("{shown} and {more} more") }
 }
 
@@ -91,7 +91,7 @@ mod tests {
         let long = "a".repeat(256);
         assert_eq!(
             SimilarNames::of("app", &[&long]).in_words().as_deref(),
-            Some("no name of 255 characters or less among 1")
+            Some("only names of more than 255 characters (1)")
         );
         assert_eq!(SimilarNames::of("app", &[&long, "apps"]).in_words().as_deref(), Some("`apps` and 1 more"));
         assert_eq!(SimilarNames::of("app", &[]).in_words(), None);

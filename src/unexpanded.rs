@@ -1,4 +1,4 @@
-//! Text that a shell or the runner was meant to expand. Nothing expands it in an input.
+//! Variables, commands and expressions in inputs, which nothing expands.
 
 /// Returns the first part of a text that looks like a variable, a command or an expression: `$NAME`, `${NAME}`,
 /// `$(command)`, `${{ expression }}` or `%NAME%`. A part without its closing bracket counts up to the end of the line.
@@ -39,13 +39,13 @@ fn name_len(text: &str) -> Option<usize> {
     (len > 0 && !text.starts_with(|c: char| c.is_ascii_digit())).then_some(len)
 }
 
-/// Returns an instruction that replaces a part found by [`unexpanded`] with what the workflow can evaluate.
+/// Returns the hint for a part found by [`unexpanded`], with an expression that the workflow can evaluate.
 pub(crate) fn expression_hint(part: &str) -> String {
     if let Some(hint) = path_hint(part) {
         return hint.to_owned();
     }
     if part.starts_with("${{") {
-        return "Write the expression in the workflow's `with:`, without quotes or backslashes around `${{` and `}}`"
+        return "Write the expression in `with:` of the workflow, without quotes or backslashes around `${{` and `}}`"
             .to_owned();
     }
     if part.starts_with("$(") {
@@ -60,10 +60,10 @@ pub(crate) fn expression_hint(part: &str) -> String {
         Some((context @ ("GITHUB" | "RUNNER"), key)) => format!("{context}.{key}").to_lowercase(),
         _ => format!("env.{name}"),
     };
-    format!("Write `${{{{ {expression} }}}}`: inputs have no shell")
+    format!("Use `${{{{ {expression} }}}}`, because no shell expands inputs")
 }
 
-/// Returns an instruction if a part means a folder: paths are relative to the workspace.
+/// Returns the hint for a part that means a folder.
 pub(crate) fn path_hint(part: &str) -> Option<&'static str> {
     let name = part.trim_matches(['$', '%', '{', '}', '(', ')']);
     match name {
@@ -75,7 +75,7 @@ pub(crate) fn path_hint(part: &str) -> Option<&'static str> {
 }
 
 const HOME_HINT: &str =
-    "Write a path relative to the workspace: the container does not see the home folder of the runner";
+    "Write a path relative to the workspace, because the container cannot access the runner's home folder";
 
 #[cfg(test)]
 mod tests {

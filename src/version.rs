@@ -1,4 +1,4 @@
-//! Pure: which of two releases is higher, and which version `latest` means in a download.
+//! Pure: compares releases, and finds the version that `latest` means in a download.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -8,17 +8,17 @@ use crate::package::Version;
 
 /// A version made of numbers, such as `1.2.3`, `v2`, `release-1.10-rc.1` or `app/v24.04+build.5`.
 ///
-/// The crate `semver` does not fit: it refuses prefixes, leading zeros, and two or four numbers.
+/// The crate `semver` does not fit, because it rejects prefixes, leading zeros, and two or four numbers.
 #[derive(Clone, Debug)]
 pub(crate) struct Release<'v> {
     /// The text before the numbers in lower case, without a `v`. Only releases of one series are compared.
     series: String,
-    /// How many numbers are written.
+    /// The number of numbers in the name.
     precision: usize,
     rank: Rank<'v>,
 }
 
-/// What makes a release higher than another one of its series, the most important first.
+/// The order of the releases of a series, by the most important part first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank<'v> {
     numbers: [Number<'v>; 4],
@@ -85,7 +85,7 @@ impl<'v> Release<'v> {
         Some(Self { series, precision, rank: Rank { numbers, stage, build } })
     }
 
-    /// Whether nothing but a `v` stands before its numbers.
+    /// Whether its numbers have no prefix except `v`.
     pub(crate) fn is_without_prefix(&self) -> bool {
         self.series.is_empty()
     }
@@ -99,20 +99,20 @@ impl<'v> Release<'v> {
         self.series == other.series && self.rank > other.rank
     }
 
-    /// The order in which the last name is the best one for the highest release. Of equal releases it is the one with more
-    /// numbers, because `1.2` may be an alias of `1.2.0`.
+    /// Compares the names of releases. If the releases are equal, the name with more numbers is higher, because `1.2` can be an
+    /// alias of `1.2.0`.
     pub(crate) fn cmp_names(&self, other: &Self) -> Ordering {
         self.rank.cmp(&other.rank).then(self.precision.cmp(&other.precision))
     }
 
-    /// Whether it begins with the numbers of another one: 1.2.3 is within 1, 1.2 and 1.2.3.
+    /// Whether it starts with the numbers of another one: 1.2.3 is within 1, 1.2 and 1.2.3.
     pub(crate) fn is_within(&self, range: &Self) -> bool {
         self.rank.numbers[..range.precision] == range.rank.numbers[..range.precision]
     }
 }
 
-/// The series that a prefix stands for. Returns `None` if the prefix is not words of letters, digits, `.`, `_` and `-` with `/`
-/// between them: anybody who can publish chooses it, and a shell may see it.
+/// Returns the series of a prefix; `None` if the prefix is not words of letters, digits, `.`, `_` and `-` with `/` between them.
+/// Anybody who can publish chooses it, and a shell can see it.
 fn series_of(prefix: &str) -> Option<String> {
     let is_word = |word: &str| {
         word.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -126,7 +126,7 @@ fn series_of(prefix: &str) -> Option<String> {
     Some(without_v.unwrap_or(&folded).to_owned())
 }
 
-/// The date that a text begins with, such as `2026-11-29`: its dashes separate numbers.
+/// Returns the date at the start of a text, such as `2026-11-29`, whose dashes separate numbers.
 fn date_in(text: &str) -> Option<&str> {
     let is_dash = |index: usize| index == 4 || index == 7;
     let mut date = text.get(..10)?.bytes().enumerate();
@@ -156,36 +156,36 @@ pub(crate) struct Latest {
     is_mixed: bool,
 }
 
-/// Which of the rules decided.
+/// The rule that selected the version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rule {
-    /// A version is called `latest`.
+    /// A version has the name `latest`.
     Name,
     /// It is the highest release.
     Release,
-    /// It is the newest version, and there is no release.
+    /// It is the newest version, because there is no release.
     Date,
-    /// It is the highest pre-release, and there is nothing else.
+    /// It is the highest pre-release, because there are no other versions.
     PreRelease,
 }
 
 impl fmt::Display for Latest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rule = match self.rule {
-            Rule::Name => "the version of that name",
+            Rule::Name => "the version with that name",
             Rule::Release => "the highest release",
             Rule::Date => "the newest version, because there is no release",
-            Rule::PreRelease => "the highest pre-release, because there is nothing else",
+            Rule::PreRelease => "the highest pre-release, because there are no other versions",
         };
-        write!(f, "`latest` is {}: {rule}", self.version)?;
+        write!(f, "`latest` is {}, {rule}", self.version)?;
         if self.is_mixed {
-            f.write_str(" with the prefix of the newest one; the package has releases with other prefixes")?;
+            f.write_str(" with the prefix of the newest release. The package also has releases with other prefixes")?;
         }
         Ok(())
     }
 }
 
-/// The version that `latest` means, and why; `None` if there is none that can be requested and passed on.
+/// Finds the version that `latest` means; `None` if no version can be requested.
 pub(crate) fn latest(rows: &[VersionRow]) -> Option<Latest> {
     let versions: Vec<(u64, Version)> =
         rows.iter().filter_map(|row| Some((row.id, Version::parse(&row.version).ok()?))).collect();
@@ -210,8 +210,8 @@ pub(crate) fn latest(rows: &[VersionRow]) -> Option<Latest> {
     highest(&pre_releases, &newest).and_then(|(version, is_mixed)| chosen(version, Rule::PreRelease, is_mixed))
 }
 
-/// The highest of the releases in a series, and whether there are other series; of the series of the newest release, if it has
-/// none. Of equal names it is the newest.
+/// Finds the highest release of a series, and whether there are other series. If the series has no release, the series of the
+/// newest release counts. Of equal releases, the newest is returned.
 fn highest<'a>(releases: &[(u64, &'a Version, Release<'a>)], series: &str) -> Option<(&'a Version, bool)> {
     let has_any = releases.iter().any(|(_, _, release)| release.series == series);
     let newest =
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_like_a_release_is_none() {
+    fn texts_that_only_look_like_releases_are_rejected() {
         for version in [
             "latest",
             "build-abc",

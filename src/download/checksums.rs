@@ -6,7 +6,7 @@ use super::error::DownloadError;
 use super::{Run, Source};
 use crate::blocking::on_own_thread;
 use crate::checksum::{self, NotAList, Sha256};
-use crate::files::{Folder, Found};
+use crate::files::Folder;
 use crate::listing::RegistryFile;
 use crate::package::FileName;
 use crate::registry::{FailureKind, LONGEST_LIST, Promised, RegistryError};
@@ -99,7 +99,7 @@ impl Run<'_> {
 
     /// The content of a file that is here already; `None` where it cannot be read, or is too long for one of checksums.
     async fn at_hand(&self, name: &FileName) -> Option<Vec<u8>> {
-        let Found::File(file) = Folder::open(&self.wanted.place).ok()??.find(name).ok()? else { return None };
+        let file = Folder::open(&self.wanted.place).ok()??.find(name).ok()??;
         if file.size > LONGEST as u64 {
             return None;
         }

@@ -12,7 +12,7 @@ use super::error::{DownloadError, Expected};
 use super::select::Item;
 use crate::checksum::Sha256;
 use crate::command::Command;
-use crate::files::{Folder, PlaceError, PlaceFault, Writing};
+use crate::files::{FileWriter, Folder, PlaceError, PlaceFault};
 use crate::registry::{ByteCounter, Part, Promised, Registry, RegistryError};
 use crate::report::{Progress, Reporter, Status, with_progress};
 
@@ -36,7 +36,7 @@ type Came = (u64, Option<Sha256>);
 /// The part of a file that is there between two attempts.
 struct State {
     /// Missing while a thread writes.
-    writing: Option<Writing>,
+    writing: Option<FileWriter>,
     /// When the file was changed that it is of. If it is not known, nothing tells whether the rest is of the same file.
     modified: Option<HeaderValue>,
     /// The length that the registry lists, or else that the server has promised.
@@ -61,7 +61,7 @@ impl Fetcher<'_> {
     }
 
     async fn bring(self, item: &Item, moved: &ByteCounter) -> Result<Fetched, DownloadError> {
-        let (unfinished, writing) = self.folder.begin(&item.here)?;
+        let (temporary, writing) = self.folder.begin(&item.here)?;
         let mut state = State { writing: Some(writing), modified: None, size: None };
         let mut is_last = false;
         loop {
@@ -76,7 +76,7 @@ impl Fetcher<'_> {
                 && expected.sha256.is_none_or(|wanted| wanted == sha256)
             {
                 // From here on nothing waits: a signal finds the file either not in its place, or told to be there.
-                unfinished.finish(&state.take(), item.is_executable)?;
+                temporary.finish(&state.take(), item.is_executable)?;
                 return Ok((length, sha256));
             }
             if is_last {
@@ -152,24 +152,24 @@ impl Fetcher<'_> {
 }
 
 impl State {
-    fn take(&mut self) -> Writing {
+    fn take(&mut self) -> FileWriter {
         self.writing.take().expect("an attempt that is retried, or has succeeded, gives it back")
     }
 
     /// The beginning of the file, if its rest can be asked for.
     fn part(&self) -> Option<Part> {
-        let length = self.writing.as_ref().map_or(0, Writing::length);
+        let length = self.writing.as_ref().map_or(0, FileWriter::length);
         let modified = self.modified.clone().filter(|_| length > 0)?;
         Some(Part { length, size: self.size, modified })
     }
 }
 
 /// A thread that writes, and what it comes to.
-type Writer = JoinHandle<(Writing, Result<(), PlaceError>)>;
+type Writer = JoinHandle<(FileWriter, Result<(), PlaceError>)>;
 
 /// Writes and hashes chunks as they come, on a thread of its own. The first one is at `start` in the file: its beginning, or
 /// its end so far.
-fn begin_to_write(mut writing: Writing, start: u64) -> (mpsc::Sender<Bytes>, Writer) {
+fn begin_to_write(mut writing: FileWriter, start: u64) -> (mpsc::Sender<Bytes>, Writer) {
     let (sender, mut chunks) = mpsc::channel::<Bytes>(AHEAD);
     let thread = spawn_blocking(move || {
         let mut written = if start == writing.length() { Ok(()) } else { writing.start_again() };

@@ -17,7 +17,7 @@ pub(crate) use self::fetch::Fetcher;
 pub(crate) use self::select::Item;
 use crate::blocking::on_own_thread;
 use crate::command::Command;
-use crate::files::{self, Folder, Found, PlaceError, tracked};
+use crate::files::{self, Folder, PlaceError, tracked};
 use crate::hint::Problem;
 use crate::inputs::{DownloadOptions, Inputs};
 use crate::listing::Listing;
@@ -293,7 +293,7 @@ impl Run<'_> {
         let registry = &self.registry;
         let found: Vec<_> = stream::iter(&self.items)
             .map(async |item| {
-                let Found::File(file) = folder.find(&item.here)? else { return Ok(None) };
+                let Some(file) = folder.find(&item.here)? else { return Ok(None) };
                 let Some(wanted) = item.expected.sha256 else { return Ok(None) };
                 if item.expected.size.is_some_and(|size| size != file.size) {
                     return Ok(None);

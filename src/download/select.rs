@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Source;
 use super::checksums::Checksums;
 use super::error::{DownloadError, Expected, Hostile};
-use crate::files::{self, IfNoneFound, Line, OWN_FOLDER, is_part, makes_repository};
+use crate::files::{self, IfNoneFound, Line, OWN_FOLDER, is_temporary_name, makes_repository};
 use crate::inputs::DownloadOptions;
 use crate::listing::Listing;
 use crate::package::{FileName, Target};
@@ -52,15 +52,15 @@ pub(super) fn select(
     let mut warnings = Vec::new();
     let mut errors = Vec::new();
     let mut any_found = false;
-    let mut in_vain = Vec::new();
+    let mut without_effect = Vec::new();
     for line in &wanted.files {
-        if line.takes_away {
+        if line.excludes {
             let before = names.len();
             if names.remove(line.as_name()).is_none() {
                 names.retain(|name, _| !line.matches_name(name, false));
             }
             if names.len() == before {
-                in_vain.push(line);
+                without_effect.push(line);
             }
             continue;
         }
@@ -81,7 +81,7 @@ pub(super) fn select(
             (Err(error), _) => errors.push(error),
         }
     }
-    for line in in_vain {
+    for line in without_effect {
         match explain(line, &names) {
             Some(error) => errors.push(error),
             None if wanted.if_none_found == IfNoneFound::Ignore => {}
@@ -106,7 +106,7 @@ pub(super) fn select(
     errors.extend(all_hostile.map(DownloadError::Hostile));
     errors.extend(of_one_name(&items));
     let is_none = |line: &Line| !items.iter().any(|item| item.is_meant_by(line));
-    for line in wanted.executable.iter().filter(|line| !line.takes_away && !items.is_empty() && is_none(line)) {
+    for line in wanted.executable.iter().filter(|line| !line.excludes && !items.is_empty() && is_none(line)) {
         let line = Sanitized::new(&line.text);
         warnings.push(format!("`{line}` in `executable` matches no downloaded file"));
     }
@@ -170,7 +170,7 @@ fn among(line: &Line, listing: &Listing, target: &Target) -> Result<Vec<String>,
 
 /// The name that a line is, where nobody lists the files; `None` where it may stand for any number of them.
 fn unlisted(line: &Line) -> Option<Vec<String>> {
-    (line.names_one_path || line.malformed.is_some()).then(|| vec![line.as_name().to_owned()])
+    (line.is_literal || line.malformed.is_some()).then(|| vec![line.as_name().to_owned()])
 }
 
 fn hostile(name: &str, why: String) -> DownloadError {
@@ -194,7 +194,7 @@ fn allow_on_disk(name: &FileName) -> Result<(), &'static str> {
     if name.as_str().eq_ignore_ascii_case(OWN_FOLDER) {
         return Err("it is the name of this program's own folder");
     }
-    if is_part(name.as_str()) {
+    if is_temporary_name(name.as_str()) {
         return Err("it is a name of this program's temporary files");
     }
     Ok(())
@@ -238,7 +238,7 @@ fn items_of(
     let item = |here| {
         let item = Item { name: name.clone(), here, expected, is_executable: false };
         let last = wanted.executable.iter().rfind(|line| item.is_meant_by(line));
-        Item { is_executable: last.is_some_and(|line| !line.takes_away), ..item }
+        Item { is_executable: last.is_some_and(|line| !line.excludes), ..item }
     };
     Ok(names.into_iter().map(item).collect())
 }

@@ -1,4 +1,4 @@
-//! Why a line of the input `files` cannot be taken.
+//! Why a line of patterns is rejected.
 
 use super::mistake::Mistake;
 use super::syntax::{DEEPEST, MOST_ALTERNATIVES};
@@ -6,66 +6,66 @@ use crate::hint::Explain;
 use crate::sanitize::Sanitized;
 use crate::unexpanded::expression_hint;
 
-/// A line that is no pattern, or that leads where nothing may be published from.
+/// A line that is not a valid pattern, or that leads to files that may not be published.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BadLine {
-    /// Nothing but `!` or a path of no components.
-    #[error("names nothing")]
+    /// Only `!`, or a path without components.
+    #[error("contains no pattern")]
     Empty,
-    /// `..`, in whatever place.
-    #[error("has `..` in it: nothing outside the workspace is published")]
+    /// A component `..`.
+    #[error("contains `..`, and files outside the workspace are not published")]
     Parent,
-    /// An absolute path to somewhere else, and the path relative to the workspace if it looks like a runner's.
+    /// An absolute path outside the workspace, and the relative path if it looks like a path of a runner.
     #[error("is an absolute path outside the workspace")]
     Outside(Option<Sanitized>),
-    /// What only another tool understands.
+    /// Syntax of another tool.
     #[error(transparent)]
     Mistake(Mistake),
     /// A path with `.git` in it.
-    #[error("leads into .git, where checkout leaves its token")]
+    #[error("leads into `.git`, where the checkout action stores its token")]
     Git,
     /// A `/` in a name on the registry.
-    #[error("has a `/` in it, and files on the registry lie in no folders")]
+    #[error("contains `/`, but files on the registry have no folders")]
     Slash,
     /// A brace that is not closed, or not opened.
-    #[error("has a brace without its partner")]
+    #[error("has an unmatched brace")]
     Brace,
-    /// Braces that stand for too many patterns.
-    #[error("stands for more than {MOST_ALTERNATIVES} patterns")]
+    /// Braces that expand to too many patterns.
+    #[error("expands to more than {MOST_ALTERNATIVES} patterns")]
     TooMany,
     /// Braces that nest too deep.
-    #[error("nests braces more than {DEEPEST} deep")]
+    #[error("nests braces more than {DEEPEST} levels deep")]
     TooDeep,
-    /// A name behind `=>` in a line that takes files away.
-    #[error("takes files away, and what is taken away gets no name")]
-    NameOfTaken,
-    /// A variable, a command or an expression in a name.
-    #[error("contains `{part}` in its name, which is not expanded", part = Sanitized::new(.0))]
+    /// A new name in a line that excludes files.
+    #[error("excludes files, and excluded files cannot be renamed")]
+    NamedExclusion,
+    /// A variable, a command or an expression in a new name.
+    #[error("contains `{part}` in its new name, which is not expanded", part = Sanitized::new(.0))]
     Unexpanded(String),
-    /// Braces in a name around what is no placeholder.
-    #[error("has `{{{0}}}` in its name, which is no placeholder")]
+    /// An unknown placeholder in a new name.
+    #[error("contains `{{{0}}}` in its new name, which is not a placeholder")]
     Placeholder(Sanitized),
-    /// A brace in a name that is not closed, or not opened.
-    #[error("has a brace without its partner in its name")]
+    /// A brace in a new name that is not closed, or not opened.
+    #[error("has an unmatched brace in its new name")]
     NameBrace,
     /// `{dir}` in a new name for a file of the registry.
-    #[error("has `{{dir}}` in its name, and files on the registry are in no folder")]
+    #[error("contains `{{dir}}` in its new name, but files on the registry have no folders")]
     NoFolder,
-    /// A number in a name that counts further than there are components with a wildcard.
-    #[error("has `{{{number}}}` in its name, and {}", wildcards_in_words(*.there, *.end_in_recursion))]
+    /// A number in a new name that is higher than the number of components with a wildcard.
+    #[error("contains `{{{number}}}` in its new name, but {}", wildcards_in_words(*.count, *.end_in_recursion))]
     NoWildcard {
         /// The number in braces.
         number: usize,
-        /// How many components with a wildcard each of the line's patterns has.
-        there: usize,
-        /// Whether a `**` follows on these.
+        /// The number of components with a wildcard that each pattern of the line has.
+        count: usize,
+        /// Whether a `**` follows.
         end_in_recursion: bool,
     },
-    /// A name that the registry refuses, whatever its placeholders stand for.
-    #[error("gives a name that the registry refuses: it {0}")]
+    /// A new name that the registry rejects with any value of its placeholders.
+    #[error("has a new name that the registry rejects: it {0}")]
     Name(String),
-    /// What glob says of a pattern.
-    #[error("is no pattern: {0}")]
+    /// An error of the crate glob.
+    #[error("is not a valid pattern: {0}")]
     Pattern(&'static str),
 }
 
@@ -80,7 +80,7 @@ impl Explain for BadLine {
             Self::Brace | Self::NameBrace => "unbalanced-brace",
             Self::TooMany | Self::TooDeep => "too-many-alternatives",
             Self::Pattern(_) => "invalid-pattern",
-            Self::NameOfTaken => "name-for-excluded-file",
+            Self::NamedExclusion => "name-for-excluded-file",
             Self::Unexpanded(_) => "unexpanded-variable",
             Self::Placeholder(_) => "unknown-placeholder",
             Self::NoFolder | Self::NoWildcard { .. } => "empty-placeholder",
@@ -90,7 +90,7 @@ impl Explain for BadLine {
 
     fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Empty => "Give a pattern or a path, or take the line out".to_owned(),
+            Self::Empty => "Write a pattern or a path, or remove the line".to_owned(),
             Self::Parent => "Write the path relative to the workspace, or set `working-directory`".to_owned(),
             Self::Outside(relative) => {
                 let instead = relative.as_ref().map_or_else(
@@ -98,34 +98,34 @@ impl Explain for BadLine {
                     |relative| format!("Write `{relative}`"),
                 );
                 format!(
-                    "{instead}, without `${{{{ github.workspace }}}}`: that is the host's path, and GitHub rewrites it for a \
+                    "{instead}, without `${{{{ github.workspace }}}}`. That is the host's path, and GitHub rewrites it for a \
                      container in the first line only"
                 )
             }
             Self::Mistake(mistake) => return mistake.hint(),
-            Self::Git => "Take the line out, and copy what you want to publish to a folder of its own".to_owned(),
-            Self::Slash => "Write the file's name on the registry alone, without a folder".to_owned(),
-            Self::Brace => "Close the brace, or write `[{]` and `[}]` for the characters".to_owned(),
-            Self::TooMany => "Use a wildcard, or several lines".to_owned(),
-            Self::TooDeep => "Write several lines in place of the inner braces".to_owned(),
-            Self::NameOfTaken => {
-                "Take the name out; where `=>` is part of a file's own name, write `[=]>` for it".to_owned()
+            Self::Git => "Remove the line, and copy the files to publish to a separate folder".to_owned(),
+            Self::Slash => "Write only the file's name on the registry, without a folder".to_owned(),
+            Self::Brace => "Close the brace, or write `[{]` and `[}]` for literal braces".to_owned(),
+            Self::TooMany => "Use a wildcard, or write several lines".to_owned(),
+            Self::TooDeep => "Write several lines instead of the inner braces".to_owned(),
+            Self::NamedExclusion => {
+                "Remove the new name. If `=>` is part of a file's name, write `[=]>`".to_owned()
             }
             Self::Placeholder(_) | Self::NameBrace => {
-                "Use `{name}`, `{dir}`, or `{1}`, `{2}` and so on, and write `{{` and `}}` for the characters"
+                "Use `{name}`, `{dir}`, or `{1}`, `{2}` and so on, and write `{{` and `}}` for literal braces"
                     .to_owned()
             }
             Self::Unexpanded(part) => expression_hint(part),
             Self::NoFolder => "Use `{name}` or `{1}`".to_owned(),
             Self::NoWildcard { .. } => {
-                "Count the parts between the slashes that hold `*`, `?` or `[..]`: braces do not count, nor does what \
-                 follows on `**`"
+                "Use a number no higher than the count of pattern components with `*`, `?` or `[..]`. Braces and components \
+                 after `**` do not count"
                     .to_owned()
             }
-            Self::Name(_) => "Correct the name behind `=>`, which is the file's name on the registry".to_owned(),
+            Self::Name(_) => "Correct the name after `=>`, which is the file's name on the registry".to_owned(),
             Self::Pattern(_) => {
-                "Write `**` as a component of its own, close each `[`, and write `[*]`, `[?]`, `[[]` for \
-                                 the characters"
+                "Write `**` as a separate component, close each `[`, and write `[*]`, `[?]`, `[[]` for literal \
+                 characters"
                     .to_owned()
             }
         })
@@ -133,18 +133,18 @@ impl Explain for BadLine {
 }
 
 impl BadLine {
-    /// Whether the line is only no pattern, and may still be a name.
-    pub(super) fn is_of_form(&self) -> bool {
+    /// Whether the line is an invalid pattern that can still be the name of a file.
+    pub(super) fn can_be_name(&self) -> bool {
         matches!(self, Self::Brace | Self::TooMany | Self::Pattern(_))
     }
 }
 
-/// How many components `{1}`, `{2}` and so on can stand for.
-fn wildcards_in_words(there: usize, end_in_recursion: bool) -> String {
+/// Returns the number of components that `{1}`, `{2}` and so on can mean, as a clause.
+fn wildcards_in_words(count: usize, end_in_recursion: bool) -> String {
     let before = if end_in_recursion { " before its `**`" } else { "" };
-    match there {
-        0 => format!("no component of its pattern holds a wildcard{before}"),
-        1 => format!("only one component of its pattern holds a wildcard{before}"),
-        count => format!("only {count} components of its pattern hold a wildcard{before}"),
+    match count {
+        0 => format!("its pattern has no component with a wildcard{before}"),
+        1 => format!("its pattern has only 1 component with a wildcard{before}"),
+        count => format!("its pattern has only {count} components with a wildcard{before}"),
     }
 }

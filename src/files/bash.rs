@@ -1,7 +1,7 @@
-//! Pure: patterns that only bash knows, and what they are in a line of `files`.
+//! Pure: patterns that only bash supports, and the lines to write instead.
 
-/// The first `@(a|b)`, `?(a)`, `!(a)`, `+(a)` or `*(a|b)` of a pattern: its sign, and the lines to write instead, if there
-/// are any.
+/// Finds the first `@(a|b)`, `?(a)`, `!(a)`, `+(a)` or `*(a|b)` of a pattern: its sign, and the lines to write instead, if
+/// there are any.
 pub(super) fn extglob(pattern: &str) -> Option<(char, Vec<String>)> {
     let (at, sign, inner) = pattern.match_indices('(').find_map(|(at, _)| {
         let sign = pattern[..at].chars().next_back().filter(|sign| "@?!+*".contains(*sign))?;
@@ -28,16 +28,17 @@ pub(super) fn extglob(pattern: &str) -> Option<(char, Vec<String>)> {
     Some((sign, lines))
 }
 
-/// How many alternatives are written out.
+/// The number of alternatives that are written out.
 const MOST: usize = 20;
 
-/// What goes before an ASCII character, if that comes soon: a long text can have many that open and none that closes.
+/// Returns the text before an ASCII character, if that comes soon. A long text can have many opening characters and no
+/// closing one.
 pub(super) fn up_to(text: &str, end: u8) -> Option<&str> {
     const LONGEST: usize = 1_000;
     text.bytes().take(LONGEST).position(|byte| byte == end).map(|at| &text[..at])
 }
 
-/// The first `{1..3}` or `{a..c}` of a pattern, and the pattern with its values instead, if these are few.
+/// Finds the first `{1..3}` or `{a..c}` of a pattern, and the pattern with its values instead, if they are few.
 pub(super) fn range(pattern: &str) -> Option<(&str, Option<String>)> {
     pattern.match_indices('{').find_map(|(at, _)| {
         let inner = up_to(&pattern[at + 1..], b'}')?;
@@ -53,7 +54,7 @@ pub(super) fn range(pattern: &str) -> Option<(&str, Option<String>)> {
     })
 }
 
-/// The values from the first to the last, separated by commas. Numbers with leading zeros keep their length.
+/// Returns the values from the first to the last, separated by commas. Numbers with leading zeros keep their length.
 fn values(first: &str, last: &str) -> Option<String> {
     let values: Vec<String> = if let (Ok(from), Ok(to)) = (first.parse::<u32>(), last.parse::<u32>()) {
         let width = if first.starts_with('0') { first.len() } else { 0 };

@@ -1,26 +1,26 @@
-//! Braces in a pattern, which glob does not know.
+//! Expands the braces of a pattern, which glob does not support.
 
 use super::bad_line::BadLine;
 use super::syntax::{DEEPEST, MOST_ALTERNATIVES};
 
-/// What `{a,b}` stands for. Braces nest; in a character class such as `[{]` they are characters.
+/// Expands `{a,b}`. Braces can nest. In a character class such as `[{]` they are literal.
 pub(super) fn expand_braces(text: &str) -> Result<Vec<String>, BadLine> {
     let patterns = Expansion { text, at: 0, last_bracket: text.rfind(']').unwrap_or_default() }.alternatives(0)?;
-    // Compiled, they take many times as much.
+    // Compiled patterns take many times as much memory.
     if length_of(&patterns) > LONGEST { Err(BadLine::TooMany) } else { Ok(patterns) }
 }
 
-/// A text on its way, from left to right, into the patterns that it stands for.
+/// A text that is being expanded from left to right.
 struct Expansion<'a> {
     text: &'a str,
-    /// Where the rest begins that is still to be read.
+    /// The start of the rest.
     at: usize,
-    /// Where the last `]` is. No class begins behind it.
+    /// The place of the last `]`. No class starts after it.
     last_bracket: usize,
 }
 
 impl Expansion<'_> {
-    /// The patterns up to the end of the text, or of the braces that have been opened so many deep.
+    /// Returns the patterns up to the end of the text, or up to the end of the braces at this depth.
     fn alternatives(&mut self, depth: usize) -> Result<Vec<String>, BadLine> {
         if depth > DEEPEST {
             return Err(BadLine::TooDeep);
@@ -55,14 +55,14 @@ impl Expansion<'_> {
     }
 }
 
-/// How long the patterns of one line may be together, in bytes.
+/// The maximum total length of the patterns of one line, in bytes.
 const LONGEST: usize = 256 * 1024;
 
 fn length_of(patterns: &[String]) -> usize {
     patterns.iter().map(String::len).sum()
 }
 
-/// Each of some patterns, continued by each of some others.
+/// Appends each end to each pattern.
 fn joined(mut patterns: Vec<String>, ends: &[String]) -> Result<Vec<String>, BadLine> {
     if let [end] = ends {
         for pattern in &mut patterns {
@@ -77,8 +77,7 @@ fn joined(mut patterns: Vec<String>, ends: &[String]) -> Result<Vec<String>, Bad
     Ok(patterns.iter().flat_map(|pattern| ends.iter().map(move |end| format!("{pattern}{end}"))).collect())
 }
 
-/// Where the character class that begins at `start` ends: behind its `]`, which may be its first character; `None` where
-/// it has none.
+/// Returns the end of the character class that starts at `start`. A `]` can be its first character.
 fn end_of_class(text: &str, start: usize) -> Option<usize> {
     let mut rest = text[start + 1..].char_indices().peekable();
     if rest.peek().is_some_and(|&(_, c)| c == '!') {
@@ -108,8 +107,8 @@ mod tests {
     }
 
     #[test]
-    fn the_time_to_expand_grows_with_the_length_of_a_line_and_with_nothing_else() {
-        // With each character read anew for each brace, these would take minutes.
+    fn the_time_to_expand_grows_only_with_the_length_of_a_line() {
+        // Reading each character again for each brace would take minutes.
         assert_eq!(expand_braces(&"{a}".repeat(100_000)).expect("a pattern"), ["a".repeat(100_000)]);
         assert_eq!(expand_braces(&"[".repeat(200_000)).expect("a pattern"), ["[".repeat(200_000)]);
         assert_eq!(expand_braces(&"{,}".repeat(100_000)), Err(BadLine::TooMany));

@@ -30,7 +30,7 @@ impl Content {
         }
     }
 
-    /// Hands out the content in chunks, as [`LocalFile::read`] does.
+    /// Passes the content to `take` in chunks, as [`LocalFile::read`] does.
     pub(crate) fn read(&self, mut take: impl FnMut(Bytes) -> bool) -> Result<bool, FileError> {
         match self {
             Self::File(file) => file.read(take),
@@ -41,7 +41,7 @@ impl Content {
         }
     }
 
-    /// Hashes the content. A disk that gives nothing for as long as `timeout` is an error.
+    /// Hashes the content. A disk that returns no data for `timeout` is an error.
     pub(crate) async fn hash(&self, timeout: Duration) -> Result<Sha256, FileError> {
         match self {
             Self::File(file) => hash(file, timeout).await,
@@ -50,11 +50,11 @@ impl Content {
     }
 }
 
-/// Hashes a file. A disk that gives nothing for as long as `timeout` is an error. Whoever drops the future ends the reading.
+/// Hashes a file. A disk that returns no data for `timeout` is an error. Dropping the future ends the reading.
 pub(crate) async fn hash(file: &LocalFile, timeout: Duration) -> Result<Sha256, FileError> {
     let begun = Instant::now();
     let millis = move || u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-    // The thread counts for as long as this function holds the counter.
+    // The thread reads on only while this function holds the counter.
     let last_read = Arc::new(AtomicU64::new(0));
     let progress = Arc::downgrade(&last_read);
     let to_read = file.clone();

@@ -1,4 +1,4 @@
-//! Why a line matches nothing: what it may be meant to be is tried.
+//! Finds the mistake in a line that matches nothing, by trying corrected lines.
 
 use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
 
@@ -7,13 +7,13 @@ use super::mistake::{Kind, Mistake, items, with_name};
 use super::syntax::{escaped, has_wildcard};
 use crate::package::FileName;
 
-/// How many items of a list are tried.
+/// The maximum number of list items that are tried.
 const MOST_ITEMS: usize = 20;
 
-/// The mistake in a line that matches nothing, if there is one. `finds` tells whether another line matches something.
+/// Finds the mistake in a line that matches nothing. `finds` returns whether another line matches something.
 pub(crate) fn correction(line: &Line, mut finds: impl FnMut(&str) -> bool) -> Option<Mistake> {
     let text = line.text.replace('\\', "/");
-    // No name on the registry has a comma.
+    // No name on the registry contains a comma.
     let items = items_of(line, &text, |c| c == ',');
     if items.len() > 1 || text.ends_with(',') {
         return Some(Mistake::new(Kind::List, items));
@@ -32,9 +32,9 @@ pub(crate) fn correction(line: &Line, mut finds: impl FnMut(&str) -> bool) -> Op
     normalization(line, finds)
 }
 
-/// The lines that a list may stand for.
+/// Returns the lines for the items of a list.
 fn items_of(line: &Line, text: &str, is_separator: fn(char) -> bool) -> Vec<String> {
-    let sign = if line.takes_away { "!" } else { "" };
+    let sign = if line.excludes { "!" } else { "" };
     let whole = with_name(text, new_name(line));
     let items = items(whole.trim_start_matches(sign), is_separator);
     items.into_iter().map(|item| format!("{sign}{}", item.trim_start_matches(sign))).collect()
@@ -44,7 +44,7 @@ fn new_name(line: &Line) -> Option<&str> {
     line.new_name.as_ref().map(|name| name.text.as_str())
 }
 
-/// macOS and Linux may write one character as one code point or as several, which look the same.
+/// Finds a difference in Unicode normalization. macOS and Linux can use different code points for one character.
 fn normalization(line: &Line, mut finds: impl FnMut(&str) -> bool) -> Option<Mistake> {
     let composed = ComposingNormalizerBorrowed::new_nfc().normalize(&line.text);
     let decomposed = DecomposingNormalizerBorrowed::new_nfd().normalize(&line.text);
@@ -57,7 +57,7 @@ fn normalization(line: &Line, mut finds: impl FnMut(&str) -> bool) -> Option<Mis
             pattern.push(c);
         }
     }
-    let name = composed.rsplit('/').next().filter(|name| !name.is_ascii() && !has_wildcard(name) && !line.takes_away);
+    let name = composed.rsplit('/').next().filter(|name| !name.is_ascii() && !has_wildcard(name) && !line.excludes);
     let name = new_name(line).map(str::to_owned).or_else(|| Some(escaped(&FileName::similar_to(name?)?)));
     Some(Mistake::new(Kind::Normalization, vec![with_name(&pattern, name.as_deref())]))
 }

@@ -1,4 +1,4 @@
-//! Explains lines that do nothing: no file matches them, or they take no file away.
+//! Explains lines without effect: no file matches them, or they exclude no file.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -13,41 +13,45 @@ use crate::hint::HOST_LABEL;
 use crate::sanitize::Sanitized;
 use crate::suggest::first_paths;
 
-/// Explains a line that finds nothing by what would have matched, or by what lies where was looked.
+/// Explains a line that matches no file by files that nearly match, or by the content of its folder.
 pub(super) fn none_found(folders: &mut Folders, selection: &Selection, line: &Line) -> SelectError {
     let found = |reason: String, hint| SelectError::NoneFound { line: line.text.clone(), reason, hint };
     let hidden = Matching { include_hidden: true, ..selection.matching() };
-    // What cannot be walked is told by the lines that match something there.
-    let mut met = |matching| walk(folders, selection, line, matching).unwrap_or_default();
-    let (hidden, other_case) = (met(hidden), met(Matching { ignore_case: true, ..hidden }));
+    // A folder that cannot be read is reported for the lines that match something in it.
+    let mut matches = |matching| walk(folders, selection, line, matching).unwrap_or_default();
+    let (hidden, other_case) = (matches(hidden), matches(Matching { ignore_case: true, ..hidden }));
     let found_instead = [
         (
             hidden.files,
-            "only hidden files would, such as {}",
+            "only hidden files match, such as {}",
             "Set `include-hidden-files: true`, or write the dot in the pattern",
         ),
         (
             hidden.passed_over,
-            "only {} would, which `checksums` makes of the registry's own list",
-            "Take the line out; a job that only seals needs no `files`",
+            "the only match is {}, which `checksums` generates from the registry's list",
+            "Remove the line. A job that only creates the checksums file needs no `files`",
         ),
         (
             hidden.folders,
-            "only folders do, such as {}",
-            "Write `/*` behind it for the files in them, or `/**` for those below them too",
+            "only folders match, such as {}",
+            "Add `/*` for the files in them, or `/**` to include subfolders",
         ),
         (
             hidden.links,
-            "there are links to folders, such as {}, which are not entered",
+            "links to folders, such as {}, are not entered",
             "Name the link without wildcards, as in `link/*`",
         ),
-        (other_case.files, "only files of another case would, such as {}", "Write the name in the case that it has"),
+        (
+            other_case.files,
+            "only files with different letter case match, such as {}",
+            "Write the name in the case of the file",
+        ),
     ];
     if let Some((paths, reason, hint)) = found_instead.into_iter().find(|(paths, ..)| !paths.is_empty()) {
         return found(reason.replace("{}", &first_paths(paths.iter())), hint);
     }
     let parse = |text: &str| Line::parse(text, &selection.workspace, &selection.workspace, &selection.base);
-    let mut finds = |line: &Line| find(folders, selection, line).is_ok_and(|met| !met.files.is_empty());
+    let mut finds = |line: &Line| find(folders, selection, line).is_ok_and(|matches| !matches.files.is_empty());
     if let Some(mistake) = correction(line, |text| parse(text).is_ok_and(|line| finds(&line))) {
         return SelectError::Mistake { line: line.text.clone(), mistake };
     }
@@ -55,7 +59,7 @@ pub(super) fn none_found(folders: &mut Folders, selection: &Selection, line: &Li
     while !selection.workspace.join(folder).is_dir() && !folder.as_os_str().is_empty() {
         folder = folder.parent().unwrap_or(Path::new(""));
     }
-    // What lies outside, or in .git, is nobody's business.
+    // The content of folders outside the workspace or in .git is not shown.
     if let Err(fault @ (FileFault::Outside | FileFault::Git)) = local::resolve(&selection.workspace, folder) {
         return FileError { path: folder.to_owned(), fault }.into();
     }
@@ -65,40 +69,44 @@ pub(super) fn none_found(folders: &mut Folders, selection: &Selection, line: &Li
         Kind::Other => PathBuf::from(name),
         Kind::Folder | Kind::LinkToFolder => Path::new(name).join(""),
     };
-    let there: BTreeSet<PathBuf> = entries.iter().map(shown).collect();
+    let content: BTreeSet<PathBuf> = entries.iter().map(shown).collect();
     let is_workspace = folder.as_os_str().is_empty();
-    if there.is_empty() && is_workspace {
+    if content.is_empty() && is_workspace {
         return if selection.sees_runner {
             found(
-                "the workspace is empty; no checkout or build in this job?".to_owned(),
-                "Check the repository out, or build or download the files, in a step before",
+                "the workspace is empty".to_owned(),
+                "Check out the repository, or build or download the files, in an earlier step",
             )
         } else {
-            found("the container sees neither the job's workspace nor GITHUB_OUTPUT".to_owned(), HOST_LABEL)
+            found(
+                "the container cannot access the job's workspace or the file in `GITHUB_OUTPUT`".to_owned(),
+                HOST_LABEL,
+            )
         };
     }
-    let place = if is_workspace { "the workspace".to_owned() } else { Sanitized::path(folder).to_string() };
-    let has = if there.is_empty() { "is empty".to_owned() } else { format!("has {}", first_paths(there.iter())) };
+    let place = if is_workspace { "the workspace".to_owned() } else { format!("`{}`", Sanitized::path(folder)) };
+    let has =
+        if content.is_empty() { "is empty".to_owned() } else { format!("contains {}", first_paths(content.iter())) };
     found(
         format!("{place} {has}"),
-        "Correct the pattern, or build the file first; `if-no-files-found: warn` goes on without it",
+        "Correct the pattern, or build the file first. To continue without it, set `if-no-files-found: warn`",
     )
 }
 
-/// Explains a line that took nothing away, given what is selected in the end: a warning, or an error if files are selected
-/// that it seems to mean.
-pub(super) fn nothing_taken_away(
+/// Explains a line that excluded no file, given the files that are selected in the end: a warning, or an error if the line
+/// seems to mean selected files.
+pub(super) fn nothing_excluded(
     selection: &Selection,
     line: &Line,
     paths: &Paths<'_>,
 ) -> Result<Option<String>, SelectError> {
     let parse = |text: &str| Line::parse(text, &selection.workspace, &selection.workspace, &selection.base).ok();
     let selected = |line: &Line| -> BTreeSet<_> {
-        paths.keys().filter(|path| line.matches(path, selection.matching_to_take_away())).cloned().collect()
+        paths.keys().filter(|path| line.matches(path, selection.matching_for_exclusion())).cloned().collect()
     };
     let added = selected(line);
     if !added.is_empty() {
-        return Err(SelectError::TakenAwayTooEarly { line: line.text.clone(), names: first_paths(added.iter()) });
+        return Err(SelectError::ExcludedTooEarly { line: line.text.clone(), names: first_paths(added.iter()) });
     }
     let pattern = line.text.trim_start_matches('!').trim_start();
     if !pattern.contains('/') {
@@ -106,12 +114,12 @@ pub(super) fn nothing_taken_away(
         let meant = parse(&everywhere).map(|line| selected(&line)).unwrap_or_default();
         if !meant.is_empty() {
             let names = first_paths(meant.iter());
-            return Err(SelectError::TakenAwayInOneFolder { line: line.text.clone(), names, everywhere });
+            return Err(SelectError::ExcludedInOneFolder { line: line.text.clone(), names, everywhere });
         }
     }
     if let Some(mistake) = correction(line, |text| parse(text).is_some_and(|line| !selected(&line).is_empty())) {
         return Err(SelectError::Mistake { line: line.text.clone(), mistake });
     }
-    let is_told = selection.if_none_found != IfNoneFound::Ignore;
-    Ok(is_told.then(|| format!("`{}` takes nothing away", Sanitized::new(&line.text))))
+    let is_reported = selection.if_none_found != IfNoneFound::Ignore;
+    Ok(is_reported.then(|| format!("`{}` excludes no file", Sanitized::new(&line.text))))
 }

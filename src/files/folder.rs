@@ -1,7 +1,7 @@
 //! The folder that files are written to.
 //!
-//! It is opened component by component without following a link in any of them, and everything in it is named relative to
-//! what was opened: a folder that is swapped for a link meanwhile leads nowhere else.
+//! It is opened component by component without following links, and its files are opened relative to it. So a folder that
+//! is replaced by a link cannot lead elsewhere.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,33 +12,24 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, mkdirat, openat, s
 use rustix::io::Errno;
 
 use super::local::{ENTER, FileFault, LocalFile};
-use super::owner::Owner;
 use super::place::{Place, PlaceError, PlaceFault};
+use super::workspace_owner::WorkspaceOwner;
 use crate::hint;
 use crate::package::FileName;
-
-/// What there is under a file's name.
-#[derive(Debug)]
-pub(crate) enum Found {
-    /// Nothing, or something that a file may take the place of: a link is replaced, and not followed.
-    Nothing,
-    /// A file that can be read.
-    File(LocalFile),
-}
 
 /// An open folder in the workspace.
 #[derive(Debug)]
 pub(crate) struct Folder {
     pub(super) open: OwnedFd,
     pub(super) place: Place,
-    /// The workspace's owner, if what is created here has to be given to it.
-    owner: Option<Owner>,
-    /// Why the first thing that was created here could not be given to the owner.
+    /// The workspace's owner, if created files must be given to it.
+    owner: Option<WorkspaceOwner>,
+    /// The first error of giving a created file to the owner.
     ownership_error: OnceLock<Errno>,
 }
 
 impl Folder {
-    /// Opens the folder; `None` where it is missing.
+    /// Opens the folder, or returns `None` if it does not exist.
     pub(crate) fn open(place: &Place) -> Result<Option<Self>, PlaceError> {
         match Self::enter(place, false) {
             Err(PlaceError { fault: PlaceFault::Open(error), .. }) if error.kind() == io::ErrorKind::NotFound => {
@@ -48,7 +39,7 @@ impl Folder {
         }
     }
 
-    /// Opens the folder, and makes what is missing of it.
+    /// Opens the folder, and creates missing components.
     pub(crate) fn make(place: &Place) -> Result<Self, PlaceError> {
         Self::enter(place, true)
     }
@@ -63,7 +54,7 @@ impl Folder {
             PlaceError { path: path.to_owned(), fault }
         };
         let open = rustix::fs::open(&place.workspace, ENTER, Mode::empty()).map_err(|error| fault(&path, error))?;
-        let (owner, ownership_error) = (Owner::of(&open), OnceLock::new());
+        let (owner, ownership_error) = (WorkspaceOwner::of(&open), OnceLock::new());
         let mut folder = Self { open, place: place.clone(), owner, ownership_error };
         for component in &place.within {
             path.push(component);
@@ -83,27 +74,27 @@ impl Folder {
         Ok(folder)
     }
 
-    /// Gives what was created here to the workspace's owner. If that is not permitted, it stays with this process's user.
+    /// Gives a created file to the workspace's owner, if that is permitted.
     pub(super) fn give_to_owner(&self, created: impl AsFd) {
-        if let Some(Err(error)) = self.owner.map(|owner| owner.receive(created)) {
+        if let Some(Err(error)) = self.owner.map(|owner| owner.take(created)) {
             let _ = self.ownership_error.set(error);
         }
     }
 
-    /// Returns why something that was created here could not be given to the workspace's owner.
+    /// Returns the first error of giving a created file to the workspace's owner.
     #[must_use]
     pub(crate) fn ownership_error(&self) -> Option<io::Error> {
         self.ownership_error.get().map(|error| (*error).into())
     }
 
-    /// Where it is.
+    /// Returns the path of the folder.
     #[must_use]
     pub(crate) fn place(&self) -> &Place {
         &self.place
     }
 
-    /// What there is under a file's name; an error where that is a folder.
-    pub(crate) fn find(&self, name: &FileName) -> Result<Found, PlaceError> {
+    /// Finds the readable file under a name. A folder is an error. Anything else is replaced, such as a link.
+    pub(crate) fn find(&self, name: &FileName) -> Result<Option<LocalFile>, PlaceError> {
         let path = self.place.path_of(name);
         match statat(&self.open, name.as_str(), AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => {
@@ -111,26 +102,25 @@ impl Folder {
             }
             Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
                 match LocalFile::at(&self.place.workspace, &path) {
-                    Ok(file) => Ok(Found::File(file)),
+                    Ok(file) => Ok(Some(file)),
                     Err(FileFault::System(error)) if hint::is_of_open_files(&error) => {
                         Err(PlaceError { path, fault: PlaceFault::Open(error) })
                     }
-                    // One that cannot be read is replaced.
-                    Err(_) => Ok(Found::Nothing),
+                    Err(_) => Ok(None),
                 }
             }
-            Ok(_) | Err(Errno::NOENT) => Ok(Found::Nothing),
+            Ok(_) | Err(Errno::NOENT) => Ok(None),
             Err(error) => Err(PlaceError { path, fault: PlaceFault::Open(error.into()) }),
         }
     }
 
-    /// Whether there is anything under a file's name.
+    /// Whether anything exists under a name.
     #[must_use]
     pub(crate) fn has(&self, name: &FileName) -> bool {
         statat(&self.open, name.as_str(), AtFlags::SYMLINK_NOFOLLOW).is_ok()
     }
 
-    /// Makes sure that it is where it was opened.
+    /// Checks that the folder was not moved or replaced.
     pub(crate) fn verify_place(&self) -> Result<(), PlaceError> {
         let is_here = match Self::open(&self.place) {
             Ok(Some(now)) => match (fstat(&self.open), fstat(&now.open)) {
@@ -148,17 +138,17 @@ impl Folder {
         let _ = unlinkat(&self.open, name.as_str(), AtFlags::empty());
     }
 
-    /// Deletes a folder in it, if that is empty.
+    /// Deletes a folder in it, if empty.
     pub(crate) fn remove_empty(&self, name: &str) {
         let _ = unlinkat(&self.open, name, AtFlags::REMOVEDIR);
     }
 
-    /// Deletes all of its files, if possible.
+    /// Deletes all its files, if possible.
     pub(crate) fn empty(&self) {
         self.remove_files(|_| true);
     }
 
-    /// Deletes the files whose names are unwanted, if possible.
+    /// Deletes the files with unwanted names, if possible.
     pub(super) fn remove_files(&self, is_unwanted: impl Fn(&str) -> bool) {
         const READ: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
         let Ok(entries) = openat(&self.open, ".", READ, Mode::empty()).and_then(Dir::new) else { return };

@@ -1,4 +1,4 @@
-//! Names that make git take a folder for a repository, and the files that git tracks.
+//! File names that make a folder a git repository, and the files that git tracks.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -12,27 +12,27 @@ use rustix::fs::OFlags;
 
 use crate::package::FileName;
 
-/// Whether a path component is git's own folder, or the file that stands for it in a submodule, on any disk.
+/// Whether a path component is `.git` on any file system.
 #[must_use]
 pub(crate) fn is_git(component: &OsStr) -> bool {
-    matches!(on_any_disk(&component.to_string_lossy()).as_str(), ".git" | "git~1")
+    matches!(on_any_file_system(&component.to_string_lossy()).as_str(), ".git" | "git~1")
 }
 
-/// Whether git may take a folder for a repository because a file of this name is in it. Git asks for a `HEAD` first, and
-/// takes objects, refs and configuration from where `commondir` leads.
+/// Whether a file with this name can make its folder a git repository. Git looks for `HEAD` first, and reads objects, refs and
+/// configuration from the folder in `commondir`.
 #[must_use]
 pub(crate) fn makes_repository(name: &str) -> bool {
-    is_git(OsStr::new(name)) || matches!(on_any_disk(name).as_str(), "head" | "commondir" | "gitdir")
+    is_git(OsStr::new(name)) || matches!(on_any_file_system(name).as_str(), "head" | "commondir" | "gitdir")
 }
 
-/// The name of the file that a disk opens by this name: some regard no case, and NTFS drops dots and blanks at the end, and
-/// a colon with what follows on it. Git itself refuses such spellings of `.git`, and `git~1`, its short name on NTFS.
-fn on_any_disk(name: &str) -> String {
+/// Returns the name that some file system opens for this name. Some ignore case, and NTFS drops dots and spaces at the end, and
+/// a colon with the text after it. Git itself rejects such spellings of `.git`, and `git~1`, its short name on NTFS.
+fn on_any_file_system(name: &str) -> String {
     let name = name.split_once(':').map_or(name, |(name, _)| name);
     name.trim_end_matches(['.', ' ']).to_ascii_lowercase()
 }
 
-/// Those of some files in a folder that git tracks. A folder that is in no repository has none.
+/// Returns the files in a folder that git tracks.
 pub(crate) fn tracked<'a>(folder: &Path, names: &'a [FileName]) -> io::Result<Vec<&'a FileName>> {
     if names.is_empty() {
         return Ok(Vec::new());
@@ -44,17 +44,17 @@ pub(crate) fn tracked<'a>(folder: &Path, names: &'a [FileName]) -> io::Result<Ve
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         index => index?,
     };
-    // Nothing in an index says whether its hashes are SHA-1 or SHA-256.
+    // An index does not say whether its hashes are SHA-1 or SHA-256, so both are tried.
     let within = folder.strip_prefix(top).unwrap_or(folder);
     let path_of = |name: &FileName| within.join(name.as_str()).into_os_string().into_vec();
     let wanted: HashSet<Vec<u8>> = names.iter().map(path_of).collect();
     let paths =
         [20, 32].into_iter().find_map(|hash_length| paths_in(&index, hash_length, |path| wanted.contains(path)));
-    let paths = paths.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the index has an unknown form"))?;
+    let paths = paths.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "unknown format"))?;
     Ok(names.iter().filter(|name| paths.contains(&path_of(name))).collect())
 }
 
-/// The repository of which a folder is the working tree. Submodules and linked worktrees have a file that names it.
+/// Returns the repository of a working tree. In submodules and linked worktrees, `.git` is a file with its path.
 fn repository_of(top: &Path) -> Option<PathBuf> {
     let git = top.join(".git");
     if git.is_dir() {
@@ -64,7 +64,7 @@ fn repository_of(top: &Path) -> Option<PathBuf> {
     Some(top.join(text.strip_prefix("gitdir:")?.trim()))
 }
 
-/// Reads a regular file of a sensible length. Opening a FIFO does not wait, and reading it is refused.
+/// Reads a regular file of limited length. A FIFO is an error and is not waited for.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     /// The length of an index with a million files, in bytes.
     const LONGEST: u64 = 256 * 1024 * 1024;
@@ -79,8 +79,8 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Those of the wanted paths that are in an index of version 2, 3 or 4 (gitformat-index(5)); `None` if it has another form,
-/// or hashes of another length. A split index has the rest of its paths elsewhere.
+/// Returns the wanted paths that are in an index of version 2, 3 or 4 (gitformat-index(5)); `None` if its format or the length
+/// of its hashes is different, or if it is split, because then it does not contain all paths.
 fn paths_in(index: &[u8], hash_length: usize, is_wanted: impl Fn(&[u8]) -> bool) -> Option<HashSet<Vec<u8>>> {
     /// No path that Linux opens is longer, in bytes.
     const LONGEST: usize = 4096;
@@ -94,18 +94,18 @@ fn paths_in(index: &[u8], hash_length: usize, is_wanted: impl Fn(&[u8]) -> bool)
     let mut at = 12;
     for _ in 0..number(8)? {
         let start = at;
-        // Before it are times, identity, mode, owner and length, ten numbers in all, and the hash.
+        // Skip times, identity, mode, owner and length (10 numbers) and the hash.
         at += 40 + hash_length;
         let flags = u16::from_be_bytes(*index.get(at..)?.first_chunk()?);
         let is_extended = flags & 0x4000 != 0;
         at += if is_extended { 4 } else { 2 };
-        // Since version 4, a path is what it does not share with the one before it.
+        // Since version 4, an entry has only the part of its path that differs from the entry before.
         let kept = if version < 4 { 0 } else { path.len().checked_sub(offset(index, &mut at)?)? };
         path.truncate(kept);
         let rest = index.get(at..)?;
         let length = rest.iter().position(|byte| *byte == 0)?;
         path.extend_from_slice(&rest[..length]);
-        // The flags have the length too, up to 4095.
+        // The flags also contain the length, up to 4095.
         if usize::from(flags & 0xfff) != path.len().min(0xfff) || path.len() > LONGEST {
             return None;
         }
@@ -121,7 +121,7 @@ fn paths_in(index: &[u8], hash_length: usize, is_wanted: impl Fn(&[u8]) -> bool)
     (!is_split).then_some(paths)
 }
 
-/// A number in the form of gitformat-pack(5), "offset encoding".
+/// Reads a number in the "offset encoding" of gitformat-pack(5).
 fn offset(bytes: &[u8], at: &mut usize) -> Option<usize> {
     let mut number = 0_usize;
     loop {
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_make_a_repository_are_known_in_each_spelling_that_a_disk_may_take() {
+    fn names_that_make_a_repository_are_recognized_in_each_spelling() {
         for name in
             ["HEAD", "head", "Head.", "HEAD. .", "HEAD:x", "commondir", "CommonDir", "gitdir", ".git", ".GIT.", "git~1"]
         {
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_that_is_cut_or_of_another_form_names_nothing() {
+    fn a_truncated_or_unknown_index_is_rejected() {
         let index = index();
         let wanted: HashSet<Vec<u8>> = ["app", "apple", "b/c"].map(|path| path.as_bytes().to_vec()).into();
         assert_eq!(paths_in(&index, 20, |_| true), Some(wanted));
@@ -175,14 +175,13 @@ mod tests {
         for length in 0..index.len() {
             assert_eq!(paths_in(&index[..length], 20, |_| true), None, "{length}");
         }
-        // The rest of the paths of a split index is in another file.
         assert_eq!(paths_in(&[&index, &b"link"[..]].concat(), 20, |_| true), None);
         for version in [1, 5] {
             let mut other = index.clone();
             other[7] = version;
             assert_eq!(paths_in(&other, 20, |_| true), None);
         }
-        // It would strip more than there is, or has no end.
+        // The number of stripped bytes is too high or incomplete.
         for number in [6, 128, 255] {
             let mut other = index.clone();
             other[12 + 62] = number;

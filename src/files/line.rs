@@ -1,6 +1,6 @@
-//! The lines of the input `files`: patterns on paths in the workspace, or on names on the registry.
+//! The lines of the input `files`: patterns for paths in the workspace, or for names on the registry.
 //!
-//! A line is made relative to the workspace when it is read, so that nothing that leaves the workspace gets any further.
+//! A line becomes relative to the workspace when it is read, so that paths outside are rejected at once.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -18,31 +18,31 @@ use crate::sanitize::Sanitized;
 /// One line of the input `files`.
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
-    /// The pattern as it was typed, without the blanks at its ends.
+    /// The pattern as it was typed, trimmed.
     pub(crate) text: String,
-    /// The name that its files get, where the line has one.
+    /// The new name of its files, if the line has one.
     pub(super) new_name: Option<Template>,
-    /// Whether the line begins with `!` and takes files away.
-    pub(crate) takes_away: bool,
-    /// The line taken as the path of one file, relative to the workspace.
+    /// Whether the line starts with `!` and excludes files.
+    pub(crate) excludes: bool,
+    /// The line as the path of one file, relative to the workspace.
     pub(crate) literal: PathBuf,
-    /// Whether the line has no wildcard, so that it can name one path only.
-    pub(crate) names_one_path: bool,
-    /// Why the line can be nothing but a name.
+    /// Whether the line has no wildcard, so that it means one path only.
+    pub(crate) is_literal: bool,
+    /// Why the line is not a valid pattern, but only a name.
     pub(crate) malformed: Option<BadLine>,
-    /// The patterns that the line's braces stand for.
+    /// The patterns that the braces expand to.
     pub(super) alternatives: Vec<Alternative>,
 }
 
 impl Line {
     /// Reads a line: `pattern`, `pattern => name` or `!pattern`. `workspace` and `base` are real paths, `base` in
-    /// `workspace`; `given_workspace` is what the runner calls the workspace, as it may stand in the line.
+    /// `workspace`. `given_workspace` is the runner's path of the workspace, which a line can contain.
     pub(crate) fn parse(text: &str, workspace: &Path, given_workspace: &Path, base: &Path) -> Result<Self, BadLine> {
         let names_a_file = |line: &Result<Self, BadLine>| {
             line.as_ref().is_ok_and(|line| workspace.join(&line.literal).symlink_metadata().is_ok())
         };
         let whole = Self::parse_pattern(text, workspace, given_workspace, base);
-        // What names an existing file means that file, also where ` => ` or anything else is part of its name.
+        // The name of an existing file means that file, even if it contains ` => `.
         if names_a_file(&whole) {
             return whole;
         }
@@ -57,14 +57,14 @@ impl Line {
         }
         let line = line?;
         let Some(name) = name else { return Ok(line) };
-        if line.takes_away {
-            return Err(BadLine::NameOfTaken);
+        if line.excludes {
+            return Err(BadLine::NamedExclusion);
         }
         Ok(Self { new_name: Some(Template::parse(name, &line.wildcards())?), ..line })
     }
 
     fn parse_pattern(text: &str, workspace: &Path, given_workspace: &Path, base: &Path) -> Result<Self, BadLine> {
-        let (takes_away, path) = without_exclamation(text);
+        let (excludes, path) = without_exclamation(text);
         let base = base.strip_prefix(workspace).unwrap_or(Path::new(""));
         let (given, (path, base)) = (
             path,
@@ -90,45 +90,45 @@ impl Line {
             });
         }
         let literal = base.join(components.join("/"));
-        let mut names_one_path = !has_wildcard(path);
+        let mut is_literal = !has_wildcard(path);
         let patterns = expand_braces(path)
             .and_then(|paths| paths.iter().map(|path| Alternative::parse(path, base)).collect::<Result<Vec<_>, _>>());
         let alternatives = match patterns {
             Ok(alternatives) => alternatives,
-            // What names an existing file means that file, also where it is no pattern.
-            Err(bad) if bad.is_of_form() && workspace.join(&literal).symlink_metadata().is_ok() => {
-                names_one_path = true;
+            // The name of an existing file means that file, even if it is not a valid pattern.
+            Err(bad) if bad.can_be_name() && workspace.join(&literal).symlink_metadata().is_ok() => {
+                is_literal = true;
                 Vec::new()
             }
             Err(bad) => return Err(bad),
         };
         let in_git = |alternative: &Alternative| alternative.components.iter().any(|c| is_git(OsStr::new(c.as_str())));
-        if !takes_away && (literal.iter().any(is_git) || alternatives.iter().any(in_git)) {
+        if !excludes && (literal.iter().any(is_git) || alternatives.iter().any(in_git)) {
             return Err(BadLine::Git);
         }
         let (text, new_name, malformed) = (text.to_owned(), None, None);
-        Ok(Self { text, new_name, takes_away, literal, names_one_path, malformed, alternatives })
+        Ok(Self { text, new_name, excludes, literal, is_literal, malformed, alternatives })
     }
 
-    /// Whether the line adds one file under that name of its own, given in lower case.
+    /// Whether the line adds one file with this name, given in lower case, without renaming it.
     #[must_use]
     pub(crate) fn names_a_file_called(&self, name: Option<&str>) -> bool {
         let own = self.literal.file_name().map(|own| own.to_string_lossy().to_lowercase());
-        !self.takes_away && self.names_one_path && self.new_name.is_none() && name.is_some() && own.as_deref() == name
+        !self.excludes && self.is_literal && self.new_name.is_none() && name.is_some() && own.as_deref() == name
     }
 
-    /// Whether a path, relative to the workspace, is one that the line stands for.
+    /// Whether the line matches a path relative to the workspace.
     pub(super) fn matches(&self, path: &Path, matching: Matching) -> bool {
-        self.literal == path || { self.alternatives.iter().any(|a| a.matches(path, matching)) }
+        self.literal == path || self.alternatives.iter().any(|a| a.matches(path, matching))
     }
 
-    /// Which of its components hold a wildcard, as far as each of its patterns has them.
+    /// Returns the components with a wildcard that all of its patterns have.
     pub(super) fn wildcards(&self) -> Wildcards {
         let fewest = self.alternatives.iter().map(Alternative::wildcards).min_by_key(|own| own.places.len());
         fewest.unwrap_or_default()
     }
 
-    /// What each placeholder stands for in the name of a file that the line stands for.
+    /// Returns the values of the placeholders for a file that the line matches.
     pub(super) fn placeholders(&self, path: &Path, matching: Matching) -> Vec<(Placeholder, String)> {
         let meant = self.alternatives.iter().find(|a| a.matches(path, matching));
         let wildcards = meant.or(self.alternatives.first()).map(Alternative::wildcards).unwrap_or_default();
@@ -141,8 +141,8 @@ impl Line {
             .collect()
     }
 
-    /// Returns the folders to look in, each with the patterns that can match there. Where case does not count, the
-    /// names of the folders in front of the first wildcard may differ too.
+    /// Returns the folders to read, each with the patterns that can match in it. If case is ignored, that also applies to the
+    /// folders before the first wildcard.
     pub(super) fn roots(&self, matching: Matching) -> BTreeMap<&Path, Candidates<'_>> {
         let mut roots = BTreeMap::<_, Candidates<'_>>::new();
         for alternative in &self.alternatives {
@@ -152,7 +152,7 @@ impl Line {
         roots
     }
 
-    /// The folder that its first pattern is looked for in.
+    /// Returns the folder before the first wildcard of its first pattern.
     pub(super) fn folder(&self) -> &Path {
         self.alternatives.first().map_or(Path::new(""), |alternative| &alternative.folder)
     }
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pattern_or_leads_outside_is_refused() {
+    fn invalid_patterns_and_paths_outside_are_rejected() {
         for text in ["../x", "a/../b", "{..,a}/x", "!../x"] {
             assert_eq!(error(text), BadLine::Parent, "{text}");
         }
@@ -238,14 +238,14 @@ mod tests {
 
     #[test]
     fn the_time_to_match_does_not_grow_with_the_ways_to_divide_a_path() {
-        // With each of these ways tried, this would take hours.
+        // Trying each of these ways would take hours.
         let path = format!("build/{}", [&*"-".repeat(240); 12].join("/"));
         assert!(!finds("**/*-*-*-*-*.zip", &path));
         assert!(finds("**/*-*-*-*-*", &path));
     }
 
     #[test]
-    fn a_double_asterisk_stands_for_any_number_of_folders_and_at_the_end_for_what_is_in_them() {
+    fn a_double_asterisk_matches_any_number_of_folders_and_at_the_end_their_content() {
         assert!(finds("a/**/b", "build/a/b") && finds("a/**/b", "build/a/x/y/b") && !finds("a/**/b", "build/a/x/.y/b"));
         assert!(finds("a/**", "build/a/b") && finds("a/**", "build/a/b/c") && !finds("a/**", "build/a"));
         assert!(!finds("a/**", "build/a/.b") && !finds("**/x", "build/.a/x") && finds("**/.a/x", "build/y/.a/x"));

@@ -1,4 +1,4 @@
-//! One local file: checked once, and opened only if it still is what was checked.
+//! One local file, which is checked once and opened only if it has not changed.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -16,35 +16,35 @@ use super::git::is_git;
 use crate::hint::{self, Explain, Plural};
 use crate::sanitize::Sanitized;
 
-/// How much is read at a time, in bytes: large enough that system calls do not count, small enough that dozens of
-/// uploads fit into a few megabytes.
+/// The size of a chunk, in bytes: large enough that system calls do not matter, small enough that dozens of uploads fit into
+/// a few megabytes.
 pub(super) const CHUNK: usize = 64 * 1024;
 
-/// How a folder on the way is opened: it has to be one, and no link to one.
+/// How a folder of a path is opened. A link to a folder is an error.
 pub(super) const ENTER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// A regular file in the workspace that can be read.
 #[derive(Clone, Debug)]
 pub(crate) struct LocalFile {
-    /// The path relative to the workspace, as the patterns found it.
+    /// The path relative to the workspace, as a pattern found it.
     pub(crate) path: PathBuf,
     /// The length in bytes.
     pub(crate) size: u64,
     /// The workspace, without any links in its path.
     workspace: PathBuf,
-    /// The path in the workspace without any links, to be opened.
+    /// The path in the workspace without links, for opening it.
     within: PathBuf,
     identity: Identity,
 }
 
-/// What tells a file from the one that may take its place.
+/// Distinguishes a file from a file that replaces it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Identity {
     device: u64,
     inode: u64,
     size: u64,
     modified: Option<SystemTime>,
-    /// When anything of the file was changed last, in seconds and nanoseconds. Unlike the time before, nobody can set it back.
+    /// The time of the last change of any kind, in seconds and nanoseconds. Unlike `modified`, it cannot be set back.
     changed: (i64, i64),
 }
 
@@ -60,29 +60,30 @@ impl Identity {
     }
 }
 
-/// Why a file cannot be published.
+/// A file that cannot be read, and why.
 #[derive(Debug)]
 pub(crate) struct FileError {
     /// The path relative to the workspace.
     pub(crate) path: PathBuf,
-    /// What is wrong with it.
+    /// Why it cannot be read.
     pub(crate) fault: FileFault,
 }
 
 impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", Sanitized::path(&self.path), self.fault)
+        write!(f, "failed to read `{}`", Sanitized::path(&self.path))?;
+        if matches!(self.fault, FileFault::System(_)) { Ok(()) } else { write!(f, ": it {}", self.fault) }
     }
 }
 
 impl std::error::Error for FileError {
-    /// The fault is part of what is said already; the system's reason is not.
+    /// Returns only the system's reason, because the message contains the fault.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.fault.source()
     }
 }
 
-/// What can be wrong with a file.
+/// Why a file cannot be read. The texts follow on a subject: "it is a folder".
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FileFault {
     /// A folder that a line names.
@@ -91,35 +92,34 @@ pub(crate) enum FileFault {
     /// A FIFO, a socket or a device.
     #[error("is a {0}, and only regular files are published")]
     Special(&'static str),
-    /// A link to nothing.
-    #[error("is a link to nothing")]
+    /// A link to a missing file.
+    #[error("is a broken link")]
     BrokenLink,
     /// A link that leads out of the workspace.
-    #[error("leads outside the workspace, and nothing outside it is published")]
+    #[error("is outside the workspace, and only files inside it are published")]
     Outside,
     /// A link that leads into `.git`.
-    #[error("leads into .git, where checkout leaves its token")]
+    #[error("is inside `.git`, where the checkout action stores its token")]
     Git,
-    /// A name that no URL could carry.
+    /// A name that cannot be part of a URL.
     #[error("has a name that is not valid UTF-8")]
     NotUtf8,
-    /// A file that was there when it was checked.
-    #[error("is no longer there")]
+    /// A file that was deleted after the check.
+    #[error("no longer exists")]
     Gone,
-    /// A file that gives nothing.
-    #[error("could not be read on for {} s", .0.as_secs())]
+    /// A file system that returns no data.
+    #[error("returned no data for {} s", .0.as_secs())]
     Stalled(Duration),
-    /// Another file, or other content, since it was checked.
-    #[error("has changed while it was being published")]
+    /// A file that was changed or replaced after the check.
+    #[error("changed during this run")]
     Changed,
-    /// What the system says.
+    /// An error of the system.
     #[error("cannot be read")]
     System(#[source] io::Error),
 }
 
-/// What makes files and folders readable.
-pub(super) const READABLE: &str =
-    "Give the step the right to read it, for example with `chmod -R a+rX` in a step before";
+/// The hint for files and folders that are not readable.
+pub(super) const READABLE: &str = "Make it readable for this step, for example with `chmod -R a+rX` in an earlier step";
 
 impl Explain for FileError {
     fn code(&self) -> &'static str {
@@ -138,36 +138,34 @@ impl Explain for FileError {
 
     fn hint(&self) -> Option<String> {
         Some(match &self.fault {
-            FileFault::Folder => "Take the folder away, or put a file in its place".to_owned(),
-            FileFault::Special(_) => {
-                "Copy its content to a regular file, or take it away with a line `!path`".to_owned()
-            }
+            FileFault::Folder => "Replace the folder with a file".to_owned(),
+            FileFault::Special(_) => "Copy its content to a regular file, or exclude it with a line `!path`".to_owned(),
             FileFault::BrokenLink => {
-                "Build the file that it points to first, or take the link away with `!path`".to_owned()
+                "Build the file that it points to first, or exclude the link with a line `!path`".to_owned()
             }
             FileFault::Outside => "Copy the file into the workspace".to_owned(),
-            FileFault::Git => "Copy what you want to publish to a folder of its own".to_owned(),
-            FileFault::NotUtf8 => "Rename the file; the registry takes ASCII names".to_owned(),
+            FileFault::Git => "Copy the files to publish to a separate folder".to_owned(),
+            FileFault::NotUtf8 => "Rename the file, because the registry accepts ASCII names only".to_owned(),
             FileFault::Gone | FileFault::Changed => {
-                "Let everything that writes the file end before this step, then run it again".to_owned()
+                "Make sure that nothing writes the file during this step, then run the step again".to_owned()
             }
             FileFault::System(error) if error.kind() == io::ErrorKind::PermissionDenied => READABLE.to_owned(),
             FileFault::System(error) if hint::is_of_open_files(error) => hint::OPEN_FILES.to_owned(),
             FileFault::Stalled(_) | FileFault::System(_) => {
-                "Look at the disk and the mounts of the runner, then run the step again".to_owned()
+                "Check the disk and the mounts of the runner, then run the step again".to_owned()
             }
         })
     }
 
     fn plural(&self) -> Option<Plural> {
         let text = match &self.fault {
-            FileFault::Special(_) => "{} files are no regular files",
-            FileFault::BrokenLink => "{} files are links to nothing",
-            FileFault::Outside => "{} files lead outside the workspace, and nothing outside it is published",
-            FileFault::Git => "{} files lead into .git, where checkout leaves its token",
-            FileFault::NotUtf8 => "{} files have names that are not valid UTF-8",
-            FileFault::Gone => "{} files are no longer there",
-            FileFault::Changed => "{} files have changed while they were being published",
+            FileFault::Special(_) => "failed to read {} files that are not regular files",
+            FileFault::BrokenLink => "failed to read {} broken links",
+            FileFault::Outside => "failed to read {} files outside the workspace",
+            FileFault::Git => "failed to read {} files inside `.git`, where the checkout action stores its token",
+            FileFault::NotUtf8 => "failed to read {} files with names that are not valid UTF-8",
+            FileFault::Gone => "failed to read {} files that no longer exist",
+            FileFault::Changed => "failed to read {} files that changed during this run",
             FileFault::System(_) => "failed to read {} files",
             FileFault::Folder | FileFault::Stalled(_) => return None,
         };
@@ -180,13 +178,13 @@ impl Explain for FileError {
 }
 
 impl LocalFile {
-    /// Returns whether both are one file, whatever their names are.
+    /// Whether both are one file, under any names.
     #[must_use]
     pub(crate) fn is_same_file(&self, other: &Self) -> bool {
         (self.identity.device, self.identity.inode) == (other.identity.device, other.identity.inode)
     }
 
-    /// Checks that a path, relative to the (real) workspace, is a regular file in it that can be read.
+    /// Checks that a path in the (real) workspace is a regular, readable file.
     pub(crate) fn check(workspace: &Path, path: &Path) -> Result<Self, FileError> {
         Self::find(workspace, path).map_err(|fault| FileError { path: path.to_owned(), fault })
     }
@@ -199,7 +197,7 @@ impl LocalFile {
         Ok(Self { path: path.to_owned(), ..Self::at(workspace, &within)? })
     }
 
-    /// The regular file at a path in the (real) workspace that has no links in it.
+    /// Checks a path in the (real) workspace that must not contain links.
     pub(super) fn at(workspace: &Path, within: &Path) -> Result<Self, FileFault> {
         let (_, metadata) = open(workspace, within)?;
         let identity = Identity::of(&metadata);
@@ -207,19 +205,19 @@ impl LocalFile {
         Ok(Self { path, size: metadata.len(), workspace: workspace.to_owned(), within, identity })
     }
 
-    /// Gives everybody who may read the file the right to execute it, if it still is what was checked.
+    /// Makes the file executable for everybody who can read it, if it has not changed.
     pub(crate) fn make_executable(&self) -> Result<(), FileError> {
         make_executable(&self.open()?).map_err(|error| self.error(FileFault::System(error)))
     }
 
-    /// The file's own name, which is its name on the registry.
+    /// Returns the last component of the path.
     #[must_use]
     pub(crate) fn name(&self) -> &str {
         self.path.file_name().and_then(OsStr::to_str).unwrap_or_default()
     }
 
-    /// Hands out the content in chunks, the last one only when the file has proved to be what was checked; ends early
-    /// where `take` says `false`. Returns whether all chunks were taken.
+    /// Passes the content to `take` in chunks, the last one only if the file has not changed. Ends early if `take` returns
+    /// `false`. Returns whether all chunks were taken.
     pub(crate) fn read(&self, mut take: impl FnMut(Bytes) -> bool) -> Result<bool, FileError> {
         let mut file = self.open()?;
         let mut left = self.size;
@@ -240,15 +238,15 @@ impl LocalFile {
                 return Ok(false);
             }
         }
-        // Some file systems give no length, /proc among them.
+        // Some file systems report no length, such as /proc.
         if left == 0 && file.read(&mut [0]).is_ok_and(|more| more > 0) {
             return Err(self.error(FileFault::Changed));
         }
-        self.still_the_same(&file).map_err(|fault| self.error(fault))?;
+        self.check_unchanged(&file).map_err(|fault| self.error(fault))?;
         Ok(held.is_none_or(take))
     }
 
-    /// Opens the file, if it still is what was checked.
+    /// Opens the file, if it has not changed.
     fn open(&self) -> Result<File, FileError> {
         self.open_as_checked().map_err(|fault| self.error(fault))
     }
@@ -259,18 +257,17 @@ impl LocalFile {
             FileFault::Folder | FileFault::Special(_) => FileFault::Changed,
             fault => fault,
         })?;
-        self.same(&metadata)?;
+        self.check_identity(&metadata)?;
         Ok(file)
     }
 
-    /// Makes sure that what was read is the file that was checked: nothing wrote to it meanwhile, and nothing took
-    /// its place.
-    fn still_the_same(&self, file: &File) -> Result<(), FileFault> {
-        self.same(&file.metadata().map_err(FileFault::System)?)?;
+    /// Checks that the open file was not changed or replaced.
+    fn check_unchanged(&self, file: &File) -> Result<(), FileFault> {
+        self.check_identity(&file.metadata().map_err(FileFault::System)?)?;
         self.open_as_checked().map(drop)
     }
 
-    fn same(&self, metadata: &Metadata) -> Result<(), FileFault> {
+    fn check_identity(&self, metadata: &Metadata) -> Result<(), FileFault> {
         if Identity::of(metadata) == self.identity { Ok(()) } else { Err(FileFault::Changed) }
     }
 
@@ -279,8 +276,7 @@ impl LocalFile {
     }
 }
 
-/// Where a path in the workspace leads: the path below the workspace without any links in it. Both are paths of folders
-/// or files that exist.
+/// Resolves the links in a path, and returns the path relative to the workspace.
 pub(super) fn resolve(workspace: &Path, path: &Path) -> Result<PathBuf, FileFault> {
     let typed = workspace.join(path);
     let real = typed.canonicalize().map_err(|error| match error.kind() {
@@ -291,13 +287,13 @@ pub(super) fn resolve(workspace: &Path, path: &Path) -> Result<PathBuf, FileFaul
     if within.iter().any(is_git) { Err(FileFault::Git) } else { Ok(within.to_owned()) }
 }
 
-/// Opens a path in the workspace for reading. No link is followed in any component, so that a folder that is swapped
-/// for one cannot lead elsewhere; and the other end of a FIFO that took the file's place is not waited for.
+/// Opens a path in the workspace for reading. No link is followed, so that a folder that is replaced by a link cannot lead
+/// elsewhere. A FIFO that replaced the file is not waited for.
 fn open(workspace: &Path, within: &Path) -> Result<(File, Metadata), FileFault> {
     const READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
     let fault = |error: Errno| match error {
         Errno::NOENT => FileFault::Gone,
-        // What was a folder or a file is a link now, or the other way round.
+        // A folder or a file was replaced by a link, or the other way round.
         Errno::LOOP | Errno::NOTDIR => FileFault::Changed,
         error => FileFault::System(error.into()),
     };
@@ -325,14 +321,14 @@ fn regular(mode: RawMode) -> Result<(), FileFault> {
     }
 }
 
-/// Gives everybody who may read a file the right to execute it.
+/// Makes a file executable for everybody who can read it.
 pub(super) fn make_executable(file: &File) -> io::Result<()> {
     let metadata = file.metadata()?;
     let mode = metadata.permissions().mode();
     let wanted = mode | (mode & 0o444) >> 2;
     match wanted == mode {
         true => Ok(()),
-        // It would change what has another name elsewhere.
+        // It would also change the file under its other names.
         false if metadata.nlink() != 1 => Err(io::ErrorKind::PermissionDenied.into()),
         false => file.set_permissions(Permissions::from_mode(wanted)),
     }
@@ -345,7 +341,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_link_is_followed_where_there_was_none() {
+    fn a_path_component_that_became_a_link_is_not_followed() {
         let folder = tempfile::tempdir().expect("a folder");
         let top = folder.path();
         std::fs::create_dir_all(top.join("ws/dist")).expect("folders");

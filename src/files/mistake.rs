@@ -1,4 +1,4 @@
-//! Pure: what other tools and shells allow in a line, and what to write instead.
+//! Pure: syntax of other tools and shells in a line, and the lines to write instead.
 
 use std::fmt;
 use std::path::Path;
@@ -9,7 +9,7 @@ use crate::hint::Explain;
 use crate::sanitize::{Names, Sanitized};
 use crate::unexpanded::{expression_hint, path_hint, unexpanded};
 
-/// A line that means something only in another tool.
+/// A line in the syntax of another tool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mistake {
     kind: Kind,
@@ -17,10 +17,10 @@ pub(crate) struct Mistake {
     lines: Vec<String>,
 }
 
-/// How many mistakes of one line are corrected.
+/// The number of mistakes that are corrected in one line.
 const MOST_AT_ONCE: usize = 4;
 
-/// What was written.
+/// The syntax that the line uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// `# text`, or `pattern # text`.
@@ -45,26 +45,28 @@ pub(super) enum Kind {
     List,
     /// `\` between folders.
     Backslash,
-    /// The same text in other Unicode code points than the file's name.
+    /// The name of a file in other Unicode code points.
     Normalization,
 }
 
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            Kind::Comment => f.write_str("has a comment, and comments are not supported"),
-            Kind::YamlList => f.write_str("is a YAML list, and this input is text"),
+            Kind::Comment => f.write_str("contains a comment, and comments are not supported"),
+            Kind::YamlList => f.write_str("is a YAML list, but this input is text"),
             Kind::Quotes => f.write_str("has quotes, which would be part of the name"),
             Kind::Variable(text) => write!(f, "contains `{}`, which is not expanded", Sanitized::new(text)),
             Kind::WindowsPath => f.write_str("is an absolute Windows path"),
-            Kind::Everything => f.write_str("is a folder, and only files are published"),
-            Kind::TrailingSlash => f.write_str("ends with `/`, and only files are published"),
-            Kind::Extglob(sign) => write!(f, "has `{sign}(..)`, which only bash supports"),
-            Kind::Range(text) => write!(f, "has the range `{}`, and ranges are not supported", Sanitized::new(text)),
-            Kind::List => f.write_str("is a list, and each pattern needs a line of its own"),
-            Kind::Backslash => f.write_str("has `\\`, which does not separate folders"),
+            Kind::Everything => f.write_str("is a folder, but only files are published"),
+            Kind::TrailingSlash => f.write_str("ends with `/`, but only files are published"),
+            Kind::Extglob(sign) => write!(f, "contains `{sign}(..)`, which only bash supports"),
+            Kind::Range(text) => {
+                write!(f, "contains the range `{}`, and ranges are not supported", Sanitized::new(text))
+            }
+            Kind::List => f.write_str("is a list, but each pattern needs its own line"),
+            Kind::Backslash => f.write_str("contains `\\`, which does not separate folders"),
             Kind::Normalization => {
-                f.write_str("looks like the name of a file, but has other Unicode code points (NFC or NFD)")
+                f.write_str("looks like the name of a file, but uses different Unicode code points (NFC or NFD)")
             }
         }
     }
@@ -109,7 +111,7 @@ impl Explain for Mistake {
             ),
             Kind::WindowsPath => with_lines("Write the path relative to the workspace, with `/` between folders"),
             Kind::Everything => {
-                "Write `**` for all files in it, or `*` for those that are not in subfolders".to_owned()
+                "Write `**` for all files in it, or `*` for the files that are not in subfolders".to_owned()
             }
             Kind::TrailingSlash => match &self.lines[..] {
                 [here, below] => format!(
@@ -130,7 +132,7 @@ impl Explain for Mistake {
 }
 
 impl Mistake {
-    /// The mistake in a line that no file can make right. `base` is the folder in the workspace that lines are relative to.
+    /// Finds a mistake that makes a line useless, whatever files exist. Lines are relative to `base`, a path in the workspace.
     pub(super) fn of(line: &str, base: &Path) -> Option<Self> {
         let Self { kind, mut lines } = Self::first_of(line, base)?;
         // One line can have several: `- "dist\*.zip"`.
@@ -144,12 +146,12 @@ impl Mistake {
         Some(Self { kind, lines })
     }
 
-    /// Creates a mistake of a kind; `lines` are to be written instead.
+    /// Creates a mistake, with the lines to write instead.
     pub(super) fn new(kind: Kind, lines: Vec<String>) -> Self {
         Self { kind, lines }
     }
 
-    /// The first mistake of a line, with the lines that are free of this one.
+    /// Finds the first mistake of a line, with the lines that correct it.
     fn first_of(line: &str, base: &Path) -> Option<Self> {
         let found = |kind, lines| Some(Self::new(kind, lines));
         if let Some(pattern) = before_comment(line) {
@@ -171,8 +173,8 @@ impl Mistake {
         if let Some((sign, lines)) = bash::extglob(pattern) {
             return found(Kind::Extglob(sign), lines.into_iter().map(|line| with_name(&line, name)).collect());
         }
-        let (takes_away, path) = without_exclamation(pattern);
-        let sign = if takes_away { "!" } else { "" };
+        let (excludes, path) = without_exclamation(pattern);
+        let sign = if excludes { "!" } else { "" };
         let whole = |path: &str| with_name(&format!("{sign}{path}"), name);
         if let Some(lines) = without_quotes(path) {
             return found(Kind::Quotes, lines.iter().map(|path| whole(path)).collect());
@@ -199,8 +201,8 @@ impl Mistake {
     }
 }
 
-/// Why a path of a folder is not what it looks like, and the path to write instead, if it is known. Folders that do not
-/// exist are created, so that nothing else would tell.
+/// Finds a mistake in the path of a folder, and the path to write instead, if it is known. Missing folders are created, so
+/// nothing else would report it.
 #[must_use]
 pub(crate) fn mistake_in_path(path: &str) -> Option<(Mistake, Option<String>)> {
     let slashes = path.replace('\\', "/");
@@ -214,18 +216,18 @@ pub(crate) fn mistake_in_path(path: &str) -> Option<(Mistake, Option<String>)> {
     }
 }
 
-/// A line with the name that another one has.
+/// Adds a new name to a pattern, if there is one.
 pub(super) fn with_name(pattern: &str, name: Option<&str>) -> String {
     name.map_or_else(|| pattern.to_owned(), |name| format!("{pattern} => {name}"))
 }
 
-/// What goes before a comment: `#` at the start, or behind a blank.
+/// Returns the text before a comment: `#` at the start or after a space.
 fn before_comment(line: &str) -> Option<&str> {
     let mut signs = line.match_indices('#').map(|(at, _)| &line[..at]);
     signs.find(|before| before.is_empty() || before.ends_with(char::is_whitespace)).map(str::trim_end)
 }
 
-/// The items of `["a", "b"]`. A class of characters such as `[ab]` has neither quotes nor commas nor slashes.
+/// Returns the items of `["a", "b"]`. A character class such as `[ab]` has no quotes, commas or slashes.
 fn items_of_flow_list(line: &str) -> Option<Vec<String>> {
     let inner = line.strip_prefix('[')?.strip_suffix(']')?;
     let is_list =
@@ -233,7 +235,7 @@ fn items_of_flow_list(line: &str) -> Option<Vec<String>> {
     is_list.then(|| items(inner, |c| c == ','))
 }
 
-/// The patterns of a line that begins and ends with quotes.
+/// Returns the patterns of a line that starts and ends with quotes.
 fn without_quotes(line: &str) -> Option<Vec<String>> {
     let quoted = line.trim_end_matches([',', ';', ' ']);
     let quote = quoted.chars().next().filter(|c| matches!(c, '"' | '\'' | '`'))?;
@@ -245,7 +247,7 @@ fn without_quotes(line: &str) -> Option<Vec<String>> {
     Some(if items.iter().any(|item| item == "=>") { vec![items.join(" ")] } else { items })
 }
 
-/// The items of a list, without quotes. What is in quotes, braces or brackets is one item.
+/// Returns the items of a list, without quotes. Text in quotes, braces or brackets is one item.
 pub(super) fn items(text: &str, is_separator: impl Fn(char) -> bool) -> Vec<String> {
     let mut items = vec![String::new()];
     let (mut quote, mut depth) = (None, 0_usize);
@@ -274,17 +276,17 @@ fn is_windows_path(path: &str) -> bool {
     has_drive || path.starts_with(r"\\")
 }
 
-/// What only a shell or a workflow would expand.
+/// Returns the first part that only a shell or a workflow would expand.
 fn variable(path: &str) -> Option<&str> {
     home(path).or_else(|| unexpanded(path))
 }
 
-/// The home folder, as shells write it.
+/// Returns the prefix that shells write for the home folder.
 fn home(path: &str) -> Option<&str> {
     ["~/", r"~\"].into_iter().find(|home| path.starts_with(home))
 }
 
-/// What follows on a variable that holds the path of the workspace.
+/// Returns the path after a variable that contains the path of the workspace.
 fn behind_variable(path: &str) -> Option<&str> {
     const WORKSPACE: [&str; 7] = [
         "$GITHUB_WORKSPACE/",
@@ -298,7 +300,7 @@ fn behind_variable(path: &str) -> Option<&str> {
     WORKSPACE.iter().find_map(|variable| path.strip_prefix(variable))
 }
 
-/// What follows on the workspace in an absolute path of a runner: `/home/runner/work/REPO/REPO/`, `/__w/REPO/REPO/`,
+/// Returns the path after the workspace in an absolute path of a runner: `/home/runner/work/REPO/REPO/`, `/__w/REPO/REPO/`,
 /// `D:/a/REPO/REPO/`, and `/workspace/OWNER/REPO/` of Gitea's and Forgejo's runners.
 pub(super) fn behind_workspace(path: &str) -> Option<&str> {
     if let Some(rest) = path.strip_prefix("/workspace/") {
@@ -316,7 +318,7 @@ pub(super) fn behind_workspace(path: &str) -> Option<&str> {
     None
 }
 
-/// A path in the workspace as it is written in a line.
+/// Returns a path in the workspace as a line has it.
 pub(super) fn relative_to<'a>(base: &Path, path: &'a str) -> Option<&'a str> {
     let path = Path::new(path).strip_prefix(base).ok()?.to_str()?;
     Some(path).filter(|path| !path.is_empty())

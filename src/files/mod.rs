@@ -1,5 +1,5 @@
-//! Patterns -> sorted, unique `LocalFile`s. Nothing outside the workspace and nothing inside `.git` gets through.
-//! [`Folder`] is where files are written to.
+//! Patterns -> sorted, unique `LocalFile`s, never from outside the workspace or inside `.git`. Files are written to a
+//! [`Folder`].
 
 mod bad_line;
 mod bash;
@@ -13,14 +13,14 @@ mod line;
 mod local;
 mod mistake;
 mod names;
-mod owner;
 mod pattern;
 mod place;
 mod renaming;
 mod selection;
 mod syntax;
-mod unfinished;
+mod temporary;
 mod walk;
+mod workspace_owner;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -28,9 +28,8 @@ use std::path::{Path, PathBuf};
 pub(crate) use self::bad_line::BadLine;
 pub(crate) use self::content::{Content, hash};
 pub(crate) use self::correction::correction;
-use self::explain::{none_found, nothing_taken_away};
+use self::explain::{none_found, nothing_excluded};
 pub(crate) use self::folder::Folder;
-pub(crate) use self::folder::Found;
 pub(crate) use self::git::{is_git, makes_repository, tracked};
 pub(crate) use self::line::Line;
 pub(crate) use self::local::{FileError, FileFault, LocalFile};
@@ -41,31 +40,31 @@ pub(crate) use self::renaming::Placeholder;
 use self::selection::Paths;
 pub(crate) use self::selection::{IfNoneFound, SelectError, Selection};
 use self::syntax::escaped;
-pub(crate) use self::unfinished::{Writing, is_part};
+pub(crate) use self::temporary::{FileWriter, is_temporary_name};
 use self::walk::{Folders, find, refuse_folder};
 use crate::package::FileName;
 use crate::sanitize::Sanitized;
 use crate::suggest::first_paths;
 
-/// A file that was found, and what it is to be called on the registry.
+/// A selected file, and its name on the registry.
 #[derive(Debug)]
-pub(crate) struct Chosen {
+pub(crate) struct SelectedFile {
     /// The file.
     pub(crate) local: LocalFile,
-    /// Its name there, which may be none that the registry takes.
+    /// Its name on the registry, which can be invalid.
     pub(crate) name: String,
-    /// Whether a line gives it that name; else it is the file's own.
+    /// Whether a line gives it a new name.
     pub(crate) is_renamed: bool,
-    /// What each placeholder stands for in its name.
+    /// The values of the placeholders in its name.
     pub(crate) placeholders: Vec<(Placeholder, String)>,
-    /// The file's path as a line has it.
+    /// The path of the file as a line has it.
     path_in_line: PathBuf,
 }
 
-impl Chosen {
-    /// A line that gives the file a name which the registry accepts; `None` if no line can name the file.
+impl SelectedFile {
+    /// Returns a line that renames the file to a valid name; `None` if no line can contain its path.
     #[must_use]
-    pub(crate) fn line_with_good_name(&self) -> Option<String> {
+    pub(crate) fn line_with_valid_name(&self) -> Option<String> {
         let name = FileName::similar_to(self.local.name())?;
         let path = self.path_in_line.to_str()?;
         let escape = if path.starts_with('!') { "./" } else { "" };
@@ -74,56 +73,56 @@ impl Chosen {
     }
 }
 
-/// The files that a selection found, sorted by path, and what is worth a warning.
+/// The selected files, sorted by path, and warnings.
 #[derive(Debug)]
 pub(crate) struct Selected {
-    /// The files, each once for each name that a line gives it, or once under its own.
-    pub(crate) files: Vec<Chosen>,
-    /// One text a warning.
+    /// The files, once for each new name, or once with their own.
+    pub(crate) files: Vec<SelectedFile>,
+    /// Warnings for the log.
     pub(crate) warnings: Vec<String>,
 }
 
-/// Takes the lines in order and finds their files; the error has all that is wrong with any of them.
+/// Applies the lines in order, and returns the selected files or all errors.
 pub(crate) fn select(selection: &Selection) -> Result<Selected, Vec<SelectError>> {
     let mut folders = Folders::default();
     let mut paths = Paths::new();
     let mut warnings = Vec::new();
     let mut errors = Vec::new();
     let mut links = BTreeSet::<PathBuf>::new();
-    let mut in_vain = Vec::new();
+    let mut without_effect = Vec::new();
     for line in &selection.lines {
-        if line.takes_away {
-            match take_away(selection, line, &mut paths) {
+        if line.excludes {
+            match exclude(selection, line, &mut paths) {
                 Ok(true) => {}
-                Ok(false) => in_vain.push(line),
+                Ok(false) => without_effect.push(line),
                 Err(error) => errors.push(error),
             }
             continue;
         }
         match find(&mut folders, selection, line) {
-            Ok(met) if met.files.is_empty() => {
+            Ok(matches) if matches.files.is_empty() => {
                 match (none_found(&mut folders, selection, line), selection.if_none_found) {
                     (missing @ SelectError::NoneFound { .. }, IfNoneFound::Warn) => warnings.push(missing.to_string()),
                     (SelectError::NoneFound { .. }, IfNoneFound::Ignore) => {}
                     (error, _) => errors.push(error),
                 }
             }
-            Ok(met) => {
-                met.files.into_iter().for_each(|path| add(&mut paths, path, line));
-                links.extend(met.links);
+            Ok(matches) => {
+                matches.files.into_iter().for_each(|path| add(&mut paths, path, line));
+                links.extend(matches.links);
             }
             Err(error) => errors.push(error),
         }
     }
-    for line in in_vain {
-        match nothing_taken_away(selection, line, &paths) {
+    for line in without_effect {
+        match nothing_excluded(selection, line, &paths) {
             Ok(warning) => warnings.extend(warning),
             Err(error) => errors.push(error),
         }
     }
     if !links.is_empty() {
         let links = first_paths(links.iter());
-        warnings.push(format!("links to folders are not entered: {links}; a line such as `link/**` enters one"));
+        warnings.push(format!("links to folders are not entered: {links}. To enter one, add a line such as `link/**`"));
     }
     let any_found = !paths.is_empty();
     let mut files = Vec::new();
@@ -141,26 +140,26 @@ pub(crate) fn select(selection: &Selection) -> Result<Selected, Vec<SelectError>
         }
     }
     if !any_found && !selection.lines.is_empty() && errors.is_empty() && selection.if_none_found == IfNoneFound::Error {
-        errors.push(SelectError::AllTakenAway);
+        errors.push(SelectError::AllExcluded);
     }
     if errors.is_empty() { Ok(Selected { files, warnings }) } else { Err(errors) }
 }
 
-/// Takes away what a line stands for, and returns whether it does anything; the same rule as for lines that add: an
-/// existing file's name means that file.
-fn take_away(selection: &Selection, line: &Line, paths: &mut Paths<'_>) -> Result<bool, SelectError> {
+/// Excludes the matches of a line, and returns whether it has an effect. As in lines that add files, the name of an existing
+/// file means that file.
+fn exclude(selection: &Selection, line: &Line, paths: &mut Paths<'_>) -> Result<bool, SelectError> {
     let named = selection.workspace.join(&line.literal);
     refuse_folder(selection, line)?;
     let before = paths.len();
     if named.symlink_metadata().is_ok_and(|metadata| !metadata.is_dir()) {
         paths.remove(&line.literal);
     } else {
-        paths.retain(|path, _| !line.matches(path, selection.matching_to_take_away()));
+        paths.retain(|path, _| !line.matches(path, selection.matching_for_exclusion()));
     }
     Ok(paths.len() < before || selection.passes_over(&line.literal))
 }
 
-/// Takes note of what a line has found. A file gets each of the names that lines give it, and its own if none does.
+/// Adds a file that a line matches. A file gets every new name that lines give it, and its own name if none does.
 pub(crate) fn add<'a, Path: Ord>(paths: &mut BTreeMap<Path, Vec<&'a Line>>, path: Path, line: &'a Line) {
     let lines = paths.entry(path).or_default();
     if line.new_name.is_some() {
@@ -171,8 +170,8 @@ pub(crate) fn add<'a, Path: Ord>(paths: &mut BTreeMap<Path, Vec<&'a Line>>, path
     }
 }
 
-/// Gives a file the name that a line has for it.
-fn choose(selection: &Selection, file: &LocalFile, line: &Line) -> Result<Chosen, SelectError> {
+/// Selects a file under the name that a line gives it.
+fn choose(selection: &Selection, file: &LocalFile, line: &Line) -> Result<SelectedFile, SelectError> {
     let placeholders = line.placeholders(&file.path, selection.matching());
     let name = match &line.new_name {
         Some(template) => template
@@ -180,8 +179,8 @@ fn choose(selection: &Selection, file: &LocalFile, line: &Line) -> Result<Chosen
             .map_err(|placeholder| SelectError::NoPlaceholder { path: file.path.clone(), placeholder })?,
         None => file.name().to_owned(),
     };
-    // A path that is not below the base is written from the root.
+    // A path outside the base is written as an absolute path.
     let path = selection.workspace.join(&file.path);
     let path_in_line = path.strip_prefix(&selection.base).map(Path::to_owned).unwrap_or(path);
-    Ok(Chosen { local: file.clone(), name, is_renamed: line.new_name.is_some(), placeholders, path_in_line })
+    Ok(SelectedFile { local: file.clone(), name, is_renamed: line.new_name.is_some(), placeholders, path_in_line })
 }

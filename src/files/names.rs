@@ -1,4 +1,4 @@
-//! Lines about names on the registry: patterns without folders.
+//! Lines with patterns for names on the registry, which have no folders.
 
 use std::path::{Path, PathBuf};
 
@@ -14,10 +14,10 @@ use super::syntax::{has_wildcard, split_name, without_exclamation};
 use crate::package::{BadName, FileName};
 
 impl Line {
-    /// Reads a line about names on the registry. What is no pattern may still be a name, which only the registry knows.
+    /// Reads a line with a pattern for names. An invalid pattern can still be a name, which only the registry knows.
     pub(crate) fn of_names(text: &str) -> Result<Self, BadLine> {
-        let (takes_away, name) = without_exclamation(text);
-        // As with paths: a file called `!x` is `./!x`.
+        let (excludes, name) = without_exclamation(text);
+        // As in paths, `./!x` means a file with the name `!x`.
         let name = name.strip_prefix("./").unwrap_or(name);
         if matches!(name, "" | "." | "..") {
             return Err(BadLine::Empty);
@@ -35,19 +35,19 @@ impl Line {
                 None => patterns.map_or_else(|bad| (Vec::new(), Some(bad)), |patterns| (patterns, None)),
             },
         };
-        let names_one_path = !has_wildcard(name);
+        let is_literal = !has_wildcard(name);
         let literal = PathBuf::from(name);
         let (text, new_name) = (text.to_owned(), None);
-        Ok(Self { text, new_name, takes_away, literal, names_one_path, malformed, alternatives })
+        Ok(Self { text, new_name, excludes, literal, is_literal, malformed, alternatives })
     }
 
-    /// Reads a line about files to download: `pattern`, `pattern => name` or `!pattern`.
+    /// Reads a line that selects files to download: `pattern`, `pattern => name` or `!pattern`.
     pub(crate) fn to_download(text: &str) -> Result<Self, BadLine> {
-        // No name on the registry has a `>`.
+        // No name on the registry contains `>`.
         let Some((pattern, name)) = split_name(text) else { return Self::of_names(text) };
         let line = Self::of_names(pattern)?;
-        if line.takes_away {
-            return Err(BadLine::NameOfTaken);
+        if line.excludes {
+            return Err(BadLine::NamedExclusion);
         }
         let template = Template::parse(name, &line.wildcards())?;
         if template.has(Placeholder::Folder) {
@@ -56,7 +56,7 @@ impl Line {
         Ok(Self { new_name: Some(template), ..line })
     }
 
-    /// The name that the line gives to a file of that name; `None` if it gives none.
+    /// Returns the new name that the line gives to a file; `None` if it does not rename files.
     #[must_use]
     pub(crate) fn new_name(&self, name: &FileName) -> Option<Result<FileName, BadName>> {
         let template = self.new_name.as_ref()?;
@@ -66,14 +66,14 @@ impl Line {
         Some(FileName::parse(&filled))
     }
 
-    /// The line taken as a name on the registry.
+    /// Returns the line as a name on the registry.
     #[must_use]
     pub(crate) fn as_name(&self) -> &str {
         self.literal.to_str().unwrap_or_default()
     }
 
-    /// Whether a name on the registry is one that the line's patterns stand for. Whatever is in a name is part of it, so
-    /// that `*` stands for each: what no name may hold is for others to refuse.
+    /// Whether the line's patterns match a name on the registry. `*` matches every character, also those that names cannot
+    /// contain.
     #[must_use]
     pub(crate) fn matches_name(&self, name: &str, ignore_case: bool) -> bool {
         let matching = Matching { include_hidden: true, ignore_case };
@@ -81,7 +81,7 @@ impl Line {
         self.alternatives.iter().any(|a| a.components[0].matches_with(name, options))
     }
 
-    /// Whether a name on the registry is the line's own, or one that its patterns stand for.
+    /// Whether a name on the registry is the line itself, or matches its patterns.
     #[must_use]
     pub(crate) fn stands_for(&self, name: &str) -> bool {
         self.as_name() == name || self.matches_name(name, false)

@@ -1,6 +1,6 @@
 //! Patterns without braces, and how they match a path component by component.
 //!
-//! `*`, `?`, `[..]` and `**` are those of the crate glob; `{a,b}` is ours, since glob knows no braces.
+//! `*`, `?`, `[..]` and `**` are those of the crate glob; `{a,b}` is our own, because glob has no braces.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -14,23 +14,23 @@ use super::syntax::has_wildcard;
 /// A pattern without braces, relative to the workspace.
 #[derive(Clone, Debug)]
 pub(super) struct Alternative {
-    /// The folder in front of the first wildcard.
+    /// The folder before the first wildcard.
     pub(super) folder: PathBuf,
-    /// One pattern a component, the folder's included.
+    /// One pattern per component, including those of the folder.
     pub(super) components: Vec<Pattern>,
 }
 
-/// How freely names are matched.
+/// The options for matching names.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Matching {
     /// Whether wildcards match a leading dot.
     pub(super) include_hidden: bool,
-    /// Whether upper and lower case are the same.
+    /// Whether case is ignored.
     pub(super) ignore_case: bool,
 }
 
 impl Matching {
-    /// Wildcards never match a `/`.
+    /// Returns the options for glob. Wildcards never match a `/`.
     pub(super) fn options(self) -> MatchOptions {
         MatchOptions {
             case_sensitive: !self.ignore_case,
@@ -44,29 +44,29 @@ impl Matching {
 #[derive(Debug, Default)]
 pub(super) struct Candidates<'a>(Vec<(&'a Alternative, Progress)>);
 
-/// How far a pattern has come along a path: for each count of its components, whether that many stand for the names so far.
+/// The progress of a pattern along a path: for each number of its components, whether so many match the names so far.
 type Progress = Vec<bool>;
 
 impl<'a> Candidates<'a> {
-    /// Adds a pattern that is looked for in a folder.
+    /// Adds a pattern that starts in a folder.
     pub(super) fn add(&mut self, pattern: &'a Alternative, folder: &Path, matching: Matching) {
         self.0.push((pattern, pattern.progress(folder, matching)));
     }
 
-    /// Returns those that can still match behind one more name of a path.
+    /// Returns the patterns that can still match after one more name of a path.
     pub(super) fn behind(&self, name: &OsStr, matching: Matching) -> Self {
-        // What is not UTF-8 cannot be published, but has to be found to be named.
+        // Names that are not UTF-8 cannot be published, but are matched so that errors can name them.
         let name = name.to_string_lossy();
         let advanced = self.0.iter().map(|(pattern, before)| (*pattern, pattern.advance(before, &name, matching)));
         Self(advanced.filter(|(_, progress)| progress.contains(&true)).collect())
     }
 
-    /// Whether one of them matches the path so far.
+    /// Whether a pattern matches the path so far.
     pub(super) fn has_match(&self) -> bool {
         self.0.iter().any(|(_, progress)| progress.last() == Some(&true))
     }
 
-    /// Whether one of them can match a longer path.
+    /// Whether a pattern can match a longer path.
     pub(super) fn can_match_below(&self) -> bool {
         self.0.iter().any(|(_, progress)| progress[..progress.len() - 1].contains(&true))
     }
@@ -92,7 +92,7 @@ impl Alternative {
             .map(|component| Pattern::escape(&component.to_string_lossy()))
             .chain(own.iter().map(|component| (*component).to_owned()))
             .collect();
-        let pattern = |text: &str| Pattern::new(&as_glob_writes_it(text)?).map_err(|error| BadLine::Pattern(error.msg));
+        let pattern = |text: &str| Pattern::new(&to_glob_syntax(text)?).map_err(|error| BadLine::Pattern(error.msg));
         let components = texts.iter().map(|text| pattern(text)).collect::<Result<_, _>>()?;
         Ok(Self { folder, components })
     }
@@ -116,8 +116,8 @@ impl Alternative {
         path.iter().fold(start, |progress, name| self.advance(&progress, &name.to_string_lossy(), matching))
     }
 
-    /// Returns the progress behind one more name. glob would try each way to divide a path among the wildcards of a whole
-    /// pattern, and a path with many `-` has many for `**/*-*-*`. Component by component there is one.
+    /// Returns the progress after one more name. glob tries every way to divide a path among the wildcards of a whole pattern,
+    /// and a path with many `-` has many ways for `**/*-*-*`. By component there is only one.
     fn advance(&self, before: &Progress, name: &str, matching: Matching) -> Progress {
         let mut reached = vec![false; before.len()];
         for (place, pattern) in self.components.iter().enumerate().filter(|(place, _)| before[*place]) {
@@ -133,7 +133,7 @@ impl Alternative {
         reached
     }
 
-    /// Adds that `**` stands for no name too. At the end of a pattern it stands for one at least.
+    /// Adds the progress of `**` that matches no name. At the end of a pattern it matches at least one.
     fn skip(&self, progress: &mut Progress) {
         for (place, pattern) in self.components.iter().enumerate().take(self.components.len() - 1) {
             progress[place + 1] |= progress[place] && is_recursive(pattern);
@@ -141,7 +141,7 @@ impl Alternative {
     }
 }
 
-/// The pattern without the classes of one character: they are how `*` and its like are written for themselves.
+/// Removes the classes of one character, which are literal wildcards.
 fn without_escapes(pattern: &str) -> String {
     let mut rest = pattern;
     let mut text = String::new();
@@ -155,10 +155,10 @@ fn without_escapes(pattern: &str) -> String {
     text + rest
 }
 
-/// `[^a]` is what shells and git write for `[!a]`, and glob takes the `^` for a character.
-fn as_glob_writes_it(text: &str) -> Result<String, BadLine> {
+/// Replaces `[^a]` of shells and git by `[!a]`, because glob takes the `^` for a character.
+fn to_glob_syntax(text: &str) -> Result<String, BadLine> {
     if text.contains("[[:") {
-        return Err(BadLine::Pattern("classes such as [:upper:] are not known"));
+        return Err(BadLine::Pattern("classes such as [:upper:] are not supported"));
     }
     Ok(text.replace("[^", "[!"))
 }
@@ -167,7 +167,7 @@ fn is_recursive(pattern: &Pattern) -> bool {
     pattern.as_str() == "**"
 }
 
-/// The components of a path; `.` and doubled slashes are nothing.
+/// Splits a path into components, without `.` and empty ones.
 pub(super) fn components(path: &str) -> Result<Vec<&str>, BadLine> {
     let components: Vec<&str> = path.split('/').filter(|c| !matches!(*c, "" | ".")).collect();
     if components.contains(&"..") { Err(BadLine::Parent) } else { Ok(components) }

@@ -1,4 +1,4 @@
-//! Where files are written to, and what can be wrong with that.
+//! The folders that files are written to, and the errors of writing.
 
 use std::fmt;
 use std::io;
@@ -10,10 +10,10 @@ use crate::package::FileName;
 use crate::sanitize::Sanitized;
 use crate::units::Bytes;
 
-/// The folder in the workspace that holds what this program makes for later steps. Wildcards do not enter it.
+/// The folder in the workspace for files that this action creates. Wildcards do not enter it.
 pub(crate) const OWN_FOLDER: &str = ".generic-packages";
 
-/// The folder in there that holds what is fetched to be sent again.
+/// The folder in it for files that are downloaded to be uploaded to an alias.
 pub(crate) const FETCHED_FOLDER: &str = "mirrored";
 
 /// A folder in the workspace, which need not exist yet.
@@ -26,79 +26,80 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// This program's own folder in a workspace, which is given without any links in its path.
+    /// Returns the action's own folder in a workspace, whose path must not contain links.
     #[must_use]
     pub(crate) fn own(workspace: &Path) -> Self {
         Self { workspace: workspace.to_owned(), within: OWN_FOLDER.into() }
     }
 
-    /// A folder in it.
+    /// Returns a folder in this one.
     #[must_use]
     pub(crate) fn below(&self, name: &str) -> Self {
         Self { workspace: self.workspace.clone(), within: self.within.join(name) }
     }
 
-    /// The folder's path relative to the workspace, as later steps may use it.
+    /// Returns the folder's path relative to the workspace, for later steps.
     #[must_use]
     pub(crate) fn path(&self) -> String {
         if self.within.as_os_str().is_empty() { ".".to_owned() } else { self.within.to_string_lossy().into_owned() }
     }
 
-    /// The path of a file in it, relative to the workspace.
+    /// Returns the path of a file in it, relative to the workspace.
     #[must_use]
     pub(crate) fn path_of(&self, name: &FileName) -> PathBuf {
         self.within.join(name.as_str())
     }
 }
 
-/// Why a file cannot be put into its place.
+/// A file or a folder that cannot be written, and why.
 #[derive(Debug)]
 pub(crate) struct PlaceError {
     /// The path relative to the workspace.
     pub(crate) path: PathBuf,
-    /// What is wrong with it.
+    /// Why it cannot be written.
     pub(crate) fault: PlaceFault,
 }
 
 impl fmt::Display for PlaceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = if self.path.as_os_str().is_empty() { Path::new(".") } else { &self.path };
-        write!(f, "{} {}", Sanitized::path(path), self.fault)
+        let verb = if matches!(self.fault, PlaceFault::Open(_)) { "open" } else { "write" };
+        write!(f, "failed to {verb} `{}`{}", Sanitized::path(path), self.fault)
     }
 }
 
 impl std::error::Error for PlaceError {
-    /// The fault is part of what is said already; the system's reason is not.
+    /// Returns only the system's reason, because the message contains the fault.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.fault.source()
     }
 }
 
-/// What can be wrong with the place of a file.
+/// Why a file or a folder cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PlaceFault {
     /// A folder has the file's name.
-    #[error("is a folder, and a file is to be put there")]
+    #[error(": a folder has this name")]
     Folder,
     /// A file or a link is where a folder has to be.
-    #[error("is no folder, or has become a link")]
+    #[error(": it is not a folder, or it was replaced by a link")]
     NoFolder,
-    /// The temporary file has lost its name, or has another length.
-    #[error("cannot be put there: its temporary file was removed or changed")]
-    TakenAway,
-    /// Another folder, or none, is where it was.
-    #[error("is no longer where it was: somebody has moved or replaced it, and what was written has gone with it")]
+    /// The temporary file is missing, or has a different length.
+    #[error(": its temporary file was removed or changed")]
+    TemporaryFileRemoved,
+    /// The folder was moved or replaced while files were written to it.
+    #[error(": the folder was moved or replaced during this run, with the files in it")]
     Moved,
-    /// A disk that takes nothing.
-    #[error("could not be written on for {} s", .0.as_secs())]
+    /// A disk that accepts no data.
+    #[error(": the disk accepted no data for {} s", .0.as_secs())]
     Stalled(Duration),
-    /// What the system says of the folder.
-    #[error("cannot be opened or made")]
+    /// The folder cannot be opened or created.
+    #[error("")]
     Open(#[source] io::Error),
-    /// What the system says of the file.
-    #[error("cannot be written{}", .missing.map(|size| format!(" ({} to go)", Bytes(size))).unwrap_or_default())]
+    /// The file cannot be written.
+    #[error("{}", .missing.map(|size| format!(" ({} left)", Bytes(size))).unwrap_or_default())]
     Write {
-        /// How many bytes are not written yet, where that is known.
+        /// The number of bytes that are not written yet, if known.
         missing: Option<u64>,
         /// The system's reason.
         #[source]
@@ -107,32 +108,28 @@ pub(crate) enum PlaceFault {
 }
 
 impl PlaceError {
-    /// The cure; `elsewhere` says in what other way the file could be put somewhere else.
-    fn cure(&self, elsewhere: &str) -> String {
+    /// Returns the hint, with `elsewhere` to write the file to another folder.
+    fn hint(&self, elsewhere: &str) -> String {
         let of_system = |error: &io::Error, missing: Option<u64>| match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => match missing {
-                Some(size) => format!("Make room for {} more on the disk or in the quota of the runner", Bytes(size)),
-                None => "Make room on the disk or in the quota of the runner".to_owned(),
+                Some(size) => format!("Free {} more on the runner's disk, or raise its quota", Bytes(size)),
+                None => "Free space on the runner's disk, or raise its quota".to_owned(),
             },
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                format!(
-                    "Give the step the right to write there, for example with `chmod -R u+w` in a step before{elsewhere}"
-                )
+                format!("Make it writable for this step, for example with `chmod -R u+w` in an earlier step{elsewhere}")
             }
             _ if hint::is_of_open_files(error) => hint::OPEN_FILES.to_owned(),
-            _ => "Look at the disk and the mounts of the runner, then run the step again".to_owned(),
+            _ => "Check the disk and the mounts of the runner, then run the step again".to_owned(),
         };
         match &self.fault {
-            PlaceFault::Folder => format!("Take the folder away{elsewhere}"),
+            PlaceFault::Folder => format!("Remove the folder{elsewhere}"),
             PlaceFault::NoFolder => {
-                format!("Take away what is there{elsewhere}; let nothing else change it meanwhile")
+                format!("Remove it{elsewhere}. Make sure that no other step changes it")
             }
-            PlaceFault::TakenAway | PlaceFault::Moved => {
-                "Run the step again, and let no other step write to this folder or clean it meanwhile".to_owned()
+            PlaceFault::TemporaryFileRemoved | PlaceFault::Moved => {
+                "Make sure that no other step writes to this folder or cleans it, then run the step again".to_owned()
             }
-            PlaceFault::Stalled(_) => {
-                "Look at the disk and the mounts of the runner, then run the step again".to_owned()
-            }
+            PlaceFault::Stalled(_) => "Check the disk and the mounts of the runner, then run the step again".to_owned(),
             PlaceFault::Open(error) => of_system(error, None),
             PlaceFault::Write { missing, source } => of_system(source, *missing),
         }
@@ -144,15 +141,15 @@ impl Explain for PlaceError {
         match &self.fault {
             PlaceFault::Folder => "destination-is-a-folder",
             PlaceFault::NoFolder => "destination-is-no-folder",
-            PlaceFault::TakenAway | PlaceFault::Moved => "destination-changed",
+            PlaceFault::TemporaryFileRemoved | PlaceFault::Moved => "destination-changed",
             PlaceFault::Stalled(_) => "file-system-timeout",
             PlaceFault::Open(error) | PlaceFault::Write { source: error, .. } => hint::code_of_system(error),
         }
     }
 
     fn hint(&self) -> Option<String> {
-        // Where our own folder is, nobody chooses.
-        let is_ours = self.path.starts_with(OWN_FOLDER);
-        Some(self.cure(if is_ours { "" } else { ", or set `path` to another folder" }))
+        // The path of the action's own folder is fixed.
+        let is_own = self.path.starts_with(OWN_FOLDER);
+        Some(self.hint(if is_own { "" } else { ", or set `path` to another folder" }))
     }
 }

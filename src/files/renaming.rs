@@ -1,7 +1,6 @@
-//! New names: what stands behind `=>` in a line of the input `files`.
+//! New names after `=>` in a line of the input `files`: text with placeholders in braces.
 //!
-//! Text with placeholders in braces; `{{` and `}}` are the characters. The registry takes no `>` in a name, so that the
-//! last ` => ` of a line is the one that counts, and what stands before it may hold others.
+//! `{{` and `}}` are literal braces. The last ` => ` of a line counts, because the registry accepts no `>` in names.
 
 use std::fmt;
 
@@ -10,17 +9,17 @@ use crate::package::FileName;
 use crate::sanitize::Sanitized;
 use crate::unexpanded::unexpanded;
 
-/// Which components of a pattern hold a wildcard, up to a `**`: it stands for any number of them, so that none behind it
-/// has a place.
+/// The components of a pattern with a wildcard, up to a `**`. A `**` matches any number of components, so those after it have
+/// no fixed place.
 #[derive(Debug, Default)]
 pub(super) struct Wildcards {
-    /// Their places in the path.
+    /// The indexes of the components.
     pub(super) places: Vec<usize>,
     /// Whether a `**` follows.
     pub(super) end_in_recursion: bool,
 }
 
-/// What a name is made of.
+/// A new name with placeholders.
 #[derive(Clone, Debug)]
 pub(super) struct Template {
     /// The name as it was typed.
@@ -34,14 +33,14 @@ enum Part {
     Placeholder(Placeholder),
 }
 
-/// What stands for a part of a file's path.
+/// A placeholder for a part of a file's path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Placeholder {
     /// The file's own name.
     Name,
-    /// The name of the folder that it lies in.
+    /// The name of the folder that contains it.
     Folder,
-    /// The component of its path that the one of that number matches, counted from 1 among those that hold a wildcard.
+    /// The path component that the pattern component with this number matches. Only components with a wildcard count, from 1.
     Component(usize),
 }
 
@@ -56,7 +55,7 @@ impl fmt::Display for Placeholder {
 }
 
 impl Template {
-    /// Reads a name for what a pattern with these wildcards finds.
+    /// Reads a new name for the files of a pattern with these wildcards.
     pub(super) fn parse(text: &str, wildcards: &Wildcards) -> Result<Self, BadLine> {
         if let Some(part) = unexpanded(text) {
             return Err(BadLine::Unexpanded(part.to_owned()));
@@ -79,19 +78,19 @@ impl Template {
         }
         parts.push(Part::Text(plain + rest));
         let template = Self { text: text.to_owned(), parts };
-        // Whatever a placeholder stands for, it makes no name good that is not good with a letter in its place.
+        // A name that is invalid with a letter for each placeholder is invalid with any value.
         let sample = template.filled(|_| Some("a")).unwrap_or_default();
         FileName::parse(&sample).map_err(|bad| BadLine::Name(bad.why))?;
         Ok(template)
     }
 
-    /// The name of a file for which the placeholders stand for these; an error where one stands for nothing.
+    /// Fills in the values of the placeholders. The error is a placeholder without a value.
     pub(super) fn fill(&self, placeholders: &[(Placeholder, String)]) -> Result<String, Placeholder> {
         let value = |wanted| placeholders.iter().find(|(known, _)| *known == wanted).map(|(_, text)| text.as_str());
         self.filled(value)
     }
 
-    /// Whether a placeholder is in it.
+    /// Whether the name contains a placeholder.
     pub(super) fn has(&self, placeholder: Placeholder) -> bool {
         self.parts.iter().any(|part| matches!(part, Part::Placeholder(known) if *known == placeholder))
     }
@@ -108,15 +107,15 @@ impl Template {
     }
 }
 
-/// The placeholder that a word in braces is.
+/// Reads the word in braces of a placeholder.
 fn placeholder(word: &str, wildcards: &Wildcards) -> Result<Placeholder, BadLine> {
-    let there = wildcards.places.len();
+    let count = wildcards.places.len();
     match (word, word.parse()) {
         ("name", _) => Ok(Placeholder::Name),
         ("dir", _) => Ok(Placeholder::Folder),
-        (_, Ok(number)) if (1..=there).contains(&number) => Ok(Placeholder::Component(number)),
-        (_, Ok(number)) if number > there => {
-            Err(BadLine::NoWildcard { number, there, end_in_recursion: wildcards.end_in_recursion })
+        (_, Ok(number)) if (1..=count).contains(&number) => Ok(Placeholder::Component(number)),
+        (_, Ok(number)) if number > count => {
+            Err(BadLine::NoWildcard { number, count, end_in_recursion: wildcards.end_in_recursion })
         }
         _ => Err(BadLine::Placeholder(Sanitized::new(word))),
     }

@@ -1,4 +1,4 @@
-//! Which files to publish, and why they cannot be selected.
+//! The files to select, and the errors of selecting them.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,36 +13,36 @@ use crate::hint::{self, Explain, Plural};
 use crate::package::FileName;
 use crate::sanitize::Sanitized;
 
-/// What to do when a line finds no file.
+/// The policy for lines that match no file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum IfNoneFound {
-    /// The run fails before it sends anything.
+    /// Fail before anything is uploaded.
     Error,
-    /// The run goes on with a warning.
+    /// Continue with a warning.
     Warn,
-    /// The run goes on.
+    /// Continue.
     Ignore,
 }
 
-/// Which files to publish, as the inputs say.
+/// The inputs that select files to publish.
 #[derive(Clone, Debug)]
 pub(crate) struct Selection {
     /// The workspace, without any links in its path.
     pub(crate) workspace: PathBuf,
     /// The folder that the lines are relative to: the workspace or one inside it, without any links in its path.
     pub(crate) base: PathBuf,
-    /// The lines, in the order in which they were given.
+    /// The lines, in the order of the input.
     pub(crate) lines: Vec<Line>,
-    /// What to do when a line finds no file.
+    /// The policy for lines that match no file.
     pub(crate) if_none_found: IfNoneFound,
     /// Whether wildcards match names that begin with a dot.
     pub(crate) include_hidden: bool,
-    /// A name that wildcards pass over, whatever its case: that of the file of checksums, of which an earlier run's copy
-    /// may lie there.
+    /// The name of the checksums file, which wildcards skip in any case: the workspace can contain the copy of an earlier
+    /// run.
     pub(crate) passes_over: Option<FileName>,
-    /// A file that holds a secret of the inputs, and is never published.
+    /// A file with a secret of the inputs, which is never published.
     pub(crate) secret_file: Option<Box<LocalFile>>,
-    /// Whether the files of the runner can be seen from here; they cannot from a container on a host label.
+    /// Whether the runner's files are visible. In a container on a host label they are not.
     pub(crate) sees_runner: bool,
 }
 
@@ -51,8 +51,8 @@ impl Selection {
         Matching { include_hidden: self.include_hidden, ignore_case: false }
     }
 
-    /// What somebody wants to keep back is kept back, hidden or not.
-    pub(super) fn matching_to_take_away(&self) -> Matching {
+    /// Returns how exclusions match. They always include hidden files.
+    pub(super) fn matching_for_exclusion(&self) -> Matching {
         Matching { include_hidden: true, ..self.matching() }
     }
 
@@ -62,41 +62,41 @@ impl Selection {
     }
 }
 
-/// The paths that were found, relative to the workspace, each with the lines that name it.
+/// The selected paths, relative to the workspace, each with the lines that select it.
 pub(super) type Paths<'a> = BTreeMap<PathBuf, Vec<&'a Line>>;
 
 /// Why files cannot be selected.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SelectError {
-    /// A line that found nothing.
-    #[error("no file matches `{line}`: {reason}", line = Sanitized::new(.line))]
+    /// A line that matches no file.
+    #[error("failed to match `{line}`: {reason}", line = Sanitized::new(.line))]
     NoneFound {
         /// The line as it was typed.
         line: String,
-        /// What comes closest, made harmless.
+        /// The nearest match, sanitized.
         reason: String,
-        /// What to do about it.
+        /// How to correct the line.
         hint: &'static str,
     },
-    /// A line that matches nothing, and is meant for another tool.
-    #[error("no file matches `{line}`: the line {mistake}", line = Sanitized::new(.line))]
+    /// A line that matches no file, and is in the syntax of another tool.
+    #[error("failed to match `{line}`: the line {mistake}", line = Sanitized::new(.line))]
     Mistake {
         /// The line as it was typed.
         line: String,
-        /// What is wrong with it.
+        /// The mistake in it.
         mistake: Mistake,
     },
     /// A line with `!` above the line that adds its files.
-    #[error("`{line}` takes nothing away, because a later line adds {names}", line = Sanitized::new(.line))]
-    TakenAwayTooEarly {
+    #[error("failed to exclude `{line}`: a later line adds {names}", line = Sanitized::new(.line))]
+    ExcludedTooEarly {
         /// The line as it was typed.
         line: String,
         /// A few of the files.
         names: String,
     },
     /// A name with `!` for files in other folders.
-    #[error("`{line}` takes nothing away, but files of that name are selected: {names}", line = Sanitized::new(.line))]
-    TakenAwayInOneFolder {
+    #[error("failed to exclude `{line}`: the selected files with that name are in other folders: {names}", line = Sanitized::new(.line))]
+    ExcludedInOneFolder {
         /// The line as it was typed.
         line: String,
         /// A few of the files.
@@ -104,19 +104,19 @@ pub(crate) enum SelectError {
         /// The line for all folders.
         everywhere: String,
     },
-    /// Lines that take away all that the others found.
-    #[error("the lines that begin with `!` take away every file")]
-    AllTakenAway,
-    /// A placeholder in a new name that stands for nothing.
-    #[error("{path}: `{placeholder}` in its new name stands for nothing", path = Sanitized::path(.path))]
+    /// Lines that exclude all files of the others.
+    #[error("failed to select files: the lines that start with `!` exclude every file")]
+    AllExcluded,
+    /// A placeholder in a new name that has no value for a file.
+    #[error("failed to rename `{path}`: `{placeholder}` in its new name has no value", path = Sanitized::path(.path))]
     NoPlaceholder {
         /// The file relative to the workspace.
         path: PathBuf,
         /// The placeholder.
         placeholder: Placeholder,
     },
-    /// A folder that a line names. What is published, or kept back, are files.
-    #[error("{path} is a folder, and only files are published", path = Sanitized::path(.path))]
+    /// A folder that a line names.
+    #[error("failed to select `{path}`: it is a folder, and only files are published", path = Sanitized::path(.path))]
     Folder {
         /// The folder relative to the workspace.
         path: PathBuf,
@@ -124,13 +124,13 @@ pub(crate) enum SelectError {
         line: String,
     },
     /// The file of an input that is secret.
-    #[error("{path} is the file of `client-certificate`, and holds a private key", path = Sanitized::path(.path))]
+    #[error("failed to select `{path}`: it is the file of `client-certificate` and contains a private key", path = Sanitized::path(.path))]
     Secret {
         /// The path relative to the workspace.
         path: PathBuf,
     },
     /// A folder that cannot be listed.
-    #[error("folder {path} cannot be listed", path = Sanitized::path(.path))]
+    #[error("failed to list folder `{path}`", path = Sanitized::path(.path))]
     Walk {
         /// The folder relative to the workspace.
         path: PathBuf,
@@ -138,7 +138,7 @@ pub(crate) enum SelectError {
         #[source]
         source: io::Error,
     },
-    /// A file that cannot be published.
+    /// A file that cannot be read.
     #[error(transparent)]
     File(#[from] FileError),
 }
@@ -150,9 +150,9 @@ impl Explain for SelectError {
             Self::Mistake { mistake, .. } => mistake.code(),
             Self::Walk { source, .. } => hint::code_of_system(source),
             Self::NoneFound { .. } => "no-files-found",
-            Self::TakenAwayTooEarly { .. } => "excluded-too-early",
-            Self::TakenAwayInOneFolder { .. } => "excluded-in-one-folder",
-            Self::AllTakenAway => "all-files-excluded",
+            Self::ExcludedTooEarly { .. } => "excluded-too-early",
+            Self::ExcludedInOneFolder { .. } => "excluded-in-one-folder",
+            Self::AllExcluded => "all-files-excluded",
             Self::NoPlaceholder { .. } => "empty-placeholder",
             Self::Folder { .. } => "is-a-folder",
             Self::Secret { .. } => "private-key-file",
@@ -162,28 +162,28 @@ impl Explain for SelectError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::NoneFound { line, .. } if line.contains("=>") => {
-                Some("Put a blank on each side of `=>`, if a new name is meant to stand behind it".to_owned())
+                Some("Put a space on each side of `=>` if a new name follows it".to_owned())
             }
             Self::NoneFound { hint, .. } => Some((*hint).to_owned()),
             Self::Mistake { mistake, .. } => mistake.hint(),
-            Self::TakenAwayTooEarly { line, .. } => {
+            Self::ExcludedTooEarly { line, .. } => {
                 Some(format!("Move `{}` below that line, because lines are applied in order", Sanitized::new(line)))
             }
-            Self::TakenAwayInOneFolder { everywhere, .. } => {
-                Some(format!("Write `{}` for that name in all folders", Sanitized::new(everywhere)))
+            Self::ExcludedInOneFolder { everywhere, .. } => {
+                Some(format!("Write `{}` to exclude that name in all folders", Sanitized::new(everywhere)))
             }
-            Self::AllTakenAway => Some("Take one of these lines out".to_owned()),
+            Self::AllExcluded => Some("Remove one of these lines".to_owned()),
             Self::NoPlaceholder { .. } => Some(
-                "Give the file a name of its own in a line of its own: `{dir}` is the folder that a file lies in, and \
-                 the workspace is none"
+                "Add a line with a new name for this file only. It is in the top folder of the workspace, so it has no \
+                 `{dir}`"
                     .to_owned(),
             ),
             Self::Folder { line, .. } => {
                 let line = Sanitized::new(line);
-                Some(format!("Write `{line}/*` for the files in it, or `{line}/**` for those below it too"))
+                Some(format!("Write `{line}/*` for the files in it, or `{line}/**` to include subfolders"))
             }
             Self::Secret { path } => Some(format!(
-                "Exclude it with a line `!{}`, or give the text of the secret instead of a path",
+                "Exclude it with a line `!{}`, or set `client-certificate` to the text instead of a path",
                 Sanitized::path(path)
             )),
             Self::Walk { source, .. } if hint::is_of_open_files(source) => Some(hint::OPEN_FILES.to_owned()),
@@ -196,7 +196,7 @@ impl Explain for SelectError {
         match self {
             Self::File(error) => error.plural(),
             Self::NoneFound { line, reason, .. } => Some(Plural {
-                text: format!("no file matches {{}} lines ({reason})"),
+                text: format!("failed to match {{}} lines ({reason})"),
                 item: format!("`{}`", Sanitized::new(line)),
                 is_hint_an_example: false,
             }),

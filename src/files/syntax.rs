@@ -1,14 +1,14 @@
-//! The signs of a line: `!`, ` => `, wildcards and braces. Reading a line and explaining what is wrong with it share them.
+//! The syntax of a line: `!`, ` => `, wildcards and braces.
 
 use crate::package::FileName;
 
-/// How many patterns the braces of one line may stand for.
+/// The maximum number of patterns that the braces of one line expand to.
 pub(super) const MOST_ALTERNATIVES: usize = 1_000;
 
-/// How deep the braces of one line may nest.
+/// The maximum depth of nested braces.
 pub(super) const DEEPEST: usize = 10;
 
-/// Splits off the `!` of a line that takes files away, and returns whether it has one.
+/// Removes the `!` of a line that excludes files, and returns whether it has one.
 pub(super) fn without_exclamation(text: &str) -> (bool, &str) {
     match text.strip_prefix('!') {
         Some(rest) => (true, rest.trim()),
@@ -16,17 +16,17 @@ pub(super) fn without_exclamation(text: &str) -> (bool, &str) {
     }
 }
 
-/// Whether a text has a character that makes it a pattern.
+/// Whether a text contains a wildcard or a brace.
 pub(super) fn has_wildcard(text: &str) -> bool {
     text.contains(['*', '?', '[', '{'])
 }
 
-/// A name as it is written behind `=>`.
+/// Escapes a name for use after `=>`.
 pub(super) fn escaped(name: &FileName) -> String {
     name.as_str().replace('{', "{{").replace('}', "}}")
 }
 
-/// Splits a line into its pattern and its name, if it has both: `=>` with white space, or nothing, on either side of it.
+/// Splits a line into its pattern and its new name at the last `=>` between white space.
 pub(super) fn split_name(line: &str) -> Option<(&str, &str)> {
     let stands_alone = |before: &str, after: &str| {
         (before.is_empty() || before.ends_with(char::is_whitespace))

@@ -1,4 +1,4 @@
-//! The walk through the workspace for what a line stands for.
+//! Walks the workspace to find the files that a line matches.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, hash_map};
 use std::ffi::OsString;
@@ -13,8 +13,7 @@ use super::pattern::Matching;
 use super::place::OWN_FOLDER;
 use super::selection::{SelectError, Selection};
 
-/// The folders of the workspace. Each is read once, when the first line has to look in it, however many lines and
-/// patterns there are.
+/// The folders of the workspace. Each is read once, when the first line needs it, for any number of lines and patterns.
 #[derive(Default)]
 pub(super) struct Folders(HashMap<PathBuf, Vec<Entry>>);
 
@@ -50,7 +49,7 @@ fn read(folder: &Path) -> io::Result<Vec<Entry>> {
             Ok(kind) if kind.is_dir() => Kind::Folder,
             Ok(kind) if kind.is_symlink() && entry.path().is_dir() => Kind::LinkToFolder,
             Ok(_) => Kind::Other,
-            // Files come and go while others build; what is gone matches nothing.
+            // A file can disappear while other processes build; then it matches nothing.
             Err(error) if is_absent(&error) => continue,
             Err(error) => return Err(error),
         };
@@ -59,12 +58,12 @@ fn read(folder: &Path) -> io::Result<Vec<Entry>> {
     Ok(entries)
 }
 
-/// What a walk through the workspace met that a line stands for.
+/// The paths that a line matches.
 #[derive(Default)]
-pub(super) struct Met {
+pub(super) struct Matches {
     pub(super) files: BTreeSet<PathBuf>,
     pub(super) folders: BTreeSet<PathBuf>,
-    /// Links to folders in which more of it may lie. They are not entered: they can lead into loops and out of the
+    /// Links to folders that can contain more matches. They are not entered, because they can lead into loops and out of the
     /// workspace.
     pub(super) links: BTreeSet<PathBuf>,
     pub(super) passed_over: BTreeSet<PathBuf>,
@@ -76,9 +75,9 @@ pub(super) fn walk(
     selection: &Selection,
     line: &Line,
     matching: Matching,
-) -> Result<Met, SelectError> {
+) -> Result<Matches, SelectError> {
     let workspace = &selection.workspace;
-    let mut met = Met::default();
+    let mut matches = Matches::default();
     let mut open = BTreeMap::new();
     for (root, candidates) in line.roots(matching) {
         match local::resolve(workspace, root) {
@@ -101,9 +100,9 @@ pub(super) fn walk(
             let path = folder.join(name);
             if candidates.has_match() {
                 let kept = match kind {
-                    Kind::Folder | Kind::LinkToFolder => &mut met.folders,
-                    Kind::Other if line.new_name.is_none() && selection.passes_over(&path) => &mut met.passed_over,
-                    Kind::Other => &mut met.files,
+                    Kind::Folder | Kind::LinkToFolder => &mut matches.folders,
+                    Kind::Other if line.new_name.is_none() && selection.passes_over(&path) => &mut matches.passed_over,
+                    Kind::Other => &mut matches.files,
                 };
                 kept.insert(path.clone());
             }
@@ -113,47 +112,47 @@ pub(super) fn walk(
             match kind {
                 Kind::Folder => open.entry(path).or_default().extend(candidates),
                 Kind::LinkToFolder => {
-                    met.links.insert(path);
+                    matches.links.insert(path);
                 }
                 Kind::Other => {}
             }
         }
     }
-    // Whatever its characters mean in a pattern.
+    // A folder can have the line itself as its name.
     if workspace.join(&line.literal).is_dir() {
-        met.folders.insert(line.literal.clone());
+        matches.folders.insert(line.literal.clone());
     }
-    Ok(met)
+    Ok(matches)
 }
 
-/// Finds what a line stands for, relative to the workspace.
-pub(super) fn find(folders: &mut Folders, selection: &Selection, line: &Line) -> Result<Met, SelectError> {
+/// Finds the paths that a line matches, relative to the workspace.
+pub(super) fn find(folders: &mut Folders, selection: &Selection, line: &Line) -> Result<Matches, SelectError> {
     refuse_folder(selection, line)?;
-    // A line that names an existing file means that file, whatever its characters mean in a pattern.
+    // The name of an existing file means that file, even if it is also a pattern.
     match fs::symlink_metadata(selection.workspace.join(&line.literal)) {
-        Ok(metadata) if line.names_one_path || !metadata.is_dir() => {
-            Ok(Met { files: [line.literal.clone()].into(), ..Met::default() })
+        Ok(metadata) if line.is_literal || !metadata.is_dir() => {
+            Ok(Matches { files: [line.literal.clone()].into(), ..Matches::default() })
         }
-        Err(error) if line.names_one_path && !is_absent(&error) => {
+        Err(error) if line.is_literal && !is_absent(&error) => {
             Err(FileError { path: line.literal.clone(), fault: FileFault::System(error) }.into())
         }
-        _ if line.names_one_path => Ok(Met::default()),
+        _ if line.is_literal => Ok(Matches::default()),
         _ => walk(folders, selection, line, selection.matching()),
     }
 }
 
-/// A line that names a folder means something else: that is told while nothing is sent.
+/// Rejects a line that names a folder, because only files are published.
 pub(super) fn refuse_folder(selection: &Selection, line: &Line) -> Result<(), SelectError> {
-    if line.names_one_path && selection.workspace.join(&line.literal).is_dir() {
+    if line.is_literal && selection.workspace.join(&line.literal).is_dir() {
         let typed = line.text.trim_end_matches('/').to_owned();
         return Err(SelectError::Folder { path: line.literal.clone(), line: typed });
     }
     Ok(())
 }
 
-/// Whether a path is just not there. That it cannot be looked at is another matter: files may lie there unseen.
+/// Whether an error says that a path does not exist. Other errors can hide files.
 fn is_absent(error: &io::Error) -> bool {
-    // A name that is too long is nobody's.
+    // No file can have a name that is too long.
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename)
 }
 

@@ -1,4 +1,4 @@
-//! Which variables of the environment are inputs.
+//! Finds the inputs among the environment variables.
 
 use std::collections::BTreeMap;
 
@@ -29,13 +29,13 @@ impl Reader {
                 continue;
             };
             match value.to_str() {
-                None => self.problem(name, None, "is not valid UTF-8", "Give the value as UTF-8 text"),
+                None => self.problem(name, None, "is not valid UTF-8", "Set the input to UTF-8 text"),
                 Some(text) => match found.insert(name, Secret::new(text)) {
                     Some(other) if other.expose() != text => self.problem(
                         name,
                         None,
-                        "is given twice, with a hyphen and with an underscore, and the values differ",
-                        "Set one of the two variables",
+                        "is set twice with different values, with a hyphen and with an underscore",
+                        "Set only one of the two variables",
                     ),
                     _ => {}
                 },
@@ -52,7 +52,7 @@ impl Reader {
             let Some(part) = unexpanded(value.expose()).filter(|_| !NOT_CHECKED.contains(name)) else { return true };
             // A part of a password can look like a variable.
             if value.expose().contains('@') || *name == "username" && value.expose().contains(':') {
-                let hint = "Use an expression such as `${{ github.ref_name }}`: inputs have no shell";
+                let hint = "Use an expression such as `${{ github.ref_name }}`, because no shell expands inputs";
                 self.reject("unexpanded-variable", name, None, "contains a variable, which is not expanded", hint);
             } else {
                 let problem = format!("contains `{}`, which is not expanded", Sanitized::new(part));
@@ -63,9 +63,9 @@ impl Reader {
     }
 
     /// Rejects a token in another input: it would end up in URLs, outputs or errors.
-    pub(super) fn look_for_the_token(&mut self, redactor: &Redactor, given: &BTreeMap<&'static str, Secret>) {
+    pub(super) fn reject_token(&mut self, redactor: &Redactor, given: &BTreeMap<&'static str, Secret>) {
         for (name, _) in given.iter().filter(|(name, value)| {
-            // What stands in a header is as secret as the token.
+            // A header is as secret as the token.
             !matches!(**name, "token" | "headers") && redactor.finds(value.expose())
         }) {
             self.problems.retain(|problem| problem.input != *name);
@@ -73,8 +73,8 @@ impl Reader {
                 "secret-in-input",
                 name,
                 None,
-                "contains the token, which everybody would see",
-                "Take the token out of it",
+                "contains the token, which would become public",
+                "Remove the token from this input",
             );
         }
     }

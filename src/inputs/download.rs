@@ -1,4 +1,4 @@
-//! Which files of a version are wanted, and the folder that they go to.
+//! The inputs about the files to download, and the folder to download them to.
 
 use std::fs;
 use std::path::{Component, Path, PathBuf};
@@ -10,19 +10,21 @@ use crate::package::FileName;
 use crate::runner::Runner;
 use crate::sanitize::Sanitized;
 
-/// Which files are wanted, and what is to become of them. The version is that of the target. `latest` means a
-/// version of that name, else the highest release, else the newest version that is not a pre-release.
+/// The options of the command that downloads.
+///
+/// The version is that of the target. `latest` means a version with that name, else the highest release, else the newest
+/// version that is not a pre-release.
 #[derive(Clone, Debug)]
 pub(crate) struct DownloadOptions {
-    /// Patterns on names on the registry, in the order in which they were given.
+    /// File name patterns, in the order of the input.
     pub(crate) files: Vec<Line>,
-    /// What to do when a line finds no file.
+    /// The policy for lines that match no file.
     pub(crate) if_none_found: IfNoneFound,
-    /// Patterns on the names of files that are to be executable.
+    /// Name patterns of the files to make executable.
     pub(crate) executable: Vec<Line>,
-    /// The version's file of checksums.
+    /// The checksums file to verify the files with.
     pub(crate) checksums: Option<FileName>,
-    /// The folder that they go to.
+    /// The folder to download to.
     pub(crate) place: Place,
 }
 
@@ -43,7 +45,7 @@ impl Reader {
         })
     }
 
-    /// Patterns on names, one a line.
+    /// Reads file name patterns, one per line.
     pub(super) fn name_lines(&mut self, input: &'static str, text: &str) -> Option<Vec<Line>> {
         self.lines_of(input, text, Line::of_names)
     }
@@ -62,34 +64,34 @@ impl Reader {
                 Err(bad) => self.bad_line(input, line, &bad),
             }
         }
-        if !lines.is_empty() && lines.iter().all(|line| line.takes_away) {
-            let accepted = format!("Give a pattern a line, on names on the registry: `{input}: app-*.tar.gz`");
-            self.problem(input, None, "only takes files away", accepted);
+        if !lines.is_empty() && lines.iter().all(|line| line.excludes) {
+            let hint = format!("Set `{input}` to file name patterns, one per line, such as `{input}: app-*.tar.gz`");
+            self.problem(input, None, "only excludes files", hint);
         }
         (self.problems.len() == before).then_some(lines)
     }
 
     fn checksums_file(&mut self, raw: &RawInputs) -> Option<FileName> {
         let text = raw.checksums.as_deref().map(str::trim)?;
-        let accepted = "Give the name of a file of the version that `sha256sum` could check: `checksums: SHA256SUMS`";
-        self.bad_name("checksums", FileName::parse(text), accepted)
+        let hint = "Set `checksums` to the name of a checksums file of the version, such as `checksums: SHA256SUMS`";
+        self.bad_name("checksums", FileName::parse(text), hint)
     }
 
-    /// Returns whether later steps can have what is written to the workspace. On a host label, the container gets an empty
-    /// folder of that path, which is deleted with it.
+    /// Checks that later steps can see the workspace. On a host label, the container gets an empty folder instead, which
+    /// is deleted with the container.
     fn check_workspace(&mut self, workspace: &Path, runner: &Runner) -> bool {
         let is_empty = || fs::read_dir(workspace).is_ok_and(|mut entries| entries.next().is_none());
         if runner.output.is_none() || runner.has_runner_files() || !is_empty() {
             return true;
         }
         let shown = runner.workspace.to_string_lossy();
-        let problem = "is the workspace, but the container has no access to it: the folder is empty, and the file of \
-                       GITHUB_OUTPUT does not exist";
+        let problem = "is the workspace, but the container cannot access it: the folder is empty, and the file in \
+                       `GITHUB_OUTPUT` does not exist";
         self.reject("workspace-not-mounted", "path", Some(&shown), problem, HOST_LABEL);
         false
     }
 
-    /// The folder, which need not exist, without any links in the part of its path that does.
+    /// Reads the folder to download to, without links in its path. It need not exist.
     fn place(&mut self, raw: &RawInputs, runner: &Runner, workspace: PathBuf) -> Option<Place> {
         let text = raw.path.as_deref().map_or("", str::trim);
         let given = Path::new(text);
@@ -97,11 +99,11 @@ impl Reader {
         if !workspace.join(within.unwrap_or(given)).is_dir()
             && let Some((mistake, corrected)) = mistake_in_path(text)
         {
-            let accepted = match corrected {
-                Some(path) => format!("Write `path: {}`", Sanitized::new(&path)),
-                None => "Give a folder in the workspace, relative to it: `path: tools`".to_owned(),
+            let hint = match corrected {
+                Some(path) => format!("Set `path: {}`", Sanitized::new(&path)),
+                None => "Set `path` to a folder in the workspace, such as `path: tools`".to_owned(),
             };
-            self.reject(mistake.code(), "path", Some(text), mistake.to_string(), accepted);
+            self.reject(mistake.code(), "path", Some(text), mistake.to_string(), hint);
             return None;
         }
         let mut path = workspace.clone();
@@ -109,21 +111,21 @@ impl Reader {
         for component in within.unwrap_or(given).components() {
             problem = match component {
                 Component::CurDir => continue,
-                Component::ParentDir => Some("has `..` in it".to_owned()),
-                Component::RootDir | Component::Prefix(_) => Some("lies outside the workspace".to_owned()),
+                Component::ParentDir => Some("contains `..`".to_owned()),
+                Component::RootDir | Component::Prefix(_) => Some("is outside the workspace".to_owned()),
                 Component::Normal(name) if name.to_string_lossy().contains(char::is_control) => {
-                    Some("has a line break or another control character in it".to_owned())
+                    Some("contains a line break or another control character".to_owned())
                 }
                 Component::Normal(name) => {
                     let next = path.join(name);
                     match next.canonicalize() {
-                        Ok(real) if !real.starts_with(&workspace) => Some("lies outside the workspace".to_owned()),
-                        Ok(real) if !real.is_dir() => Some("is no folder, or leads through a file".to_owned()),
+                        Ok(real) if !real.starts_with(&workspace) => Some("is outside the workspace".to_owned()),
+                        Ok(real) if !real.is_dir() => Some("is not a folder, or leads through a file".to_owned()),
                         Ok(real) => {
                             path = real;
                             None
                         }
-                        Err(_) if next.is_symlink() => Some("leads through a link to nothing".to_owned()),
+                        Err(_) if next.is_symlink() => Some("leads through a broken link".to_owned()),
                         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                             path = next;
                             None
@@ -138,12 +140,11 @@ impl Reader {
         }
         let real = path.strip_prefix(&workspace).unwrap_or(Path::new("")).to_owned();
         if problem.is_none() && real.iter().any(is_git) {
-            problem = Some("lies inside .git".to_owned());
+            problem = Some("is inside `.git`".to_owned());
         }
         if let Some(problem) = problem {
-            let accepted =
-                "Give a folder in the workspace, relative to it: `path: tools`; it is made where it is missing";
-            self.problem("path", Some(text), problem, accepted);
+            let hint = "Set `path` to a folder in the workspace, such as `path: tools`. A missing folder is created";
+            self.problem("path", Some(text), problem, hint);
             return None;
         }
         Some(Place { workspace, within: real })

@@ -1,4 +1,4 @@
-//! Which repository the package is linked to.
+//! The repository to link the package to.
 
 use super::{RawInputs, Reader};
 use crate::package::{Owner, RepositoryName, ServerUrl};
@@ -8,10 +8,9 @@ use crate::sanitize::Sanitized;
 const INPUT: &str = "link-repository";
 
 impl Reader {
-    /// `true` for the workflow's repository, a name, or none. The API links to repositories of the package's owner
-    /// alone (Gitea 1.24 and later, Forgejo 11 and later). Where the destination is not known, that is a problem
-    /// already.
-    #[expect(clippy::option_option, reason = "the inner one is the value: no repository is asked for")]
+    /// Reads `true` for the workflow's repository, a name, or nothing. The API links to repositories of the package's
+    /// owner only (Gitea 1.24 and later, Forgejo 11 and later).
+    #[expect(clippy::option_option, reason = "the inner option is the value: no link is requested")]
     pub(super) fn link_repository(
         &mut self,
         raw: &RawInputs,
@@ -23,51 +22,52 @@ impl Reader {
             Some("true" | "True" | "TRUE") => return self.workflows_repository(runner, destination?).map(Some),
             Some(text) => text,
         };
-        let accepted = "Give the name of a repository of the package's owner, or `true` for the workflow's own";
+        let hint = "Set `link-repository` to the name of a repository of the package's owner, or to `true` for the \
+                        workflow's repository";
         let name = match text.split_once('/') {
             None => text,
             Some((owner, name)) => {
                 let (_, wanted) = destination?;
                 if text.contains("://") || name.contains('/') {
-                    self.problem(INPUT, Some(text), "is neither a name nor an owner and a name", accepted);
+                    self.problem(INPUT, Some(text), "is neither a name nor `owner/name`", hint);
                     return None;
                 }
                 if !owner.eq_ignore_ascii_case(wanted.as_str()) {
-                    let problem = format!("belongs to another owner than the package, which is {wanted}'s");
-                    self.problem(INPUT, Some(text), problem, accepted);
+                    let problem = format!("does not belong to {wanted}, the owner of the package");
+                    self.problem(INPUT, Some(text), problem, hint);
                     return None;
                 }
                 name
             }
         };
-        self.bad_name(INPUT, RepositoryName::parse(name), accepted).map(Some)
+        self.bad_name(INPUT, RepositoryName::parse(name), hint).map(Some)
     }
 
-    /// The workflow's repository, where it lies on the forge that is published to, and is the owner's. A repository of
-    /// the same name on another forge may be anything.
+    /// Returns the workflow's repository, if it is on the target server and belongs to the package's owner.
     fn workflows_repository(
         &mut self,
         runner: &Runner,
         (server, owner): (&ServerUrl, &Owner),
     ) -> Option<RepositoryName> {
-        let accepted = "Name a repository of the package's owner on the forge that is published to: \
+        let hint = "Set `link-repository` to a repository of the package's owner on the target server, such as \
                         `link-repository: widget`";
-        let (Some(forge), Some(own), Some(name)) = (&runner.server_url, &runner.owner, &runner.repository) else {
-            self.problem(INPUT, Some("true"), "means the workflow's repository, and there is none", accepted);
+        let (Some(workflow_server), Some(own), Some(name)) = (&runner.server_url, &runner.owner, &runner.repository)
+        else {
+            self.problem(INPUT, Some("true"), "means the workflow's repository, but there is none", hint);
             return None;
         };
         let repository = Sanitized::new(&format!("{own}/{name}"));
-        if !server.is_at(forge) {
-            let forge = Sanitized::new(forge);
-            let problem = format!("means the workflow's repository, which lies on {forge}, and not on {server}");
-            self.problem(INPUT, Some("true"), problem, accepted);
+        if !server.matches(workflow_server) {
+            let workflow_server = Sanitized::new(workflow_server);
+            let problem = format!("means the workflow's repository, which is on {workflow_server}, not on {server}");
+            self.problem(INPUT, Some("true"), problem, hint);
             return None;
         }
         if !own.eq_ignore_ascii_case(owner.as_str()) {
-            let problem = format!("means the workflow's repository {repository}, and the package is {owner}'s");
-            self.problem(INPUT, Some("true"), problem, accepted);
+            let problem = format!("means the workflow's repository {repository}, but the package belongs to {owner}");
+            self.problem(INPUT, Some("true"), problem, hint);
             return None;
         }
-        self.bad_name(INPUT, RepositoryName::parse(name), accepted)
+        self.bad_name(INPUT, RepositoryName::parse(name), hint)
     }
 }

@@ -1,7 +1,7 @@
 //! The action's inputs: `INPUT_*` -> `RawInputs` (what was typed) -> [`Inputs`] (what it means).
 //!
-//! Every rule about an input lives here, and nothing behind this module sees a raw string. All problems are found
-//! before anything is reported, so that one run names them all.
+//! Every rule about an input is here, and no other module sees a raw string. All problems are collected before any is
+//! reported, so that one run shows them all.
 
 mod checksums;
 mod collect;
@@ -32,105 +32,103 @@ use crate::sanitize::Sanitized;
 use crate::secret::{Credentials, Redactor, Secret, User};
 use crate::suggest::suggest;
 
-/// What a run is to do, with every input checked.
+/// The checked inputs of a run.
 #[derive(Debug)]
 pub struct Inputs {
     /// The command, and what only it needs.
     pub(crate) task: Task,
-    /// Where the files go, or come from. For downloads the version may stand for another: see [`DownloadOptions`].
+    /// The version to publish or download. For downloads, `latest` can mean another one: see [`DownloadOptions`].
     pub(crate) target: Target,
-    /// The user and token; `None` for a download of a public package, and for a dry run that asks no registry.
+    /// The user and token. `None` for a download of a public package, and for a dry run without the registry.
     pub(crate) credentials: Option<Credentials>,
-    /// How many transfers may run at a time.
+    /// The number of transfers at a time.
     pub(crate) concurrency: usize,
-    /// How many times one file, or one question, is tried again.
+    /// The number of retries per file and per request.
     pub(crate) retries: u32,
-    /// How long nothing may move while bytes are sent or received.
+    /// The time after which a transfer that moves no data counts as broken.
     pub timeout: Duration,
-    /// What the connection to the server needs.
+    /// Certificates, proxies and headers for the connection to the server.
     pub(crate) network: Network,
     /// Replaces every secret of the inputs in a text.
     pub(crate) redactor: Redactor,
 }
 
-/// What is to be done, and what only that needs.
+/// The command, with the options that only it has.
 #[derive(Debug)]
 pub(crate) enum Task {
-    /// Files of the workspace go to the registry.
+    /// Upload files of the workspace.
     Publish(PublishOptions),
-    /// Files of the registry come into the workspace.
+    /// Download files into the workspace.
     Download(DownloadOptions),
 }
 
-/// What is to be published.
+/// The options of the command that publishes.
 #[derive(Debug)]
 pub(crate) struct PublishOptions {
-    /// Which files.
+    /// The files to publish.
     pub(crate) selection: Selection,
-    /// What to do where the registry has other content under a file's name.
+    /// The policy for files that already exist with different content.
     pub(crate) if_file_exists: IfFileExists,
-    /// Whether the version is to be sealed then, and how.
+    /// The checksums file to publish, if any.
     pub(crate) checksums: Option<ChecksumsOptions>,
-    /// The owner's repository that the package is to be linked to.
+    /// The repository to link the package to.
     pub(crate) link_repository: Option<RepositoryName>,
-    /// Whether nothing is to be changed, and only told what would be.
+    /// Whether nothing is changed, and only the plan is shown.
     pub(crate) dry_run: bool,
 }
 
-/// How a version is sealed: a file of checksums of all its other files is its last one.
+/// The checksums file of a version, and what depends on it.
 #[derive(Clone, Debug)]
 pub(crate) struct ChecksumsOptions {
-    /// The name of that file.
+    /// The name of the checksums file.
     pub(crate) name: FileName,
-    /// Patterns on names, for each of which the version has to have a file.
+    /// File name patterns. The version must have a file for each.
     pub(crate) expect: Vec<Line>,
-    /// Other versions that are to become what this one is then, in the order in which they were given.
+    /// The aliases to update, in the order of the input.
     pub(crate) aliases: Vec<Version>,
 }
 
-/// What to do where the registry has other content under a file's name.
+/// The policy for files that already exist with different content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum IfFileExists {
-    /// End with an error, and leave the registry as it is.
+    /// Fail without a change on the registry.
     Fail,
-    /// Keep what the registry has.
+    /// Keep the registry's file.
     Skip,
-    /// Delete what the registry has, and send ours.
+    /// Delete the registry's file, and upload the local one.
     Overwrite,
 }
 
-/// What was read of the environment.
+/// The result of reading the environment.
 #[derive(Debug)]
 pub struct Reading {
     /// The inputs, or all problems of all of them.
     pub inputs: Result<Inputs, Vec<InputError>>,
-    /// What nobody may see, as far as it was given: the token and what Basic authentication makes of it, the values of
-    /// headers, and a proxy's credentials.
+    /// All secrets that were given: the token and its form in Basic authentication, the values of headers, and the
+    /// credentials of proxies.
     pub secrets: Vec<Secret>,
-    /// What takes these out of a text.
+    /// Removes these secrets from text.
     pub redactor: Redactor,
-    /// What is worth a warning, though nothing is wrong.
+    /// Warnings for the log.
     pub warnings: Vec<String>,
 }
 
-/// What is wrong with one input, or with one variable of the environment.
+/// A problem of one input, or of one environment variable.
 #[derive(Debug, thiserror::Error)]
 pub struct InputError {
     code: &'static str,
     input: &'static str,
-    /// The value as it was given; never that of a secret.
-    value: Option<Sanitized>,
+    /// The value or the line that is wrong, in backticks, as the user wrote it. Never a secret.
+    value: Option<String>,
     problem: String,
-    accepted: String,
+    hint: String,
 }
 
 impl fmt::Display for InputError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = if NAMES.contains(&self.input) { "input" } else { "variable" };
-        match &self.value {
-            Some(value) => write!(f, "{kind} `{}`: `{value}` {}", self.input, self.problem),
-            None => write!(f, "{kind} `{}` {}", self.input, self.problem),
-        }
+        let subject = self.value.as_deref().unwrap_or("it");
+        write!(f, "failed to read {kind} `{}`: {subject} {}", self.input, self.problem)
     }
 }
 
@@ -140,15 +138,14 @@ impl Explain for InputError {
     }
 
     fn hint(&self) -> Option<String> {
-        Some(self.accepted.clone())
+        Some(self.hint.clone())
     }
 
-    /// The lines of one input can have the same mistake.
     fn plural(&self) -> Option<Plural> {
-        let item = format!("`{}`", self.value.as_ref()?);
+        let item = self.value.clone()?;
         let problem = self.problem.replace("{}", "{ }");
         Some(Plural {
-            text: format!("input `{}`: each of {{}} lines {problem}", self.input),
+            text: format!("failed to read input `{}`: each of {{}} lines {problem}", self.input),
             item,
             is_hint_an_example: true,
         })
@@ -159,7 +156,7 @@ impl Inputs {
     /// Reads every input of a command and checks it.
     ///
     /// # Panics
-    /// Never: what is read is optional text, each name once.
+    /// Never, because every field is optional text and every name is unique.
     #[must_use]
     pub fn read(command: Command, environment: &Environment, runner: &Runner) -> Reading {
         let mut reader =
@@ -167,7 +164,7 @@ impl Inputs {
         let given = reader.collect(environment);
         let raw: RawInputs =
             envy::from_iter(given.iter().map(|(name, value)| ((*name).to_owned(), value.expose().to_owned())))
-                .expect("every field is optional text, and every name there once");
+                .expect("every field is optional text, and every name is unique");
         let mut inputs = reader.inputs(&raw, runner, environment);
         let token = raw.token.as_ref().map(|token| Secret::new(token.expose().trim()));
         let credentials = inputs.as_ref().and_then(|inputs| inputs.credentials.as_ref());
@@ -177,13 +174,13 @@ impl Inputs {
             (None, None) => Redactor::default(),
         };
         let basic = credentials.map(Credentials::basic);
-        reader.look_for_the_token(&redactor, &given);
-        reader.look_for_values_of_headers(&given);
+        reader.reject_token(&redactor, &given);
+        reader.reject_header_values(&given);
         let redactor = redactor.with(&reader.secrets);
         if let Some(inputs) = &mut inputs {
             inputs.redactor = redactor.clone();
         }
-        // A runner would hide each text that holds a shorter one.
+        // A runner would mask every text that contains a shorter one.
         let mut secrets: Vec<Secret> =
             token.into_iter().filter(|token| token.expose().len() >= SHORTEST_TOKEN).collect();
         secrets.extend(basic);
@@ -192,14 +189,14 @@ impl Inputs {
         Reading { inputs, secrets, redactor, warnings: reader.warnings }
     }
 
-    /// As whom requests are made.
+    /// Returns the user that sends the requests.
     #[must_use]
     pub(crate) fn user(&self) -> User {
         let Some(credentials) = &self.credentials else { return User::Nobody };
         credentials.user().map_or(User::Unnamed, User::Named)
     }
 
-    /// What is to be done.
+    /// Returns the command.
     #[must_use]
     pub(crate) fn command(&self) -> Command {
         match self.task {
@@ -209,14 +206,14 @@ impl Inputs {
     }
 }
 
-/// Checks one input after the other and keeps what is wrong.
+/// Reads one input after the other and collects the problems.
 struct Reader {
     command: Command,
     problems: Vec<InputError>,
     warnings: Vec<String>,
-    /// What nobody may see beside the token.
+    /// Secrets other than the token.
     secrets: Vec<Secret>,
-    /// The file in the workspace that an input names and that holds a secret.
+    /// The file in the workspace that an input names and that contains a secret.
     secret_file: Option<Box<LocalFile>>,
 }
 
@@ -226,9 +223,9 @@ impl Reader {
         input: &'static str,
         value: Option<&str>,
         problem: impl Into<String>,
-        accepted: impl Into<String>,
+        hint: impl Into<String>,
     ) {
-        self.reject("invalid-input", input, value, problem, accepted);
+        self.reject("invalid-input", input, value, problem, hint);
     }
 
     /// Adds a problem that has a code of its own.
@@ -238,21 +235,21 @@ impl Reader {
         input: &'static str,
         value: Option<&str>,
         problem: impl Into<String>,
-        accepted: impl Into<String>,
+        hint: impl Into<String>,
     ) {
         self.problems.push(InputError {
             code,
             input,
-            value: value.map(Sanitized::new),
+            value: value.map(|value| format!("`{}`", Sanitized::new(value))),
             problem: problem.into(),
-            accepted: accepted.into(),
+            hint: hint.into(),
         });
     }
 
-    /// An input that is needed and not there; nothing where it was there, but could not be read.
-    fn missing(&mut self, input: &'static str, problem: impl Into<String>, accepted: impl Into<String>) {
+    /// Adds a problem for a required input that is not set, unless another problem of it is known.
+    fn missing(&mut self, input: &'static str, problem: impl Into<String>, hint: impl Into<String>) {
         if self.problems.iter().all(|known| known.input != input) {
-            self.reject("missing-input", input, None, problem, accepted);
+            self.reject("missing-input", input, None, problem, hint);
         }
     }
 
@@ -260,16 +257,16 @@ impl Reader {
         self.reject(bad.code(), input, Some(line), bad.to_string(), bad.hint().unwrap_or_default());
     }
 
-    fn bad_name<T>(&mut self, input: &'static str, result: Result<T, BadName>, accepted: &str) -> Option<T> {
+    fn bad_name<T>(&mut self, input: &'static str, result: Result<T, BadName>, hint: &str) -> Option<T> {
         match result {
             Ok(name) => Some(name),
             Err(bad) => {
                 self.problems.push(InputError {
                     code: "invalid-input",
                     input,
-                    value: Some(bad.name),
+                    value: Some(format!("`{}`", bad.name)),
                     problem: bad.why,
-                    accepted: accepted.to_owned(),
+                    hint: hint.to_owned(),
                 });
                 None
             }
@@ -287,7 +284,7 @@ impl Reader {
             Command::Download => self.version_to_download(raw),
         };
         let username = self.username(raw, runner);
-        // Before the files: they must not include a secret.
+        // Before `files`, which must not select a file with a secret.
         let address = Address { server: server.as_ref(), owner: owner.as_ref(), package: package.as_ref() };
         let network = self.network(raw, runner, environment, &address);
         let task = match self.command {
@@ -315,7 +312,7 @@ impl Reader {
             retries: retries?,
             timeout: Duration::from_secs(timeout?.into()),
             network: network?,
-            // All secrets are known when all inputs are read.
+            // Set when all inputs are read, because only then all secrets are known.
             redactor: Redactor::default(),
         })
     }
@@ -353,25 +350,27 @@ impl Reader {
         let Some(text) = text.map(str::trim) else { return Some(default) };
         let number = text.parse().ok().filter(|number| range.contains(number));
         if number.is_none() {
-            let problem = format!("is no whole number from {} to {}", range.start(), range.end());
-            self.problem(input, Some(text), problem, format!("Give one, or leave it out for {default}"));
+            let problem = format!("is not a whole number from {} to {}", range.start(), range.end());
+            let hint = format!("Set `{input}` to such a number, or remove it to use the default, {default}");
+            self.problem(input, Some(text), problem, hint);
         }
         number
     }
 
-    /// The spellings of a boolean that runners accept (YAML 1.2's core schema).
+    /// Reads a boolean in the spellings that runners accept (YAML 1.2's core schema).
     fn boolean(&mut self, input: &'static str, text: Option<&str>) -> Option<bool> {
         match text.map(str::trim) {
             None | Some("false" | "False" | "FALSE") => Some(false),
             Some("true" | "True" | "TRUE") => Some(true),
             Some(other) => {
-                self.problem(input, Some(other), "is neither true nor false", "Give `true` or `false`");
+                let hint = format!("Set `{input}` to `true` or `false`");
+                self.problem(input, Some(other), "is neither `true` nor `false`", hint);
                 None
             }
         }
     }
 
-    /// One of a few words; the first is the default.
+    /// Reads one of a few words; the first is the default.
     fn choice<T: Copy>(&mut self, input: &'static str, text: Option<&str>, words: &[(&str, T)]) -> Option<T> {
         let Some(text) = text.map(str::trim) else { return Some(words[0].1) };
         if let Some((_, choice)) = words.iter().find(|(word, _)| *word == text) {
@@ -379,11 +378,11 @@ impl Reader {
         }
         let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
         let listed = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        let accepted = match suggest(&text.to_lowercase(), &names) {
-            Some(word) => format!("Did you mean `{word}`? Accepted are {listed}"),
-            None => format!("Accepted are {listed}"),
+        let hint = match suggest(&text.to_lowercase(), &names) {
+            Some(word) => format!("Use `{word}`. Allowed: {listed}"),
+            None => format!("Use one of {listed}"),
         };
-        self.problem(input, Some(text), "is not known", accepted);
+        self.problem(input, Some(text), "is not a known value", hint);
         None
     }
 }

@@ -1,4 +1,4 @@
-//! What was typed, and what each command reads of it.
+//! The inputs as they were typed, and the inputs of each command.
 
 use serde::Deserialize;
 
@@ -7,7 +7,7 @@ use crate::secret::Secret;
 
 macro_rules! raw_inputs {
     ($($field:ident: $type:ty = $name:literal),+ $(,)?) => {
-        /// The inputs of all commands as they were typed; an input that is empty counts as not given.
+        /// The inputs of all commands as they were typed; an empty input counts as not set.
         #[derive(Debug, Default, Deserialize)]
         pub(super) struct RawInputs {
             $(#[serde(rename = $name)] pub(super) $field: Option<$type>,)+
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whatever_a_command_declares_is_read() {
+    fn each_declared_input_is_read() {
         for command in [Command::Publish, Command::Download] {
             for name in command.inputs() {
                 assert!(NAMES.contains(name), "{name}");

@@ -1,10 +1,11 @@
-//! Which files, and where they are looked for.
+//! The inputs about the files to publish, and the folder that they are in.
 
 use std::path::{Path, PathBuf};
 
 use super::{RawInputs, Reader};
 use crate::command::Command;
 use crate::files::{IfNoneFound, Line, Selection, is_git};
+use crate::hint::HOST_LABEL;
 use crate::package::FileName;
 use crate::runner::Runner;
 
@@ -33,55 +34,48 @@ impl Reader {
         self.choice("if-no-files-found", raw.if_no_files_found.as_deref(), &policies)
     }
 
-    /// The workspace, without any links in its path. What is wrong with it is told of the input that lies in it.
+    /// Returns the workspace, without links in its path. A problem of it is reported for the input that is relative to it.
     pub(super) fn workspace(&mut self, runner: &Runner) -> Option<PathBuf> {
         let input = match self.command {
             Command::Publish => "working-directory",
             Command::Download => "path",
         };
         let shown = runner.workspace.to_string_lossy();
-        match runner.workspace.canonicalize() {
-            Ok(path) if path == Path::new("/") => {
-                // In there lies /proc/self/environ, and with it the token.
-                let accepted =
-                    "Set GITHUB_WORKSPACE, or start the container with `-v \"$PWD:/workspace\" -w /workspace`";
-                self.problem(input, Some("/"), "would make the whole file system the workspace", accepted);
-                None
-            }
+        let (problem, hint) = match runner.workspace.canonicalize() {
+            // It contains /proc/self/environ, and with it the token.
+            Ok(path) if path == Path::new("/") => (
+                "is the workspace, but is the root of the file system",
+                "Set `GITHUB_WORKSPACE`, or start the container with `-v \"$PWD:/workspace\" -w /workspace`",
+            ),
             Ok(path) if path.iter().any(is_git) => {
-                let accepted = "Set GITHUB_WORKSPACE to the folder of the checkout";
-                self.problem(input, Some(&shown), "is the workspace, and lies inside .git", accepted);
-                None
+                ("is the workspace, but is inside `.git`", "Set `GITHUB_WORKSPACE` to the folder of the checkout")
             }
-            Ok(path) if path.is_dir() => Some(path),
-            Ok(_) => {
-                self.problem(input, Some(&shown), "is the workspace, but no folder", "Set GITHUB_WORKSPACE");
-                None
-            }
+            Ok(path) if path.is_dir() => return Some(path),
+            Ok(_) => ("is the workspace, but is not a folder", "Set `GITHUB_WORKSPACE` to a folder"),
             Err(error) => {
-                let accepted = "Run the step in a job that has a workspace: container actions do not see it on a \
-                                runner with a host label";
                 let problem = format!("is the workspace, but cannot be opened: {error}");
-                self.reject("workspace-not-mounted", input, Some(&shown), problem, accepted);
-                None
+                self.reject("workspace-not-mounted", input, Some(&shown), problem, HOST_LABEL);
+                return None;
             }
-        }
+        };
+        self.problem(input, Some(&shown), problem, hint);
+        None
     }
 
     fn base(&mut self, raw: &RawInputs, runner: &Runner, workspace: &Path) -> Option<PathBuf> {
         let Some(text) = raw.working_directory.as_deref().map(str::trim) else {
             return Some(workspace.to_owned());
         };
-        let accepted = "Give a folder in the workspace, relative to it: `working-directory: build`";
+        let hint = "Set `working-directory` to a folder in the workspace, such as `working-directory: build`";
         let within = Path::new(text).strip_prefix(&runner.workspace).unwrap_or(Path::new(text));
         let problem = match workspace.join(within).canonicalize() {
-            Ok(path) if !path.starts_with(workspace) => "lies outside the workspace".to_owned(),
-            Ok(path) if path.iter().any(is_git) => "lies inside .git".to_owned(),
-            Ok(path) if !path.is_dir() => "is no folder".to_owned(),
+            Ok(path) if !path.starts_with(workspace) => "is outside the workspace".to_owned(),
+            Ok(path) if path.iter().any(is_git) => "is inside `.git`".to_owned(),
+            Ok(path) if !path.is_dir() => "is not a folder".to_owned(),
             Ok(path) => return Some(path),
             Err(error) => format!("cannot be opened: {error}"),
         };
-        self.problem("working-directory", Some(text), problem, accepted);
+        self.problem("working-directory", Some(text), problem, hint);
         None
     }
 
@@ -92,34 +86,35 @@ impl Reader {
         workspace: Option<&Path>,
         base: Option<&Path>,
     ) -> Option<Vec<Line>> {
-        let accepted = "Give a pattern a line, relative to `working-directory`: `files: dist/*.tar.gz`";
+        let hint = "Set `files` to patterns, one per line, relative to `working-directory`, such as \
+                        `files: dist/*.tar.gz`";
         let Some(text) = raw.files.as_deref() else {
-            // A job that only seals publishes nothing of its own.
+            // A job that only creates the checksums file publishes no other files.
             if raw.checksums.is_some() {
                 return Some(Vec::new());
             }
-            self.missing("files", "is not given", accepted);
+            self.missing("files", "is not set", hint);
             return None;
         };
-        let sealed_by = raw.checksums.as_deref().map(|name| name.trim().to_lowercase());
+        let checksums_file = raw.checksums.as_deref().map(|name| name.trim().to_lowercase());
         let before = self.problems.len();
         let mut lines = Vec::new();
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-            // Without a workspace there is a problem already; the patterns are checked for their form all the same.
+            // Without a workspace, the patterns are checked too, so that one run shows all problems.
             let workspace = workspace.unwrap_or(&runner.workspace);
             match Line::parse(line, workspace, &runner.workspace, base.unwrap_or(workspace)) {
-                Ok(line) if line.names_a_file_called(sealed_by.as_deref()) => {
-                    let problem = "is the file that `checksums` makes of the registry's own list";
-                    let accepted = "Take the line out, or `checksums`: wildcards pass over that name";
-                    self.problem("files", Some(&line.text), problem, accepted);
+                Ok(line) if line.names_a_file_called(checksums_file.as_deref()) => {
+                    let problem = "is the file that `checksums` generates from the registry's list";
+                    let hint = "Remove the line, or remove `checksums`. Wildcards skip that name";
+                    self.problem("files", Some(&line.text), problem, hint);
                 }
                 Ok(line) => lines.push(line),
                 Err(bad) => self.bad_line("files", line, &bad),
             }
         }
-        let only_takes_away = text.lines().all(|line| line.trim().is_empty() || line.trim().starts_with('!'));
-        if only_takes_away && self.problems.len() == before {
-            self.problem("files", None, "only takes files away", accepted);
+        let has_only_exclusions = text.lines().all(|line| line.trim().is_empty() || line.trim().starts_with('!'));
+        if has_only_exclusions && self.problems.len() == before {
+            self.problem("files", None, "only excludes files", hint);
             return None;
         }
         Some(lines)

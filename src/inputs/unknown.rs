@@ -5,12 +5,12 @@ use crate::command::Command;
 use crate::sanitize::Sanitized;
 use crate::suggest::suggest;
 
-/// An input of ours, and the names that other actions have for it, in the spelling of [`normalized`].
+/// An input, and its names in other actions, in the spelling of [`normalized`].
 struct Equivalent {
     ours: &'static str,
-    /// Names that can only mean this job.
+    /// Names that can only mean this input.
     certain: &'static [&'static str],
-    /// Names that can also be inputs of a composite action, which some runners hand to every step in it.
+    /// Names that can also be inputs of a composite action, which some runners pass to every step in it.
     general: &'static [&'static str],
 }
 
@@ -68,7 +68,7 @@ pub(super) const DRY_RUN: &str = "dry-run";
 /// Names that the runner itself reads when it starts a container.
 const RUNNERS_OWN: [&str; 2] = ["args", "entrypoint"];
 
-/// How many unknown inputs a warning names.
+/// The number of unknown inputs that a warning names.
 const MOST_NAMED: usize = 20;
 
 impl Reader {
@@ -81,7 +81,7 @@ impl Reader {
                 // A run that was meant as a dry run must not change anything.
                 Some(Meaning { ours, is_certain }) if (is_certain || ours == DRY_RUN) && !is_set(ours) => {
                     let problem = format!("is not set, but the unknown input `{shown}` is");
-                    let hint = format!("Write {} instead of `{shown}`", usage(ours));
+                    let hint = format!("Use {} instead of `{shown}`", usage(ours));
                     self.reject("unknown-input", ours, None, problem, hint);
                 }
                 Some(Meaning { ours, .. }) => ignored.push(format!("`{shown}` (use `{ours}`)")),
@@ -98,7 +98,7 @@ impl Reader {
         self.warnings.push(warning);
     }
 
-    /// Returns the input of this command that an unknown name stands for, if there is one.
+    /// Returns the input of this command that an unknown name means, if there is one.
     fn meaning(&self, name: &str) -> Option<Meaning> {
         let inputs = self.command.inputs();
         let spelled = |ours: &&&str| normalized(ours) == name;
@@ -120,19 +120,19 @@ impl Reader {
     }
 }
 
-/// An input of ours that an unknown name stands for.
+/// The input that an unknown name means.
 struct Meaning {
     ours: &'static str,
-    /// Whether the name cannot stand for anything else.
+    /// Whether the name cannot mean anything else.
     is_certain: bool,
 }
 
-/// Returns a name without the differences that do not count: case, `-` and `_`.
+/// Normalizes case, `-` and `_` in a name.
 fn normalized(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, '-' | '_')).flat_map(char::to_lowercase).collect()
 }
 
-/// Returns how to set an input of ours.
+/// Returns how to set an input.
 fn usage(ours: &str) -> String {
     match ours {
         "dry-run" => "`dry-run: true`".to_owned(),
@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_names_inputs_of_ours_and_each_foreign_name_once() {
+    fn the_table_has_known_inputs_and_each_foreign_name_once() {
         let mut names: Vec<&str> =
             EQUIVALENTS.iter().flat_map(|known| known.certain.iter().chain(known.general)).copied().collect();
         let all = names.len();

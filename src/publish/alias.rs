@@ -17,7 +17,7 @@ use super::tracked::Tracked;
 use super::{Halt, Job, Run};
 use crate::checksum::Sha256;
 use crate::download::{Expected, Fetcher, Item};
-use crate::files::{Content, FETCHED_FOLDER, FileError, FileFault, Folder, Found};
+use crate::files::{Content, FETCHED_FOLDER, FileError, FileFault, Folder};
 use crate::inputs::IfFileExists;
 use crate::listing::{Listing, RegistryFile, VersionRow};
 use crate::package::{BadName, FileName, Version};
@@ -329,7 +329,7 @@ impl Store {
         let mut running = stream::iter(&items).map(fetch).buffer_unordered(inputs.concurrency);
         while let Some(result) = context.stop.or(running.next()).await? {
             let (item, sha256) = result.map_err(Box::new)?;
-            if let Found::File(file) = folder.find(&item.here)? {
+            if let Some(file) = folder.find(&item.here)? {
                 self.files.insert(sha256, Content::File(file));
             }
         }

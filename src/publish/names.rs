@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::files::{Chosen, Content};
+use crate::files::{Content, SelectedFile};
 use crate::hint::{Explain, Plural};
 use crate::inputs::IfFileExists;
 use crate::package::{BadName, FileName};
@@ -78,8 +78,7 @@ impl Explain for NameError {
     fn plural(&self) -> Option<Plural> {
         let (text, item) = match self {
             Self::Name { path, bad, .. } => {
-                // What is allowed follows the colon.
-                let why = bad.why.split(": ").next().unwrap_or_default();
+                let why = bad.why.split(". Allowed").next().unwrap_or_default();
                 ("failed to publish {} files because of their names", format!("`{path}` ({why})"))
             }
             Self::SameName { name, paths, .. } => {
@@ -97,7 +96,7 @@ impl Explain for NameError {
 
 /// Gives every file its name; the error has all that is wrong with any of them.
 pub(super) fn name_files(
-    files: Vec<Chosen>,
+    files: Vec<SelectedFile>,
     if_file_exists: IfFileExists,
     redactor: &Redactor,
 ) -> Result<Vec<(Desired, Content)>, Vec<NameError>> {
@@ -109,7 +108,7 @@ pub(super) fn name_files(
             Ok(name) => named.push((chosen, name)),
             Err(bad) => {
                 let (path, is_renamed) = (Sanitized::path(&chosen.local.path), chosen.is_renamed);
-                let line = chosen.line_with_good_name();
+                let line = chosen.line_with_valid_name();
                 errors.push(NameError::Name { path, bad, is_renamed, line });
             }
         }
@@ -117,12 +116,12 @@ pub(super) fn name_files(
     // The same file under the same name, from two lines, is one.
     let mut known = BTreeSet::new();
     named.retain(|(chosen, name)| known.insert((chosen.local.path.clone(), name.clone())));
-    let mut by_name = BTreeMap::<String, Vec<&(Chosen, FileName)>>::new();
+    let mut by_name = BTreeMap::<String, Vec<&(SelectedFile, FileName)>>::new();
     for file in &named {
         by_name.entry(file.1.folded()).or_default().push(file);
     }
     for same in by_name.values().filter(|same| same.len() > 1) {
-        let files: Vec<&Chosen> = same.iter().map(|(chosen, _)| chosen).collect();
+        let files: Vec<&SelectedFile> = same.iter().map(|(chosen, _)| chosen).collect();
         let how = match &same[0].1 {
             first if same.iter().any(|(_, name)| name != first) => {
                 "the registry does not distinguish upper and lower case".to_owned()
@@ -143,9 +142,9 @@ pub(super) fn name_files(
 }
 
 /// Returns how to tell files apart that have one name.
-fn apart(files: &[&Chosen]) -> String {
+fn apart(files: &[&SelectedFile]) -> String {
     let differs = files[0].placeholders.iter().find_map(|(placeholder, _)| {
-        let value = |file: &&Chosen| {
+        let value = |file: &&SelectedFile| {
             let (_, text) = file.placeholders.iter().find(|(known, _)| known == placeholder)?;
             Some(text.clone())
         };

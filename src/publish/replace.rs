@@ -77,13 +77,13 @@ impl VersionRun<'_> {
                 tokio::select! {
                     biased;
                     swapped = &mut swap => swapped,
-                    came = stop.comes() => {
+                    came = stop.wait_for_signal() => {
                         signal = Some(came);
                         self.save_in_between(index, came, save);
                         tokio::select! {
                             biased;
                             swapped = &mut swap => swapped,
-                            () = stop.wait_for_insistence() => Swapped::GivenUp,
+                            () = stop.wait_for_abort() => Swapped::GivenUp,
                         }
                     }
                 }

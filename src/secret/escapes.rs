@@ -1,17 +1,16 @@
-//! Undoes the escapes in which servers, proxies and clients may have written a secret. Each pass is linear.
+//! Decodes the escapes that servers, proxies and clients use. Each pass is linear.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::sanitize::misleads;
 
-/// A text in lower case, without characters that cannot be seen and with one kind of escapes undone.
+/// A text in lower case, without invisible characters and with one kind of escapes decoded.
 pub(super) struct View {
     pub(super) bytes: Vec<u8>,
-    /// Where in the text each of these bytes begins.
+    /// The start of each byte in the text.
     starts: Vec<usize>,
-    /// Where in the text each of these bytes ends. Characters that cannot be seen may follow before the next one
-    /// begins.
+    /// The end of each byte in the text. Invisible characters can follow before the next byte.
     ends: Vec<usize>,
 }
 
@@ -39,7 +38,7 @@ impl View {
         Self { bytes: Vec::with_capacity(length), starts: places(), ends: places() }
     }
 
-    /// Takes out the characters that cannot be seen, escaped ones included.
+    /// Removes invisible characters, also escaped ones.
     fn without_unseen(self) -> Self {
         let mut seen = Self::with_capacity(self.bytes.len());
         let mut at = 0;
@@ -62,22 +61,22 @@ impl View {
         self.ends.extend_from_slice(&other.ends[bytes]);
     }
 
-    /// The place in the text of some of the bytes, at least one.
+    /// Returns the place in the text of one or more bytes.
     pub(super) fn place_of(&self, bytes: Range<usize>) -> Range<usize> {
         self.starts[bytes.start]..self.ends[bytes.end - 1]
     }
 
-    /// How many of the bytes come from before a place in the text.
+    /// Counts the bytes before a place in the text.
     pub(super) fn count_before(&self, place: usize) -> usize {
         self.starts.partition_point(|start| *start < place)
     }
 }
 
-/// Reads the escape at the beginning of a text, if there is one: the bytes it stands for, and its own length.
+/// Decodes the escape at the start of a text, if there is one, and returns the bytes and the length of the escape.
 type Unescape = fn(&[u8]) -> Option<(Vec<u8>, usize)>;
 
-/// The text as it is, without the escapes of URLs, of JSON and of HTML, and without all three at once. Each view finds
-/// secrets that another one hides, because a secret may itself hold what looks like an escape.
+/// Returns the text as it is, with the escapes of URLs, JSON or HTML decoded, and with all three decoded. All views are needed,
+/// because a secret can contain text that looks like an escape.
 pub(super) fn views(text: &str) -> impl Iterator<Item = View> {
     let kinds: [(char, Unescape); 3] = [('%', percent), ('\\', backslash), ('&', entity)];
     let mut kinds: Vec<Unescape> =
@@ -121,7 +120,7 @@ fn backslash(text: &[u8]) -> Option<(Vec<u8>, usize)> {
         }
         [b'\\', b'u', rest @ ..] => Some((utf8(number(rest.get(..4)?, 16)?)?, 6)),
         [b'\\', plain @ (b'"' | b'\\' | b'/' | b'\''), ..] => Some((vec![*plain], 2)),
-        // No character that can be seen.
+        // Invisible characters.
         [b'\\', b'n' | b'r' | b't' | b'b' | b'f' | b'0', ..] => Some((Vec::new(), 2)),
         _ => None,
     }
@@ -129,7 +128,7 @@ fn backslash(text: &[u8]) -> Option<(Vec<u8>, usize)> {
 
 /// `&amp;`, `&#47;`, `&#x2F;`
 fn entity(text: &[u8]) -> Option<(Vec<u8>, usize)> {
-    // Those that a secret may need, and those of typography in titles.
+    // The entities that a secret can need, and those of typography in titles.
     const NAMED: [(&str, &str); 11] = [
         ("&amp;", "&"),
         ("&lt;", "<"),

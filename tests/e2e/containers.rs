@@ -106,7 +106,7 @@ fn a_container_that_is_stopped_says_what_is_published_and_ends_by_itself() {
     ask(["stop", "--time", "60", &name]);
     begun.expect("an upload begins");
     let ran = Ran::of(running.wait_with_output().expect("the client ends"));
-    ran.exits_with(143).says("SIGTERM ended the run before its end").says("unknown 10 B app.tar.gz");
+    ran.exits_with(143).says("SIGTERM canceled the run").says("unknown 10 B app.tar.gz");
 }
 
 /// GitHub's self-hosted runners run as a user of their own, and containers as root.

@@ -103,7 +103,7 @@ fn openssl(folder: &Path, arguments: &str) -> bool {
 }
 
 #[test]
-fn keys_as_openssl_writes_them_are_read_and_encrypted_ones_are_refused() {
+fn keys_as_openssl_writes_them_are_read_and_encrypted_ones_are_rejected() {
     let gate = Gate::new();
     let front = gate.front(&TLS12, Clients::Required(&gate.clients));
     let folder = tempfile::tempdir().expect("a folder");
@@ -305,7 +305,7 @@ fn object_storage_that_requires_a_client_certificate_is_named_and_not_the_input(
 }
 
 #[test]
-fn what_is_no_client_certificate_is_refused_before_anything_is_asked_and_not_shown() {
+fn an_invalid_client_certificate_is_rejected_before_any_request_and_not_shown() {
     let registry = Registry::start(Persona::default());
     let (ours, other) = (client(&authority()), client(&authority()));
     let weak = "-----BEGIN PRIVATE KEY-----\nc2Vuc2l0aXZlLXNlbnNpdGl2ZQ==\n-----END PRIVATE KEY-----\n";
@@ -313,8 +313,8 @@ fn what_is_no_client_certificate_is_refused_before_anything_is_asked_and_not_sho
     let nonsense = "-----BEGIN CERTIFICATE-----\nc2Vuc2l0aXZl\n-----END CERTIFICATE-----\n";
     let half = ours.key_pem.replace("-----END PRIVATE KEY-----", "");
     for (given, why, hint) in [
-        (ours.pem.clone(), "has no private key in it", "Put the private key behind its certificate"),
-        (ours.key_pem.clone(), "has no certificate in it", "Put the certificate in front of its private key"),
+        (ours.pem.clone(), "contains no private key", "Add the private key after its certificate"),
+        (ours.key_pem.clone(), "contains no certificate", "Add the certificate before its private key"),
         (
             format!("{}{}", ours.pem, other.key_pem),
             "that does not belong to its first certificate",
@@ -325,20 +325,40 @@ fn what_is_no_client_certificate_is_refused_before_anything_is_asked_and_not_sho
             "does not belong to its first",
             "Put the certificate of",
         ),
-        (format!("{}{weak}", ours.pem), "holds a private key of a kind that is not supported", "Use a key of RSA"),
-        (format!("{}{broken}", ours.pem), "that cannot be read", "Give all lines"),
-        (format!("{}{half}", ours.pem), "that cannot be read", "Give all lines"),
-        (format!("{}{nonsense}{}", ours.pem, ours.key_pem), "that cannot be read", "Give all lines"),
-        (pem(&ours).replace('\n', " "), "that cannot be read", "Give all lines"),
+        (format!("{}{weak}", ours.pem), "contains a private key of an unsupported type", "Use an RSA key"),
+        (format!("{}{broken}", ours.pem), "contains an invalid certificate or private key", "Include all lines"),
+        (format!("{}{half}", ours.pem), "contains an invalid certificate or private key", "Include all lines"),
+        (
+            format!("{}{nonsense}{}", ours.pem, ours.key_pem),
+            "contains an invalid certificate or private key",
+            "Include all lines",
+        ),
+        (pem(&ours).replace('\n', " "), "contains an invalid certificate or private key", "Include all lines"),
         (
             "missing.pem".to_owned(),
             "`missing.pem` cannot be read: No such file",
-            "Give the certificate and its private key",
+            "Set `client-certificate` to the certificate and its private key",
         ),
-        ("../client.pem".to_owned(), "`../client.pem` lies outside the workspace", "Give the certificate and its"),
-        (".git/client.pem".to_owned(), "`.git/client.pem` lies inside .git", "Give the certificate and its"),
-        ("sensitive\nsensitive".to_owned(), "is neither PEM nor the path of a file", "Give the certificate and its"),
-        ("c2Vuc2l0aXZlc2Vuc2l0aXZl".to_owned(), "is no PEM, and as the path of a file cannot be read", "Give the"),
+        (
+            "../client.pem".to_owned(),
+            "`../client.pem` is outside the workspace",
+            "Set `client-certificate` to the certificate and its",
+        ),
+        (
+            ".git/client.pem".to_owned(),
+            "`.git/client.pem` is inside `.git`",
+            "Set `client-certificate` to the certificate and its",
+        ),
+        (
+            "sensitive\nsensitive".to_owned(),
+            "is neither PEM text nor the path of a file",
+            "Set `client-certificate` to the certificate and its",
+        ),
+        (
+            "c2Vuc2l0aXZlc2Vuc2l0aXZl".to_owned(),
+            "it is not PEM text, and as a file path it cannot be read",
+            "Set `client-certificate` to the certificate and",
+        ),
     ] {
         let mut job = Job::new(&registry);
         fs::write(job.outside("client.pem"), pem(&ours)).expect("a file");
@@ -372,7 +392,7 @@ fn the_key_and_the_whole_text_are_masked_and_taken_out_of_what_a_server_sends_ba
 }
 
 #[test]
-fn a_client_certificate_is_refused_where_an_https_proxy_could_be_shown_it() {
+fn a_client_certificate_is_rejected_where_an_https_proxy_could_be_shown_it() {
     let gate = Gate::new();
     let front = gate.front(&TLS13, Clients::Required(&gate.clients));
     let proxy = Proxy::start(Manners::Open, front.address());
@@ -397,13 +417,13 @@ fn the_file_of_the_client_certificate_is_never_published() {
     {
         let ran = job.input("files", files).is_refused(&gate.registry);
         assert!(ran.codes.iter().all(|code| code == "private-key-file"), "{:?}", ran.codes);
-        ran.says(&format!("error: {path} ")).says(&format!("`!{path}`"));
+        ran.says(&format!("error: failed to select `{path}`")).says(&format!("`!{path}`"));
     }
     job.input("files", "**\n!certs/client.pem\n!dist/link").run().exits_with(0);
 }
 
 #[test]
-fn a_client_certificate_for_a_server_without_tls_is_refused() {
+fn a_client_certificate_for_a_server_without_tls_is_rejected() {
     let registry = Registry::start(Persona::default());
     let ours = pem(&client(&authority()));
     let mut job = Job::new(&registry);

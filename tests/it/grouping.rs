@@ -40,7 +40,7 @@ fn many_conflicts_are_one_error_and_the_outputs_have_each() {
 }
 
 #[test]
-fn many_names_that_several_files_have_are_one_error() {
+fn many_duplicate_names_are_one_error() {
     let registry = Registry::start(Persona::default());
     let mut job = Job::new(&registry);
     for number in 0..1_000 {
@@ -55,21 +55,18 @@ fn many_names_that_several_files_have_are_one_error() {
 }
 
 #[test]
-fn many_names_that_the_registry_refuses_are_one_error() {
+fn many_invalid_names_are_one_error() {
     let registry = Registry::start(Persona::default());
     let mut job = Job::new(&registry);
     for number in 0..6 {
         job.file(format!("dist/caf\u{e9}{number}"), "");
     }
     let ran = job.is_refused(&registry);
-    is_one_message(
-        ran,
-        "the registry refuses the names of 6 files: `dist/caf\u{e9}0` (has the character `\u{e9}` (U+00E9)), ",
-    );
+    is_one_message(ran, "the registry refuses the names of 6 files: `dist/caf\u{e9}0` (contains `\u{e9}` (U+00E9)), ");
 }
 
 #[test]
-fn files_that_cannot_be_published_are_one_error_for_each_reason() {
+fn files_that_cannot_be_read_are_one_error_per_reason() {
     let registry = Registry::start(Persona::default());
     let mut job = Job::new(&registry);
     job.file("dist/good", "");
@@ -77,13 +74,13 @@ fn files_that_cannot_be_published_are_one_error_for_each_reason() {
         symlink("nowhere", job.workspace().join("dist").join(name)).expect("a link");
         symlink("/etc/hostname", job.workspace().join("dist").join(format!("out{name}"))).expect("a link");
     }
-    let ran = job.is_refused(&registry).says("error: 2 files are links to nothing: `dist/a`, `dist/b`");
-    let ran = ran.says("error: 2 files lead outside the workspace, and nothing outside it is published: `dist/outa`");
+    let ran = job.is_refused(&registry).says("error: failed to read 2 broken links: `dist/a`, `dist/b`");
+    let ran = ran.says("error: failed to read 2 files outside the workspace: `dist/outa`");
     assert_eq!(ran.errors().len(), 2, "{}", ran.log);
 }
 
 #[test]
-fn failed_uploads_with_one_cause_are_one_error_and_others_are_not_hidden_in_it() {
+fn failed_uploads_with_one_cause_are_one_error_without_the_others() {
     let registry = Registry::start(Persona::default());
     registry.seed("alice", "widget", "v1.0.0", "other", b"");
     let mut job = Job::new(&registry);
@@ -104,7 +101,10 @@ fn lines_with_one_mistake_are_one_error() {
     let mut job = Job::new(&registry);
     let lines: Vec<String> = (0..12).map(|number| format!("- dist/f{number}")).collect();
     let ran = job.input("files", lines.join("\n")).is_refused(&registry);
-    is_one_message(ran, "input `files`: each of 12 lines is a YAML list, and this input is text: `- dist/f0`, ");
+    is_one_message(
+        ran,
+        "failed to read input `files`: each of 12 lines is a YAML list, but this input is text: `- dist/f0`, ",
+    );
 }
 
 #[test]

@@ -85,7 +85,7 @@ fn short_and_public_values_are_no_secrets() {
 }
 
 #[test]
-fn headers_that_are_ours_and_those_of_a_connection_are_refused() {
+fn headers_that_are_ours_and_those_of_a_connection_are_rejected() {
     let registry = Registry::start(Persona::default());
     for name in [
         "Authorization",
@@ -114,7 +114,7 @@ fn headers_that_are_ours_and_those_of_a_connection_are_refused() {
 }
 
 #[test]
-fn all_bad_lines_are_told_at_once_and_nothing_of_them_is_shown() {
+fn all_bad_lines_are_reported_at_once_and_not_shown() {
     let registry = Registry::start(Persona::default());
     let lines = [
         "sensitive-without-a-colon",
@@ -129,11 +129,12 @@ fn all_bad_lines_are_told_at_once_and_nothing_of_them_is_shown() {
         "Host: sensitive-eight",
     ];
     let ran = job(&registry, &lines.join("\n")).is_refused(&registry).does_not_say("sensit").does_not_say("smuggled");
+    // Lines with the same problem are one error.
     let errors = ran.errors();
-    let is_told =
-        |(error, line): (&String, u8)| error.contains("`headers`") && error.contains(&format!("line {line} "));
-    assert!(errors.iter().zip([1, 2, 4, 5, 6, 7, 8, 9, 10]).all(is_told), "{errors:?}");
-    ran.has_codes(&["invalid-input"; 9]);
+    let words: Vec<&str> = errors.iter().flat_map(|error| error.split("line ").skip(1)).collect();
+    let lines = words.iter().map(|word| word.trim_end_matches(',').split([' ', ',']).next().unwrap_or_default());
+    assert_eq!(lines.collect::<Vec<_>>(), ["1", "2", "9", "4", "3", "5", "6", "7", "8", "10"], "{errors:?}");
+    ran.has_codes(&["invalid-input"; 6]);
 }
 
 #[test]
@@ -146,13 +147,13 @@ fn values_are_hidden_also_where_something_else_is_wrong() {
 }
 
 #[test]
-fn a_value_in_another_input_or_in_the_name_of_a_file_is_refused() {
+fn a_value_in_another_input_or_in_the_name_of_a_file_is_rejected() {
     let registry = Registry::start(Persona::default());
     let value = "0fdc3b5a7e914c2d8f60";
     for input in ["version", "username", "files", "working-directory"] {
         let mut job = job(&registry, &format!("X-Gate: {value}"));
         let ran = job.secret(value).input(input, value).is_refused(&registry);
-        ran.has_codes(&["secret-in-input"]).says(&format!("error: input `{input}`"));
+        ran.has_codes(&["secret-in-input"]).says(&format!("error: failed to read input `{input}`"));
     }
     let mut job = job(&registry, &format!("X-Gate: {value}"));
     job.secret(value).file(format!("dist/{value}.txt"), "").is_refused(&registry).has_codes(&["secret-in-name"]);
@@ -167,7 +168,7 @@ fn the_token_may_stand_in_a_header() {
 }
 
 #[test]
-fn a_variable_as_the_value_of_a_header_is_refused() {
+fn a_variable_as_the_value_of_a_header_is_rejected() {
     let registry = Registry::start(Persona::default());
     for value in ["$GATE_KEY", "${{ secrets.GATE_KEY }}", "%GATE_KEY%"] {
         let mut job = Job::new(&registry);

@@ -238,14 +238,16 @@ fn a_version_that_is_too_long_is_to_be_shortened_and_dots_are_to_be_changed() {
     let shorten = "hint: Shorten the version to 255 characters or less";
     for (version, hint) in [
         (long.as_str(), shorten),
-        (".", "hint: Change the version, because a part of a URL cannot be `.`"),
-        ("..", "hint: Change the version, because a part of a URL cannot be `..`"),
+        (".", "hint: Change the version, because `.` cannot be part of a URL path"),
+        ("..", "hint: Change the version, because `..` cannot be part of a URL path"),
     ] {
         let mut job = Job::new(&registry);
         job.file("dist/a", "1").input("checksums", "SHA256SUMS").input("version", version);
-        job.is_refused(&registry).says("error: input `version`").says(hint);
+        job.is_refused(&registry).says("error: failed to read input `version`").says(hint);
         job.input("version", "1.0").input("aliases", version);
-        job.is_refused(&registry).says("error: input `aliases`").says(&hint.replace("the version", "the alias"));
+        job.is_refused(&registry)
+            .says("error: failed to read input `aliases`")
+            .says(&hint.replace("the version", "the alias"));
         let mut job = Job::downloading(&registry);
         job.input("version", version).is_refused(&registry).says(hint);
     }

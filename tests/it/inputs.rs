@@ -42,7 +42,7 @@ fn job(registry: &Registry) -> Job {
 #[track_caller]
 fn refuses(registry: &Registry, input: &str, value: impl Into<OsString>, code: &str) -> Ran {
     let ran = job(registry).input(input, value).is_refused(registry);
-    ran.has_codes(&[code]).says(&format!("error: input `{input}`"))
+    ran.has_codes(&[code]).says(&format!("error: failed to read input `{input}`"))
 }
 
 /// Where the file went to, and as whom.
@@ -76,14 +76,14 @@ fn uploads_at_once(registry: &Registry, job: &mut Job, awaited: usize) -> usize 
 }
 
 #[test]
-fn the_workflow_decides_what_no_input_says() {
+fn the_workflow_sets_the_default_of_missing_inputs() {
     let registry = Registry::start(Persona::default());
     job(&registry).run().exits_with(0).does_not_say("warning:");
     assert_eq!(sent(&registry), ("/api/packages/alice/generic/widget/v1.0.0/a".into(), "alice".into()));
 }
 
 #[test]
-fn an_input_that_is_empty_counts_as_not_given() {
+fn an_empty_input_counts_as_not_set() {
     for empty in ["", " ", "\n", " \r\n\t "] {
         let registry = Registry::start(Persona::default());
         let mut job = job(&registry);
@@ -101,7 +101,7 @@ fn an_input_that_is_empty_counts_as_not_given() {
 }
 
 #[test]
-fn a_variable_of_the_runner_that_is_empty_counts_as_not_set() {
+fn an_empty_variable_of_the_runner_counts_as_not_set() {
     let registry = Registry::start(Persona::default());
     let mut job = job(&registry);
     job.variable("GITHUB_REPOSITORY_OWNER", "").variable("GITHUB_ACTOR", "");
@@ -110,13 +110,13 @@ fn a_variable_of_the_runner_that_is_empty_counts_as_not_set() {
     job.variable("GITHUB_REPOSITORY", "").variable("GITHUB_SERVER_URL", "").variable("GITHUB_REF", "");
     let ran = job.is_refused(&registry);
     for input in ["owner", "repo", "server-url", "version"] {
-        assert!(ran.log.contains(&format!("error: input `{input}`")), "{}", ran.log);
+        assert!(ran.log.contains(&format!("error: failed to read input `{input}`")), "{}", ran.log);
     }
     ran.has_codes(&["missing-input"; 4]);
 }
 
 #[test]
-fn without_its_own_variable_the_owner_is_that_of_the_repository() {
+fn the_default_owner_is_the_owner_of_the_repository() {
     let registry = Registry::start(Persona::default());
     let mut job = job(&registry);
     job.without("GITHUB_REPOSITORY_OWNER").variable("GITHUB_REPOSITORY", "acme/gadget").run().exits_with(0);
@@ -124,7 +124,7 @@ fn without_its_own_variable_the_owner_is_that_of_the_repository() {
 }
 
 #[test]
-fn every_input_is_obeyed_before_the_workflow() {
+fn every_input_has_priority_over_the_workflow() {
     for (before, after) in [("", ""), (" ", "\n"), ("\n\t", " \r\n")] {
         let registry = Registry::start(Persona::default());
         let elsewhere = Registry::start(Persona::default());
@@ -145,14 +145,14 @@ fn every_input_is_obeyed_before_the_workflow() {
         ] {
             job.input(input, format!("{before}{value}{after}"));
         }
-        job.run().exits_with(0).says("warning: no file matches `*.none`");
+        job.run().exits_with(0).says("warning: failed to match `*.none`");
         assert_eq!(sent(&registry), ("/api/packages/acme/generic/gadget/2.0/c".into(), "somebody".into()));
         assert_eq!(elsewhere.requests(), []);
     }
 }
 
 #[test]
-fn a_user_name_with_a_colon_is_refused() {
+fn a_user_name_with_a_colon_is_rejected() {
     let registry = Registry::start(Persona::default());
     // What stands behind the colon may be a password.
     for name in ["alice:hunter2", ":hunter2", "hunter2:"] {
@@ -165,7 +165,7 @@ fn a_user_name_with_a_colon_is_refused() {
 }
 
 #[test]
-fn any_other_user_name_is_good() {
+fn any_other_user_name_is_accepted() {
     for name in ["somebody", "Ren\u{e9}e M\u{fc}ller", "a@b", "0"] {
         let registry = Registry::start(Persona::default());
         job(&registry).input("username", name).run().exits_with(0).says(&format!(", as {name}"));
@@ -174,7 +174,7 @@ fn any_other_user_name_is_good() {
 }
 
 #[test]
-fn a_boolean_is_spelled_as_runners_spell_it() {
+fn a_boolean_has_the_spellings_of_runners() {
     let registry = Registry::start(Persona::default());
     for (value, count) in [("true", 2), ("True", 2), ("TRUE", 2), ("false", 1), ("False", 1), ("FALSE", 1)] {
         let mut job = job(&registry);
@@ -187,20 +187,20 @@ fn a_boolean_is_spelled_as_runners_spell_it() {
 }
 
 #[test]
-fn what_to_do_where_no_file_is_found_is_one_of_three_words() {
+fn if_no_files_found_is_one_of_three_words() {
     let registry = Registry::start(Persona::default());
     for (value, code) in [("error", 2), ("warn", 0), ("ignore", 0)] {
         let mut job = job(&registry);
         job.input("files", "none").input("if-no-files-found", value).run().exits_with(code);
     }
-    for (value, hint) in [("Error", "`error`? "), ("ignored", "`ignore`? "), ("warn\nignore", ""), ("0", "")] {
+    for (value, hint) in [("Error", "Use `error`. "), ("ignored", "Use `ignore`. "), ("warn\nignore", ""), ("0", "")] {
         let ran = refuses(&registry, "if-no-files-found", value, "invalid-input");
         ran.says(hint).says("`error`, `warn`, `ignore`");
     }
 }
 
 #[test]
-fn the_number_of_uploads_at_a_time_is_a_whole_one_from_1_to_32() {
+fn concurrency_is_a_whole_number_from_1_to_32() {
     let registry = Registry::start(Persona::default());
     for value in ["0", "33", "-1", "2.5", "four", "1e1", "0x4", "4 4", "18446744073709551617"] {
         refuses(&registry, "concurrency", value, "invalid-input");
@@ -211,7 +211,7 @@ fn the_number_of_uploads_at_a_time_is_a_whole_one_from_1_to_32() {
 }
 
 #[test]
-fn four_uploads_run_at_once_where_nothing_else_is_said() {
+fn four_uploads_run_at_once_by_default() {
     let registry = Registry::start(Persona::default());
     assert_eq!(uploads_at_once(&registry, &mut job(&registry), 4), 4);
 }
@@ -223,7 +223,7 @@ fn up_to_32_uploads_run_at_once() {
 }
 
 #[test]
-fn all_that_is_wrong_with_any_input_is_said_at_once() {
+fn all_input_problems_are_reported_at_once() {
     let registry = Registry::start(Persona::default());
     let mut job = job(&registry);
     let bad = [
@@ -244,20 +244,20 @@ fn all_that_is_wrong_with_any_input_is_said_at_once() {
     }
     let ran = job.is_refused(&registry);
     for (input, _) in bad {
-        assert!(ran.log.contains(&format!("error: input `{input}`")), "{input}: {}", ran.log);
+        assert!(ran.log.contains(&format!("error: failed to read input `{input}`")), "{input}: {}", ran.log);
     }
     // Of the patterns each has its own.
     assert_eq!(ran.errors().len(), bad.len() + 2, "{}", ran.log);
 }
 
 #[test]
-fn lines_that_only_take_files_away_are_refused() {
+fn lines_that_only_exclude_files_are_rejected() {
     let registry = Registry::start(Persona::default());
     refuses(&registry, "files", "!dist/*\n\n  !a", "invalid-input");
 }
 
 #[test]
-fn an_underscore_may_stand_for_a_hyphen() {
+fn an_underscore_can_replace_a_hyphen() {
     let registry = Registry::start(Persona::default());
     let elsewhere = Registry::start(Persona::default());
     let mut job = job(&elsewhere);
@@ -272,7 +272,7 @@ fn an_underscore_may_stand_for_a_hyphen() {
 }
 
 #[test]
-fn two_spellings_of_an_input_with_different_values_are_refused() {
+fn two_spellings_of_an_input_with_different_values_are_rejected() {
     let registry = Registry::start(Persona::default());
     for (input, one, other) in [
         ("server-url", registry.url().as_str(), "http://127.0.0.1:1"),
@@ -281,12 +281,12 @@ fn two_spellings_of_an_input_with_different_values_are_refused() {
     ] {
         let underscored = format!("INPUT_{}", input.to_uppercase().replace('-', "_"));
         let ran = job(&registry).input(input, one).variable(&underscored, other).is_refused(&registry);
-        ran.has_codes(&["invalid-input"]).says(&format!("error: input `{input}`"));
+        ran.has_codes(&["invalid-input"]).says(&format!("error: failed to read input `{input}`"));
     }
 }
 
 #[test]
-fn an_input_that_is_not_utf_8_is_refused_and_not_called_missing() {
+fn an_input_that_is_not_utf_8_is_rejected_and_not_missing() {
     let registry = Registry::start(Persona::default());
     for input in OPTIONAL.into_iter().chain(["files", "token"]) {
         refuses(&registry, input, OsString::from_vec(b"a\xff".to_vec()), "invalid-input");
@@ -294,7 +294,7 @@ fn an_input_that_is_not_utf_8_is_refused_and_not_called_missing() {
 }
 
 #[test]
-fn other_variables_may_hold_any_bytes() {
+fn other_variables_can_contain_any_bytes() {
     let registry = Registry::start(Persona::default());
     let bytes = OsString::from_vec(b"\xff\xfe".to_vec());
     let mut job = job(&registry);
@@ -309,7 +309,7 @@ fn other_variables_may_hold_any_bytes() {
 }
 
 #[test]
-fn variables_in_lower_case_are_nobodys() {
+fn variables_in_lower_case_are_ignored() {
     let registry = Registry::start(Persona::default());
     let mut job = Job::new(&registry);
     job.file("dist/a", "1").variable("github_ref", "refs/heads/x").variable("gitea_actions", "1").variable("act", "1");
@@ -321,7 +321,7 @@ fn variables_in_lower_case_are_nobodys() {
 }
 
 #[test]
-fn a_prefix_that_the_tag_does_not_have_is_worth_a_warning() {
+fn a_prefix_that_the_tag_does_not_have_is_a_warning() {
     let registry = Registry::start(Persona::default());
     let mut job = Job::new(&registry);
     job.file("dist/a", "1").input("version-strip-prefix", "release-");
@@ -330,7 +330,7 @@ fn a_prefix_that_the_tag_does_not_have_is_worth_a_warning() {
 }
 
 #[test]
-fn nobody_is_named_as_the_tokens_user_unless_the_inputs_say_so() {
+fn the_tokens_user_is_named_only_if_username_is_set() {
     let registry = Registry::start(Persona::default());
     let mut job = job(&registry);
     job.input("owner", "acme").token(&registry.token("bob_write"));

@@ -101,7 +101,7 @@ fn where_true_means_no_repository_of_the_owner_on_this_forge_it_is_refused() {
     let refused = |spoil: fn(&mut Job) -> &mut Job, named: &str| {
         let mut job = job(&registry, "true");
         let ran = spoil(&mut job).is_refused(&registry);
-        ran.has_codes(&["invalid-input"]).says("error: input `link-repository`: `true`").says(named);
+        ran.has_codes(&["invalid-input"]).says("error: failed to read input `link-repository`: `true`").says(named);
     };
     refused(
         |job| {
@@ -110,7 +110,7 @@ fn where_true_means_no_repository_of_the_owner_on_this_forge_it_is_refused() {
         },
         "https://github.com",
     );
-    refused(|job| job.input("owner", "acme"), "alice/widget, and the package is acme's");
+    refused(|job| job.input("owner", "acme"), "alice/widget, but the package belongs to acme");
     refused(|job| job.without("GITHUB_REPOSITORY").input("repo", "widget"), "");
 }
 

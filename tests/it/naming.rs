@@ -9,32 +9,32 @@ use crate::harness::Job;
 /// File names that servers were recorded to refuse (`file:*`), as far as a disk can hold them, and some of their kin;
 /// each as the log shows it, and what is said to be wrong with it.
 const REFUSED: [(&str, &str, &str); 22] = [
-    ("a,b", "a,b", "has the character `,`"),
-    ("a'b", "a'b", "has the character `'`"),
-    ("a\"b", "a\"b", "has the character `\"`"),
-    ("a*b", "a*b", "has the character `*`"),
-    ("a?b", "a?b", "has the character `?`"),
-    ("a<b", "a<b", "has the character `<`"),
-    ("a>b", "a>b", "has the character `>`"),
-    ("a|b", "a|b", "has the character `|`"),
-    ("a\\b", "a\\b", "has the character `\\`"),
-    ("a`b", "a`b", "has the character ```"),
-    ("\u{e9}", "\u{e9}", "has the character `\u{e9}`"),
-    ("\u{540d}", "\u{540d}", "has the character `\u{540d}`"),
-    ("a\u{a0}b", "a\u{a0}b", "has the character `\u{a0}`"),
-    ("a\tb", "a\\tb", "has the character `\\t`"),
-    ("a\n::debug::b", "a\\n::debug::b", "has the character `\\n`"),
-    ("a\r", "a\\r", "has the character `\\r`"),
-    ("a\u{1b}[31mb", "a\\u{1b}[31mb", "has the character `\\u{1b}`"),
-    ("a\u{7f}", "a\\u{7f}", "has the character `\\u{7f}`"),
-    ("a\u{202e}b", "a\\u{202e}b", "has the character `\\u{202e}`"),
-    (" a", " a", "has a blank at an end"),
-    ("a ", "a ", "has a blank at an end"),
-    ("  ", "  ", "has a blank at an end"),
+    ("a,b", "a,b", "contains `,`"),
+    ("a'b", "a'b", "contains `'`"),
+    ("a\"b", "a\"b", "contains `\"`"),
+    ("a*b", "a*b", "contains `*`"),
+    ("a?b", "a?b", "contains `?`"),
+    ("a<b", "a<b", "contains `<`"),
+    ("a>b", "a>b", "contains `>`"),
+    ("a|b", "a|b", "contains `|`"),
+    ("a\\b", "a\\b", "contains `\\`"),
+    ("a`b", "a`b", "contains ```"),
+    ("\u{e9}", "\u{e9}", "contains `\u{e9}`"),
+    ("\u{540d}", "\u{540d}", "contains `\u{540d}`"),
+    ("a\u{a0}b", "a\u{a0}b", "contains `\u{a0}`"),
+    ("a\tb", "a\\tb", "contains `\\t`"),
+    ("a\n::debug::b", "a\\n::debug::b", "contains `\\n`"),
+    ("a\r", "a\\r", "contains `\\r`"),
+    ("a\u{1b}[31mb", "a\\u{1b}[31mb", "contains `\\u{1b}`"),
+    ("a\u{7f}", "a\\u{7f}", "contains `\\u{7f}`"),
+    ("a\u{202e}b", "a\\u{202e}b", "contains `\\u{202e}`"),
+    (" a", " a", "starts or ends with a space"),
+    ("a ", "a ", "starts or ends with a space"),
+    ("  ", "  ", "starts or ends with a space"),
 ];
 
 #[test]
-fn each_file_name_that_the_registry_would_refuse_is_refused_before() {
+fn each_file_name_that_the_registry_rejects_is_rejected_before_any_request() {
     let registry = Registry::start(Persona::default());
     for (name, shown, problem) in REFUSED {
         let mut job = Job::new(&registry);
@@ -46,7 +46,7 @@ fn each_file_name_that_the_registry_would_refuse_is_refused_before() {
 }
 
 #[test]
-fn all_names_that_are_wrong_are_told_at_once() {
+fn all_invalid_names_are_reported_at_once() {
     let registry = Registry::start(Persona::default());
     let mut job = Job::new(&registry);
     for (name, ..) in REFUSED {
@@ -59,7 +59,7 @@ fn all_names_that_are_wrong_are_told_at_once() {
 }
 
 #[test]
-fn a_name_that_is_refused_can_be_taken_away() {
+fn an_invalid_name_can_be_excluded() {
     let registry = Registry::start(Persona::default());
     let mut job = Job::new(&registry);
     job.file("dist/a,b", "").file("dist/c", "").input("files", "dist/*\n!dist/a,b");
@@ -67,7 +67,7 @@ fn a_name_that_is_refused_can_be_taken_away() {
 }
 
 #[test]
-fn two_files_of_one_name_are_refused() {
+fn two_files_with_one_name_are_rejected() {
     let registry = Registry::start(Persona::default());
     let mut job = Job::new(&registry);
     job.file("x/app", "1").file("y/app", "2").file("y/z/app", "3").file("x/other", "").file("y/single", "");
@@ -79,7 +79,7 @@ fn two_files_of_one_name_are_refused() {
 }
 
 #[test]
-fn of_many_files_of_one_name_four_are_told() {
+fn four_of_many_files_with_one_name_are_shown() {
     let registry = Registry::start(Persona::default());
     let mut job = Job::new(&registry);
     for folder in ["a", "b", "c", "d"] {
@@ -92,7 +92,7 @@ fn of_many_files_of_one_name_four_are_told() {
 }
 
 #[test]
-fn two_files_of_one_name_are_refused_also_where_they_hold_the_same() {
+fn two_identical_files_with_one_name_are_rejected() {
     let registry = Registry::start(Persona::default());
     let mut job = Job::new(&registry);
     job.file("dist/app", "same").link("out/app", "../dist/app").input("files", "dist/*\nout/*");
@@ -100,7 +100,7 @@ fn two_files_of_one_name_are_refused_also_where_they_hold_the_same() {
 }
 
 #[test]
-fn two_names_that_differ_by_case_alone_are_refused() {
+fn two_names_that_differ_only_in_case_are_rejected() {
     let registry = Registry::start(Persona::default());
     let mut job = Job::new(&registry);
     job.file("dist/README", "1").file("dist/readme", "2").file("dist/Readme", "3").file("dist/readme2", "");
@@ -111,7 +111,7 @@ fn two_names_that_differ_by_case_alone_are_refused() {
 }
 
 #[test]
-fn names_may_be_as_long_as_every_server_takes_them() {
+fn names_can_have_the_maximum_length_of_every_server() {
     let registry = Registry::start(Persona::default());
     // No disk of Linux holds a longer file name; the other names are not on a disk.
     let name = "a".repeat(255);
@@ -123,17 +123,17 @@ fn names_may_be_as_long_as_every_server_takes_them() {
 }
 
 #[test]
-fn names_that_are_longer_are_refused() {
+fn longer_names_are_rejected() {
     let registry = Registry::start(Persona::default());
     for (input, name) in [("version", "\u{e9}"), ("repo", "a"), ("owner", "a")] {
         let mut job = Job::new(&registry);
         job.file("dist/a", "").input(input, name.repeat(256));
         let ran = job.is_refused(&registry).has_codes(&["invalid-input"]).says("256 characters");
-        ran.says(&format!("error: input `{input}`: `{name}{name}"));
+        ran.says(&format!("error: failed to read input `{input}`: `{name}{name}"));
     }
     let mut job = Job::new(&registry);
     job.file("dist/a", "").variable("GITHUB_REF", format!("refs/tags/{}", "v".repeat(256)));
-    job.is_refused(&registry).has_codes(&["invalid-input"]).says("error: input `version`");
+    job.is_refused(&registry).has_codes(&["invalid-input"]).says("error: failed to read input `version`");
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn a_package_is_named_as_the_registry_allows() {
     }
     for name in ["-", "_", ".", "+", "..", "a b", "a@b", "@scope", "a~b", "alice/a", "\u{e9}", "\u{540d}", "a%2Fb"] {
         let ran = Job::new(&registry).file("dist/a", "").input("repo", name).is_refused(&registry);
-        ran.has_codes(&["invalid-input"]).says(&format!("error: input `repo`: `{name}` "));
+        ran.has_codes(&["invalid-input"]).says(&format!("error: failed to read input `repo`: `{name}` "));
     }
     // A name with its owner is the accident that happens most.
     let mut job = Job::new(&registry);
@@ -162,12 +162,12 @@ fn an_owner_is_named_as_the_registry_allows() {
     let registry = Registry::start(Persona::default());
     for name in ["alice/widget", "a b", "..", ".", "\u{e9}", "a?b", "a#b", "%2e%2e"] {
         let ran = Job::new(&registry).file("dist/a", "").input("owner", name).is_refused(&registry);
-        ran.has_codes(&["invalid-input"]).says(&format!("error: input `owner`: `{name}` "));
+        ran.has_codes(&["invalid-input"]).says(&format!("error: failed to read input `owner`: `{name}` "));
     }
 }
 
 #[test]
-fn a_version_may_be_any_text_that_the_registry_takes() {
+fn a_version_can_be_any_text_that_the_registry_accepts() {
     let registry = Registry::start(Persona::default());
     let good =
         ["1.0.0+build.1", "feature/x", "a b", "\u{e9}", "~", "v1:2", "%", "%2F", "a?b", "a#b", "-", "...", "latest"];
@@ -181,6 +181,6 @@ fn a_version_may_be_any_text_that_the_registry_takes() {
     for (version, shown) in [(".", "."), ("..", ".."), ("a\u{1b}b", "a\\u{1b}b"), ("a\nb", "a\\nb"), ("a\tb", "a\\tb")]
     {
         let ran = Job::new(&registry).file("dist/a", "").input("version", version).is_refused(&registry);
-        ran.says(&format!("error: input `version`: `{shown}` "));
+        ran.says(&format!("error: failed to read input `version`: `{shown}` "));
     }
 }

@@ -311,12 +311,12 @@ fn a_proxy_of_a_request_to_a_web_server_is_not_taken() {
 }
 
 #[test]
-fn a_proxy_that_cannot_be_used_is_refused_before_anything_is_asked_and_not_shown() {
+fn an_invalid_proxy_is_rejected_before_any_request_and_not_shown() {
     let net = Net::new();
     for (value, why) in [
-        ("socks5://bob:its-password@127.0.0.1:1080", "names a SOCKS proxy, and only HTTP proxies are known here"),
+        ("socks5://bob:its-password@127.0.0.1:1080", "names a SOCKS proxy, but only HTTP proxies are supported"),
         ("socks4a://127.0.0.1:1080", "names a SOCKS proxy"),
-        ("ftp://bob:its-password@127.0.0.1", "does not begin with http:// or https://"),
+        ("ftp://bob:its-password@127.0.0.1", "does not start with `http://` or `https://`"),
         ("http://bob:its-password@", "is not a valid URL: empty host"),
         ("http://", "is not a valid URL: empty host"),
         ("bob:its-password@127.0.0.1:port", "is not a valid URL: invalid port number"),
@@ -326,7 +326,7 @@ fn a_proxy_that_cannot_be_used_is_refused_before_anything_is_asked_and_not_shown
     ] {
         let mut job = net.near();
         job.secret("its-password").variable("HTTP_PROXY", value);
-        let ran = job.is_refused(&net.registry).says(&format!("error: variable `HTTP_PROXY` {why}"));
+        let ran = job.is_refused(&net.registry).says(&format!("error: failed to read variable `HTTP_PROXY`: it {why}"));
         ran.has_codes(&["invalid-input"]).says("NO_PROXY");
         // Nobody asks for it.
         let ran = job.variable("NO_PROXY", "127.0.0.1").run();

@@ -44,7 +44,7 @@ fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
 const TARGETS: [&str; 2] = ["target/aarch64-linux/release/app", "target/x86_64-linux/release/app"];
 
 #[test]
-fn a_file_is_published_under_the_name_behind_the_arrow() {
+fn a_file_is_published_under_the_name_after_the_arrow() {
     assert_eq!(published(&["dist/app"], "dist/app => app-1.0"), pairs(&[("app-1.0", "dist/app")]));
     // Blanks around both are nobody's.
     assert_eq!(published(&["dist/app"], "  dist/app\t =>   my app  "), pairs(&[("my app", "dist/app")]));
@@ -61,7 +61,7 @@ fn outputs_and_url_have_the_new_name() {
 }
 
 #[test]
-fn a_number_stands_for_the_whole_component_that_its_wildcard_matches() {
+fn a_number_means_the_whole_component_that_its_wildcard_matches() {
     let expected = pairs(&[("app-aarch64-linux", TARGETS[0]), ("app-x86_64-linux", TARGETS[1])]);
     assert_eq!(published(&TARGETS, "target/*/release/app => app-{1}"), expected);
     // Not only the part that the wildcard itself matches.
@@ -71,7 +71,7 @@ fn a_number_stands_for_the_whole_component_that_its_wildcard_matches() {
 }
 
 #[test]
-fn braces_and_characters_that_are_written_as_classes_do_not_count() {
+fn braces_and_literal_wildcards_do_not_count() {
     let paths = ["a/x[1]/app", "b/x[1]/app"];
     let expected = pairs(&[("app-in-a-as-app", paths[0])]);
     assert_eq!(published(&paths, "{a,c}/x[[]1]/ap? => {1}-in-a-as-{name}"), expected);
@@ -82,13 +82,13 @@ fn braces_and_characters_that_are_written_as_classes_do_not_count() {
 }
 
 #[test]
-fn with_braces_the_pattern_that_matches_says_what_a_number_stands_for() {
+fn with_braces_the_matching_pattern_determines_the_numbers() {
     let paths = ["x/one/app", "y/two"];
     assert_eq!(published(&paths, "{?/one/app,y/*} => {1}"), pairs(&[("two", paths[1]), ("x", paths[0])]));
 }
 
 #[test]
-fn name_and_dir_stand_for_the_files_own_name_and_its_folder() {
+fn name_and_dir_mean_the_files_name_and_its_folder() {
     let paths = ["build/linux/app.bin", "build/macos/app.bin"];
     let expected = pairs(&[("linux_app.bin", paths[0]), ("macos_app.bin", paths[1])]);
     assert_eq!(published(&paths, "**/*.bin => {dir}_{name}"), expected);
@@ -101,7 +101,7 @@ fn name_and_dir_stand_for_the_files_own_name_and_its_folder() {
 }
 
 #[test]
-fn doubled_braces_are_the_characters() {
+fn doubled_braces_are_literal() {
     assert_eq!(published(&["app"], "app => {{{name}}}-{{1}}"), pairs(&[("{app}-{1}", "app")]));
 }
 
@@ -115,14 +115,14 @@ fn the_last_arrow_counts_and_a_line_that_names_an_existing_file_means_that_file(
 }
 
 #[test]
-fn an_arrow_without_blanks_is_part_of_a_name() {
+fn an_arrow_without_spaces_is_part_of_a_name() {
     for line in ["app=>b", "app=> b", "app =>b"] {
         refused(&["app"], line).has_codes(&["no-files-found"]).says(&format!("`{line}`"));
     }
 }
 
 #[test]
-fn a_file_gets_each_name_that_lines_give_it_and_its_own_only_where_none_does() {
+fn a_file_gets_every_new_name_and_its_own_only_without_one() {
     let paths = ["dist/app", "dist/lib"];
     let expected = pairs(&[("app-1", paths[0]), ("app-latest", paths[0]), ("lib", paths[1])]);
     assert_eq!(published(&paths, "dist/app => app-1\ndist/*\n*/app => app-latest"), expected);
@@ -133,13 +133,13 @@ fn a_file_gets_each_name_that_lines_give_it_and_its_own_only_where_none_does() {
 }
 
 #[test]
-fn what_is_taken_away_is_taken_away_under_all_its_names() {
+fn an_exclusion_applies_to_all_names_of_a_file() {
     let paths = ["dist/app", "dist/lib"];
     assert_eq!(published(&paths, "dist/* => new-{name}\n!dist/app"), pairs(&[("new-lib", paths[1])]));
 }
 
 #[test]
-fn files_that_would_have_one_name_are_told_with_the_placeholder_that_tells_them_apart() {
+fn files_with_one_new_name_are_reported_with_a_distinguishing_placeholder() {
     let hint = |paths: &[&str], lines: &str, hint: &str| {
         let ran = refused(paths, lines);
         assert_eq!(ran.errors().len(), 1, "{}", ran.log);
@@ -171,12 +171,12 @@ fn files_that_would_have_one_name_are_told_with_the_placeholder_that_tells_them_
 }
 
 #[test]
-fn an_arrow_without_blanks_is_told_where_nothing_is_found() {
+fn an_arrow_without_spaces_is_reported_without_a_match() {
     refused(&["dist/b"], "dist/b=>c").has_codes(&["no-files-found"]).says("`=>`");
 }
 
 #[test]
-fn a_file_with_the_name_of_the_seal_may_be_published_under_another() {
+fn a_file_with_the_name_of_the_checksums_file_can_be_renamed() {
     let registry = Registry::start(Persona::default());
     let mut job = Job::new(&registry);
     job.file("x/SHA256SUMS", "1").file("y/SHA256SUMS", "2").input("checksums", "SHA256SUMS");
@@ -185,13 +185,13 @@ fn a_file_with_the_name_of_the_seal_may_be_published_under_another() {
 }
 
 #[test]
-fn new_names_that_differ_by_case_alone_are_refused() {
+fn new_names_that_differ_only_in_case_are_rejected() {
     let ran = refused(&["x/a", "x/b"], "x/a => App\nx/b => app");
     ran.has_codes(&["duplicate-name"]).says("x/a and x/b: ");
 }
 
 #[test]
-fn a_name_that_cannot_be_given_is_told_before_anything_is_looked_for() {
+fn an_invalid_new_name_is_reported_before_files_are_searched() {
     for (line, code) in [
         ("app => {arch}", "unknown-placeholder"),
         ("app => {}", "unknown-placeholder"),
@@ -218,7 +218,7 @@ fn a_name_that_cannot_be_given_is_told_before_anything_is_looked_for() {
 }
 
 #[test]
-fn a_name_that_only_one_files_placeholders_make_bad_is_told_with_that_file() {
+fn a_new_name_that_is_invalid_for_one_file_is_reported_with_that_file() {
     let ran = refused(&["x/good", "x/b,d", "x/a'b"], "x/* => {1}.bin");
     ran.has_codes(&["invalid-file-name"]).says("`x/a'b`").says("`x/b,d`").says("`=>`");
     refused(&["a,b"], "a,b").has_codes(&["invalid-file-name"]).does_not_say("behind `=>`");
@@ -227,13 +227,13 @@ fn a_name_that_only_one_files_placeholders_make_bad_is_told_with_that_file() {
 }
 
 #[test]
-fn a_file_in_no_folder_has_no_dir() {
+fn a_file_in_the_top_folder_has_no_dir() {
     let ran = refused(&["app", "x/app"], "{*,*/*} => {dir}-{name}");
-    ran.has_codes(&["empty-placeholder"]).says("app: `{dir}`");
+    ran.has_codes(&["empty-placeholder"]).says("`app`: `{dir}`");
 }
 
 #[test]
-fn a_new_name_may_not_show_the_token_or_command_the_runner() {
+fn a_new_name_cannot_contain_the_token_or_a_workflow_command() {
     let registry = Registry::start(Persona::default());
     let mut job = Job::new(&registry);
     job.file("app", "");
@@ -248,7 +248,7 @@ fn a_new_name_may_not_show_the_token_or_command_the_runner() {
 }
 
 #[test]
-fn a_variable_in_a_new_name_is_refused() {
+fn a_variable_in_a_new_name_is_rejected() {
     for part in ["$VERSION", "${VERSION}", "%VERSION%", "$(git describe)", "${{ env.V }}", "$env:V"] {
         let ran = refused(&["a"], &format!("a => app-{part}"));
         ran.has_codes(&["unexpanded-variable"]).says(&format!("`{part}`"));

@@ -43,7 +43,7 @@ fn refuses(job: &mut Job, registry: &Registry, lines: &str, code: &str) -> Ran {
 }
 
 #[test]
-fn a_star_stands_for_any_name_in_one_folder() {
+fn a_star_matches_any_name_in_one_folder() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a.txt", "dist/b.md", "dist/deep/c.txt", "d.txt"]);
     publishes(&mut job, "dist/*", &["a.txt", "b.md"]);
@@ -54,7 +54,7 @@ fn a_star_stands_for_any_name_in_one_folder() {
 }
 
 #[test]
-fn a_star_takes_away_in_its_own_folder_alone() {
+fn a_star_excludes_only_in_its_own_folder() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a.txt", "dist/deep/b.txt", "dist/deep/er/c.txt"]);
     publishes(&mut job, "dist/**\n!dist/*", &["b.txt", "c.txt"]);
@@ -64,7 +64,7 @@ fn a_star_takes_away_in_its_own_folder_alone() {
 }
 
 #[test]
-fn upper_and_lower_case_are_two() {
+fn case_is_significant() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a.txt", "dist/B.TXT", "Dist/c.txt"]);
     publishes(&mut job, "dist/*.txt", &["a.txt"]);
@@ -75,7 +75,7 @@ fn upper_and_lower_case_are_two() {
 }
 
 #[test]
-fn a_question_mark_stands_for_one_character_and_brackets_for_one_of_theirs() {
+fn a_question_mark_matches_one_character_and_brackets_one_of_a_set() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a1", "dist/a2", "dist/b1", "dist/a10", "dist/a"]);
     publishes(&mut job, "dist/a?", &["a1", "a2"]);
@@ -88,7 +88,7 @@ fn a_question_mark_stands_for_one_character_and_brackets_for_one_of_theirs() {
 }
 
 #[test]
-fn two_stars_stand_for_any_number_of_folders() {
+fn two_stars_match_any_number_of_folders() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a.txt", "dist/x/b.txt", "dist/x/y/c.txt", "dist/x/y/d.md", "e.txt"]);
     publishes(&mut job, "dist/**", &["a.txt", "b.txt", "c.txt", "d.md"]);
@@ -100,7 +100,7 @@ fn two_stars_stand_for_any_number_of_folders() {
 }
 
 #[test]
-fn braces_stand_for_each_of_their_parts() {
+fn braces_expand_to_each_alternative() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a.txt", "dist/a.txt.sig", "dist/b.md", "out/c.md", "out/d.txt"]);
     publishes(&mut job, "dist/a.{txt,md}", &["a.txt"]);
@@ -112,7 +112,7 @@ fn braces_stand_for_each_of_their_parts() {
 }
 
 #[test]
-fn a_wildcard_in_brackets_means_the_character() {
+fn a_wildcard_in_brackets_is_literal() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a{1}", "dist/a1", "dist/b[1]", "dist/b1", "dist/c]", "dist/c"]);
     publishes(&mut job, "dist/a[{]*[}]", &["a{1}"]);
@@ -125,7 +125,7 @@ fn a_wildcard_in_brackets_means_the_character() {
 }
 
 #[test]
-fn a_line_that_names_an_existing_file_means_that_file_alone() {
+fn a_line_that_names_an_existing_file_means_only_that_file() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a[1]", "dist/a1", "dist/{b}", "dist/b", "dist/[c", "dist/{d", "dist/!e"]);
     publishes(&mut job, "dist/a[1]", &["a[1]"]);
@@ -144,7 +144,7 @@ fn a_line_that_names_an_existing_file_need_not_be_a_pattern() {
 }
 
 #[test]
-fn lines_are_taken_in_their_order() {
+fn lines_are_applied_in_order() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a.log", "dist/keep.log", "dist/x.txt"]);
     publishes(&mut job, "dist/*\n!dist/*.log", &["x.txt"]);
@@ -156,7 +156,7 @@ fn lines_are_taken_in_their_order() {
 }
 
 #[test]
-fn a_line_that_takes_nothing_away_is_worth_a_warning() {
+fn a_line_that_excludes_nothing_is_a_warning() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a.log", "dist/x.txt"]);
     publishes(&mut job, "dist/*\n!dist/*.zip", &["a.log", "x.txt"]).says("warning: `!dist/*.zip`");
@@ -165,7 +165,7 @@ fn a_line_that_takes_nothing_away_is_worth_a_warning() {
 }
 
 #[test]
-fn a_file_whose_name_begins_with_an_exclamation_mark_is_written_behind_a_dot() {
+fn a_file_name_with_an_exclamation_mark_is_written_after_a_dot_and_slash() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["!x", "x", "y"]);
     publishes(&mut job, "./!x", &["!x"]);
@@ -175,7 +175,7 @@ fn a_file_whose_name_begins_with_an_exclamation_mark_is_written_behind_a_dot() {
 }
 
 #[test]
-fn blank_lines_indents_and_the_line_ends_of_windows_mean_nothing() {
+fn blank_lines_indents_and_windows_line_ends_are_ignored() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a", "dist/b b", "dist/c"]);
     publishes(&mut job, "\r\n  dist/a \r\n\r\n\t\n\tdist/b b\r\n", &["a", "b b"]);
@@ -184,7 +184,7 @@ fn blank_lines_indents_and_the_line_ends_of_windows_mean_nothing() {
 }
 
 #[test]
-fn each_file_is_published_once_and_in_the_order_of_paths() {
+fn each_file_is_published_once_in_path_order() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["b/1", "a/2", "c", "B"]);
     let lines = "c\nb/1\n**\n./b//1\n{b,b}/1\nb/./1\n*/*\nB\n{**,**/*}";
@@ -193,7 +193,7 @@ fn each_file_is_published_once_and_in_the_order_of_paths() {
 }
 
 #[test]
-fn wildcards_leave_hidden_names_alone_unless_they_are_asked_for() {
+fn wildcards_skip_hidden_names_unless_they_are_included() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a", "dist/.b", "dist/.cache/c", "dist/x/.d", "dist/x/.cache/e"]);
     for lines in ["dist/*", "dist/**", "**", "**/*", "dist/?*", "dist/{a,?b}", "dist/{a,[.]b}", "*/a", "dist/**/?"] {
@@ -228,7 +228,7 @@ fn a_dot_in_the_pattern_matches_hidden_names_in_any_case() {
 }
 
 #[test]
-fn each_line_that_finds_nothing_is_an_error_with_what_lies_there() {
+fn each_line_without_a_match_is_an_error_with_the_content_of_the_folder() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a.txt", "dist/deep/b", "c"]);
     for value in ["", "error"] {
@@ -239,19 +239,19 @@ fn each_line_that_finds_nothing_is_an_error_with_what_lies_there() {
 }
 
 #[test]
-fn a_line_that_finds_nothing_is_a_warning_where_that_is_wanted() {
+fn a_line_without_a_match_can_be_a_warning() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a.txt"]);
     job.input("if-no-files-found", "warn");
     publishes(&mut job, "dist/*.txt\ndist/*.zip\nnone/x", &["a.txt"])
-        .says("warning: no file matches `dist/*.zip`")
+        .says("warning: failed to match `dist/*.zip`")
         .says("`none/x`");
     job.input("if-no-files-found", "ignore");
     publishes(&mut job, "dist/*.txt\ndist/*.zip\nnone/x", &["a.txt"]).does_not_say("warning:");
 }
 
 #[test]
-fn where_no_line_finds_anything_and_that_is_no_error_nothing_is_asked() {
+fn without_files_and_without_an_error_no_request_is_sent() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a.txt"]);
     for value in ["warn", "ignore"] {
@@ -266,7 +266,7 @@ fn where_no_line_finds_anything_and_that_is_no_error_nothing_is_asked() {
 }
 
 #[test]
-fn lines_that_take_away_all_that_was_found_are_an_error() {
+fn lines_that_exclude_all_files_are_an_error() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a", "dist/b"]);
     refuses(&mut job, &registry, "dist/*\n!dist/*", "all-files-excluded");
@@ -274,7 +274,7 @@ fn lines_that_take_away_all_that_was_found_are_an_error() {
 }
 
 #[test]
-fn lines_that_are_no_pattern_are_named_all_at_once() {
+fn all_invalid_patterns_are_reported_at_once() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a"]);
     let bad = [

@@ -229,9 +229,11 @@ fn a_bug_ends_in_a_short_text_without_secrets() {
     };
     let ran = (8_000..64_000).step_by(500).find_map(ends_in_a_bug).expect("some limit is too low for a thread");
     let log = String::from_utf8(ran.stdout).expect("the log is UTF-8");
-    let (_, bug) = log.split_once("\nerror: this is a bug of generic-packages").expect("it is said in the log");
+    let (_, bug) = log
+        .split_once("\nerror: failed to continue because of a bug in generic-packages")
+        .expect("it is said in the log");
     assert_eq!(bug.lines().count(), 2, "{log}");
-    assert!(bug.contains("report the bug with this line: "), "{log}");
+    assert!(bug.contains("Report the bug with this line: "), "{log}");
     assert!(!bug.contains(&registry.token("alice_write")), "{log}");
 }
 

@@ -150,7 +150,7 @@ fn an_unknown_authority_is_named_as_the_reason() {
 }
 
 #[test]
-fn a_certificate_that_was_made_anew_under_the_old_name_is_told() {
+fn a_certificate_that_was_made_anew_under_the_old_name_is_reported() {
     let renewed = || Identity::self_signed(&naming(&["localhost"]));
     publish(renewed(), &Identity::self_signed(&marked_as_authority(naming(&["localhost"]))).pem)
         .exits_with(1)
@@ -244,29 +244,29 @@ fn who_has_the_given_certificate_but_not_its_key_is_not_trusted() {
 }
 
 #[test]
-fn what_is_no_certificate_is_refused_before_anything_is_asked() {
+fn an_invalid_certificate_is_rejected_before_any_request() {
     let registry = Registry::start(Persona::default());
     let broken = "-----BEGIN CERTIFICATE-----\nMIIB!!sensitive!!\n-----END CERTIFICATE-----\n";
     let half = authority().pem().replace("-----END CERTIFICATE-----", "");
     let nonsense = "-----BEGIN CERTIFICATE-----\nc2Vuc2l0aXZl\n-----END CERTIFICATE-----\n";
     let second = format!("{}{nonsense}", authority().pem());
     for (given, why) in [
-        (broken, "holds a certificate, number 1, that cannot be read"),
-        (&half, "holds a certificate, number 1, that cannot be read"),
-        (nonsense, "holds a certificate, number 1, that cannot be read"),
-        (&second, "holds a certificate, number 2, that cannot be read"),
-        ("-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----", "has no certificate in it"),
+        (broken, "contains an invalid certificate (number 1)"),
+        (&half, "contains an invalid certificate (number 1)"),
+        (nonsense, "contains an invalid certificate (number 1)"),
+        (&second, "contains an invalid certificate (number 2)"),
+        ("-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----", "contains no certificate"),
         ("missing.pem", "`missing.pem` cannot be read: No such file or directory"),
-        ("missing", "is no PEM, and as the path of a file cannot be read: No such file or directory"),
-        ("der.crt", "`der.crt` is no text, so it is not PEM"),
-        ("empty.pem", "has no certificate in it"),
+        ("missing", "it is not PEM text, and as a file path it cannot be read: No such file or directory"),
+        ("der.crt", "`der.crt` is not text, so it is not PEM"),
+        ("empty.pem", "contains no certificate"),
         ("folder.d", "`folder.d` is a folder"),
-        ("../outside.pem", "`../outside.pem` lies outside the workspace"),
-        ("/etc/ssl/certs/../../hostname", "lies outside the workspace"),
-        ("link.pem", "`link.pem` lies outside the workspace"),
-        (".git/ca.pem", "`.git/ca.pem` lies inside .git"),
-        ("large.pem", "`large.pem` has more than 4 MiB"),
-        ("MIIB\nsensitive", "is neither PEM nor the path of a file"),
+        ("../outside.pem", "`../outside.pem` is outside the workspace"),
+        ("/etc/ssl/certs/../../hostname", "is outside the workspace"),
+        ("link.pem", "`link.pem` is outside the workspace"),
+        (".git/ca.pem", "`.git/ca.pem` is inside `.git`"),
+        ("large.pem", "`large.pem` is larger than 4 MiB"),
+        ("MIIB\nsensitive", "is neither PEM text nor the path of a file"),
     ] {
         let mut job = Job::new(&registry);
         fs::write(job.outside("outside.pem"), authority().pem()).expect("a file");
@@ -279,7 +279,7 @@ fn what_is_no_certificate_is_refused_before_anything_is_asked() {
 }
 
 #[test]
-fn a_private_key_is_refused_and_never_shown() {
+fn a_private_key_is_rejected_and_never_shown() {
     let registry = Registry::start(Persona::default());
     let identity = Identity::self_signed(&naming(&["localhost"]));
     let body = identity.key_pem.lines().nth(1).expect("a line").to_owned();

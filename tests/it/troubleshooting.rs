@@ -536,7 +536,7 @@ fn blocks(log: &str, server: &str) -> String {
                 inside = true;
                 parts.push(line.to_owned());
             }
-            _ if inside && line.starts_with("         ") => {
+            _ if inside && line.starts_with("        ") => {
                 let part = parts.last_mut().expect("a part goes before");
                 *part = format!("{part} {}", line.trim_start());
             }

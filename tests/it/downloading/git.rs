@@ -146,6 +146,6 @@ fn an_index_that_cannot_be_read_is_no_warning() {
             job.file(".git/index", index);
         }
         let ran = job.run().exits_with(0).does_not_say("warning:");
-        assert_eq!(ran.log.contains("::debug::failed to read the index of git: the index has an unknown form"), debug);
+        assert_eq!(ran.log.contains("::debug::failed to read the index of git: unknown format"), debug);
     }
 }

@@ -132,7 +132,7 @@ fn a_name_that_cannot_be_given_is_told_before_anything_is_asked() {
     ] {
         let registry = registry(&["app"]);
         let ran = Job::downloading(&registry).input("files", line).is_refused(&registry);
-        ran.has_codes(&[code]).says(&format!("error: input `files`: `{line}`"));
+        ran.has_codes(&[code]).says(&format!("error: failed to read input `files`: `{line}`"));
     }
 }
 

@@ -5,12 +5,12 @@ use embedded_registry::{Options, Persona, Registry};
 use super::{job, refuses};
 
 #[test]
-fn github_has_no_registry_so_another_server_must_be_given() {
+fn github_has_no_registry_so_server_url_is_required() {
     let registry = Registry::start(Persona::default());
     for server in ["https://github.com", "https://github.com/", "https://GitHub.com", "https://www.github.com"] {
         let mut job = job(&registry);
         let ran = job.variable("GITHUB_SERVER_URL", server).is_refused(&registry);
-        ran.has_codes(&["invalid-input"]).says(&format!("error: input `server-url`: `{server}`"));
+        ran.has_codes(&["invalid-input"]).says(&format!("error: failed to read input `server-url`: `{server}`"));
         // Then all is well.
         job.input("server-url", registry.url()).run().exits_with(0);
         refuses(&registry, "server-url", server, "invalid-input");
@@ -18,7 +18,7 @@ fn github_has_no_registry_so_another_server_must_be_given() {
 }
 
 #[test]
-fn without_a_server_the_run_ends() {
+fn a_missing_server_is_an_error() {
     let registry = Registry::start(Persona::default());
     for (name, value) in [("GITHUB_SERVER_URL", ""), ("OTHER", "")] {
         let ran = job(&registry).without("GITHUB_SERVER_URL").variable(name, value).is_refused(&registry);
@@ -27,7 +27,7 @@ fn without_a_server_the_run_ends() {
 }
 
 #[test]
-fn credentials_in_the_url_are_refused_and_not_shown() {
+fn credentials_in_the_url_are_rejected_and_not_shown() {
     let registry = Registry::start(Persona::default());
     for url in [
         "https://alice:hunter2@git.example.com",
@@ -50,7 +50,7 @@ fn credentials_in_the_url_are_refused_and_not_shown() {
 }
 
 #[test]
-fn a_query_in_what_is_no_url_is_not_shown_either() {
+fn a_query_in_an_invalid_url_is_not_shown() {
     let registry = Registry::start(Persona::default());
     for url in ["git.example.com/?token=hunter2", "git.example.com#hunter2"] {
         refuses(&registry, "server-url", url, "invalid-input").does_not_say("hunter2");
@@ -58,7 +58,7 @@ fn a_query_in_what_is_no_url_is_not_shown_either() {
 }
 
 #[test]
-fn what_is_no_url_of_a_web_server_is_refused() {
+fn a_url_that_is_not_http_is_rejected() {
     let registry = Registry::start(Persona::default());
     for url in ["git.example.com", "git.example.com:3000", "ftp://host", "ssh://git.example.com", "/git", "x"] {
         refuses(&registry, "server-url", url, "invalid-input");
@@ -66,7 +66,7 @@ fn what_is_no_url_of_a_web_server_is_refused() {
 }
 
 #[test]
-fn a_url_with_a_bad_host_or_port_is_refused_with_the_part_that_is_bad() {
+fn the_error_of_a_url_names_the_invalid_host_or_port() {
     let registry = Registry::start(Persona::default());
     for (url, part) in [
         ("http://localhost:99999", "invalid port number"),
@@ -96,18 +96,18 @@ fn a_sub_path_is_kept() {
 }
 
 #[test]
-fn a_token_that_leaves_this_machine_unencrypted_is_worth_a_warning() {
+fn an_unencrypted_token_to_another_machine_is_a_warning() {
     let registry = Registry::start(Persona::default());
     // Linux takes 0.0.0.0 for this machine, so that it can be reached; it is not one of the loopback's addresses.
     let url = registry.url().replace("127.0.0.1", "0.0.0.0");
     let mut job = job(&registry);
-    job.input("server-url", &url).run().exits_with(0).says("warning: the token goes to 0.0.0.0");
+    job.input("server-url", &url).run().exits_with(0).says("warning: the token is sent to 0.0.0.0");
     job.input("server-url", "").variable("GITHUB_SERVER_URL", &url);
-    job.run().exits_with(0).says("warning: the token goes to 0.0.0.0");
+    job.run().exits_with(0).says("warning: the token is sent to 0.0.0.0");
 }
 
 #[test]
-fn a_token_that_stays_on_this_machine_or_is_encrypted_is_not() {
+fn an_encrypted_or_local_token_is_no_warning() {
     let registry = Registry::start(Persona::default());
     let mut job = job(&registry);
     for host in ["127.0.0.1", "localhost"] {

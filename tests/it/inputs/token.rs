@@ -9,7 +9,7 @@ use crate::harness::Job;
 const TOKEN: &str = "0123456789abcdef0123456789abcdef01234567";
 
 #[test]
-fn white_space_around_a_token_is_nothing() {
+fn white_space_around_a_token_is_ignored() {
     let registry = Registry::start(Persona::default());
     let token = registry.token("alice_write");
     for (before, after) in [("", "\n"), (" ", ""), ("\t", "\r\n"), ("\n\n", "  \n")] {
@@ -20,7 +20,7 @@ fn white_space_around_a_token_is_nothing() {
 }
 
 #[test]
-fn white_space_and_invisible_characters_inside_a_token_are_refused() {
+fn white_space_and_invisible_characters_inside_a_token_are_rejected() {
     let registry = Registry::start(Persona::default());
     for token in [
         "0123456789 abcdef",
@@ -35,7 +35,7 @@ fn white_space_and_invisible_characters_inside_a_token_are_refused() {
 }
 
 #[test]
-fn a_token_of_fewer_than_eight_characters_is_refused_and_not_shown() {
+fn a_token_of_fewer_than_eight_characters_is_rejected_and_not_shown() {
     let registry = Registry::start(Persona::default());
     for token in ["hunter2", " hunter2\n", "ééééééé", "x"] {
         for mut job in [job(&registry), Job::downloading(&registry)] {
@@ -48,20 +48,20 @@ fn a_token_of_fewer_than_eight_characters_is_refused_and_not_shown() {
 }
 
 #[test]
-fn without_a_token_the_cure_is_shown() {
+fn a_missing_token_has_a_hint() {
     let registry = Registry::start(Persona::default());
     let ran = job(&registry).without("INPUT_TOKEN").is_refused(&registry);
     ran.has_codes(&["missing-input"]).says("`token`");
 }
 
 #[test]
-fn a_token_in_another_input_is_refused_and_not_shown() {
+fn a_token_in_another_input_is_rejected_and_not_shown() {
     let registry = Registry::start(Persona::default());
     for input in OPTIONAL.into_iter().chain(["files"]) {
         for value in [TOKEN.to_owned(), format!("x{TOKEN}y"), format!("a\n../{TOKEN}"), format!("https://{TOKEN}.org")]
         {
             let ran = job(&registry).token(TOKEN).input(input, value).is_refused(&registry);
-            ran.has_codes(&["secret-in-input"]).says(&format!("error: input `{input}`"));
+            ran.has_codes(&["secret-in-input"]).says(&format!("error: failed to read input `{input}`"));
         }
     }
     // In any form in which it can be had back.
@@ -99,11 +99,11 @@ fn no_warning_shows_a_token() {
 
 fn refuses_with_token(registry: &Registry, input: &str, value: &str) {
     let ran = job(registry).token(TOKEN).input(input, value).is_refused(registry);
-    ran.has_codes(&["secret-in-input"]).says(&format!("error: input `{input}`"));
+    ran.has_codes(&["secret-in-input"]).says(&format!("error: failed to read input `{input}`"));
 }
 
 #[test]
-fn no_name_of_what_lies_about_shows_a_token() {
+fn no_file_name_in_the_workspace_shows_a_token() {
     let registry = Registry::start(Persona::default());
     let mut job = job(&registry);
     job.token(TOKEN).file(format!("out/{TOKEN}"), "").file(format!("{TOKEN}/a,b"), "");
@@ -113,7 +113,7 @@ fn no_name_of_what_lies_about_shows_a_token() {
 }
 
 #[test]
-fn a_token_is_masked_also_where_another_input_is_bad() {
+fn a_token_is_masked_even_if_another_input_is_invalid() {
     let registry = Registry::start(Persona::default());
     let ran = job(&registry).token(TOKEN).input("concurrency", "0").is_refused(&registry);
     assert_eq!(ran.masks[0], format!("::add-mask::{TOKEN}"));

@@ -19,17 +19,19 @@ fn a_variable_in_an_input_is_an_error_that_shows_the_expression() {
             let ran = job(&registry).input(input, value).is_refused(&registry).says(hint);
             let part = value.trim_start_matches("x-");
             // An alias without checksums is another problem.
-            ran.has_codes(&["unexpanded-variable"]).says(&format!("error: input `{input}` contains `{part}`"));
+            ran.has_codes(&["unexpanded-variable"])
+                .says(&format!("error: failed to read input `{input}`: it contains `{part}`"));
         }
     }
     for input in ["version", "path", "owner"] {
         let ran = Job::downloading(&registry).input(input, "$HOME/x").is_refused(&registry);
-        ran.has_codes(&["unexpanded-variable"]).says(&format!("error: input `{input}` contains `$HOME`"));
+        ran.has_codes(&["unexpanded-variable"])
+            .says(&format!("error: failed to read input `{input}`: it contains `$HOME`"));
     }
 }
 
 #[test]
-fn a_folder_that_only_a_shell_knows_is_to_be_written_relative_to_the_workspace() {
+fn the_hint_for_a_home_folder_is_a_path_relative_to_the_workspace() {
     let registry = Registry::start(Persona::default());
     for value in ["$GITHUB_WORKSPACE/tools", "${GITHUB_WORKSPACE}", "$HOME/x", "$(pwd)/x", "%USERPROFILE%"] {
         let ran = job(&registry).input("working-directory", value).is_refused(&registry);
@@ -40,7 +42,7 @@ fn a_folder_that_only_a_shell_knows_is_to_be_written_relative_to_the_workspace()
 }
 
 #[test]
-fn nothing_of_a_private_key_is_shown_as_a_variable() {
+fn no_part_of_a_private_key_is_shown_as_a_variable() {
     let registry = Registry::start(Persona::default());
     let pem =
         "friendlyName: build ${host\n-----BEGIN PRIVATE KEY-----\nMIIEvQSECRETSECRET\n-----END PRIVATE KEY-----\n}";
@@ -56,12 +58,14 @@ fn a_part_of_a_password_that_looks_like_a_variable_is_not_shown() {
     {
         let mut job = job(&registry);
         let ran = job.secret("$WORD1").input(input, value).is_refused(&registry);
-        ran.has_codes(&["unexpanded-variable"]).says(&format!("error: input `{input}`")).does_not_say("WORD1");
+        ran.has_codes(&["unexpanded-variable"])
+            .says(&format!("error: failed to read input `{input}`"))
+            .does_not_say("WORD1");
     }
 }
 
 #[test]
-fn a_token_that_is_the_name_of_a_variable_is_refused_before_the_registry_refuses_it() {
+fn a_token_that_is_a_variable_is_rejected_before_any_request() {
     let registry = Registry::start(Persona::default());
     for token in ["$PACKAGES_TOKEN", "${PACKAGES_TOKEN}", "%PACKAGES_TOKEN%", "${{ secrets.PACKAGES_TOKEN }}"] {
         let ran = job(&registry).input("token", token).is_refused(&registry);

@@ -6,7 +6,7 @@ use super::job;
 use crate::harness::Job;
 
 #[test]
-fn an_unknown_input_that_can_only_mean_this_job_is_an_error_that_names_ours() {
+fn an_unknown_input_that_can_only_mean_one_input_is_an_error() {
     let registry = Registry::start(Persona::default());
     for (variable, ours, given) in [
         ("INPUT_PACKAGE_NAME", "repo", "gadget"),
@@ -22,8 +22,8 @@ fn an_unknown_input_that_can_only_mean_this_job_is_an_error_that_names_ours() {
         let name = variable.trim_start_matches("INPUT_").to_lowercase();
         let mut job = job(&registry);
         let ran = job.variable(variable, "x").is_refused(&registry);
-        let ran = ran.has_codes(&["unknown-input"]).says(&format!("error: input `{ours}`"));
-        ran.says(&format!("hint: Write `{ours}")).says(&format!("`{name}`"));
+        let ran = ran.has_codes(&["unknown-input"]).says(&format!("error: failed to read input `{ours}`"));
+        ran.says(&format!("hint: Use `{ours}")).says(&format!("`{name}`"));
         // If ours is set too, it is what counts: a composite action may have an input of that name.
         let ran = job.input(ours, given).run().exits_with(0);
         ran.says(&format!("warning: unknown input ignored: `{name}` (use `{ours}`)"));
@@ -31,7 +31,7 @@ fn an_unknown_input_that_can_only_mean_this_job_is_an_error_that_names_ours() {
 }
 
 #[test]
-fn files_that_only_an_unknown_input_names_are_an_error_and_not_all_files() {
+fn files_in_an_unknown_input_are_an_error_and_do_not_mean_all_files() {
     let registry = Registry::start(Persona::default());
     registry.seed("alice", "widget", "v1.0.0", "app", b"1");
     for name in ["asset_paths", "file_glob", "fileName"] {
@@ -48,7 +48,7 @@ fn files_that_only_an_unknown_input_names_are_an_error_and_not_all_files() {
 }
 
 #[test]
-fn general_names_are_one_warning_that_names_ours_or_the_nearest() {
+fn general_names_are_one_warning_with_suggestions() {
     let registry = Registry::start(Persona::default());
     let mut job = job(&registry);
     for name in ["tag", "name", "path", "url", "overwrite", "skip-existing", "password", "token-s", "draft", "FILE"] {
@@ -74,7 +74,7 @@ fn general_names_are_one_warning_that_names_ours_or_the_nearest() {
 }
 
 #[test]
-fn an_input_that_is_almost_spelled_right_is_worth_a_warning() {
+fn a_misspelled_input_is_a_warning() {
     let registry = Registry::start(Persona::default());
     for (variable, meant) in [
         ("INPUT_TOKENS", "token"),
@@ -95,7 +95,7 @@ fn an_input_that_is_almost_spelled_right_is_worth_a_warning() {
 }
 
 #[test]
-fn what_the_runner_itself_reads_of_with_is_not_unknown() {
+fn inputs_of_the_runner_itself_are_not_unknown() {
     let registry = Registry::start(Persona::default());
     let mut job = job(&registry);
     job.input("args", "publish").input("entrypoint", "/x").run().exits_with(0).does_not_say("warning:");

@@ -16,21 +16,21 @@ fn version_of(git_ref: &str, prefix: &str) -> String {
 }
 
 #[test]
-fn the_version_is_the_tag_as_it_is() {
+fn the_version_is_the_unchanged_tag() {
     for tag in ["v1.2.0", "1.0.0+build.1", "release/2.0", "refs/tags/v1", "\u{e9}", "main", "v1%2F0"] {
         assert_eq!(version_of(&format!("refs/tags/{tag}"), ""), tag);
     }
 }
 
 #[test]
-fn a_slash_in_a_tag_stays_in_one_part_of_the_path() {
+fn a_slash_in_a_tag_stays_in_one_path_segment() {
     let registry = Registry::start(Persona::default());
     job(&registry).variable("GITHUB_REF", "refs/tags/release/2.0").run().exits_with(0);
     assert_eq!(sent(&registry).0, "/api/packages/alice/generic/widget/release%2F2.0/a");
 }
 
 #[test]
-fn a_prefix_is_removed_once_and_from_the_front() {
+fn a_prefix_is_removed_once_from_the_start() {
     for (tag, prefix, version) in [
         ("v1.2.0", "v", "1.2.0"),
         ("vv1", "v", "v1"),
@@ -46,13 +46,13 @@ fn a_prefix_is_removed_once_and_from_the_front() {
 }
 
 #[test]
-fn a_prefix_that_is_the_whole_tag_is_refused() {
+fn a_prefix_that_is_the_whole_tag_is_rejected() {
     let registry = Registry::start(Persona::default());
     refuses(&registry, "version-strip-prefix", "v1.0.0", "invalid-input");
 }
 
 #[test]
-fn what_a_prefix_leaves_has_to_be_a_version() {
+fn the_rest_after_a_prefix_must_be_a_version() {
     let registry = Registry::start(Persona::default());
     for tag in ["v ..", "v.."] {
         let mut job = job(&registry);
@@ -77,19 +77,19 @@ fn the_git_ref_of_a_tag_in_version_is_published_as_its_tag() {
 }
 
 #[test]
-fn a_git_ref_that_is_no_tag_is_not_a_version() {
+fn a_git_ref_that_is_not_a_tag_is_not_a_version() {
     let registry = Registry::start(Persona::default());
     refuses(&registry, "version", "refs/tags/", "invalid-input");
     refuses(&registry, "version", "\"1.0.0\"", "invalid-input");
     for git_ref in ["refs/heads/main", "refs/pull/7/merge", "refs/tagsx/v1"] {
         refuses(&registry, "version", git_ref, "invalid-input");
         let ran = Job::downloading(&registry).input("version", git_ref).is_refused(&registry);
-        ran.has_codes(&["invalid-input"]).says(&format!("error: input `version`: `{git_ref}`"));
+        ran.has_codes(&["invalid-input"]).says(&format!("error: failed to read input `version`: `{git_ref}`"));
     }
 }
 
 #[test]
-fn a_version_that_is_given_is_taken_as_it_is() {
+fn a_given_version_is_unchanged() {
     for version in ["2.0", "v2.0", "refs", "a b", "\u{e9}"] {
         let registry = Registry::start(Persona::default());
         let mut job = job(&registry);
@@ -100,13 +100,16 @@ fn a_version_that_is_given_is_taken_as_it_is() {
 }
 
 #[test]
-fn where_the_workflow_does_not_run_on_a_tag_a_version_must_be_given() {
+fn without_a_tag_version_is_required() {
     let registry = Registry::start(Persona::default());
     for git_ref in ["refs/heads/main", "refs/pull/7/merge", "refs/heads/refs/tags/v1", "v1.0.0", "refs/tagsx/v1", ""] {
         let mut job = job(&registry);
         // That is the branch's name on a branch, and must not be called a version.
         job.variable("GITHUB_REF", git_ref).variable("GITHUB_REF_NAME", "main").variable("GITHUB_REF_TYPE", "tag");
-        job.is_refused(&registry).has_codes(&["missing-input"]).says("error: input `version`").says(git_ref);
+        job.is_refused(&registry)
+            .has_codes(&["missing-input"])
+            .says("error: failed to read input `version`")
+            .says(git_ref);
         job.input("version", "1.0").run().exits_with(0);
     }
     job(&registry).without("GITHUB_REF").is_refused(&registry).has_codes(&["missing-input"]).says("`version`");

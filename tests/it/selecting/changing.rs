@@ -115,7 +115,7 @@ fn fails_by(what: &str, ran: Ran, registry: &Registry) -> Ran {
 }
 
 #[test]
-fn a_file_that_has_changed_since_it_was_checked_is_not_published() {
+fn a_file_that_changed_after_the_check_is_not_published() {
     for (what, change) in CHANGES {
         let registry = Registry::start(Persona::default());
         let mut job = job_with(&registry, &["out/before-a", "out/z"]);
@@ -132,7 +132,7 @@ fn a_file_that_has_changed_since_it_was_checked_is_not_published() {
 }
 
 #[test]
-fn a_file_that_has_changed_since_it_was_checked_is_not_compared_either() {
+fn a_file_that_changed_after_the_check_is_not_compared() {
     for (what, change) in CHANGES {
         let registry = Registry::start(Persona::default());
         let mut job = job_with(&registry, &["out/z"]);
@@ -149,7 +149,7 @@ fn a_file_that_has_changed_since_it_was_checked_is_not_compared_either() {
 }
 
 #[test]
-fn an_empty_file_that_is_none_any_more_is_not_published_as_an_empty_one() {
+fn a_file_that_was_empty_at_the_check_is_not_published_as_empty() {
     for (what, change) in [("made longer", CHANGES[2].1), ("replaced", CHANGES[1].1), ("deleted", CHANGES[5].1)] {
         let registry = Registry::start(Persona::default());
         let mut job = job_with(&registry, &["out/z"]);
@@ -160,7 +160,7 @@ fn an_empty_file_that_is_none_any_more_is_not_published_as_an_empty_one() {
 }
 
 #[test]
-fn a_file_that_changes_while_it_is_sent_is_not_published() {
+fn a_file_that_changes_during_its_upload_is_not_published() {
     // More than Linux holds on the way between two processes (4 MiB to be sent, and as much to be read as the reader's
     // speed is worth), so that the program still has to read most of it when the change happens. It takes no place on
     // the disk.

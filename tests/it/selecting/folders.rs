@@ -28,7 +28,7 @@ fn lines_are_relative_to_the_working_directory() {
 }
 
 #[test]
-fn the_working_directory_is_no_pattern() {
+fn the_working_directory_is_not_a_pattern() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["b[1]/a", "b1/b", ".hidden/c", "{x,y}/d"]);
     for (folder, found) in [("b[1]", "a"), (".hidden", "c"), ("{x,y}", "d")] {
@@ -40,7 +40,7 @@ fn the_working_directory_is_no_pattern() {
 }
 
 #[test]
-fn a_working_directory_that_is_none_in_the_workspace_is_refused() {
+fn an_invalid_working_directory_is_rejected() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a", ".git/hooks/pre-commit"]);
     fs::create_dir(job.outside("beside")).expect("a folder");
@@ -79,7 +79,7 @@ fn a_working_directory_may_be_a_link_to_a_folder_in_the_workspace() {
 }
 
 #[test]
-fn without_a_workspace_of_a_runner_the_current_folder_is_it() {
+fn without_a_runner_the_current_folder_is_the_workspace() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a"]);
     job.without("GITHUB_WORKSPACE");
@@ -89,7 +89,7 @@ fn without_a_workspace_of_a_runner_the_current_folder_is_it() {
 }
 
 #[test]
-fn the_workspace_may_be_reached_through_a_link() {
+fn the_workspace_can_be_a_link() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a", "b"]);
     let link = job.outside("linked");
@@ -106,7 +106,7 @@ fn the_workspace_may_be_reached_through_a_link() {
 }
 
 #[test]
-fn a_workspace_that_is_none_is_refused() {
+fn an_invalid_workspace_is_rejected() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a"]);
     let file = job.workspace().join("dist/a");
@@ -123,13 +123,13 @@ fn a_workspace_that_is_none_is_refused() {
 }
 
 #[test]
-fn an_empty_workspace_is_said_to_be_empty() {
+fn an_empty_workspace_is_reported() {
     let registry = Registry::start(Persona::default());
     refuses(&mut Job::new(&registry), &registry, "dist/*", "no-files-found");
 }
 
 #[test]
-fn a_line_that_names_a_folder_is_refused_with_the_cure() {
+fn a_line_that_names_a_folder_is_rejected_with_a_hint() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a", "dist/x/b"]);
     job.link("current", "dist");
@@ -143,7 +143,7 @@ fn a_line_that_names_a_folder_is_refused_with_the_cure() {
 }
 
 #[test]
-fn the_cure_for_a_folder_works_as_it_is_written() {
+fn the_hint_for_a_folder_works() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["build/dist/a", "build/dist/x/b", "build/c"]);
     let cure = |ran: &Ran, end: &str| {
@@ -159,7 +159,7 @@ fn the_cure_for_a_folder_works_as_it_is_written() {
 }
 
 #[test]
-fn a_folder_that_a_wildcard_meets_is_passed_over() {
+fn a_folder_that_a_wildcard_matches_is_skipped() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a", "dist/deep/b", "dist/deeper/c"]);
     job.folder("dist/empty").link("dist/linked", "deep");
@@ -188,7 +188,7 @@ fn no_line_leads_out_of_the_workspace() {
 }
 
 #[test]
-fn an_absolute_path_into_the_workspace_is_good() {
+fn an_absolute_path_in_the_workspace_is_accepted() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a", "dist/b", "c"]);
     let root = job.workspace().display().to_string();
@@ -198,7 +198,7 @@ fn an_absolute_path_into_the_workspace_is_good() {
 }
 
 #[test]
-fn two_dots_are_a_part_of_a_name_as_any_other() {
+fn two_dots_can_be_part_of_a_name() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a..b", "dist/...", "..dist/c"]);
     let ran = publishes(&mut job, "dist/a..b\ndist/...\n..dist/*", &["c", "...", "a..b"]);
@@ -206,7 +206,7 @@ fn two_dots_are_a_part_of_a_name_as_any_other() {
 }
 
 #[test]
-fn a_file_is_no_folder_to_look_in() {
+fn a_file_is_not_entered_like_a_folder() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a", "dist/b"]);
     for line in ["dist/a/x", "dist/a/*", "dist/a/**"] {
@@ -217,33 +217,33 @@ fn a_file_is_no_folder_to_look_in() {
 }
 
 #[test]
-fn what_comes_closest_to_a_line_that_finds_nothing_is_told() {
+fn a_line_without_a_match_is_explained_by_the_nearest_match() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/.env", "dist/.cache/a", "out/x/b", "out/[y]/d", "README.md", "x86/c"]);
     for (line, near, hint) in [
         ("dist/*", "dist/.env", "`include-hidden-files: true`"),
-        ("dist/**", "dist/.cache/a, dist/.env", "`include-hidden-files: true`"),
-        ("out/*", "out/[y], out/x", "`/*`"),
+        ("dist/**", "`dist/.cache/a`, `dist/.env`", "`include-hidden-files: true`"),
+        ("out/*", "`out/[y]`, `out/x`", "`/*`"),
         ("readme.*", "README.md", "case"),
         ("X86/*", "x86/c", "case"),
         ("out/[y]", "out/[y]", "`/*`"),
-        ("out/x/*.zip", "out/x has b", "`if-no-files-found: warn`"),
-        ("none/*.zip", "README.md, dist/, out/, x86/", "`if-no-files-found: warn`"),
+        ("out/x/*.zip", "`out/x` contains `b`", "`if-no-files-found: warn`"),
+        ("none/*.zip", "`README.md`, `dist/`, `out/`, `x86/`", "`if-no-files-found: warn`"),
     ] {
         refuses(&mut job, &registry, line, "no-files-found").says(near).says(hint);
     }
 }
 
 #[test]
-fn lines_that_find_nothing_in_one_folder_are_one_error() {
+fn lines_without_a_match_in_one_folder_are_one_error() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a", "dist/b", "dist/c", "dist/d", "dist/widget.tar.gz"]);
     let ran = refuses(&mut job, &registry, "dist/widget.tgz\ndist/d-*", "no-files-found");
-    ran.says("2 lines (dist has a, b, c, d and 1 more): `dist/widget.tgz`, `dist/d-*`");
+    ran.says("2 lines (`dist` contains `a`, `b`, `c`, `d` and 1 more): `dist/widget.tgz`, `dist/d-*`");
 }
 
 #[test]
-fn a_container_that_sees_nothing_of_the_job_is_told_from_an_empty_workspace() {
+fn a_container_on_a_host_label_is_distinguished_from_an_empty_workspace() {
     let registry = Registry::start(Persona::default());
     let mut job = Job::new(&registry);
     let ran = job.variable("GITHUB_OUTPUT", job.outside("none/output")).run().exits_with(2);
@@ -253,7 +253,7 @@ fn a_container_that_sees_nothing_of_the_job_is_told_from_an_empty_workspace() {
 }
 
 #[test]
-fn a_folder_whose_name_is_no_pattern_is_a_folder_all_the_same() {
+fn a_folder_whose_name_is_an_invalid_pattern_is_a_folder() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/[a/b", "dist/{a/c"]);
     for line in ["dist/[a", "dist/{a"] {

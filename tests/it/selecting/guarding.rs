@@ -42,7 +42,7 @@ fn a_link_to_a_file_in_the_workspace_is_published_under_its_own_name() {
 }
 
 #[test]
-fn a_link_that_leads_out_of_the_workspace_is_refused() {
+fn a_link_out_of_the_workspace_is_rejected() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a"]);
     let beside = secrets_beside(&job);
@@ -57,7 +57,7 @@ fn a_link_that_leads_out_of_the_workspace_is_refused() {
 }
 
 #[test]
-fn a_folder_link_that_leads_out_of_the_workspace_is_not_followed() {
+fn a_folder_link_out_of_the_workspace_is_not_followed() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a"]);
     let beside = secrets_beside(&job);
@@ -73,7 +73,7 @@ fn a_folder_link_that_leads_out_of_the_workspace_is_not_followed() {
         refuses(&mut job, &registry, line, "outside-workspace");
     }
     for (line, folder) in [("dist/out/*", "dist/out"), ("root/**", "root"), ("up/beside/*", "up/beside")] {
-        refuses(&mut job, &registry, line, "outside-workspace").says(&format!("error: {folder} "));
+        refuses(&mut job, &registry, line, "outside-workspace").says(&format!("error: failed to read `{folder}`"));
     }
 }
 
@@ -92,7 +92,7 @@ fn the_environment_with_the_token_in_it_is_never_published() {
 }
 
 #[test]
-fn wildcards_pass_over_git_without_a_word() {
+fn wildcards_skip_git_silently() {
     let registry = Registry::start(Persona::default());
     let mut job =
         job_with(&registry, &["a", ".git/config", ".git/hooks/b", "sub/.git/config", "sub/c", "wt/.git", "wt/d"]);
@@ -107,7 +107,7 @@ fn wildcards_pass_over_git_without_a_word() {
 }
 
 #[test]
-fn a_line_that_names_something_in_git_is_refused() {
+fn a_path_inside_git_is_rejected() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["a", ".git/config", "sub/.git/config", "wt/.git"]);
     for line in [
@@ -134,7 +134,7 @@ fn a_line_that_names_something_in_git_is_refused() {
 }
 
 #[test]
-fn a_link_that_leads_into_git_is_refused() {
+fn a_link_into_git_is_rejected() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["a", ".git/config", "sub/.git/config", "sub/s", "wt/.git", "dist/b"]);
     job.link("dist/c", "../.git/config").link("dist/d", "../sub/.git/config").link("dist/e", "../wt/.git");
@@ -146,7 +146,7 @@ fn a_link_that_leads_into_git_is_refused() {
         refuses(&mut job, &registry, line, "inside-git").says("`dist/c`, `dist/d`, `dist/e`");
     }
     for (line, path) in [("git/config", "git/config"), ("git/*", "git"), ("git/conf??", "git")] {
-        refuses(&mut job, &registry, line, "inside-git").says(&format!("error: {path} "));
+        refuses(&mut job, &registry, line, "inside-git").says(&format!("error: failed to read `{path}`"));
     }
     job.input("include-hidden-files", "true");
     publishes(&mut job, "**\n!dist/[cde]", &["a", "b", "s"]);
@@ -154,7 +154,7 @@ fn a_link_that_leads_into_git_is_refused() {
 }
 
 #[test]
-fn names_that_only_look_like_git_are_good() {
+fn names_that_only_look_like_git_are_accepted() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &[".gitignore", ".github/a", "x.git/b", "git/c", ".git2"]);
     publishes(&mut job, ".gitignore\n.github/*\nx.git/*\ngit/c\n.git2", &[".git2", "a", ".gitignore", "c", "b"]);
@@ -171,7 +171,7 @@ fn links_in_a_circle_are_walked_once() {
 }
 
 #[test]
-fn a_folder_link_in_the_workspace_is_good_for_a_line_that_names_it() {
+fn a_line_can_name_a_folder_link_in_the_workspace() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["builds/7/a", "builds/7/deep/b"]);
     job.link("current", "builds/7");
@@ -181,7 +181,7 @@ fn a_folder_link_in_the_workspace_is_good_for_a_line_that_names_it() {
 }
 
 #[test]
-fn a_link_to_nothing_is_refused() {
+fn a_broken_link_is_rejected() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a"]);
     job.link("dist/b", "none");
@@ -192,7 +192,7 @@ fn a_link_to_nothing_is_refused() {
 }
 
 #[test]
-fn a_fifo_is_refused_without_waiting_for_its_other_end() {
+fn a_fifo_is_rejected_without_waiting_for_its_other_end() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a"]);
     assert!(make("mkfifo", &job.workspace().join("dist/b"), &[]));
@@ -204,7 +204,7 @@ fn a_fifo_is_refused_without_waiting_for_its_other_end() {
 }
 
 #[test]
-fn a_socket_is_refused() {
+fn a_socket_is_rejected() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a"]);
     let _listener = UnixListener::bind(job.workspace().join("dist/b")).expect("a socket can be made");
@@ -214,7 +214,7 @@ fn a_socket_is_refused() {
 }
 
 #[test]
-fn a_device_is_refused() {
+fn a_device_is_rejected() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a"]);
     job.link("dist/b", "/dev/null");
@@ -229,7 +229,7 @@ fn a_device_is_refused() {
 }
 
 #[test]
-fn a_name_that_is_not_utf_8_is_refused() {
+fn a_name_that_is_not_utf_8_is_rejected() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a", "out/b"]);
     job.file(Path::new("dist").join(OsStr::from_bytes(b"b\xff")), "").file(OsStr::from_bytes(b"out/\xfe/c"), "");
@@ -242,7 +242,7 @@ fn a_name_that_is_not_utf_8_is_refused() {
 }
 
 #[test]
-fn all_that_cannot_be_published_is_named_at_once() {
+fn all_files_that_cannot_be_read_are_reported_at_once() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a", ".git/config"]);
     job.link("dist/b", "none").link("dist/c", "/etc/passwd").link("dist/d", "../.git/config").folder("dir");
@@ -251,13 +251,13 @@ fn all_that_cannot_be_published_is_named_at_once() {
 }
 
 #[test]
-fn nothing_is_said_twice_of_a_file() {
+fn a_file_is_reported_once() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a"]);
     job.link("dist/b", "none");
     let ran = refuses(&mut job, &registry, "dist/b", "broken-link");
     // Once for people, and once for the annotation.
-    assert_eq!(ran.log.matches("dist/b ").count(), 2, "{}", ran.log);
+    assert_eq!(ran.log.matches("`dist/b`").count(), 2, "{}", ran.log);
 }
 
 fn set_mode(path: &Path, mode: u32) {
@@ -265,7 +265,7 @@ fn set_mode(path: &Path, mode: u32) {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_refused() {
+fn a_file_that_cannot_be_read_is_rejected() {
     let registry = Registry::start(Persona::default());
     let job = job_with(&registry, &["dist/a", "dist/b"]);
     set_mode(&job.workspace().join("dist/b"), 0o000);
@@ -276,7 +276,7 @@ fn a_file_that_cannot_be_read_is_refused() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_listed_is_refused_where_a_line_has_to_look_in_it() {
+fn a_folder_that_cannot_be_listed_is_an_error_if_a_line_needs_it() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a", "dist/closed/b"]);
     let closed = job.workspace().join("dist/closed");
@@ -291,7 +291,7 @@ fn a_folder_that_cannot_be_listed_is_refused_where_a_line_has_to_look_in_it() {
 }
 
 #[test]
-fn a_hidden_folder_that_cannot_be_listed_is_no_concern_of_a_wildcard() {
+fn a_hidden_folder_that_cannot_be_listed_is_skipped_by_wildcards() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a", "dist/.closed/b", "dist/deep/.closed/c"]);
     let closed = ["dist/.closed", "dist/deep/.closed"].map(|path| job.workspace().join(path));
@@ -308,7 +308,7 @@ fn a_hidden_folder_that_cannot_be_listed_is_no_concern_of_a_wildcard() {
 }
 
 #[test]
-fn the_name_of_a_folder_that_cannot_be_listed_commands_no_runner() {
+fn the_name_of_a_folder_that_cannot_be_listed_is_no_workflow_command() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a"]);
     let closed = job.workspace().join("dist/x\n::set-env name=A::b");
@@ -323,7 +323,7 @@ fn the_name_of_a_folder_that_cannot_be_listed_commands_no_runner() {
 }
 
 #[test]
-fn what_lies_where_nobody_may_look_is_not_taken_for_nothing() {
+fn a_folder_without_access_does_not_count_as_empty() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a", "build/out/app"]);
     let closed = job.workspace().join("build");
@@ -340,37 +340,37 @@ fn what_lies_where_nobody_may_look_is_not_taken_for_nothing() {
 }
 
 #[test]
-fn names_outside_the_workspace_and_in_git_are_not_told() {
+fn names_outside_the_workspace_and_in_git_are_not_shown() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a", ".git/config"]);
     let outside = job.outside("outside");
     fs::create_dir(&outside).and_then(|()| fs::write(outside.join("private-name.pem"), "")).expect("a file outside");
     job.link("dist/out", &outside).link("dist/git", "../.git");
     for line in ["dist/out/none", "dist/out/*.txt", "dist/git/none", "dist/git/x*"] {
-        let ran = job.input("files", line).is_refused(&registry).says("error: dist/");
+        let ran = job.input("files", line).is_refused(&registry).says("error: failed to read `dist/");
         ran.does_not_say("private-name").does_not_say("config");
     }
 }
 
 #[test]
-fn links_to_folders_that_a_wildcard_meets_are_told() {
+fn links_to_folders_that_a_wildcard_matches_are_reported() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a", "build/1.2/b"]);
     job.link("dist/latest", "../build/1.2").link("dist/etc", "/etc");
-    publishes(&mut job, "dist/**", &["a"]).says("warning: ").says("dist/etc, dist/latest");
+    publishes(&mut job, "dist/**", &["a"]).says("warning: ").says("`dist/etc`, `dist/latest`");
     refuses(&mut job, &registry, "dist/lat*/b", "no-files-found").says("dist/latest");
     publishes(&mut job, "dist/latest/*", &["b"]);
 }
 
 #[test]
-fn what_is_kept_back_is_kept_back_though_it_is_hidden() {
+fn exclusions_include_hidden_files() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a", "dist/.env"]);
     publishes(&mut job, "dist/a\ndist/.env\n!dist/*v", &["a"]);
 }
 
 #[test]
-fn a_file_that_gives_no_length_is_not_taken_for_an_empty_one() {
+fn a_file_without_a_length_does_not_count_as_empty() {
     let registry = Registry::start(Persona::default());
     let mut job = Job::new(&registry);
     // As in a container that is started in /proc.
@@ -381,7 +381,7 @@ fn a_file_that_gives_no_length_is_not_taken_for_an_empty_one() {
 }
 
 #[test]
-fn a_workspace_inside_git_is_refused() {
+fn a_workspace_inside_git_is_rejected() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &[".git/config"]);
     let inside = job.workspace().join(".git");

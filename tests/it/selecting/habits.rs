@@ -23,7 +23,7 @@ fn is_bad(line: &str, code: &str, instead: &str) {
 }
 
 #[test]
-fn comments_are_refused() {
+fn comments_are_rejected() {
     is_bad("# linux", "comment-in-pattern", "`[#]`");
     is_bad("dist/*.zip # x64", "comment-in-pattern", "`dist/*.zip`");
     is_bad("dist/*.zip => {name} # x64", "comment-in-pattern", "`dist/*.zip => {name}`");
@@ -31,7 +31,7 @@ fn comments_are_refused() {
 }
 
 #[test]
-fn yaml_lists_are_refused_with_the_lines_to_write() {
+fn yaml_lists_are_rejected_with_the_lines_to_write() {
     is_bad("- dist/*.zip", "yaml-list", "`dist/*.zip`");
     is_bad(r#"- "dist/**""#, "yaml-list", "`dist/**`");
     is_bad(r#"["dist/*.zip", "x"]"#, "yaml-list", "`dist/*.zip`, `x`");
@@ -39,7 +39,7 @@ fn yaml_lists_are_refused_with_the_lines_to_write() {
 }
 
 #[test]
-fn quotes_are_refused_with_the_lines_to_write() {
+fn quotes_are_rejected_with_the_lines_to_write() {
     is_bad(r#""dist/*.zip""#, "quoted-pattern", "`dist/*.zip`");
     is_bad(r#""dist/**""#, "quoted-pattern", "`dist/**`");
     is_bad("'dist/*.zip' => {name}", "quoted-pattern", "`dist/*.zip => {name}`");
@@ -49,7 +49,7 @@ fn quotes_are_refused_with_the_lines_to_write() {
 }
 
 #[test]
-fn what_a_shell_would_expand_is_refused_with_the_path_in_the_workspace() {
+fn shell_variables_are_rejected_with_the_path_to_write() {
     for (line, instead) in [
         ("$HOME/x", "`$HOME`"),
         ("dist/${NAME}.zip", "`${{ env.NAME }}`"),
@@ -70,7 +70,7 @@ fn what_a_shell_would_expand_is_refused_with_the_path_in_the_workspace() {
 }
 
 #[test]
-fn the_path_to_write_instead_is_relative_to_the_working_directory() {
+fn a_corrected_path_is_relative_to_the_working_directory() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["build/dist/a"]);
     job.input("working-directory", "build");
@@ -81,7 +81,7 @@ fn the_path_to_write_instead_is_relative_to_the_working_directory() {
 }
 
 #[test]
-fn windows_paths_are_refused_by_that_name() {
+fn windows_paths_are_rejected() {
     for line in [r"C:\build\*", "D:/a/*", r"\\server\share\*"] {
         is_bad(line, "windows-path", "`/`");
     }
@@ -89,7 +89,7 @@ fn windows_paths_are_refused_by_that_name() {
 }
 
 #[test]
-fn paths_of_a_runner_are_refused_with_the_path_in_the_workspace() {
+fn absolute_paths_of_a_runner_are_rejected_with_the_path_to_write() {
     for workspace in ["/home/runner/work/widget/widget", "/__w/widget/widget", "/workspace/alice/widget"] {
         is_bad(&format!("{workspace}/dist/*.zip"), "outside-workspace", "`dist/*.zip`");
     }
@@ -97,7 +97,7 @@ fn paths_of_a_runner_are_refused_with_the_path_in_the_workspace() {
 }
 
 #[test]
-fn patterns_of_bash_are_refused_with_what_they_are_here() {
+fn bash_patterns_are_rejected_with_the_lines_to_write() {
     is_bad("dist/@(a|b).zip", "unsupported-pattern", "`dist/{a,b}.zip`");
     is_bad("dist/a?(.zip)", "unsupported-pattern", "`dist/a{,.zip}`");
     is_bad("!(x)", "unsupported-pattern", "`*`, `!x`");
@@ -107,14 +107,14 @@ fn patterns_of_bash_are_refused_with_what_they_are_here() {
 }
 
 #[test]
-fn a_slash_at_the_end_of_a_pattern_is_refused_because_it_means_folders_in_a_shell() {
+fn a_slash_at_the_end_of_a_pattern_is_rejected_because_it_means_folders_in_a_shell() {
     is_always_refused(&["dist/a/b", "dist/c"], "dist/*/", "trailing-slash", "`dist/*/*`");
     is_bad("**/", "trailing-slash", "`**`");
     is_bad("!dist/*/", "trailing-slash", "`!dist/*/*`");
 }
 
 #[test]
-fn the_folder_itself_is_refused_with_the_pattern_for_its_files() {
+fn a_dot_is_rejected_with_the_pattern_for_its_files() {
     let registry = Registry::start(Persona::default());
     for line in [".", "./", "./."] {
         is_bad(line, "is-a-folder", "`**`");
@@ -126,7 +126,7 @@ fn the_folder_itself_is_refused_with_the_pattern_for_its_files() {
 
 /// Files of such names are rare, but the registry accepts them.
 #[test]
-fn a_line_that_names_an_existing_file_is_no_mistake() {
+fn a_line_that_names_an_existing_file_is_not_a_mistake() {
     let registry = Registry::start(Persona::default());
     let names = ["# a", "$HOME", "%c%", "(d)", "- b", "@(e)", "[f;g]", "h #1", "i; j", "k $(id) l", "m{1..3}"];
     let mut job = job_with(&registry, &names);
@@ -141,7 +141,7 @@ fn a_line_that_names_an_existing_file_is_no_mistake() {
 }
 
 #[test]
-fn a_list_in_one_line_is_refused_with_the_lines_to_write() {
+fn a_list_in_one_line_is_rejected_with_the_lines_to_write() {
     let files = ["dist/a.bin", "dist/b.bin", "c"];
     let lists = ["dist/a.bin,dist/b.bin", "dist/a.bin, dist/b.bin", "dist/a.bin dist/b.bin", "dist/a.bin;dist/b.bin"];
     for list in lists {
@@ -158,12 +158,12 @@ fn a_list_in_one_line_is_refused_with_the_lines_to_write() {
 }
 
 #[test]
-fn a_list_of_new_names_is_refused_with_the_lines_to_write() {
+fn a_list_of_new_names_is_rejected_with_the_lines_to_write() {
     is_always_refused(&["a", "c"], "a => b, c => d", "several-patterns", "`a => b`, `c => d`");
 }
 
 #[test]
-fn backslashes_are_refused_with_slashes_in_their_place() {
+fn backslashes_are_rejected_with_slashes_to_write() {
     is_always_refused(&["dist/a.zip"], r"dist\*.zip", "backslash-in-pattern", "`dist/*.zip`");
     is_always_refused(&["dist/a.zip"], r"dist\*.zip => {name}", "backslash-in-pattern", "`dist/*.zip => {name}`");
     // A line that matches nothing either is not shown.
@@ -174,7 +174,7 @@ fn backslashes_are_refused_with_slashes_in_their_place() {
 
 /// The two look the same.
 #[test]
-fn another_unicode_normalization_is_told_with_a_line_that_can_be_published() {
+fn a_different_unicode_normalization_is_reported_with_a_line_to_write() {
     let (composed, decomposed) = ("dist/caf\u{e9}.zip", "dist/cafe\u{301}.zip");
     for (line, file) in [(composed, decomposed), (decomposed, composed)] {
         is_always_refused(&[file], line, "unicode-normalization", "`dist/caf*.zip => cafe.zip`");
@@ -185,7 +185,7 @@ fn another_unicode_normalization_is_told_with_a_line_that_can_be_published() {
 }
 
 #[test]
-fn a_name_that_the_registry_refuses_is_told_with_a_line_that_renames_it() {
+fn an_invalid_name_is_reported_with_a_line_that_renames_it() {
     let registry = Registry::start(Persona::default());
     for (file, name) in [
         ("dist/caf\u{e9}.zip", "cafe.zip"),
@@ -211,52 +211,54 @@ fn a_name_that_the_registry_refuses_is_told_with_a_line_that_renames_it() {
 }
 
 #[track_caller]
-fn in_vain(lines: &str, policy: &str) -> Ran {
+fn without_effect(lines: &str, policy: &str) -> Ran {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/app.zip", "dist/x/lib.zip", "dist/a"]);
     job.input("if-no-files-found", policy).input("files", lines).run()
 }
 
 #[test]
-fn a_name_that_takes_nothing_away_is_an_error_while_files_of_that_name_are_selected() {
+fn an_exclusion_without_effect_is_an_error_if_files_with_that_name_are_selected() {
     for policy in ["error", "warn", "ignore"] {
         for (line, names, hint) in [
             ("!app.zip", "dist/app.zip", "!**/app.zip"),
-            ("!*.zip", "dist/app.zip, dist/x/lib.zip", "!**/*.zip"),
+            ("!*.zip", "`dist/app.zip`, `dist/x/lib.zip`", "!**/*.zip"),
             ("! lib.{zip,tar}", "dist/x/lib.zip", "!**/lib.{zip,tar}"),
         ] {
-            let ran = in_vain(&format!("dist/**\n{line}"), policy).exits_with(2).has_codes(&["excluded-in-one-folder"]);
-            ran.says(&format!("error: `{line}`")).says(names).says(&format!("`{hint}`"));
+            let ran = without_effect(&format!("dist/**\n{line}"), policy)
+                .exits_with(2)
+                .has_codes(&["excluded-in-one-folder"]);
+            ran.says(&format!("error: failed to exclude `{line}`")).says(names).says(&format!("`{hint}`"));
         }
     }
     // The file is not selected in the end.
-    in_vain("dist/**\n!app.zip\n!dist/app.zip", "error").exits_with(0).says("warning: `!app.zip`");
-    in_vain("dist/**\n!none.zip\n!other/*", "error").exits_with(0).says("warning: `!other/*`");
-    in_vain("dist/**\n!none.zip\n!other/*", "ignore").exits_with(0).does_not_say("warning:");
+    without_effect("dist/**\n!app.zip\n!dist/app.zip", "error").exits_with(0).says("warning: `!app.zip`");
+    without_effect("dist/**\n!none.zip\n!other/*", "error").exits_with(0).says("warning: `!other/*`");
+    without_effect("dist/**\n!none.zip\n!other/*", "ignore").exits_with(0).does_not_say("warning:");
 }
 
 #[test]
-fn a_line_that_takes_away_above_the_line_that_adds_is_an_error() {
+fn an_exclusion_above_the_line_that_adds_is_an_error() {
     for policy in ["error", "warn", "ignore"] {
-        let ran = in_vain("!dist/*.zip\ndist/*", policy).exits_with(2).has_codes(&["excluded-too-early"]);
-        ran.says("error: `!dist/*.zip`").says("dist/app.zip");
+        let ran = without_effect("!dist/*.zip\ndist/*", policy).exits_with(2).has_codes(&["excluded-too-early"]);
+        ran.says("error: failed to exclude `!dist/*.zip`").says("`dist/app.zip`");
     }
     // What is taken away may be added again.
-    in_vain("dist/*\n!dist/*.zip\ndist/app.zip", "error").exits_with(0);
+    without_effect("dist/*\n!dist/*.zip\ndist/app.zip", "error").exits_with(0);
 }
 
 #[test]
-fn mistakes_in_lines_that_take_away_are_told_too() {
+fn mistakes_in_exclusions_are_reported() {
     let lines = r"dist/**
 !dist\app.zip";
-    let ran = in_vain(lines, "ignore").exits_with(2);
+    let ran = without_effect(lines, "ignore").exits_with(2);
     ran.has_codes(&["backslash-in-pattern"]).says(r"`!dist\app.zip`").says("`!dist/app.zip`");
-    let ran = in_vain("dist/**\n!dist/app.zip, dist/a", "ignore").exits_with(2);
+    let ran = without_effect("dist/**\n!dist/app.zip, dist/a", "ignore").exits_with(2);
     ran.has_codes(&["several-patterns"]).says("`!dist/app.zip`, `!dist/a`");
 }
 
 #[test]
-fn all_mistakes_are_told_at_once() {
+fn all_mistakes_are_reported_at_once() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a"]);
     let codes = ["comment-in-pattern", "yaml-list", "quoted-pattern", "unexpanded-variable", "trailing-slash"];

@@ -145,7 +145,7 @@ fn authorities() -> Vec<Case> {
     ]
 }
 
-const NOT_MARKED: &str = "cannot be trusted as an authority: it is not marked as one (CA:TRUE)";
+const NOT_MARKED: &str = "cannot be trusted as an authority: it is not marked as an authority (CA:TRUE)";
 
 /// The certificate of a server is given.
 fn servers() -> Vec<Case> {

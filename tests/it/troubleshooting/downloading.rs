@@ -193,7 +193,7 @@ fn full_disk() -> String {
     let told = blocks(&job.run_as(shell).exits_with(1).log, &registry.url());
     // A full disk words it otherwise, and how much of a piece still fits is chance.
     let told = told.replace("File too large (os error 27)", "No space left on device (os error 28)");
-    let (_, rest) = told.split_once("cannot be written (").expect("how much is missing");
-    let (missing, _) = rest.split_once(" to go)").expect("how much is missing");
+    let (_, rest) = told.split_once("failed to write `tools/image` (").expect("how much is missing");
+    let (missing, _) = rest.split_once(" left)").expect("how much is missing");
     told.replace(missing, "3.5 MiB")
 }

@@ -1,7 +1,7 @@
-//! Who owns what is created in the workspace.
+//! The owner of files that are created in the workspace.
 //!
-//! Container actions run as root. What root leaves in another user's workspace, later steps and the next checkout can neither
-//! change nor delete (seen on GitHub's self-hosted runners). So root gives what it creates to the workspace's owner.
+//! Container actions run as root. Later steps and the next checkout cannot change or delete root's files in another user's
+//! workspace (seen on GitHub's self-hosted runners). So root gives the files it creates to the workspace's owner.
 
 use std::os::fd::AsFd;
 
@@ -11,9 +11,9 @@ use rustix::process::{Gid, Uid, geteuid};
 
 /// The user and the group of the workspace.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Owner(Uid, Gid);
+pub(super) struct WorkspaceOwner(Uid, Gid);
 
-impl Owner {
+impl WorkspaceOwner {
     /// Returns the owner of an open workspace; `None` if this process is not root, or the workspace is root's.
     pub(super) fn of(workspace: impl AsFd) -> Option<Self> {
         let stat = fstat(workspace).ok()?;
@@ -21,8 +21,8 @@ impl Owner {
         (geteuid().is_root() && !user.is_root()).then_some(Self(user, group))
     }
 
-    /// Gives an open file or folder to this owner. It may be open for its path alone.
-    pub(super) fn receive(self, file: impl AsFd) -> Result<(), Errno> {
+    /// Makes this user the owner of an open file or folder. It can be open with `O_PATH`.
+    pub(super) fn take(self, file: impl AsFd) -> Result<(), Errno> {
         chownat(file, "", Some(self.0), Some(self.1), AtFlags::EMPTY_PATH)
     }
 }

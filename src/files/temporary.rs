@@ -1,8 +1,7 @@
-//! A file that is being written: under a temporary name beside its place, until it is complete.
+//! Files that are written under a temporary name, and renamed when they are complete.
 //!
-//! The temporary name is random, so two runs never write to one file: the place holds what was renamed last. A run keeps
-//! its temporary files locked, so that no other run deletes them. The system unlocks them when the run ends, also when it
-//! is killed.
+//! The temporary name is random, so two runs never write to one file, and the last rename wins. A run keeps its temporary
+//! files locked, so that no other run deletes them. The system unlocks them when the run ends, also if it is killed.
 
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom, Write as _};
@@ -18,19 +17,19 @@ use super::place::{PlaceError, PlaceFault};
 use crate::checksum::{Hasher, Sha256};
 use crate::package::FileName;
 
-/// How the temporary names of files end.
-const PART: &str = ".generic-packages-part";
+/// The suffix of temporary names.
+const SUFFIX: &str = ".generic-packages-part";
 
-/// Whether a name is one that this program gives to temporary files.
+/// Whether a name is a name of temporary files.
 #[must_use]
-pub(crate) fn is_part(name: &str) -> bool {
-    name.to_ascii_lowercase().ends_with(PART)
+pub(crate) fn is_temporary_name(name: &str) -> bool {
+    name.to_ascii_lowercase().ends_with(SUFFIX)
 }
 
 impl Folder {
-    /// Deletes the temporary files that killed runs have left, if possible.
+    /// Deletes the temporary files of killed runs, if possible.
     pub(crate) fn remove_leftovers(&self) {
-        self.remove_files(|name| name.starts_with('.') && name.ends_with(PART) && !self.is_locked(name));
+        self.remove_files(|name| name.starts_with('.') && name.ends_with(SUFFIX) && !self.is_locked(name));
     }
 
     fn is_locked(&self, name: &str) -> bool {
@@ -39,99 +38,100 @@ impl Folder {
             .is_ok_and(|file| flock(&file, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK))
     }
 
-    /// Begins to write a file beside its place.
-    pub(crate) fn begin(self: &Arc<Self>, name: &FileName) -> Result<(Unfinished, Writing), PlaceError> {
+    /// Creates a temporary file.
+    pub(crate) fn begin(self: &Arc<Self>, name: &FileName) -> Result<(TemporaryFile, FileWriter), PlaceError> {
         const NEW: OFlags = OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::CLOEXEC);
         let path = self.place.path_of(name);
         let create = || {
-            let part = format!(".{:016x}{PART}", getrandom::u64()?);
-            let file = File::from(openat(&self.open, &part, NEW, Mode::from_raw_mode(0o666))?);
-            Ok((part, file))
+            let temporary_name = format!(".{:016x}{SUFFIX}", getrandom::u64()?);
+            let file = File::from(openat(&self.open, &temporary_name, NEW, Mode::from_raw_mode(0o666))?);
+            Ok((temporary_name, file))
         };
-        let (part, file) = create().map_err(|source: io::Error| {
+        let (temporary_name, file) = create().map_err(|source: io::Error| {
             let fault = PlaceFault::Write { missing: None, source };
             PlaceError { path: path.clone(), fault }
         })?;
-        // If the file system has no locks, another run may delete the file. Then this one fails, and puts nothing in place.
+        // If the file system has no locks, another run can delete the file. Then this run fails.
         let _ = flock(&file, FlockOperation::NonBlockingLockExclusive);
-        let unfinished = Unfinished { folder: Arc::clone(self), part, name: name.clone(), is_in_place: false };
-        Ok((unfinished, Writing { file, hasher: Hasher::default(), length: 0, size: None, path }))
+        let temporary =
+            TemporaryFile { folder: Arc::clone(self), temporary_name, name: name.clone(), is_renamed: false };
+        Ok((temporary, FileWriter { file, hasher: Hasher::default(), length: 0, size: None, path }))
     }
 }
 
-/// Deletes the temporary file, unless it was put in place.
+/// A temporary file. Dropping it deletes the file, unless it was renamed.
 #[derive(Debug)]
-pub(crate) struct Unfinished {
+pub(crate) struct TemporaryFile {
     folder: Arc<Folder>,
-    part: String,
+    temporary_name: String,
     name: FileName,
-    is_in_place: bool,
+    is_renamed: bool,
 }
 
-impl Unfinished {
-    /// Puts the file in place. A reader sees the old file or the new one.
-    pub(crate) fn finish(mut self, writing: &Writing, is_executable: bool) -> Result<(), PlaceError> {
+impl TemporaryFile {
+    /// Renames the file to its final name. A reader sees either the old file or the new one.
+    pub(crate) fn finish(mut self, writing: &FileWriter, is_executable: bool) -> Result<(), PlaceError> {
         if is_executable {
             make_executable(&writing.file).map_err(|source| writing.wrong(source))?;
         }
         let Folder { open, .. } = &*self.folder;
-        // Somebody else may have cut it.
-        let is_whole = writing.file.metadata().is_ok_and(|metadata| metadata.len() == writing.length);
-        let renamed = if is_whole {
+        // Another process can have truncated it.
+        let is_complete = writing.file.metadata().is_ok_and(|metadata| metadata.len() == writing.length);
+        let renamed = if is_complete {
             self.folder.give_to_owner(&writing.file);
-            renameat(open, &self.part, open, self.name.as_str())
+            renameat(open, &self.temporary_name, open, self.name.as_str())
         } else {
             Err(Errno::NOENT)
         };
         renamed.map_err(|error| match error {
             Errno::ISDIR => PlaceError { path: writing.path.clone(), fault: PlaceFault::Folder },
-            Errno::NOENT => PlaceError { path: writing.path.clone(), fault: PlaceFault::TakenAway },
+            Errno::NOENT => PlaceError { path: writing.path.clone(), fault: PlaceFault::TemporaryFileRemoved },
             error => writing.wrong(error.into()),
         })?;
-        self.is_in_place = true;
+        self.is_renamed = true;
         Ok(())
     }
 }
 
-impl Drop for Unfinished {
+impl Drop for TemporaryFile {
     fn drop(&mut self) {
-        if !self.is_in_place {
-            // If it stays, the next run deletes it.
-            let _ = unlinkat(&self.folder.open, &self.part, AtFlags::empty());
+        if !self.is_renamed {
+            // If this fails, the next run deletes it.
+            let _ = unlinkat(&self.folder.open, &self.temporary_name, AtFlags::empty());
         }
     }
 }
 
-/// A file that is being written, and hashed on the way.
+/// Writes and hashes a temporary file.
 #[derive(Debug)]
-pub(crate) struct Writing {
+pub(crate) struct FileWriter {
     file: File,
     hasher: Hasher,
     length: u64,
-    /// How many bytes there are to be, if that is known.
+    /// The expected number of bytes, if known.
     size: Option<u64>,
     path: PathBuf,
 }
 
-impl Writing {
-    /// How many bytes it has.
+impl FileWriter {
+    /// Returns the number of bytes written.
     #[must_use]
     pub(crate) fn length(&self) -> u64 {
         self.length
     }
 
-    /// The hash of what it has.
+    /// Returns the hash of the bytes written.
     #[must_use]
     pub(crate) fn sha256(&self) -> Sha256 {
         self.hasher.clone().finish()
     }
 
-    /// Says how many bytes there are to be.
+    /// Sets the expected number of bytes.
     pub(crate) fn expect(&mut self, size: Option<u64>) {
         self.size = size;
     }
 
-    /// Begins from the start.
+    /// Empties the file to start again.
     pub(crate) fn start_again(&mut self) -> Result<(), PlaceError> {
         self.hasher = Hasher::default();
         self.length = 0;
@@ -161,7 +161,7 @@ mod tests {
     use crate::files::Place;
 
     #[test]
-    fn a_file_that_was_removed_or_changed_is_not_put_in_place() {
+    fn a_temporary_file_that_was_removed_or_changed_is_not_renamed() {
         let workspace = tempfile::tempdir().expect("a temporary folder");
         let place = Place { workspace: workspace.path().canonicalize().expect("a path"), within: PathBuf::new() };
         let folder = Arc::new(Folder::make(&place).expect("a folder"));
@@ -169,11 +169,11 @@ mod tests {
         let spoilings: [fn(&File, &PathBuf) -> io::Result<()>; 3] =
             [|_, path| fs::remove_file(path), |file, _| file.set_len(4), |file, _| file.set_len(6)];
         for spoil in spoilings {
-            let (unfinished, mut writing) = folder.begin(&name).expect("it is begun");
+            let (temporary, mut writing) = folder.begin(&name).expect("a temporary file");
             writing.write(b"whole").expect("it is written");
-            spoil(&writing.file, &workspace.path().join(&unfinished.part)).expect("it can be changed");
-            let lost = unfinished.finish(&writing, false).expect_err("it is not what was written");
-            assert!(matches!(lost.fault, PlaceFault::TakenAway), "{lost}");
+            spoil(&writing.file, &workspace.path().join(&temporary.temporary_name)).expect("it can be changed");
+            let lost = temporary.finish(&writing, false).expect_err("it is not what was written");
+            assert!(matches!(lost.fault, PlaceFault::TemporaryFileRemoved), "{lost}");
             assert_eq!(fs::read_dir(workspace.path()).expect("a folder").count(), 0);
         }
     }
