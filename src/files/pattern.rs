@@ -116,7 +116,7 @@ impl Alternative {
         path.iter().fold(start, |progress, name| self.advance(&progress, &name.to_string_lossy(), matching))
     }
 
-    /// Returns the progress after one more name. glob tries every way to divide a path among the wildcards of a whole pattern,
+    /// Returns the progress after one more name. glob tries every way to divide a path among the wildcards of a pattern,
     /// and a path with many `-` has many ways for `**/*-*-*`. By component there is only one.
     fn advance(&self, before: &Progress, name: &str, matching: Matching) -> Progress {
         let mut reached = vec![false; before.len()];

@@ -40,7 +40,7 @@ fn each_file_name_that_the_registry_rejects_is_rejected_before_any_request() {
         let mut job = Job::new(&registry);
         let ran = job.file(format!("dist/{name}"), "").file("dist/good", "").is_refused(&registry);
         let ran = ran.says(&format!("error: dist/{shown}: the file name `{shown}` {problem}"));
-        // What is allowed is told, and what to do.
+        // The error lists the allowed characters.
         ran.has_codes(&["invalid-file-name"]).says("`-_+=:;.()[]{}~!@#$%^&`");
     }
 }

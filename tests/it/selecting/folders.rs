@@ -146,16 +146,16 @@ fn a_line_that_names_a_folder_is_rejected_with_a_hint() {
 fn the_hint_for_a_folder_works() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["build/dist/a", "build/dist/x/b", "build/c"]);
-    let cure = |ran: &Ran, end: &str| {
+    let hint_of = |ran: &Ran, end: &str| {
         ran.log.split('`').find(|part| part.ends_with(end)).expect("the hint shows a line to write").to_owned()
     };
     for (folder, line) in [("", "build/dist"), ("build", "dist"), ("build", "./dist/")] {
         let ran = refuses(job.input("working-directory", folder), &registry, line, "is-a-folder");
-        publishes(&mut job, &cure(&ran, "/*"), &["a"]);
-        publishes(&mut job, &cure(&ran, "/**"), &["a", "b"]);
+        publishes(&mut job, &hint_of(&ran, "/*"), &["a"]);
+        publishes(&mut job, &hint_of(&ran, "/**"), &["a", "b"]);
     }
     let ran = refuses(&mut job, &registry, "**\n!dist", "is-a-folder");
-    publishes(&mut job, &format!("**\n{}", cure(&ran, "/**")), &["c"]);
+    publishes(&mut job, &format!("**\n{}", hint_of(&ran, "/**")), &["c"]);
 }
 
 #[test]

@@ -243,7 +243,7 @@ fn an_exclusion_above_the_line_that_adds_is_an_error() {
         let ran = without_effect("!dist/*.zip\ndist/*", policy).exits_with(2).has_codes(&["excluded-too-early"]);
         ran.says("error: failed to exclude `!dist/*.zip`").says("`dist/app.zip`");
     }
-    // What is taken away may be added again.
+    // Excluded files can be added again.
     without_effect("dist/*\n!dist/*.zip\ndist/app.zip", "error").exits_with(0);
 }
 
