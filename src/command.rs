@@ -1,6 +1,6 @@
 //! The commands of the program.
 
-/// What the program is to do.
+/// A command of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Files of the workspace go to the registry.

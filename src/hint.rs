@@ -1,4 +1,4 @@
-//! Errors that know their cure.
+//! Errors with a code and a hint.
 
 use std::error::Error;
 use std::io;
@@ -11,7 +11,7 @@ pub trait Explain: Error {
     /// Returns the code of this kind of error, in kebab case. It stays the same if the words change.
     fn code(&self) -> &'static str;
 
-    /// What to do, as an instruction without a full stop; `None` where the error says it all.
+    /// Returns the instruction that solves it, without a full stop; `None` if the error says it all.
     fn hint(&self) -> Option<String>;
 
     /// Returns the request that failed, if one did: `PUT https://…`.
@@ -28,7 +28,7 @@ pub trait Explain: Error {
 /// How one message tells several errors of one kind. The items follow: ``failed to upload 2 files: `x`, `y` ``.
 #[derive(Debug)]
 pub struct Plural {
-    /// What failed, with `{}` for the number of items: `failed to upload {} files`.
+    /// The failed operation, with `{}` for the number of items: `failed to upload {} files`.
     pub(crate) text: String,
     /// The name that this error adds, in backticks, with what only this error says of it. It is safe to show.
     pub(crate) item: String,

@@ -1,4 +1,4 @@
-//! What the registry lists: the files of a version, and the versions of a package.
+//! Lists of the registry: the files of a version, and the versions of a package.
 
 use std::collections::HashMap;
 
@@ -78,7 +78,7 @@ impl TryFrom<Vec<Row>> for Listing {
 }
 
 impl Listing {
-    /// The version as it is with one more file, which takes the place of what the registry takes for it by its name.
+    /// Returns the list with one more file. It replaces a file with the same name, also in other case.
     #[must_use]
     pub(crate) fn with(mut self, file: RegistryFile) -> Self {
         self.by_folded_name.insert(file.name.to_lowercase(), file);

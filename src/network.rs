@@ -1,4 +1,4 @@
-//! What the connection to the server needs beside its address: certificates, a proxy, headers.
+//! The connection to the server: certificates, proxies and headers.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use url::Url;
 use crate::certificate::TrustedCertificate;
 use crate::client_certificate::ClientCertificate;
 
-/// What the connection to the server needs beside its address.
+/// Certificates, proxies and headers of the connection to the server.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Network {
     /// Certificates that are trusted in addition to the system's roots.
@@ -82,7 +82,7 @@ impl Exception {
 pub(crate) struct Proxy {
     /// Where it is; `http` or `https`, with a host, and with credentials where it wants them.
     pub(crate) url: Url,
-    /// What names it.
+    /// The variable that names it.
     pub(crate) variable: &'static str,
 }
 

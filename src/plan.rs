@@ -24,7 +24,7 @@ pub(crate) struct Desired {
     pub(crate) is_exact: bool,
     /// Whether it follows from all others, so that it is uploaded when they are there.
     pub(crate) is_last: bool,
-    /// What to do if the registry has other content under its name.
+    /// The policy if the registry has different content under its name.
     pub(crate) if_file_exists: IfFileExists,
 }
 
@@ -66,7 +66,7 @@ pub(crate) enum Listed {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) struct Conflict {
     pub(crate) name: FileName,
-    /// What the registry has, under its own spelling of the name.
+    /// The file on the registry, with the registry's spelling of the name.
     pub(crate) theirs: RegistryFile,
     size: u64,
     sha256: Option<Sha256>,
@@ -103,7 +103,7 @@ impl fmt::Display for Conflict {
     }
 }
 
-/// What is to be done with one file.
+/// The operation for one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Op {
     /// The registry lacks it.

@@ -33,7 +33,7 @@ impl Explain for StartError {
     }
 }
 
-/// Does what the inputs say. Their timeout and retries take the place of those in `limits`.
+/// Runs the command of the inputs. Their timeout and retries replace those in `limits`.
 pub async fn run(inputs: &Inputs, limits: Limits, context: &RunContext<'_>) -> Ending {
     let connection = Connection {
         command: inputs.command(),

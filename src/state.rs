@@ -14,7 +14,7 @@ pub(crate) enum State {
     },
     /// Its upload began. The registry may have it.
     Sent {
-        /// What follows if the next list does not show it; `None` while the upload is under way.
+        /// The next step if the next list does not show it; `None` while the upload is under way.
         if_missing: Option<IfMissing>,
         /// Whether an upload that has ended may have reached the server.
         was_sent: bool,
@@ -49,7 +49,7 @@ pub(crate) enum State {
     },
 }
 
-/// What follows if a list does not show a file that was sent.
+/// The next step if a list does not show a file that was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum IfMissing {
     /// It is uploaded again.
@@ -60,14 +60,14 @@ pub(crate) enum IfMissing {
     Fail,
 }
 
-/// What happens to a file in a run.
+/// An event in the life of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     /// Its upload begins.
     UploadStarted,
-    /// What is there begins to be deleted.
+    /// The existing content begins to be deleted.
     DeleteStarted { seen: RegistryFile },
-    /// What was to be deleted was not.
+    /// The existing content was not deleted.
     NotDeleted { seen: RegistryFile },
     /// The registry accepted its upload.
     Accepted,

@@ -54,7 +54,7 @@ impl Checksums {
 }
 
 impl Run<'_> {
-    /// What the version's file of checksums says. A copy that is here and is what the registry lists needs no request.
+    /// Reads the version's checksums file. A local copy that is identical to the listed file needs no request.
     pub(super) async fn checksums(&self, source: &Source) -> Result<Option<Checksums>, DownloadError> {
         let Some(name) = &self.wanted.checksums else { return Ok(None) };
         let bad = |why: &str| DownloadError::BadChecksums { name: name.clone(), why: why.to_owned() };

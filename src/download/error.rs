@@ -13,7 +13,7 @@ use crate::stop::Stopped;
 use crate::suggest::SimilarNames;
 use crate::units::Bytes;
 
-/// What failed in a run that came as far as its first request.
+/// An error of a download that sent a request.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DownloadError {
     /// The registry, or the way there.
@@ -28,7 +28,7 @@ pub(crate) enum DownloadError {
     /// The owner has no such package.
     #[error("failed to find package {}/{} on {}", .target.owner, .target.package, .target.server)]
     NoPackage {
-        /// What was asked for.
+        /// The requested version.
         target: Box<Target>,
         /// Packages with names like it.
         similar: SimilarNames,
@@ -36,7 +36,7 @@ pub(crate) enum DownloadError {
     /// The package has no such version.
     #[error("failed to find version {} of {}/{}", .target.version, .target.owner, .target.package)]
     NoVersion {
-        /// What was asked for.
+        /// The requested version.
         target: Box<Target>,
         /// Versions with names like it.
         similar: SimilarNames,
@@ -44,14 +44,14 @@ pub(crate) enum DownloadError {
     /// A line that stands for none of the version's files.
     #[error("failed to match `{line}`: {version} has no such file", version = .target.version)]
     NoFile {
-        /// What was asked for.
+        /// The requested version.
         target: Box<Target>,
         /// The line as it was typed.
         line: Sanitized,
         /// Files with names like it.
         similar: SimilarNames,
     },
-    /// Lines that take away all that the others stand for.
+    /// Lines that exclude every file.
     #[error("failed to select files: lines that start with `!` exclude every file")]
     AllExcluded,
     /// A line that is no pattern, and no file's name.
@@ -59,7 +59,7 @@ pub(crate) enum DownloadError {
     BadLine {
         /// The line as it was typed.
         line: Sanitized,
-        /// What is wrong with it.
+        /// The problem of it.
         bad: BadLine,
     },
     /// A line that matches nothing, and is meant for another tool.
@@ -67,7 +67,7 @@ pub(crate) enum DownloadError {
     Mistake {
         /// The line as it was typed.
         line: Sanitized,
-        /// What is wrong with it.
+        /// The problem of it.
         mistake: Mistake,
     },
     /// A line with `!` above the line that adds its files.
@@ -81,7 +81,7 @@ pub(crate) enum DownloadError {
     NewName {
         /// The name on the registry.
         name: FileName,
-        /// What is wrong with the new name.
+        /// The problem of the new name.
         why: String,
     },
     /// Files to which lines give one name.
@@ -97,7 +97,7 @@ pub(crate) enum DownloadError {
     Wildcard {
         /// The line as it was typed.
         line: Sanitized,
-        /// What the registry said to that.
+        /// The response of the registry.
         #[source]
         cause: Arc<RegistryError>,
     },
@@ -118,7 +118,7 @@ pub(crate) enum DownloadError {
     /// The file of checksums is not there.
     #[error("failed to find the checksums file `{name}` in {}", .target.version)]
     NoChecksums {
-        /// What was asked for.
+        /// The requested version.
         target: Box<Target>,
         /// Its name.
         name: FileName,
@@ -130,7 +130,7 @@ pub(crate) enum DownloadError {
     BadChecksums {
         /// Its name.
         name: FileName,
-        /// What is wrong with it.
+        /// The problem of it.
         why: String,
     },
     /// The file of checksums names another hash than the registry.
@@ -152,7 +152,7 @@ pub(crate) enum DownloadError {
         name: FileName,
         /// The file of checksums.
         checksums: FileName,
-        /// What it names instead: the file in a folder.
+        /// The path in a folder that it contains instead.
         in_folder: Option<Sanitized>,
     },
     /// Other bytes came than were promised.
@@ -160,9 +160,9 @@ pub(crate) enum DownloadError {
     Differs {
         /// The file.
         name: FileName,
-        /// What it should be.
+        /// The expected size and hash.
         expected: Box<Expected>,
-        /// What came: its length in bytes, and its hash where all of it came.
+        /// The received length in bytes, and the hash if all bytes came.
         came: (u64, Option<Sha256>),
     },
 }
@@ -204,7 +204,7 @@ fn hostile_in_words(Hostile { names, why, .. }: &Hostile) -> String {
     }
 }
 
-/// What is known of a file before it comes.
+/// The expected size and hash of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Expected {
     /// Its length in bytes.

@@ -30,7 +30,7 @@ pub(crate) struct Fetcher<'a> {
 /// A file that is in its place: its length in bytes and its hash.
 pub(crate) type Fetched = (u64, Sha256);
 
-/// What came of a file: its length in bytes, and its hash if all of it came.
+/// The received length of a file in bytes, and its hash if all bytes came.
 type Came = (u64, Option<Sha256>);
 
 /// The part of a file that is there between two attempts.

@@ -30,7 +30,7 @@ use crate::suggest::SimilarNames;
 use crate::units::{self, Bytes};
 use crate::version;
 
-/// What is known of the files of the version.
+/// The files of the version, as far as they are known.
 pub(crate) enum Source {
     /// The registry's list.
     Listed(Listing),
@@ -59,7 +59,7 @@ struct Run<'a> {
     context: &'a RunContext<'a>,
     registry: Registry<'a>,
     items: Vec<Item>,
-    /// What is known of each item; what is told if the run ends now.
+    /// The outcome of each item, if the run ends now.
     outcomes: Vec<Outcome>,
     errors: Vec<DownloadError>,
 }
@@ -288,7 +288,7 @@ impl Run<'_> {
         }
     }
 
-    /// Holds the files against what is here. What is here bit for bit needs no request.
+    /// Compares the local files with the expected hashes. An identical file needs no request.
     async fn compare(&mut self, folder: &Folder) -> Result<(), Vec<DownloadError>> {
         let registry = &self.registry;
         let found: Vec<_> = stream::iter(&self.items)

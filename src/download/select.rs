@@ -20,7 +20,7 @@ use crate::suggest::SimilarNames;
 #[derive(Clone, Debug)]
 pub(crate) struct Item {
     pub(crate) name: FileName,
-    /// What it is called here.
+    /// Its local name.
     pub(crate) here: FileName,
     pub(crate) expected: Expected,
     pub(crate) is_executable: bool,
@@ -143,7 +143,7 @@ fn of_one_name(items: &[Item]) -> Vec<DownloadError> {
     .collect()
 }
 
-/// What a line stands for among the files of a version. A line that is a file's name means that file, whatever its
+/// Returns the files of a version that a line matches. A line that is a file's name means that file, whatever its
 /// characters mean in a pattern.
 fn among(line: &Line, listing: &Listing, target: &Target) -> Result<Vec<String>, DownloadError> {
     let all: Vec<&str> = listing.files().into_iter().map(|file| file.name.as_str()).collect();
@@ -243,7 +243,7 @@ fn items_of(
     Ok(names.into_iter().map(item).collect())
 }
 
-/// What is known of a file before it comes.
+/// The expected size and hash of a file.
 fn expected(name: &FileName, source: &Source, checksums: Option<&Checksums>) -> Result<Expected, DownloadError> {
     let named = checksums.map(|checksums| checksums.hash_of(name)).transpose()?.flatten();
     Ok(match (source, named) {

@@ -1,17 +1,6 @@
 //! Write access: what is known of it, and the check that asks for it.
 
-use super::execute::VersionRun;
-
-/// What is known of our write access.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum WriteAccess {
-    /// Nobody has asked for it yet.
-    NotChecked,
-    /// The forge did not answer the check: a gate in front of it may refuse the odd name of the check alone.
-    Unknown,
-    /// The forge confirmed it, or stored a file.
-    Confirmed,
-}
+use super::execute::{VersionRun, WriteAccess};
 
 impl VersionRun<'_> {
     /// Checks write access, unless that is done. Returns whether the run may go on. Only a rejection by the forge itself

@@ -61,9 +61,9 @@ pub(super) fn desired(version: &Listing, checksums: &FileName) -> Result<Vec<Des
     files.collect()
 }
 
-/// What an alias has, compared with what it is to have.
+/// The files of an alias, compared with those of the version.
 pub(super) struct Compared {
-    /// What is to be done with each desired file, and then with each extra file.
+    /// The operation for each desired file, and then for each extra file.
     pub(super) ops: Vec<Op>,
     pub(super) diff: Diff,
 }
@@ -165,7 +165,7 @@ impl Run<'_> {
     }
 }
 
-/// What has become of an alias, if nothing has failed.
+/// The result of an update without a failure.
 enum Updated {
     Identical,
     /// It is not updated by this version.
@@ -282,7 +282,7 @@ struct Store {
     own: Arc<Folder>,
     /// The folder that files are downloaded to, once there is one.
     below: Option<Arc<Folder>>,
-    /// What may lie in it.
+    /// The files that may be in it.
     names: Vec<FileName>,
     files: HashMap<Sha256, Content>,
 }
@@ -294,7 +294,7 @@ impl Store {
         for file in &wanted {
             let Some(sha256) = file.sha256 else { continue };
             if at_hand(main, file).is_none() && !self.files.contains_key(&sha256) {
-                // Whatever it is called on the registry, it may lie here under its hash.
+                // Locally, its name is its hash, because any name is allowed on the registry.
                 let here = FileName::parse(&sha256.to_string()).map_err(PublishError::UnsafeName)?;
                 let expected = Expected { size: Some(file.size), sha256: Some(sha256), by: VerifiedBy::Registry };
                 items.entry(sha256).or_insert(Item { name: file.name.clone(), here, expected, is_executable: false });
@@ -346,7 +346,7 @@ fn at_hand<'r>(main: &'r Run<'_>, wanted: &Desired) -> Option<&'r Content> {
 }
 
 impl Drop for Store {
-    /// What was downloaded is of no use to anybody else.
+    /// Deletes the downloaded files.
     fn drop(&mut self) {
         if let Some(below) = &self.below {
             for name in &self.names {

@@ -135,7 +135,7 @@ impl Run<'_> {
         }
     }
 
-    /// Waits before other jobs are met once more. Two that wait differently long do not meet for ever.
+    /// Waits before the next attempt after a change by another job. Random waits keep two jobs from meeting forever.
     pub(super) async fn wait_for_others(
         &self,
         retries: &mut Retries,

@@ -234,7 +234,7 @@ fn row(op: &Op, what: String, size: u64) -> Option<Planned> {
     Some(Planned { action, what, size: Some(size), there: in_words(op) })
 }
 
-/// What is on the registry under the name of a file.
+/// Describes the content on the registry under the name of a file.
 fn in_words(op: &Op) -> String {
     match op {
         Op::Keep => SAME.to_owned(),

@@ -55,7 +55,7 @@ impl Explain for Rejected {
     }
 }
 
-/// What is known of a file that could not be verified.
+/// The evidence about a file that could not be verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Evidence {
     /// An earlier list showed it.
@@ -66,7 +66,7 @@ pub(crate) enum Evidence {
     Interrupted(String),
 }
 
-/// What failed in a run that came as far as its first request.
+/// An error of a run that sent a request.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PublishError {
     /// The registry, or the way there.
@@ -109,7 +109,7 @@ pub(crate) enum PublishError {
         line: Sanitized,
         /// The version.
         version: Version,
-        /// What is there.
+        /// Names of the version that are similar.
         similar: SimilarNames,
     },
     /// A version without files.
@@ -140,7 +140,7 @@ pub(crate) enum PublishError {
         alias: Version,
         /// The version that it should be the same as.
         version: Version,
-        /// What it has now, where that is known.
+        /// Its files now, compared with those of the version; `None` if the list failed.
         state: Option<Diff>,
         /// Why; `None` where somebody asked the run to end.
         #[source]
@@ -165,13 +165,13 @@ pub(crate) enum PublishError {
     /// A file whose name no request could have.
     #[error("cannot delete or upload a file of the alias: the {0}")]
     UnsafeName(BadName),
-    /// What is not at hand cannot be fetched.
+    /// A file of the version cannot be downloaded.
     #[error(transparent)]
     Download(#[from] Box<DownloadError>),
     /// Somebody asked the run to end.
     #[error(transparent)]
     Stopped(#[from] Stopped),
-    /// The registry accepted a file, or says that it exists, and its list does not show it.
+    /// The registry accepted a file, or reports that it exists, but does not list it.
     #[error("failed to verify `{name}`: the registry {}, but its list of files does not show it", if *.was_accepted { "accepted it" } else { "has a file of this name" })]
     NotListed {
         /// Whether the registry accepted it.
@@ -186,7 +186,7 @@ pub(crate) enum PublishError {
     NotVerified {
         /// The file's name.
         name: FileName,
-        /// What is known of it.
+        /// The evidence about it.
         evidence: Evidence,
     },
     /// A file that was there is not listed any more.
@@ -402,14 +402,14 @@ impl Explain for PublishError {
     }
 }
 
-/// The cure of a cause, where there is one, and what to do after that.
+/// Joins the hint of a cause, if it has one, and what to do after that.
 fn and_then(cause: Option<&PublishError>, then: &str) -> String {
-    let cure = cause.and_then(Explain::hint);
+    let hint = cause.and_then(Explain::hint);
     // Where nothing else is to be done, it has been said.
-    match cure.filter(|cure| !cure.starts_with("Run the step again")) {
-        Some(cure) => {
-            let cure = cure.split(", then run the step again").next().unwrap_or_default();
-            format!("{cure}. Then {then}")
+    match hint.filter(|hint| !hint.starts_with("Run the step again")) {
+        Some(hint) => {
+            let hint = hint.split(", then run the step again").next().unwrap_or_default();
+            format!("{hint}. Then {then}")
         }
         None => format!("{}{}", then[..1].to_uppercase(), &then[1..]),
     }

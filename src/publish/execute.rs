@@ -1,10 +1,9 @@
-//! The loop that brings one version to what it is to have: list, plan, execute, until nothing is left to do.
+//! The loop on one version: list, plan, execute, until nothing is left to do.
 
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 
-use super::access::WriteAccess;
 use super::error::PublishError;
 use super::tracked::Tracked;
 use super::{Halt, Save};
@@ -19,7 +18,18 @@ use crate::state::{Event, State};
 /// How long a run that was asked to end may wait for the list.
 pub(super) const LAST_LIST: Duration = Duration::from_secs(1);
 
-/// What is done between two lists.
+/// The knowledge about write access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WriteAccess {
+    /// It was not checked yet.
+    NotChecked,
+    /// The server itself did not respond to the check: a proxy in front of it may reject only the odd name of the check.
+    Unknown,
+    /// The server confirmed it, or stored a file.
+    Confirmed,
+}
+
+/// A step between two lists.
 enum Step {
     /// These files are uploaded.
     Upload(Vec<usize>),
@@ -30,17 +40,17 @@ enum Step {
     Nothing,
 }
 
-/// One version on its way to what it is to have.
+/// The run on one version.
 pub(super) struct VersionRun<'a> {
     pub(super) registry: Registry<'a>,
     pub(super) context: &'a RunContext<'a>,
     pub(super) concurrency: usize,
     pub(super) is_dry: bool,
     pub(super) files: Vec<Tracked>,
-    /// What the version had at the start, if extra files in it are deleted.
+    /// The extra files at the start, if they are deleted.
     pub(super) extras: Option<Listing>,
     pub(super) write_access: WriteAccess,
-    /// What failed that is about no single file.
+    /// Errors that are about no single file.
     pub(super) errors: Vec<PublishError>,
 }
 
@@ -61,7 +71,7 @@ impl<'a> VersionRun<'a> {
         Self { registry, context, concurrency, is_dry, files, extras: None, write_access, errors: Vec::new() }
     }
 
-    /// Adds the file that follows from all others, in the place of an earlier one.
+    /// Adds the file that follows from all others, and removes an earlier one.
     pub(super) fn set_last(&mut self, desired: Desired, content: Content, label: String) {
         self.files.retain(|file| !file.desired.is_last);
         self.files.push(Tracked::new((desired, content), label, &self.registry));
@@ -241,8 +251,7 @@ impl<'a> VersionRun<'a> {
         self.files.iter_mut().for_each(Tracked::record_list_failure);
     }
 
-    /// Lists the version once more, quickly, because the run is to end: what it shows is verified, and the rest is
-    /// unknown. Returns the list.
+    /// Lists the version one last time, quickly, because the run has to end. Listed files are verified, the others unknown. Returns the list.
     pub(super) async fn list_at_the_end(&mut self) -> Option<Listing> {
         let listing = tokio::time::timeout(LAST_LIST, self.registry.files_now()).await.ok().and_then(Result::ok);
         for file in &mut self.files {

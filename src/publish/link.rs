@@ -1,5 +1,4 @@
-//! Links the package to a repository, once everything is on the registry and verified. Whatever comes of it, the release is
-//! none the worse for it: what does not work is a warning with its cure.
+//! Links the package to a repository, once all files are verified. A failure is only a warning with a hint.
 
 use tokio::time::Instant;
 
@@ -9,7 +8,7 @@ use crate::package::RepositoryName;
 use crate::registry::{About, Operation, RegistryError, RetryRule};
 use crate::sanitize::Sanitized;
 
-/// What the package is linked to.
+/// The link of the package.
 pub(super) enum Linked {
     /// Nothing, or a repository that the token's user cannot see.
     ToNothing,

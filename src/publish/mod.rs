@@ -33,7 +33,7 @@ use crate::stop::{Signal, Stopped};
 /// How long to wait for the link to a version: everything else is done.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Publishes files. An error means that nothing was sent, and holds everything that has to be put right first.
+/// Publishes files. An error means that nothing was uploaded, and holds every problem that has to be fixed first.
 pub(crate) async fn publish(
     inputs: &Inputs,
     task: &PublishOptions,
@@ -80,7 +80,7 @@ fn wrapped<E>(errors: Vec<E>, wrap: fn(E) -> Rejected) -> Vec<Rejected> {
     errors.into_iter().map(wrap).collect()
 }
 
-/// What is to be done, and for whom.
+/// The inputs of a run and its caller.
 #[derive(Clone, Copy)]
 struct Job<'a> {
     inputs: &'a Inputs,
@@ -128,7 +128,7 @@ struct Run<'a> {
     results: Results,
 }
 
-/// What a run has done beside its files.
+/// The results of a run beside its files.
 #[derive(Default)]
 struct Results {
     /// The path of the copy of the checksums file, relative to the workspace; empty if it was not written.
@@ -143,7 +143,7 @@ struct Results {
     plan: Vec<Planned>,
     /// The files that a real run would send.
     planned: Vec<usize>,
-    /// What would become of the checksums file.
+    /// The planned outcome of the checksums file.
     checksums: Option<Outcome>,
 }
 
@@ -177,7 +177,7 @@ impl Results {
     }
 }
 
-/// What ends a run before its end.
+/// The reason why a run ends early.
 enum Halt {
     Failed(Box<PublishError>),
     Stopped(Signal),
@@ -289,7 +289,7 @@ impl Run<'_> {
         })
     }
 
-    /// Publishes the checksums file and makes the aliases identical; once more if other jobs change the version meanwhile.
+    /// Publishes the checksums file and makes the aliases identical; again if other jobs change the version meanwhile.
     async fn publish_checksums_and_aliases(&mut self, mut listing: Listing) -> Result<Published, Halt> {
         for _ in 0..checksums::MOST {
             let published = match self.publish_checksums(listing).await? {

@@ -18,7 +18,7 @@ pub(crate) enum NameError {
     Name {
         /// The path relative to the workspace.
         path: Sanitized,
-        /// What is wrong with the name.
+        /// The problem of the name.
         bad: BadName,
         /// Whether it is one that a line gives.
         is_renamed: bool,

@@ -7,8 +7,8 @@ use tokio::time::Instant;
 
 use super::error::PublishError;
 use super::execute::VersionRun;
-use super::tracked::Tracked;
-use super::upload::{FailedUpload, upload};
+use super::tracked::{FailedUpload, Tracked};
+use super::upload::upload;
 use super::{Halt, Save};
 use crate::checksum::Sha256;
 use crate::listing::RegistryFile;
@@ -138,7 +138,7 @@ impl VersionRun<'_> {
         self.files[index].fail(PublishError::Conflict { conflict, when: When::Meanwhile, page });
     }
 
-    /// Says that the run is to end while a file is missing on the registry, in case that the end comes before the file.
+    /// Warns that a file is missing on the registry, and saves the outputs, in case that the runner kills the program.
     fn save_in_between(&self, index: usize, signal: Signal, save: &Save<'_>) {
         let name = &self.files[index].desired.name;
         let way_out = match signal {

@@ -1,16 +1,37 @@
 //! A file of a run: its state, why it is not on the registry, and how often it may be retried.
 
+use tokio::time::Instant;
+
 use super::error::{Evidence, PublishError};
-use super::upload::{FailedUpload, Upload};
 use crate::checksum::Sha256;
 use crate::files::Content;
 use crate::listing::RegistryFile;
 use crate::plan::{Conflict, Desired, When};
-use crate::registry::{Cause, FailureKind, Registry, Retries, RetryRule};
+use crate::registry::{Cause, FailureKind, Registry, RegistryError, Retries, RetryRule};
 use crate::report::{Outcome, RunContext, Status};
 use crate::state::{Event, IfMissing, State};
 
-/// A desired file, and what has become of it.
+/// An upload that failed.
+#[derive(Debug)]
+pub(super) struct FailedUpload {
+    pub(super) error: RegistryError,
+    pub(super) retry: RetryRule,
+    /// When it began.
+    pub(super) begun: Instant,
+    /// When bytes last moved, if any did.
+    pub(super) moved: Option<Instant>,
+}
+
+/// A file that is uploaded, and how the log names it.
+pub(super) struct Upload {
+    pub(super) desired: Desired,
+    pub(super) content: Content,
+    pub(super) label: String,
+    /// Its status once the registry has it: uploaded, or replaced.
+    pub(super) becomes: Status,
+}
+
+/// A desired file with its state.
 pub(super) struct Tracked {
     pub(super) desired: Desired,
     pub(super) content: Content,

@@ -6,40 +6,19 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 
-use super::access::WriteAccess;
 use super::error::PublishError;
-use super::execute::VersionRun;
+use super::execute::{VersionRun, WriteAccess};
+use super::tracked::{FailedUpload, Upload};
 use crate::checksum::Sha256;
 use crate::command::Command;
-use crate::files::Content;
 use crate::plan::Desired;
-use crate::registry::{ByteCounter, Registry, RegistryError, RetryRule, wait_for_longest};
-use crate::report::{Progress, Reporter, Status, with_progress};
+use crate::registry::{ByteCounter, Registry, RetryRule, wait_for_longest};
+use crate::report::{Progress, Reporter, with_progress};
 use crate::state::{Event, IfMissing, State};
 
-/// A file over this size, in bytes, is not sent before the right to write is known: a server that refuses it closes
+/// A file over this size, in bytes, is not sent before write access is checked: a server that rejects it closes
 /// the connection, and clients lose the answer.
 const LARGE: u64 = 1024 * 1024;
-
-/// An upload that failed.
-#[derive(Debug)]
-pub(super) struct FailedUpload {
-    pub(super) error: RegistryError,
-    pub(super) retry: RetryRule,
-    /// When it began.
-    pub(super) begun: Instant,
-    /// When bytes last moved, if any did.
-    pub(super) moved: Option<Instant>,
-}
-
-/// A file that is uploaded, and how the log names it.
-pub(super) struct Upload {
-    pub(super) desired: Desired,
-    pub(super) content: Content,
-    pub(super) label: String,
-    /// What the file is once the registry has it: uploaded, or replaced.
-    pub(super) becomes: Status,
-}
 
 /// Uploads a file once. If the body breaks off without a response, or a proxy responds for the server, the server may
 /// have refused the token at once: then write access is checked, and a refusal is what is reported. It does not say what

@@ -137,7 +137,7 @@ pub(crate) enum Cause {
     /// A response of the right status that is not what it should be.
     #[error("unexpected response from the server: {what}")]
     Garbled {
-        /// What is wrong with it.
+        /// The problem of it.
         what: Sanitized,
         /// Whether it ends too early.
         is_cut: bool,

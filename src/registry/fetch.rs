@@ -54,7 +54,7 @@ pub(crate) struct Incoming<'r> {
 
 impl Registry<'_> {
     /// Asks for a file, once, or for what is missing of it. The response is the whole file if it has changed, or if
-    /// only the whole is to be had.
+    /// only the whole is available.
     pub(crate) async fn fetch(
         &self,
         name: &FileName,

@@ -79,7 +79,7 @@ impl Timeout {
     }
 }
 
-/// What to do if there is no connection to a server on a loopback address. In a container, that is the container
+/// Returns the hint for a failed connection to a loopback address. In a container, that is the container
 /// itself.
 pub(super) fn hint_for_loopback(host: &str) -> String {
     format!(

@@ -39,7 +39,7 @@ pub(super) fn config(given: &[TrustedCertificate]) -> ClientConfig {
         .with_no_client_auth()
 }
 
-/// The same TLS with a certificate of the client, and with sessions of its own: one of the server is nobody else's.
+/// Adds a client certificate to a configuration, with sessions of its own, because only the server may see them.
 pub(super) fn with_client_certificate(config: &ClientConfig, certificate: &ClientCertificate) -> ClientConfig {
     let mut config = config.clone();
     config.client_auth_cert_resolver = certificate.resolver();

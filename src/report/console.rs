@@ -39,7 +39,7 @@ const MOST_ANNOTATIONS: usize = 10;
 /// How many characters of a message an annotation has.
 const LONGEST_ANNOTATION: usize = 300;
 
-/// The same of a remark, which has its cure in it.
+/// How many characters of a remark an annotation has. A remark includes its hint.
 const LONGEST_REMARK: usize = 500;
 
 /// Writes the log.
@@ -113,7 +113,7 @@ impl<W: Write + Send> Console<W> {
         self.annotate(&messages, &sentence);
     }
 
-    /// What did not get to where it was to go.
+    /// Writes the files that are not in place.
     fn rest(&self, ending: &Ending) {
         let rest: Vec<&Outcome> = ending.outcomes().iter().filter(|outcome| !outcome.status.is_in_place()).collect();
         let what = match ending.command() {
@@ -166,7 +166,7 @@ impl<W: Write + Send> Console<W> {
         self.line(&format!("  {word:<13} {size:>10}  {took:>7}  {text}"));
     }
 
-    /// What failed, why, and what to do.
+    /// Writes an error with its causes and its hint.
     fn message(&self, message: &Message) {
         self.separate();
         self.paragraph("error: ", &message.what);
@@ -195,10 +195,10 @@ impl<W: Write + Send> Console<W> {
             };
             let text = format!("{}{cause}{more}", first.what);
             let text = shortened(text.trim_end_matches('.'), LONGEST_ANNOTATION);
-            let sentence_of = |cure: &str| format!(" {cure}{}", if cure.ends_with('?') { "" } else { "." });
-            let cure =
-                first.hint.as_ref().map(|cure| sentence_of(&shortened(cure, LONGEST_ANNOTATION))).unwrap_or_default();
-            self.command("error title=generic-packages", &format!("{text}.{cure} {sentence}"));
+            let sentence_of = |hint: &str| format!(" {hint}{}", if hint.ends_with('?') { "" } else { "." });
+            let hint =
+                first.hint.as_ref().map(|hint| sentence_of(&shortened(hint, LONGEST_ANNOTATION))).unwrap_or_default();
+            self.command("error title=generic-packages", &format!("{text}.{hint} {sentence}"));
         }
     }
 

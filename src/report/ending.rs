@@ -1,4 +1,4 @@
-//! What a run comes to.
+//! The result of a run.
 
 use serde::Serialize;
 use url::Url;
@@ -12,17 +12,17 @@ use crate::sanitize::Sanitized;
 use crate::stop::Signal;
 use crate::units;
 
-/// What became of a file.
+/// The status of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
-    /// It was sent, and is on the registry bit for bit.
+    /// It was uploaded, and the registry has the identical file.
     Uploaded,
     /// It was fetched, and is in its place.
     Downloaded,
-    /// It was where it was to go already, bit for bit.
+    /// The identical file existed before.
     Unchanged,
-    /// It was sent in place of other content, and is on the registry bit for bit.
+    /// It replaced different content, and the registry has the identical file.
     Replaced,
     /// The registry has other content under its name, and was to keep it.
     Skipped,
@@ -65,13 +65,13 @@ impl Status {
         }
     }
 
-    /// Whether the file is where it was to go, bit for bit, or was to be skipped.
+    /// Whether the file is in place, or was to be skipped.
     #[must_use]
     pub(crate) fn is_as_wanted(self) -> bool {
         self.is_in_place() || self == Self::Skipped
     }
 
-    /// Whether the file is where it was to go, bit for bit.
+    /// Whether the identical file is on the other side.
     #[must_use]
     pub(crate) fn is_in_place(self) -> bool {
         matches!(self, Self::Uploaded | Self::Replaced | Self::Downloaded | Self::Unchanged)
@@ -102,7 +102,7 @@ impl VerifiedBy {
     }
 }
 
-/// What only a downloaded file has.
+/// The local side of a downloaded file.
 #[derive(Clone, Debug)]
 pub(crate) struct Local {
     /// Its path relative to the workspace; text from outside.
@@ -122,17 +122,17 @@ pub struct Outcome {
     pub(crate) size: Option<u64>,
     /// Its hash, where that is known.
     pub(crate) sha256: Option<Sha256>,
-    /// What became of it.
+    /// Its status.
     pub status: Status,
     /// Where it was downloaded to; `None` where it was published.
     pub(crate) local: Option<Local>,
 }
 
-/// What a run has done that came as far as its first request. `outcomes` has every file of the plan, in its order.
+/// The report of a run that sent a request. `outcomes` has every file of the plan, in its order.
 pub struct RunReport {
-    /// What was done.
+    /// The command.
     pub(crate) command: Command,
-    /// What was published to, or downloaded from.
+    /// The version that was published to, or downloaded from.
     pub(crate) target: Target,
     /// The folder relative to the workspace that files were downloaded to; empty where there is none.
     pub(crate) folder: String,
@@ -142,9 +142,9 @@ pub struct RunReport {
     pub(crate) covered: Vec<FileName>,
     /// The aliases that are identical to this version now.
     pub(crate) aliases: Vec<Version>,
-    /// What became of each file.
+    /// The outcome of each file.
     pub outcomes: Vec<Outcome>,
-    /// What a real run would do, where this was a dry one.
+    /// The plan, if this was a dry run.
     pub(crate) plan: Option<Vec<Planned>>,
     /// Whether the registry was not asked, because a dry run has no token.
     pub(crate) is_offline: bool,
@@ -152,7 +152,7 @@ pub struct RunReport {
     pub errors: Vec<Problem>,
     /// The page of the version, where it has one.
     pub(crate) page: Option<Url>,
-    /// What ended the run before its end.
+    /// The signal that ended the run early.
     pub stopped: Option<Signal>,
 }
 
@@ -167,8 +167,8 @@ impl RunReport {
         self
     }
 
-    /// Whether every file is where it was to go, bit for bit, but for those that were to be skipped; after a dry run,
-    /// whether a real one would come to that, as far as can be told.
+    /// Whether every file is in place or was to be skipped. After a dry run: whether a real run would succeed, as far as it
+    /// can be predicted.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         let is_as_wanted = |status: Status| status.is_as_wanted() || status == Status::Planned;
@@ -178,15 +178,15 @@ impl RunReport {
 
 /// How a run ended.
 pub enum Ending {
-    /// Before its first request, with everything that has to be put right.
+    /// Before its first request, with every problem that has to be fixed.
     Rejected(Command, Vec<Problem>),
     /// After it.
     Ran(Box<RunReport>),
 }
 
 impl From<RunReport> for Ending {
-    fn from(account: RunReport) -> Self {
-        Self::Ran(account.into())
+    fn from(report: RunReport) -> Self {
+        Self::Ran(report.into())
     }
 }
 
@@ -197,34 +197,33 @@ impl Ending {
         Self::Rejected(command, problems.into_iter().map(|problem| Box::new(problem) as Problem).collect())
     }
 
-    /// What was to be done.
+    /// Returns the command.
     #[must_use]
     pub(crate) fn command(&self) -> Command {
         match self {
             Self::Rejected(command, _) => *command,
-            Self::Ran(account) => account.command,
+            Self::Ran(report) => report.command,
         }
     }
 
-    /// What the step exits with: 0 where every file is where it was to go, bit for bit, but for those that were to be
-    /// skipped; 1 where something failed; 2 where something has to be put right before anything can be sent; 130 and 143
-    /// where a signal ended it.
+    /// Returns the exit code: 0 if every file is in place or was to be skipped; 1 if an operation failed; 2 if an error must
+    /// be fixed before anything can be uploaded; 130 and 143 if a signal ended the run.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Rejected(..) => 2,
-            Self::Ran(account) => match account.stopped {
+            Self::Ran(report) => match report.stopped {
                 Some(signal) => signal.exit_code(),
-                None => u8::from(!account.is_complete()),
+                None => u8::from(!report.is_complete()),
             },
         }
     }
 
-    /// What became of each file.
+    /// The outcome of each file.
     pub(super) fn outcomes(&self) -> &[Outcome] {
         match self {
             Self::Rejected(..) => &[],
-            Self::Ran(account) => &account.outcomes,
+            Self::Ran(report) => &report.outcomes,
         }
     }
 
@@ -232,16 +231,16 @@ impl Ending {
     pub(super) fn problems(&self) -> Vec<&dyn Explain> {
         let problems = match self {
             Self::Rejected(_, problems) => problems,
-            Self::Ran(account) => &account.errors,
+            Self::Ran(report) => &report.errors,
         };
         problems.iter().map(|problem| &**problem as &dyn Explain).collect()
     }
 
-    /// What a real run would do, where this was a dry one.
+    /// The plan, if this was a dry run.
     pub(super) fn plan(&self) -> Option<&[Planned]> {
         match self {
             Self::Rejected(..) => None,
-            Self::Ran(account) => account.plan.as_deref(),
+            Self::Ran(report) => report.plan.as_deref(),
         }
     }
 
@@ -249,7 +248,7 @@ impl Ending {
     pub(super) fn page(&self) -> Option<&Url> {
         match self {
             Self::Rejected(..) => None,
-            Self::Ran(account) => account.page.as_ref(),
+            Self::Ran(report) => report.page.as_ref(),
         }
     }
 
@@ -268,14 +267,14 @@ impl Ending {
     /// Returns one sentence, such as `Published 2 of 3 files to acme/widget 1.2.0: 2 uploaded, 1 failed`. Names in it,
     /// which may hold anything, are written by `name`.
     pub(super) fn sentence(&self, name: impl Fn(&str) -> String) -> String {
-        let account = match self {
+        let report = match self {
             Self::Rejected(Command::Publish, _) => return "Nothing was uploaded".to_owned(),
             Self::Rejected(Command::Download, _) => return "Nothing was downloaded".to_owned(),
-            Self::Ran(account) => account,
+            Self::Ran(report) => report,
         };
-        match &account.plan {
-            Some(plan) => account.foretold(plan),
-            None => account.result(name),
+        match &report.plan {
+            Some(plan) => report.foretold(plan),
+            None => report.result(name),
         }
     }
 }
@@ -319,7 +318,7 @@ impl RunReport {
         format!("{done} {files} {route}{with_errors}: {counts}{means}")
     }
 
-    /// What a dry run says of a real one.
+    /// Returns the sentence of a dry run.
     fn foretold(&self, plan: &[Planned]) -> String {
         if self.is_offline && self.stopped.is_none() {
             let files = units::files(plan.iter().filter(|row| row.size.is_some()).count());

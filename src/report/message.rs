@@ -1,4 +1,4 @@
-//! What people are told of errors: several errors of one kind are one message.
+//! Messages about errors: several errors of one kind are one message.
 
 use crate::hint::{Explain, Plural};
 use crate::sanitize::CUT;
@@ -13,13 +13,13 @@ const LONGEST_ITEM: usize = 160;
 pub(super) struct Message {
     /// The code of the error.
     pub(super) code: &'static str,
-    /// What failed.
+    /// The failed operation.
     pub(super) what: String,
     /// Why, the nearest cause first.
     causes: Vec<String>,
     /// The request that failed, if it is only one.
     request: Option<String>,
-    /// What to do.
+    /// The instruction that solves it.
     pub(super) hint: Option<String>,
     kind: Option<String>,
     is_hint_an_example: bool,

@@ -1,4 +1,4 @@
-//! What people and later steps are told: the log, the outputs, the exit code.
+//! Results for people and later steps: the log, the outputs, the summary, the exit code.
 //!
 //! The library reports through [`Reporter`]; only the binary knows where the log goes.
 
@@ -39,7 +39,7 @@ pub trait Reporter: Observer {
     fn begins(&self, header: &Header<'_>);
     /// Something may be wrong, though nothing has failed.
     fn warns(&self, warning: &str);
-    /// Something was decided that the user may not expect, and all is well.
+    /// The program decided something that the user may not expect. Nothing is wrong.
     fn notices(&self, notice: &str);
     /// A new part of the run begins, or has ended.
     fn announces(&self, part: &str);
@@ -79,10 +79,10 @@ pub struct Progress<'a> {
     pub took: Duration,
 }
 
-/// What a run is about to do.
+/// The header of the log.
 #[derive(Debug)]
 pub struct Header<'a> {
-    /// What is done.
+    /// The command.
     pub(crate) command: Command,
     /// Where the files go, or come from.
     pub(crate) target: &'a Target,

@@ -66,11 +66,11 @@ impl Outputs {
         let count = |statuses: &[Status]| outcomes.iter().filter(|o| statuses.contains(&o.status)).count().to_string();
         let in_place = || outcomes.iter().filter(|outcome| outcome.status.is_in_place());
         let (version, folder, checksums_file, aliases) = match ending {
-            Ending::Ran(account) => (
-                account.target.version.as_str(),
-                account.folder.as_str(),
-                account.checksums_file.as_str(),
-                account.aliases.as_slice(),
+            Ending::Ran(report) => (
+                report.target.version.as_str(),
+                report.folder.as_str(),
+                report.checksums_file.as_str(),
+                report.aliases.as_slice(),
             ),
             Ending::Rejected(..) => ("", "", "", &[][..]),
         };

@@ -1,11 +1,11 @@
-//! What is told beside the lines of the files: warnings and notices.
+//! Warnings and notices.
 
 /// How much a remark asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Level {
     /// Something is worth a look, though nothing has failed.
     Warning,
-    /// Something was decided that the user may not expect, and all is well.
+    /// The program decided something that the user may not expect. Nothing is wrong.
     Notice,
 }
 
@@ -27,6 +27,6 @@ impl Level {
 pub struct Remark {
     /// How much it asks for.
     pub(crate) level: Level,
-    /// What it says.
+    /// Its text.
     pub text: String,
 }

@@ -15,7 +15,7 @@ use crate::units::Bytes;
 /// GitHub drops a step's summary of more than 1 MiB as a whole; this leaves room for what follows the table.
 const LONGEST_TABLE: usize = 900 * 1024;
 
-/// The same with the commands, so that there is room for errors.
+/// The limit with the commands, which leaves room for errors.
 const LONGEST: usize = 960 * 1024;
 
 const PUBLISH_HEAD: &str = "| file | size | SHA-256 | status |\n|---|---:|---|---|\n";
@@ -25,7 +25,7 @@ const PLAN_HEAD: &str = "| what | plan | size | on the registry |\n|---|---|---:
 /// How many errors, and how many remarks, are told in full; the log has more of them.
 const MOST_PROBLEMS: usize = 20;
 
-/// What became of the run: a sentence, a table, how to download what is there, what failed.
+/// Writes the summary: a title, a sentence, a table, the commands for a download, and the errors.
 pub(super) fn markdown(ending: &Ending, remarks: &[Remark], action: Option<&Action>, redactor: &Redactor) -> String {
     let code = |text: &str| code(&redactor.redact(text));
     let mut text = format!("### {}", ending.title());
