@@ -18,7 +18,7 @@ pub(crate) struct Desired {
     pub(crate) name: FileName,
     /// The length in bytes.
     pub(crate) size: u64,
-    /// Its hash, where that is known already.
+    /// Its hash, if that is known already.
     pub(crate) sha256: Option<Sha256>,
     /// Whether its name has to be spelled so on the registry; otherwise one that differs by case will do.
     pub(crate) is_exact: bool,

@@ -69,7 +69,7 @@ impl Rate {
         Self(bytes / time.as_secs().max(1))
     }
 
-    /// How long so many bytes take; `None` where nothing moves.
+    /// How long so many bytes take; `None` if nothing moves.
     #[must_use]
     pub(crate) fn time_for(self, bytes: u64) -> Option<Duration> {
         bytes.checked_div(self.0).map(Duration::from_secs)

@@ -97,7 +97,7 @@ impl Run<'_> {
         }
     }
 
-    /// The content of a file that is here already; `None` where it cannot be read, or is too long for one of checksums.
+    /// The content of a file that is here already; `None` if it cannot be read, or is too long for one of checksums.
     async fn at_hand(&self, name: &FileName) -> Option<Vec<u8>> {
         let file = Folder::open(&self.wanted.place).ok()??.find(name).ok()??;
         if file.size > LONGEST as u64 {

@@ -168,7 +168,7 @@ fn among(line: &Line, listing: &Listing, target: &Target) -> Result<Vec<String>,
     Err(DownloadError::NoFile { target: Box::new(target.clone()), line: text, similar })
 }
 
-/// The name that a line is, where nobody lists the files; `None` where it may stand for any number of them.
+/// The name that a line is, if nobody lists the files; `None` if it may stand for any number of them.
 fn unlisted(line: &Line) -> Option<Vec<String>> {
     (line.is_literal || line.malformed.is_some()).then(|| vec![line.as_name().to_owned()])
 }

@@ -95,7 +95,7 @@ pub(crate) enum PublishError {
         name: FileName,
         /// Whether it is known to be missing.
         is_certain: bool,
-        /// Why nothing took its place, where that is known.
+        /// Why nothing took its place, if that is known.
         #[source]
         cause: Option<Box<PublishError>>,
     },
@@ -142,7 +142,7 @@ pub(crate) enum PublishError {
         version: Version,
         /// Its files now, compared with those of the version; `None` if the list failed.
         state: Option<Diff>,
-        /// Why; `None` where somebody asked the run to end.
+        /// Why; `None` if somebody asked the run to end.
         #[source]
         cause: Option<Box<PublishError>>,
     },

@@ -38,7 +38,7 @@ impl ByteCounter {
         self.0.bytes.store(bytes, Ordering::Relaxed);
     }
 
-    /// When the last of them was, where there are any.
+    /// When the last of them was, if there are any.
     #[must_use]
     pub(crate) fn last_moved(&self) -> Option<Instant> {
         *self.0.last.lock().unwrap_or_else(PoisonError::into_inner)

@@ -23,7 +23,7 @@ const MOST_HOPS: usize = 5;
 pub(crate) struct Part {
     /// How many bytes.
     pub(crate) length: u64,
-    /// How many the whole has, where that is known.
+    /// How many the whole has, if that is known.
     pub(crate) size: Option<u64>,
     /// When the file was changed that they are of, as the server said.
     pub(crate) modified: HeaderValue,
@@ -32,7 +32,7 @@ pub(crate) struct Part {
 /// The properties of a file that are known before it comes, and tell in the end whether it has come.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Promised {
-    /// Its length in bytes, where that is known.
+    /// Its length in bytes, if that is known.
     pub(crate) size: Option<u64>,
     /// Whether its hash is known.
     pub(crate) has_hash: bool,
@@ -46,9 +46,9 @@ pub(crate) struct Incoming<'r> {
     url: Url,
     /// Which of its bytes comes first: 0, or the length of the part that is there already.
     pub(crate) start: u64,
-    /// The length of the whole file; `None` where the server does not say.
+    /// The length of the whole file; `None` if the server does not say.
     pub(crate) size: Option<u64>,
-    /// When it was changed, where the server takes that for a condition.
+    /// When it was changed, if the server takes that for a condition.
     pub(crate) modified: Option<HeaderValue>,
 }
 

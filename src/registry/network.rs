@@ -30,7 +30,7 @@ impl Network {
         builder.proxy(reqwest::Proxy::custom(move |url| proxies.for_url(url).map(|proxy| proxy.url.clone())))
     }
 
-    /// Why there is no connection, where that is the proxy's fault.
+    /// Why there is no connection, if that is the proxy's fault.
     pub(super) fn fault(
         &self,
         error: &reqwest::Error,

@@ -15,7 +15,7 @@ impl Proxy {
         self.at_fault(if has_credentials { Fault::BadCredentials } else { Fault::NoCredentials })
     }
 
-    /// Reads why there is no connection; `None` where the proxy has done its part.
+    /// Reads why there is no connection; `None` if the proxy has done its part.
     pub(super) fn fault(
         &self,
         error: &reqwest::Error,

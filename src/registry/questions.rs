@@ -57,7 +57,7 @@ impl About {
 /// A page of a list of versions.
 struct Page {
     rows: Vec<VersionRow>,
-    /// How many rows there are on all pages, where the registry says it.
+    /// How many rows there are on all pages, if the registry says it.
     total: Option<usize>,
     /// How long it was, in bytes.
     length: usize,

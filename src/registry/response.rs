@@ -26,7 +26,7 @@ pub(super) struct ErrorResponse {
     pub(super) other_reasons: Option<Sanitized>,
     /// How long the server asks us to wait.
     pub(super) retry_after: Option<Duration>,
-    /// Why its words may not be all of them, where the connection broke.
+    /// Why its words may not be all of them, if the connection broke.
     pub(super) broken: Option<reqwest::Error>,
 }
 

@@ -47,7 +47,7 @@ pub(super) fn with_client_certificate(config: &ClientConfig, certificate: &Clien
     config
 }
 
-/// The system's roots. `SSL_CERT_FILE` and `SSL_CERT_DIR` take their place; where a job has these for its own machine, they
+/// The system's roots. `SSL_CERT_FILE` and `SSL_CERT_DIR` take their place; if a job has these for its own machine, they
 /// lead nowhere in the action's container, which has its roots in the usual place all the same.
 fn of_system() -> Vec<CertificateDer<'static>> {
     let named = rustls_native_certs::load_native_certs().certs;

@@ -27,7 +27,7 @@ use crate::units::{Bytes, Rate, Span, files};
 /// No line is wider, in characters, but for names and URLs that are longer themselves.
 const WIDTH: usize = 100;
 
-/// A list of more files than this is folded, where the runner can.
+/// A list of more files than this is folded, if the runner can.
 const LONG_LIST: usize = 20;
 
 /// How many errors are shown. Nobody reads more, and others may have made as many as they like.

@@ -118,13 +118,13 @@ pub struct Outcome {
     pub(crate) name: FileName,
     /// Where it is downloaded from.
     pub(crate) url: Url,
-    /// Its length in bytes; `None` where nobody has said.
+    /// Its length in bytes; `None` if nobody has said.
     pub(crate) size: Option<u64>,
-    /// Its hash, where that is known.
+    /// Its hash, if that is known.
     pub(crate) sha256: Option<Sha256>,
     /// Its status.
     pub status: Status,
-    /// Where it was downloaded to; `None` where it was published.
+    /// Where it was downloaded to; `None` if it was published.
     pub(crate) local: Option<Local>,
 }
 
@@ -134,7 +134,7 @@ pub struct RunReport {
     pub(crate) command: Command,
     /// The version that was published to, or downloaded from.
     pub(crate) target: Target,
-    /// The folder relative to the workspace that files were downloaded to; empty where there is none.
+    /// The folder relative to the workspace that files were downloaded to; empty if there is none.
     pub(crate) folder: String,
     /// The path of the copy of the checksums file, relative to the workspace; empty if there is none.
     pub(crate) checksums_file: String,
@@ -150,7 +150,7 @@ pub struct RunReport {
     pub(crate) is_offline: bool,
     /// All that failed.
     pub errors: Vec<Problem>,
-    /// The page of the version, where it has one.
+    /// The page of the version, if it has one.
     pub(crate) page: Option<Url>,
     /// The signal that ended the run early.
     pub stopped: Option<Signal>,
@@ -244,7 +244,7 @@ impl Ending {
         }
     }
 
-    /// The page of the version, where it has one.
+    /// The page of the version, if it has one.
     pub(super) fn page(&self) -> Option<&Url> {
         match self {
             Self::Rejected(..) => None,

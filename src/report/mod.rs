@@ -73,7 +73,7 @@ pub struct Progress<'a> {
     pub name: &'a str,
     /// How many bytes have moved.
     pub moved: u64,
-    /// How many there are; `None` where nobody has said.
+    /// How many there are; `None` if nobody has said.
     pub size: Option<u64>,
     /// Since it began.
     pub took: Duration,
@@ -90,7 +90,7 @@ pub struct Header<'a> {
     pub(crate) user: User,
     /// Whether nothing is to be changed.
     pub(crate) is_dry: bool,
-    /// How many files there are, and their length together in bytes; `None` where the registry is yet to be asked.
+    /// How many files there are, and their length together in bytes; `None` if the registry is yet to be asked.
     pub(crate) files: Option<(usize, u64)>,
 }
 

@@ -11,8 +11,8 @@ use crate::sanitize::misleads;
 /// For more files than this nobody types commands: the action brings all of them.
 const MOST_COMMANDS: usize = 50;
 
-/// Commands for a shell, and a step for a workflow, each in a block of code; nothing where not all is published. There is
-/// no step where the runner does not say what this action is called.
+/// Commands for a shell, and a step for a workflow, each in a block of code; nothing if not all is published. There is
+/// no step if the runner does not say what this action is called.
 pub(super) fn recipe(report: &RunReport, action: Option<&Action>) -> String {
     let files: Vec<&Outcome> = report.outcomes.iter().filter(|outcome| outcome.status.is_in_place()).collect();
     let is_published = report.command == Command::Publish && report.plan.is_none() && report.is_complete();
@@ -81,7 +81,7 @@ fn quoted(text: &str) -> String {
     if text.chars().all(is_plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
-/// The step of a workflow; `None` where a runner would take a part of it for an expression, for which there is no escape.
+/// The step of a workflow; `None` if a runner would take a part of it for an expression, for which there is no escape.
 fn step(action: &Action, target: &Target, checksums: Option<&FileName>) -> Option<String> {
     let mut inputs = vec![
         ("server-url", target.server.to_string()),
