@@ -36,7 +36,7 @@ impl Run<'_> {
             };
             match (self.linked(repository, &about), given_up.take()) {
                 (Linked::AsWanted, _) => {
-                    reporter.announces(&format!("Linked to repository {} already", self.named(repository)));
+                    reporter.announces(&format!("Already linked to repository {}", self.named(repository)));
                 }
                 (Linked::Elsewhere, _) => {}
                 (Linked::ToNothing, Some(error)) => self.warns_of(repository, &error),

@@ -325,7 +325,7 @@ impl<W: Write + Send> Observer for Console<W> {
 
     fn request_ends(&self, exchange: &Exchange<'_>) {
         let Exchange { method, path, status, took } = exchange;
-        let status = status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+        let status = status.map_or_else(|| "no response".to_owned(), |status| status.to_string());
         self.debug(&format!("{method} {path} {status} {} ms", took.as_millis()));
     }
 }
