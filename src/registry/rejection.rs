@@ -118,8 +118,8 @@ fn row(request: &Request<'_>, response: &ErrorResponse) -> Failure {
         // if a check shows no link, it is to a repository that the token's user cannot see.
         400 if is_link => {
             let hint = format!(
-                "Check the link as a user who can see all repositories of the owner. The package is linked to a repository \
-                 that the token's user cannot see: {settings}"
+                "Check the link as a user who can see all repositories of the owner, because {user} cannot see the linked \
+                 one: {settings}"
             );
             one("already-linked", hint).retry(RetryRule::CheckOnly)
         }

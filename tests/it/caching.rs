@@ -74,7 +74,7 @@ fn a_file_that_was_accepted_and_is_not_listed_is_unknown_and_not_sent_again() {
     let registry = Registry::start(Persona::default());
     let job = job(&registry);
     registry.script(cache(&registry, no_version()));
-    let ran = job.run_in_short().exits_with(1).has_codes(&["not-listed"]).says("(3/3): second");
+    let ran = job.run_in_short().exits_with(1).has_codes(&["not-listed"]).says("(3/3): `second`");
     let ran = ran.says("`first`, `second`").does_not_say("another job");
     assert_eq!(ran.outputs["urls"], "");
     assert_eq!(["first", "second"].map(|name| count(&registry, "PUT", name)), [1, 1]);

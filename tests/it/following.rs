@@ -51,7 +51,7 @@ fn latest_stays_at_the_highest_release_when_the_job_of_a_lower_one_runs_again() 
         registry.forget_requests();
         let dry = job(&registry, "v1.9.0", "latest").input("dry-run", "true").run().exits_with(0);
         assert_eq!(notices(&dry), [format!("alias latest would not be {why}")], "{persona:?}");
-        let row = "| ` version latest ` | skip |  | 2 other |";
+        let row = "| ` alias latest ` | skip |  | 2 different |";
         assert!(dry.summary.contains(row) && dry.outputs["aliases"].is_empty(), "{}", dry.summary);
         let ran = release(&registry, "v1.9.0", "latest");
         assert_eq!(notices(&ran), [format!("alias latest is not {why}")], "{persona:?}");

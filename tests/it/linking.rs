@@ -56,8 +56,8 @@ fn a_server_that_cannot_link_is_a_warning_with_the_cure() {
         let registry = Registry::start(persona);
         let told = warnings(job(&registry, "true").run());
         let cure = format!(
-            "Link the package by hand ({}/alice/-/packages/generic/widget/v1.0.0/settings), or take `link-repository` out: \
-             Gitea before 1.24 and Forgejo before 11 have no API for it",
+            "Remove `link-repository`, because Gitea before 1.24 and Forgejo before 11 have no API for it. To link the \
+             package by hand: {}/alice/-/packages/generic/widget/v1.0.0/settings",
             registry.url()
         );
         assert!(matches!(&told[..], [one] if one.contains("404 page not found") && one.ends_with(&cure)), "{told:?}");
@@ -139,14 +139,14 @@ fn a_package_that_is_linked_elsewhere_stays_so_with_a_warning() {
 fn a_repository_that_does_not_exist_or_may_not_be_linked_to_is_a_warning() {
     let registry = Registry::start(Persona::default());
     let told = warnings(job(&registry, "wigdet").run());
-    let cure = "Correct `link-repository`: alice has no repository of that name";
+    let cure = "Correct `link-repository`, because alice has no repository of that name";
     assert!(matches!(&told[..], [one] if one.ends_with(cure)), "{told:?}");
     assert_eq!(link_of(&registry), None);
     for (status, message, cure) in [
-        (403, "permission denied", "Let the token's user write packages of that repository too"),
+        (403, "permission denied", "Give the token's user write access to packages of that repository"),
         (403, "token does not have at least one of required scope(s): [write:package]", "with the scope write:package"),
         (404, "package does not exist", "Check `version` and `repo`"),
-        (500, "", "look into the forge's log"),
+        (500, "", "check the server's log"),
     ] {
         let registry = Registry::start(Persona::default());
         let answer = Answer::json(status, format!(r#"{{"message":"{message}"}}"#));
@@ -249,7 +249,10 @@ fn the_name_of_the_other_repository_commands_no_runner() {
     let about = r###"{"html_url":"http://h/","repository":{"full_name":"##[add-path]\n::debug::x"}}"###;
     registry.script(Fault::always(Match::version(), Point::Head, Action::Answer(Answer::json(200, about))));
     let told = warnings(job(&registry, "true").run());
-    assert!(told.iter().any(|one| one.contains("the repository ##\\[add-path]\\n::debug::x, and stays")), "{told:?}");
+    assert!(
+        told.iter().any(|one| one.contains("repository ##\\[add-path]\\n::debug::x; the link is kept")),
+        "{told:?}"
+    );
 }
 
 #[test]
@@ -257,7 +260,7 @@ fn a_signal_during_the_link_ends_the_run_with_all_that_is_published() {
     let registry = Registry::start(Persona::default());
     let moment = holds(&registry, Match::link(), Point::Head, 0);
     let told = warnings(stopped(job(&registry, "true").input("timeout", "3600"), &moment, Signal::TERM));
-    assert_eq!(told, ["SIGTERM came before the package was linked to alice/widget; run the step again for it"]);
+    assert_eq!(told, ["received SIGTERM before the package was linked to alice/widget. Run the step again to link it"]);
 }
 
 #[test]
@@ -270,7 +273,7 @@ fn a_link_that_the_tokens_user_cannot_see_is_asked_for_once_and_told_as_what_it_
     registry.script(Fault::always(Match::version(), Point::Head, Action::Answer(Answer::json(200, about))));
     registry.forget_requests();
     let ran = job(&registry, "widget").input("retries", "5").run().exits_with(0).does_not_say("error:");
-    let text = "It is linked already, to a repository that the token's user cannot see";
+    let text = "because the token's user cannot see the linked one: http";
     assert!(ran.unbroken().contains(text), "{}", ran.log);
     assert_eq!(asked_to_link(&registry), 1);
 }

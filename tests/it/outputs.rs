@@ -296,6 +296,7 @@ fn a_failure_ends_in_one_command_where_a_runner_reads_it() {
 fn the_log_tells_which_runner_it_is_on() {
     let registry = Registry::start(Persona::default());
     let mut job = job(&registry);
+    let program = concat!("generic-packages ", env!("CARGO_PKG_VERSION"));
     // Each sets the variables of those before it too.
     for (variable, name) in [
         ("GITHUB_ACTIONS", "GitHub Actions"),
@@ -303,13 +304,13 @@ fn the_log_tells_which_runner_it_is_on() {
         ("GITEA_ACTIONS", "Gitea Actions"),
         ("FORGEJO_ACTIONS", "Forgejo Actions"),
     ] {
-        let ran = job.variable(variable, "true").run().exits_with(0).says(&format!(", on {name}: "));
+        let ran = job.variable(variable, "true").run().exits_with(0).says(&format!("{program} on {name} Publishing"));
         assert_eq!(ran.masks.len(), 2);
     }
     for variable in ["GITHUB_ACTIONS", "ACT", "GITEA_ACTIONS", "FORGEJO_ACTIONS"] {
         job.variable(variable, "");
     }
-    job.run().exits_with(0).says(", by hand: ");
+    job.run().exits_with(0).says(&format!("{program} Publishing"));
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::harness::{Event, Job, Listener, Ran};
 fn stable(ran: &Ran, registry: &Registry) -> String {
     let log = ran.log.replace(&registry.url(), "https://git.example.com");
     let timeless = |line: &str| match line.split_once(" s  ") {
-        Some((head, name)) if line.starts_with("  sent") => {
+        Some((head, name)) if line.starts_with("  uploaded") => {
             format!("{}0.0 s  {name}", &head[..head.rfind(' ').map_or(0, |at| at + 1)])
         }
         _ => line.to_owned(),
@@ -31,11 +31,12 @@ fn the_log_of_a_good_release_is_short_and_ends_with_the_link() {
     assert_eq!(
         stable(&ran, &registry),
         "\
-generic-packages 0.1.0, on GitHub Actions: 2 files, 292.9 KiB
-  to https://git.example.com, with a token
-  as package alice/widget, version v1.0.0
-  sent                 17 B      0.0 s  SHA256SUMS
-  sent            292.9 KiB      0.0 s  app.tar.gz
+generic-packages 0.1.0 on GitHub Actions
+Publishing 2 files (292.9 KiB) to alice/widget v1.0.0 at https://git.example.com with a token
+
+  uploaded            17 B    0.0 s  SHA256SUMS
+  uploaded       292.9 KiB    0.0 s  app.tar.gz
+
 Published 2 files to alice/widget v1.0.0: 2 uploaded, all verified by SHA-256
 https://git.example.com/alice/-/packages/generic/widget/v1.0.0"
     );
@@ -50,19 +51,22 @@ fn the_log_of_a_wrong_token_ends_with_the_cause_and_the_cure() {
     assert_eq!(
         stable(&ran, &registry),
         "\
-generic-packages 0.1.0, on GitHub Actions: 1 file, 3 B
-  to https://git.example.com, with a token
-  as package alice/widget, version v1.0.0
-  not-attempted         3 B             app.tar.gz
-error: the registry does not say which files the version has: GET
-         https://git.example.com/api/v1/packages/alice/generic/widget/v1.0.0/files
-  caused by: 401 Unauthorized: invalid username, password or token
-  hint: Make a new personal token with the scope write:package: this one is wrong or expired;
-         https://git.example.com/user/settings/applications
+generic-packages 0.1.0 on GitHub Actions
+Publishing 1 file (3 B) to alice/widget v1.0.0 at https://git.example.com with a token
+
+  not-attempted        3 B           app.tar.gz
+
+error: failed to list the files of alice/widget v1.0.0
+  caused by: 401 Unauthorized: invalid username, password or token (GET
+        https://git.example.com/api/v1/packages/alice/generic/widget/v1.0.0/files)
+  hint: Create a new personal access token with the scope write:package, because this one is wrong
+        or expired: https://git.example.com/user/settings/applications
+
 Published 0 of 1 file to alice/widget v1.0.0: 1 not attempted
-::error title=generic-packages::the registry does not say which files the version has: 401 Unauthorized: \
-invalid username, password or token. Make a new personal token with the scope write:package: this one is wrong or \
-expired; https://git.example.com/user/settings/applications. Published 0 of 1 file to alice/widget v1.0.0: 1 not attempted"
+::error title=generic-packages::failed to list the files of alice/widget v1.0.0: 401 Unauthorized: invalid username, \
+password or token (GET https://git.example.com/api/v1/packages/alice/generic/widget/v1.0.0/files). Create a new \
+personal access token with the scope write:package, because this one is wrong or expired: \
+https://git.example.com/user/settings/applications. Published 0 of 1 file to alice/widget v1.0.0: 1 not attempted"
     );
 }
 
@@ -80,7 +84,7 @@ fn the_last_line_counts_what_was_verified_and_states_nothing_about_files_that_we
     let ran = job.run().exits_with(1);
     let sentence = "Verified 0 of 4 files of alice/widget v1.0.0 by SHA-256: 4 unknown";
     assert!(ran.log.contains(&format!("\n{sentence}\n::error ")), "{}", ran.log);
-    assert!(ran.does_not_say("files on the registry").summary.contains("by SHA-256: 4 unknown\n"));
+    assert!(ran.does_not_say("Published").summary.contains("by SHA-256: 4 unknown\n"));
     assert_eq!(registry.files("alice", "widget", "v1.0.0").len(), 4);
 }
 
@@ -93,11 +97,13 @@ fn the_log_of_a_typo_in_a_pattern_says_what_lies_there() {
     assert_eq!(
         stable(&ran, &registry),
         "\
-error: no file matches `dits/*.tar.gz`: the workspace has README.md, dist/
-  hint: Correct the pattern, or build the file first; `if-no-files-found: warn` goes on without it
+error: failed to match `dits/*.tar.gz`: the workspace contains `README.md`, `dist/`
+  hint: Correct the pattern, or build the file first. To continue without it, set
+        `if-no-files-found: warn`
+
 Nothing was uploaded
-::error title=generic-packages::no file matches `dits/*.tar.gz`: the workspace has README.md, dist/. \
-Correct the pattern, or build the file first; `if-no-files-found: warn` goes on without it. Nothing was uploaded"
+::error title=generic-packages::failed to match `dits/*.tar.gz`: the workspace contains `README.md`, `dist/`. Correct \
+the pattern, or build the file first. To continue without it, set `if-no-files-found: warn`. Nothing was uploaded"
     );
 }
 
@@ -109,7 +115,7 @@ fn nothing_is_wider_than_a_hundred_columns_but_names_and_urls() {
     let ran = job.without("INPUT_TOKEN").without("GITHUB_ACTIONS").run().exits_with(2);
     for line in ran.log.lines() {
         let widest = line.split_whitespace().map(|word| word.chars().count()).max().unwrap_or_default();
-        assert!(line.chars().count() <= 100.max(widest + 9), "{line}");
+        assert!(line.chars().count() <= 100.max(widest + 8), "{line}");
     }
 }
 
@@ -121,8 +127,8 @@ fn annotations_come_last_and_warnings_have_one_too() {
     let lines = |ran: &Ran| ran.log.lines().map(str::to_owned).collect::<Vec<_>>();
     let ran = job.run().exits_with(0);
     let log = lines(&ran);
-    assert!(log.iter().any(|line| line.starts_with("warning: no file matches `none/*`")), "{log:?}");
-    assert!(log.last().is_some_and(|line| line.starts_with("::warning title=generic-packages::no file matches")));
+    assert!(log.iter().any(|line| line.starts_with("warning: failed to match `none/*`")), "{log:?}");
+    assert!(log.last().is_some_and(|line| line.starts_with("::warning title=generic-packages::failed to match")));
     registry.script(Fault::always(Match::list(), Point::Head, Action::Answer(Answer::text(500, "100% wrong\r::x"))));
     let log = lines(&job.run().exits_with(1));
     let commands: Vec<&String> = log.iter().skip_while(|line| !line.starts_with("::")).collect();
@@ -146,8 +152,10 @@ fn runners_that_print_commands_as_they_are_get_masks_only() {
         let commands: Vec<&str> = ran.log.lines().filter(|line| line.starts_with("::")).collect();
         assert_eq!((commands, ran.masks.len()), (vec![], 2), "{}", ran.log);
         // The plain lines have all of it.
-        let ran = ran.says("warning: no file matches `none/*`").says("error: the registry does not say which files");
-        let ran = ran.says("hint: Make a new personal token").says("not-attempted 1 B 100% [20]");
+        let ran = ran
+            .says("warning: failed to match `none/*`")
+            .says("error: failed to list the files of alice/widget v1.0.0");
+        let ran = ran.says("hint: Create a new personal access token").says("not-attempted 1 B 100% [20]");
         ran.says("debug: GET /api/v1/packages/alice/generic/widget/v1.0.0/files 401 ");
     }
 }
@@ -179,9 +187,10 @@ fn an_ipv6_address_in_an_annotation_is_still_an_address() {
         ("http://host::name", "http://host: :name"),
     ] {
         let ran = Job::new(&registry).file("dist/a", "1").input("server-url", url).is_refused(&registry);
-        let annotation =
-            format!("::error title=generic-packages::input `server-url`: `{annotated}` is not a valid URL");
-        ran.says(&format!("error: input `server-url`: `{url}` is not a valid URL")).says(&annotation);
+        let annotation = format!(
+            "::error title=generic-packages::failed to read input `server-url`: `{annotated}` is not a valid URL"
+        );
+        ran.says(&format!("error: failed to read input `server-url`: `{url}` is not a valid URL")).says(&annotation);
     }
 }
 
@@ -224,7 +233,8 @@ fn the_summary_has_a_table_with_links_and_what_failed() {
     job.file("dist/a", "other");
     let ran = job.run().exits_with(1);
     assert!(
-        ran.summary.contains("6 bytes there, 5 bytes here ``<br>hint: `` Publish the first build's files again"),
+        ran.summary
+            .contains("(registry: 6 bytes, local: 5 bytes) ``<br>hint: `` Publish the first build's files again"),
         "{}",
         ran.summary
     );
@@ -286,12 +296,12 @@ fn progress_at(sent: u64) -> String {
 
 #[test]
 fn progress_tells_bytes_percent_rate_and_time_left() {
-    let line = "  sending          30.0 MiB     10.0 s  app.tar.gz: 25 % of 120.0 MiB, 3.0 MiB/s, 30.0 s left\n";
+    let line = "  uploading       30.0 MiB   10.0 s  app.tar.gz: 25 % of 120.0 MiB, 3.0 MiB/s, 30.0 s left\n";
     assert_eq!(progress_at(30 << 20), line);
 }
 
 #[test]
 fn progress_tells_that_all_is_sent_and_only_the_answer_is_missing() {
-    let line = "  sending         120.0 MiB     10.0 s  app.tar.gz: all sent, waiting for the answer\n";
+    let line = "  uploading      120.0 MiB   10.0 s  app.tar.gz: all bytes sent, waiting for the response\n";
     assert_eq!(progress_at(120 << 20), line);
 }

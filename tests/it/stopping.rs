@@ -346,5 +346,5 @@ fn a_reader_that_comes_late_gets_the_whole_log() {
     let job = job_with_a_long_log(&registry);
     let ran = job.run_while(job.command(), |_| comes.recv_timeout(Duration::from_mins(1)).expect("the moment comes"));
     let ran = ran.exits_with(0).says("Published 300 files");
-    assert_eq!(ran.log.lines().filter(|line| line.starts_with("  sent ")).count(), 300);
+    assert_eq!(ran.log.lines().filter(|line| line.starts_with("  uploaded ")).count(), 300);
 }

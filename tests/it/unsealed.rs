@@ -117,7 +117,7 @@ fn an_alias_that_this_run_has_changed_is_not_told_to_be_as_it_was() {
     let full = Answer::text(403, "maximum allowed package storage quota exceeded");
     registry.script(Fault::always(Match::put("/latest/late"), Point::Head, Action::Answer(full)));
     let ran = job.run_in_short().exits_with(1).has_a_hint_for_each_error();
-    ran.has_codes(&["alias-mismatch"; 2]).says("version latest").says("version nightly");
+    ran.has_codes(&["alias-mismatch"; 2]).says("alias latest does not match").says("alias nightly does not match");
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn where_the_second_seal_fails_it_is_told_what_the_aliases_have() {
     let ran = job.run_in_short().exits_with(1).has_a_hint_for_each_error();
     for alias in ["latest", "nightly"] {
         assert!(
-            ran.log.contains(&format!("error: version {alias} is not what v1.0.0 is: 1 of 2 files")),
+            ran.log.contains(&format!("error: alias {alias} does not match v1.0.0: 1 of 2 files identical")),
             "{}",
             ran.log
         );
@@ -198,7 +198,9 @@ fn a_file_of_an_alias_that_is_given_up_in_its_gap_is_named() {
     let again = |child: &std::process::Child| send(child, Signal::INT);
     let ran = interrupted_in_the_gap(&registry, "a", Point::BeforeStore, again);
     let ran = ran.exits_with(130).has_a_hint_for_each_error().has_codes(&["alias-mismatch", "stopped-by-signal"]);
-    ran.says("caused by: `a` may be missing on the registry");
+    ran.says(
+        "caused by: failed to replace `a`: the old file was deleted, but the upload failed. The file may be missing",
+    );
 }
 
 #[test]
