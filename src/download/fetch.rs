@@ -46,17 +46,17 @@ struct State {
 impl Fetcher<'_> {
     /// Brings a file into its place.
     pub(crate) async fn fetch(self, item: &Item) -> Result<Fetched, DownloadError> {
-        let begun = Instant::now();
+        let (begun, name) = (Instant::now(), item.name.to_string());
         let moved = ByteCounter::default();
         let progress = |took| {
             let (moved, size) = (moved.bytes(), item.expected.size);
-            let progress = Progress { command: Command::Download, name: item.name.as_str(), moved, size, took };
+            let progress = Progress { command: Command::Download, name: &name, moved, size, took };
             (!self.registry.is_waiting()).then_some(progress)
         };
         let result = with_progress(self.reporter, progress, self.bring(item, &moved)).await;
-        self.reporter.transfer_ends(item.name.as_str());
+        self.reporter.transfer_ends(&name);
         let (size, sha256) = result?;
-        self.reporter.file_is_done(Status::Downloaded, item.name.as_str(), size, Some(begun.elapsed()));
+        self.reporter.file_is_done(Status::Downloaded, &name, size, Some(begun.elapsed()));
         Ok((size, sha256))
     }
 

@@ -315,7 +315,7 @@ impl Run<'_> {
                 Ok(Some(size)) => {
                     outcome.status = Status::Unchanged;
                     outcome.size = Some(size);
-                    self.context.reporter.file_is_done(Status::Unchanged, item.name.as_str(), size, None);
+                    self.context.reporter.file_is_done(Status::Unchanged, &item.name.to_string(), size, None);
                 }
                 Ok(None) => {}
                 Err(error) => {

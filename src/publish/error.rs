@@ -87,8 +87,9 @@ pub(crate) enum PublishError {
     },
     /// A file was deleted to be replaced, and that failed.
     #[error(
-        "failed to replace `{name}`: the old file was deleted, but the upload failed. The file {} missing on the registry",
-        if *.is_certain { "is now" } else { "may be" }
+        "failed to replace `{name}`: {} missing on the registry",
+        if *.is_certain { "the old file was deleted, but the upload failed. The file is now" }
+        else { "the upload is not confirmed. The file may be" }
     )]
     Missing {
         /// The file's name.
@@ -374,6 +375,7 @@ impl Explain for PublishError {
     fn request(&self) -> Option<String> {
         match self {
             Self::Registry(error) => error.request(),
+            Self::Missing { cause, .. } | Self::AliasDiffers { cause, .. } => cause.as_ref()?.request(),
             _ => None,
         }
     }

@@ -119,7 +119,7 @@ impl Tracked {
         } else if let Some(error) = error {
             let reason = error.reason();
             context.reporter.notes(&format!(
-                "no response to the upload of `{name}`, but the registry has the identical file: {reason}"
+                "no confirmation of the upload of `{name}`, but the registry has the identical file: {reason}"
             ));
         }
     }

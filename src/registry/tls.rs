@@ -223,7 +223,7 @@ impl TlsFault {
                 "unsuitable-certificate",
                 host,
                 "the certificate is signed by a certificate that is not a CA",
-                "Renew the certificate of {host} with a CA certificate (CA:TRUE)",
+                "Sign the certificate of {host} with a CA certificate (CA:TRUE)",
             ),
             CertificateError::Other(other) if let Some(why) = other.0.downcast_ref::<NoAuthority>() => {
                 Self::of_given(why, host)

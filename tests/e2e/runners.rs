@@ -165,6 +165,6 @@ fn a_job_on_a_label_of_the_host_hears_why_no_file_is_found() {
         .variable("GITHUB_STEP_SUMMARY", "/root/.cache/act/0a1b/act/workflow/SUMMARY.md");
     // The engine makes the folder of --workdir, empty.
     let ran = step.run(&[]).exits_with(2);
-    ran.says("the container sees neither the job's workspace nor GITHUB_OUTPUT")
+    ran.says("the container cannot access the job's workspace or the file in `GITHUB_OUTPUT`")
         .says("a label that maps to a container image");
 }

@@ -301,7 +301,7 @@ fn object_storage_that_requires_a_client_certificate_is_named_and_not_the_input(
     let mut job = gate.job(&front);
     job.input("ca-certificate", gate.servers.pem() + &elsewhere.servers.pem());
     let ran = give(&mut job, &pem(&client(&gate.clients))).downloads().run().exits_with(1).has_a_hint_for_each_error();
-    ran.has_codes(&["client-certificate-rejected"]).says("hint: Let localhost, where").has_retries(0);
+    ran.has_codes(&["client-certificate-rejected"]).says("hint: Configure localhost, where").has_retries(0);
 }
 
 #[test]

@@ -204,16 +204,17 @@ fn the_log_reads_like_this() {
     let log = job.run().exits_with(0).log.replace(&registry.url(), "https://git.example.com");
     let lines: Vec<&str> = log.lines().collect();
     let version = env!("CARGO_PKG_VERSION");
-    assert_eq!(lines[0], format!("generic-packages {version}, on GitHub Actions"));
-    assert_eq!(lines[1], "  from https://git.example.com, with a token");
-    assert_eq!(lines[2], "  of package alice/widget, version latest");
+    assert_eq!(lines[0], format!("generic-packages {version} on GitHub Actions"));
+    assert_eq!(lines[1], "Downloading from alice/widget latest at https://git.example.com with a token");
+    assert_eq!(lines[2], "");
     assert_eq!(lines[3], "  `latest` is v1.0.0, the highest release");
     assert_eq!(lines[4], "  2 files, 292.9 KiB, to tools");
-    assert_eq!(lines[5], "  unchanged             6 B             a.txt");
-    assert!(lines[6].starts_with("  downloaded      292.9 KiB") && lines[6].ends_with("s  app"), "{log}");
+    assert_eq!(lines[5], "  unchanged            6 B           a.txt");
+    assert!(lines[6].starts_with("  downloaded     292.9 KiB  ") && lines[6].ends_with(" s  app"), "{log}");
+    assert_eq!(lines[7], "");
     let sentence =
         "Downloaded 2 files from alice/widget v1.0.0 to tools: 1 downloaded, 1 unchanged, all verified by SHA-256";
-    assert_eq!(lines[7..].join("").replace("        ", " "), sentence);
+    assert_eq!(lines[8..].join("").replace("        ", " "), sentence);
 }
 
 #[test]

@@ -31,7 +31,8 @@ fn heals(job: &Job, registry: &Registry, fault: Fault) -> Ran {
     registry.script(fault);
     let ran = job.run_in_short().exits_with(0);
     assert_eq!(registry.acted().len(), 1, "the fault was met:\n{}", ran.log);
-    let signs = [RETRY, " was lost, but ", " it is unclear whether ", " responds again after "];
+    let signs =
+        [RETRY, " but the registry has the identical file: ", " it is unclear whether ", " responds again after "];
     assert!(signs.iter().any(|sign| ran.log.contains(sign)), "a fault is told of:\n{}", ran.log);
     for (name, size) in [("first", 1), ("second", 5), ("third", (1 << 20) + 1)] {
         let stored = registry.read("alice", "widget", "v1.0.0", name).expect("the file is there");
@@ -254,7 +255,7 @@ fn the_retries_that_were_asked_for_are_made_and_no_more() {
         assert_eq!(ran.statuses()["second"], "failed");
         assert_eq!(ran.statuses()["third"], "uploaded", "the others go on");
         if retries > 0 {
-            ran.has_retries(retries).says(&format!("/second ({} times)", retries + 1));
+            ran.has_retries(retries).says(&format!("/second, {} attempts)", retries + 1));
         }
     }
 }

@@ -304,8 +304,12 @@ fn a_signal_ends_the_wait_at_once_also_while_a_file_is_replaced() {
         assert_eq!(account.stopped, Some(Signal::Terminate));
         let errors: Vec<String> = account.errors.iter().map(|error| in_words(&**error)).collect();
         let has = |text: &str| errors.iter().any(|error| error.contains(text));
-        assert!(has("SIGTERM ended the run"), "{errors:?}");
+        assert!(has("SIGTERM canceled the run"), "{errors:?}");
         assert_eq!(has("and SIGTERM ended the wait"), is_gap, "{errors:?}");
-        assert_eq!(has("`other` may be missing"), is_gap, "{errors:?}");
+        assert_eq!(
+            has("failed to replace `other`: the upload is not confirmed. The file may be missing"),
+            is_gap,
+            "{errors:?}"
+        );
     }
 }

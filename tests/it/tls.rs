@@ -177,7 +177,7 @@ fn a_given_certificate_has_to_be_in_its_time() {
         publish(own, &trusted)
             .exits_with(1)
             .has_codes(&["certificate-not-yet-valid"])
-            .says("2121-02-03T00:00:00Z, and it is 20");
+            .says("2121-02-03T00:00:00Z, and the runner's clock shows 20");
     }
     let expired = Identity::signed(&authority, &past(naming(&["localhost"])));
     let ran = publish(expired, &authority.pem()).exits_with(1);

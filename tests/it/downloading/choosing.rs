@@ -212,7 +212,7 @@ fn a_line_that_finds_nothing_is_told_with_the_names_that_look_like_it() {
     assert_eq!(tools(&job).len(), 0);
 
     let ran = job.input("if-no-files-found", "warn").run().exits_with(0);
-    ran.says("warning: no file of version v1.0.0 matches `*.tar.gz`").says("`!none`").says("1 downloaded");
+    ran.says("warning: failed to match `*.tar.gz`: v1.0.0").says("`!none`").says("1 downloaded");
     let ran = job.input("if-no-files-found", "ignore").input("files", "none").run().exits_with(0);
     let ran = ran.does_not_say("`none`");
     assert_eq!((ran.outputs["files"].as_str(), ran.outputs["version"].as_str()), ("[]", "v1.0.0"));

@@ -125,7 +125,7 @@ fn the_line_that_a_hint_gives_leaves_a_hostile_name_out() {
     for name in HOSTILE.into_iter().filter(|name| !name.is_empty()).chain([long.as_str()]) {
         let (_registry, mut job) = listing(&["good", name]);
         let told = job.run().exits_with(1).unbroken();
-        let line = told.split("a line `").nth(1).and_then(|rest| rest.split_once("` in")).expect("a line").0;
+        let line = told.split("a line `").nth(1).and_then(|rest| rest.split_once("` to")).expect("a line").0;
         assert!(line.len() < 100, "{line}");
         job.input("files", format!("*\n{line}")).run().exits_with(0);
         assert_eq!(tools(&job).into_keys().collect::<Vec<_>>(), ["good"], "{name:?}: {line}");

@@ -143,7 +143,7 @@ fn a_place_that_is_none_for_a_file_is_not_asked() {
         let registry = release(Persona::default());
         registry.script(Fault::always(Match::get("app"), Point::Head, leads(303, place)));
         let ran = job(&registry).run().exits_with(1).has_a_hint_for_each_error().does_not_say("user");
-        ran.has_codes(&["object-storage-error"]).says(&format!("leads to {host} for this file"));
+        ran.has_codes(&["object-storage-error"]).says(&format!("redirects to {host} for this file"));
     }
 }
 
@@ -221,7 +221,7 @@ fn a_redirect_within_the_forge_is_not_followed() {
         registry.script(Fault::always(Match::get("app"), Point::Head, leads(303, location)));
         let ran = job(&registry).run().exits_with(1).has_a_hint_for_each_error().has_codes(&["web-page"]);
         if location.starts_with('/') {
-            ran.says(&format!("303 See Other: it leads to {location}"));
+            ran.says(&format!("303 See Other: redirect to {location} ("));
         }
         assert_eq!(registry.requests().len(), 3);
     }

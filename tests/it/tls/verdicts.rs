@@ -93,7 +93,11 @@ fn authorities() -> Vec<Case> {
         ),
         Case::trusted("CA, intermediate sent by the server", root.pem(), below_root),
         Case::trusted("CA, expired and renewed, both given", old.pem() + &renewed_pem, renewed),
-        refused("CA expired", &authority_with(|params| *params = past(params.clone())), "has expired, on 2021-02-03T"),
+        refused(
+            "CA expired",
+            &authority_with(|params| *params = past(params.clone())),
+            "the certificate expired on 2021-02-03T",
+        ),
         refused(
             "CA not yet valid",
             &authority_with(|params| *params = future(params.clone())),
@@ -107,17 +111,17 @@ fn authorities() -> Vec<Case> {
         refused(
             "CA for clientAuth only",
             &authority_with(|params| *params = only_for_clients(params.clone())),
-            "its extended key usage does not include serverAuth",
+            "its extended key usage lacks serverAuth",
         ),
         sent_too(
             "CA expired, sent by the server too",
             &authority_with(|params| *params = past(params.clone())),
-            "cannot be trusted as an authority: its certificate has expired, on 2021-02-03T",
+            "is not usable as an authority: the certificate expired on 2021-02-03T",
         ),
         sent_too(
             "CA for clientAuth only, sent by the server too",
             &authority_with(|params| *params = only_for_clients(params.clone())),
-            "cannot be trusted as an authority: its certificate is not for servers",
+            "is not usable as an authority: the certificate is not for servers",
         ),
         sent_too(
             "CA:FALSE, sent by the server too",
@@ -140,12 +144,12 @@ fn authorities() -> Vec<Case> {
         refused(
             "intermediate CA expired",
             &intermediate(&authority(), |params| *params = past(params.clone())),
-            "has expired, on 2021-02-03T",
+            "the certificate expired on 2021-02-03T",
         ),
     ]
 }
 
-const NOT_MARKED: &str = "cannot be trusted as an authority: it is not marked as an authority (CA:TRUE)";
+const NOT_MARKED: &str = "is not usable as an authority: it is not marked as an authority (CA:TRUE)";
 
 /// The certificate of a server is given.
 fn servers() -> Vec<Case> {
@@ -176,11 +180,11 @@ fn servers() -> Vec<Case> {
             "leaf that signs another, its authority given",
             authority.pem(),
             below_leaf,
-            "a certificate that is not an authority's has signed its certificate",
+            "the certificate is signed by a certificate that is not a CA",
         ),
         Case::refused("leaf that signs another", leaf.pem(), Identity::signed(&leaf, &localhost()), NOT_MARKED),
         Case::refused("leaf renewed with the same key, old one given", before.pem(), renewed, NOT_MARKED),
-        refused("leaf expired, exact match", signed(&past(localhost())), "its certificate has expired, on 2021-02-03T"),
+        refused("leaf expired, exact match", signed(&past(localhost())), "the certificate expired on 2021-02-03T"),
         refused("leaf not yet valid, exact match", signed(&future(localhost())), "is not valid before 2121-02-03T"),
         refused(
             "leaf, exact match, wrong name",
@@ -190,18 +194,18 @@ fn servers() -> Vec<Case> {
         refused(
             "leaf, exact match, clientAuth only",
             signed(&only_for_clients(localhost())),
-            "its certificate is not for servers: its extended key usage does not include serverAuth",
+            "the certificate is not for servers: its extended key usage lacks serverAuth",
         ),
         refused(
             "leaf, exact match, self-signed, CA:TRUE, clientAuth only",
             own(&only_for_clients(marked_as_authority(localhost()))),
-            "its certificate is not for servers: its extended key usage does not include serverAuth",
+            "the certificate is not for servers: its extended key usage lacks serverAuth",
         ),
         Case::refused(
             "leaf of a given CA, expired",
             authority.pem(),
             Identity::signed(&authority, &past(localhost())),
-            "its certificate has expired, on 2021-02-03T",
+            "the certificate expired on 2021-02-03T",
         ),
         Case::refused(
             "leaf of a given CA, wrong name",
@@ -213,7 +217,7 @@ fn servers() -> Vec<Case> {
             "leaf of a given CA, clientAuth only",
             authority.pem(),
             Identity::signed(&authority, &only_for_clients(localhost())),
-            "its certificate is not for servers: its extended key usage does not include serverAuth",
+            "the certificate is not for servers: its extended key usage lacks serverAuth",
         ),
     ]
 }
