@@ -444,7 +444,7 @@ impl Ran {
 
     /// The log with each text that is broken into lines on one line again.
     pub(crate) fn unbroken(&self) -> String {
-        self.log.replace("\n         ", " ")
+        self.log.replace("\n        ", " ")
     }
 
     /// What the log says first of each error.
