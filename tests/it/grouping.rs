@@ -49,8 +49,8 @@ fn many_duplicate_names_are_one_error() {
     let ran = job.input("files", "dist/**").is_refused(&registry);
     is_one_message(
         ran,
-        "1000 names are each used by several files: `f0000` (dist/a/f0000 and dist/b/f0000), `f0001` (dist/a/f0001 and \
-         dist/b/f0001), ",
+        "failed to publish several files under each of 1000 names: `f0000` (dist/a/f0000 and dist/b/f0000), `f0001` \
+         (dist/a/f0001 and dist/b/f0001), ",
     );
 }
 
@@ -62,7 +62,10 @@ fn many_invalid_names_are_one_error() {
         job.file(format!("dist/caf\u{e9}{number}"), "");
     }
     let ran = job.is_refused(&registry);
-    is_one_message(ran, "the registry refuses the names of 6 files: `dist/caf\u{e9}0` (contains `\u{e9}` (U+00E9)), ");
+    is_one_message(
+        ran,
+        "failed to publish 6 files because of their names: `dist/caf\u{e9}0` (contains `\u{e9}` (U+00E9)), ",
+    );
 }
 
 #[test]
@@ -90,7 +93,7 @@ fn failed_uploads_with_one_cause_are_one_error_without_the_others() {
         registry.script(Fault::always(Match::put(&format!("v1.0.0/{name}")), Point::Head, Action::Answer(answer)));
     }
     let ran = job.run().exits_with(1).says("error: failed to upload 2 files: `a`, `b`");
-    let ran = ran.says("error: `c` is not published");
+    let ran = ran.says("error: failed to upload `c` to alice/widget v1.0.0");
     assert_eq!(ran.errors().len(), 2, "{}", ran.log);
     assert_eq!(ran.files().len(), 3);
 }
@@ -113,5 +116,8 @@ fn names_with_the_token_are_one_error_without_the_names() {
     let mut job = Job::new(&registry);
     let token = registry.token("alice_write");
     job.file(format!("dist/{token}-a"), "").file(format!("dist/{token}-b"), "");
-    is_one_message(job.is_refused(&registry), "the names of 2 files contain the token or another secret");
+    is_one_message(
+        job.is_refused(&registry),
+        "failed to publish 2 files: their names contain the token or another secret",
+    );
 }

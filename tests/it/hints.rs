@@ -124,7 +124,7 @@ fn of_several_reasons_the_last_is_the_cause_and_the_others_are_for_debugging() {
     .join(r"\n");
     list_answers(&registry, Answer::json(401, format!(r#"{{"message":"{message}"}}"#)));
     let mut job = job(&registry, "alice_write");
-    let ran = job.run().exits_with(1).says("caused by: 401 Unauthorized: access token does not exist [sha: ***] hint:");
+    let ran = job.run().exits_with(1).says("caused by: 401 Unauthorized: access token does not exist [sha: ***] (GET");
     ran.does_not_say("malformed").does_not_say("password is invalid");
     let ran = job.variable("RUNNER_DEBUG", "1").run().exits_with(1);
     let others = "::debug::other reasons that the server gave: token is malformed: ***; user's password is invalid \
@@ -140,7 +140,7 @@ fn a_reason_behind_long_ones_is_still_the_cause() {
     let message = format!(r"token is malformed: {jwt}\n{jwt}: not found\nparse JWT error: token is expired");
     list_answers(&registry, Answer::json(401, format!(r#"{{"message":"{message}"}}"#)));
     let ran = job(&registry, "alice_write").token(&jwt).run().exits_with(1);
-    ran.says("caused by: 401 Unauthorized: parse JWT error: token is expired hint:");
+    ran.says("caused by: 401 Unauthorized: parse JWT error: token is expired (GET");
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn the_title_of_a_page_is_shown_without_html_entities() {
         let registry = Registry::start(Persona::default());
         list_answers(&registry, Answer::html(403, format!("<html><title>{title}</title></html>")));
         let ran = job(&registry, "alice_write").run().exits_with(1);
-        assert!(ran.log.contains(&format!("caused by: 403 Forbidden: {shown}\n")), "{}", ran.log);
+        assert!(ran.unbroken().contains(&format!("caused by: 403 Forbidden: {shown} (GET ")), "{}", ran.log);
     }
 }
 
@@ -189,12 +189,12 @@ fn a_package_that_is_not_there_may_be_one_of_a_server_with_packages_disabled() {
     let registry = Registry::start(Persona::default());
     let mut job = Job::downloading(&registry);
     let newest = hint(job.run());
-    let expected = "Check `owner` and `repo`: alice has no generic package, or none that may be seen here, or packages \
-                    are disabled on https://git.example.com";
+    let expected = "Check `owner` and `repo`. alice has no generic package that is visible here, or packages are \
+                    disabled on https://git.example.com";
     assert_eq!(newest, expected);
     assert_eq!(hint(job.input("version", "v1.0.0").run()), expected);
     let visitor = hint(job.without("INPUT_TOKEN").run());
-    let expected = "Check `version`, and `repo`: alice may have no such package, or packages are disabled on \
+    let expected = "Check `version` and `repo`. alice may have no such package, or packages are disabled on \
                     https://git.example.com";
     assert_eq!(visitor, expected);
 }
@@ -216,9 +216,8 @@ fn a_wildcard_without_a_token_needs_one_where_the_owner_is_private() {
         (
             403,
             refused,
-            "Give a `token` with the scope read:package, from a secret: https://git.example.com shows this only to \
-             those who are signed in and may read packages of secretorg \
-             (https://git.example.com/user/settings/applications)",
+            "Set `token` to a personal access token with the scope read:package, from a secret. The token's user \
+             needs read access to packages of secretorg: https://git.example.com/user/settings/applications",
         ),
     ] {
         registry.clear_script();
@@ -228,7 +227,10 @@ fn a_wildcard_without_a_token_needs_one_where_the_owner_is_private() {
     registry.clear_script();
     list_answers(&registry, Answer::json(401, format!(r#"{{"message":"{unknown}"}}"#)));
     let named = hint(job.input("files", "app").run());
-    assert!(named.starts_with("Give a `token` with the scope read:package, from a secret"), "{named}");
+    assert!(
+        named.starts_with("Set `token` to a personal access token with the scope read:package, from a secret."),
+        "{named}"
+    );
 }
 
 #[test]
@@ -263,7 +265,7 @@ fn a_server_on_a_loopback_address_is_not_reached_from_a_container() {
     drop(registry);
     for host in ["127.0.0.1", "localhost"] {
         let ran = job.input("server-url", format!("http://{host}:{port}")).run().exits_with(1);
-        let ran = ran.says("no connection to the server").says(&format!(
+        let ran = ran.says("failed to connect to the server").says(&format!(
             "hint: Set `server-url` to the server's public name or to an address of its host, because {host} in a \
              container is the container itself. Outside a container, check the port"
         ));

@@ -168,7 +168,7 @@ fn a_user_name_with_a_colon_is_rejected() {
 fn any_other_user_name_is_accepted() {
     for name in ["somebody", "Ren\u{e9}e M\u{fc}ller", "a@b", "0"] {
         let registry = Registry::start(Persona::default());
-        job(&registry).input("username", name).run().exits_with(0).says(&format!(", as {name}"));
+        job(&registry).input("username", name).run().exits_with(0).says(&format!("at {} as {name}", registry.url()));
         assert_eq!(sent(&registry).1, name);
     }
 }
@@ -313,11 +313,17 @@ fn variables_in_lower_case_are_ignored() {
     let registry = Registry::start(Persona::default());
     let mut job = Job::new(&registry);
     job.file("dist/a", "1").variable("github_ref", "refs/heads/x").variable("gitea_actions", "1").variable("act", "1");
-    let ran = job.run().exits_with(0).says(", on GitHub Actions: ");
+    let ran = job.run().exits_with(0).says(" on GitHub Actions Publishing ");
     assert_eq!((ran.masks.len(), ran.outputs["version"].as_str()), (2, "v1.0.0"));
     // A shell's own `act` makes no runner, which would be told the token.
     job.without("GITHUB_ACTIONS").variable("ACT", "1");
-    assert!(job.run().exits_with(0).says(", by hand: ").masks.is_empty());
+    assert!(
+        job.run()
+            .exits_with(0)
+            .says(concat!("generic-packages ", env!("CARGO_PKG_VERSION"), " Publishing "))
+            .masks
+            .is_empty()
+    );
 }
 
 #[test]
@@ -335,5 +341,9 @@ fn the_tokens_user_is_named_only_if_username_is_set() {
     let mut job = job(&registry);
     job.input("owner", "acme").token(&registry.token("bob_write"));
     job.run().exits_with(1).has_codes(&["no-write-access"]).does_not_say("bob");
-    job.input("username", "bob").run().exits_with(1).says(", as bob").says("give bob write access");
+    job.input("username", "bob")
+        .run()
+        .exits_with(1)
+        .says(&format!("at {} as bob", registry.url()))
+        .says("give bob write access");
 }

@@ -39,7 +39,7 @@ fn each_file_name_that_the_registry_rejects_is_rejected_before_any_request() {
     for (name, shown, problem) in REFUSED {
         let mut job = Job::new(&registry);
         let ran = job.file(format!("dist/{name}"), "").file("dist/good", "").is_refused(&registry);
-        let ran = ran.says(&format!("error: dist/{shown}: the file name `{shown}` {problem}"));
+        let ran = ran.says(&format!("error: failed to publish dist/{shown}: the file name `{shown}` {problem}"));
         // The error lists the allowed characters.
         ran.has_codes(&["invalid-file-name"]).says("`-_+=:;.()[]{}~!@#$%^&`");
     }
@@ -72,7 +72,7 @@ fn two_files_with_one_name_are_rejected() {
     let mut job = Job::new(&registry);
     job.file("x/app", "1").file("y/app", "2").file("y/z/app", "3").file("x/other", "").file("y/single", "");
     let ran = job.input("files", "x/*\ny/*").is_refused(&registry);
-    ran.has_codes(&["duplicate-name"]).says("x/app and y/app: ");
+    ran.has_codes(&["duplicate-name"]).says("x/app and y/app under one name: ");
     let ran = job.file("x/single", "").input("files", "**").is_refused(&registry);
     let ran = ran.has_codes(&["duplicate-name"]);
     ran.says("`app` (x/app and y/app and y/z/app), `single` (x/single and y/single)");
@@ -86,9 +86,13 @@ fn four_of_many_files_with_one_name_are_shown() {
         job.file(format!("{folder}/app"), folder);
     }
     job.input("files", "*/app");
-    job.is_refused(&registry).has_codes(&["duplicate-name"]).says("a/app and b/app and c/app and d/app: ");
+    job.is_refused(&registry)
+        .has_codes(&["duplicate-name"])
+        .says("a/app and b/app and c/app and d/app under one name: ");
     job.file("e/app", "").file("f/app", "");
-    job.is_refused(&registry).has_codes(&["duplicate-name"]).says("a/app and b/app and c/app and d/app and 2 more: ");
+    job.is_refused(&registry)
+        .has_codes(&["duplicate-name"])
+        .says("a/app and b/app and c/app and d/app and 2 more under one name: ");
 }
 
 #[test]
@@ -105,7 +109,7 @@ fn two_names_that_differ_only_in_case_are_rejected() {
     let mut job = Job::new(&registry);
     job.file("dist/README", "1").file("dist/readme", "2").file("dist/Readme", "3").file("dist/readme2", "");
     let ran = job.is_refused(&registry).has_codes(&["duplicate-name"]);
-    ran.says("dist/README and dist/Readme and dist/readme: ");
+    ran.says("dist/README and dist/Readme and dist/readme under one name: ");
     job.file("x/a.TXT", "").file("y/A.txt", "").input("files", "[xy]/*");
     job.is_refused(&registry).has_codes(&["duplicate-name"]).says("x/a.TXT and y/A.txt");
 }

@@ -145,26 +145,24 @@ fn files_with_one_new_name_are_reported_with_a_distinguishing_placeholder() {
         assert_eq!(ran.errors().len(), 1, "{}", ran.log);
         ran.says(&format!("hint: {hint}"));
     };
-    let one = "target/aarch64-linux/release/app and target/x86_64-linux/release/app: the registry takes these for one \
-               name, since each is to be called `app`";
+    let one = "failed to publish target/aarch64-linux/release/app and target/x86_64-linux/release/app under one name: \
+               each is renamed to `app`";
     assert_eq!(refused(&TARGETS, "target/*/release/app => app").errors(), [one]);
-    let stands_for = "into the name behind `=>`, which stands for";
-    let values = format!("Put `{{1}}` {stands_for} aarch64-linux and x86_64-linux here");
+    let values_are = "to the name after `=>`. Its values here are";
+    let values = format!("Add `{{1}}` {values_are} aarch64-linux and x86_64-linux");
     hint(&TARGETS, "target/*/release/app => app", &values);
-    hint(&["x/a", "x/b"], "x/* => same", &format!("Put `{{name}}` {stands_for} a and b here"));
+    hint(&["x/a", "x/b"], "x/* => same", &format!("Add `{{name}}` {values_are} a and b"));
     // Behind `**` there are no numbers, but the folder has a name.
-    hint(&["p/x/a", "q/y/a"], "**/a => same", &format!("Put `{{dir}}` {stands_for} x and y here"));
+    hint(&["p/x/a", "q/y/a"], "**/a => same", &format!("Add `{{dir}}` {values_are} x and y"));
     // Each line counts for itself.
-    let values = format!("Put `{{1}}` {stands_for} q and p here");
+    let values = format!("Add `{{1}}` {values_are} q and p");
     hint(&["x/p/lib/a", "q/lib/a"], "x/*/lib/a => same\n?/lib/a => same", &values);
-    let own = "Give each file a name of its own: only the last part of a path is published";
-    let apart = format!("{own}, but with ` => {{2}}-{{name}}` behind the pattern each has its own");
-    hint(&["a/x/lib/app", "a/y/lib/app"], "[ab]/*/lib/app", &apart);
-    let apart = format!("{own}, but with ` => {{dir}}-{{name}}` behind the pattern each has its own");
-    hint(&["x/app", "y/app"], "x/*\ny/*", &apart);
+    let unique = "after the pattern so that each name is unique. By default, only the last part of a path is published";
+    hint(&["a/x/lib/app", "a/y/lib/app"], "[ab]/*/lib/app", &format!("Add ` => {{2}}-{{name}}` {unique}"));
+    hint(&["x/app", "y/app"], "x/*\ny/*", &format!("Add ` => {{dir}}-{{name}}` {unique}"));
     // With one placeholder `p` stands for the same in two of them.
-    let behind = "hint: Give each file a name of its own behind `=>`, whose case the registry does not regard";
-    let ran = refused(&["p/q/a/f", "p/r/a/f", "s/q/a/f"], "*/*/a/f => f").says(behind);
+    let unique = "hint: Use a unique name after each `=>`. The registry does not distinguish upper and lower case";
+    let ran = refused(&["p/q/a/f", "p/r/a/f", "s/q/a/f"], "*/*/a/f => f").says(unique);
     assert!(!ran.log.contains('{'), "{}", ran.log);
     assert!(!refused(&["x/a", "x/A"], "x/*").log.contains('{'));
     assert!(!refused(&["x/a", "y/b"], "x/a => b\ny/b").log.contains('{'));
@@ -187,7 +185,7 @@ fn a_file_with_the_name_of_the_checksums_file_can_be_renamed() {
 #[test]
 fn new_names_that_differ_only_in_case_are_rejected() {
     let ran = refused(&["x/a", "x/b"], "x/a => App\nx/b => app");
-    ran.has_codes(&["duplicate-name"]).says("x/a and x/b: ");
+    ran.has_codes(&["duplicate-name"]).says("x/a and x/b under one name: ");
 }
 
 #[test]
@@ -221,7 +219,7 @@ fn an_invalid_new_name_is_reported_before_files_are_searched() {
 fn a_new_name_that_is_invalid_for_one_file_is_reported_with_that_file() {
     let ran = refused(&["x/good", "x/b,d", "x/a'b"], "x/* => {1}.bin");
     ran.has_codes(&["invalid-file-name"]).says("`x/a'b`").says("`x/b,d`").says("`=>`");
-    refused(&["a,b"], "a,b").has_codes(&["invalid-file-name"]).does_not_say("behind `=>`");
+    refused(&["a,b"], "a,b").has_codes(&["invalid-file-name"]).does_not_say("after `=>`");
     // A new name makes good what is bad.
     assert_eq!(published(&["x/b,d"], "x/* => bd"), pairs(&[("bd", "x/b,d")]));
 }

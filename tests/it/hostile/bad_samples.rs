@@ -59,7 +59,7 @@ fn a_log_with_a_foreign_command_is_found_out() {
     let check = |log: &str| kinds(&commands::check(log, &[Reader::GitHub]));
     for log in [
         "ok\n::set-env name=X::y\n",
-        "ok\n         ::add-mask::a b c\n",
+        "ok\n        ::add-mask::a b c\n",
         "error: x ##[add-path]/evil\n",
         "error: x\r::debug::y\n",
         "\u{a0}::set-output name=files::x\n",
@@ -117,7 +117,7 @@ fn outputs_that_say_something_else_are_found_out() {
 fn page(heading: &str, cell: &str, error: &str) -> String {
     let table = "| file | size | SHA-256 | status |\n|---|---:|---|---|\n";
     format!(
-        "### Generic package {heading}\n\nPublished 1 of 2 files to ` a/b 1 `: 1 uploaded, 1 failed\n\n{table}\
+        "### Published {heading}\n\nPublished 1 of 2 files to ` a/b 1 `: 1 uploaded, 1 failed\n\n{table}\
          | {cell} | 1 B | `00` | failed |\n\n- **{error}**<br>caused by: x\n"
     )
 }
@@ -165,6 +165,9 @@ fn a_summary_that_is_more_than_text_is_found_out() {
     assert!(check(&page("x", "a\\\\|b", "x")).1.contains(&"a row that is broken"));
     assert!(check(&page("x", "a\n\nb", "x")).1.contains(&"a line that the summary does not have"));
     assert!(check(&page("x", "x", "x**\n\nown words\n\n**")).1.contains(&"a line that the summary does not have"));
+    for heading in ["### Publisheds x\n", "### Deleted x\n", "Published x\n"] {
+        assert_eq!(check(heading).1, ["a line that the summary does not have"], "{heading}");
+    }
     assert!(check(&page("x", "x", &"x".repeat(1024 * 1024))).1.contains(&"a summary that GitHub drops"));
 }
 

@@ -43,7 +43,7 @@ fn hostile_names_in_an_alias_are_shown_harmless_in_its_plan() {
     for (count, name) in names.iter().enumerate() {
         lists(&registry, name);
         let mut run = Run::of(&mut job, Under::turn(count), &registry, code(name));
-        let is_planned = run.log.contains("\n  delete  ") && run.summary.contains(" | delete | 1 B | left over |\n");
+        let is_planned = run.log.contains("\n  delete  ") && run.summary.contains(" | delete | 1 B | extra file |\n");
         run.expects(is_planned == (code(name) == 0), "a stray that is not planned", name);
         findings.take(name, run.faults);
     }
@@ -62,7 +62,7 @@ fn hostile_repositories_are_shown_harmless_where_a_link_is_planned_or_there() {
         registry.script(Script::always(Match::version(), Point::Head, Action::Answer(Answer::json(200, about))));
         job.input("dry-run", if count % 2 == 0 { "true" } else { "false" });
         let mut run = Run::of(&mut job, Under::turn(count), &registry, 0);
-        let is_told = run.log.contains("warning: the package is linked to the repository");
+        let is_told = run.log.contains("warning: the package is already linked to repository");
         run.expects(is_told, "a link that is not told", name);
         findings.take(name, run.faults);
     }

@@ -116,7 +116,7 @@ fn names_of_megabytes_are_not_compared_with_a_line_that_finds_nothing() {
     answers(&registry, Match::list(), list([long("a"), long("b"), "apps".to_owned()]));
     let mut job = Job::downloading(&registry);
     job.input("version", "v1.0.0").input("files", "app");
-    is_short(job.run().exits_with(1).says("Check `files`: there is `apps` and 2 more"));
+    is_short(job.run().exits_with(1).says("Check `files`. Available: `apps` and 2 more"));
 }
 
 #[test]
@@ -140,13 +140,13 @@ fn a_list_of_versions_that_goes_on_and_on_is_read_up_to_64_mib() {
     let page = json!([{ "id": 1, "name": "x".repeat(4_000_000), "version": "1" }]).to_string();
     answers(&registry, Match::versions(), Answer::json(200, page).header("X-Total-Count", "1000000"));
     let job = Job::downloading(&registry);
-    is_short(job.run().exits_with(1).says("it is longer than 64.0 MiB").says("hint: Name the version"));
+    is_short(job.run().exits_with(1).says("the list is longer than 64.0 MiB").says("hint: Set `version`"));
     assert_eq!(registry.requests().len(), 17);
     // A page may have many more rows than were asked for.
     let page = Value::from(vec![json!({ "id": 1, "name": "widget", "version": "1" }); 25_000]).to_string();
     answers(&registry, Match::versions(), Answer::json(200, page).header("X-Total-Count", "1000000"));
     registry.forget_requests();
-    is_short(job.run().exits_with(1).says("it has more than 25000 versions"));
+    is_short(job.run().exits_with(1).says("the list has more than 25000 versions"));
     assert_eq!(registry.requests().len(), 1);
 }
 

@@ -196,7 +196,7 @@ fn an_invalid_name_is_reported_with_a_line_that_renames_it() {
         let mut job = job_with(&registry, &[file, "dist/other"]);
         let ran = refuses(&mut job, &registry, "**", "invalid-file-name");
         let (_, line) =
-            ran.unbroken().split_once("or write `").map(|(a, b)| (a.to_owned(), b.to_owned())).expect("a line");
+            ran.unbroken().split_once("or use the line `").map(|(a, b)| (a.to_owned(), b.to_owned())).expect("a line");
         let line = line.split('`').next().expect("it ends").to_owned();
         let ran = job.input("files", format!("**\n{line}")).run().exits_with(0);
         let names: Vec<String> = ran.statuses().into_keys().collect();
