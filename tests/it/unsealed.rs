@@ -198,9 +198,7 @@ fn a_file_of_an_alias_that_is_given_up_in_its_gap_is_named() {
     let again = |child: &std::process::Child| send(child, Signal::INT);
     let ran = interrupted_in_the_gap(&registry, "a", Point::BeforeStore, again);
     let ran = ran.exits_with(130).has_a_hint_for_each_error().has_codes(&["alias-mismatch", "stopped-by-signal"]);
-    ran.says(
-        "caused by: failed to replace `a`: the old file was deleted, but the upload failed. The file may be missing",
-    );
+    ran.says("caused by: failed to replace `a`: the upload is not confirmed. The file may be missing");
 }
 
 #[test]
