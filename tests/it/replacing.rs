@@ -149,6 +149,21 @@ fn only_what_was_seen_at_the_start_is_deleted() {
 }
 
 #[test]
+fn what_changes_just_before_the_deletion_is_not_deleted() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job(&registry, "overwrite");
+    let other = Action::then(|world| {
+        world.delete("alice", "widget", "v1.0.0", "b");
+        world.seed("alice", "widget", "v1.0.0", "b", b"a third one's");
+    });
+    // The check of write access is the last request before the list that a deletion follows from.
+    registry.script(Fault::once(Match::put("/%2A"), Point::Head, other));
+    job.input("files", "dist/b").run().exits_with(1).has_codes(&["changed-by-another-job"]);
+    assert_eq!(read(&registry, "b").as_deref(), Some("a third one's"));
+    assert!(!methods(&registry).iter().any(|line| line.starts_with("DELETE")));
+}
+
+#[test]
 fn a_file_that_changed_since_it_was_checked_replaces_nothing() {
     let registry = Registry::start(Persona::default());
     let job = job(&registry, "overwrite");
