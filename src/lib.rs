@@ -3,8 +3,8 @@
 //! The modules in reading order, which is the order in which data flows:
 //!
 //! 1. [`runner`]: the environment, and which runner it is;
-//! 2. [`inputs`]: `INPUT_*` -> [`inputs::Inputs`], with `secret`, the names of [`package`], the `way` to the server
-//!    and the `certificate`s on it, with the `client_certificate`;
+//! 2. [`inputs`]: `INPUT_*` -> [`inputs::Inputs`], with `secret`, the names of [`package`], the `network` that leads to the server
+//!    and its `certificate`s, with the `client_certificate`;
 //! 3. [`run`]: runs one of the two [`command`]s;
 //! 4. `files`: patterns -> the local files; the folder that files are written to;
 //! 5. `publish`: the one use case, top to bottom, with

@@ -131,7 +131,7 @@ pub(crate) enum Op {
 /// When other content was found under a file's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum When {
-    /// Before anything was done.
+    /// Before this run had the file on the registry.
     Before,
     /// After an earlier list had shown something else.
     Meanwhile,

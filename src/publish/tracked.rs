@@ -48,7 +48,7 @@ impl Tracked {
         Self { desired, content, label, state: State::Planned, error: None, retries: registry.retries() }
     }
 
-    /// Takes note of an event that says nothing new about the reason of a failure.
+    /// Applies an event, and keeps the reason of a failure.
     pub(super) fn note(&mut self, event: Event) {
         self.state = std::mem::replace(&mut self.state, State::Planned).after(event);
     }

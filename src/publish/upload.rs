@@ -21,8 +21,8 @@ use crate::state::{Event, IfMissing, State};
 const LARGE: u64 = 1024 * 1024;
 
 /// Uploads a file once. If the body breaks off without a response, or a proxy responds for the server, the server may
-/// have refused the token at once: then write access is checked, and a refusal is what is reported. It does not say what
-/// became of the upload.
+/// have refused the token at once: then write access is checked, and a rejection is what is reported. It does not tell
+/// whether the upload was stored.
 pub(super) async fn upload(
     registry: &Registry<'_>,
     reporter: &dyn Reporter,

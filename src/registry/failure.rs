@@ -34,8 +34,7 @@ pub(crate) enum RetryRule {
     Never,
     /// It may be sent again.
     Repeat,
-    /// A check of what the registry has, because this may have changed something or met a change; it again, if nothing has
-    /// changed.
+    /// First a check of what the registry has, because the request may have taken effect. It is repeated only if it has not.
     AfterCheck,
     /// A check of what the registry has, and nothing after it.
     CheckOnly,

@@ -21,7 +21,7 @@ pub struct Limits {
     pub retries: u32,
     /// How long the first wait between two attempts may be; each further one may be twice as long as the one before it.
     pub first_wait: Duration,
-    /// How long no wait is exceeded, but one that the server asks for.
+    /// The longest wait between two attempts, unless the server asks for a longer one.
     pub longest_wait: Duration,
     /// How long the waiting and failing may go on since bytes last moved.
     pub longest_trouble: Duration,

@@ -17,7 +17,7 @@ pub(crate) struct Retries {
     used: u32,
     /// How many outages of the server cost no retry.
     outages: u32,
-    /// How long was waited and failed since bytes last moved.
+    /// Time spent on waits and failed attempts since the last byte moved.
     trouble: Duration,
 }
 

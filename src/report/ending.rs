@@ -26,7 +26,7 @@ pub enum Status {
     Replaced,
     /// The registry has other content under its name, and was to keep it.
     Skipped,
-    /// It is not where it was to go, or not as it is where it comes from.
+    /// It is missing at its destination, or differs there.
     Failed,
     /// It may be on the registry: it could not be verified.
     Unknown,
