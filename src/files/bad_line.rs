@@ -98,8 +98,8 @@ impl Explain for BadLine {
                     |relative| format!("Write `{relative}`"),
                 );
                 format!(
-                    "{instead}, without `${{{{ github.workspace }}}}`. That is the host's path, and GitHub rewrites it for a \
-                     container in the first line only"
+                    "{instead}. Do not use `${{{{ github.workspace }}}}`, because the path of the workspace is different inside \
+                     the container"
                 )
             }
             Self::Mistake(mistake) => return mistake.hint(),

@@ -39,7 +39,7 @@ pub(super) fn none_found(folders: &mut Folders, selection: &Selection, line: &Li
         (
             hidden.links,
             "links to folders, such as {}, are not entered",
-            "Name the link without wildcards, as in `link/*`",
+            "Write the name of the link itself, as in `link/*`, because wildcards do not enter linked folders",
         ),
         (
             other_case.files,

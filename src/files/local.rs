@@ -141,7 +141,7 @@ impl Explain for FileError {
             FileFault::Folder => "Replace the folder with a file".to_owned(),
             FileFault::Special(_) => "Copy its content to a regular file, or exclude it with a line `!path`".to_owned(),
             FileFault::BrokenLink => {
-                "Build the file that it points to first, or exclude the link with a line `!path`".to_owned()
+                "Create the file that the link points to, or exclude the link with a line `!path`".to_owned()
             }
             FileFault::Outside => "Copy the file into the workspace".to_owned(),
             FileFault::Git => "Copy the files to publish to a separate folder".to_owned(),

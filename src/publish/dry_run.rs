@@ -209,8 +209,8 @@ impl Run<'_> {
         let named = self.named(repository);
         if action == Action::Link {
             self.job.context.reporter.notes(&format!(
-                "a dry run does not check whether the registry accepts the link to {named}. If it does not, a real run \
-                 warns and still succeeds"
+                "a dry run does not check whether the registry accepts the link to {named}. If the registry rejects it, a \
+                 real run only warns"
             ));
         }
         let what = format!("repository {named}");
