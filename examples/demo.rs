@@ -1,5 +1,6 @@
-//! Both commands on the embedded registry, as a maintainer meets them: a release, dry at first, with its seal and `latest`, its re-run, a
-//! conflict; then a download, one that breaks, its re-run, and a version that does not exist.
+//! Both commands on the embedded registry, as a maintainer meets them: a release, dry at first, with its checksums file
+//! and `latest`, its re-run, a conflict; then a download, one that breaks, its re-run, and a version that does not
+//! exist.
 //!
 //! `cargo run --example demo` publishes real files through the program that the actions run: its own executable, a
 //! packed archive of this repository's sources. What it downloads it checks with `sha256sum`, and runs.
@@ -25,14 +26,17 @@ fn main() -> anyhow::Result<()> {
     let step = Step { program: build()?, workspace, registry: Registry::start(Persona::Gitea1_26) };
     say("A Gitea 1.26 answers at", &step.registry.url());
 
-    say("A dry run of a release:", "what would go to version v1.0.0, its seal, and what `latest` would become");
+    say(
+        "A dry run of a release:",
+        "what would go to version v1.0.0, its checksums file, and what `latest` would become",
+    );
     step.make_release()?;
     ensure!(step.publish(&[("INPUT_DRY-RUN", "true")])? == 0, "the dry run failed");
     ensure!(step.registry.files("alice", "widget", "v1.0.0").is_empty(), "the dry run has published");
 
     say(
         "The release:",
-        "the executable and the sources go there, the version is sealed, mirrored to `latest`, and linked",
+        "the executable and the sources go there, the version gets its checksums file and the alias `latest`, and is linked",
     );
     ensure!(step.publish(&[])? == 0, "the release failed");
     ensure!(step.registry.files("alice", "widget", "latest").len() == 3, "`latest` is not what v1.0.0 is");
@@ -47,7 +51,7 @@ fn main() -> anyhow::Result<()> {
     say("What the registry has:", "");
     show(&step.registry);
 
-    say("Another job downloads the latest version:", "the executable, the sources, and the seal");
+    say("Another job downloads the latest version:", "the executable, the sources, and the checksums file");
     ensure!(step.download("latest")? == 0, "the download failed");
     say("sha256sum -c", "on what was downloaded");
     step.check()?;
@@ -106,7 +110,7 @@ impl Step {
     fn check(&self) -> anyhow::Result<()> {
         let mut command = Command::new("sha256sum");
         let checked = command.args(["-c", "SHA256SUMS"]).current_dir(self.workspace.join("tools")).status()?;
-        ensure!(checked.success(), "the seal does not hold");
+        ensure!(checked.success(), "the checksums file does not hold");
         Ok(())
     }
 

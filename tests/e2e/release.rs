@@ -301,8 +301,8 @@ impl Release {
         Ran::of(running.wait_with_output().expect("the script ends"))
     }
 
-    /// Pushes an image as of that commit, for a kind of machine that this need not be: with the program of one that was built.
-    /// Returns its digest.
+    /// Pushes an image as of that commit, for a kind of machine that this need not be: with the program of one that was
+    /// built. Returns its digest.
     fn pretend_to_build(&self, built: &str, arch: &str, commit: &str) -> String {
         let name = format!("{}/alice/generic-packages:{VERSION}-{arch}-{}", self.host, &commit[..12]);
         let context = self.path(&format!("of-{arch}"));

@@ -32,7 +32,7 @@ fn a_pushed_tag_publishes_a_release_and_a_later_step_has_its_outputs() {
 
 #[test]
 #[ignore = "needs a container engine: .ci/e2e brings one"]
-fn a_matrix_of_four_platforms_fans_out_into_one_version_and_a_last_job_seals_mirrors_and_links_it() {
+fn a_matrix_of_four_platforms_fans_out_into_one_version_and_a_last_job_publishes_checksums_aliases_and_the_link() {
     let engine = Engine::new();
     // The server on which jobs that make a version at once meet the most trouble.
     let registry = Registry::start(Persona::Gitea1_24Postgres);

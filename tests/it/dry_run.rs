@@ -312,8 +312,8 @@ fn seed(registry: &Registry, version: &str, files: &[(&str, &str)]) {
     }
 }
 
-/// A dry run that publishes a new file and a changed one, seals, moves `latest` and links; another job has published one
-/// file more.
+/// A dry run that publishes a new file, a changed one and the checksums file, moves `latest` and links; another job has
+/// published one file more.
 fn release(registry: &Registry) -> Job {
     seed(registry, "v1.0.0", &[("changed", "first"), ("theirs", "of another job")]);
     seed(
@@ -328,8 +328,8 @@ fn release(registry: &Registry) -> Job {
     job
 }
 
-/// A dry run that publishes nothing of its own, and seals.
-fn sealing(registry: &Registry) -> Job {
+/// A dry run that publishes only the checksums file.
+fn checksums_job(registry: &Registry) -> Job {
     let mut job = Job::new(registry);
     job.without("INPUT_FILES").input("checksums", "SHA256SUMS").input("dry-run", "true");
     job
@@ -355,7 +355,7 @@ fn changes(registry: &Registry) -> BTreeSet<String> {
 }
 
 #[test]
-fn files_seal_alias_and_link_are_planned_in_the_order_of_the_run_and_nothing_is_changed() {
+fn files_checksums_file_alias_and_link_are_planned_in_the_order_of_the_run_and_nothing_is_changed() {
     for persona in Persona::all() {
         let registry = Registry::start(persona);
         let job = release(&registry);
@@ -406,7 +406,7 @@ fn the_real_run_changes_what_the_dry_run_has_planned_and_nothing_else() {
     registry.forget_requests();
     let ran = job.input("dry-run", "false").run().exits_with(0);
     assert_eq!(changes(&registry), planned, "{}", ran.log);
-    // The seal too has the hash that was foretold, from files that were not there yet.
+    // The checksums file too has the hash that was foretold, from files that were not there yet.
     let (dry, real) = (dry.outputs["files"].replace("planned", ""), ran.outputs["files"].as_str());
     assert_eq!(dry, real.replace("uploaded", "").replace("replaced", ""));
     assert!(real.contains(r#""name":"SHA256SUMS""#), "{real}");
@@ -426,10 +426,10 @@ fn the_real_run_changes_what_the_dry_run_has_planned_and_nothing_else() {
 }
 
 #[test]
-fn a_dry_run_that_only_seals_says_of_how_many_files() {
+fn a_dry_run_that_only_publishes_checksums_says_of_how_many_files() {
     let registry = Registry::start(Persona::default());
     seed(&registry, "v1.0.0", &[("a", "1"), ("b", "2"), ("sha256sums", "an older one")]);
-    let ran = sealing(&registry).run().exits_with(0);
+    let ran = checksums_job(&registry).run().exits_with(0);
     assert_eq!(plan(&ran), ["replace 136 B different, 12 B SHA256SUMS (checksums of 2 files)"]);
     assert_eq!(ran.statuses().into_iter().collect::<Vec<_>>(), [("SHA256SUMS".to_owned(), "planned".to_owned())]);
     assert_eq!(asked(&registry), ["GET files", "PUT %2A", "GET v1.0.0"]);
@@ -445,14 +445,14 @@ fn what_is_expected_may_come_with_the_run_and_what_stays_missing_fails_the_dry_r
     let ran = job.input("expect", "new\n*-aarch64-*").run().exits_with(1).has_a_hint_for_each_error();
     let ran = ran.has_codes(&["expected-file-missing"]).says("`*-aarch64-*`");
     let rows = ["upload 1 B missing new", "replace 10 B different, 5 B changed"];
-    assert_eq!(plan(&ran), rows, "neither seal, alias nor link follow");
+    assert_eq!(plan(&ran), rows, "neither checksums file, alias nor link follow");
     let statuses = ran.statuses();
     let names = ["changed", "new", "SHA256SUMS"];
     assert_eq!(names.map(|name| statuses[name].as_str()), ["planned", "planned", "not-attempted"]);
 }
 
 #[test]
-fn after_a_conflict_neither_seal_alias_nor_link_are_planned() {
+fn after_a_conflict_neither_checksums_file_alias_nor_link_are_planned() {
     let registry = Registry::start(Persona::default());
     let ran = release(&registry).input("if-file-exists", "fail").run().exits_with(1).has_a_hint_for_each_error();
     assert_eq!(plan(&ran), ["conflict 10 B different, 5 B changed", "upload 1 B missing new"]);
@@ -473,10 +473,10 @@ fn without_the_right_to_write_the_plan_is_told_and_nothing_of_it_would_come() {
 }
 
 #[test]
-fn a_seal_or_an_alias_alone_needs_the_right_to_write_and_where_both_are_right_nothing_does() {
+fn a_checksums_file_or_an_alias_alone_needs_the_right_to_write_and_where_both_are_right_nothing_does() {
     let registry = Registry::start(Persona::default());
     seed(&registry, "v1.0.0", &[("a", "1")]);
-    let mut job = sealing(&registry);
+    let mut job = checksums_job(&registry);
     job.input("dry-run", "false").run().exits_with(0);
     job.input("dry-run", "true").token(&registry.token("alice_read"));
     let refused = |job: &Job, row: &str| {
@@ -494,7 +494,7 @@ fn a_seal_or_an_alias_alone_needs_the_right_to_write_and_where_both_are_right_no
 }
 
 #[test]
-fn a_dry_run_of_a_seal_exits_as_the_real_run_after_it() {
+fn a_dry_run_of_a_checksums_file_exits_as_the_real_run_after_it() {
     type Spoil = for<'a> fn(&'a mut Job, &Registry) -> &'a mut Job;
     let worlds: [(Spoil, i32); 15] = [
         (|job, _| job, 0),
@@ -504,7 +504,7 @@ fn a_dry_run_of_a_seal_exits_as_the_real_run_after_it() {
         (|job, _| job.input("if-file-exists", "skip"), 0),
         (|job, _| job.without("INPUT_FILES"), 0),
         (|job, _| job.without("INPUT_FILES").input("expect", "new"), 1),
-        // There is nothing to seal.
+        // There are no files to cover.
         (|job, _| job.without("INPUT_FILES").input("version", "v2"), 1),
         (|job, _| job.input("version", "v2"), 0),
         (|job, registry| job.without("INPUT_FILES").token(&registry.token("alice_read")), 1),
@@ -587,7 +587,7 @@ fn a_dry_run_asks_no_server_to_link_and_says_so_of_a_version_that_is_new() {
 }
 
 #[test]
-fn a_dry_run_without_checksums_warns_of_a_seal_that_would_be_stale() {
+fn a_dry_run_without_checksums_warns_of_a_checksums_file_that_would_be_stale() {
     let registry = Registry::start(Persona::default());
     seed(&registry, "v1.0.0", &[("a", "1"), ("SHA256SUMS", "old")]);
     let mut job = Job::new(&registry);
@@ -605,7 +605,7 @@ fn no_name_of_an_alias_commands_the_runner_or_spoils_the_table() {
         seed(&registry, "x##[add-path]|x", &[(&format!("{name}!"), "left over")]);
     }
     // That nothing in the log does is looked at in every run.
-    let ran = sealing(&registry).input("aliases", "x##[add-path]|x").run().exits_with(0);
+    let ran = checksums_job(&registry).input("aliases", "x##[add-path]|x").run().exits_with(0);
     let count = |word: &str| plan(&ran).iter().filter(|row| row.starts_with(word)).count();
     assert_eq!((count("upload"), count("delete")), (AWKWARD_NAMES.len() + 3, AWKWARD_NAMES.len()));
     let row = "| ` x##\\[add-path]\\|x/\\::set-env name=X::y! ` | delete | 9 B | extra file |";
@@ -619,6 +619,6 @@ fn a_file_that_is_called_like_the_token_is_not_told_in_the_plan() {
     let token = registry.token("alice_write");
     seed(&registry, "latest", &[(&token, "somebody knows it")]);
     // That no secret is told anywhere is looked at in every run.
-    let ran = sealing(&registry).input("aliases", "latest").run().exits_with(0);
+    let ran = checksums_job(&registry).input("aliases", "latest").run().exits_with(0);
     assert!(plan(&ran).iter().any(|row| row.starts_with("delete 17 B")), "{}", ran.log);
 }

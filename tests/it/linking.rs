@@ -225,7 +225,7 @@ fn a_run_that_fails_links_nothing() {
 }
 
 #[test]
-fn a_link_is_the_last_change_behind_seal_and_aliases_and_none_where_these_fail() {
+fn a_link_is_the_last_change_behind_checksums_file_and_aliases_and_none_where_these_fail() {
     let registry = Registry::start(Persona::default());
     let mut job = job(&registry, "true");
     job.input("checksums", "SHA256SUMS").input("aliases", "latest").input("retries", "0");

@@ -1,4 +1,5 @@
-//! Whole logs and summaries as they are printed, one snapshot each: here, and in `docs/troubleshooting.md`, wording is pinned.
+//! Whole logs and summaries as they are printed, one snapshot each: here, and in `docs/troubleshooting.md`, wording is
+//! pinned.
 //!
 //! CONTRIBUTING.md has the command that updates them.
 

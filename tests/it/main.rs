@@ -3,7 +3,11 @@
 //! The name of a test is what the program promises. Every run of the program is searched for the token, in every form
 //! in which it could come out (see [`harness::Job::run`]).
 
+mod alias_releases;
+mod aliases;
 mod caching;
+mod checksums;
+mod checksums_races;
 mod client_certificate;
 mod codes;
 mod documents;
@@ -11,7 +15,6 @@ mod downloading;
 mod dry_run;
 mod dumping;
 mod faults;
-mod following;
 mod garbage;
 mod grouping;
 mod harness;
@@ -22,7 +25,6 @@ mod hostile;
 mod inputs;
 mod linking;
 mod logs;
-mod mirroring;
 mod naming;
 mod network;
 mod open_files;
@@ -38,10 +40,8 @@ mod renaming;
 mod replacing;
 mod reporting;
 mod rights;
-mod sealing;
 mod selecting;
 mod stopping;
 mod timeouts;
 mod tls;
 mod troubleshooting;
-mod unsealed;

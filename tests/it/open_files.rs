@@ -55,7 +55,8 @@ fn a_run_that_may_open_few_files_names_the_limit_whatever_it_could_not_open() {
             registry.seed("alice", "widget", "v1.0.0", name, name.as_bytes());
         }
         let mut job = Job::downloading(&registry);
-        // By a name that has to be resolved, unless some files can be opened: glibc may say then that the name is unknown.
+        // By a name that has to be resolved, unless some files can be opened: glibc may say then that the name is
+        // unknown.
         if limit < 10 || limit == 100 {
             job.variable("GITHUB_SERVER_URL", registry.url().replace("127.0.0.1", "localhost"));
         }

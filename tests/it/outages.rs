@@ -10,8 +10,8 @@ use generic_packages::report::RunReport;
 use generic_packages::stop::{Signal, Stop};
 use tokio::sync::Notify;
 
+use crate::aliases::seed;
 use crate::harness::{Event, Job, Listener, RETRY, Ran};
-use crate::mirroring::seed;
 
 const MINUTE: Duration = Duration::from_mins(1);
 

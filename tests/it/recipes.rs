@@ -7,8 +7,8 @@ use embedded_registry::{Action, Answer, Fault, Match, Options, Persona, Point, R
 
 use crate::harness::{AWKWARD_NAMES, Job, Ran};
 
-/// A job with these files that seals its version.
-fn sealing(registry: &Registry, files: &[(&str, &str)]) -> Job {
+/// A job with these files that publishes the checksums file of its version.
+fn checksums_job(registry: &Registry, files: &[(&str, &str)]) -> Job {
     let mut job = Job::new(registry);
     for (name, content) in files {
         job.file(format!("dist/{name}"), content);
@@ -89,10 +89,10 @@ fn the_commands_are_as_people_write_them() {
 }
 
 #[test]
-fn of_a_sealed_version_the_commands_bring_all_that_it_has_and_hold_it_against_the_seal() {
+fn of_a_version_with_checksums_the_commands_bring_all_that_it_has_and_hold_it_against_the_checksums_file() {
     let registry = Registry::start(Persona::default());
     registry.seed("alice", "widget", "v1.0.0", "of another job", b"theirs");
-    let ran = sealing(&registry, &[("app", "ours")]).run().exits_with(0);
+    let ran = checksums_job(&registry, &[("app", "ours")]).run().exits_with(0);
     let base = format!("{}/api/packages/alice/generic/widget/v1.0.0", registry.url());
     let sum = &registry.files("alice", "widget", "v1.0.0")[2];
     assert_eq!(sum.name, "SHA256SUMS");
@@ -107,18 +107,18 @@ fn of_a_sealed_version_the_commands_bring_all_that_it_has_and_hold_it_against_th
     assert_eq!(String::from_utf8_lossy(&shell.stdout), "SHA256SUMS: OK\napp: OK\nof another job: OK\n");
     let step = block(&ran, "yaml").expect("a step");
     assert!(step.ends_with("    version: \"v1.0.0\"\n    checksums: \"SHA256SUMS\""), "{step}");
-    // The job that seals and publishes nothing tells the same.
-    let ran = sealing(&registry, &[]).without("INPUT_FILES").run().exits_with(0);
+    // A job that publishes only the checksums file gives the same commands.
+    let ran = checksums_job(&registry, &[]).without("INPUT_FILES").run().exits_with(0);
     assert_eq!((block(&ran, "sh"), block(&ran, "yaml")), (Some(commands), Some(step)));
 }
 
 #[test]
-fn the_commands_of_a_sealed_version_fail_where_a_file_or_the_seal_is_another() {
+fn the_commands_of_a_version_with_checksums_fail_where_a_file_or_the_checksums_file_is_another() {
     let spoilt = ["app", "of another job", "SHA256SUMS"];
     for name in spoilt {
         let registry = Registry::start(Persona::default());
         registry.seed("alice", "widget", "v1.0.0", "of another job", b"theirs");
-        let ran = sealing(&registry, &[("app", "ours")]).run().exits_with(0);
+        let ran = checksums_job(&registry, &[("app", "ours")]).run().exits_with(0);
         assert!(registry.world().delete("alice", "widget", "v1.0.0", name));
         let evil = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  app\n";
         registry.seed("alice", "widget", "v1.0.0", name, evil.as_bytes());
@@ -128,12 +128,13 @@ fn the_commands_of_a_sealed_version_fail_where_a_file_or_the_seal_is_another() {
 }
 
 #[test]
-fn a_sealed_version_of_awkward_names_is_downloaded_and_verified_whatever_its_seal_is_called() {
-    for seal in ["-", "-x", "my sums", "%41sums", "~"] {
+fn a_version_with_checksums_of_awkward_names_is_downloaded_and_verified_whatever_its_checksums_file_is_called() {
+    for name_of_checksums in ["-", "-x", "my sums", "%41sums", "~"] {
         let registry = Registry::start(Persona::default());
-        let files: Vec<(&str, &str)> = AWKWARD_NAMES.iter().filter(|name| **name != seal).map(|n| (*n, *n)).collect();
-        let mut job = sealing(&registry, &files);
-        let ran = job.input("checksums", seal).run().exits_with(0);
+        let files: Vec<(&str, &str)> =
+            AWKWARD_NAMES.iter().filter(|name| **name != name_of_checksums).map(|n| (*n, *n)).collect();
+        let mut job = checksums_job(&registry, &files);
+        let ran = job.input("checksums", name_of_checksums).run().exits_with(0);
         let commands = block(&ran, "sh").expect("commands");
         let (shell, came) = run(&commands);
         assert!(shell.status.success() && came.len() == files.len() + 1, "{commands}\n{shell:?}");
@@ -141,9 +142,9 @@ fn a_sealed_version_of_awkward_names_is_downloaded_and_verified_whatever_its_sea
 }
 
 #[test]
-fn a_seal_that_failed_is_in_no_commands() {
+fn a_checksums_file_that_failed_is_in_no_commands() {
     let registry = Registry::start(Persona::default());
-    let ran = sealing(&registry, &[("app", "ours")]).input("expect", "*.exe").run().exits_with(1);
+    let ran = checksums_job(&registry, &[("app", "ours")]).input("expect", "*.exe").run().exits_with(1);
     assert!(!ran.summary.contains("```"), "{}", ran.summary);
 }
 

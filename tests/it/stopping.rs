@@ -13,7 +13,8 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 use crate::harness::{Event, Job, Listener, Ran};
 
-/// After so many others a request stays there for good, so that a run that waits for it does not end, and tells that it has come.
+/// After so many others a request stays there for good, so that a run that waits for it does not end, and tells that it
+/// has come.
 pub(crate) fn holds(registry: &Registry, on: Match, at: Point, skip: usize) -> Receiver<()> {
     let (come, comes) = channel();
     registry
@@ -38,7 +39,8 @@ fn pid(child: &Child) -> Pid {
     i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a process")
 }
 
-/// Waits until the program has ended, and leaves its exit code for others. The timeout ends a test in which it never does.
+/// Waits until the program has ended, and leaves its exit code for others. The timeout ends a test in which it never
+/// does.
 fn wait_until_ended(child: &Child) {
     let pid = pid(child);
     let (end, ends) = channel();

@@ -6,8 +6,8 @@ use crate::server::Package;
 /// Over 1 MiB, so that the right to write is asked for before; the servers' limit is seldom under 4.
 const LENGTH: usize = 3_000_000;
 
-/// Publishes a file of that length whose first upload is cut there, alone or into a version that another file has made. Returns its
-/// status.
+/// Publishes a file of that length whose first upload is cut there, alone or into a version that another file has made.
+/// Returns its status.
 #[track_caller]
 fn published_though_cut(package: &Package, length: usize, cut: Cut, alone: bool) -> Option<String> {
     let proxy = Proxy::that_cuts(package, "cut", cut)?;

@@ -5,10 +5,10 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_S
 use embedded_registry::Request;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::dry_run;
 use super::job::Ran;
 use super::kind::{Kind, Scene};
 use super::link;
-use super::rehearsal;
 use super::script::OWNER;
 use super::told::{self, Told};
 use super::world::{Act, World};
@@ -45,8 +45,8 @@ impl<K: Kind> Scene<'_, K> {
 /// All that does not hold of a dry run, whatever it met.
 pub(crate) fn violations_of_dry_run<K: Kind>(world: &World<K>, ran: &Ran, requests: &[Request]) -> Vec<String> {
     let (mut wrong, told) = ending(world, ran);
-    wrong.extend(told.iter().flat_map(|told| rehearsal::what_was_told(ran, told)));
-    wrong.extend(rehearsal::what_was_done(requests));
+    wrong.extend(told.iter().flat_map(|told| dry_run::what_was_told(ran, told)));
+    wrong.extend(dry_run::what_was_done(requests));
     wrong
 }
 

@@ -1,8 +1,9 @@
 //! Draws a world from a seed: what every kind has. What goes wrong in it is drawn by `faults`.
 //!
-//! In every fourth world everything passes: each thing goes wrong once, and there are as many retries as such things. So it
-//! is where two jobs run at the same time. In some of these worlds nothing but the server goes away, and there is one retry. Where the program runs it has waits of half a second and more, so little goes
-//! wrong there but for signals: in half of these worlds one ends it at some moment, SIGKILL more often than SIGTERM.
+//! In every fourth world everything passes: each thing goes wrong once, and there are as many retries as such things.
+//! So it is where two jobs run at the same time. In some of these worlds nothing but the server goes away, and there is
+//! one retry. Where the program runs it has waits of half a second and more, so little goes wrong there but for
+//! signals: in half of these worlds one ends it at some moment, SIGKILL more often than SIGTERM.
 
 use std::time::Duration;
 

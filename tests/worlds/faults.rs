@@ -95,8 +95,8 @@ pub(super) fn passing<K: Kind>(rng: &mut Rng, world: &World<K>) -> Event<K::Othe
     Event { on, at: within_a_request(at), act: Act::Fault(action), times: 1, skip: skip(rng) }
 }
 
-/// The server goes away during a request, whose connection breaks, after it has responded to another. It comes back if that
-/// `heals`.
+/// The server goes away during a request, whose connection breaks, after it has responded to another. It comes back if
+/// that `heals`.
 pub(super) fn outage<K: Kind>(rng: &mut Rng, world: &World<K>, heals: bool) -> [Event<K::Others>; 2] {
     let (on, at) = place(rng, world);
     // The first request of all is for a list.

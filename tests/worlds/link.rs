@@ -1,5 +1,5 @@
-//! Links of the package to a repository, in worlds for publishing and for seals: (viii) nothing is linked but what is
-//! linked to nothing, when all else is done and well; and whatever comes of it, it is no reason to fail.
+//! Links of the package to a repository, in worlds for publishing and for checksums files: (viii) nothing is linked but
+//! what is linked to nothing, when all else is done and well; and whatever comes of it, it is no reason to fail.
 
 use embedded_registry::{Persona, Registry};
 use fastrand::Rng;

@@ -1,23 +1,24 @@
 //! Draws worlds, runs the library or the program in each over real sockets, and holds what comes of it against what the
 //! registry has.
 //!
-//! A seed has a world of each kind: `publish`, `download` and `seal` say what is drawn in theirs, what the run is, and what
-//! has to hold. What they share stands here once: `kind` is what a kind has to say, `world` what a run meets, `draw` and
-//! `faults` draw it, `script` makes a registry of it, `job` runs the library or the program, `told` reads what was told,
-//! `check` is what every run owes, `link` and `rehearsal` what links and dry runs do, and `visit` goes through it all.
+//! A seed has a world of each kind: `publish`, `download` and `checksums` say what is drawn in theirs, what the run is,
+//! and what has to hold. What they share stands here once: `kind` is what a kind has to say, `world` what a run meets,
+//! `draw` and `faults` draw it, `script` makes a registry of it, `job` runs the library or the program, `told` reads
+//! what was told, `check` is what every run owes, `link` and `rehearsal` what links and dry runs do, and `visit` goes
+//! through it all.
 
 mod check;
+mod checksums;
 mod download;
 mod draw;
+mod dry_run;
 mod faults;
 mod job;
 mod journal;
 mod kind;
 mod link;
 mod publish;
-mod rehearsal;
 mod script;
-mod seal;
 mod told;
 mod visit;
 mod world;
@@ -27,9 +28,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
+use self::checksums::Checksums;
 use self::download::Download;
 use self::publish::Publish;
-use self::seal::Seal;
 
 /// Many worlds.
 pub(crate) struct Tour<'a> {
@@ -81,7 +82,7 @@ impl Tour<'_> {
 
 /// Lets the worlds of a seed run their course, one of each kind; the error says what does not hold in them.
 fn visit(seed: u64, program: &Path) -> Result<(), String> {
-    let visits = [visit::visit::<Publish>, visit::visit::<Download>, visit::visit::<Seal>];
+    let visits = [visit::visit::<Publish>, visit::visit::<Download>, visit::visit::<Checksums>];
     let reports: Vec<String> = visits.iter().filter_map(|visit| visit(seed, program).err()).collect();
     if reports.is_empty() { Ok(()) } else { Err(reports.concat()) }
 }

@@ -14,10 +14,10 @@ use generic_packages::command::Command;
 
 use super::check;
 use super::draw;
+use super::dry_run;
 use super::job::{Ender, Job, Ran};
 use super::journal::Journal;
 use super::kind::{Kind, Scene};
-use super::rehearsal;
 use super::script::{self, OWNER, PACKAGE, TOKENS};
 use super::world::{Act, Runs, Setting, World};
 
@@ -124,7 +124,7 @@ impl<K: Kind> Visit<'_, K> {
         let scene = Scene { linked, follows_a_break, ..Scene::of(world, &entries, &ran, &before, &after) };
         self.violations.extend(scene.violations_in_peace());
         if let Some(dry) = dry.as_ref().filter(|_| !follows_a_break) {
-            self.violations.extend(rehearsal::differences(dry, &ran, &registry.requests()));
+            self.violations.extend(dry_run::differences(dry, &ran, &registry.requests()));
         }
         self.runs.extend(dry.into_iter().chain([ran]));
         Some(())

@@ -1,7 +1,8 @@
 //! What a runner stores from the file of outputs: the parsers of GitHub's runner and of the act family.
 //!
 //! - GitHub's runner 2.336.0: `Runner.Worker/FileCommandManager.cs`, `EnvFileKeyValuePairs`.
-//! - act 0.2.87: `pkg/container/parse_env_file.go`. Gitea's act 0.261.3 and Forgejo's runner 12 have the same, without the
+//! - act 0.2.87: `pkg/container/parse_env_file.go`. Gitea's act 0.261.3 and Forgejo's runner 12 have the same, without
+//!   the
 //!   byte order mark, and with the limit of Go's `bufio.Scanner`: at a line of 64 KiB they stop without a word.
 
 use std::collections::BTreeMap;

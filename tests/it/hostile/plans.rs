@@ -1,4 +1,5 @@
-//! Hostile names and echoes of secrets in the plan of a dry run: what an alias has too many, and what the package is linked to.
+//! Hostile names and echoes of secrets in the plan of a dry run: what an alias has too many, and what the package is
+//! linked to.
 
 use embedded_registry::{Action, Answer, Fault as Script, Match, Persona, Point, Registry};
 use generic_packages::package::FileName;
@@ -10,7 +11,8 @@ use super::run::{Run, Under};
 use super::{corpus, secrets};
 use crate::harness::Job;
 
-/// A dry run that seals a version and moves an alias, of which the registry lists that one file.
+/// A dry run that publishes the checksums file of a version and moves an alias, of which the registry lists that one
+/// file.
 fn job(registry: &Registry) -> Job {
     registry.seed("alice", "widget", "v1.0.0", "a", b"content");
     let mut job = Job::new(registry);

@@ -1,5 +1,5 @@
-//! Answers, names and inputs whose length costs a server nothing. What they cost a run grows with their length alone, and a
-//! message stays one that a person reads.
+//! Answers, names and inputs whose length costs a server nothing. What they cost a run grows with their length alone,
+//! and a message stays one that a person reads.
 
 use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
 use serde_json::{Value, json};

@@ -56,8 +56,8 @@ fn options() -> Options {
     Options::all() - others
 }
 
-/// The summary as it is laid out: a heading, a sentence, a table of four columns, or five for a download, two blocks of code,
-/// a list of errors.
+/// The summary as it is laid out: a heading, a sentence, a table of four columns, or five for a download, two blocks of
+/// code, a list of errors.
 fn check_lines(text: &str, rows_seen: usize) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut rows = 0;

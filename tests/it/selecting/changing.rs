@@ -77,7 +77,8 @@ const CHANGES: &[(&str, Change)] = &[
     }),
 ];
 
-/// Repeats a change until it shows in the time that nobody can set: before Linux 6.13 its clock ticks every few milliseconds.
+/// Repeats a change until it shows in the time that nobody can set: before Linux 6.13 its clock ticks every few
+/// milliseconds.
 fn until_the_clock_ticks(path: &Path, change: impl Fn()) {
     let changed = || fs::metadata(path).map(|file| (file.ctime(), file.ctime_nsec())).expect("the file");
     let before = changed();

@@ -107,8 +107,8 @@ impl Scene<'_, Download> {
         (status == "unchanged" && was_asked_for).then(|| format!("(iv) `{name}` is unchanged, and was asked for"))
     }
 
-    /// Nothing is asked but for what is wanted, (vi) a visitor says not who he is, and (vii) the rest of a file is asked for
-    /// with a condition.
+    /// Nothing is asked but for what is wanted, (vi) a visitor says not who he is, and (vii) the rest of a file is
+    /// asked for with a condition.
     fn what_was_asked(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         let is_visitor = self.world.of.is_visitor;

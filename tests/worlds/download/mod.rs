@@ -2,9 +2,11 @@
 //!
 //! - (i) exit code 0 means that each wanted file is here with a content that the registry had under its name, or, where
 //!   nothing could verify, with the length that the server promised;
-//! - (ii) whatever the exit code, and also where the program was killed, what is here under a wanted name is what was here
+//! - (ii) whatever the exit code, and also where the program was killed, what is here under a wanted name is what was
+//!   here
 //!   before or such a content, and under any other name what was here before;
-//! - (iii) nothing is left beside the files by a run that was not killed, and what a killed one left is deleted by the next;
+//! - (iii) nothing is left beside the files by a run that was not killed, and what a killed one left is deleted by the
+//!   next;
 //! - (iv) outputs and summary say what is here, and of what is unchanged nothing was asked;
 //! - (v) a run after it in which nothing goes wrong brings all that is there;
 //! - (vi) no secret is seen anywhere, and a visitor sends none;

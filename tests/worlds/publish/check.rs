@@ -143,8 +143,8 @@ impl Scene<'_, Publish> {
         wrong
     }
 
-    /// What was deleted has to be what a list showed at first, unless somebody changed it when it was too late to see. Where
-    /// others took it away before we did, and a list showed that, what was there after it is what counts.
+    /// What was deleted has to be what a list showed at first, unless somebody changed it when it was too late to see.
+    /// Where others took it away before we did, and a list showed that, what was there after it is what counts.
     fn deletion(&self, deletion: &Deletion) -> Option<String> {
         let file = self.world.of.files.iter().find(|file| file.name.to_lowercase() == deletion.name)?;
         let shown = |seen: &Seen| seen.get(&deletion.name).filter(|stored| !holds(Some(stored), file.content)).cloned();

@@ -1,4 +1,4 @@
-//! What has to hold of a run that seals a version and makes aliases of it, whatever it met.
+//! What has to hold of a run that publishes the checksums file of a version and makes aliases of it, whatever it met.
 
 use std::collections::BTreeMap;
 
@@ -9,24 +9,24 @@ use super::super::kind::{Promises, Scene};
 use super::super::script::{Files, OWNER, PACKAGE, segment, sha256};
 use super::super::told::{Row, Told};
 use super::super::world::File;
-use super::{OTHER, SEAL, Seal};
+use super::{CHECKSUMS, Checksums, OTHER};
 
-/// Whether the seal of a version is that of all its other files.
-fn is_sealed(files: &Files) -> bool {
-    let others = files.iter().filter(|(name, _)| *name != SEAL);
+/// Whether the checksums file of a version is that of all its other files.
+fn has_checksums(files: &Files) -> bool {
+    let others = files.iter().filter(|(name, _)| *name != CHECKSUMS);
     let list: Vec<_> = others.map(|(name, bytes)| (name.as_str(), sha256(bytes))).collect();
     let wanted = checksum::write_list(list);
-    files.get(SEAL).is_some_and(|seal| *seal == wanted.into_bytes()) && files.len() > 1
+    files.get(CHECKSUMS).is_some_and(|content| *content == wanted.into_bytes()) && files.len() > 1
 }
 
-impl Promises for Seal {
+impl Promises for Checksums {
     /// (iv): the outputs. Where two run at the same time, the other may have replaced what was told.
     fn what_was_told(scene: &Scene<'_, Self>, told: &Told) -> Vec<String> {
         let Told { rows, outputs } = told;
         let version = scene.world.of.order.version;
         let mut wrong = Vec::new();
         let named: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
-        if named.len() != scene.world.of.own.len() + 1 || named.last() != Some(&SEAL) {
+        if named.len() != scene.world.of.own.len() + 1 || named.last() != Some(&CHECKSUMS) {
             wrong.push(format!("(iv) named are {named:?}"));
         }
         let is_in_place = rows.last().is_some_and(Row::is_in_place);
@@ -37,10 +37,11 @@ impl Promises for Seal {
         let last = &scene.entries.last;
         let dropped = scene.entries.before_last.get(version).filter(|_| scene.ran.code == Some(143));
         let seen = [last.get(version), scene.after.get(version), dropped];
-        // It means that the version is sealed, or was when it was looked at last.
-        let was_sealed = || seen.into_iter().flatten().any(is_sealed);
-        if path.is_some_and(|path| !path.is_empty()) && scene.rival.is_none() && !was_sealed() {
-            wrong.push(format!("(iv) `checksums-file` is {path:?}, and the version is not sealed"));
+        // It means that the version is covered by a checksums file, or was when it was looked at last.
+        let had_checksums = || seen.into_iter().flatten().any(has_checksums);
+        if path.is_some_and(|path| !path.is_empty()) && scene.rival.is_none() && !had_checksums() {
+            wrong
+                .push(format!("(iv) `checksums-file` is {path:?}, and the version is not covered by a checksums file"));
         }
         for row in rows.iter().filter(|row| row.is_in_place() && scene.rival.is_none()) {
             let holds = |files: Option<&Files>| {
@@ -80,7 +81,7 @@ impl Promises for Seal {
         let (version, before) = (&scene.after[of.order.version], &scene.before[of.order.version]);
         let is_other = |(name, ours): &File| before.get(name).is_some_and(|there| *there != ours.bytes());
         let is_spoilt = !of.overwrites && of.own.iter().any(is_other);
-        let is_empty = before.keys().all(|name| *name == SEAL) && of.own.is_empty();
+        let is_empty = before.keys().all(|name| *name == CHECKSUMS) && of.own.is_empty();
         let fails = is_spoilt || is_empty || of.lack(version);
         let is_as_before = |alias: &&str| scene.after[alias] == scene.before[alias];
         // The rival's version is a higher release.
@@ -90,8 +91,8 @@ impl Promises for Seal {
         let are_right = of.aliases().all(is_right);
         let are_as_before = || of.aliases().all(|alias| is_as_before(&alias));
         let is_as_wanted = match scene.ran.code {
-            Some(0) => !fails && is_sealed(version) && are_right,
-            Some(1) => fails && are_as_before() && version.get(SEAL) == before.get(SEAL),
+            Some(0) => !fails && has_checksums(version) && are_right,
+            Some(1) => fails && are_as_before() && version.get(CHECKSUMS) == before.get(CHECKSUMS),
             _ => false,
         };
         if is_as_wanted {
@@ -105,8 +106,8 @@ impl Promises for Seal {
     }
 }
 
-/// (i): the seal is that of the version, and the aliases that follow the version are identical to it.
-fn what_green_means(scene: &Scene<'_, Seal>) -> Vec<String> {
+/// (i): the checksums file is that of the version, and the aliases that follow the version are identical to it.
+fn what_green_means(scene: &Scene<'_, Checksums>) -> Vec<String> {
     if scene.ran.code != Some(0) {
         return Vec::new();
     }
@@ -117,7 +118,7 @@ fn what_green_means(scene: &Scene<'_, Seal>) -> Vec<String> {
     if scene.entries.latest != of.order.version {
         wrong.push(format!("(i) the last look was at {}", scene.entries.latest));
     }
-    if !is_sealed(version) || of.lack(version) {
+    if !has_checksums(version) || of.lack(version) {
         wrong.push(format!("(i) the version had {}", told_briefly(version)));
     }
     for alias in of.followers() {
@@ -134,9 +135,9 @@ fn what_green_means(scene: &Scene<'_, Seal>) -> Vec<String> {
     wrong
 }
 
-/// (iii): outside the aliases that follow the version only the seal is ever deleted, and own files where they are to overwrite others; nothing is sent but what is ours; no other version is
-/// asked for anything.
-fn what_was_asked(scene: &Scene<'_, Seal>) -> Vec<String> {
+/// (iii): outside the aliases that follow the version only the checksums file is ever deleted, and own files where they
+/// are to overwrite others; nothing is sent but what is ours; no other version is asked for anything.
+fn what_was_asked(scene: &Scene<'_, Checksums>) -> Vec<String> {
     let of = &scene.world.of;
     let mut wrong: Vec<String> = scene.entries.rash.iter().map(|text| format!("(iii) {text}")).collect();
     let is_own = |name: &str| of.own.iter().any(|(own, _)| segment(own) == name);
@@ -150,8 +151,8 @@ fn what_was_asked(scene: &Scene<'_, Seal>) -> Vec<String> {
         let is_fine = match request.method.as_str() {
             // What an alias has, whether the server is away, and which release is the highest.
             "GET" => is_alias && (name == "files" || name.is_empty()) || is_version || is_list_of_versions,
-            "PUT" => is_follower || is_version && (is_own(name) || name == SEAL || name == "%2A"),
-            "DELETE" => is_follower || is_version && (name == SEAL || of.overwrites && is_own(name)),
+            "PUT" => is_follower || is_version && (is_own(name) || name == CHECKSUMS || name == "%2A"),
+            "DELETE" => is_follower || is_version && (name == CHECKSUMS || of.overwrites && is_own(name)),
             // The link.
             method => method == "POST",
         };
@@ -162,8 +163,8 @@ fn what_was_asked(scene: &Scene<'_, Seal>) -> Vec<String> {
     wrong
 }
 
-/// (vii): both are green, and something is neither of the two, or a seal does not hold.
-fn mixture(scene: &Scene<'_, Seal>, rival: &Ran) -> Vec<String> {
+/// (vii): both are green, and something is neither of the two, or a checksums file does not hold.
+fn mixture(scene: &Scene<'_, Checksums>, rival: &Ran) -> Vec<String> {
     let (of, end) = (&scene.world.of, scene.after);
     if [scene.ran, rival].iter().any(|ran| ran.code != Some(0)) {
         return Vec::new();
@@ -172,8 +173,8 @@ fn mixture(scene: &Scene<'_, Seal>, rival: &Ran) -> Vec<String> {
     let is_of_other = of.rival.as_ref().is_some_and(|rival| rival.is_of_other);
     let version = of.order.version;
     let versions: &[&str] = if is_of_other { &[version, OTHER] } else { &[version] };
-    for version in versions.iter().filter(|version| !is_sealed(&end[**version])) {
-        wrong.push(format!("(vii) {version} is not sealed: {}", told_briefly(&end[version])));
+    for version in versions.iter().filter(|version| !has_checksums(&end[**version])) {
+        wrong.push(format!("(vii) {version} is not covered by a checksums file: {}", told_briefly(&end[version])));
     }
     for alias in of.aliases() {
         let stays = of.order.stay.contains(&alias) && end[alias] == scene.before[alias];
@@ -187,6 +188,7 @@ fn mixture(scene: &Scene<'_, Seal>, rival: &Ran) -> Vec<String> {
 /// Names and lengths.
 fn told_briefly(files: &Files) -> String {
     let names: Vec<String> = files.iter().map(|(name, bytes)| format!("{name} ({})", bytes.len())).collect();
-    let seal = files.get(SEAL).map(|seal| String::from_utf8_lossy(seal).into_owned()).unwrap_or_default();
-    format!("{}; seal:\n{seal}", names.join(", "))
+    let checksums =
+        files.get(CHECKSUMS).map(|content| String::from_utf8_lossy(content).into_owned()).unwrap_or_default();
+    format!("{}; checksums file:\n{checksums}", names.join(", "))
 }

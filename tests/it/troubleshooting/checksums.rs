@@ -1,4 +1,4 @@
-//! The cases of `docs/troubleshooting.md` that are about the seal of a version.
+//! The cases of `docs/troubleshooting.md` that are about the checksums file of a version.
 
 use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
 
@@ -7,7 +7,7 @@ use crate::harness::Job;
 
 pub(crate) const CASES: &[Case] = &[
     ("A file for `expect` is missing", missing),
-    ("The version has no files", || sealing(|_| {}, |job| job)),
+    ("The version has no files", || checksums_job(|_| {}, |job| job)),
     ("The version changes during the run", || {
         let count = std::sync::atomic::AtomicUsize::new(0);
         let another = Action::then(move |world| {
@@ -15,7 +15,7 @@ pub(crate) const CASES: &[Case] = &[
             world.seed("acme", "widget", "1.2.0", &format!("late-{number}"), b"late");
         });
         let changes = Fault::always(Match::put("/SHA256SUMS"), Point::AfterStore, another);
-        sealing(
+        checksums_job(
             |registry| {
                 registry.seed("acme", "widget", "1.2.0", "app.tar.gz", b"content");
                 registry.script(changes.clone());
@@ -26,7 +26,7 @@ pub(crate) const CASES: &[Case] = &[
     ("The checksums file does not match any more", || {
         let deletes = Action::then(|world| assert!(world.delete("acme", "widget", "1.2.0", "app.tar.gz")));
         let deletes = Fault::once(Match::put("/SHA256SUMS"), Point::AfterStore, deletes);
-        sealing(
+        checksums_job(
             |registry| {
                 registry.seed("acme", "widget", "1.2.0", "app.tar.gz", b"content");
                 registry.seed("acme", "widget", "1.2.0", "notes.txt", b"notes");
@@ -39,7 +39,7 @@ pub(crate) const CASES: &[Case] = &[
         let list = format!(r#"[{{"name":"../app","size":1,"sha256":"{}"}}]"#, "0".repeat(64));
         let answer = Action::Answer(Answer::json(200, list));
         let lists = Fault::always(Match::list(), Point::Head, answer);
-        sealing(|registry| registry.script(lists.clone()), |job| job)
+        checksums_job(|registry| registry.script(lists.clone()), |job| job)
     }),
     ("The alias does not match the version", || {
         let page = Answer::html(413, "<html><title>413 Request Entity Too Large</title></html>");
@@ -87,8 +87,8 @@ pub(crate) const CASES: &[Case] = &[
     }),
 ];
 
-/// What is said by a job that only seals.
-fn sealing(prepare: impl Fn(&Registry), spoil: impl FnOnce(&mut Job) -> &mut Job) -> String {
+/// What is said by a job that publishes only the checksums file.
+fn checksums_job(prepare: impl Fn(&Registry), spoil: impl FnOnce(&mut Job) -> &mut Job) -> String {
     let registry = Registry::start(Persona::default());
     prepare(&registry);
     let mut job = job(&registry);
@@ -97,15 +97,15 @@ fn sealing(prepare: impl Fn(&Registry), spoil: impl FnOnce(&mut Job) -> &mut Job
 }
 
 fn missing() -> String {
-    sealing(
+    checksums_job(
         |registry| registry.seed("acme", "widget", "1.2.0", "app-x86_64-linux.tar.gz", b"content"),
         |job| job.input("expect", "*-x86_64-*\n*-aarch64-*"),
     )
 }
 
-/// What is said by a job that seals, and moves an alias.
+/// What is said by a job that publishes the checksums file, and moves an alias.
 fn mirroring(fault: &Fault) -> String {
-    sealing(
+    checksums_job(
         |registry| {
             registry.seed("acme", "widget", "1.2.0", "app.tar.gz", b"content");
             registry.seed("acme", "widget", "latest", "app.tar.gz", b"an older one");

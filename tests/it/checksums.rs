@@ -1,4 +1,4 @@
-//! The seal of a version: `checksums`, `expect`, the output `checksums-file`.
+//! The checksums file of a version: `checksums`, `expect`, the output `checksums-file`.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,8 +10,8 @@ use generic_packages::checksum::Hasher;
 use crate::harness::{Job, Ran, gather};
 use crate::stopping::{holds, stopped};
 
-/// A job that seals version v1.0.0, and publishes nothing of its own.
-fn sealing(registry: &Registry) -> Job {
+/// A job that publishes the checksums file of version v1.0.0, and publishes nothing of its own.
+fn checksums_job(registry: &Registry) -> Job {
     let mut job = Job::new(registry);
     job.without("INPUT_FILES").input("checksums", "SHA256SUMS");
     job
@@ -32,8 +32,8 @@ fn line(name: &str, content: &str) -> String {
     format!("{}  {name}\n", hasher.finish())
 }
 
-/// What the seal of the version has to be now.
-fn right_seal(registry: &Registry) -> String {
+/// What the checksums file of the version has to be now.
+fn right_checksums(registry: &Registry) -> String {
     let mut files = registry.files("alice", "widget", "v1.0.0");
     files.retain(|file| !file.name.eq_ignore_ascii_case("SHA256SUMS"));
     files.sort_by(|one, other| one.name.cmp(&other.name));
@@ -48,7 +48,7 @@ fn changes(registry: &Registry) -> Vec<String> {
     changes.map(|request| format!("{} {}", request.method, last(&request.target))).collect()
 }
 
-/// Where a job finds the copy of the seal.
+/// Where a job finds the copy of the checksums file.
 fn copy(job: &Job) -> PathBuf {
     job.workspace().join(".generic-packages/SHA256SUMS")
 }
@@ -61,7 +61,7 @@ fn another_publishes(name: &'static str) -> Action {
 }
 
 #[test]
-fn the_seal_names_every_file_of_the_version_and_is_uploaded_last() {
+fn the_checksums_file_names_every_file_of_the_version_and_is_uploaded_last() {
     for persona in Persona::all() {
         let registry = Registry::start(persona);
         seed(&registry, "other-job.zip", "theirs");
@@ -79,12 +79,12 @@ fn the_seal_names_every_file_of_the_version_and_is_uploaded_last() {
 }
 
 #[test]
-fn sha256sum_accepts_a_sealed_version_whatever_the_names_are() {
+fn sha256sum_accepts_a_version_with_checksums_whatever_the_names_are() {
     let registry = Registry::start(Persona::default());
     for name in crate::harness::AWKWARD_NAMES.iter().chain(&["-"]) {
         seed(&registry, name, name);
     }
-    let job = sealing(&registry);
+    let job = checksums_job(&registry);
     job.run().exits_with(0);
     let folder = job.outside("downloaded");
     fs::create_dir(&folder).expect("a folder");
@@ -101,20 +101,20 @@ fn sha256sum_accepts_a_sealed_version_whatever_the_names_are() {
 }
 
 #[test]
-fn a_job_that_only_seals_needs_no_files() {
+fn a_job_that_only_publishes_checksums_needs_no_files() {
     let registry = Registry::start(Persona::default());
     seed(&registry, "a", "1");
-    let ran = sealing(&registry).run().exits_with(0);
+    let ran = checksums_job(&registry).run().exits_with(0);
     assert_eq!(ran.statuses().into_iter().collect::<Vec<_>>(), [("SHA256SUMS".to_owned(), "uploaded".to_owned())]);
     assert_eq!(changes(&registry), ["PUT SHA256SUMS"]);
     assert_eq!(read(&registry, "SHA256SUMS"), Some(line("a", "1")));
 }
 
 #[test]
-fn a_seal_that_is_still_right_is_not_touched() {
+fn a_checksums_file_that_is_still_right_is_not_touched() {
     let registry = Registry::start(Persona::default());
     seed(&registry, "a", "1");
-    let job = sealing(&registry);
+    let job = checksums_job(&registry);
     job.run().exits_with(0);
     registry.forget_requests();
     let ran = job.run().exits_with(0);
@@ -124,12 +124,12 @@ fn a_seal_that_is_still_right_is_not_touched() {
 }
 
 #[test]
-fn an_older_seal_is_replaced_whatever_is_to_happen_with_other_content() {
+fn an_older_checksums_file_is_replaced_whatever_is_to_happen_with_other_content() {
     for policy in ["fail", "skip", "overwrite"] {
         let registry = Registry::start(Persona::default());
         seed(&registry, "a", "1");
         seed(&registry, "sha256sums", "an older one");
-        let ran = sealing(&registry).input("if-file-exists", policy).run().exits_with(0);
+        let ran = checksums_job(&registry).input("if-file-exists", policy).run().exits_with(0);
         assert_eq!(ran.statuses()["SHA256SUMS"], "replaced", "{policy}");
         assert_eq!(changes(&registry), ["PUT %2A", "DELETE SHA256SUMS", "PUT SHA256SUMS"]);
         assert_eq!(read(&registry, "SHA256SUMS"), Some(line("a", "1")));
@@ -137,7 +137,7 @@ fn an_older_seal_is_replaced_whatever_is_to_happen_with_other_content() {
 }
 
 #[test]
-fn nothing_but_the_seal_is_replaced_without_being_asked_for() {
+fn nothing_but_the_checksums_file_is_replaced_without_being_asked_for() {
     let registry = Registry::start(Persona::default());
     seed(&registry, "a", "theirs");
     let mut job = Job::new(&registry);
@@ -149,7 +149,7 @@ fn nothing_but_the_seal_is_replaced_without_being_asked_for() {
 }
 
 #[test]
-fn what_was_skipped_is_sealed_as_the_registry_has_it() {
+fn what_was_skipped_is_covered_as_the_registry_has_it() {
     let registry = Registry::start(Persona::default());
     seed(&registry, "a", "theirs");
     let mut job = Job::new(&registry);
@@ -158,12 +158,12 @@ fn what_was_skipped_is_sealed_as_the_registry_has_it() {
 }
 
 #[test]
-fn what_is_expected_and_missing_keeps_the_version_from_being_sealed() {
+fn what_is_expected_and_missing_keeps_the_version_from_getting_checksums() {
     let registry = Registry::start(Persona::default());
     seed(&registry, "app-x86_64-linux", "1");
-    // The seal itself is nothing that could be expected.
+    // The checksums file itself is nothing that could be expected.
     seed(&registry, "SHA256SUMS", "an older one");
-    let mut job = sealing(&registry);
+    let mut job = checksums_job(&registry);
     job.input("expect", "*-x86_64-*\n*-aarch64-*\n\n  [S]*\n");
     let ran = job.run().exits_with(1).has_a_hint_for_each_error();
     let ran = ran.has_codes(&["expected-file-missing"; 2]).says("`*-aarch64-*`").says("`app-x86_64-linux`");
@@ -176,16 +176,16 @@ fn what_is_expected_and_missing_keeps_the_version_from_being_sealed() {
 }
 
 #[test]
-fn a_version_without_files_is_not_sealed() {
+fn a_version_without_files_gets_no_checksums() {
     let registry = Registry::start(Persona::default());
-    sealing(&registry).run().exits_with(1).has_a_hint_for_each_error().has_codes(&["version-has-no-files"]);
+    checksums_job(&registry).run().exits_with(1).has_a_hint_for_each_error().has_codes(&["version-has-no-files"]);
     seed(&registry, "SHA256SUMS", "of what is gone");
-    sealing(&registry).run().exits_with(1).has_codes(&["version-has-no-files"]);
+    checksums_job(&registry).run().exits_with(1).has_codes(&["version-has-no-files"]);
     assert_eq!(changes(&registry), [""; 0]);
 }
 
 #[test]
-fn where_a_file_of_the_run_is_not_published_nothing_is_sealed() {
+fn where_a_file_of_the_run_is_not_published_no_checksums_are_published() {
     let registry = Registry::start(Persona::default());
     seed(&registry, "other", "1");
     let refused = Action::Answer(Answer::text(400, "invalid filename"));
@@ -198,7 +198,7 @@ fn where_a_file_of_the_run_is_not_published_nothing_is_sealed() {
 }
 
 #[test]
-fn wildcards_pass_over_the_name_of_the_seal_whatever_its_case() {
+fn wildcards_pass_over_the_name_of_the_checksums_file_whatever_its_case() {
     let registry = Registry::start(Persona::default());
     let mut job = Job::new(&registry);
     job.file("dist/a", "1").file("dist/SHA256SUMS", "of a build").file("out/sha256sums", "of another");
@@ -211,7 +211,7 @@ fn wildcards_pass_over_the_name_of_the_seal_whatever_its_case() {
 #[test]
 fn wildcards_do_not_enter_the_folder_of_the_copy() {
     let registry = Registry::start(Persona::default());
-    let mut job = sealing(&registry);
+    let mut job = checksums_job(&registry);
     seed(&registry, "a", "1");
     job.run().exits_with(0);
     job.without("INPUT_CHECKSUMS").file("b", "2").input("include-hidden-files", "true").input("files", "**");
@@ -221,7 +221,7 @@ fn wildcards_do_not_enter_the_folder_of_the_copy() {
 }
 
 #[test]
-fn lines_that_find_only_the_name_of_the_seal_find_nothing() {
+fn lines_that_find_only_the_name_of_the_checksums_file_find_nothing() {
     let registry = Registry::start(Persona::default());
     let mut job = Job::new(&registry);
     job.file("dist/SHA256SUMS", "of a build").input("checksums", "SHA256SUMS");
@@ -229,7 +229,7 @@ fn lines_that_find_only_the_name_of_the_seal_find_nothing() {
 }
 
 #[test]
-fn a_line_that_names_the_seal_is_refused() {
+fn a_line_that_names_the_checksums_file_is_refused() {
     let registry = Registry::start(Persona::default());
     let mut job = Job::new(&registry);
     job.file("dist/a", "1").file("dist/SUMS[1]", "1").input("checksums", "SHA256SUMS");
@@ -245,7 +245,7 @@ fn a_line_that_names_the_seal_is_refused() {
 #[test]
 fn bad_names_and_patterns_are_refused_together() {
     let registry = Registry::start(Persona::default());
-    let mut job = sealing(&registry);
+    let mut job = checksums_job(&registry);
     let ran = job.input("checksums", "a/b").input("expect", "a/*\n").is_refused(&registry);
     assert_eq!(ran.errors().len(), 2, "{}", ran.log);
     for bad in [".git", "HEAD", ".Generic-Packages-Part", "a,b", "Mirrored"] {
@@ -278,7 +278,7 @@ fn a_place_that_cannot_take_the_copy_is_told_before_anything_is_sent() {
 fn the_copy_replaces_a_link_and_does_not_follow_it() {
     let registry = Registry::start(Persona::default());
     seed(&registry, "a", "1");
-    let mut job = sealing(&registry);
+    let mut job = checksums_job(&registry);
     let victim = job.outside("victim");
     fs::write(&victim, "untouched").expect("a file");
     job.link(".generic-packages/SHA256SUMS", &victim).run().exits_with(0);
@@ -287,17 +287,17 @@ fn the_copy_replaces_a_link_and_does_not_follow_it() {
 }
 
 #[test]
-fn a_file_that_comes_while_the_version_is_sealed_is_sealed_too() {
+fn a_file_that_comes_while_checksums_are_published_is_covered_too() {
     let registry = Registry::start(Persona::default());
     seed(&registry, "a", "1");
     registry.script(Fault::once(Match::put("/SHA256SUMS"), Point::AfterStore, another_publishes("late")));
-    let ran = sealing(&registry).run().exits_with(0);
+    let ran = checksums_job(&registry).run().exits_with(0);
     assert_eq!(read(&registry, "SHA256SUMS"), Some([line("a", "1"), line("late", "late")].concat()));
     assert_eq!(ran.outputs["failed"], "0");
 }
 
 #[test]
-fn a_version_that_changes_whenever_it_is_sealed_is_given_up_after_three_times() {
+fn a_version_that_changes_during_each_attempt_is_given_up_after_three_times() {
     let registry = Registry::start(Persona::default());
     seed(&registry, "a", "1");
     let count = std::sync::atomic::AtomicUsize::new(0);
@@ -306,18 +306,18 @@ fn a_version_that_changes_whenever_it_is_sealed_is_given_up_after_three_times() 
         world.seed("alice", "widget", "v1.0.0", &format!("late-{number}"), b"late");
     });
     registry.script(Fault::always(Match::put("/SHA256SUMS"), Point::AfterStore, another));
-    let ran = sealing(&registry).run().exits_with(1).has_a_hint_for_each_error();
+    let ran = checksums_job(&registry).run().exits_with(1).has_a_hint_for_each_error();
     let ran = ran.has_codes(&["checksums-outdated"]);
     assert_eq!(ran.statuses()["SHA256SUMS"], "failed");
     assert_eq!(ran.outputs["checksums-file"], "");
     assert_eq!(changes(&registry).iter().filter(|change| *change == "PUT SHA256SUMS").count(), 3);
     registry.clear_script();
-    sealing(&registry).run().exits_with(0);
-    assert_eq!(read(&registry, "SHA256SUMS"), Some(right_seal(&registry)));
+    checksums_job(&registry).run().exits_with(0);
+    assert_eq!(read(&registry, "SHA256SUMS"), Some(right_checksums(&registry)));
 }
 
 #[test]
-fn a_seal_that_another_job_was_faster_with_is_made_anew_where_it_is_not_right() {
+fn a_checksums_file_that_another_job_was_faster_with_is_made_anew_where_it_is_not_right() {
     let registry = Registry::start(Persona::default());
     seed(&registry, "a", "1");
     seed(&registry, "SHA256SUMS", "an older one");
@@ -334,14 +334,14 @@ fn a_seal_that_another_job_was_faster_with_is_made_anew_where_it_is_not_right() 
             world.seed("alice", "widget", "v1.0.0", "SHA256SUMS", b"another job's");
         });
         registry.script(Fault::once(on.clone(), at, another));
-        let mut job = sealing(&registry);
+        let mut job = checksums_job(&registry);
         job.input("retries", "3").run_in_short().exits_with(0);
         assert_eq!(read(&registry, "SHA256SUMS"), Some(line("a", "1")), "{on:?}");
     }
 }
 
 #[test]
-fn of_two_jobs_that_seal_at_once_both_are_green_and_the_seal_is_right() {
+fn of_two_jobs_that_publish_checksums_at_once_both_are_green_and_the_checksums_file_is_right() {
     for older in [None, Some("an older one")] {
         let registry = Registry::start(Persona::default());
         seed(&registry, "a", "1");
@@ -350,7 +350,7 @@ fn of_two_jobs_that_seal_at_once_both_are_green_and_the_seal_is_right() {
         }
         // Neither goes on before both know what is there.
         registry.script(Fault::once(Match::list(), Point::AfterStore, gather(2)).times(2).skip(2));
-        let jobs = [sealing(&registry), sealing(&registry)].map(|mut job| {
+        let jobs = [checksums_job(&registry), checksums_job(&registry)].map(|mut job| {
             job.input("retries", "5");
             job
         });
@@ -366,20 +366,20 @@ fn of_two_jobs_that_seal_at_once_both_are_green_and_the_seal_is_right() {
 }
 
 #[test]
-fn publishing_into_a_sealed_version_warns_that_the_seal_is_stale() {
-    for seal in ["SHA256SUMS", "sha256sums"] {
+fn publishing_into_a_version_with_checksums_warns_that_the_checksums_file_is_stale() {
+    for name_of_checksums in ["SHA256SUMS", "sha256sums"] {
         let registry = Registry::start(Persona::default());
-        seed(&registry, seal, "an older one");
+        seed(&registry, name_of_checksums, "an older one");
         let mut job = Job::new(&registry);
         job.file("dist/a", "1");
-        let ran = job.run().exits_with(0).says(&format!("warning: `{seal}`"));
-        ran.says(&format!("`checksums: {seal}`"));
+        let ran = job.run().exits_with(0).says(&format!("warning: `{name_of_checksums}`"));
+        ran.says(&format!("`checksums: {name_of_checksums}`"));
         // Nothing changes.
         job.run().exits_with(0).does_not_say("warning: ");
-        // Who publishes a seal of his own knows what he does.
+        // A job that publishes its own checksums file is not warned.
         let mut job = Job::new(&registry);
         job.file("dist/b", "2")
-            .file(format!("dist/{seal}"), "an older one")
+            .file(format!("dist/{name_of_checksums}"), "an older one")
             .run()
             .exits_with(0)
             .does_not_say("warning: ");
@@ -387,26 +387,26 @@ fn publishing_into_a_sealed_version_warns_that_the_seal_is_stale() {
 }
 
 #[test]
-fn a_file_whose_name_no_list_of_checksums_could_have_keeps_the_version_from_being_sealed() {
+fn a_file_whose_name_no_list_of_checksums_could_have_keeps_the_version_from_getting_checksums() {
     let registry = Registry::start(Persona::default());
     seed(&registry, "a", "1");
     let sha256 = "0".repeat(64);
     for name in [r"a\nb", r"..\\x", "../x"] {
         let list = format!(r#"[{{"name":"{name}","size":1,"sha256":"{sha256}"}}]"#);
         registry.script(Fault::always(Match::list(), Point::Head, Action::Answer(Answer::json(200, list.clone()))));
-        let ran = sealing(&registry).run().exits_with(1).has_a_hint_for_each_error();
+        let ran = checksums_job(&registry).run().exits_with(1).has_a_hint_for_each_error();
         ran.has_codes(&["unsafe-name"]);
         registry.clear_script();
     }
     let token = registry.token("alice_write");
     let list = format!(r#"[{{"name":"{token}","size":1,"sha256":"{sha256}"}}]"#);
     registry.script(Fault::always(Match::list(), Point::Head, Action::Answer(Answer::json(200, list.clone()))));
-    sealing(&registry).run().exits_with(1).has_codes(&["unsafe-name"]);
+    checksums_job(&registry).run().exits_with(1).has_codes(&["unsafe-name"]);
     assert_eq!(read(&registry, "SHA256SUMS"), None);
 }
 
 #[test]
-fn a_signal_before_the_seal_leaves_the_version_unsealed_and_says_so() {
+fn a_signal_before_the_checksums_file_leaves_the_version_without_checksums_and_says_so() {
     let registry = Registry::start(Persona::default());
     let mut job = Job::new(&registry);
     job.file("dist/a", "1").input("checksums", "SHA256SUMS").input("timeout", "3600");

@@ -1,9 +1,11 @@
-//! Worlds for seals and aliases, and what has to hold in each:
+//! Worlds for checksums files and aliases, and what has to hold in each:
 //!
-//! - (i) exit code 0 means that the seal is that of all the version's files, the aliases that follow the version are identical
+//! - (i) exit code 0 means that the checksums file is that of all the version's files, the aliases that follow the
+//!   version are identical
 //!   to it, and the run's own files are in it;
 //! - (ii) any other comes with an error;
-//! - (iii) outside these aliases nothing but the seal is deleted or replaced, and own files that are to overwrite others; no
+//! - (iii) outside these aliases nothing but the checksums file is deleted or replaced, and own files that are to
+//!   overwrite others; no
 //!   version that is not named changes, and what is deleted was shown as it was by two looks;
 //! - (iv) outputs and summary say what is there;
 //! - (v) a run after it in which nothing goes wrong makes all of it right, whatever was left behind;
@@ -14,7 +16,7 @@
 //! In every fifth world two runs race.
 
 mod check;
-mod looks;
+mod lists;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +24,7 @@ use embedded_registry::{self as registry, Fault, Match, Point, Registry};
 use fastrand::Rng;
 use generic_packages::command::Command;
 
-use self::looks::Looks;
+use self::lists::Looks;
 use super::draw::{content, files, in_other_case, names, one_of, other_than};
 use super::job::Job;
 use super::journal::Journal;
@@ -30,17 +32,17 @@ use super::kind::Kind;
 use super::script::{self, Files, OWNER, PACKAGE, segment};
 use super::world::{File, Runs, Setting};
 
-/// The name of the seal.
-const SEAL: &str = "SHA256SUMS";
-/// The version that another run seals, where it is not the same.
+/// The name of the checksums file.
+const CHECKSUMS: &str = "SHA256SUMS";
+/// The version that another run publishes the checksums file of, where it is not the same.
 const OTHER: &str = "v2.0.0";
 /// The aliases. All but the last follow releases.
 const ALIASES: [&str; 4] = ["latest", "v1", "1.0", "night/ly"];
 
-/// Which aliases follow the version that is sealed. The package has release v0.9.0 in each world.
+/// Which aliases follow the version that is covered by a checksums file. The package has release v0.9.0 in each world.
 #[derive(Clone, Copy, Debug)]
 struct Order {
-    /// The version that is sealed.
+    /// The version that is covered by a checksums file.
     version: &'static str,
     /// Another version of the package.
     other: &'static str,
@@ -62,11 +64,11 @@ const ORDERS: [Order; 9] = [
 
 /// What the version and its aliases have.
 #[derive(Clone, Debug)]
-pub(crate) struct Seal {
+pub(crate) struct Checksums {
     order: Order,
     /// What the run publishes itself.
     own: Vec<File>,
-    /// What the version has already, of other jobs; also a seal that is not right.
+    /// What the version has already, of other jobs; also a checksums file that is not right.
     there: Vec<File>,
     /// The aliases, and what each has.
     aliases: Vec<(&'static str, Vec<File>)>,
@@ -78,10 +80,10 @@ pub(crate) struct Seal {
     rival: Option<Rival>,
 }
 
-/// A run that seals at the same time, and makes the same aliases.
+/// A run that publishes the checksums file at the same time, and makes the same aliases.
 #[derive(Clone, Debug)]
 struct Rival {
-    /// Whether it seals another version.
+    /// Whether it publishes the checksums file of another version.
     is_of_other: bool,
     own: Vec<File>,
 }
@@ -99,7 +101,7 @@ pub(crate) enum Others {
     DeleteVersion,
 }
 
-impl Seal {
+impl Checksums {
     /// The aliases that are given.
     fn aliases(&self) -> impl Iterator<Item = &'static str> {
         self.aliases.iter().map(|(alias, _)| *alias)
@@ -119,7 +121,7 @@ impl Seal {
     fn lack(&self, files: &Files) -> bool {
         let is_there = |expected: &String| {
             let start = expected.trim_end_matches('*');
-            files.keys().any(|name| name.starts_with(start) && name != SEAL)
+            files.keys().any(|name| name.starts_with(start) && name != CHECKSUMS)
         };
         !self.expected.iter().all(is_there)
     }
@@ -132,8 +134,8 @@ impl Seal {
         Some((alias, one_of(rng, &files).0.clone()))
     }
 
-    /// What the job publishes, seals and makes aliases of.
-    fn sealing(&self, mut job: Job, version: &str, own: &[File]) -> Job {
+    /// The version that the job publishes, with checksums file and aliases.
+    fn checksums_job(&self, mut job: Job, version: &str, own: &[File]) -> Job {
         for (name, content) in own {
             job.file(&format!("dist/{name}"), &content.bytes());
         }
@@ -141,7 +143,7 @@ impl Seal {
             ("INPUT_FILES", if own.is_empty() { "" } else { "dist/*" }),
             ("INPUT_INCLUDE-HIDDEN-FILES", "true"),
             ("INPUT_VERSION", version),
-            ("INPUT_CHECKSUMS", SEAL),
+            ("INPUT_CHECKSUMS", CHECKSUMS),
             ("INPUT_ALIASES", &self.aliases().collect::<Vec<_>>().join("\n")),
             ("INPUT_IF-FILE-EXISTS", if self.overwrites { "overwrite" } else { "fail" }),
             // A `$` of a name would look like a variable.
@@ -163,7 +165,7 @@ fn alias(rng: &mut Rng, version: &[File], strays: &[File]) -> Vec<File> {
     }
     files.extend(strays.iter().cloned());
     if rng.bool() {
-        files.push((SEAL.to_owned(), content(rng)));
+        files.push((CHECKSUMS.to_owned(), content(rng)));
     }
     files
 }
@@ -186,8 +188,8 @@ fn expected(rng: &mut Rng, version: &[File]) -> String {
     }
 }
 
-impl Kind for Seal {
-    const NAME: &'static str = "seal";
+impl Kind for Checksums {
+    const NAME: &'static str = "checksums";
     const TASK: Command = Command::Publish;
     const PROGRAM_EVERY: u64 = 20;
     const SALT: u64 = 0x5ea1;
@@ -198,7 +200,7 @@ impl Kind for Seal {
     type State = BTreeMap<&'static str, Files>;
 
     fn draw(rng: &mut Rng, setting: &Setting) -> Self {
-        let mut names = names(rng, &[SEAL]);
+        let mut names = names(rng, &[CHECKSUMS]);
         let own = files(rng, &mut names, 0, 3);
         let mut there = files(rng, &mut names, usize::from(own.is_empty()), 3);
         let strays = files(rng, &mut names, 0, 2);
@@ -212,7 +214,7 @@ impl Kind for Seal {
         let has_other = rival.as_ref().is_some_and(|rival: &Rival| rival.is_of_other);
         let order = if has_other || rng.bool() { ORDERS[0] } else { one_of(rng, &ORDERS) };
         if rng.u8(0..3) == 0 {
-            there.push((SEAL.to_lowercase(), content(rng)));
+            there.push((CHECKSUMS.to_lowercase(), content(rng)));
         }
         let overwrites = rng.u8(0..3) == 0;
         let is_there = |rng: &mut Rng| if overwrites { rng.bool() } else { rng.u8(0..20) == 0 };
@@ -234,7 +236,7 @@ impl Kind for Seal {
         let on = match rng.u8(0..18) {
             0..4 => Match::list().containing(&place),
             4..10 => Match::put(&place),
-            10..12 => Match::put(&format!("{}/{SEAL}", place.trim_end_matches('/'))),
+            10..12 => Match::put(&format!("{}/{CHECKSUMS}", place.trim_end_matches('/'))),
             // Only the version is downloaded from.
             12..14 => Match::get(""),
             14..16 => Match::delete(&place),
@@ -256,7 +258,7 @@ impl Kind for Seal {
             (0..2, Some((alias, _))) => Others::Publish(alias, "late-stray".to_owned()),
             (2..4, Some((alias, name))) => Others::Replace(alias, name),
             (4, Some((alias, name))) => Others::Delete(alias, name),
-            (5..7, _) => Others::Replace(self.order.version, SEAL.to_owned()),
+            (5..7, _) => Others::Replace(self.order.version, CHECKSUMS.to_owned()),
             (7, _) if rng.bool() => Others::DeleteVersion,
             _ => Others::Publish(self.order.version, format!("late-{number}")),
         }
@@ -277,9 +279,9 @@ impl Kind for Seal {
         let Self { own, there, aliases, .. } = self;
         let names =
             [own, there].into_iter().chain(aliases.iter().map(|(_, has)| has)).flatten().map(|(name, _)| name.as_str());
-        let names: BTreeSet<&str> = names.chain([SEAL, "late-stray"]).collect();
-        let seals = Match::put(&format!("/{}/{SEAL}", self.order.version));
-        registry.script(Fault::always(seals, Point::Head, journal.hook(|looks, _| looks.seals())));
+        let names: BTreeSet<&str> = names.chain([CHECKSUMS, "late-stray"]).collect();
+        let puts = Match::put(&format!("/{}/{CHECKSUMS}", self.order.version));
+        registry.script(Fault::always(puts, Point::Head, journal.hook(|looks, _| looks.checksums_are_put())));
         for version in self.versions() {
             let lists = Match::list().containing(&path_of(version));
             registry.script(Fault::always(
@@ -318,12 +320,12 @@ impl Kind for Seal {
     }
 
     fn job(&self, job: Job) -> Job {
-        self.sealing(job, self.order.version, &self.own)
+        self.checksums_job(job, self.order.version, &self.own)
     }
 
     fn rival(&self, job: Job) -> Option<Job> {
         let Rival { is_of_other, own } = self.rival.as_ref()?;
-        Some(self.sealing(job, if *is_of_other { OTHER } else { self.order.version }, own))
+        Some(self.checksums_job(job, if *is_of_other { OTHER } else { self.order.version }, own))
     }
 
     fn has_rival(&self) -> bool {

@@ -1,5 +1,5 @@
-//! Dry runs, in worlds for publishing and for seals: (ix) they change nothing, whatever they meet, and tell what a run
-//! that nothing stands in the way of does then.
+//! Dry runs, in worlds for publishing and for checksums files: (ix) they change nothing, whatever they meet, and tell
+//! what a run that nothing stands in the way of does then.
 
 use std::collections::BTreeMap;
 

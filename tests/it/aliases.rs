@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use crate::harness::{Job, Ran, gather};
 use crate::stopping::{holds, stopped};
 
-/// A job that seals version v1.0.0 and makes `latest` the same.
+/// A job that publishes the checksums file of version v1.0.0 and makes `latest` identical.
 pub(crate) fn job(registry: &Registry) -> Job {
     let mut job = Job::new(registry);
     job.without("INPUT_FILES").input("checksums", "SHA256SUMS").input("aliases", "latest");
@@ -72,7 +72,7 @@ fn a_new_alias_gets_all_that_the_version_has_and_its_checksums_last() {
 }
 
 #[test]
-fn equal_files_stay_new_ones_are_added_others_replaced_strays_deleted_and_the_checksums_come_last() {
+fn equal_files_stay_new_ones_are_added_others_replaced_extra_files_deleted_and_the_checksums_come_last() {
     let registry = Registry::start(Persona::default());
     seed(&registry, "v1.0.0", &NEW);
     seed(&registry, "latest", &OLD);
@@ -147,7 +147,7 @@ fn a_name_that_differs_by_case_is_spelled_as_in_the_version_afterwards() {
 }
 
 #[test]
-fn a_version_that_is_not_sealed_is_not_mirrored() {
+fn a_version_without_checksums_updates_no_alias() {
     let registry = Registry::start(Persona::default());
     seed(&registry, "latest", &OLD);
     let before = has(&registry, "latest");
@@ -193,7 +193,7 @@ fn a_failure_says_what_the_alias_is_and_a_re_run_repairs_it() {
         let ran = job.run().exits_with(1).has_a_hint_for_each_error().has_codes(&["alias-mismatch"]);
         let ran = ran.says(state).says("client_max_body_size 0;`").says("alias nightly was not changed");
         let ran = ran.does_not_say("alice/widget v1.0.0 and");
-        assert_eq!(ran.statuses()["SHA256SUMS"], "uploaded", "the version itself is sealed");
+        assert_eq!(ran.statuses()["SHA256SUMS"], "uploaded", "the version itself has its checksums file");
         assert_eq!(has(&registry, "nightly").len(), OLD.len());
         registry.clear_script();
         job.run().exits_with(0);
@@ -204,7 +204,7 @@ fn a_failure_says_what_the_alias_is_and_a_re_run_repairs_it() {
 }
 
 #[test]
-fn a_stray_that_cannot_be_deleted_is_told() {
+fn an_extra_file_that_cannot_be_deleted_is_told() {
     let registry = Registry::start(Persona::default());
     seed(&registry, "v1.0.0", &NEW);
     seed(&registry, "latest", &OLD);
@@ -218,7 +218,7 @@ fn a_stray_that_cannot_be_deleted_is_told() {
 }
 
 #[test]
-fn a_deletion_of_a_stray_is_tried_again_only_where_it_is_still_there() {
+fn a_deletion_of_an_extra_file_is_tried_again_only_where_it_is_still_there() {
     for (at, times) in [(Point::Head, 2), (Point::AfterStore, 1)] {
         let registry = Registry::start(Persona::default());
         seed(&registry, "v1.0.0", &NEW);
@@ -231,7 +231,7 @@ fn a_deletion_of_a_stray_is_tried_again_only_where_it_is_still_there() {
 }
 
 #[test]
-fn a_stray_that_another_job_changes_or_deletes_first_is_not_deleted_as_it_was() {
+fn an_extra_file_that_another_job_changes_or_deletes_first_is_not_deleted_as_it_was() {
     for replaces in [false, true] {
         let registry = Registry::start(Persona::default());
         seed(&registry, "v1.0.0", &NEW);
@@ -253,7 +253,7 @@ fn a_stray_that_another_job_changes_or_deletes_first_is_not_deleted_as_it_was() 
 }
 
 #[test]
-fn a_stray_that_is_gone_when_it_is_to_be_deleted_is_no_failure() {
+fn an_extra_file_that_is_gone_when_it_is_to_be_deleted_is_no_failure() {
     let registry = Registry::start(Persona::default());
     seed(&registry, "v1.0.0", &NEW);
     seed(&registry, "latest", &OLD);
@@ -377,11 +377,11 @@ fn a_signal_while_files_are_fetched_leaves_the_alias_as_it_is_and_no_litter() {
     stopped(&job, &moment, Signal::INT).exits_with(130).has_codes(&["alias-mismatch", "stopped-by-signal"]);
     assert_eq!(has(&registry, "latest"), before);
     let left = fs::read_dir(job.workspace().join(".generic-packages")).expect("a folder").count();
-    assert_eq!(left, 1, "the copy of the seal");
+    assert_eq!(left, 1, "the copy of the checksums file");
 }
 
 #[test]
-fn a_version_that_changes_while_it_is_mirrored_is_sealed_and_mirrored_once_more() {
+fn a_version_that_changes_while_its_alias_is_updated_gets_new_checksums_and_aliases() {
     let registry = Registry::start(Persona::default());
     seed(&registry, "v1.0.0", &NEW);
     let another = Action::then(|world| {

@@ -1,4 +1,4 @@
-//! What holds where a version is not sealed, or no longer: others change what it has while it is sealed and mirrored.
+//! Checksums files and aliases of a version that other jobs change at the same time.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -7,8 +7,8 @@ use std::time::Duration;
 use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
 use rustix::process::Signal;
 
+use crate::aliases::{job, seed};
 use crate::harness::{Job, Ran};
-use crate::mirroring::{job, seed};
 use crate::rights::run_without_rights;
 use crate::stopping::{holds, send, stopped};
 
@@ -31,9 +31,9 @@ fn changes(registry: &Registry, version: &str) -> Vec<String> {
 }
 
 #[test]
-fn where_a_file_of_the_run_is_not_verified_nothing_is_sealed_and_no_alias_is_touched() {
+fn where_a_file_of_the_run_is_not_verified_no_checksums_are_published_and_no_alias_is_touched() {
     let registry = Registry::start(Persona::default());
-    seed(&registry, "v1.0.0", &[("other", "1"), ("SHA256SUMS", "an older seal")]);
+    seed(&registry, "v1.0.0", &[("other", "1"), ("SHA256SUMS", "an older one")]);
     seed(&registry, "latest", &[("a", "older"), ("kept", "2")]);
     let mut job = job(&registry);
     job.file("dist/a", "content").input("files", "dist/*");
@@ -69,7 +69,7 @@ fn what_another_job_puts_in_the_place_of_ours_is_not_deleted() {
 }
 
 #[test]
-fn a_seal_that_does_not_hold_any_more_is_not_told_to_be_one() {
+fn a_checksums_file_that_does_not_hold_any_more_is_not_told_to_be_one() {
     let registry = Registry::start(Persona::default());
     seed(&registry, "v1.0.0", &[("a", "1"), ("b", "2")]);
     let deletes = Action::then(|world| assert!(world.delete("alice", "widget", "v1.0.0", "a")));
@@ -82,7 +82,7 @@ fn a_seal_that_does_not_hold_any_more_is_not_told_to_be_one() {
 }
 
 #[test]
-fn a_version_that_another_job_deletes_is_not_brought_back_by_its_seal() {
+fn a_version_that_another_job_deletes_is_not_brought_back_by_its_checksums_file() {
     for (at, code) in [("/v1.0.0/SHA256SUMS", "not-listed"), ("/latest/SHA256SUMS", "alias-mismatch")] {
         let registry = Registry::start(Persona::default());
         seed(&registry, "v1.0.0", &[("a", "1"), ("b", "2")]);
@@ -121,7 +121,7 @@ fn an_alias_that_this_run_has_changed_is_not_told_to_be_as_it_was() {
 }
 
 #[test]
-fn where_the_second_seal_fails_it_is_told_what_the_aliases_have() {
+fn where_the_second_checksums_file_fails_it_is_told_what_the_aliases_have() {
     let registry = Registry::start(Persona::default());
     let job = changes_behind_two_aliases(&registry);
     let full = Answer::text(403, "maximum allowed package storage quota exceeded");
@@ -138,7 +138,7 @@ fn where_the_second_seal_fails_it_is_told_what_the_aliases_have() {
 }
 
 #[test]
-fn a_file_that_no_workspace_may_hold_is_mirrored_all_the_same() {
+fn a_file_that_no_workspace_may_hold_is_copied_to_the_alias_all_the_same() {
     let registry = Registry::start(Persona::default());
     seed(&registry, "v1.0.0", &[(".git", "1"), ("a.generic-packages-part", "2")]);
     job(&registry).run().exits_with(0);
@@ -156,24 +156,24 @@ fn what_a_killed_run_has_fetched_or_not_finished_is_deleted_by_the_next() {
 }
 
 #[test]
-fn a_seal_that_another_job_makes_anew_while_an_alias_is_moved_is_taken_over_with_all_that_it_covers() {
+fn a_checksums_file_that_another_job_makes_anew_while_an_alias_is_moved_is_taken_over_with_all_that_it_covers() {
     let registry = Registry::start(Persona::default());
     seed(&registry, "v1.0.0", &[("a", "1")]);
-    let seals = Action::then(|world| {
+    let publishes = Action::then(|world| {
         world.seed("alice", "widget", "v1.0.0", "late", b"2");
         world.delete("alice", "widget", "v1.0.0", "SHA256SUMS");
         let hash = generic_packages::checksum::Sha256::of;
         let sums = format!("{}  a\n{}  late\n", hash(b"1"), hash(b"2"));
         world.seed("alice", "widget", "v1.0.0", "SHA256SUMS", sums.as_bytes());
     });
-    registry.script(Fault::once(Match::put("/latest/SHA256SUMS"), Point::AfterStore, seals));
+    registry.script(Fault::once(Match::put("/latest/SHA256SUMS"), Point::AfterStore, publishes));
     let ran = job(&registry).run().exits_with(0).says("alice/widget v1.0.0 and latest: ");
     assert_eq!(names(&registry, "latest"), ["a", "late", "SHA256SUMS"].map(str::to_owned));
     assert_eq!(ran.statuses()["SHA256SUMS"], "unchanged");
 }
 
-/// Runs a job that hangs while it sends a file to `latest` in the place of another, and sends SIGINT; once the run has taken
-/// note of it, does what else is to be done.
+/// Runs a job that hangs while it sends a file to `latest` in the place of another, and sends SIGINT; once the run has
+/// taken note of it, does what else is to be done.
 fn interrupted_in_the_gap(registry: &Registry, name: &str, at: Point, then: impl FnOnce(&std::process::Child)) -> Ran {
     seed(registry, "v1.0.0", &[("a", "1")]);
     seed(registry, "latest", &[("a", "0"), ("SHA256SUMS", "older")]);
@@ -225,7 +225,7 @@ fn a_folder_that_cannot_take_the_copy_is_told_before_anything_is_sent() {
 }
 
 #[test]
-fn a_run_that_is_stopped_says_that_its_seal_is_stale_where_it_is() {
+fn a_run_that_is_stopped_says_that_its_checksums_file_is_stale_where_it_is() {
     let registry = Registry::start(Persona::default());
     seed(&registry, "v1.0.0", &[("a", "1")]);
     let publishes = Action::then(|world| world.seed("alice", "widget", "v1.0.0", "b", b"another job's"));
@@ -239,7 +239,7 @@ fn a_run_that_is_stopped_says_that_its_seal_is_stale_where_it_is() {
 
 #[test]
 fn an_alias_that_has_become_right_is_no_failure_whatever_the_last_answers_were_and_the_next_is_moved_too() {
-    let sealed = || {
+    let with_checksums = || {
         let registry = Registry::start(Persona::default());
         seed(&registry, "v1.0.0", &[("a", "1")]);
         registry
@@ -248,11 +248,11 @@ fn an_alias_that_has_become_right_is_no_failure_whatever_the_last_answers_were_a
         let mut job = job(registry);
         job.input("aliases", "latest\nnightly").input("retries", "0").run()
     };
-    let registry = sealed();
+    let registry = with_checksums();
     run(&registry).exits_with(0);
     let is_list = |target: &str| target.ends_with("/latest/files");
     let lists = registry.requests().iter().filter(|request| is_list(&request.target)).count();
-    let registry = sealed();
+    let registry = with_checksums();
     let fails = Action::Answer(Answer::html(502, ""));
     registry.script(Fault::once(Match::list().containing("/latest/"), Point::Head, fails).skip(lists - 1));
     let ran = run(&registry).exits_with(0).does_not_say("error:").says("alice/widget v1.0.0 and latest and nightly: ");
@@ -274,7 +274,7 @@ fn what_is_in_the_way_of_fetched_files_is_told_before_anything_is_sent() {
 }
 
 #[test]
-fn who_seals_under_another_name_hears_nothing_of_an_older_seal() {
+fn a_job_with_another_checksums_name_is_not_warned_of_an_older_file() {
     let registry = Registry::start(Persona::default());
     seed(&registry, "v1.0.0", &[("a", "1"), ("SHA256SUMS", "older")]);
     let mut job = Job::new(&registry);

@@ -5,30 +5,32 @@ use std::collections::BTreeMap;
 use embedded_registry::{self as registry, StoredFile};
 
 use super::super::script::{self, Files, OWNER, PACKAGE};
-use super::SEAL;
+use super::CHECKSUMS;
 
 /// What was put down during a run.
 #[derive(Default)]
 pub(crate) struct Looks {
-    /// The version that is sealed.
+    /// The version that is covered by a checksums file.
     version: &'static str,
     /// What each version had when the last list of it was made.
     pub(super) last: BTreeMap<&'static str, Files>,
-    /// What each version had when the list before the last one was made. A signal drops a look, and the registry may answer
-    /// that look after the one that follows it.
+    /// What each version had when the list before the last one was made. A signal drops a look, and the registry may
+    /// answer that look after the one that follows it.
     pub(super) before_last: BTreeMap<&'static str, Files>,
     /// The version that the last list of all was of.
     pub(super) latest: &'static str,
     /// What the lists of each version have shown, one after another.
     shown: BTreeMap<&'static str, Vec<Vec<StoredFile>>>,
-    /// What was to be deleted though only one look had shown it as it was, or sealed though the last look had shown nothing.
+    /// What was to be deleted though only one look had shown it as it was, or with checksums though the last look had
+    /// shown nothing.
     pub(super) rash: Vec<String>,
-    /// Whether the version's seal was to be deleted, and no look has shown one since: it is sent again whatever there is.
+    /// Whether the version's checksums file was to be deleted, and no look has shown one since: it is sent again
+    /// whatever there is.
     is_replacing: bool,
 }
 
 impl Looks {
-    /// Nothing yet of a run that seals that version.
+    /// Nothing yet of a run that publishes the checksums file of that version.
     pub(super) fn at(version: &'static str) -> Self {
         Self { version, ..Self::default() }
     }
@@ -36,7 +38,7 @@ impl Looks {
     /// A list was made.
     pub(super) fn looked(&mut self, at: &registry::World, version: &'static str) {
         self.latest = version;
-        if version == self.version && at.files(OWNER, PACKAGE, version).iter().any(|file| file.name == SEAL) {
+        if version == self.version && at.files(OWNER, PACKAGE, version).iter().any(|file| file.name == CHECKSUMS) {
             self.is_replacing = false;
         }
         if let Some(before) = self.last.insert(version, script::files(at, version)) {
@@ -45,18 +47,20 @@ impl Looks {
         self.shown.entry(version).or_default().push(at.files(OWNER, PACKAGE, version));
     }
 
-    /// The seal of the version has come. Where others have deleted all of it, it is not to be brought back by its seal.
-    pub(super) fn seals(&mut self) {
-        let is_empty = self.last.get(self.version).is_none_or(|files| files.keys().all(|name| *name == SEAL));
+    /// The checksums file of the version has come. Where others have deleted all of it, it must not be brought back by
+    /// its checksums file.
+    pub(super) fn checksums_are_put(&mut self) {
+        let is_empty = self.last.get(self.version).is_none_or(|files| files.keys().all(|name| *name == CHECKSUMS));
         if is_empty && !self.is_replacing {
-            self.rash.push("the version is sealed, and the last look has shown no files of it".to_owned());
+            self.rash
+                .push("the checksums file is uploaded, and the last list has shown no files of the version".to_owned());
         }
     }
 
     /// A DELETE has come. What is there may be another file by now, so it is about the one that the last list has shown;
     /// where that had none, the answer to an earlier one was a lie.
     pub(super) fn deletes(&mut self, version: &'static str, name: &str) {
-        self.is_replacing |= version == self.version && name == SEAL;
+        self.is_replacing |= version == self.version && name == CHECKSUMS;
         let shown = self.shown.get(version).map(Vec::as_slice).unwrap_or_default();
         let find = |look: &Vec<StoredFile>| look.iter().find(|file| file.name.eq_ignore_ascii_case(name)).cloned();
         let wanted = shown.last().and_then(find);
