@@ -112,7 +112,7 @@ impl Run<'_> {
             self.version.set_last(desired, content, format!("{name} (checksums of {count})"));
             listing = self.settle().await?;
             let was_overtaken = self.version.last().is_some_and(Tracked::was_overtaken);
-            if !was_overtaken && self.is_current(&listing).await {
+            if !was_overtaken && self.compare_checksums(&listing).await {
                 let is_in_place = self.version.last().is_some_and(Tracked::is_verified);
                 if !is_in_place || self.version.has_failed() {
                     return Ok(Published::Not(listing));
@@ -127,10 +127,10 @@ impl Run<'_> {
         Ok(Published::Not(listing))
     }
 
-    /// Whether the checksums file that was made, if any, is that of a list.
-    pub(super) async fn is_current(&self, listing: &Listing) -> bool {
+    /// Compares the checksums file that was made, if any, with that of a list.
+    pub(super) async fn compare_checksums(&self, listing: &Listing) -> bool {
         match self.version.last() {
-            Some(last) => self.job.is_current(&last.content, listing).await,
+            Some(last) => self.job.compare_checksums(&last.content, listing).await,
             None => self.job.task.checksums.is_none(),
         }
     }

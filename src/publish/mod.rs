@@ -107,9 +107,9 @@ impl Job<'_> {
         }
     }
 
-    /// Whether the checksums file of that content is that of a list. A version that another job deletes is not brought
+    /// Makes the checksums file of a list, and compares it with that content. A version that another job deletes is not brought
     /// back by a checksums file of what it had.
-    async fn is_current(self, content: &Content, listing: &Listing) -> bool {
+    async fn compare_checksums(self, content: &Content, listing: &Listing) -> bool {
         let Some(checksums) = &self.task.checksums else { return true };
         let now = checksums::content_for(listing, checksums, &self.inputs.target, &self.inputs.redactor).await;
         matches!((now, content), (Ok(now), Content::Memory(bytes)) if now.as_bytes() == bytes)
@@ -225,7 +225,7 @@ impl Run<'_> {
     /// The run is to end now: one quick list, so that what is reported as published is.
     async fn list_at_the_end(&mut self) {
         if let Some(listing) = self.version.list_at_the_end().await
-            && !self.is_current(&listing).await
+            && !self.compare_checksums(&listing).await
         {
             self.mark_checksums_outdated();
         }
@@ -323,7 +323,9 @@ impl Run<'_> {
     async fn settle(&mut self) -> Result<Listing, Halt> {
         let Self { job, version, results, .. } = self;
         let save = |version: &VersionRun<'_>, signal| (job.context.save)(results.report(*job, version, Some(signal)));
-        version.settle(async |content: &Content, listing: &Listing| job.is_current(content, listing).await, &save).await
+        version
+            .settle(async |content: &Content, listing: &Listing| job.compare_checksums(content, listing).await, &save)
+            .await
     }
 
     /// Links the package, if that is asked for and nothing has failed. Returns the public address of the version.
