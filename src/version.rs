@@ -172,7 +172,7 @@ enum Rule {
 impl fmt::Display for Latest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rule = match self.rule {
-            Rule::Name => "the version with that name",
+            Rule::Name => return write!(f, "`latest` is the version named {}", self.version),
             Rule::Release => "the highest release",
             Rule::Date => "the newest version, because there is no release",
             Rule::PreRelease => "the highest pre-release, because there are no other versions",

@@ -47,7 +47,7 @@ impl Retries {
     }
 
     /// Spends a retry, and returns how long to wait before it: exponential backoff with jitter between half and full, or
-    /// what the server asks for, if that is longer. `None` if no retry is left.
+    /// the server's `Retry-After` if that is longer. `None` after the last retry.
     fn spend(&mut self, asked_for: Option<Duration>) -> Option<Duration> {
         let limits = &self.limits;
         let backoff = limits.backoff(self.used, limits.first_wait, limits.longest_wait);

@@ -39,7 +39,7 @@ fn a_matrix_of_four_platforms_fans_out_into_one_version_and_a_last_job_publishes
     let project = Project::new(&engine, include_str!("workflows/matrix.yml"));
     let ran = project.push_tag("v2.0.0", &Forge::of(&registry)).exits_with(0);
     let ran = ran.says("SHA256SUMS (checksums of 4 files)").says("Alias latest matches v2.0.0: 5 files");
-    let mut ran = ran.says("Linked to repository alice/widget").says("`latest` is latest, ");
+    let mut ran = ran.says("Linked to repository alice/widget").says("`latest` is the version named latest");
     for platform in ["amd64", "arm64", "armv7", "riscv64"] {
         ran = ran.prints(&format!("app-linux-{platform}: OK"));
     }

@@ -20,32 +20,32 @@ fn versions(persona: Persona, versions: &[&str]) -> Registry {
 #[test]
 fn latest_is_the_version_of_that_name_else_the_highest_release_else_the_newest_version() {
     for persona in Persona::all() {
-        for (given, wanted, why) in [
-            (&["v2.0.0", "latest", "v1.0.0"][..], "latest", "the version with that name"),
-            (&["v1.10.0", "v1.9.0", "2.0.0-rc.1"], "v1.10.0", "the highest release"),
-            (&["1.0.0", "24.04", "24.10", "v2"], "24.10", "the highest release"),
-            (&["release-1.9.0", "release-1.10.0", "build-99"], "release-1.10.0", "the highest release"),
-            (&["app/v1.3.0", "app/v1.2.0", "app/v2.0.0-rc.1"], "app/v1.3.0", "the highest release"),
+        for (given, wanted, text) in [
+            (&["v2.0.0", "latest", "v1.0.0"][..], "latest", "the version named latest"),
+            (&["v1.10.0", "v1.9.0", "2.0.0-rc.1"], "v1.10.0", "v1.10.0, the highest release"),
+            (&["1.0.0", "24.04", "24.10", "v2"], "24.10", "24.10, the highest release"),
+            (&["release-1.9.0", "release-1.10.0", "build-99"], "release-1.10.0", "release-1.10.0, the highest release"),
+            (&["app/v1.3.0", "app/v1.2.0", "app/v2.0.0-rc.1"], "app/v1.3.0", "app/v1.3.0, the highest release"),
             (
                 &["app-1.10.0", "app-1.9.0", "lib-2.0.0", "lib-1.9.0"],
                 "lib-2.0.0",
-                "the highest release with the prefix of the newest release. The package also has releases with other prefixes",
+                "lib-2.0.0, the highest release with the prefix of the newest release. The package also has releases with other prefixes",
             ),
             (
                 &["nightly-1", "nightly-2", "v2.0.0-rc.1"],
                 "nightly-2",
-                "the newest version, because there is no release",
+                "nightly-2, the newest version, because there is no release",
             ),
             (
                 &["v2.0.0-rc.10", "v2.0.0-rc.9"],
                 "v2.0.0-rc.10",
-                "the highest pre-release, because there are no other versions",
+                "v2.0.0-rc.10, the highest pre-release, because there are no other versions",
             ),
         ] {
             let registry = versions(persona, given);
             let job = Job::downloading(&registry);
             let ran = job.run().exits_with(0);
-            assert!(ran.unbroken().contains(&format!("`latest` is {wanted}, {why}")), "{}", ran.log);
+            assert!(ran.unbroken().contains(&format!("`latest` is {text}")), "{}", ran.log);
             assert_eq!(
                 (ran.outputs["version"].as_str(), tools(&job)["version"].as_slice()),
                 (wanted, wanted.as_bytes())
