@@ -75,11 +75,11 @@ fn a_release_is_tagged_once_its_image_is_there_and_can_be_run_again() {
 
     let tags = release.tags();
     release.step(&["check", VERSION]).exits_with(0).says("released=true").says(&format!("digest={digest}"));
-    release.step(&["tag", VERSION, &digest, "amd64", "arm64"]).exits_with(0).says("already");
+    release.step(&["tag", VERSION, &digest, "amd64", "arm64"]).exits_with(0).says("is already");
     release
         .step(&["tag", VERSION, &nowhere, "amd64", "arm64"])
         .exits_with(1)
-        .says("tagged already, with another image");
+        .says("already tagged, with another image");
     release.step(&["move", VERSION]).exits_with(0);
     assert_eq!(release.tags(), tags, "a release that is run again moves nothing");
 
@@ -137,7 +137,7 @@ fn a_release_begins_with_a_version_that_the_sources_name_and_nobody_has() {
     release.step(&["check", VERSION]).exits_with(0).says("released=false");
 
     release.git(&["push", "--quiet", "origin", &format!("main~:refs/tags/v{VERSION}")]);
-    release.step(&["check", VERSION]).exits_with(1).says("is tagged already, and not for the commit");
+    release.step(&["check", VERSION]).exits_with(1).says("is already tagged, for another commit");
 
     fs::write(release.folder.path().join("checkout/CHANGELOG.md"), "# Changelog\n").expect("a file can be written");
     release.step(&["check", VERSION]).exits_with(1).says("CHANGELOG.md has no section").says("hint:");
@@ -179,8 +179,8 @@ fn the_tag_of_a_major_version_only_moves_to_its_newest_release() {
     for (tag, commit) in [("v3.2.0", "main~"), ("v3.10.0", "main"), ("v3.11.0-rc.1", "main"), ("v30.0.0", "main")] {
         release.git(&["push", "--quiet", "origin", &format!("{commit}:refs/tags/{tag}")]);
     }
-    release.step(&["move", "3.2.0"]).exits_with(0).says("v3 stays: 3.10.0 is newer");
-    release.step(&["move", "3.11.0-rc.1"]).exits_with(0).says("v3 stays: 3.11.0-rc.1 is a pre-release");
+    release.step(&["move", "3.2.0"]).exits_with(0).says("v3 is unchanged: 3.10.0 is higher");
+    release.step(&["move", "3.11.0-rc.1"]).exits_with(0).says("v3 is unchanged: 3.11.0-rc.1 is a pre-release");
     assert!(!release.tags().contains("refs/tags/v3\n"), "{}", release.tags());
     release.step(&["move", "3.10.0"]).exits_with(0).says("v3 is v3.10.0");
     assert!(release.tags().contains("refs/tags/v3\n"), "{}", release.tags());
