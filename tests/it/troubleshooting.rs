@@ -68,6 +68,7 @@ const CASES: &[Case] = &[
     }),
     ("Different content under the same name", conflict),
     ("Different content of the same size", conflict_of_one_size),
+    ("409: the file exists but is not listed", || put_answers(Answer::text(409, "package file already exists"))),
     ("A file is missing after a failed replacement", || {
         let page = Answer::html(413, "<html><title>413 Request Entity Too Large</title></html>");
         replacing(Fault::always(Match::put("/1.2.0/app.tar.gz"), Point::Head, Action::Answer(page)))
