@@ -1,8 +1,7 @@
 //! Measures the program against curl: `cargo run --release --example bench -- [ROUNDS] [PART OF A NAME]...`
 //!
-//! It makes files and starts a server on the loopback interface. In each round, all programs do the same work in turn. It
-//! prints a table, and requires no speed. `BASELINE=PATH` adds another build of the program. `docs/performance.md`
-//! explains the table.
+//! It makes files and starts a server on the loopback interface. In each round, all programs do the same work in turn.
+//! `BASELINE=PATH` adds another build of the program. It requires no speed. `docs/performance.md` explains the table.
 
 mod server;
 
@@ -35,7 +34,7 @@ const CURL_Z_DOWNLOAD: Program = ("curl -Z", r#"exec $CURL_Z -O --output-dir dow
 const CURL_FAIL: Program = ("curl", "for i in $(seq 100); do curl; [ $? = 2 ] || exit 1; done");
 const OPENSSL: Program = ("openssl dgst -sha256", "exec openssl dgst -sha256 $FOLDER/*");
 
-/// Files with random content.
+/// Random files.
 #[derive(Clone, Copy, Default)]
 struct Files {
     folder: &'static str,
@@ -80,9 +79,7 @@ fn all_works() -> Vec<Work> {
     ]
 }
 
-/// The first argument of the process that measures a script.
 const MEASURE: &str = "--measure";
-
 /// Seconds, CPU seconds (user and system), and the peak memory of the largest process in MiB.
 type Usage = [f64; 3];
 
@@ -98,7 +95,7 @@ fn main() -> anyhow::Result<()> {
     let works: Vec<Work> = all_works().into_iter().filter(is_wanted).collect();
     ensure!(rounds > 0 && !works.is_empty(), "nothing to measure in {rounds} rounds of {parts:?}");
 
-    let (ours, baseline) = (build()?, env::var_os("BASELINE").map(PathBuf::from));
+    let (ours, baseline) = (build()?, env::var_os("BASELINE").map(fs::canonicalize).transpose()?);
     let folder = tempfile::tempdir()?;
     let workspace = folder.path().join("workspace");
     let hashes = Arc::new(make_files(&workspace, &works)?);
@@ -135,11 +132,15 @@ fn main() -> anyhow::Result<()> {
 
 /// Builds the program that the action runs, and returns its path.
 fn build() -> anyhow::Result<PathBuf> {
-    let build = ["build", "--quiet", "--release", "--bin", "generic-packages"];
-    ensure!(Command::new(env!("CARGO")).args(build).status()?.success(), "the program cannot be built");
-    let example = env::current_exe()?;
-    let target = example.ancestors().nth(3).context("examples are in a folder of the build")?;
-    Ok(target.join("release/generic-packages"))
+    let mut cargo = Command::new(env!("CARGO"));
+    // ring is built again whenever these variables differ, and `cargo run` has set them to ours.
+    env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"CARGO_PKG_")).for_each(|(name, _)| {
+        cargo.env_remove(name);
+    });
+    cargo.args(["build", "--quiet", "--release", "--bin", "generic-packages"]);
+    ensure!(cargo.status()?.success(), "the program cannot be built");
+    let target = env::current_exe()?.ancestors().nth(3).map(|target| target.join("release/generic-packages"));
+    target.context("examples are in a folder of the build")
 }
 
 /// Makes the files, with the same content in each run.

@@ -112,8 +112,7 @@ impl Drop for Nginx {
     }
 }
 
-/// Answers as the registry's API: the files of a version that nginx has stored, or the page of the version. The hashes are
-/// those of the made files, because hashing would take time from the programs.
+/// Answers like the registry's API. It knows the hashes, because hashing would take time from the programs.
 async fn answer(mut stream: TcpStream, shared: Arc<(PathBuf, Arc<Hashes>)>) -> io::Result<()> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") && stream.read_buf(&mut head).await? > 0 {}
