@@ -8,10 +8,10 @@ use url::Url;
 use super::failure::{Failure, FailureKind, RetryRule, every, one};
 use super::outage::GivenUp;
 use super::phase::Timeout;
-use super::transport::Transport;
+use super::transport::{Reach, Transport};
 use crate::files::FileError;
 use crate::hint::{Explain, Plural};
-use crate::package::{FileName, RepositoryName, ServerUrl, Target};
+use crate::package::{FileName, RepositoryName, Target};
 use crate::sanitize::Sanitized;
 
 /// The purpose of a request.
@@ -167,7 +167,7 @@ impl From<Timeout> for Cause {
 impl Cause {
     fn was_sent(&self) -> bool {
         match self {
-            Self::Transport(transport) => !transport.is_before_the_request(),
+            Self::Transport(transport) => transport.reach != Reach::NotSent,
             Self::Outage { own, .. } => own.as_ref().is_some_and(|own| own.was_sent()),
             Self::Rejected { .. } | Self::Garbled { .. } | Self::File(_) => true,
         }
@@ -177,8 +177,10 @@ impl Cause {
     fn classify(&self, operation: &Operation, url: &Url) -> Failure {
         let unclear = operation.rule_if_unclear();
         match self {
-            Self::Rejected { failure, .. } => failure.clone(),
-            Self::Transport(transport) => transport.classify(url, unclear),
+            Self::Rejected { failure, .. } | Self::Transport(Transport { failure, reach: Reach::NotSent, .. }) => {
+                failure.clone()
+            }
+            Self::Transport(Transport { failure, .. }) => failure.clone().retry(unclear),
             Self::Garbled { is_cut, .. } => {
                 let hint = "Check that `server-url` is a Gitea or Forgejo server, and that no proxy in front of it changes \
                             responses";
@@ -221,33 +223,6 @@ impl RegistryError {
     #[must_use]
     pub(crate) fn with_hint(mut self, hint: &str) -> Self {
         hint.clone_into(&mut self.failure.hint);
-        self
-    }
-
-    /// Hides all but the origin of the URL, if the server redirected to another host: the query may hold a key, and the path
-    /// may be text of that host.
-    #[must_use]
-    pub(super) fn elsewhere(mut self, server: &ServerUrl) -> Self {
-        let host = Sanitized::new(self.url.host_str().unwrap_or_default());
-        self.url.set_query(None);
-        self.url.set_fragment(None);
-        self.url.set_path("");
-        if let Cause::Transport(Transport::Tls(fault)) = &mut self.cause {
-            fault.hide_names();
-            if fault.is_about_client() {
-                self.failure.hint = format!(
-                    "Configure {host}, where {server} keeps its files, to accept clients without a certificate"
-                );
-            }
-        }
-        let is_unreachable = match &self.cause {
-            Cause::Transport(Transport::Resolve(_) | Transport::ResolveLater(_) | Transport::Connect(_)) => true,
-            Cause::Transport(Transport::Timeout(timeout)) => timeout.phase.is_before_the_request(),
-            _ => false,
-        };
-        if is_unreachable {
-            self.failure.hint = format!("Check that the runner can reach {host}, where {server} keeps its files");
-        }
         self
     }
 
@@ -350,7 +325,7 @@ impl RegistryError {
     pub(crate) fn can_hide_rejection(&self) -> bool {
         let is_vague = match &self.cause {
             Cause::Rejected { status, .. } => *status == StatusCode::BAD_GATEWAY,
-            Cause::Transport(transport) => matches!(transport, Transport::Broken(_)),
+            Cause::Transport(transport) => transport.reach == Reach::Broken,
             Cause::Garbled { .. } | Cause::Outage { .. } | Cause::File(_) => false,
         };
         is_vague && !self.is_outlasted

@@ -86,7 +86,7 @@ impl Registry<'_> {
             } else {
                 let client = self
                     .client_for(&url, may_be_local)
-                    .map_err(|target| self.error(&operation, &url, Transport::LocalTarget(target)))?;
+                    .map_err(|target| self.error(&operation, &url, Transport::from(target)))?;
                 client.get(url.clone())
             };
             // The rest of the file, if it still is the same (RFC 9110, 13.1.5 and 14.2).

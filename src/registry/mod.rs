@@ -10,7 +10,6 @@ mod failure;
 mod fetch;
 mod limits;
 mod local_address;
-mod network;
 mod observer;
 mod outage;
 mod page;
@@ -113,10 +112,19 @@ impl<'a> Registry<'a> {
     /// Sets up the client. The roots of trust are the system's, and what the way adds.
     pub(crate) fn new(target: Target, connection: Connection<'a>) -> Result<Self, SetupError> {
         let Connection { network, limits, .. } = &connection;
-        let tls = network.tls();
-        let client = |tls: &ClientConfig| {
-            network
-                .client(tls.clone())
+        let tls = tls::config(&network.certificates);
+        let tls_to_server = match &network.client_certificate {
+            Some(certificate) => tls::with_client_certificate(&tls, certificate),
+            None => tls.clone(),
+        };
+        let client = |tls: &ClientConfig, refuses_local| {
+            let proxies = network.proxies.clone();
+            reqwest::Client::builder()
+                .tls_backend_preconfigured(tls.clone())
+                // Not those that the environment may name for reqwest.
+                .no_proxy()
+                .proxy(reqwest::Proxy::custom(move |url| proxies.for_url(url).map(|proxy| proxy.url.clone())))
+                .dns_resolver(Resolver { refuses_local })
                 .user_agent(concat!("generic-packages/", env!("CARGO_PKG_VERSION")))
                 .redirect(reqwest::redirect::Policy::none())
                 .referer(false)
@@ -126,9 +134,9 @@ impl<'a> Registry<'a> {
                 .pool_idle_timeout(limits.idle)
         };
         Ok(Self {
-            http: client(&network.tls_to_server(&tls)).dns_resolver(Resolver { refuses_local: false }).build()?,
-            http_elsewhere: client(&tls).dns_resolver(Resolver { refuses_local: false }).build()?,
-            http_not_local: client(&tls).no_proxy().dns_resolver(Resolver { refuses_local: true }).build()?,
+            http: client(&tls_to_server, false).build()?,
+            http_elsewhere: client(&tls, false).build()?,
+            http_not_local: client(&tls, true).no_proxy().build()?,
             target,
             pause: Arc::default(),
             outages: Arc::default(),
@@ -285,7 +293,7 @@ impl<'a> Registry<'a> {
         let tracker = Tracker::new();
         let sent = tokio::select! {
             sent = tracker.follow(request.send()) => {
-                sent.map_err(|error| Transport::of(&error, &self.connection.network, tracker.phase(), self.connection.limits.connect))
+                sent.map_err(|error| self.no_response(&error, url, tracker.phase()))
             }
             timeout = stalls(&self.connection.limits, &tracker, upload) => Err(timeout.into()),
         };
@@ -305,9 +313,7 @@ impl<'a> Registry<'a> {
                 }
                 return Ok(response);
             }
-            Ok(response) if let Some(fault) = self.connection.network.fault_in(&response) => {
-                Cause::Transport(fault.into())
-            }
+            Ok(response) if let Some(fault) = self.rejected_by_proxy(&response) => fault.into(),
             Ok(response) => {
                 // What comes with success may be a file of which nobody has said that it is for everybody.
                 let is_file = matches!(operation, Operation::Download(_))
@@ -360,8 +366,14 @@ impl<'a> Registry<'a> {
     }
 
     fn error(&self, operation: &Operation, url: &Url, cause: impl Into<Cause>) -> RegistryError {
-        let error = RegistryError::new(operation.clone(), operation.failed(&self.target), url.clone(), cause.into());
-        if self.target.server.is_origin_of(url) { error } else { error.elsewhere(&self.target.server) }
+        let mut url = url.clone();
+        if !self.target.server.is_origin_of(&url) {
+            // The query may hold a key, and the path may be text of the host that the server redirected to.
+            url.set_query(None);
+            url.set_fragment(None);
+            url.set_path("");
+        }
+        RegistryError::new(operation.clone(), operation.failed(&self.target), url, cause.into())
     }
 }
 

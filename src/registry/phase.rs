@@ -9,10 +9,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use tower_layer::Layer;
 use tower_service::Service;
-use url::Url;
 
 use super::{ByteCounter, Limits};
-use crate::host::is_loopback;
 
 /// The phases of a request, each of which can take too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,30 +60,9 @@ impl fmt::Display for Timeout {
 }
 
 impl Timeout {
-    pub(super) fn hint(&self, url: &Url) -> String {
-        let host = url.host_str().unwrap_or_default();
-        let seconds = self.after.as_secs();
-        let longer = || format!("if the server or the network needs longer, set `timeout` to more than {seconds}");
-        let check = match self.phase {
-            Phase::Resolving => format!("Check the host {host} in `server-url`, and that the runner's DNS knows it"),
-            Phase::Connecting if is_loopback(url) => hint_for_loopback(host),
-            Phase::Connecting => {
-                format!("Check host and port in `server-url`, and that the runner can reach {host}")
-            }
-            _ => return format!("Run the step again; {}", longer()),
-        };
-        // No connection takes longer, whatever `timeout` says.
-        if self.after < Limits::default().connect { format!("{check}; {}", longer()) } else { check }
+    pub(super) fn hint(&self) -> String {
+        format!("if the server or the network needs longer, set `timeout` to more than {}", self.after.as_secs())
     }
-}
-
-/// Returns the hint for a failed connection to a loopback address. In a container, that is the container
-/// itself.
-pub(super) fn hint_for_loopback(host: &str) -> String {
-    format!(
-        "Set `server-url` to the server's public name or to an address of its host, because {host} in a container is \
-         the container itself. Outside a container, check the port"
-    )
 }
 
 tokio::task_local! {
@@ -216,9 +193,8 @@ mod tests {
     use reqwest::dns::{Name, Resolve, Resolving};
     use tokio::time::sleep;
 
-    use super::super::Transport;
+    use super::super::tls;
     use super::*;
-    use crate::network::Network;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -264,16 +240,16 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_name_that_is_not_resolved_in_time_is_told_as_that() {
-        let (network, limits, tracker) = (Network::default(), limits(), Tracker::new());
-        let builder = network.client(network.tls()).dns_resolver(Unanswered).connector_layer(TrackConnections);
+        let (limits, tracker) = (limits(), Tracker::new());
+        let builder = reqwest::Client::builder().tls_backend_preconfigured(tls::config(&[])).no_proxy();
+        let builder = builder.dns_resolver(Unanswered).connector_layer(TrackConnections);
         let client = builder.connect_timeout(limits.connect).build().expect("a client");
         let request = client.get("http://git.example.com/").send();
         let error = tokio::select! {
             response = tracker.follow(request) => response.expect_err("nothing answers"),
             timeout = stalls(&limits, &tracker, None) => panic!("{timeout}"),
         };
-        let error = Transport::of(&error, &network, tracker.phase(), limits.connect);
-        assert_eq!(error.to_string(), "the name of the host was not resolved within 10 s");
+        assert_eq!((error.is_timeout(), tracker.phase()), (true, Phase::Resolving));
     }
 
     #[tokio::test(start_paused = true)]
