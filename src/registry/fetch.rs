@@ -8,11 +8,11 @@ use reqwest::{Response, StatusCode};
 use tokio::time::timeout;
 use url::Url;
 
-use super::error::{Cause, Operation, RegistryError};
+use super::error::{Operation, RegistryError};
 use super::local_address::{LocalTarget, is_local};
-use super::response::{is_for_now, is_html, is_plain};
+use super::response::{Broken, is_for_now, is_html, is_plain, read_up_to};
 use super::transport::Transport;
-use super::{ByteCounter, Phase, Registry, Timeout};
+use super::{ByteCounter, Limits, Phase, Registry, Timeout};
 use crate::package::FileName;
 
 /// How many times a forge may lead elsewhere; it does so once, to its object storage.
@@ -221,38 +221,27 @@ impl Incoming<'_> {
     /// The next bytes; `None` at the end. Waits for them no longer than is allowed.
     pub(crate) async fn next(&mut self, moved: &ByteCounter) -> Result<Option<Bytes>, RegistryError> {
         let allowed = self.registry.connection.limits.silence;
-        let cause = match timeout(allowed, self.response.chunk()).await {
+        let why: Transport = match timeout(allowed, self.response.chunk()).await {
             Ok(Ok(chunk)) => {
                 moved.add(chunk.as_ref().map_or(0, Bytes::len));
                 return Ok(chunk);
             }
-            Ok(Err(error)) => Cause::Transport(Transport::broken(&error)),
+            Ok(Err(error)) => Transport::broken(&error),
             Err(_) => Timeout { phase: Phase::Receiving, after: allowed }.into(),
         };
-        Err(self.error(cause))
+        Err(self.registry.error(&self.operation, &self.url, why))
     }
 
     /// All bytes of a file that is to be short, or more than the longest that is wanted. They may take as long as the
     /// response to a question.
-    pub(crate) async fn read(mut self, longest: u64) -> Result<Vec<u8>, RegistryError> {
-        let after = self.registry.connection.limits.answer;
-        let read = async {
-            let mut bytes = Vec::new();
-            while bytes.len() as u64 <= longest
-                && let Some(chunk) = self.next(&ByteCounter::default()).await?
-            {
-                bytes.extend_from_slice(&chunk);
-            }
-            Ok(bytes)
-        };
-        match timeout(after, read).await {
-            Ok(read) => read,
-            Err(_) => Err(self.error(Timeout { phase: Phase::Completing, after }.into())),
+    pub(crate) async fn read(self, longest: u64) -> Result<Vec<u8>, RegistryError> {
+        let Self { registry, response, operation, url, .. } = self;
+        let Limits { silence, answer, .. } = registry.connection.limits;
+        let longest = usize::try_from(longest).unwrap_or(usize::MAX);
+        match read_up_to(response, longest, silence, answer).await {
+            Ok(body) | Err(Broken { body, why: None }) => Ok(body),
+            Err(Broken { why: Some(why), .. }) => Err(registry.error(&operation, &url, why)),
         }
-    }
-
-    fn error(&self, cause: Cause) -> RegistryError {
-        self.registry.error(&self.operation, &self.url, cause)
     }
 }
 

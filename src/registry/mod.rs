@@ -46,7 +46,6 @@ use self::phase::{TrackConnections, Tracker, Upload, stalls};
 pub(crate) use self::questions::{About, LONGEST_LIST};
 use self::response::{ErrorResponse, is_html};
 pub(crate) use self::retry::{Retries, wait_for_longest};
-use self::transport::Transport;
 use crate::checksum::Sha256;
 use crate::command::Command;
 use crate::files::Content;
@@ -332,9 +331,7 @@ impl<'a> Registry<'a> {
                 }
                 match response.broken.take() {
                     // Half of these words would be taken for another rejection.
-                    Some(broken) if rejection::has_rows_by_words(operation, response.status) => {
-                        Cause::Transport(Transport::broken(&broken))
-                    }
+                    Some(broken) if rejection::has_rows_by_words(operation, response.status) => broken.into(),
                     _ => self.rejected(operation, url, &response),
                 }
             }

@@ -9,6 +9,8 @@ use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
+use super::phase::{Phase, Timeout};
+use super::transport::{Reach, Transport};
 use crate::sanitize::Sanitized;
 use crate::secret::{Redactor, unescape_html};
 
@@ -27,7 +29,7 @@ pub(super) struct ErrorResponse {
     /// How long the server asks us to wait.
     pub(super) retry_after: Option<Duration>,
     /// Why its words may not be all of them, if the connection broke.
-    pub(super) broken: Option<reqwest::Error>,
+    pub(super) broken: Option<Transport>,
 }
 
 /// The longest place that is gone to, in characters; a key to object storage has two thousand at most.
@@ -51,8 +53,7 @@ impl ErrorResponse {
         let head = Self::without_words(&response, redactor);
         let (body, is_whole, broken) = match read_up_to(response, Self::LONGEST, PATIENCE.min(silence), silence).await {
             Ok(body) => (body, true, None),
-            Err(Broken { body, reason: Reason::Broken(error) }) => (body, false, Some(error)),
-            Err(Broken { body, .. }) => (body, false, None),
+            Err(Broken { body, why }) => (body, false, why.filter(|why| why.reach == Reach::Broken)),
         };
         let text = String::from_utf8_lossy(&body);
         let mut other_reasons = None;
@@ -125,18 +126,10 @@ pub(super) fn is_plain(place: &Url) -> bool {
 
 /// A body that was not read to its end.
 pub(super) struct Broken {
-    /// The part that came.
+    /// The part that came, and what was too much of it.
     pub(super) body: Vec<u8>,
-    /// Why no more came.
-    pub(super) reason: Reason,
-}
-
-/// Why no more of a body came.
-pub(super) enum Reason {
-    Broken(reqwest::Error),
-    Silent,
-    TooSlow,
-    TooLong,
+    /// Why no more came; `None` if the body is too long.
+    pub(super) why: Option<Transport>,
 }
 
 /// Reads a body of at most so many bytes; waits so long for each next piece, and so long for all of them.
@@ -149,17 +142,20 @@ pub(super) async fn read_up_to(
     let end = Instant::now() + whole;
     let mut stream = response.bytes_stream();
     let mut body = Vec::new();
-    let reason = loop {
-        match timeout_at(end.min(Instant::now() + silence), stream.next()).await {
+    while body.len() <= longest {
+        let why = match timeout_at(end.min(Instant::now() + silence), stream.next()).await {
             Ok(None) => return Ok(body),
-            Ok(Some(Ok(chunk))) if body.len() + chunk.len() <= longest => body.extend_from_slice(&chunk),
-            Ok(Some(Ok(_))) => break Reason::TooLong,
-            Ok(Some(Err(error))) => break Reason::Broken(error),
-            Err(_) if Instant::now() >= end => break Reason::TooSlow,
-            Err(_) => break Reason::Silent,
-        }
-    };
-    Err(Broken { body, reason })
+            Ok(Some(Ok(chunk))) => {
+                body.extend_from_slice(&chunk);
+                continue;
+            }
+            Ok(Some(Err(error))) => Transport::broken(&error),
+            Err(_) if Instant::now() >= end => Timeout { phase: Phase::Completing, after: whole }.into(),
+            Err(_) => Timeout { phase: Phase::Receiving, after: silence }.into(),
+        };
+        return Err(Broken { body, why: Some(why) });
+    }
+    Err(Broken { body, why: None })
 }
 
 /// How long a `Retry-After` asks to wait: seconds, or the time until a date (RFC 9110, 10.2.3).
