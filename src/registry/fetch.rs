@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use reqwest::header::{
-    ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_RANGE, HeaderName, HeaderValue, IF_RANGE, LAST_MODIFIED, LOCATION, RANGE,
+    ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_RANGE, HeaderName, HeaderValue, IF_RANGE, LAST_MODIFIED, RANGE,
 };
 use reqwest::{Response, StatusCode};
 use tokio::time::timeout;
@@ -10,7 +10,8 @@ use url::Url;
 
 use super::error::{Operation, RegistryError};
 use super::local_address::{LocalTarget, is_local};
-use super::response::{Broken, is_for_now, is_html, is_plain, read_up_to};
+use super::redirect::leads_to;
+use super::response::{Broken, is_html, read_up_to};
 use super::transport::Transport;
 use super::{ByteCounter, Limits, Phase, Registry, Timeout};
 use crate::package::FileName;
@@ -175,25 +176,6 @@ impl Registry<'_> {
         let modified = header(LAST_MODIFIED).filter(|_| takes_ranges).cloned();
         Ok(Incoming { registry: self, response, operation, url, start, size: whole, modified })
     }
-}
-
-/// Where a response leads that may be followed: from a forge to object storage on another host (303 by Gitea's source, 302 and
-/// 307 by others), and on from there; never from https to http, and never from http to the same by https: there `server-url`
-/// is wrong.
-fn leads_to(response: &Response, hop: usize) -> Option<Url> {
-    let asked = response.url();
-    if !is_for_now(response.status()) {
-        return None;
-    }
-    let place = response.headers().get(LOCATION)?.to_str().ok()?;
-    let place = asked.join(place).ok()?;
-    let is_followed = match (asked.scheme(), place.scheme()) {
-        ("http", "https") => place.path() != asked.path(),
-        (from, to) => from == to,
-    };
-    // Within the forge it leads to another name of the owner, or to the login.
-    let is_elsewhere = hop > 0 || place.origin() != asked.origin();
-    (is_plain(&place) && is_followed && is_elsewhere).then_some(place)
 }
 
 /// Where a part begins, and how long the whole is: `bytes 2-5/6`.

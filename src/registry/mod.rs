@@ -16,6 +16,7 @@ mod page;
 mod phase;
 mod proxy;
 mod questions;
+mod redirect;
 mod rejection;
 mod response;
 mod retry;

@@ -3,7 +3,7 @@
 use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
-use super::response::is_plain;
+use super::redirect::is_plain;
 use crate::host::{is_loopback, is_unspecified};
 use crate::package::{PublicAddress, ServerUrl, Target};
 

@@ -9,11 +9,10 @@ use url::Url;
 
 use super::error::Operation;
 use super::failure::{Failure, FailureKind, RetryRule, every, one};
-use super::response::{ErrorResponse, is_for_now, is_of_gateway, is_plain};
+use super::response::{ErrorResponse, is_of_gateway};
 use crate::command::Command;
 use crate::network::Proxy;
 use crate::package::{Target, Version};
-use crate::sanitize::Sanitized;
 use crate::secret::{Credentials, TokenShape};
 
 /// A request, as far as its rejection depends on it.
@@ -274,78 +273,8 @@ fn row(request: &Request<'_>, response: &ErrorResponse) -> Failure {
 }
 
 impl Request<'_> {
-    /// Reads a redirect of a download that is not followed.
-    fn rejected_download_redirect(&self, response: &ErrorResponse) -> Failure {
-        let (url, server) = (self.url, &self.target.server);
-        let is_at_forge = server.is_origin_of(url);
-        match response.location.as_ref().and_then(|given| url.join(given).ok()) {
-            Some(place) if url.scheme() == "https" && place.scheme() == "http" => every(
-                "redirect-to-http",
-                if is_at_forge {
-                    let host = Sanitized::new(place.host_str().unwrap_or_default());
-                    format!(
-                        "Configure the server's object storage with https, because {server} redirects to {host} with http, which is \
-                         not encrypted"
-                    )
-                } else {
-                    // Where another origin leads is not shown.
-                    "Configure the server's object storage with https, because one of its redirects leads from https to http, \
-                     which is not encrypted"
-                        .to_owned()
-                },
-            ),
-            Some(place) if !is_at_forge && is_for_now(response.status) && is_plain(&place) => every(
-                "too-many-redirects",
-                format!("Check the server's object storage, because {server} redirects too many times"),
-            ),
-            _ if !is_at_forge => self.storage(url),
-            Some(place) if !is_plain(&place) => self.storage(&place),
-            // What follows the origin may be a key to it.
-            Some(place) if place.host_str() != url.host_str() => self.redirected(&place.origin().ascii_serialization()),
-            _ => self.rejected_redirect(response),
-        }
-    }
-
-    fn rejected_redirect(&self, response: &ErrorResponse) -> Failure {
-        let Target { server, owner, .. } = self.target;
-        let Some(given) = &response.location else { return self.unexpected() };
-        let Ok(place) = self.url.join(given) else { return self.redirected(given) };
-        // The base, if the rest is that of the request.
-        let below = self.url.as_str().strip_prefix(&server.to_string()).unwrap_or_default();
-        let base = place.as_str().strip_suffix(below).unwrap_or(place.as_str());
-        if place.host_str() != self.url.host_str() {
-            return self.redirected(base);
-        }
-        if self.url.scheme() == "http" && place.scheme() == "https" {
-            return every("https-required", format!("Set `server-url: {}`", Sanitized::new(base)));
-        }
-        match new_owner(self.url.path(), place.path()).map(Sanitized::new) {
-            Some(new) if response.status == StatusCode::TEMPORARY_REDIRECT => {
-                every("owner-renamed", format!("Set `owner: {new}`, which is the new name of {owner}"))
-            }
-            // Elsewhere on the same server: to its login.
-            _ => self.web_page(),
-        }
-    }
-
-    fn redirected(&self, place: &str) -> Failure {
-        let (server, place) = (&self.target.server, Sanitized::new(place));
-        every(
-            "redirected",
-            format!("Set `server-url` to the address of the server itself, because {server} redirects to {place}"),
-        )
-    }
-
-    fn storage(&self, place: &Url) -> Failure {
-        let (server, host) = (&self.target.server, Sanitized::new(place.host_str().unwrap_or_default()));
-        let hint = format!(
-            "Run the step again. If the error persists, check the server's object storage. {server} redirects to {host} for this \
-             file"
-        );
-        one("object-storage-error", hint)
-    }
-
-    fn web_page(&self) -> Failure {
+    /// A page in place of the registry.
+    pub(super) fn web_page(&self) -> Failure {
         let server = &self.target.server;
         let hint = format!(
             "Check `server-url`: {server} returned a web page. If a login page or bot check protects the server, exclude `/api/` \
@@ -354,7 +283,7 @@ impl Request<'_> {
         every("web-page", hint)
     }
 
-    fn unexpected(&self) -> Failure {
+    pub(super) fn unexpected(&self) -> Failure {
         let server = &self.target.server;
         one("unexpected-response", format!("Check that {server} is a Gitea or Forgejo server"))
     }
@@ -395,14 +324,6 @@ impl Request<'_> {
             }
         }
     }
-}
-
-/// Returns the other owner in a path that differs only by the owner: `.../packages/OWNER/generic/...` (all versions).
-fn new_owner<'a>(asked: &str, given: &'a str) -> Option<&'a str> {
-    let (before, rest) = asked.split_once("/packages/")?;
-    let after = rest.find('/').map_or("", |at| &rest[at..]);
-    let owner = given.strip_prefix(before)?.strip_prefix("/packages/")?.strip_suffix(after)?;
-    (!owner.contains('/')).then_some(owner)
 }
 
 /// Whether the forge itself gave this response to the check of write access, and nothing in front of it. `404 page not

@@ -7,7 +7,6 @@ use reqwest::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
-use url::Url;
 
 use super::phase::{Phase, Timeout};
 use super::transport::{Reach, Transport};
@@ -31,9 +30,6 @@ pub(super) struct ErrorResponse {
     /// Why its words may not be all of them, if the connection broke.
     pub(super) broken: Option<Transport>,
 }
-
-/// The longest place that is gone to, in characters; a key to object storage has two thousand at most.
-const LONGEST_PLACE: usize = 8 * 1024;
 
 /// How long the next piece of an error's text is waited for; the status is known already, and says most.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -111,19 +107,6 @@ pub(super) fn is_of_gateway(status: StatusCode) -> bool {
     gateway.contains(&status) || status.as_u16() >= 520
 }
 
-/// Whether a redirect with that status is for this request alone. What leads elsewhere for good means another `server-url`.
-pub(super) fn is_for_now(status: StatusCode) -> bool {
-    matches!(status, StatusCode::FOUND | StatusCode::SEE_OTHER | StatusCode::TEMPORARY_REDIRECT)
-}
-
-/// Whether an address is one that a file could be fetched from.
-pub(super) fn is_plain(place: &Url) -> bool {
-    matches!(place.scheme(), "http" | "https")
-        && place.username().is_empty()
-        && place.password().is_none()
-        && place.as_str().len() <= LONGEST_PLACE
-}
-
 /// A body that was not read to its end.
 pub(super) struct Broken {
     /// The part that came, and what was too much of it.
@@ -182,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_title_has_no_secret_whether_it_was_encoded_once_or_twice() {
-        let redactor = Redactor::of_token(&Secret::new("ab&amp;cd-0123456789"));
+        let redactor = Redactor::default().with(&[Secret::new("ab&amp;cd-0123456789")]);
         for echo in ["ab&amp;cd-0123456789", "ab&amp;amp;cd-0123456789", "ab&amp;amp;amp;cd&amp;#45;0123456789"] {
             let title = title(&format!("<title> No {echo} &lt;here&gt;</title>"), &redactor, true);
             assert_eq!(title.trim(), "No *** <here>");
