@@ -30,6 +30,7 @@ use reqwest::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response};
 use rustls::ClientConfig;
 use tokio::time::timeout;
+use tower_layer::layer_fn;
 use url::Url;
 
 pub(crate) use self::body::ByteCounter;
@@ -43,7 +44,7 @@ use self::local_address::Resolver;
 pub use self::observer::{Exchange, Observer, Retry};
 use self::outage::Outages;
 pub(crate) use self::phase::{Phase, Timeout};
-use self::phase::{TrackConnections, Tracker, Upload, stalls};
+use self::phase::{TrackedConnector, Tracker, Upload, stalls};
 pub(crate) use self::questions::{About, LONGEST_LIST};
 use self::response::{ErrorResponse, is_html};
 pub(crate) use self::retry::{Retries, wait_for_longest};
@@ -130,7 +131,7 @@ impl<'a> Registry<'a> {
                 .referer(false)
                 .retry(reqwest::retry::never())
                 .connect_timeout(limits.connect)
-                .connector_layer(TrackConnections)
+                .connector_layer(layer_fn(TrackedConnector))
                 .pool_idle_timeout(limits.idle)
         };
         Ok(Self {

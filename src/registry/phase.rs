@@ -7,7 +7,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
-use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{ByteCounter, Limits};
@@ -145,20 +144,9 @@ pub(super) async fn stalls(limits: &Limits, tracker: &Tracker, upload: Option<Up
     }
 }
 
-/// Lets requests know when a connection is being made for them.
+/// Connects, and lets the request know for which the connection is made.
 #[derive(Clone)]
-pub(super) struct TrackConnections;
-
-impl<S> Layer<S> for TrackConnections {
-    type Service = TrackedConnector<S>;
-
-    fn layer(&self, connector: S) -> Self::Service {
-        TrackedConnector(connector)
-    }
-}
-
-#[derive(Clone)]
-pub(super) struct TrackedConnector<S>(S);
+pub(super) struct TrackedConnector<S>(pub(super) S);
 
 impl<S, R> Service<R> for TrackedConnector<S>
 where
@@ -192,6 +180,7 @@ mod tests {
 
     use reqwest::dns::{Name, Resolve, Resolving};
     use tokio::time::sleep;
+    use tower_layer::layer_fn;
 
     use super::super::tls;
     use super::*;
@@ -242,7 +231,7 @@ mod tests {
     async fn a_name_that_is_not_resolved_in_time_is_told_as_that() {
         let (limits, tracker) = (limits(), Tracker::new());
         let builder = reqwest::Client::builder().tls_backend_preconfigured(tls::config(&[])).no_proxy();
-        let builder = builder.dns_resolver(Unanswered).connector_layer(TrackConnections);
+        let builder = builder.dns_resolver(Unanswered).connector_layer(layer_fn(TrackedConnector));
         let client = builder.connect_timeout(limits.connect).build().expect("a client");
         let request = client.get("http://git.example.com/").send();
         let error = tokio::select! {
