@@ -34,7 +34,6 @@ use tower_layer::layer_fn;
 use url::Url;
 
 pub(crate) use self::body::ByteCounter;
-use self::body::FileBody;
 pub(crate) use self::error::{Cause, Operation, RegistryError};
 pub(crate) use self::failure::{FailureKind, RetryRule};
 pub(crate) use self::fetch::{Part, Promised};
@@ -204,7 +203,7 @@ impl<'a> Registry<'a> {
             let still_empty = content.hash(self.connection.limits.silence).await;
             still_empty.map_err(|error| self.error(&operation, &url, error))?;
         }
-        let (body, mut outcome) = FileBody::new(content.clone(), sent.clone());
+        let (body, mut outcome) = body::read(content.clone(), sent.clone());
         let request = self
             .request(&operation, &url)
             .header(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))
