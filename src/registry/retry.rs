@@ -140,13 +140,15 @@ pub(crate) async fn wait_for_longest(waits: impl IntoIterator<Item = Option<Dura
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Cause, Jitter, Operation};
+    use std::sync::Arc;
+
+    use super::super::{Cause, Operation};
     use super::*;
     use crate::sanitize::Sanitized;
 
     /// Returns the waits before all retries, in milliseconds.
     fn waits(retries: u32, chance: f64, asked_for: Option<u64>) -> Vec<u128> {
-        let limits = Limits { retries, jitter: Jitter::new(move || chance), ..Limits::default() };
+        let limits = Limits { retries, jitter: Arc::new(move || chance), ..Limits::default() };
         let mut retries = Retries::new(&limits);
         std::iter::from_fn(|| retries.spend(asked_for.map(Duration::from_secs))).map(|wait| wait.as_millis()).collect()
     }
@@ -178,7 +180,7 @@ mod tests {
         let url = url::Url::parse("https://git.example.com/").expect("a URL");
         let cause = Cause::Garbled { what: Sanitized::new("nothing"), is_cut: true };
         let error = RegistryError::new(Operation::ListFiles, "failed to list".to_owned(), url, cause);
-        let mut retries = Retries::new(&Limits { retries: 100, jitter: Jitter::new(|| 1.0), ..Limits::default() });
+        let mut retries = Retries::new(&Limits { retries: 100, jitter: Arc::new(|| 1.0), ..Limits::default() });
         let begun = Instant::now();
         tokio::time::advance(Duration::from_millis(599_500)).await;
         retries.note_failure(&error, begun, None);
