@@ -346,17 +346,9 @@ impl<'a> Registry<'a> {
     }
 
     fn rejected(&self, operation: &Operation, url: &Url, response: &ErrorResponse) -> Cause {
-        let request = rejection::Request {
-            operation,
-            url,
-            command: self.connection.command,
-            target: &self.target,
-            credentials: self.connection.credentials.as_ref(),
-            proxy: self.connection.network.proxies.for_url(url),
-        };
         let words = if self.target.server.is_origin_of(url) { response.in_words() } else { String::new() };
         Cause::Rejected {
-            failure: rejection::classify(&request, response),
+            failure: rejection::classify(self, operation, url, response),
             status: response.status,
             words: Sanitized::new(&words),
             retry_after: response.retry_after,

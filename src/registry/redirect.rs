@@ -4,8 +4,8 @@ use reqwest::header::LOCATION;
 use reqwest::{Response, StatusCode};
 use url::Url;
 
+use super::Registry;
 use super::failure::{Failure, every, one};
-use super::rejection::Request;
 use super::response::ErrorResponse;
 use crate::package::Target;
 use crate::sanitize::Sanitized;
@@ -45,10 +45,10 @@ pub(super) fn is_plain(place: &Url) -> bool {
         && place.as_str().len() <= LONGEST_PLACE
 }
 
-impl Request<'_> {
+impl Registry<'_> {
     /// Reads a redirect of a download that is not followed.
-    pub(super) fn rejected_download_redirect(&self, response: &ErrorResponse) -> Failure {
-        let (url, server) = (self.url, &self.target.server);
+    pub(super) fn rejected_download_redirect(&self, url: &Url, response: &ErrorResponse) -> Failure {
+        let server = &self.target.server;
         let is_at_forge = server.is_origin_of(url);
         match response.location.as_ref().and_then(|given| url.join(given).ok()) {
             Some(place) if url.scheme() == "https" && place.scheme() == "http" => every(
@@ -70,29 +70,29 @@ impl Request<'_> {
                 "too-many-redirects",
                 format!("Check the server's object storage, because {server} redirects too many times"),
             ),
-            _ if !is_at_forge => self.storage(url),
-            Some(place) if !is_plain(&place) => self.storage(&place),
+            _ if !is_at_forge => self.storage_error(url),
+            Some(place) if !is_plain(&place) => self.storage_error(&place),
             // What follows the origin may be a key to it.
             Some(place) if place.host_str() != url.host_str() => self.redirected(&place.origin().ascii_serialization()),
-            _ => self.rejected_redirect(response),
+            _ => self.rejected_redirect(url, response),
         }
     }
 
     /// Reads a redirect of any other request, or one of a download within the server.
-    pub(super) fn rejected_redirect(&self, response: &ErrorResponse) -> Failure {
-        let Target { server, owner, .. } = self.target;
+    pub(super) fn rejected_redirect(&self, url: &Url, response: &ErrorResponse) -> Failure {
+        let Target { server, owner, .. } = &self.target;
         let Some(given) = &response.location else { return self.unexpected() };
-        let Ok(place) = self.url.join(given) else { return self.redirected(given) };
+        let Ok(place) = url.join(given) else { return self.redirected(given) };
         // The base, if the rest is that of the request.
-        let below = self.url.as_str().strip_prefix(&server.to_string()).unwrap_or_default();
+        let below = url.as_str().strip_prefix(&server.to_string()).unwrap_or_default();
         let base = place.as_str().strip_suffix(below).unwrap_or(place.as_str());
-        if place.host_str() != self.url.host_str() {
+        if place.host_str() != url.host_str() {
             return self.redirected(base);
         }
-        if self.url.scheme() == "http" && place.scheme() == "https" {
+        if url.scheme() == "http" && place.scheme() == "https" {
             return every("https-required", format!("Set `server-url: {}`", Sanitized::new(base)));
         }
-        match new_owner(self.url.path(), place.path()).map(Sanitized::new) {
+        match new_owner(url.path(), place.path()).map(Sanitized::new) {
             Some(new) if response.status == StatusCode::TEMPORARY_REDIRECT => {
                 every("owner-renamed", format!("Set `owner: {new}`, which is the new name of {owner}"))
             }
@@ -110,7 +110,7 @@ impl Request<'_> {
     }
 
     /// A response of the host that keeps the server's files.
-    pub(super) fn storage(&self, place: &Url) -> Failure {
+    pub(super) fn storage_error(&self, place: &Url) -> Failure {
         let (server, host) = (&self.target.server, Sanitized::new(place.host_str().unwrap_or_default()));
         let hint = format!(
             "Run the step again. If the error persists, check the server's object storage. {server} redirects to {host} for this \

@@ -10,26 +10,14 @@ use url::Url;
 use super::error::Operation;
 use super::failure::{Failure, FailureKind, RetryRule, every, one};
 use super::response::{ErrorResponse, is_of_gateway};
+use super::{Connection, Registry};
 use crate::command::Command;
-use crate::network::Proxy;
 use crate::package::{Target, Version};
 use crate::secret::{Credentials, TokenShape};
 
-/// A request, as far as its rejection depends on it.
-pub(super) struct Request<'a> {
-    pub(super) operation: &'a Operation,
-    pub(super) url: &'a Url,
-    pub(super) command: Command,
-    pub(super) target: &'a Target,
-    /// None for a visitor.
-    pub(super) credentials: Option<&'a Credentials>,
-    /// The proxy that it goes through.
-    pub(super) proxy: Option<&'a Proxy>,
-}
-
 /// Reads a response that is no success.
-pub(super) fn classify(request: &Request<'_>, response: &ErrorResponse) -> Failure {
-    let (row, status, operation) = (row(request, response), response.status, request.operation);
+pub(super) fn classify(registry: &Registry<'_>, operation: &Operation, url: &Url, response: &ErrorResponse) -> Failure {
+    let (row, status) = (row(registry, operation, url, response), response.status);
     // Traefik's words for a server that is not running. The forge has others for a version that does not exist. Whatever
     // rejects the check of write access, the status of a gateway says enough.
     let is_away = is_of_gateway(status) || status == StatusCode::NOT_FOUND && response.words == "404 page not found";
@@ -48,16 +36,16 @@ pub(super) fn classify(request: &Request<'_>, response: &ErrorResponse) -> Failu
 }
 
 #[expect(clippy::too_many_lines, reason = "a table, with a row for each response")]
-fn row(request: &Request<'_>, response: &ErrorResponse) -> Failure {
-    let Request { operation, target, credentials, .. } = *request;
-    let Target { server, owner, package, version } = target;
+fn row(registry: &Registry<'_>, operation: &Operation, url: &Url, response: &ErrorResponse) -> Failure {
+    let Registry { target, connection: Connection { command, credentials, network, .. }, .. } = registry;
+    let (Target { server, owner, package, version }, credentials) = (target, credentials.as_ref());
     let ErrorResponse { status, is_html, words, .. } = response;
     let has = |text: &str| words.contains(text);
     let is_download = matches!(operation, Operation::Download(_));
     let is_link = matches!(operation, Operation::Link(_));
     let is_list = matches!(operation, Operation::ListFiles | Operation::ReadVersion | Operation::ListVersions);
 
-    let access = request.access();
+    let access = access_of(*command);
     let tokens = format!("{server}/user/settings/applications");
     let packages = format!("{server}/{}/-/packages", owner.as_str());
     let settings = format!("{}/settings", target.page_url());
@@ -67,7 +55,7 @@ fn row(request: &Request<'_>, response: &ErrorResponse) -> Failure {
 
     let token = |code, hint: String| match credentials.map(Credentials::shape) {
         Some(TokenShape::Plain) => every(code, hint),
-        Some(shape) => every(code, request.hint_of_shape(shape, &tokens)),
+        Some(shape) => every(code, registry.hint_of_shape(shape, &tokens)),
         None => every(
             "token-required",
             format!(
@@ -93,11 +81,11 @@ fn row(request: &Request<'_>, response: &ErrorResponse) -> Failure {
     };
 
     match status.as_u16() {
-        300..=399 if is_download => request.rejected_download_redirect(response),
-        _ if !server.is_origin_of(request.url) => request.storage(request.url),
+        300..=399 if is_download => registry.rejected_download_redirect(url, response),
+        _ if !server.is_origin_of(url) => registry.storage_error(url),
         // A gate may reject the odd name of the check, and still let uploads through.
-        _ if *operation == Operation::CheckWriteAccess && !is_of_forge(response) => request.unexpected(),
-        300..=399 => request.rejected_redirect(response),
+        _ if *operation == Operation::CheckWriteAccess && !is_of_forge(response) => registry.unexpected(),
+        300..=399 => registry.rejected_redirect(url, response),
         // nginx, with `ssl_verify_client on`.
         400 if *is_html && (has("No required SSL certificate was sent") || has("The SSL certificate error")) => every(
             "client-certificate-rejected",
@@ -127,7 +115,7 @@ fn row(request: &Request<'_>, response: &ErrorResponse) -> Failure {
         // To visitors, on the API's lists: Gitea, and Forgejo up to 11; servers that require a sign-in for everything.
         401 if words == "token is required" => bad_token().kind(FailureKind::SignInRequired),
         403 if words == "Only signed in user is allowed to call APIs." => bad_token().kind(FailureKind::SignInRequired),
-        200 | 401 | 403 if *is_html => request.web_page().kind(FailureKind::Unavailable),
+        200 | 401 | 403 if *is_html => registry.web_page().kind(FailureKind::Unavailable),
         401 => bad_token(),
         403 if has("package type size") => one(
             "file-too-large",
@@ -209,7 +197,7 @@ fn row(request: &Request<'_>, response: &ErrorResponse) -> Failure {
         ),
         // The file is not there, or is no longer (all versions).
         404 if has("does not exist") && (is_download || operation.is_deletion()) => {
-            let hint = match request.command {
+            let hint = match command {
                 Command::Publish => {
                     "Run the step again, because another job deleted the file at the same time".to_owned()
                 }
@@ -256,7 +244,7 @@ fn row(request: &Request<'_>, response: &ErrorResponse) -> Failure {
         // The registry's own errors are JSON or plain text (all versions).
         500.. if *is_html || is_of_gateway(*status) => {
             // Without a tunnel, its own responses look like those of a proxy in front of the server.
-            let proxy = request.proxy.map(|proxy| format!(", and that {proxy} reaches the server"));
+            let proxy = network.proxies.for_url(url).map(|proxy| format!(", and that {proxy} reaches the server"));
             let hint = format!(
                 "Run the step again; existing files are kept. If the error persists, check that the server runs behind its \
                  reverse proxy{}",
@@ -268,11 +256,11 @@ fn row(request: &Request<'_>, response: &ErrorResponse) -> Failure {
             "server-error",
             "Run the step again; existing files are kept. If the error persists, check the server's log",
         ),
-        _ => request.unexpected(),
+        _ => registry.unexpected(),
     }
 }
 
-impl Request<'_> {
+impl Registry<'_> {
     /// A page in place of the registry.
     pub(super) fn web_page(&self) -> Failure {
         let server = &self.target.server;
@@ -288,17 +276,9 @@ impl Request<'_> {
         one("unexpected-response", format!("Check that {server} is a Gitea or Forgejo server"))
     }
 
-    /// Returns what is done with packages, as scopes and teams name it.
-    fn access(&self) -> &'static str {
-        match self.command {
-            Command::Publish => "write",
-            Command::Download => "read",
-        }
-    }
-
     /// Returns what to do about a rejected token that is no access token of a user.
     fn hint_of_shape(&self, shape: TokenShape, tokens: &str) -> String {
-        let access = self.access();
+        let access = access_of(self.connection.command);
         match shape {
             TokenShape::WithUser => {
                 "Set `token` to the token only, without the `user:` prefix, and set the user name in `username`"
@@ -313,7 +293,7 @@ impl Request<'_> {
                  as the ID token of a job, and not an access token: {tokens}"
             ),
             TokenShape::JobsOwn | TokenShape::Plain => {
-                let why = match self.command {
+                let why = match self.connection.command {
                     Command::Publish => "cannot publish packages".to_owned(),
                     Command::Download => format!("has no access to packages of {}", self.target.owner),
                 };
@@ -323,6 +303,14 @@ impl Request<'_> {
                 )
             }
         }
+    }
+}
+
+/// Returns what is done with packages, as scopes and teams name it.
+fn access_of(command: Command) -> &'static str {
+    match command {
+        Command::Publish => "write",
+        Command::Download => "read",
     }
 }
 
