@@ -298,24 +298,18 @@ mod tests {
         }
     }
 
+    /// `tests/it/hostile/secrets.rs` has the plain forms.
     #[test]
-    fn every_form_of_the_token_is_replaced() {
+    fn odd_forms_of_the_token_are_replaced_and_nothing_else() {
         let redactor = credentials().redactor();
         for echo in [
             "sha: s3cret/t0ken+x]",
-            "?token=s3cret%2Ft0ken%2Bx",
-            "%73%33%63%72%65%74%2f%74%30%6b%65%6e%2b%78",
-            r"s3cret\u002ft0ken\u002bx",
-            "s3cret&#47;t0ken&#x2B;x",
             "S3CRET/T0KEN+X",
             "s3cret/\u{200b}t0k\nen+x",
             "s3cret%2Ft0ken&#43;x",
             r"s3cret\u002ft0k%65n&#x2B;x",
             r"s3cret/t0\nken\u{200b}+x",
             "s3cret/t0%E2%80%8Bken+x",
-            "Basic YWxpY2U6czNjcmV0L3Qwa2VuK3g=",
-            "YWxpY2U6czNjcmV0L3Qwa2VuK3g",
-            "czNjcmV0L3Qwa2VuK3g=",
         ] {
             assert!(redactor.finds(echo), "{echo}");
             assert!(!redactor.finds(&redactor.redact(echo)), "{echo}");

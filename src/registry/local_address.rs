@@ -93,33 +93,14 @@ mod tests {
 
     #[test]
     fn an_address_of_the_runner_or_of_its_link_is_local_in_each_spelling_and_a_private_one_is_not() {
-        for host in [
-            "127.0.0.1",
-            "127.9.9.9",
-            "2130706433",
-            "0x7f.1",
-            "0177.0.0.1",
-            "127.0.0.1.",
-            "0.0.0.0",
-            "0.1.2.3",
-            "169.254.169.254",
-            "[::1]",
-            "[::]",
-            "[fe80::1]",
-            "[febf::1]",
-            "[::ffff:127.0.0.1]",
-            "[::ffff:169.254.169.254]",
-            "[::ffff:0:0]",
-            "[64:ff9b::169.254.169.254]",
-        ] {
-            let url = Url::parse(&format!("http://{host}:81/x")).expect("a URL");
-            assert!(LocalTarget::of(&url).is_some(), "{host}");
-        }
-        for host in
-            ["10.0.0.1", "192.168.1.1", "172.17.0.1", "100.64.0.1", "[fd00::1]", "[2001:db8::1]", "[fec0::1]", "h"]
-        {
-            let url = Url::parse(&format!("http://{host}:81/x")).expect("a URL");
-            assert!(LocalTarget::of(&url).is_none(), "{host}");
+        let local = "127.0.0.1 127.9.9.9 2130706433 0x7f.1 0177.0.0.1 127.0.0.1. 0.0.0.0 0.1.2.3 169.254.169.254 [::1] [::] \
+                     [fe80::1] [febf::1] [::ffff:127.0.0.1] [::ffff:169.254.169.254] [::ffff:0:0] [64:ff9b::169.254.169.254]";
+        let others = "10.0.0.1 192.168.1.1 172.17.0.1 100.64.0.1 [fd00::1] [2001:db8::1] [fec0::1] h";
+        for (hosts, is_local) in [(local, true), (others, false)] {
+            for host in hosts.split(' ') {
+                let url = Url::parse(&format!("http://{host}:81/x")).expect("a URL");
+                assert_eq!(LocalTarget::of(&url).is_some(), is_local, "{host}");
+            }
         }
     }
 

@@ -315,23 +315,12 @@ fn date(time: UnixTime) -> String {
 
 #[cfg(test)]
 mod tests {
-    use rustls::pki_types::pem::PemObject as _;
-
     use super::*;
-
-    /// A self-signed certificate of `localhost`, valid for ten years, and no authority's.
-    const SHOWN: &str = "-----BEGIN CERTIFICATE-----\n\
-        MIIBbzCCARWgAwIBAgIUFq8YPYO/GW3gSR546o44Wt8OkkgwCgYIKoZIzj0EAwIwFDESMBAGA1UEAwwJbG9jYWxob3N0MB4X\
-        DTI2MTEyOTIzMjk1NFoXDTM2MTEyNjIzMjk1NFowFDESMBAGA1UEAwwJbG9jYWxob3N0MFkwEwYHKoZIzj0CAQYIKoZIzj0D\
-        AQcDQgAEKUQ87IGrhiXKlEQXBHJwJGd8QdLYbj1G1lJv7iHM2Y7yN8MHSu1SMR+H/duCACpMVjLzUwuiCqqx4t4R85lUA6NF\
-        MEMwFAYDVR0RBA0wC4IJbG9jYWxob3N0MAwGA1UdEwEB/wQCMAAwHQYDVR0OBBYEFK2YIejLtV3KV33WZUr/63mfKfJuMAoG\
-        CCqGSM49BAMCA0gAMEUCIQDEeddnxZOxsQOI3EQx5LjHuR51W+2WuoLR+mS1t1XdhAIgNCiAutifllj2s86aTAM1nKw0nqW+\
-        Nc8I5NEs3KL3AHA=\
-        \n-----END CERTIFICATE-----\n";
 
     #[test]
     fn without_any_root_only_a_given_certificate_is_trusted() {
-        let shown = CertificateDer::from_pem_slice(SHOWN.as_bytes()).expect("a certificate");
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+        let shown = made.cert.der().clone();
         let given = TrustedCertificate::parse(shown.clone()).expect("a certificate");
         let server = ServerName::try_from("localhost").expect("a name");
         let in_2030 = UnixTime::since_unix_epoch(Duration::from_secs(1_900_000_000));

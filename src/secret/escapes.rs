@@ -14,18 +14,7 @@ pub(super) struct View {
 
 impl View {
     fn of(text: &str, unescape: Unescape) -> Self {
-        let (mut decoded, mut places) = (Vec::with_capacity(text.len()), Vec::with_capacity(text.len()));
-        let mut start = 0;
-        while let Some(next) = text[start..].chars().next() {
-            let rest = &text.as_bytes()[start..];
-            let (bytes, length) = match unescape(rest) {
-                Some((bytes, length)) => (Cow::Owned(bytes), length),
-                None => (Cow::Borrowed(&rest[..next.len_utf8()]), next.len_utf8()),
-            };
-            decoded.extend_from_slice(&bytes);
-            places.resize(decoded.len(), start..start + length);
-            start += length;
-        }
+        let (mut decoded, places) = decode(text, unescape);
         decoded.make_ascii_lowercase();
         // Invisible characters are removed last, because they can be escaped too.
         let mut seen = Self { bytes: Vec::with_capacity(decoded.len()), places: Vec::with_capacity(decoded.len()) };
@@ -71,20 +60,24 @@ pub(super) fn views(text: &str) -> impl Iterator<Item = View> {
 
 /// Decodes the entities of a text in HTML.
 pub(crate) fn unescape_html(text: &str) -> String {
-    let mut decoded = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find('&') {
-        let (before, found) = rest.split_at(start);
-        decoded.push_str(before);
-        if let Some((character, length)) = entity(found.as_bytes()) {
-            decoded.push_str(&String::from_utf8_lossy(&character));
-            rest = &found[length..];
-        } else {
-            decoded.push('&');
-            rest = &found[1..];
-        }
+    String::from_utf8_lossy(&decode(text, entity).0).into_owned()
+}
+
+/// Decodes the escapes of a text, and returns the place in the text of each byte.
+fn decode(text: &str, unescape: Unescape) -> (Vec<u8>, Vec<Range<usize>>) {
+    let (mut decoded, mut places) = (Vec::with_capacity(text.len()), Vec::with_capacity(text.len()));
+    let mut start = 0;
+    while let Some(next) = text[start..].chars().next() {
+        let rest = &text.as_bytes()[start..];
+        let (bytes, length) = match unescape(rest) {
+            Some((bytes, length)) => (Cow::Owned(bytes), length),
+            None => (Cow::Borrowed(&rest[..next.len_utf8()]), next.len_utf8()),
+        };
+        decoded.extend_from_slice(&bytes);
+        places.resize(decoded.len(), start..start + length);
+        start += length;
     }
-    decoded + rest
+    (decoded, places)
 }
 
 /// `%2F`
