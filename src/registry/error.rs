@@ -7,7 +7,6 @@ use url::Url;
 
 use super::failure::{Failure, FailureKind, RetryRule, every, one};
 use super::outage::GivenUp;
-use super::phase::Timeout;
 use super::transport::{Reach, Transport};
 use crate::files::FileError;
 use crate::hint::{Explain, Plural};
@@ -51,22 +50,20 @@ impl Operation {
         }
     }
 
-    pub(super) fn method(&self) -> Method {
+    /// Returns its method, and the status of its success.
+    pub(super) fn method_and_success(&self) -> (Method, StatusCode) {
         match self {
-            Self::ListFiles | Self::ReadVersion | Self::ListVersions | Self::Download(_) => Method::GET,
-            Self::CheckWriteAccess | Self::Upload(_) => Method::PUT,
-            Self::Replace(_) | Self::Delete(_) => Method::DELETE,
-            Self::Link(_) => Method::POST,
+            Self::ListFiles | Self::ReadVersion | Self::ListVersions | Self::Download(_) => {
+                (Method::GET, StatusCode::OK)
+            }
+            Self::CheckWriteAccess | Self::Upload(_) => (Method::PUT, StatusCode::CREATED),
+            Self::Replace(_) | Self::Delete(_) => (Method::DELETE, StatusCode::NO_CONTENT),
+            Self::Link(_) => (Method::POST, StatusCode::CREATED),
         }
     }
 
-    /// Returns the status of its success.
-    pub(super) fn success(&self) -> StatusCode {
-        match self {
-            Self::ListFiles | Self::ReadVersion | Self::ListVersions | Self::Download(_) => StatusCode::OK,
-            Self::CheckWriteAccess | Self::Upload(_) | Self::Link(_) => StatusCode::CREATED,
-            Self::Replace(_) | Self::Delete(_) => StatusCode::NO_CONTENT,
-        }
+    pub(super) fn method(&self) -> Method {
+        self.method_and_success().0
     }
 
     pub(super) fn is_deletion(&self) -> bool {
@@ -82,9 +79,7 @@ impl Operation {
     pub(super) fn rule_if_unclear(&self) -> RetryRule {
         if self.can_change_files() { RetryRule::AfterCheck } else { RetryRule::Repeat }
     }
-}
 
-impl Operation {
     /// Returns what failed, in one sentence.
     pub(super) fn failed(&self, Target { owner, package, version, .. }: &Target) -> String {
         let version = format!("{owner}/{package} {version}");
@@ -110,14 +105,16 @@ impl Operation {
 pub(crate) struct RegistryError {
     pub(crate) operation: Operation,
     what: String,
-    url: Url,
+    pub(super) url: Url,
     /// Why it failed.
     #[source]
     pub(crate) cause: Cause,
+    /// Whether anything of the request may have reached the server.
+    was_sent: bool,
     failure: Failure,
     attempts: u32,
     /// Whether the server was away, and is back.
-    is_outlasted: bool,
+    pub(super) is_outlasted: bool,
 }
 
 /// Why a request failed.
@@ -158,21 +155,7 @@ pub(crate) enum Cause {
     File(#[from] FileError),
 }
 
-impl From<Timeout> for Cause {
-    fn from(timeout: Timeout) -> Self {
-        Self::Transport(timeout.into())
-    }
-}
-
 impl Cause {
-    fn was_sent(&self) -> bool {
-        match self {
-            Self::Transport(transport) => transport.reach != Reach::NotSent,
-            Self::Outage { own, .. } => own.as_ref().is_some_and(|own| own.was_sent()),
-            Self::Rejected { .. } | Self::Garbled { .. } | Self::File(_) => true,
-        }
-    }
-
     /// Returns what follows from it.
     fn classify(&self, operation: &Operation, url: &Url) -> Failure {
         let unclear = operation.rule_if_unclear();
@@ -217,7 +200,12 @@ fn response_in_words(status: StatusCode, words: &Sanitized) -> String {
 impl RegistryError {
     pub(super) fn new(operation: Operation, what: String, url: Url, cause: Cause) -> Self {
         let failure = cause.classify(&operation, &url);
-        Self { operation, what, url, cause, failure, attempts: 1, is_outlasted: false }
+        let was_sent = match &cause {
+            Cause::Transport(transport) => transport.reach != Reach::NotSent,
+            Cause::Outage { .. } => false,
+            Cause::Rejected { .. } | Cause::Garbled { .. } | Cause::File(_) => true,
+        };
+        Self { operation, what, url, cause, was_sent, failure, attempts: 1, is_outlasted: false }
     }
 
     #[must_use]
@@ -250,13 +238,8 @@ impl RegistryError {
     pub(super) fn outlasted(mut self) -> Self {
         self.is_outlasted = true;
         self.failure.meets_every_file = false;
-        self.failure.retry = if self.was_sent() { self.operation.rule_if_unclear() } else { RetryRule::Repeat };
+        self.failure.retry = if self.was_sent { self.operation.rule_if_unclear() } else { RetryRule::Repeat };
         self
-    }
-
-    /// Whether the server was away, and is back.
-    pub(crate) fn is_outlasted(&self) -> bool {
-        self.is_outlasted
     }
 
     /// Turns it into the error of an outage that the run no longer waits for.
@@ -289,14 +272,9 @@ impl RegistryError {
         }
     }
 
-    /// Returns the URL of the request.
-    pub(super) fn url(&self) -> &Url {
-        &self.url
-    }
-
     /// Whether anything of the request may have reached the server.
     pub(crate) fn was_sent(&self) -> bool {
-        self.cause.was_sent()
+        self.was_sent
     }
 
     /// Returns how long the server asks us to wait.

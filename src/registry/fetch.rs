@@ -10,10 +10,11 @@ use url::Url;
 
 use super::error::{Operation, RegistryError};
 use super::local_address::{LocalTarget, is_local};
+use super::phase::{Phase, Timeout};
 use super::redirect::leads_to;
 use super::response::{Broken, is_html, read_up_to};
 use super::transport::Transport;
-use super::{ByteCounter, Limits, Phase, Registry, Timeout};
+use super::{ByteCounter, Limits, Registry};
 use crate::package::FileName;
 
 /// How many times a forge may lead elsewhere; it does so once, to its object storage.

@@ -42,7 +42,6 @@ use self::limits::Pause;
 use self::local_address::Resolver;
 pub use self::observer::{Exchange, Observer, Retry};
 use self::outage::Outages;
-pub(crate) use self::phase::{Phase, Timeout};
 use self::phase::{TrackedConnector, Tracker, Upload, stalls};
 pub(crate) use self::questions::{About, LONGEST_LIST};
 use self::response::{ErrorResponse, is_html};
@@ -368,6 +367,6 @@ impl<'a> Registry<'a> {
 }
 
 fn is_success(operation: &Operation) -> impl Fn(&Response) -> bool {
-    let success = operation.success();
+    let (_, success) = operation.method_and_success();
     move |response| response.status() == success
 }

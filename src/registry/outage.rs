@@ -47,9 +47,9 @@ impl Outages {
 
 impl Registry<'_> {
     /// Waits for the server if `error`, of a request that began at `begun`, may mean that it is away. Returns the error,
-    /// [outlasted](RegistryError::is_outlasted) if the server is back, or that of the outage if it is not.
+    /// [outlasted](RegistryError::outlasted) if the server is back, or that of the outage if it is not.
     pub(crate) async fn outlast(&self, begun: Instant, error: RegistryError) -> RegistryError {
-        let may_be_away = error.kind() == FailureKind::Unavailable && self.target.server.is_origin_of(error.url());
+        let may_be_away = error.kind() == FailureKind::Unavailable && self.target.server.is_origin_of(&error.url);
         if !may_be_away || !self.outages.has_responded.load(Ordering::Relaxed) {
             return error;
         }

@@ -13,7 +13,7 @@ use super::{ByteCounter, Limits};
 
 /// The phases of a request, each of which can take too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
+pub(super) enum Phase {
     /// The addresses of the host.
     Resolving,
     /// A connection, with TLS and through a proxy if there is one.
@@ -37,7 +37,7 @@ impl Phase {
 
 /// A request that made no progress for too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Timeout {
+pub(super) struct Timeout {
     /// The phase that took too long.
     pub(super) phase: Phase,
     /// How long it waited.

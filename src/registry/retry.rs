@@ -30,7 +30,7 @@ impl Retries {
     /// is no trouble of a request.
     pub(crate) fn note_failure(&mut self, error: &RegistryError, begun: Instant, moved: Option<Instant>) {
         match moved {
-            _ if error.is_outlasted() => {}
+            _ if error.is_outlasted => {}
             Some(moved) => self.trouble = moved.elapsed(),
             None => self.trouble += begun.elapsed(),
         }
@@ -105,7 +105,7 @@ impl Registry<'_> {
     /// Spends a retry on a request that failed, and shows it. A request that failed because the server was away costs no
     /// retry, and need not wait.
     pub(crate) fn spend_retry_on(&self, retries: &mut Retries, error: &RegistryError) -> Option<Duration> {
-        if error.is_outlasted() {
+        if error.is_outlasted {
             // A request that takes the server down each time must not go on for ever.
             retries.outages += 1;
             if retries.outages <= FREE_OUTAGES {
