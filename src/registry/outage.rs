@@ -60,11 +60,11 @@ impl Registry<'_> {
         if probe.ended.is_some_and(|ended| ended > begun) {
             return error.outlasted();
         }
-        // If the server asks for a pause, it is away, and a probe would not keep the pause.
+        // If the server asks for a pause, a probe would not keep it. Both futures are in boxes, because few requests come
+        // here, and every other one would have room for them.
         if error.retry_after().is_none() && Box::pin(self.responds()).await {
             return error;
         }
-        // Few requests come here, and every other one would have room for it.
         match Box::pin(self.wait_for_server(&mut probe, &error)).await {
             Ok(()) => error.outlasted(),
             Err(given_up) => error.given_up(given_up),

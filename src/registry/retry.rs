@@ -63,7 +63,6 @@ impl Retries {
 
 impl Registry<'_> {
     /// Returns the retries for one file.
-    #[must_use]
     pub(crate) fn retries(&self) -> Retries {
         Retries::new(&self.connection.limits)
     }
@@ -146,24 +145,20 @@ mod tests {
     use super::*;
     use crate::sanitize::Sanitized;
 
-    /// Returns the waits before all retries, in milliseconds.
-    fn waits(retries: u32, chance: f64, asked_for: Option<u64>) -> Vec<u128> {
-        let limits = Limits { retries, jitter: Arc::new(move || chance), ..Limits::default() };
-        let mut retries = Retries::new(&limits);
-        std::iter::from_fn(|| retries.spend(asked_for.map(Duration::from_secs))).map(|wait| wait.as_millis()).collect()
-    }
-
     #[test]
-    fn each_wait_may_be_twice_as_long_as_the_one_before_it_up_to_thirty_seconds() {
-        assert_eq!(waits(9, 1.0, None), [500, 1000, 2000, 4000, 8000, 16000, 30000, 30000, 30000]);
-        assert_eq!(waits(5, 0.0, None), [250, 500, 1000, 2000, 4000]);
-        assert_eq!(waits(0, 1.0, None), [0; 0]);
-    }
-
-    #[test]
-    fn the_server_may_ask_for_a_longer_wait_of_up_to_two_minutes() {
-        assert_eq!(waits(5, 1.0, Some(3)), [3000, 3000, 3000, 4000, 8000]);
-        assert_eq!(waits(1, 1.0, Some(3600)), [120_000]);
+    fn each_wait_may_be_twice_as_long_as_the_one_before_it_and_the_server_may_ask_for_two_minutes() {
+        for (retries, chance, asked_for, expected) in [
+            (9, 1.0, None, &[500, 1000, 2000, 4000, 8000, 16000, 30000, 30000, 30000][..]),
+            (5, 0.0, None, &[250, 500, 1000, 2000, 4000]),
+            (0, 1.0, None, &[]),
+            (5, 1.0, Some(3), &[3000, 3000, 3000, 4000, 8000]),
+            (1, 1.0, Some(3600), &[120_000]),
+        ] {
+            let limits = Limits { retries, jitter: Arc::new(move || chance), ..Limits::default() };
+            let mut retries = Retries::new(&limits);
+            let waits = std::iter::from_fn(|| retries.spend(asked_for.map(Duration::from_secs)));
+            assert_eq!(waits.map(|wait| wait.as_millis()).collect::<Vec<_>>(), expected);
+        }
     }
 
     #[tokio::test(start_paused = true)]
