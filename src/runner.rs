@@ -30,7 +30,6 @@ impl Environment {
     }
 
     /// Returns the working directory.
-    #[must_use]
     pub(crate) fn directory(&self) -> &Path {
         &self.directory
     }
@@ -160,14 +159,12 @@ impl Runner {
     }
 
     /// Whether a token is one that the runner gives to every job.
-    #[must_use]
     pub(crate) fn is_jobs_own(&self, token: &Secret) -> bool {
         self.jobs_own.iter().any(|own| own.expose() == token.expose())
     }
 
     /// Whether the runner's files exist. A container on a host label cannot see them (seen on Gitea's and Forgejo's
     /// runners).
-    #[must_use]
     pub(crate) fn has_runner_files(&self) -> bool {
         !self.reads_commands() || self.output.as_deref().is_some_and(Path::exists)
     }

@@ -26,7 +26,6 @@ impl Sanitized {
     }
 
     /// Sanitizes a text of any length. Sanitized text does not change.
-    #[must_use]
     pub(crate) fn whole(text: &str) -> Self {
         Self::up_to(usize::MAX, text)
     }
@@ -61,7 +60,6 @@ impl Sanitized {
     }
 
     /// Sanitizes a path. Bytes that are not UTF-8 show as `�`.
-    #[must_use]
     pub(crate) fn path(path: &Path) -> Self {
         Self::new(&path.to_string_lossy())
     }

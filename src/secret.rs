@@ -28,7 +28,6 @@ impl Secret {
     }
 
     /// Returns the text, only for the requests that need it.
-    #[must_use]
     pub(crate) fn expose(&self) -> &str {
         &self.0
     }
@@ -82,20 +81,17 @@ pub(crate) enum TokenShape {
 
 impl Credentials {
     /// Returns the name of the token's user for messages; `None` if it is unknown.
-    #[must_use]
     pub(crate) fn user(&self) -> Option<Sanitized> {
         let is_known = self.is_named && !self.username.is_empty();
         is_known.then(|| Sanitized::new(&self.username))
     }
 
     /// Returns the value after `Basic ` in the Authorization header.
-    #[must_use]
     pub(crate) fn basic(&self) -> Secret {
         Secret::new(STANDARD.encode(format!("{}:{}", self.username, self.token.expose())))
     }
 
     /// Guesses the form of the token.
-    #[must_use]
     pub(crate) fn shape(&self) -> TokenShape {
         let token = self.token.expose();
         let decoded = STANDARD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
@@ -115,7 +111,6 @@ impl Credentials {
     }
 
     /// Returns a redactor for these credentials.
-    #[must_use]
     pub(crate) fn redactor(&self) -> Redactor {
         let basic = Secret::new(format!("{}:{}", self.username, self.token.expose()));
         Redactor::default().with(&[self.token.clone(), basic])
@@ -144,7 +139,6 @@ impl Redactor {
     const SHORTEST_BEGINNING: usize = 4;
 
     /// Adds secrets to those that the redactor replaces.
-    #[must_use]
     pub(crate) fn with(&self, secrets: &[Secret]) -> Self {
         let known = self.forms.iter().map(|form| form.needle().to_owned());
         let more = secrets.iter().flat_map(|secret| forms_of(secret.expose()));
@@ -154,13 +148,11 @@ impl Redactor {
 
     /// Returns the start of a text from outside, without secrets and sanitized. The text is truncated before the search, so its
     /// length costs nothing.
-    #[must_use]
     pub(crate) fn shown(&self, text: &str) -> Sanitized {
         Sanitized::new(&self.redact_start(text, true))
     }
 
     /// Returns the start of a text without secrets. `is_whole` says that the text was not truncated before.
-    #[must_use]
     pub(crate) fn redact_start(&self, text: &str, is_whole: bool) -> String {
         let start = &text[..text.floor_char_boundary(Self::LONGEST)];
         if is_whole && start.len() == text.len() {
@@ -173,7 +165,6 @@ impl Redactor {
     }
 
     /// Replaces every form of a secret, and the start of one before a `…`, which marks truncated text.
-    #[must_use]
     pub(crate) fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
         if self.forms.is_empty() {
             return Cow::Borrowed(text);
@@ -209,13 +200,11 @@ impl Redactor {
     }
 
     /// Whether a text contains any form of a secret.
-    #[must_use]
     pub(crate) fn finds(&self, text: &str) -> bool {
         !self.forms.is_empty() && views(text).any(|view| self.forms.iter().any(|form| form.find(&view.bytes).is_some()))
     }
 
     /// Whether the part of a name from outside that can be shown contains any form of a secret.
-    #[must_use]
     pub(crate) fn finds_in_name(&self, name: &str) -> bool {
         self.finds(&name[..name.floor_char_boundary(Self::LONGEST)])
     }

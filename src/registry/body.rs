@@ -26,7 +26,6 @@ struct Count {
 
 impl ByteCounter {
     /// The number of bytes.
-    #[must_use]
     pub(crate) fn bytes(&self) -> u64 {
         self.0.bytes.load(Ordering::Relaxed)
     }
@@ -37,7 +36,6 @@ impl ByteCounter {
     }
 
     /// When the last of them was, if there are any.
-    #[must_use]
     pub(crate) fn last_moved(&self) -> Option<Instant> {
         *self.0.last.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -208,33 +208,28 @@ impl RegistryError {
         Self { operation, what, url, cause, was_sent, failure, attempts: 1, is_outlasted: false }
     }
 
-    #[must_use]
     pub(crate) fn with_hint(mut self, hint: &str) -> Self {
         hint.clone_into(&mut self.failure.hint);
         self
     }
 
     /// Whether both tell of one cause that every file would meet.
-    #[must_use]
     pub(crate) fn says_the_same_of_every_file_as(&self, other: &Self) -> bool {
         self.meets_every_file() && self.cause.to_string() == other.cause.to_string()
     }
 
     /// Tells this cause about the upload for which it was found out.
-    #[must_use]
     pub(crate) fn about(self, upload: Self) -> Self {
         Self { operation: upload.operation, what: upload.what, url: upload.url, ..self }
     }
 
     /// Takes note that there were so many attempts, or more.
-    #[must_use]
     pub(crate) fn after(self, attempts: u32) -> Self {
         Self { attempts: self.attempts.max(attempts), ..self }
     }
 
     /// Marks the error of a request that failed because the server was away. The server is back, so the request can be
     /// repeated.
-    #[must_use]
     pub(super) fn outlasted(mut self) -> Self {
         self.is_outlasted = true;
         self.failure.meets_every_file = false;
@@ -259,7 +254,6 @@ impl RegistryError {
     }
 
     /// Returns what may follow on this.
-    #[must_use]
     pub(crate) fn retry_rule(&self) -> RetryRule {
         self.failure.retry
     }
@@ -286,20 +280,17 @@ impl RegistryError {
     }
 
     /// Whether every other file of this run would meet the same, so that there is no use in going on.
-    #[must_use]
     pub(crate) fn meets_every_file(&self) -> bool {
         self.failure.meets_every_file
     }
 
     /// Whether the registry itself rejects this, and every other file of this run, however often. Of the check of write
     /// access only responses of the forge count.
-    #[must_use]
     pub(crate) fn is_rejection_of_every_file(&self) -> bool {
         matches!(self.cause, Cause::Rejected { .. }) && self.meets_every_file()
     }
 
     /// Whether a wrong token may hide behind this: the body broke off, or a proxy responded for the server.
-    #[must_use]
     pub(crate) fn can_hide_rejection(&self) -> bool {
         let is_vague = match &self.cause {
             Cause::Rejected { status, .. } => *status == StatusCode::BAD_GATEWAY,

@@ -61,7 +61,6 @@ impl Default for Limits {
 
 impl Limits {
     /// Applies the inputs `timeout` and `retries`.
-    #[must_use]
     pub(crate) fn with(self, timeout: Duration, retries: u32) -> Self {
         let (connect, answer) = (self.connect.min(timeout), self.answer.max(timeout));
         Self { connect, silence: timeout, answer, retries, ..self }

@@ -144,7 +144,6 @@ impl<'a> Registry<'a> {
     }
 
     /// Returns the version that is published to, or downloaded from.
-    #[must_use]
     pub(crate) fn target(&self) -> &Target {
         &self.target
     }
@@ -155,7 +154,6 @@ impl<'a> Registry<'a> {
     }
 
     /// Another version of the package, met in the same way and with the same pauses.
-    #[must_use]
     pub(crate) fn of_version(&self, version: Version) -> Self {
         let mut other = self.clone();
         other.turn_to(version);
@@ -163,7 +161,6 @@ impl<'a> Registry<'a> {
     }
 
     /// How long nothing may move while bytes are sent or received.
-    #[must_use]
     pub(crate) fn silence(&self) -> Duration {
         self.connection.limits.silence
     }

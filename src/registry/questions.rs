@@ -46,7 +46,6 @@ struct Repository {
 
 impl About {
     /// The repository that the version's package is linked to, with its owner; text from outside.
-    #[must_use]
     pub(crate) fn linked_to(&self) -> Option<&str> {
         self.repository.as_ref().map(|repository| repository.full_name.as_str())
     }
