@@ -10,9 +10,9 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use x509_cert::Certificate;
 use x509_cert::der::{Decode as _, Encode as _};
 
-/// A certificate chain and its private key. `Debug` shows neither.
+/// A certificate chain and its private key, for a server that requests them. `Debug` shows neither.
 #[derive(Clone)]
-pub(crate) struct ClientCertificate(Arc<CertifiedKey>);
+pub(crate) struct ClientCertificate(pub(crate) Arc<SingleCertAndKey>);
 
 /// Why a PEM text is not a client certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -83,12 +83,7 @@ impl ClientCertificate {
         if public_key.ok().as_deref() != key.public_key().as_deref() {
             return Err(BadClientCertificate::OtherKey);
         }
-        Ok(Self(Arc::new(CertifiedKey::new(chain, key))))
-    }
-
-    /// Returns the resolver that offers the certificate to a server that requests one.
-    pub(crate) fn resolver(&self) -> Arc<SingleCertAndKey> {
-        Arc::new(SingleCertAndKey::from(Arc::clone(&self.0)))
+        Ok(Self(Arc::new(CertifiedKey::new(chain, key).into())))
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) fn config(given: &[TrustedCertificate]) -> ClientConfig {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(of_system());
     let authorities = given.iter().filter(|given| given.check_authority(now).is_ok());
-    roots.add_parsable_certificates(authorities.map(|given| given.der().clone()));
+    roots.add_parsable_certificates(authorities.map(|given| given.der.clone()));
     ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("ring supports the default protocol versions")
@@ -46,7 +46,7 @@ pub(super) fn config(given: &[TrustedCertificate]) -> ClientConfig {
 /// Adds a client certificate to a configuration, with sessions of its own, because only the server may see them.
 pub(super) fn with_client_certificate(config: &ClientConfig, certificate: &ClientCertificate) -> ClientConfig {
     let mut config = config.clone();
-    config.client_auth_cert_resolver = certificate.resolver();
+    config.client_auth_cert_resolver = certificate.0.clone();
     config.resumption = Resumption::default();
     config
 }
@@ -100,7 +100,7 @@ impl ServerCertVerifier for Verifier {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let Some(given) = self.given.iter().find(|given| given.der() == shown) else {
+        let Some(given) = self.given.iter().find(|given| given.der == *shown) else {
             let verdict = self.webpki.verify_server_cert(shown, intermediates, server, ocsp, now);
             let chain: Vec<_> = [shown].into_iter().chain(intermediates).collect();
             return verdict.map_err(|error| self.explain(error, &chain, now));
