@@ -18,7 +18,7 @@ const SERVER_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.
 /// A certificate of `ca-certificate`.
 #[derive(Clone, Debug)]
 pub(crate) struct TrustedCertificate {
-    der: CertificateDer<'static>,
+    pub(crate) der: CertificateDer<'static>,
     parsed: Certificate,
 }
 
@@ -42,11 +42,6 @@ impl TrustedCertificate {
         RootCertStore::empty().add(der.clone()).ok()?;
         let parsed = Certificate::from_der(&der).ok()?;
         Some(Self { der, parsed })
-    }
-
-    /// Returns the certificate in DER.
-    pub(crate) fn der(&self) -> &CertificateDer<'static> {
-        &self.der
     }
 
     /// Checks that the certificate can be trusted as an authority of servers.

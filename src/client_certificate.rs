@@ -7,13 +7,12 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::{PemObject as _, SectionKind};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{AlertDescription, Error};
 use x509_cert::Certificate;
 use x509_cert::der::{Decode as _, Encode as _};
 
-/// A certificate chain and its private key. `Debug` shows neither.
+/// A certificate chain and its private key, for a server that requests them. `Debug` shows neither.
 #[derive(Clone)]
-pub(crate) struct ClientCertificate(Arc<CertifiedKey>);
+pub(crate) struct ClientCertificate(pub(crate) Arc<SingleCertAndKey>);
 
 /// Why a PEM text is not a client certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -84,56 +83,12 @@ impl ClientCertificate {
         if public_key.ok().as_deref() != key.public_key().as_deref() {
             return Err(BadClientCertificate::OtherKey);
         }
-        Ok(Self(Arc::new(CertifiedKey::new(chain, key))))
-    }
-
-    /// Returns the resolver that offers the certificate to a server that requests one.
-    pub(crate) fn resolver(&self) -> Arc<SingleCertAndKey> {
-        Arc::new(SingleCertAndKey::from(Arc::clone(&self.0)))
+        Ok(Self(Arc::new(CertifiedKey::new(chain, key).into())))
     }
 }
 
 impl fmt::Debug for ClientCertificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ClientCertificate(***)")
-    }
-}
-
-/// The TLS alerts of a server that rejects the client's certificate or its absence, with their names in RFC 8446, 6.2.
-const ALERTS: [(AlertDescription, &str); 9] = [
-    (AlertDescription::CertificateRequired, "certificate_required"),
-    (AlertDescription::BadCertificate, "bad_certificate"),
-    (AlertDescription::UnsupportedCertificate, "unsupported_certificate"),
-    (AlertDescription::CertificateRevoked, "certificate_revoked"),
-    (AlertDescription::CertificateExpired, "certificate_expired"),
-    (AlertDescription::CertificateUnknown, "certificate_unknown"),
-    (AlertDescription::UnknownCA, "unknown_ca"),
-    (AlertDescription::AccessDenied, "access_denied"),
-    (AlertDescription::HandshakeFailure, VAGUE),
-];
-
-/// The name of the alert that can have other reasons, such as ciphers.
-const VAGUE: &str = "handshake_failure";
-
-/// The name of a TLS alert of a server that rejects the client's certificate or its absence.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ClientAlert(&'static str);
-
-impl ClientAlert {
-    /// Finds the alert in an error of rustls.
-    pub(crate) fn of(error: &Error) -> Option<Self> {
-        let Error::AlertReceived(alert) = error else { return None };
-        ALERTS.iter().find(|(known, _)| known == alert).map(|(_, name)| Self(name))
-    }
-
-    /// Whether the alert can have other reasons, such as ciphers.
-    pub(crate) fn is_vague(self) -> bool {
-        self.0 == VAGUE
-    }
-}
-
-impl fmt::Display for ClientAlert {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
     }
 }

@@ -20,7 +20,8 @@ pub(crate) fn is_unspecified(url: &Url) -> bool {
     address_of(url).is_some_and(|address| address.is_unspecified())
 }
 
-fn address_of(url: &Url) -> Option<IpAddr> {
+/// Returns the host of a URL if it is an address, which clients do not resolve.
+pub(crate) fn address_of(url: &Url) -> Option<IpAddr> {
     let address: IpAddr = match url.host()? {
         Host::Domain(_) => return None,
         Host::Ipv4(address) => address.into(),

@@ -34,7 +34,6 @@ pub(crate) struct Proxies {
 
 impl Proxies {
     /// The proxy for what is asked of that address, if any.
-    #[must_use]
     pub(crate) fn for_url(&self, address: &Url) -> Option<&Proxy> {
         let (_, proxy) = self.by_scheme.iter().find(|(scheme, _)| *scheme == address.scheme())?;
         (!self.has_none_for(address)).then_some(proxy)

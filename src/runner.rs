@@ -5,8 +5,6 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-
 use crate::secret::Secret;
 
 /// The environment of the program, which `main` reads once.
@@ -32,25 +30,18 @@ impl Environment {
     }
 
     /// Returns the working directory.
-    #[must_use]
     pub(crate) fn directory(&self) -> &Path {
         &self.directory
     }
 
-    /// Returns a variable as a path; empty means not set.
-    fn path(&self, name: &str) -> Option<PathBuf> {
-        let (_, value) = self.variables().find(|(known, value)| *known == name && !value.is_empty())?;
-        Some(value.into())
+    /// Returns a variable; empty means not set.
+    fn value(&self, name: &str) -> Option<&OsStr> {
+        self.variables().find(|(known, value)| *known == name && !value.is_empty()).map(|(_, value)| value)
     }
 
-    /// Returns the variables that are text and have no lower-case letters in their names. envy ignores case, and a shell
-    /// variable `act` must not look like the runner.
-    fn texts(&self) -> impl Iterator<Item = (String, String)> {
-        let is_runners = |name: &&str| !name.contains(|c: char| c.is_ascii_lowercase());
-        self.variables().filter_map(move |(name, value)| {
-            let name = name.to_str().filter(is_runners)?;
-            Some((name.to_owned(), value.to_str().filter(|value| !value.is_empty())?.to_owned()))
-        })
+    /// Returns a variable that is text.
+    fn text(&self, name: &str) -> Option<String> {
+        Some(self.value(name)?.to_str()?.to_owned())
     }
 }
 
@@ -79,26 +70,6 @@ impl fmt::Display for Kind {
             Self::None => "no runner",
         })
     }
-}
-
-/// The variables of a runner, except paths. They are text from outside.
-#[derive(Clone, Debug, Default, Deserialize)]
-struct Variables {
-    forgejo_actions: Option<String>,
-    gitea_actions: Option<String>,
-    github_actions: Option<String>,
-    act: Option<String>,
-    github_server_url: Option<String>,
-    github_repository: Option<String>,
-    github_repository_owner: Option<String>,
-    github_ref: Option<String>,
-    github_actor: Option<String>,
-    github_token: Option<Secret>,
-    gitea_token: Option<Secret>,
-    forgejo_token: Option<Secret>,
-    runner_debug: Option<String>,
-    github_action_repository: Option<String>,
-    github_action_ref: Option<String>,
 }
 
 /// An action, as a workflow refers to it: `repository@ref`. Both are safe to show in a workflow.
@@ -150,53 +121,50 @@ pub struct Runner {
 
 impl Runner {
     /// Reads the variables that runners set.
-    ///
-    /// # Panics
-    /// Never, because every field is optional text and every name is unique.
     #[must_use]
     pub fn detect(environment: &Environment) -> Self {
-        let variables: Variables =
-            envy::from_iter(environment.texts()).expect("every field is optional text, and every name is unique");
-        let kind = match &variables {
-            v if v.forgejo_actions.is_some() => Kind::Forgejo,
-            v if v.gitea_actions.is_some() => Kind::Gitea,
+        let path = |name| environment.value(name).map(PathBuf::from);
+        let text = |name| environment.text(name);
+        let has = |name| environment.text(name).is_some();
+        let kind = if has("FORGEJO_ACTIONS") {
+            Kind::Forgejo
+        } else if has("GITEA_ACTIONS") {
+            Kind::Gitea
+        } else if has("GITHUB_ACTIONS") {
             // act sets GITHUB_ACTIONS too.
-            v if v.github_actions.is_some() && v.act.is_some() => Kind::Act,
-            v if v.github_actions.is_some() => Kind::GitHub,
-            _ => Kind::None,
+            if has("ACT") { Kind::Act } else { Kind::GitHub }
+        } else {
+            Kind::None
         };
-        let (owner, repository) = match variables.github_repository.as_deref().and_then(|name| name.split_once('/')) {
+        let full_name = text("GITHUB_REPOSITORY");
+        let (owner, repository) = match full_name.as_deref().and_then(|name| name.split_once('/')) {
             Some((owner, name)) => (Some(owner.to_owned()), Some(name.to_owned())),
-            None => (None, variables.github_repository),
+            None => (None, full_name),
         };
+        let tokens = ["GITHUB_TOKEN", "GITEA_TOKEN", "FORGEJO_TOKEN"].map(text);
         Self {
             kind,
-            workspace: environment.path("GITHUB_WORKSPACE").unwrap_or_else(|| environment.directory().to_owned()),
-            output: environment.path("GITHUB_OUTPUT"),
-            server_url: variables.github_server_url,
-            owner: variables.github_repository_owner.or(owner),
+            workspace: path("GITHUB_WORKSPACE").unwrap_or_else(|| environment.directory().to_owned()),
+            output: path("GITHUB_OUTPUT"),
+            server_url: text("GITHUB_SERVER_URL"),
+            owner: text("GITHUB_REPOSITORY_OWNER").or(owner),
             repository,
-            git_ref: variables.github_ref,
-            actor: variables.github_actor,
-            summary: environment.path("GITHUB_STEP_SUMMARY"),
-            action: Action::of(variables.github_action_repository, variables.github_action_ref),
-            debug: variables.runner_debug.is_some_and(|debug| debug == "1"),
-            jobs_own: [variables.github_token, variables.gitea_token, variables.forgejo_token]
-                .into_iter()
-                .flatten()
-                .collect(),
+            git_ref: text("GITHUB_REF"),
+            actor: text("GITHUB_ACTOR"),
+            summary: path("GITHUB_STEP_SUMMARY"),
+            action: Action::of(text("GITHUB_ACTION_REPOSITORY"), text("GITHUB_ACTION_REF")),
+            debug: environment.value("RUNNER_DEBUG").is_some_and(|debug| debug == "1"),
+            jobs_own: tokens.into_iter().flatten().map(Secret::new).collect(),
         }
     }
 
     /// Whether a token is one that the runner gives to every job.
-    #[must_use]
     pub(crate) fn is_jobs_own(&self, token: &Secret) -> bool {
         self.jobs_own.iter().any(|own| own.expose() == token.expose())
     }
 
     /// Whether the runner's files exist. A container on a host label cannot see them (seen on Gitea's and Forgejo's
     /// runners).
-    #[must_use]
     pub(crate) fn has_runner_files(&self) -> bool {
         !self.reads_commands() || self.output.as_deref().is_some_and(Path::exists)
     }

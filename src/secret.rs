@@ -28,7 +28,6 @@ impl Secret {
     }
 
     /// Returns the text, only for the requests that need it.
-    #[must_use]
     pub(crate) fn expose(&self) -> &str {
         &self.0
     }
@@ -82,20 +81,17 @@ pub(crate) enum TokenShape {
 
 impl Credentials {
     /// Returns the name of the token's user for messages; `None` if it is unknown.
-    #[must_use]
     pub(crate) fn user(&self) -> Option<Sanitized> {
         let is_known = self.is_named && !self.username.is_empty();
         is_known.then(|| Sanitized::new(&self.username))
     }
 
     /// Returns the value after `Basic ` in the Authorization header.
-    #[must_use]
     pub(crate) fn basic(&self) -> Secret {
         Secret::new(STANDARD.encode(format!("{}:{}", self.username, self.token.expose())))
     }
 
     /// Guesses the form of the token.
-    #[must_use]
     pub(crate) fn shape(&self) -> TokenShape {
         let token = self.token.expose();
         let decoded = STANDARD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
@@ -115,10 +111,9 @@ impl Credentials {
     }
 
     /// Returns a redactor for these credentials.
-    #[must_use]
     pub(crate) fn redactor(&self) -> Redactor {
-        let token = self.token.expose();
-        Redactor::of(&[token, &format!("{}:{token}", self.username)])
+        let basic = Secret::new(format!("{}:{}", self.username, self.token.expose()));
+        Redactor::default().with(&[self.token.clone(), basic])
     }
 }
 
@@ -143,39 +138,21 @@ impl Redactor {
     /// The shortest start of a form that is replaced, in bytes. A shorter one is part of many words and reveals little.
     const SHORTEST_BEGINNING: usize = 4;
 
-    /// Creates a redactor for a token without a user name.
-    #[must_use]
-    pub(crate) fn of_token(token: &Secret) -> Self {
-        Self::of(&[token.expose()])
-    }
-
     /// Adds secrets to those that the redactor replaces.
-    #[must_use]
     pub(crate) fn with(&self, secrets: &[Secret]) -> Self {
+        let known = self.forms.iter().map(|form| form.needle().to_owned());
         let more = secrets.iter().flat_map(|secret| forms_of(secret.expose()));
-        Self::search_for(self.forms.iter().map(|form| form.needle().to_owned()).chain(more))
-    }
-
-    fn of(secrets: &[&str]) -> Self {
-        Self::search_for(secrets.iter().flat_map(|secret| forms_of(secret)))
-    }
-
-    fn search_for(forms: impl Iterator<Item = Vec<u8>>) -> Self {
-        // A secret of invisible characters only has no form.
-        let forms = forms.filter(|form| !form.is_empty()).map(|form| form.to_ascii_lowercase());
-        let forms: BTreeSet<Vec<u8>> = forms.collect();
+        let forms: BTreeSet<Vec<u8>> = known.chain(more).collect();
         Self { forms: forms.iter().map(|form| Finder::new(form).into_owned()).collect() }
     }
 
     /// Returns the start of a text from outside, without secrets and sanitized. The text is truncated before the search, so its
     /// length costs nothing.
-    #[must_use]
     pub(crate) fn shown(&self, text: &str) -> Sanitized {
         Sanitized::new(&self.redact_start(text, true))
     }
 
     /// Returns the start of a text without secrets. `is_whole` says that the text was not truncated before.
-    #[must_use]
     pub(crate) fn redact_start(&self, text: &str, is_whole: bool) -> String {
         let start = &text[..text.floor_char_boundary(Self::LONGEST)];
         if is_whole && start.len() == text.len() {
@@ -188,7 +165,6 @@ impl Redactor {
     }
 
     /// Replaces every form of a secret, and the start of one before a `…`, which marks truncated text.
-    #[must_use]
     pub(crate) fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
         if self.forms.is_empty() {
             return Cow::Borrowed(text);
@@ -224,13 +200,11 @@ impl Redactor {
     }
 
     /// Whether a text contains any form of a secret.
-    #[must_use]
     pub(crate) fn finds(&self, text: &str) -> bool {
         !self.forms.is_empty() && views(text).any(|view| self.forms.iter().any(|form| form.find(&view.bytes).is_some()))
     }
 
     /// Whether the part of a name from outside that can be shown contains any form of a secret.
-    #[must_use]
     pub(crate) fn finds_in_name(&self, name: &str) -> bool {
         self.finds(&name[..name.floor_char_boundary(Self::LONGEST)])
     }
@@ -252,23 +226,24 @@ impl Redactor {
     }
 }
 
-/// Returns the forms of a secret, without escapes.
+/// Returns the forms of a secret in lower case, without escapes.
 fn forms_of(secret: &str) -> Vec<Vec<u8>> {
     if secret.len() < Redactor::SHORTEST {
         return Vec::new();
     }
     // Texts are searched without invisible characters.
-    let mut forms = vec![secret.replace(misleads, "").into_bytes()];
+    let mut forms = vec![secret.replace(misleads, "")];
     for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
-        forms.push(engine.encode(secret).into_bytes());
+        forms.push(engine.encode(secret));
         // In a longer text it follows any number of bytes, and only these digits encode the secret alone.
         for (bytes_before, foreign_digits) in [(0, 0), (1, 2), (2, 3)] {
             let encoded = engine.encode([&vec![0; bytes_before], secret.as_bytes()].concat());
             let own_digits = foreign_digits..(bytes_before + secret.len()) * 8 / 6;
-            forms.push(encoded.as_bytes()[own_digits].to_owned());
+            forms.push(encoded[own_digits].to_owned());
         }
     }
-    forms
+    // A secret of invisible characters only has no form of itself.
+    forms.into_iter().filter(|form| !form.is_empty()).map(|form| form.to_ascii_lowercase().into_bytes()).collect()
 }
 
 impl fmt::Debug for Redactor {
@@ -298,34 +273,32 @@ mod tests {
 
     #[test]
     fn a_token_in_a_wrong_form_is_recognized() {
-        assert_eq!(credentials().shape(), TokenShape::Plain);
-        assert_eq!(credentials_of("1d76edb6938a8a4ca3ba92063bc25239761d3ad8").shape(), TokenShape::Plain);
-        assert_eq!(credentials_of("ghs_abc").shape(), TokenShape::JobsOwn);
-        assert_eq!(credentials_of("alice:1d76edb6").shape(), TokenShape::WithUser);
-        // `echo alice:1d76edb6 | base64`, with the newline that echo adds.
-        assert_eq!(credentials_of("YWxpY2U6MWQ3NmVkYjYK").shape(), TokenShape::Encoded);
-        assert_eq!(credentials_of("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl").shape(), TokenShape::Jwt);
-        assert_eq!(credentials_of("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0").shape(), TokenShape::Plain);
+        for (token, shape) in [
+            ("s3cret/t0ken+x", TokenShape::Plain),
+            ("1d76edb6938a8a4ca3ba92063bc25239761d3ad8", TokenShape::Plain),
+            ("ghs_abc", TokenShape::JobsOwn),
+            ("alice:1d76edb6", TokenShape::WithUser),
+            // `echo alice:1d76edb6 | base64`, with the newline that echo adds.
+            ("YWxpY2U6MWQ3NmVkYjYK", TokenShape::Encoded),
+            ("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl", TokenShape::Jwt),
+            ("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0", TokenShape::Plain),
+        ] {
+            assert_eq!(credentials_of(token).shape(), shape, "{token}");
+        }
     }
 
+    /// `tests/it/hostile/secrets.rs` has the plain forms.
     #[test]
-    fn every_form_of_the_token_is_replaced() {
+    fn odd_forms_of_the_token_are_replaced_and_nothing_else() {
         let redactor = credentials().redactor();
         for echo in [
             "sha: s3cret/t0ken+x]",
-            "?token=s3cret%2Ft0ken%2Bx",
-            "%73%33%63%72%65%74%2f%74%30%6b%65%6e%2b%78",
-            r"s3cret\u002ft0ken\u002bx",
-            "s3cret&#47;t0ken&#x2B;x",
             "S3CRET/T0KEN+X",
             "s3cret/\u{200b}t0k\nen+x",
             "s3cret%2Ft0ken&#43;x",
             r"s3cret\u002ft0k%65n&#x2B;x",
             r"s3cret/t0\nken\u{200b}+x",
             "s3cret/t0%E2%80%8Bken+x",
-            "Basic YWxpY2U6czNjcmV0L3Qwa2VuK3g=",
-            "YWxpY2U6czNjcmV0L3Qwa2VuK3g",
-            "czNjcmV0L3Qwa2VuK3g=",
         ] {
             assert!(redactor.finds(echo), "{echo}");
             assert!(!redactor.finds(&redactor.redact(echo)), "{echo}");
@@ -345,7 +318,7 @@ mod tests {
 
     #[test]
     fn a_token_inside_encoded_text_is_redacted_at_every_alignment() {
-        let redactor = Redactor::of_token(&Secret::new("s3cret/t0ken+x?\u{ff}~"));
+        let redactor = Redactor::default().with(&[Secret::new("s3cret/t0ken+x?\u{ff}~")]);
         for before in ["", "a", "ab", "abc", "anybody:"] {
             for after in ["", "z", "zz", "zzz"] {
                 let text = format!("{before}s3cret/t0ken+x?\u{ff}~{after}");
@@ -378,19 +351,6 @@ mod tests {
             assert_eq!(redactor.redact(&format!("{text}… and more")), format!("{clean}… and more"));
         }
         assert_eq!(redactor.redact_start("sha: s3cret/t0ken+", true), "sha: s3cret/t0ken+");
-    }
-
-    #[test]
-    fn a_token_that_straddles_a_cut_shows_nothing_of_itself() {
-        let redactor = credentials().redactor();
-        for length in 0..20 {
-            let text = format!("{}s3cret/t0ken+x and more", "é".repeat((Redactor::LONGEST - length) / 2));
-            let clean = redactor.redact_start(&text, true);
-            assert!(!clean.contains("s3cr"), "{}", &clean[clean.len() - 40..]);
-            // Shown text is truncated again, and can be searched after that.
-            let shown = Sanitized::new(&format!("{}s3cret/t0ken+x and more", "é".repeat(600 - length)));
-            assert!(!redactor.redact(&shown.to_string()).contains("s3cr"), "{shown}");
-        }
     }
 
     #[test]

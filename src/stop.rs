@@ -21,7 +21,6 @@ pub enum Signal {
 
 impl Signal {
     /// Returns the exit code of a process that this signal ended: 128 plus its number.
-    #[must_use]
     pub(crate) fn exit_code(self) -> u8 {
         match self {
             Self::Interrupt => 130,

@@ -170,7 +170,7 @@ impl Inputs {
         let credentials = inputs.as_ref().and_then(|inputs| inputs.credentials.as_ref());
         let redactor = match (credentials, &token) {
             (Some(credentials), _) => credentials.redactor(),
-            (None, Some(token)) => Redactor::of_token(token),
+            (None, Some(token)) => Redactor::default().with(std::slice::from_ref(token)),
             (None, None) => Redactor::default(),
         };
         let basic = credentials.map(Credentials::basic);

@@ -1,12 +1,10 @@
 //! The body of an upload: a file, read and hashed on a thread of its own while it is sent.
 
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use futures_util::Stream;
+use futures_util::{Stream, TryStreamExt as _, stream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -28,7 +26,6 @@ struct Count {
 
 impl ByteCounter {
     /// The number of bytes.
-    #[must_use]
     pub(crate) fn bytes(&self) -> u64 {
         self.0.bytes.load(Ordering::Relaxed)
     }
@@ -39,7 +36,6 @@ impl ByteCounter {
     }
 
     /// When the last of them was, if there are any.
-    #[must_use]
     pub(crate) fn last_moved(&self) -> Option<Instant> {
         *self.0.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -50,55 +46,34 @@ impl ByteCounter {
     }
 }
 
-/// The bytes of a file as they are sent. It ends in an error, before the last chunk, where the file is not what was
-/// checked: the server stores nothing of an upload that breaks off (recorded).
-pub(super) struct FileBody {
-    chunks: mpsc::Receiver<Result<Bytes, BrokenOff>>,
-    sent: ByteCounter,
-}
-
 /// The result of reading the file that was sent.
 pub(super) type Outcome = oneshot::Receiver<Result<Sha256, FileError>>;
 
-/// Ends a body whose file cannot be read to its end; why is told through the [`Outcome`].
-#[derive(Debug, thiserror::Error)]
-#[error("the file could not be read to its end")]
-pub(super) struct BrokenOff;
-
-impl FileBody {
-    /// Begins to read a file.
-    pub(super) fn new(content: Content, sent: ByteCounter) -> (Self, Outcome) {
-        let (sender, chunks) = mpsc::channel(AHEAD);
-        let (done, outcome) = oneshot::channel();
-        tokio::task::spawn_blocking(move || {
-            let mut hasher = Hasher::default();
-            let taken = content.read(|chunk| {
-                hasher.update(&chunk);
-                sender.blocking_send(Ok(chunk)).is_ok()
-            });
-            // Who no longer listens has ended the upload and asks for nothing; the outcome goes first, so that it is
-            // there for whoever sees the end of the stream.
-            match taken {
-                Ok(true) => drop(done.send(Ok(hasher.finish()))),
-                Ok(false) => {}
-                Err(error) => {
-                    drop(done.send(Err(error)));
-                    drop(sender.blocking_send(Err(BrokenOff)));
-                }
-            }
+/// Begins to read a file, and returns its bytes as they are sent. They end in an error, before the last chunk, if the file is
+/// not what was checked: the server stores nothing of an upload that breaks off (recorded). The [`Outcome`] says why.
+pub(super) fn read(
+    content: Content,
+    sent: ByteCounter,
+) -> (impl Stream<Item = Result<Bytes, &'static str>> + Send + 'static, Outcome) {
+    let (sender, mut chunks) = mpsc::channel(AHEAD);
+    let (done, outcome) = oneshot::channel();
+    tokio::task::spawn_blocking(move || {
+        let mut hasher = Hasher::default();
+        let taken = content.read(|chunk| {
+            hasher.update(&chunk);
+            sender.blocking_send(Ok(chunk)).is_ok()
         });
-        (Self { chunks, sent }, outcome)
-    }
-}
-
-impl Stream for FileBody {
-    type Item = Result<Bytes, BrokenOff>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let next = self.chunks.poll_recv(context);
-        if let Poll::Ready(Some(Ok(chunk))) = &next {
-            self.sent.add(chunk.len());
+        // Who no longer listens has ended the upload and asks for nothing; the outcome goes first, so that it is there for
+        // whoever sees the end of the stream.
+        match taken {
+            Ok(true) => drop(done.send(Ok(hasher.finish()))),
+            Ok(false) => {}
+            Err(error) => {
+                drop(done.send(Err(error)));
+                drop(sender.blocking_send(Err("the file could not be read to its end")));
+            }
         }
-        next
-    }
+    });
+    let body = stream::poll_fn(move |context| chunks.poll_recv(context)).inspect_ok(move |chunk| sent.add(chunk.len()));
+    (body, outcome)
 }

@@ -7,11 +7,10 @@ use url::Url;
 
 use super::failure::{Failure, FailureKind, RetryRule, every, one};
 use super::outage::GivenUp;
-use super::phase::Timeout;
-use super::transport::Transport;
+use super::transport::{Reach, Transport};
 use crate::files::FileError;
 use crate::hint::{Explain, Plural};
-use crate::package::{FileName, RepositoryName, ServerUrl, Target};
+use crate::package::{FileName, RepositoryName, Target};
 use crate::sanitize::Sanitized;
 
 /// The purpose of a request.
@@ -51,22 +50,20 @@ impl Operation {
         }
     }
 
-    pub(super) fn method(&self) -> Method {
+    /// Returns its method, and the status of its success.
+    pub(super) fn method_and_success(&self) -> (Method, StatusCode) {
         match self {
-            Self::ListFiles | Self::ReadVersion | Self::ListVersions | Self::Download(_) => Method::GET,
-            Self::CheckWriteAccess | Self::Upload(_) => Method::PUT,
-            Self::Replace(_) | Self::Delete(_) => Method::DELETE,
-            Self::Link(_) => Method::POST,
+            Self::ListFiles | Self::ReadVersion | Self::ListVersions | Self::Download(_) => {
+                (Method::GET, StatusCode::OK)
+            }
+            Self::CheckWriteAccess | Self::Upload(_) => (Method::PUT, StatusCode::CREATED),
+            Self::Replace(_) | Self::Delete(_) => (Method::DELETE, StatusCode::NO_CONTENT),
+            Self::Link(_) => (Method::POST, StatusCode::CREATED),
         }
     }
 
-    /// Returns the status of its success.
-    pub(super) fn success(&self) -> StatusCode {
-        match self {
-            Self::ListFiles | Self::ReadVersion | Self::ListVersions | Self::Download(_) => StatusCode::OK,
-            Self::CheckWriteAccess | Self::Upload(_) | Self::Link(_) => StatusCode::CREATED,
-            Self::Replace(_) | Self::Delete(_) => StatusCode::NO_CONTENT,
-        }
+    pub(super) fn method(&self) -> Method {
+        self.method_and_success().0
     }
 
     pub(super) fn is_deletion(&self) -> bool {
@@ -82,9 +79,7 @@ impl Operation {
     pub(super) fn rule_if_unclear(&self) -> RetryRule {
         if self.can_change_files() { RetryRule::AfterCheck } else { RetryRule::Repeat }
     }
-}
 
-impl Operation {
     /// Returns what failed, in one sentence.
     pub(super) fn failed(&self, Target { owner, package, version, .. }: &Target) -> String {
         let version = format!("{owner}/{package} {version}");
@@ -110,14 +105,16 @@ impl Operation {
 pub(crate) struct RegistryError {
     pub(crate) operation: Operation,
     what: String,
-    url: Url,
+    pub(super) url: Url,
     /// Why it failed.
     #[source]
     pub(crate) cause: Cause,
+    /// Whether anything of the request may have reached the server.
+    was_sent: bool,
     failure: Failure,
     attempts: u32,
     /// Whether the server was away, and is back.
-    is_outlasted: bool,
+    pub(super) is_outlasted: bool,
 }
 
 /// Why a request failed.
@@ -158,27 +155,15 @@ pub(crate) enum Cause {
     File(#[from] FileError),
 }
 
-impl From<Timeout> for Cause {
-    fn from(timeout: Timeout) -> Self {
-        Self::Transport(timeout.into())
-    }
-}
-
 impl Cause {
-    fn was_sent(&self) -> bool {
-        match self {
-            Self::Transport(transport) => !transport.is_before_the_request(),
-            Self::Outage { own, .. } => own.as_ref().is_some_and(|own| own.was_sent()),
-            Self::Rejected { .. } | Self::Garbled { .. } | Self::File(_) => true,
-        }
-    }
-
     /// Returns what follows from it.
     fn classify(&self, operation: &Operation, url: &Url) -> Failure {
         let unclear = operation.rule_if_unclear();
         match self {
-            Self::Rejected { failure, .. } => failure.clone(),
-            Self::Transport(transport) => transport.classify(url, unclear),
+            Self::Rejected { failure, .. } | Self::Transport(Transport { failure, reach: Reach::NotSent, .. }) => {
+                failure.clone()
+            }
+            Self::Transport(Transport { failure, .. }) => failure.clone().retry(unclear),
             Self::Garbled { is_cut, .. } => {
                 let hint = "Check that `server-url` is a Gitea or Forgejo server, and that no proxy in front of it changes \
                             responses";
@@ -215,73 +200,41 @@ fn response_in_words(status: StatusCode, words: &Sanitized) -> String {
 impl RegistryError {
     pub(super) fn new(operation: Operation, what: String, url: Url, cause: Cause) -> Self {
         let failure = cause.classify(&operation, &url);
-        Self { operation, what, url, cause, failure, attempts: 1, is_outlasted: false }
+        let was_sent = match &cause {
+            Cause::Transport(transport) => transport.reach != Reach::NotSent,
+            Cause::Outage { .. } => false,
+            Cause::Rejected { .. } | Cause::Garbled { .. } | Cause::File(_) => true,
+        };
+        Self { operation, what, url, cause, was_sent, failure, attempts: 1, is_outlasted: false }
     }
 
-    #[must_use]
     pub(crate) fn with_hint(mut self, hint: &str) -> Self {
         hint.clone_into(&mut self.failure.hint);
         self
     }
 
-    /// Hides all but the origin of the URL, if the server redirected to another host: the query may hold a key, and the path
-    /// may be text of that host.
-    #[must_use]
-    pub(super) fn elsewhere(mut self, server: &ServerUrl) -> Self {
-        let host = Sanitized::new(self.url.host_str().unwrap_or_default());
-        self.url.set_query(None);
-        self.url.set_fragment(None);
-        self.url.set_path("");
-        if let Cause::Transport(Transport::Tls(fault)) = &mut self.cause {
-            fault.hide_names();
-            if fault.is_about_client() {
-                self.failure.hint = format!(
-                    "Configure {host}, where {server} keeps its files, to accept clients without a certificate"
-                );
-            }
-        }
-        let is_unreachable = match &self.cause {
-            Cause::Transport(Transport::Resolve(_) | Transport::ResolveLater(_) | Transport::Connect(_)) => true,
-            Cause::Transport(Transport::Timeout(timeout)) => timeout.phase.is_before_the_request(),
-            _ => false,
-        };
-        if is_unreachable {
-            self.failure.hint = format!("Check that the runner can reach {host}, where {server} keeps its files");
-        }
-        self
-    }
-
     /// Whether both tell of one cause that every file would meet.
-    #[must_use]
     pub(crate) fn says_the_same_of_every_file_as(&self, other: &Self) -> bool {
         self.meets_every_file() && self.cause.to_string() == other.cause.to_string()
     }
 
     /// Tells this cause about the upload for which it was found out.
-    #[must_use]
     pub(crate) fn about(self, upload: Self) -> Self {
         Self { operation: upload.operation, what: upload.what, url: upload.url, ..self }
     }
 
     /// Takes note that there were so many attempts, or more.
-    #[must_use]
     pub(crate) fn after(self, attempts: u32) -> Self {
         Self { attempts: self.attempts.max(attempts), ..self }
     }
 
     /// Marks the error of a request that failed because the server was away. The server is back, so the request can be
     /// repeated.
-    #[must_use]
     pub(super) fn outlasted(mut self) -> Self {
         self.is_outlasted = true;
         self.failure.meets_every_file = false;
-        self.failure.retry = if self.was_sent() { self.operation.rule_if_unclear() } else { RetryRule::Repeat };
+        self.failure.retry = if self.was_sent { self.operation.rule_if_unclear() } else { RetryRule::Repeat };
         self
-    }
-
-    /// Whether the server was away, and is back.
-    pub(crate) fn is_outlasted(&self) -> bool {
-        self.is_outlasted
     }
 
     /// Turns it into the error of an outage that the run no longer waits for.
@@ -301,7 +254,6 @@ impl RegistryError {
     }
 
     /// Returns what may follow on this.
-    #[must_use]
     pub(crate) fn retry_rule(&self) -> RetryRule {
         self.failure.retry
     }
@@ -314,14 +266,9 @@ impl RegistryError {
         }
     }
 
-    /// Returns the URL of the request.
-    pub(super) fn url(&self) -> &Url {
-        &self.url
-    }
-
     /// Whether anything of the request may have reached the server.
     pub(crate) fn was_sent(&self) -> bool {
-        self.cause.was_sent()
+        self.was_sent
     }
 
     /// Returns how long the server asks us to wait.
@@ -333,24 +280,21 @@ impl RegistryError {
     }
 
     /// Whether every other file of this run would meet the same, so that there is no use in going on.
-    #[must_use]
     pub(crate) fn meets_every_file(&self) -> bool {
         self.failure.meets_every_file
     }
 
     /// Whether the registry itself rejects this, and every other file of this run, however often. Of the check of write
     /// access only responses of the forge count.
-    #[must_use]
     pub(crate) fn is_rejection_of_every_file(&self) -> bool {
         matches!(self.cause, Cause::Rejected { .. }) && self.meets_every_file()
     }
 
     /// Whether a wrong token may hide behind this: the body broke off, or a proxy responded for the server.
-    #[must_use]
     pub(crate) fn can_hide_rejection(&self) -> bool {
         let is_vague = match &self.cause {
             Cause::Rejected { status, .. } => *status == StatusCode::BAD_GATEWAY,
-            Cause::Transport(transport) => matches!(transport, Transport::Broken(_)),
+            Cause::Transport(transport) => transport.reach == Reach::Broken,
             Cause::Garbled { .. } | Cause::Outage { .. } | Cause::File(_) => false,
         };
         is_vague && !self.is_outlasted

@@ -2,17 +2,19 @@
 
 use bytes::Bytes;
 use reqwest::header::{
-    ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_RANGE, HeaderName, HeaderValue, IF_RANGE, LAST_MODIFIED, LOCATION, RANGE,
+    ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_RANGE, HeaderName, HeaderValue, IF_RANGE, LAST_MODIFIED, RANGE,
 };
 use reqwest::{Response, StatusCode};
 use tokio::time::timeout;
 use url::Url;
 
-use super::error::{Cause, Operation, RegistryError};
+use super::error::{Operation, RegistryError};
 use super::local_address::{LocalTarget, is_local};
-use super::response::{is_for_now, is_html, is_plain};
+use super::phase::{Phase, Timeout};
+use super::redirect::leads_to;
+use super::response::{Broken, is_html, read_up_to};
 use super::transport::Transport;
-use super::{ByteCounter, Phase, Registry, Timeout};
+use super::{ByteCounter, Limits, Registry};
 use crate::package::FileName;
 
 /// How many times a forge may lead elsewhere; it does so once, to its object storage.
@@ -86,7 +88,7 @@ impl Registry<'_> {
             } else {
                 let client = self
                     .client_for(&url, may_be_local)
-                    .map_err(|target| self.error(&operation, &url, Transport::LocalTarget(target)))?;
+                    .map_err(|target| self.error(&operation, &url, Transport::from(target)))?;
                 client.get(url.clone())
             };
             // The rest of the file, if it still is the same (RFC 9110, 13.1.5 and 14.2).
@@ -177,25 +179,6 @@ impl Registry<'_> {
     }
 }
 
-/// Where a response leads that may be followed: from a forge to object storage on another host (303 by Gitea's source, 302 and
-/// 307 by others), and on from there; never from https to http, and never from http to the same by https: there `server-url`
-/// is wrong.
-fn leads_to(response: &Response, hop: usize) -> Option<Url> {
-    let asked = response.url();
-    if !is_for_now(response.status()) {
-        return None;
-    }
-    let place = response.headers().get(LOCATION)?.to_str().ok()?;
-    let place = asked.join(place).ok()?;
-    let is_followed = match (asked.scheme(), place.scheme()) {
-        ("http", "https") => place.path() != asked.path(),
-        (from, to) => from == to,
-    };
-    // Within the forge it leads to another name of the owner, or to the login.
-    let is_elsewhere = hop > 0 || place.origin() != asked.origin();
-    (is_plain(&place) && is_followed && is_elsewhere).then_some(place)
-}
-
 /// Where a part begins, and how long the whole is: `bytes 2-5/6`.
 fn range_of(header: &str) -> Option<(u64, Option<u64>)> {
     let (range, whole) = header.strip_prefix("bytes ")?.split_once('/')?;
@@ -221,38 +204,27 @@ impl Incoming<'_> {
     /// The next bytes; `None` at the end. Waits for them no longer than is allowed.
     pub(crate) async fn next(&mut self, moved: &ByteCounter) -> Result<Option<Bytes>, RegistryError> {
         let allowed = self.registry.connection.limits.silence;
-        let cause = match timeout(allowed, self.response.chunk()).await {
+        let why: Transport = match timeout(allowed, self.response.chunk()).await {
             Ok(Ok(chunk)) => {
                 moved.add(chunk.as_ref().map_or(0, Bytes::len));
                 return Ok(chunk);
             }
-            Ok(Err(error)) => Cause::Transport(Transport::broken(&error)),
+            Ok(Err(error)) => Transport::broken(&error),
             Err(_) => Timeout { phase: Phase::Receiving, after: allowed }.into(),
         };
-        Err(self.error(cause))
+        Err(self.registry.error(&self.operation, &self.url, why))
     }
 
     /// All bytes of a file that is to be short, or more than the longest that is wanted. They may take as long as the
     /// response to a question.
-    pub(crate) async fn read(mut self, longest: u64) -> Result<Vec<u8>, RegistryError> {
-        let after = self.registry.connection.limits.answer;
-        let read = async {
-            let mut bytes = Vec::new();
-            while bytes.len() as u64 <= longest
-                && let Some(chunk) = self.next(&ByteCounter::default()).await?
-            {
-                bytes.extend_from_slice(&chunk);
-            }
-            Ok(bytes)
-        };
-        match timeout(after, read).await {
-            Ok(read) => read,
-            Err(_) => Err(self.error(Timeout { phase: Phase::Completing, after }.into())),
+    pub(crate) async fn read(self, longest: u64) -> Result<Vec<u8>, RegistryError> {
+        let Self { registry, response, operation, url, .. } = self;
+        let Limits { silence, answer, .. } = registry.connection.limits;
+        let longest = usize::try_from(longest).unwrap_or(usize::MAX);
+        match read_up_to(response, longest, silence, answer).await {
+            Ok(body) | Err(Broken { body, why: None }) => Ok(body),
+            Err(Broken { why: Some(why), .. }) => Err(registry.error(&operation, &url, why)),
         }
-    }
-
-    fn error(&self, cause: Cause) -> RegistryError {
-        self.registry.error(&self.operation, &self.url, cause)
     }
 }
 

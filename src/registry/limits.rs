@@ -33,8 +33,9 @@ pub struct Limits {
     pub first_probe_wait: Duration,
     /// The longest wait between two probes.
     pub longest_probe_wait: Duration,
-    /// Where the chance in the waits comes from.
-    pub jitter: Jitter,
+    /// Gives numbers from 0 to 1: where between half and all of the longest wait a wait lies. Clients that failed together
+    /// do not come back together.
+    pub jitter: Arc<dyn Fn() -> f64 + Send + Sync>,
 }
 
 impl Default for Limits {
@@ -52,14 +53,14 @@ impl Default for Limits {
             longest_outage: Duration::from_mins(5),
             first_probe_wait: Duration::from_secs(1),
             longest_probe_wait: Duration::from_secs(15),
-            jitter: Jitter::default(),
+            // Without a source of randomness the waits are as long as they may be.
+            jitter: Arc::new(|| getrandom::u32().map_or(1.0, |random| f64::from(random) / f64::from(u32::MAX))),
         }
     }
 }
 
 impl Limits {
     /// Applies the inputs `timeout` and `retries`.
-    #[must_use]
     pub(crate) fn with(self, timeout: Duration, retries: u32) -> Self {
         let (connect, answer) = (self.connect.min(timeout), self.answer.max(timeout));
         Self { connect, silence: timeout, answer, retries, ..self }
@@ -73,26 +74,7 @@ impl Limits {
     /// Exponential backoff: `first` doubled so many times, `longest` at most, and by chance down to half of that.
     pub(super) fn backoff(&self, doublings: u32, first: Duration, longest: Duration) -> Duration {
         let wait = first.saturating_mul(2_u32.saturating_pow(doublings)).min(longest);
-        wait.mul_f64(0.5 + (self.jitter.0)().clamp(0.0, 1.0) / 2.0)
-    }
-}
-
-/// Gives numbers from 0 to 1: where between half and all of the longest wait a wait lies. Clients that failed together do
-/// not come back together.
-#[derive(Clone)]
-pub struct Jitter(Arc<dyn Fn() -> f64 + Send + Sync>);
-
-impl Jitter {
-    /// Takes the numbers from there.
-    pub fn new(source: impl Fn() -> f64 + Send + Sync + 'static) -> Self {
-        Self(Arc::new(source))
-    }
-}
-
-impl Default for Jitter {
-    fn default() -> Self {
-        // Without a source of randomness the waits are as long as they may be.
-        Self::new(|| getrandom::u32().map_or(1.0, |random| f64::from(random) / f64::from(u32::MAX)))
+        wait.mul_f64(0.5 + (self.jitter)().clamp(0.0, 1.0) / 2.0)
     }
 }
 
@@ -141,7 +123,7 @@ mod tests {
     #[test]
     fn the_waits_between_probes_grow_from_one_second_to_fifteen() {
         let seconds = |chance: f64| {
-            let limits = Limits { jitter: Jitter::new(move || chance), ..Limits::default() };
+            let limits = Limits { jitter: Arc::new(move || chance), ..Limits::default() };
             limits.probe_waits().take(6).map(|wait| wait.as_secs_f64()).collect::<Vec<_>>()
         };
         assert_eq!(seconds(1.0), [1.0, 2.0, 4.0, 8.0, 15.0, 15.0]);

@@ -3,63 +3,41 @@
 //! A registry that leads a download there would reach services that trust whoever reaches them, such as the metadata of
 //! a cloud. Private addresses are allowed, since object storage often has one.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::net::lookup_host;
-use url::{Host, Url};
+use url::Url;
 
 use super::phase::{Phase, enter};
+use crate::host::address_of;
 use crate::sanitize::Sanitized;
 
-/// The kinds of local addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Loopback,
-    LinkLocal,
-    Unspecified,
-}
-
-impl Kind {
-    fn of(address: IpAddr) -> Option<Self> {
-        // Systems connect to `::ffff:127.0.0.1` as to `127.0.0.1`.
-        let address = match address.to_canonical() {
-            // A gateway of the network connects to the address inside (NAT64, RFC 6052).
-            IpAddr::V6(address) if address.segments()[..6] == [0x64, 0xff9b, 0, 0, 0, 0] => {
-                let [.., a, b, c, d] = address.octets();
-                Ipv4Addr::new(a, b, c, d).into()
-            }
-            address => address,
-        };
-        let is_link_local = match address {
-            IpAddr::V4(address) => address.is_link_local(),
-            IpAddr::V6(address) => address.is_unicast_link_local(),
-        };
-        match address {
-            _ if address.is_loopback() => Some(Self::Loopback),
-            _ if is_link_local => Some(Self::LinkLocal),
-            // Linux connects to itself; the whole of 0.0.0.0/8 means "this network" (RFC 1122, 3.2.1.3).
-            IpAddr::V4(address) if address.octets()[0] == 0 => Some(Self::Unspecified),
-            _ if address.is_unspecified() => Some(Self::Unspecified),
-            _ => None,
+/// Returns which kind of local address that is; `None` if it is not local.
+fn kind_of(address: IpAddr) -> Option<&'static str> {
+    // Systems connect to `::ffff:127.0.0.1` as to `127.0.0.1`.
+    let address = match address.to_canonical() {
+        // A gateway of the network connects to the address inside (NAT64, RFC 6052).
+        IpAddr::V6(address) if address.segments()[..6] == [0x64, 0xff9b, 0, 0, 0, 0] => {
+            let [.., a, b, c, d] = address.octets();
+            Ipv4Addr::new(a, b, c, d).into()
         }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Loopback => "a loopback address",
-            Self::LinkLocal => "a link-local address",
-            Self::Unspecified => "an unspecified address",
-        })
+        address => address,
+    };
+    match address {
+        _ if address.is_loopback() => Some("a loopback address"),
+        IpAddr::V4(address) if address.is_link_local() => Some("a link-local address"),
+        IpAddr::V6(address) if address.is_unicast_link_local() => Some("a link-local address"),
+        // Linux connects to itself; the whole of 0.0.0.0/8 means "this network" (RFC 1122, 3.2.1.3).
+        IpAddr::V4(address) if address.octets()[0] == 0 => Some("an unspecified address"),
+        _ if address.is_unspecified() => Some("an unspecified address"),
+        _ => None,
     }
 }
 
 /// Whether an address is that of the runner itself, or of its link.
 pub(super) fn is_local(address: IpAddr) -> bool {
-    Kind::of(address).is_some()
+    kind_of(address).is_some()
 }
 
 /// A redirect to an address that it must not lead to.
@@ -67,7 +45,7 @@ pub(super) fn is_local(address: IpAddr) -> bool {
 #[error("the redirect leads to {host}, {is}{kind}", is = if *.is_name { "which resolves to " } else { "" })]
 pub(crate) struct LocalTarget {
     host: Sanitized,
-    kind: Kind,
+    kind: &'static str,
     /// Whether the host is a name that was resolved.
     is_name: bool,
 }
@@ -75,11 +53,7 @@ pub(crate) struct LocalTarget {
 impl LocalTarget {
     /// Checks the host of a URL, if it is an address: clients do not resolve one.
     pub(super) fn of(url: &Url) -> Option<Self> {
-        let kind = match url.host()? {
-            Host::Ipv4(address) => Kind::of(address.into())?,
-            Host::Ipv6(address) => Kind::of(address.into())?,
-            Host::Domain(_) => return None,
-        };
+        let kind = kind_of(address_of(url)?)?;
         Some(Self { host: Sanitized::new(url.host_str()?), kind, is_name: false })
     }
 }
@@ -105,7 +79,7 @@ impl Resolve for Resolver {
 }
 
 fn not_local(name: &str, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, LocalTarget> {
-    let kind = addresses.iter().find_map(|address| Kind::of(address.ip()));
+    let kind = addresses.iter().find_map(|address| kind_of(address.ip()));
     let allowed: Vec<SocketAddr> = addresses.into_iter().filter(|address| !is_local(address.ip())).collect();
     match kind {
         Some(kind) if allowed.is_empty() => Err(LocalTarget { host: Sanitized::new(name), kind, is_name: true }),
@@ -119,33 +93,14 @@ mod tests {
 
     #[test]
     fn an_address_of_the_runner_or_of_its_link_is_local_in_each_spelling_and_a_private_one_is_not() {
-        for host in [
-            "127.0.0.1",
-            "127.9.9.9",
-            "2130706433",
-            "0x7f.1",
-            "0177.0.0.1",
-            "127.0.0.1.",
-            "0.0.0.0",
-            "0.1.2.3",
-            "169.254.169.254",
-            "[::1]",
-            "[::]",
-            "[fe80::1]",
-            "[febf::1]",
-            "[::ffff:127.0.0.1]",
-            "[::ffff:169.254.169.254]",
-            "[::ffff:0:0]",
-            "[64:ff9b::169.254.169.254]",
-        ] {
-            let url = Url::parse(&format!("http://{host}:81/x")).expect("a URL");
-            assert!(LocalTarget::of(&url).is_some(), "{host}");
-        }
-        for host in
-            ["10.0.0.1", "192.168.1.1", "172.17.0.1", "100.64.0.1", "[fd00::1]", "[2001:db8::1]", "[fec0::1]", "h"]
-        {
-            let url = Url::parse(&format!("http://{host}:81/x")).expect("a URL");
-            assert!(LocalTarget::of(&url).is_none(), "{host}");
+        let local = "127.0.0.1 127.9.9.9 2130706433 0x7f.1 0177.0.0.1 127.0.0.1. 0.0.0.0 0.1.2.3 169.254.169.254 [::1] [::] \
+                     [fe80::1] [febf::1] [::ffff:127.0.0.1] [::ffff:169.254.169.254] [::ffff:0:0] [64:ff9b::169.254.169.254]";
+        let others = "10.0.0.1 192.168.1.1 172.17.0.1 100.64.0.1 [fd00::1] [2001:db8::1] [fec0::1] h";
+        for (hosts, is_local) in [(local, true), (others, false)] {
+            for host in hosts.split(' ') {
+                let url = Url::parse(&format!("http://{host}:81/x")).expect("a URL");
+                assert_eq!(LocalTarget::of(&url).is_some(), is_local, "{host}");
+            }
         }
     }
 

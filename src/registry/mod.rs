@@ -10,13 +10,13 @@ mod failure;
 mod fetch;
 mod limits;
 mod local_address;
-mod network;
 mod observer;
 mod outage;
 mod page;
 mod phase;
 mod proxy;
 mod questions;
+mod redirect;
 mod rejection;
 mod response;
 mod retry;
@@ -30,24 +30,22 @@ use reqwest::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response};
 use rustls::ClientConfig;
 use tokio::time::timeout;
+use tower_layer::layer_fn;
 use url::Url;
 
 pub(crate) use self::body::ByteCounter;
-use self::body::FileBody;
 pub(crate) use self::error::{Cause, Operation, RegistryError};
 pub(crate) use self::failure::{FailureKind, RetryRule};
 pub(crate) use self::fetch::{Part, Promised};
+pub use self::limits::Limits;
 use self::limits::Pause;
-pub use self::limits::{Jitter, Limits};
 use self::local_address::Resolver;
 pub use self::observer::{Exchange, Observer, Retry};
 use self::outage::Outages;
-pub(crate) use self::phase::{Phase, Timeout};
-use self::phase::{TrackConnections, Tracker, Upload, stalls};
+use self::phase::{TrackedConnector, Tracker, Upload, stalls};
 pub(crate) use self::questions::{About, LONGEST_LIST};
 use self::response::{ErrorResponse, is_html};
 pub(crate) use self::retry::{Retries, wait_for_longest};
-use self::transport::Transport;
 use crate::checksum::Sha256;
 use crate::command::Command;
 use crate::files::Content;
@@ -113,22 +111,31 @@ impl<'a> Registry<'a> {
     /// Sets up the client. The roots of trust are the system's, and what the way adds.
     pub(crate) fn new(target: Target, connection: Connection<'a>) -> Result<Self, SetupError> {
         let Connection { network, limits, .. } = &connection;
-        let tls = network.tls();
-        let client = |tls: &ClientConfig| {
-            network
-                .client(tls.clone())
+        let tls = tls::config(&network.certificates);
+        let tls_to_server = match &network.client_certificate {
+            Some(certificate) => tls::with_client_certificate(&tls, certificate),
+            None => tls.clone(),
+        };
+        let client = |tls: &ClientConfig, refuses_local| {
+            let proxies = network.proxies.clone();
+            reqwest::Client::builder()
+                .tls_backend_preconfigured(tls.clone())
+                // Not those that the environment may name for reqwest.
+                .no_proxy()
+                .proxy(reqwest::Proxy::custom(move |url| proxies.for_url(url).map(|proxy| proxy.url.clone())))
+                .dns_resolver(Resolver { refuses_local })
                 .user_agent(concat!("generic-packages/", env!("CARGO_PKG_VERSION")))
                 .redirect(reqwest::redirect::Policy::none())
                 .referer(false)
                 .retry(reqwest::retry::never())
                 .connect_timeout(limits.connect)
-                .connector_layer(TrackConnections)
+                .connector_layer(layer_fn(TrackedConnector))
                 .pool_idle_timeout(limits.idle)
         };
         Ok(Self {
-            http: client(&network.tls_to_server(&tls)).dns_resolver(Resolver { refuses_local: false }).build()?,
-            http_elsewhere: client(&tls).dns_resolver(Resolver { refuses_local: false }).build()?,
-            http_not_local: client(&tls).no_proxy().dns_resolver(Resolver { refuses_local: true }).build()?,
+            http: client(&tls_to_server, false).build()?,
+            http_elsewhere: client(&tls, false).build()?,
+            http_not_local: client(&tls, true).no_proxy().build()?,
             target,
             pause: Arc::default(),
             outages: Arc::default(),
@@ -137,7 +144,6 @@ impl<'a> Registry<'a> {
     }
 
     /// Returns the version that is published to, or downloaded from.
-    #[must_use]
     pub(crate) fn target(&self) -> &Target {
         &self.target
     }
@@ -148,7 +154,6 @@ impl<'a> Registry<'a> {
     }
 
     /// Another version of the package, met in the same way and with the same pauses.
-    #[must_use]
     pub(crate) fn of_version(&self, version: Version) -> Self {
         let mut other = self.clone();
         other.turn_to(version);
@@ -156,7 +161,6 @@ impl<'a> Registry<'a> {
     }
 
     /// How long nothing may move while bytes are sent or received.
-    #[must_use]
     pub(crate) fn silence(&self) -> Duration {
         self.connection.limits.silence
     }
@@ -195,7 +199,7 @@ impl<'a> Registry<'a> {
             let still_empty = content.hash(self.connection.limits.silence).await;
             still_empty.map_err(|error| self.error(&operation, &url, error))?;
         }
-        let (body, mut outcome) = FileBody::new(content.clone(), sent.clone());
+        let (body, mut outcome) = body::read(content.clone(), sent.clone());
         let request = self
             .request(&operation, &url)
             .header(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))
@@ -285,7 +289,7 @@ impl<'a> Registry<'a> {
         let tracker = Tracker::new();
         let sent = tokio::select! {
             sent = tracker.follow(request.send()) => {
-                sent.map_err(|error| Transport::of(&error, &self.connection.network, tracker.phase(), self.connection.limits.connect))
+                sent.map_err(|error| self.no_response(&error, url, tracker.phase()))
             }
             timeout = stalls(&self.connection.limits, &tracker, upload) => Err(timeout.into()),
         };
@@ -305,9 +309,7 @@ impl<'a> Registry<'a> {
                 }
                 return Ok(response);
             }
-            Ok(response) if let Some(fault) = self.connection.network.fault_in(&response) => {
-                Cause::Transport(fault.into())
-            }
+            Ok(response) if let Some(fault) = self.rejected_by_proxy(&response) => fault.into(),
             Ok(response) => {
                 // What comes with success may be a file of which nobody has said that it is for everybody.
                 let is_file = matches!(operation, Operation::Download(_))
@@ -326,9 +328,7 @@ impl<'a> Registry<'a> {
                 }
                 match response.broken.take() {
                     // Half of these words would be taken for another rejection.
-                    Some(broken) if rejection::has_rows_by_words(operation, response.status) => {
-                        Cause::Transport(Transport::broken(&broken))
-                    }
+                    Some(broken) if rejection::has_rows_by_words(operation, response.status) => broken.into(),
                     _ => self.rejected(operation, url, &response),
                 }
             }
@@ -342,17 +342,9 @@ impl<'a> Registry<'a> {
     }
 
     fn rejected(&self, operation: &Operation, url: &Url, response: &ErrorResponse) -> Cause {
-        let request = rejection::Request {
-            operation,
-            url,
-            command: self.connection.command,
-            target: &self.target,
-            credentials: self.connection.credentials.as_ref(),
-            proxy: self.connection.network.proxies.for_url(url),
-        };
         let words = if self.target.server.is_origin_of(url) { response.in_words() } else { String::new() };
         Cause::Rejected {
-            failure: rejection::classify(&request, response),
+            failure: rejection::classify(self, operation, url, response),
             status: response.status,
             words: Sanitized::new(&words),
             retry_after: response.retry_after,
@@ -360,12 +352,18 @@ impl<'a> Registry<'a> {
     }
 
     fn error(&self, operation: &Operation, url: &Url, cause: impl Into<Cause>) -> RegistryError {
-        let error = RegistryError::new(operation.clone(), operation.failed(&self.target), url.clone(), cause.into());
-        if self.target.server.is_origin_of(url) { error } else { error.elsewhere(&self.target.server) }
+        let mut url = url.clone();
+        if !self.target.server.is_origin_of(&url) {
+            // The query may hold a key, and the path may be text of the host that the server redirected to.
+            url.set_query(None);
+            url.set_fragment(None);
+            url.set_path("");
+        }
+        RegistryError::new(operation.clone(), operation.failed(&self.target), url, cause.into())
     }
 }
 
 fn is_success(operation: &Operation) -> impl Fn(&Response) -> bool {
-    let success = operation.success();
+    let (_, success) = operation.method_and_success();
     move |response| response.status() == success
 }

@@ -7,16 +7,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
-use tower_layer::Layer;
 use tower_service::Service;
-use url::Url;
 
 use super::{ByteCounter, Limits};
-use crate::host::is_loopback;
 
 /// The phases of a request, each of which can take too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
+pub(super) enum Phase {
     /// The addresses of the host.
     Resolving,
     /// A connection, with TLS and through a proxy if there is one.
@@ -40,7 +37,7 @@ impl Phase {
 
 /// A request that made no progress for too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Timeout {
+pub(super) struct Timeout {
     /// The phase that took too long.
     pub(super) phase: Phase,
     /// How long it waited.
@@ -62,30 +59,9 @@ impl fmt::Display for Timeout {
 }
 
 impl Timeout {
-    pub(super) fn hint(&self, url: &Url) -> String {
-        let host = url.host_str().unwrap_or_default();
-        let seconds = self.after.as_secs();
-        let longer = || format!("if the server or the network needs longer, set `timeout` to more than {seconds}");
-        let check = match self.phase {
-            Phase::Resolving => format!("Check the host {host} in `server-url`, and that the runner's DNS knows it"),
-            Phase::Connecting if is_loopback(url) => hint_for_loopback(host),
-            Phase::Connecting => {
-                format!("Check host and port in `server-url`, and that the runner can reach {host}")
-            }
-            _ => return format!("Run the step again; {}", longer()),
-        };
-        // No connection takes longer, whatever `timeout` says.
-        if self.after < Limits::default().connect { format!("{check}; {}", longer()) } else { check }
+    pub(super) fn hint(&self) -> String {
+        format!("if the server or the network needs longer, set `timeout` to more than {}", self.after.as_secs())
     }
-}
-
-/// Returns the hint for a failed connection to a loopback address. In a container, that is the container
-/// itself.
-pub(super) fn hint_for_loopback(host: &str) -> String {
-    format!(
-        "Set `server-url` to the server's public name or to an address of its host, because {host} in a container is \
-         the container itself. Outside a container, check the port"
-    )
 }
 
 tokio::task_local! {
@@ -168,20 +144,9 @@ pub(super) async fn stalls(limits: &Limits, tracker: &Tracker, upload: Option<Up
     }
 }
 
-/// Lets requests know when a connection is being made for them.
+/// Connects, and lets the request know for which the connection is made.
 #[derive(Clone)]
-pub(super) struct TrackConnections;
-
-impl<S> Layer<S> for TrackConnections {
-    type Service = TrackedConnector<S>;
-
-    fn layer(&self, connector: S) -> Self::Service {
-        TrackedConnector(connector)
-    }
-}
-
-#[derive(Clone)]
-pub(super) struct TrackedConnector<S>(S);
+pub(super) struct TrackedConnector<S>(pub(super) S);
 
 impl<S, R> Service<R> for TrackedConnector<S>
 where
@@ -215,10 +180,10 @@ mod tests {
 
     use reqwest::dns::{Name, Resolve, Resolving};
     use tokio::time::sleep;
+    use tower_layer::layer_fn;
 
-    use super::super::Transport;
+    use super::super::tls;
     use super::*;
-    use crate::network::Network;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -264,16 +229,16 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_name_that_is_not_resolved_in_time_is_told_as_that() {
-        let (network, limits, tracker) = (Network::default(), limits(), Tracker::new());
-        let builder = network.client(network.tls()).dns_resolver(Unanswered).connector_layer(TrackConnections);
+        let (limits, tracker) = (limits(), Tracker::new());
+        let builder = reqwest::Client::builder().tls_backend_preconfigured(tls::config(&[])).no_proxy();
+        let builder = builder.dns_resolver(Unanswered).connector_layer(layer_fn(TrackedConnector));
         let client = builder.connect_timeout(limits.connect).build().expect("a client");
         let request = client.get("http://git.example.com/").send();
         let error = tokio::select! {
             response = tracker.follow(request) => response.expect_err("nothing answers"),
             timeout = stalls(&limits, &tracker, None) => panic!("{timeout}"),
         };
-        let error = Transport::of(&error, &network, tracker.phase(), limits.connect);
-        assert_eq!(error.to_string(), "the name of the host was not resolved within 10 s");
+        assert_eq!((error.is_timeout(), tracker.phase()), (true, Phase::Resolving));
     }
 
     #[tokio::test(start_paused = true)]

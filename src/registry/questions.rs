@@ -7,9 +7,7 @@ use url::Url;
 
 use super::error::{Cause, Operation, RegistryError};
 use super::page::{address_by_page, is_usable};
-use super::phase::{Phase, Timeout};
-use super::response::{ErrorResponse, Reason, is_html, read_up_to};
-use super::transport::Transport;
+use super::response::{Broken, ErrorResponse, is_html, read_up_to};
 use super::{Connection, Registry};
 use crate::blocking::on_own_thread;
 use crate::listing::{Listing, VersionRow};
@@ -48,7 +46,6 @@ struct Repository {
 
 impl About {
     /// The repository that the version's package is linked to, with its owner; text from outside.
-    #[must_use]
     pub(crate) fn linked_to(&self) -> Option<&str> {
         self.repository.as_ref().map(|repository| repository.full_name.as_str())
     }
@@ -125,13 +122,12 @@ impl Registry<'_> {
 
     /// Lists the versions of a package of the owner, newest first. What could be no version is left out.
     pub(crate) async fn versions(&self, package: &PackageName) -> Result<Vec<VersionRow>, RegistryError> {
-        for _ in 1..MOST_READINGS {
+        for _ in 0..MOST_READINGS {
             if let Some(versions) = self.versions_unless_they_change(package).await? {
                 return Ok(versions);
             }
         }
-        let versions = self.versions_unless_they_change(package).await?;
-        versions.ok_or_else(|| self.unread(package, "the list changed while it was being read"))
+        Err(self.unread(package, "the list changed while it was being read"))
     }
 
     /// Lists the versions once; `None` if their number has changed from one page to the next, which may have moved a row from a page
@@ -208,20 +204,11 @@ impl Registry<'_> {
                     Ok(parsed) => return Ok(parsed),
                     Err((error, is_cut)) => Cause::Garbled { what: self.connection.redactor.shown(&error), is_cut },
                 },
-                Err(broken) => match broken.reason {
-                    Reason::Broken(error) => Cause::Transport(Transport::broken(&error)),
-                    Reason::Silent => Timeout { phase: Phase::Receiving, after: self.connection.limits.silence }.into(),
-                    Reason::TooSlow => {
-                        Timeout { phase: Phase::Completing, after: self.connection.limits.answer }.into()
-                    }
-                    Reason::TooLong => {
-                        return Err(self.garbled(
-                            operation,
-                            url,
-                            &format!("it is longer than {}", Bytes(longest as u64)),
-                        ));
-                    }
-                },
+                Err(Broken { why: Some(why), .. }) => why.into(),
+                Err(Broken { why: None, .. }) => {
+                    let what = format!("it is longer than {}", Bytes(longest as u64));
+                    return Err(self.garbled(operation, url, &what));
+                }
             }
         };
         Err(self.error(operation, url, cause))

@@ -9,28 +9,15 @@ use url::Url;
 
 use super::error::Operation;
 use super::failure::{Failure, FailureKind, RetryRule, every, one};
-use super::response::{ErrorResponse, is_for_now, is_of_gateway, is_plain};
+use super::response::{ErrorResponse, is_of_gateway};
+use super::{Connection, Registry};
 use crate::command::Command;
-use crate::network::Proxy;
 use crate::package::{Target, Version};
-use crate::sanitize::Sanitized;
 use crate::secret::{Credentials, TokenShape};
 
-/// A request, as far as its rejection depends on it.
-pub(super) struct Request<'a> {
-    pub(super) operation: &'a Operation,
-    pub(super) url: &'a Url,
-    pub(super) command: Command,
-    pub(super) target: &'a Target,
-    /// None for a visitor.
-    pub(super) credentials: Option<&'a Credentials>,
-    /// The proxy that it goes through.
-    pub(super) proxy: Option<&'a Proxy>,
-}
-
 /// Reads a response that is no success.
-pub(super) fn classify(request: &Request<'_>, response: &ErrorResponse) -> Failure {
-    let (row, status, operation) = (row(request, response), response.status, request.operation);
+pub(super) fn classify(registry: &Registry<'_>, operation: &Operation, url: &Url, response: &ErrorResponse) -> Failure {
+    let (row, status) = (row(registry, operation, url, response), response.status);
     // Traefik's words for a server that is not running. The forge has others for a version that does not exist. Whatever
     // rejects the check of write access, the status of a gateway says enough.
     let is_away = is_of_gateway(status) || status == StatusCode::NOT_FOUND && response.words == "404 page not found";
@@ -49,16 +36,16 @@ pub(super) fn classify(request: &Request<'_>, response: &ErrorResponse) -> Failu
 }
 
 #[expect(clippy::too_many_lines, reason = "a table, with a row for each response")]
-fn row(request: &Request<'_>, response: &ErrorResponse) -> Failure {
-    let Request { operation, target, credentials, .. } = *request;
-    let Target { server, owner, package, version } = target;
+fn row(registry: &Registry<'_>, operation: &Operation, url: &Url, response: &ErrorResponse) -> Failure {
+    let Registry { target, connection: Connection { command, credentials, network, .. }, .. } = registry;
+    let (Target { server, owner, package, version }, credentials) = (target, credentials.as_ref());
     let ErrorResponse { status, is_html, words, .. } = response;
     let has = |text: &str| words.contains(text);
     let is_download = matches!(operation, Operation::Download(_));
     let is_link = matches!(operation, Operation::Link(_));
     let is_list = matches!(operation, Operation::ListFiles | Operation::ReadVersion | Operation::ListVersions);
 
-    let access = request.access();
+    let access = access_of(*command);
     let tokens = format!("{server}/user/settings/applications");
     let packages = format!("{server}/{}/-/packages", owner.as_str());
     let settings = format!("{}/settings", target.page_url());
@@ -68,7 +55,7 @@ fn row(request: &Request<'_>, response: &ErrorResponse) -> Failure {
 
     let token = |code, hint: String| match credentials.map(Credentials::shape) {
         Some(TokenShape::Plain) => every(code, hint),
-        Some(shape) => every(code, request.hint_of_shape(shape, &tokens)),
+        Some(shape) => every(code, registry.hint_of_shape(shape, &tokens)),
         None => every(
             "token-required",
             format!(
@@ -94,11 +81,11 @@ fn row(request: &Request<'_>, response: &ErrorResponse) -> Failure {
     };
 
     match status.as_u16() {
-        300..=399 if is_download => request.rejected_download_redirect(response),
-        _ if !server.is_origin_of(request.url) => request.storage(request.url),
+        300..=399 if is_download => registry.rejected_download_redirect(url, response),
+        _ if !server.is_origin_of(url) => registry.storage_error(url),
         // A gate may reject the odd name of the check, and still let uploads through.
-        _ if *operation == Operation::CheckWriteAccess && !is_of_forge(response) => request.unexpected(),
-        300..=399 => request.rejected_redirect(response),
+        _ if *operation == Operation::CheckWriteAccess && !is_of_forge(response) => registry.unexpected(),
+        300..=399 => registry.rejected_redirect(url, response),
         // nginx, with `ssl_verify_client on`.
         400 if *is_html && (has("No required SSL certificate was sent") || has("The SSL certificate error")) => every(
             "client-certificate-rejected",
@@ -128,7 +115,7 @@ fn row(request: &Request<'_>, response: &ErrorResponse) -> Failure {
         // To visitors, on the API's lists: Gitea, and Forgejo up to 11; servers that require a sign-in for everything.
         401 if words == "token is required" => bad_token().kind(FailureKind::SignInRequired),
         403 if words == "Only signed in user is allowed to call APIs." => bad_token().kind(FailureKind::SignInRequired),
-        200 | 401 | 403 if *is_html => request.web_page().kind(FailureKind::Unavailable),
+        200 | 401 | 403 if *is_html => registry.web_page().kind(FailureKind::Unavailable),
         401 => bad_token(),
         403 if has("package type size") => one(
             "file-too-large",
@@ -210,7 +197,7 @@ fn row(request: &Request<'_>, response: &ErrorResponse) -> Failure {
         ),
         // The file is not there, or is no longer (all versions).
         404 if has("does not exist") && (is_download || operation.is_deletion()) => {
-            let hint = match request.command {
+            let hint = match command {
                 Command::Publish => {
                     "Run the step again, because another job deleted the file at the same time".to_owned()
                 }
@@ -257,7 +244,7 @@ fn row(request: &Request<'_>, response: &ErrorResponse) -> Failure {
         // The registry's own errors are JSON or plain text (all versions).
         500.. if *is_html || is_of_gateway(*status) => {
             // Without a tunnel, its own responses look like those of a proxy in front of the server.
-            let proxy = request.proxy.map(|proxy| format!(", and that {proxy} reaches the server"));
+            let proxy = network.proxies.for_url(url).map(|proxy| format!(", and that {proxy} reaches the server"));
             let hint = format!(
                 "Run the step again; existing files are kept. If the error persists, check that the server runs behind its \
                  reverse proxy{}",
@@ -269,83 +256,13 @@ fn row(request: &Request<'_>, response: &ErrorResponse) -> Failure {
             "server-error",
             "Run the step again; existing files are kept. If the error persists, check the server's log",
         ),
-        _ => request.unexpected(),
+        _ => registry.unexpected(),
     }
 }
 
-impl Request<'_> {
-    /// Reads a redirect of a download that is not followed.
-    fn rejected_download_redirect(&self, response: &ErrorResponse) -> Failure {
-        let (url, server) = (self.url, &self.target.server);
-        let is_at_forge = server.is_origin_of(url);
-        match response.location.as_ref().and_then(|given| url.join(given).ok()) {
-            Some(place) if url.scheme() == "https" && place.scheme() == "http" => every(
-                "redirect-to-http",
-                if is_at_forge {
-                    let host = Sanitized::new(place.host_str().unwrap_or_default());
-                    format!(
-                        "Configure the server's object storage with https, because {server} redirects to {host} with http, which is \
-                         not encrypted"
-                    )
-                } else {
-                    // Where another origin leads is not shown.
-                    "Configure the server's object storage with https, because one of its redirects leads from https to http, \
-                     which is not encrypted"
-                        .to_owned()
-                },
-            ),
-            Some(place) if !is_at_forge && is_for_now(response.status) && is_plain(&place) => every(
-                "too-many-redirects",
-                format!("Check the server's object storage, because {server} redirects too many times"),
-            ),
-            _ if !is_at_forge => self.storage(url),
-            Some(place) if !is_plain(&place) => self.storage(&place),
-            // What follows the origin may be a key to it.
-            Some(place) if place.host_str() != url.host_str() => self.redirected(&place.origin().ascii_serialization()),
-            _ => self.rejected_redirect(response),
-        }
-    }
-
-    fn rejected_redirect(&self, response: &ErrorResponse) -> Failure {
-        let Target { server, owner, .. } = self.target;
-        let Some(given) = &response.location else { return self.unexpected() };
-        let Ok(place) = self.url.join(given) else { return self.redirected(given) };
-        // The base, if the rest is that of the request.
-        let below = self.url.as_str().strip_prefix(&server.to_string()).unwrap_or_default();
-        let base = place.as_str().strip_suffix(below).unwrap_or(place.as_str());
-        if place.host_str() != self.url.host_str() {
-            return self.redirected(base);
-        }
-        if self.url.scheme() == "http" && place.scheme() == "https" {
-            return every("https-required", format!("Set `server-url: {}`", Sanitized::new(base)));
-        }
-        match new_owner(self.url.path(), place.path()).map(Sanitized::new) {
-            Some(new) if response.status == StatusCode::TEMPORARY_REDIRECT => {
-                every("owner-renamed", format!("Set `owner: {new}`, which is the new name of {owner}"))
-            }
-            // Elsewhere on the same server: to its login.
-            _ => self.web_page(),
-        }
-    }
-
-    fn redirected(&self, place: &str) -> Failure {
-        let (server, place) = (&self.target.server, Sanitized::new(place));
-        every(
-            "redirected",
-            format!("Set `server-url` to the address of the server itself, because {server} redirects to {place}"),
-        )
-    }
-
-    fn storage(&self, place: &Url) -> Failure {
-        let (server, host) = (&self.target.server, Sanitized::new(place.host_str().unwrap_or_default()));
-        let hint = format!(
-            "Run the step again. If the error persists, check the server's object storage. {server} redirects to {host} for this \
-             file"
-        );
-        one("object-storage-error", hint)
-    }
-
-    fn web_page(&self) -> Failure {
+impl Registry<'_> {
+    /// A page in place of the registry.
+    pub(super) fn web_page(&self) -> Failure {
         let server = &self.target.server;
         let hint = format!(
             "Check `server-url`: {server} returned a web page. If a login page or bot check protects the server, exclude `/api/` \
@@ -354,22 +271,14 @@ impl Request<'_> {
         every("web-page", hint)
     }
 
-    fn unexpected(&self) -> Failure {
+    pub(super) fn unexpected(&self) -> Failure {
         let server = &self.target.server;
         one("unexpected-response", format!("Check that {server} is a Gitea or Forgejo server"))
     }
 
-    /// Returns what is done with packages, as scopes and teams name it.
-    fn access(&self) -> &'static str {
-        match self.command {
-            Command::Publish => "write",
-            Command::Download => "read",
-        }
-    }
-
     /// Returns what to do about a rejected token that is no access token of a user.
     fn hint_of_shape(&self, shape: TokenShape, tokens: &str) -> String {
-        let access = self.access();
+        let access = access_of(self.connection.command);
         match shape {
             TokenShape::WithUser => {
                 "Set `token` to the token only, without the `user:` prefix, and set the user name in `username`"
@@ -384,7 +293,7 @@ impl Request<'_> {
                  as the ID token of a job, and not an access token: {tokens}"
             ),
             TokenShape::JobsOwn | TokenShape::Plain => {
-                let why = match self.command {
+                let why = match self.connection.command {
                     Command::Publish => "cannot publish packages".to_owned(),
                     Command::Download => format!("has no access to packages of {}", self.target.owner),
                 };
@@ -397,12 +306,12 @@ impl Request<'_> {
     }
 }
 
-/// Returns the other owner in a path that differs only by the owner: `.../packages/OWNER/generic/...` (all versions).
-fn new_owner<'a>(asked: &str, given: &'a str) -> Option<&'a str> {
-    let (before, rest) = asked.split_once("/packages/")?;
-    let after = rest.find('/').map_or("", |at| &rest[at..]);
-    let owner = given.strip_prefix(before)?.strip_prefix("/packages/")?.strip_suffix(after)?;
-    (!owner.contains('/')).then_some(owner)
+/// Returns what is done with packages, as scopes and teams name it.
+fn access_of(command: Command) -> &'static str {
+    match command {
+        Command::Publish => "write",
+        Command::Download => "read",
+    }
 }
 
 /// Whether the forge itself gave this response to the check of write access, and nothing in front of it. `404 page not

@@ -7,8 +7,9 @@ use reqwest::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
-use url::Url;
 
+use super::phase::{Phase, Timeout};
+use super::transport::{Reach, Transport};
 use crate::sanitize::Sanitized;
 use crate::secret::{Redactor, unescape_html};
 
@@ -27,11 +28,8 @@ pub(super) struct ErrorResponse {
     /// How long the server asks us to wait.
     pub(super) retry_after: Option<Duration>,
     /// Why its words may not be all of them, if the connection broke.
-    pub(super) broken: Option<reqwest::Error>,
+    pub(super) broken: Option<Transport>,
 }
-
-/// The longest place that is gone to, in characters; a key to object storage has two thousand at most.
-const LONGEST_PLACE: usize = 8 * 1024;
 
 /// How long the next piece of an error's text is waited for; the status is known already, and says most.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -51,8 +49,7 @@ impl ErrorResponse {
         let head = Self::without_words(&response, redactor);
         let (body, is_whole, broken) = match read_up_to(response, Self::LONGEST, PATIENCE.min(silence), silence).await {
             Ok(body) => (body, true, None),
-            Err(Broken { body, reason: Reason::Broken(error) }) => (body, false, Some(error)),
-            Err(Broken { body, .. }) => (body, false, None),
+            Err(Broken { body, why }) => (body, false, why.filter(|why| why.reach == Reach::Broken)),
         };
         let text = String::from_utf8_lossy(&body);
         let mut other_reasons = None;
@@ -110,33 +107,12 @@ pub(super) fn is_of_gateway(status: StatusCode) -> bool {
     gateway.contains(&status) || status.as_u16() >= 520
 }
 
-/// Whether a redirect with that status is for this request alone. What leads elsewhere for good means another `server-url`.
-pub(super) fn is_for_now(status: StatusCode) -> bool {
-    matches!(status, StatusCode::FOUND | StatusCode::SEE_OTHER | StatusCode::TEMPORARY_REDIRECT)
-}
-
-/// Whether an address is one that a file could be fetched from.
-pub(super) fn is_plain(place: &Url) -> bool {
-    matches!(place.scheme(), "http" | "https")
-        && place.username().is_empty()
-        && place.password().is_none()
-        && place.as_str().len() <= LONGEST_PLACE
-}
-
 /// A body that was not read to its end.
 pub(super) struct Broken {
-    /// The part that came.
+    /// The part that came, and what was too much of it.
     pub(super) body: Vec<u8>,
-    /// Why no more came.
-    pub(super) reason: Reason,
-}
-
-/// Why no more of a body came.
-pub(super) enum Reason {
-    Broken(reqwest::Error),
-    Silent,
-    TooSlow,
-    TooLong,
+    /// Why no more came; `None` if the body is too long.
+    pub(super) why: Option<Transport>,
 }
 
 /// Reads a body of at most so many bytes; waits so long for each next piece, and so long for all of them.
@@ -149,17 +125,20 @@ pub(super) async fn read_up_to(
     let end = Instant::now() + whole;
     let mut stream = response.bytes_stream();
     let mut body = Vec::new();
-    let reason = loop {
-        match timeout_at(end.min(Instant::now() + silence), stream.next()).await {
+    while body.len() <= longest {
+        let why = match timeout_at(end.min(Instant::now() + silence), stream.next()).await {
             Ok(None) => return Ok(body),
-            Ok(Some(Ok(chunk))) if body.len() + chunk.len() <= longest => body.extend_from_slice(&chunk),
-            Ok(Some(Ok(_))) => break Reason::TooLong,
-            Ok(Some(Err(error))) => break Reason::Broken(error),
-            Err(_) if Instant::now() >= end => break Reason::TooSlow,
-            Err(_) => break Reason::Silent,
-        }
-    };
-    Err(Broken { body, reason })
+            Ok(Some(Ok(chunk))) => {
+                body.extend_from_slice(&chunk);
+                continue;
+            }
+            Ok(Some(Err(error))) => Transport::broken(&error),
+            Err(_) if Instant::now() >= end => Timeout { phase: Phase::Completing, after: whole }.into(),
+            Err(_) => Timeout { phase: Phase::Receiving, after: silence }.into(),
+        };
+        return Err(Broken { body, why: Some(why) });
+    }
+    Err(Broken { body, why: None })
 }
 
 /// How long a `Retry-After` asks to wait: seconds, or the time until a date (RFC 9110, 10.2.3).
@@ -186,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_title_has_no_secret_whether_it_was_encoded_once_or_twice() {
-        let redactor = Redactor::of_token(&Secret::new("ab&amp;cd-0123456789"));
+        let redactor = Redactor::default().with(&[Secret::new("ab&amp;cd-0123456789")]);
         for echo in ["ab&amp;cd-0123456789", "ab&amp;amp;cd-0123456789", "ab&amp;amp;amp;cd&amp;#45;0123456789"] {
             let title = title(&format!("<title> No {echo} &lt;here&gt;</title>"), &redactor, true);
             assert_eq!(title.trim(), "No *** <here>");

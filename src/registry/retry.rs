@@ -30,7 +30,7 @@ impl Retries {
     /// is no trouble of a request.
     pub(crate) fn note_failure(&mut self, error: &RegistryError, begun: Instant, moved: Option<Instant>) {
         match moved {
-            _ if error.is_outlasted() => {}
+            _ if error.is_outlasted => {}
             Some(moved) => self.trouble = moved.elapsed(),
             None => self.trouble += begun.elapsed(),
         }
@@ -63,7 +63,6 @@ impl Retries {
 
 impl Registry<'_> {
     /// Returns the retries for one file.
-    #[must_use]
     pub(crate) fn retries(&self) -> Retries {
         Retries::new(&self.connection.limits)
     }
@@ -105,7 +104,7 @@ impl Registry<'_> {
     /// Spends a retry on a request that failed, and shows it. A request that failed because the server was away costs no
     /// retry, and need not wait.
     pub(crate) fn spend_retry_on(&self, retries: &mut Retries, error: &RegistryError) -> Option<Duration> {
-        if error.is_outlasted() {
+        if error.is_outlasted {
             // A request that takes the server down each time must not go on for ever.
             retries.outages += 1;
             if retries.outages <= FREE_OUTAGES {
@@ -140,28 +139,26 @@ pub(crate) async fn wait_for_longest(waits: impl IntoIterator<Item = Option<Dura
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Cause, Jitter, Operation};
+    use std::sync::Arc;
+
+    use super::super::{Cause, Operation};
     use super::*;
     use crate::sanitize::Sanitized;
 
-    /// Returns the waits before all retries, in milliseconds.
-    fn waits(retries: u32, chance: f64, asked_for: Option<u64>) -> Vec<u128> {
-        let limits = Limits { retries, jitter: Jitter::new(move || chance), ..Limits::default() };
-        let mut retries = Retries::new(&limits);
-        std::iter::from_fn(|| retries.spend(asked_for.map(Duration::from_secs))).map(|wait| wait.as_millis()).collect()
-    }
-
     #[test]
-    fn each_wait_may_be_twice_as_long_as_the_one_before_it_up_to_thirty_seconds() {
-        assert_eq!(waits(9, 1.0, None), [500, 1000, 2000, 4000, 8000, 16000, 30000, 30000, 30000]);
-        assert_eq!(waits(5, 0.0, None), [250, 500, 1000, 2000, 4000]);
-        assert_eq!(waits(0, 1.0, None), [0; 0]);
-    }
-
-    #[test]
-    fn the_server_may_ask_for_a_longer_wait_of_up_to_two_minutes() {
-        assert_eq!(waits(5, 1.0, Some(3)), [3000, 3000, 3000, 4000, 8000]);
-        assert_eq!(waits(1, 1.0, Some(3600)), [120_000]);
+    fn each_wait_may_be_twice_as_long_as_the_one_before_it_and_the_server_may_ask_for_two_minutes() {
+        for (retries, chance, asked_for, expected) in [
+            (9, 1.0, None, &[500, 1000, 2000, 4000, 8000, 16000, 30000, 30000, 30000][..]),
+            (5, 0.0, None, &[250, 500, 1000, 2000, 4000]),
+            (0, 1.0, None, &[]),
+            (5, 1.0, Some(3), &[3000, 3000, 3000, 4000, 8000]),
+            (1, 1.0, Some(3600), &[120_000]),
+        ] {
+            let limits = Limits { retries, jitter: Arc::new(move || chance), ..Limits::default() };
+            let mut retries = Retries::new(&limits);
+            let waits = std::iter::from_fn(|| retries.spend(asked_for.map(Duration::from_secs)));
+            assert_eq!(waits.map(|wait| wait.as_millis()).collect::<Vec<_>>(), expected);
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -178,7 +175,7 @@ mod tests {
         let url = url::Url::parse("https://git.example.com/").expect("a URL");
         let cause = Cause::Garbled { what: Sanitized::new("nothing"), is_cut: true };
         let error = RegistryError::new(Operation::ListFiles, "failed to list".to_owned(), url, cause);
-        let mut retries = Retries::new(&Limits { retries: 100, jitter: Jitter::new(|| 1.0), ..Limits::default() });
+        let mut retries = Retries::new(&Limits { retries: 100, jitter: Arc::new(|| 1.0), ..Limits::default() });
         let begun = Instant::now();
         tokio::time::advance(Duration::from_millis(599_500)).await;
         retries.note_failure(&error, begun, None);

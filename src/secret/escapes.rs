@@ -8,67 +8,38 @@ use crate::sanitize::misleads;
 /// A text in lower case, without invisible characters and with one kind of escapes decoded.
 pub(super) struct View {
     pub(super) bytes: Vec<u8>,
-    /// The start of each byte in the text.
-    starts: Vec<usize>,
-    /// The end of each byte in the text. Invisible characters can follow before the next byte.
-    ends: Vec<usize>,
+    /// Where each byte stands in the text. Invisible characters can follow before the next one.
+    places: Vec<Range<usize>>,
 }
 
 impl View {
     fn of(text: &str, unescape: Unescape) -> Self {
-        let mut decoded = Self::with_capacity(text.len());
-        let mut start = 0;
-        while let Some(next) = text[start..].chars().next() {
-            let rest = &text.as_bytes()[start..];
-            let (bytes, length) = match unescape(rest) {
-                Some((bytes, length)) => (Cow::Owned(bytes), length),
-                None => (Cow::Borrowed(&rest[..next.len_utf8()]), next.len_utf8()),
-            };
-            decoded.bytes.extend_from_slice(&bytes);
-            decoded.starts.resize(decoded.bytes.len(), start);
-            start += length;
-            decoded.ends.resize(decoded.bytes.len(), start);
-        }
-        decoded.bytes.make_ascii_lowercase();
-        decoded.without_unseen()
-    }
-
-    fn with_capacity(length: usize) -> Self {
-        let places = || Vec::with_capacity(length);
-        Self { bytes: Vec::with_capacity(length), starts: places(), ends: places() }
-    }
-
-    /// Removes invisible characters, also escaped ones.
-    fn without_unseen(self) -> Self {
-        let mut seen = Self::with_capacity(self.bytes.len());
+        let (mut decoded, places) = decode(text, unescape);
+        decoded.make_ascii_lowercase();
+        // Invisible characters are removed last, because they can be escaped too.
+        let mut seen = Self { bytes: Vec::with_capacity(decoded.len()), places: Vec::with_capacity(decoded.len()) };
         let mut at = 0;
-        for chunk in self.bytes.utf8_chunks() {
-            for character in chunk.valid().chars() {
-                if !misleads(character) {
-                    seen.extend(&self, at..at + character.len_utf8());
+        for chunk in decoded.utf8_chunks() {
+            let valid = chunk.valid().chars().map(|character| (character.len_utf8(), !misleads(character)));
+            for (length, is_seen) in valid.chain([(chunk.invalid().len(), true)]) {
+                if is_seen {
+                    seen.bytes.extend_from_slice(&decoded[at..at + length]);
+                    seen.places.extend_from_slice(&places[at..at + length]);
                 }
-                at += character.len_utf8();
+                at += length;
             }
-            seen.extend(&self, at..at + chunk.invalid().len());
-            at += chunk.invalid().len();
         }
         seen
     }
 
-    fn extend(&mut self, other: &Self, bytes: Range<usize>) {
-        self.bytes.extend_from_slice(&other.bytes[bytes.clone()]);
-        self.starts.extend_from_slice(&other.starts[bytes.clone()]);
-        self.ends.extend_from_slice(&other.ends[bytes]);
-    }
-
     /// Returns the place in the text of one or more bytes.
     pub(super) fn place_of(&self, bytes: Range<usize>) -> Range<usize> {
-        self.starts[bytes.start]..self.ends[bytes.end - 1]
+        self.places[bytes.start].start..self.places[bytes.end - 1].end
     }
 
     /// Counts the bytes before a place in the text.
     pub(super) fn count_before(&self, place: usize) -> usize {
-        self.starts.partition_point(|start| *start < place)
+        self.places.partition_point(|before| before.start < place)
     }
 }
 
@@ -89,20 +60,24 @@ pub(super) fn views(text: &str) -> impl Iterator<Item = View> {
 
 /// Decodes the entities of a text in HTML.
 pub(crate) fn unescape_html(text: &str) -> String {
-    let mut decoded = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find('&') {
-        let (before, found) = rest.split_at(start);
-        decoded.push_str(before);
-        if let Some((character, length)) = entity(found.as_bytes()) {
-            decoded.push_str(&String::from_utf8_lossy(&character));
-            rest = &found[length..];
-        } else {
-            decoded.push('&');
-            rest = &found[1..];
-        }
+    String::from_utf8_lossy(&decode(text, entity).0).into_owned()
+}
+
+/// Decodes the escapes of a text, and returns the place in the text of each byte.
+fn decode(text: &str, unescape: Unescape) -> (Vec<u8>, Vec<Range<usize>>) {
+    let (mut decoded, mut places) = (Vec::with_capacity(text.len()), Vec::with_capacity(text.len()));
+    let mut start = 0;
+    while let Some(next) = text[start..].chars().next() {
+        let rest = &text.as_bytes()[start..];
+        let (bytes, length) = match unescape(rest) {
+            Some((bytes, length)) => (Cow::Owned(bytes), length),
+            None => (Cow::Borrowed(&rest[..next.len_utf8()]), next.len_utf8()),
+        };
+        decoded.extend_from_slice(&bytes);
+        places.resize(decoded.len(), start..start + length);
+        start += length;
     }
-    decoded + rest
+    (decoded, places)
 }
 
 /// `%2F`

@@ -169,6 +169,8 @@ fn a_server_that_stays_away_ends_the_run_after_five_minutes_with_what_was_seen()
     // The largest file goes first.
     goes_away(&registry, Match::put(""), Point::Head, 2);
     let ran = job.run_through_outage(&registry, Duration::MAX).exits_with(1).has_a_hint_for_each_error();
+    // Once only: no request follows that could begin another wait.
+    assert_eq!(ran.log.matches(" stopped responding; ").count(), 1, "{}", ran.log);
     let statuses = ["a", "b", "c", "other"].map(|name| ran.statuses()[name].clone());
     assert_eq!(statuses, ["unknown", "unknown", "unknown", "not-attempted"]);
     let ran = ran.has_codes(&["server-unavailable", "not-verified", "not-verified"]).says("5 min");
@@ -265,8 +267,8 @@ fn a_server_that_has_never_responded_is_not_waited_for() {
     job.run().exits_with(1).has_codes(&["connection-failed"]).does_not_say(AWAY);
 }
 
-/// Runs a job that is asked to end as soon as it waits for the server, and insists on nothing.
-fn stopped_while_waiting(job: &Job) -> RunReport {
+/// Runs a job that is asked to end as soon as it waits for the server, and insists on nothing. `on_wait` is called before.
+fn stopped_while_waiting(job: &Job, on_wait: impl Fn() + Sync) -> RunReport {
     let waits = Arc::new(Notify::new());
     let signal = Arc::clone(&waits);
     let stop = Stop::when(
@@ -280,6 +282,7 @@ fn stopped_while_waiting(job: &Job) -> RunReport {
         stop,
         &Listener(|event| {
             if matches!(event, Event::Note(note) if note.contains(AWAY)) {
+                on_wait();
                 waits.notify_one();
             }
         }),
@@ -300,7 +303,7 @@ fn a_signal_ends_the_wait_at_once_also_while_a_file_is_replaced() {
         let registry = Registry::start(Persona::default());
         let job = release(&registry);
         goes_away(&registry, on, Point::Head, 0);
-        let account = stopped_while_waiting(&job);
+        let account = stopped_while_waiting(&job, || {});
         assert_eq!(account.stopped, Some(Signal::Terminate));
         let errors: Vec<String> = account.errors.iter().map(|error| in_words(&**error)).collect();
         let has = |text: &str| errors.iter().any(|error| error.contains(text));
@@ -312,4 +315,16 @@ fn a_signal_ends_the_wait_at_once_also_while_a_file_is_replaced() {
             "{errors:?}"
         );
     }
+}
+
+#[test]
+fn the_last_look_after_a_signal_is_made_though_the_server_was_away() {
+    let registry = Registry::start(Persona::default());
+    let mut job = Job::new(&registry);
+    job.file("dist/a", "1").file("dist/b", "22");
+    goes_away(&registry, Match::put("/b"), Point::Head, 0);
+    let account = stopped_while_waiting(&job, || registry.listen_again());
+    assert_eq!(account.stopped, Some(Signal::Terminate));
+    let statuses: Vec<String> = account.outcomes.iter().map(|outcome| format!("{:?}", outcome.status)).collect();
+    assert_eq!(statuses, ["Uploaded", "Unknown"]);
 }

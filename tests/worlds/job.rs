@@ -12,7 +12,7 @@ use std::time::Duration;
 use embedded_registry::Registry;
 use generic_packages::command::Command as Task;
 use generic_packages::inputs::Inputs;
-use generic_packages::registry::{Jitter, Limits};
+use generic_packages::registry::Limits;
 use generic_packages::report::{self, Console, Ending, Reporter as _, RunContext, RunReport};
 use generic_packages::run;
 use generic_packages::runner::{Environment, Runner};
@@ -231,7 +231,7 @@ fn limits(setting: &Setting) -> Limits {
         longest_outage: Duration::from_secs(1),
         first_probe_wait: Duration::from_millis(1),
         longest_probe_wait: Duration::from_millis(15),
-        jitter: Jitter::new(move || chance.lock().unwrap_or_else(PoisonError::into_inner).f64()),
+        jitter: Arc::new(move || chance.lock().unwrap_or_else(PoisonError::into_inner).f64()),
         ..Limits::default()
     }
 }

@@ -1,0 +1,129 @@
+//! Redirects: which one a download follows, and what every other one means.
+
+use reqwest::header::LOCATION;
+use reqwest::{Response, StatusCode};
+use url::Url;
+
+use super::Registry;
+use super::failure::{Failure, every, one};
+use super::response::ErrorResponse;
+use crate::package::Target;
+use crate::sanitize::Sanitized;
+
+/// The longest place that is gone to, in characters; a key to object storage has two thousand at most.
+const LONGEST_PLACE: usize = 8 * 1024;
+
+/// Where a response leads that may be followed: from a forge to object storage on another host (303 by Gitea's source, 302 and
+/// 307 by others), and on from there; never from https to http, and never from http to the same by https: there `server-url`
+/// is wrong.
+pub(super) fn leads_to(response: &Response, hop: usize) -> Option<Url> {
+    let asked = response.url();
+    if !is_for_now(response.status()) {
+        return None;
+    }
+    let place = response.headers().get(LOCATION)?.to_str().ok()?;
+    let place = asked.join(place).ok()?;
+    let is_followed = match (asked.scheme(), place.scheme()) {
+        ("http", "https") => place.path() != asked.path(),
+        (from, to) => from == to,
+    };
+    // Within the forge it leads to another name of the owner, or to the login.
+    let is_elsewhere = hop > 0 || place.origin() != asked.origin();
+    (is_plain(&place) && is_followed && is_elsewhere).then_some(place)
+}
+
+/// Whether a redirect with that status is for this request alone. What leads elsewhere for good means another `server-url`.
+fn is_for_now(status: StatusCode) -> bool {
+    matches!(status, StatusCode::FOUND | StatusCode::SEE_OTHER | StatusCode::TEMPORARY_REDIRECT)
+}
+
+/// Whether an address is one that a file could be fetched from.
+pub(super) fn is_plain(place: &Url) -> bool {
+    matches!(place.scheme(), "http" | "https")
+        && place.username().is_empty()
+        && place.password().is_none()
+        && place.as_str().len() <= LONGEST_PLACE
+}
+
+impl Registry<'_> {
+    /// Reads a redirect of a download that is not followed.
+    pub(super) fn rejected_download_redirect(&self, url: &Url, response: &ErrorResponse) -> Failure {
+        let server = &self.target.server;
+        let is_at_forge = server.is_origin_of(url);
+        match response.location.as_ref().and_then(|given| url.join(given).ok()) {
+            Some(place) if url.scheme() == "https" && place.scheme() == "http" => every(
+                "redirect-to-http",
+                if is_at_forge {
+                    let host = Sanitized::new(place.host_str().unwrap_or_default());
+                    format!(
+                        "Configure the server's object storage with https, because {server} redirects to {host} with http, which is \
+                         not encrypted"
+                    )
+                } else {
+                    // Where another origin leads is not shown.
+                    "Configure the server's object storage with https, because one of its redirects leads from https to http, \
+                     which is not encrypted"
+                        .to_owned()
+                },
+            ),
+            Some(place) if !is_at_forge && is_for_now(response.status) && is_plain(&place) => every(
+                "too-many-redirects",
+                format!("Check the server's object storage, because {server} redirects too many times"),
+            ),
+            _ if !is_at_forge => self.storage_error(url),
+            Some(place) if !is_plain(&place) => self.storage_error(&place),
+            // What follows the origin may be a key to it.
+            Some(place) if place.host_str() != url.host_str() => self.redirected(&place.origin().ascii_serialization()),
+            _ => self.rejected_redirect(url, response),
+        }
+    }
+
+    /// Reads a redirect of any other request, or one of a download within the server.
+    pub(super) fn rejected_redirect(&self, url: &Url, response: &ErrorResponse) -> Failure {
+        let Target { server, owner, .. } = &self.target;
+        let Some(given) = &response.location else { return self.unexpected() };
+        let Ok(place) = url.join(given) else { return self.redirected(given) };
+        // The base, if the rest is that of the request.
+        let below = url.as_str().strip_prefix(&server.to_string()).unwrap_or_default();
+        let base = place.as_str().strip_suffix(below).unwrap_or(place.as_str());
+        if place.host_str() != url.host_str() {
+            return self.redirected(base);
+        }
+        if url.scheme() == "http" && place.scheme() == "https" {
+            return every("https-required", format!("Set `server-url: {}`", Sanitized::new(base)));
+        }
+        match new_owner(url.path(), place.path()).map(Sanitized::new) {
+            Some(new) if response.status == StatusCode::TEMPORARY_REDIRECT => {
+                every("owner-renamed", format!("Set `owner: {new}`, which is the new name of {owner}"))
+            }
+            // Elsewhere on the same server: to its login.
+            _ => self.web_page(),
+        }
+    }
+
+    fn redirected(&self, place: &str) -> Failure {
+        let (server, place) = (&self.target.server, Sanitized::new(place));
+        every(
+            "redirected",
+            format!("Set `server-url` to the address of the server itself, because {server} redirects to {place}"),
+        )
+    }
+
+    /// A response of the host that keeps the server's files.
+    pub(super) fn storage_error(&self, place: &Url) -> Failure {
+        let (server, host) = (&self.target.server, Sanitized::new(place.host_str().unwrap_or_default()));
+        let hint = format!(
+            "Run the step again. If the error persists, check the server's object storage. {server} redirects to {host} for this \
+             file"
+        );
+        one("object-storage-error", hint)
+    }
+}
+
+/// Returns the other owner in a path that differs only by the owner: `.../packages/OWNER/generic/...` (all versions).
+fn new_owner<'a>(asked: &str, given: &'a str) -> Option<&'a str> {
+    let (before, rest) = asked.split_once("/packages/")?;
+    let after = rest.find('/').map_or("", |at| &rest[at..]);
+    let owner = given.strip_prefix(before)?.strip_prefix("/packages/")?.strip_suffix(after)?;
+    (!owner.contains('/')).then_some(owner)
+}
