@@ -7,15 +7,11 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bytes(pub(crate) u64);
 
-/// A number of bytes to the last one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ExactBytes(u64);
-
 impl Bytes {
-    /// The number to the last byte, for comparing two sizes.
+    /// Returns the number to the last byte, for comparing two sizes.
     #[must_use]
-    pub(crate) fn exact(count: u64) -> ExactBytes {
-        ExactBytes(count)
+    pub(crate) fn exact(count: u64) -> String {
+        format!("{count} {}", if count == 1 { "byte" } else { "bytes" })
     }
 }
 
@@ -33,12 +29,6 @@ impl fmt::Display for Bytes {
             unit += 1;
         }
         f.pad(&format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit]))
-    }
-}
-
-impl fmt::Display for ExactBytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.0, if self.0 == 1 { "byte" } else { "bytes" })
     }
 }
 
