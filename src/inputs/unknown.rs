@@ -84,12 +84,12 @@ pub(super) fn check_unknown(
         let shown = Sanitized::new(name);
         match meaning(command, &normalized(name)) {
             // A run that was meant as a dry run must not change anything.
-            Some(Meaning { ours, is_certain }) if (is_certain || ours == DRY_RUN) && !is_set(ours) => {
+            Some((ours, is_certain)) if (is_certain || ours == DRY_RUN) && !is_set(ours) => {
                 let problem = format!("is not set, but the unknown input `{shown}` is");
                 let hint = format!("Use {} instead of `{shown}`", usage(ours));
                 problems.push(InputError::new(ours, None, problem, hint).with_code("unknown-input"));
             }
-            Some(Meaning { ours, .. }) => ignored.push(format!("`{shown}` (use `{ours}`)")),
+            Some((ours, _)) => ignored.push(format!("`{shown}` (use `{ours}`)")),
             None => ignored.push(format!("`{shown}`")),
         }
     }
@@ -102,30 +102,23 @@ pub(super) fn check_unknown(
     })
 }
 
-/// The input that an unknown name means.
-struct Meaning {
-    ours: &'static str,
-    /// Whether the name cannot mean anything else.
-    is_certain: bool,
-}
-
-/// Returns the input of a command that an unknown name means, if there is one.
-fn meaning(command: Command, name: &str) -> Option<Meaning> {
+/// Returns the input of a command that an unknown name means, if there is one, and whether the name cannot mean anything else.
+fn meaning(command: Command, name: &str) -> Option<(&'static str, bool)> {
     let inputs = command.inputs();
     if let Some(ours) = inputs.iter().find(|ours| normalized(ours) == name) {
-        return Some(Meaning { ours, is_certain: true });
+        return Some((ours, true));
     }
     if command == Command::Publish && name.starts_with("dry") {
-        return Some(Meaning { ours: DRY_RUN, is_certain: true });
+        return Some((DRY_RUN, true));
     }
     let mut known = EQUIVALENTS.iter().filter(|known| inputs.contains(&known.ours));
     if let Some(known) = known.find(|known| known.certain.contains(&name) || known.general.contains(&name)) {
-        return Some(Meaning { ours: known.ours, is_certain: known.certain.contains(&name) });
+        return Some((known.ours, known.certain.contains(&name)));
     }
     let spellings: Vec<String> = inputs.iter().map(|ours| normalized(ours)).collect();
     let spelling = suggest(name, &spellings.iter().map(String::as_str).collect::<Vec<_>>())?;
     let ours = inputs.iter().find(|ours| normalized(ours) == spelling)?;
-    Some(Meaning { ours, is_certain: false })
+    Some((ours, false))
 }
 
 /// Normalizes case, `-` and `_` in a name.
