@@ -48,30 +48,6 @@ impl fmt::Display for Span {
     }
 }
 
-/// Bytes a second.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Rate(u64);
-
-impl Rate {
-    /// The rate at which so many bytes went in that time; a second at least, so that there is one.
-    #[must_use]
-    pub(crate) fn of(bytes: u64, time: Duration) -> Self {
-        Self(bytes / time.as_secs().max(1))
-    }
-
-    /// How long so many bytes take; `None` if nothing moves.
-    #[must_use]
-    pub(crate) fn time_for(self, bytes: u64) -> Option<Duration> {
-        bytes.checked_div(self.0).map(Duration::from_secs)
-    }
-}
-
-impl fmt::Display for Rate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/s", Bytes(self.0))
-    }
-}
-
 /// A count with its noun: `1 file`, `2 files`.
 #[must_use]
 pub(crate) fn files(count: usize) -> String {
@@ -98,14 +74,10 @@ mod tests {
     }
 
     #[test]
-    fn times_and_rates_are_shown_as_people_say_them() {
+    fn times_are_shown_as_people_say_them() {
         assert_eq!(Span(Duration::from_millis(1_250)).to_string(), "1.2 s");
         assert_eq!(Span(Duration::from_mins(5)).to_string(), "5 min");
         assert_eq!(Span(Duration::from_secs(61)).to_string(), "1 min 1 s");
         assert_eq!(Span(Duration::from_secs(3_700)).to_string(), "1 h 1 min");
-        let rate = Rate::of(3 << 20, Duration::from_secs(2));
-        assert_eq!(rate.to_string(), "1.5 MiB/s");
-        assert_eq!(rate.time_for(3 << 20), Some(Duration::from_secs(2)));
-        assert_eq!(Rate::of(0, Duration::ZERO).time_for(1), None);
     }
 }

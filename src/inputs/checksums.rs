@@ -35,10 +35,9 @@ impl Reader<'_> {
     fn expect(&mut self, own_name: Option<&FileName>) -> Option<Vec<Line>> {
         const INPUT: &str = "expect";
         let lines = self.name_lines(INPUT, |line| {
-            let line = Line::of_names(line).map_err(|bad| InputError::bad_line(INPUT, line, &bad))?;
-            if let Some(bad) = &line.malformed {
-                return Err(InputError::bad_line(INPUT, &line.text, bad));
-            }
+            let line = Line::of_names(line)
+                .and_then(|line| line.malformed.clone().map_or(Ok(line), Err))
+                .map_err(InputError::bad_line(INPUT, line))?;
             if own_name.is_some_and(|own_name| line.as_name().to_lowercase() == own_name.folded()) {
                 let problem = "is the checksums file, which is always created";
                 return Err(InputError::new(INPUT, Some(&line.text), problem, "Remove the line"));

@@ -31,12 +31,10 @@ pub(crate) struct DownloadOptions {
 impl Reader<'_> {
     pub(super) fn download_options(&mut self) -> Option<DownloadOptions> {
         let if_none_found = self.if_none_found();
-        let files = self.name_lines("files", |line| {
-            Line::to_download(line).map_err(|bad| InputError::bad_line("files", line, &bad))
-        });
-        let executable = self.name_lines("executable", |line| {
-            Line::of_names(line).map_err(|bad| InputError::bad_line("executable", line, &bad))
-        });
+        let bad_line = InputError::bad_line;
+        let files = self.name_lines("files", |line| Line::to_download(line).map_err(bad_line("files", line)));
+        let executable =
+            self.name_lines("executable", |line| Line::of_names(line).map_err(bad_line("executable", line)));
         let checksums = self.keep(self.checksums_file()).flatten();
         let place = self.keep(self.place());
         Some(DownloadOptions {

@@ -168,8 +168,8 @@ impl InputError {
         Self::new(input, None, problem, hint).with_code(MISSING)
     }
 
-    fn bad_line(input: &'static str, line: &str, bad: &BadLine) -> Self {
-        Self::new(input, Some(line), bad.to_string(), bad.hint().unwrap_or_default()).with_code(bad.code())
+    fn bad_line(input: &'static str, line: &str) -> impl FnOnce(BadLine) -> Self {
+        move |bad| Self::new(input, Some(line), bad.to_string(), bad.hint().unwrap_or_default()).with_code(bad.code())
     }
 
     fn bad_name(input: &'static str, hint: &str) -> impl FnOnce(BadName) -> Self {

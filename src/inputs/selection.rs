@@ -85,7 +85,7 @@ impl Reader<'_> {
         let workspace = workspace.unwrap_or(given_workspace);
         self.lines_of("files", text, hint, |line| {
             let line = Line::parse(line, workspace, given_workspace, base.unwrap_or(workspace))
-                .map_err(|bad| InputError::bad_line("files", line, &bad))?;
+                .map_err(InputError::bad_line("files", line))?;
             if line.names_a_file_called(checksums_file.as_deref()) {
                 let problem = "is the file that `checksums` generates from the registry's list";
                 let hint = "Remove the line, or remove `checksums`. Wildcards skip that name";
