@@ -47,31 +47,21 @@ struct Row {
     sha256: String,
 }
 
-/// A row that lacks what makes a file.
-#[derive(Debug, thiserror::Error)]
-#[error("it gives no {what} for `{name}`")]
-struct BadRow {
-    name: Sanitized,
-    what: &'static str,
-}
-
 impl TryFrom<Vec<Row>> for Listing {
-    type Error = BadRow;
+    /// The row that lacks what makes a file.
+    type Error = String;
 
-    fn try_from(rows: Vec<Row>) -> Result<Self, BadRow> {
-        let mut by_folded_name = HashMap::new();
+    fn try_from(rows: Vec<Row>) -> Result<Self, String> {
+        let mut by_folded_name = HashMap::<String, RegistryFile>::new();
         for row in rows {
-            let bad = |what| BadRow { name: Sanitized::new(&row.name), what };
+            let bad = |what| format!("it gives no {what} for `{}`", Sanitized::new(&row.name));
             let size = row.size.or(row.older_size).ok_or_else(|| bad("size"))?;
             let sha256 = row.sha256.parse().map_err(|_| bad("SHA-256"))?;
-            let file = RegistryFile { name: row.name, size, sha256 };
-            if let Some(other) = by_folded_name.insert(file.name.to_lowercase(), file)
-                && by_folded_name
-                    .get(&other.name.to_lowercase())
-                    .is_some_and(|file| !file.holds(other.size, other.sha256))
-            {
-                return Err(BadRow { name: Sanitized::new(&other.name), what: "one content" });
+            let known = by_folded_name.get(&row.name.to_lowercase());
+            if let Some(other) = known.filter(|other| !other.holds(size, sha256)) {
+                return Err(format!("it gives no one content for `{}`", Sanitized::new(&other.name)));
             }
+            by_folded_name.insert(row.name.to_lowercase(), RegistryFile { name: row.name, size, sha256 });
         }
         Ok(Self { by_folded_name, version_exists: true })
     }

@@ -7,15 +7,11 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bytes(pub(crate) u64);
 
-/// A number of bytes to the last one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ExactBytes(u64);
-
 impl Bytes {
-    /// The number to the last byte, for comparing two sizes.
+    /// Returns the number to the last byte, for comparing two sizes.
     #[must_use]
-    pub(crate) fn exact(count: u64) -> ExactBytes {
-        ExactBytes(count)
+    pub(crate) fn exact(count: u64) -> String {
+        format!("{count} {}", if count == 1 { "byte" } else { "bytes" })
     }
 }
 
@@ -36,12 +32,6 @@ impl fmt::Display for Bytes {
     }
 }
 
-impl fmt::Display for ExactBytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.0, if self.0 == 1 { "byte" } else { "bytes" })
-    }
-}
-
 /// A time, to the tenth of a second where it is short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span(pub(crate) Duration);
@@ -55,30 +45,6 @@ impl fmt::Display for Span {
             60..3600 => f.pad(&format!("{} min {} s", seconds / 60, seconds % 60)),
             _ => f.pad(&format!("{} h {} min", seconds / 3600, seconds % 3600 / 60)),
         }
-    }
-}
-
-/// Bytes a second.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Rate(u64);
-
-impl Rate {
-    /// The rate at which so many bytes went in that time; a second at least, so that there is one.
-    #[must_use]
-    pub(crate) fn of(bytes: u64, time: Duration) -> Self {
-        Self(bytes / time.as_secs().max(1))
-    }
-
-    /// How long so many bytes take; `None` if nothing moves.
-    #[must_use]
-    pub(crate) fn time_for(self, bytes: u64) -> Option<Duration> {
-        bytes.checked_div(self.0).map(Duration::from_secs)
-    }
-}
-
-impl fmt::Display for Rate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/s", Bytes(self.0))
     }
 }
 
@@ -108,14 +74,10 @@ mod tests {
     }
 
     #[test]
-    fn times_and_rates_are_shown_as_people_say_them() {
+    fn times_are_shown_as_people_say_them() {
         assert_eq!(Span(Duration::from_millis(1_250)).to_string(), "1.2 s");
         assert_eq!(Span(Duration::from_mins(5)).to_string(), "5 min");
         assert_eq!(Span(Duration::from_secs(61)).to_string(), "1 min 1 s");
         assert_eq!(Span(Duration::from_secs(3_700)).to_string(), "1 h 1 min");
-        let rate = Rate::of(3 << 20, Duration::from_secs(2));
-        assert_eq!(rate.to_string(), "1.5 MiB/s");
-        assert_eq!(rate.time_for(3 << 20), Some(Duration::from_secs(2)));
-        assert_eq!(Rate::of(0, Duration::ZERO).time_for(1), None);
     }
 }

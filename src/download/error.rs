@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::checksum::Sha256;
-use crate::files::{BadLine, Mistake, PlaceError};
+use crate::files::{BadLine, PlaceError, SelectError};
 use crate::hint::{Explain, Plural};
 use crate::package::{BadName, FileName, Target};
 use crate::registry::RegistryError;
@@ -51,9 +51,9 @@ pub(crate) enum DownloadError {
         /// Files with names like it.
         similar: SimilarNames,
     },
-    /// Lines that exclude every file.
-    #[error("failed to select files: lines that start with `!` exclude every file")]
-    AllExcluded,
+    /// Lines that select files wrongly, in a way that does not depend on the command.
+    #[error(transparent)]
+    Select(#[from] SelectError),
     /// A line that is no pattern, and no file's name.
     #[error("failed to match `{line}`: no file has this name, and {bad}")]
     BadLine {
@@ -61,14 +61,6 @@ pub(crate) enum DownloadError {
         line: Sanitized,
         /// The problem of it.
         bad: BadLine,
-    },
-    /// A line that matches nothing, and is meant for another tool.
-    #[error("failed to match `{line}`: the line {mistake}")]
-    Mistake {
-        /// The line as it was typed.
-        line: Sanitized,
-        /// The problem of it.
-        mistake: Mistake,
     },
     /// A line with `!` above the line that adds its files.
     #[error("failed to apply `{line}`: a later line adds its files again")]
@@ -251,11 +243,10 @@ impl Explain for DownloadError {
             Self::Place(error) => error.code(),
             Self::Stopped(stopped) => stopped.code(),
             Self::BadLine { bad, .. } => bad.code(),
-            Self::Mistake { mistake, .. } => mistake.code(),
             Self::NoPackage { .. } => "package-not-found",
             Self::NoVersion { .. } => "version-not-found",
             Self::NoFile { .. } => "no-files-found",
-            Self::AllExcluded => "all-files-excluded",
+            Self::Select(error) => error.code(),
             Self::ExcludedTooEarly { .. } => "excluded-too-early",
             Self::NewName { .. } | Self::BadName(_) => "invalid-file-name",
             Self::SameNewName { .. } | Self::SameName(..) => "duplicate-name",
@@ -300,9 +291,8 @@ impl Explain for DownloadError {
             Self::NoChecksums { similar, .. } => {
                 there(similar, "Check `checksums`", "Check `version`, because it has no files".to_owned())
             }
-            Self::AllExcluded => "Remove one of these lines".to_owned(),
+            Self::Select(error) => return error.hint(),
             Self::BadLine { bad, .. } => return bad.hint(),
-            Self::Mistake { mistake, .. } => return mistake.hint(),
             Self::ExcludedTooEarly { line } => {
                 format!("Move `{line}` below that line, because lines are applied in order")
             }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Source;
 use super::checksums::Checksums;
 use super::error::{DownloadError, Expected, Hostile};
-use crate::files::{self, IfNoneFound, Line, OWN_FOLDER, is_temporary_name, makes_repository};
+use crate::files::{self, IfNoneFound, Line, OWN_FOLDER, SelectError, is_temporary_name, makes_repository};
 use crate::inputs::DownloadOptions;
 use crate::listing::Listing;
 use crate::package::{FileName, Target};
@@ -89,7 +89,7 @@ pub(super) fn select(
         }
     }
     if any_found && names.is_empty() && errors.is_empty() && wanted.if_none_found == IfNoneFound::Error {
-        errors.push(DownloadError::AllExcluded);
+        errors.push(SelectError::AllExcluded.into());
     }
     let mut items: Vec<Item> = Vec::new();
     let mut all_hostile: Option<Hostile> = None;
@@ -120,7 +120,7 @@ fn explain(line: &Line, names: &BTreeMap<String, Vec<&Line>>) -> Option<Download
         return Some(DownloadError::ExcludedTooEarly { line: Sanitized::new(&line.text) });
     }
     let mistake = files::correction(line, |text| Line::to_download(text).is_ok_and(|line| selects(&line)))?;
-    Some(DownloadError::Mistake { line: Sanitized::new(&line.text), mistake })
+    Some(SelectError::Mistake { line: line.text.clone(), mistake }.into())
 }
 
 /// Finds files that would have one name in the workspace.
@@ -161,7 +161,7 @@ fn among(line: &Line, listing: &Listing, target: &Target) -> Result<Vec<String>,
     }
     let finds = |line: &Line| all.iter().any(|name| line.stands_for(name));
     if let Some(mistake) = files::correction(line, |text| Line::to_download(text).is_ok_and(|line| finds(&line))) {
-        return Err(DownloadError::Mistake { line: text, mistake });
+        return Err(SelectError::Mistake { line: line.text.clone(), mistake }.into());
     }
     let other_case: Vec<&str> = all.iter().copied().filter(|name| line.matches_name(name, true)).collect();
     let similar = SimilarNames::of(line.as_name(), if other_case.is_empty() { &all } else { &other_case });

@@ -89,46 +89,41 @@ impl Explain for BadLine {
     }
 
     fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Empty => "Write a pattern or a path, or remove the line".to_owned(),
-            Self::Parent => "Write the path relative to the workspace, or set `working-directory`".to_owned(),
+        let hint = match self {
+            Self::Mistake(mistake) => return mistake.hint(),
+            Self::Unexpanded(part) => return Some(expression_hint(part)),
             Self::Outside(relative) => {
                 let instead = relative.as_ref().map_or_else(
                     || "Write the path relative to the workspace".to_owned(),
                     |relative| format!("Write `{relative}`"),
                 );
-                format!(
+                return Some(format!(
                     "{instead}. Do not use `${{{{ github.workspace }}}}`, because the path of the workspace is different inside \
                      the container"
-                )
+                ));
             }
-            Self::Mistake(mistake) => return mistake.hint(),
-            Self::Git => "Remove the line, and copy the files to publish to a separate folder".to_owned(),
-            Self::Slash => "Write only the file's name on the registry, without a folder".to_owned(),
-            Self::Brace => "Close the brace, or write `[{]` and `[}]` for literal braces".to_owned(),
-            Self::TooMany => "Use a wildcard, or write several lines".to_owned(),
-            Self::TooDeep => "Write several lines instead of the inner braces".to_owned(),
-            Self::NamedExclusion => {
-                "Remove the new name. If `=>` is part of a file's name, write `[=]>`".to_owned()
-            }
+            Self::Empty => "Write a pattern or a path, or remove the line",
+            Self::Parent => "Write the path relative to the workspace, or set `working-directory`",
+            Self::Git => "Remove the line, and copy the files to publish to a separate folder",
+            Self::Slash => "Write only the file's name on the registry, without a folder",
+            Self::Brace => "Close the brace, or write `[{]` and `[}]` for literal braces",
+            Self::TooMany => "Use a wildcard, or write several lines",
+            Self::TooDeep => "Write several lines instead of the inner braces",
+            Self::NamedExclusion => "Remove the new name. If `=>` is part of a file's name, write `[=]>`",
             Self::Placeholder(_) | Self::NameBrace => {
                 "Use `{name}`, `{dir}`, or `{1}`, `{2}` and so on, and write `{{` and `}}` for literal braces"
-                    .to_owned()
             }
-            Self::Unexpanded(part) => expression_hint(part),
-            Self::NoFolder => "Use `{name}` or `{1}`".to_owned(),
+            Self::NoFolder => "Use `{name}` or `{1}`",
             Self::NoWildcard { .. } => {
                 "Use a number no higher than the count of pattern components with `*`, `?` or `[..]`. Braces and components \
                  after `**` do not count"
-                    .to_owned()
             }
-            Self::Name(_) => "Correct the name after `=>`, which is the file's name on the registry".to_owned(),
+            Self::Name(_) => "Correct the name after `=>`, which is the file's name on the registry",
             Self::Pattern(_) => {
-                "Write `**` as a separate component, close each `[`, and write `[*]`, `[?]`, `[[]` for literal \
-                 characters"
-                    .to_owned()
+                "Write `**` as a separate component, close each `[`, and write `[*]`, `[?]`, `[[]` for literal characters"
             }
-        })
+        };
+        Some(hint.to_owned())
     }
 }
 

@@ -115,11 +115,14 @@ pub(crate) enum FileFault {
     Changed,
     /// An error of the system.
     #[error("cannot be read")]
-    System(#[source] io::Error),
+    System(#[from] io::Error),
 }
 
 /// The hint for files and folders that are not readable.
 pub(super) const READABLE: &str = "Make it readable for this step, for example with `chmod -R a+rX` in an earlier step";
+
+/// The hint for other errors of the system.
+pub(super) const CHECK_DISK: &str = "Check the disk and the mounts of the runner, then run the step again";
 
 impl Explain for FileError {
     fn code(&self) -> &'static str {
@@ -137,24 +140,21 @@ impl Explain for FileError {
     }
 
     fn hint(&self) -> Option<String> {
-        Some(match &self.fault {
-            FileFault::Folder => "Replace the folder with a file".to_owned(),
-            FileFault::Special(_) => "Copy its content to a regular file, or exclude it with a line `!path`".to_owned(),
-            FileFault::BrokenLink => {
-                "Create the file that the link points to, or exclude the link with a line `!path`".to_owned()
-            }
-            FileFault::Outside => "Copy the file into the workspace".to_owned(),
-            FileFault::Git => "Copy the files to publish to a separate folder".to_owned(),
-            FileFault::NotUtf8 => "Rename the file, because the registry accepts ASCII names only".to_owned(),
+        let hint = match &self.fault {
+            FileFault::Folder => "Replace the folder with a file",
+            FileFault::Special(_) => "Copy its content to a regular file, or exclude it with a line `!path`",
+            FileFault::BrokenLink => "Create the file that the link points to, or exclude the link with a line `!path`",
+            FileFault::Outside => "Copy the file into the workspace",
+            FileFault::Git => "Copy the files to publish to a separate folder",
+            FileFault::NotUtf8 => "Rename the file, because the registry accepts ASCII names only",
             FileFault::Gone | FileFault::Changed => {
-                "Make sure that nothing writes the file during this step, then run the step again".to_owned()
+                "Make sure that nothing writes the file during this step, then run the step again"
             }
-            FileFault::System(error) if error.kind() == io::ErrorKind::PermissionDenied => READABLE.to_owned(),
-            FileFault::System(error) if hint::is_of_open_files(error) => hint::OPEN_FILES.to_owned(),
-            FileFault::Stalled(_) | FileFault::System(_) => {
-                "Check the disk and the mounts of the runner, then run the step again".to_owned()
-            }
-        })
+            FileFault::System(error) if error.kind() == io::ErrorKind::PermissionDenied => READABLE,
+            FileFault::System(error) if hint::is_of_open_files(error) => hint::OPEN_FILES,
+            FileFault::Stalled(_) | FileFault::System(_) => CHECK_DISK,
+        };
+        Some(hint.to_owned())
     }
 
     fn plural(&self) -> Option<Plural> {
@@ -186,15 +186,12 @@ impl LocalFile {
 
     /// Checks that a path in the (real) workspace is a regular, readable file.
     pub(crate) fn check(workspace: &Path, path: &Path) -> Result<Self, FileError> {
-        Self::find(workspace, path).map_err(|fault| FileError { path: path.to_owned(), fault })
-    }
-
-    fn find(workspace: &Path, path: &Path) -> Result<Self, FileFault> {
-        if path.to_str().is_none() {
-            return Err(FileFault::NotUtf8);
-        }
-        let within = resolve(workspace, path)?;
-        Ok(Self { path: path.to_owned(), ..Self::at(workspace, &within)? })
+        let find = || {
+            path.to_str().ok_or(FileFault::NotUtf8)?;
+            Self::at(workspace, &resolve(workspace, path)?)
+        };
+        let file = find().map_err(|fault| FileError { path: path.to_owned(), fault })?;
+        Ok(Self { path: path.to_owned(), ..file })
     }
 
     /// Checks a path in the (real) workspace that must not contain links.
@@ -207,7 +204,7 @@ impl LocalFile {
 
     /// Makes the file executable for everybody who can read it, if it has not changed.
     pub(crate) fn make_executable(&self) -> Result<(), FileError> {
-        make_executable(&self.open()?).map_err(|error| self.error(FileFault::System(error)))
+        self.open().and_then(|file| Ok(make_executable(&file)?)).map_err(|fault| self.error(fault))
     }
 
     /// Returns the last component of the path.
@@ -218,7 +215,11 @@ impl LocalFile {
 
     /// Passes the content to `take` in chunks, the last one only if the file has not changed. Ends early if `take` returns
     /// `false`. Returns whether all chunks were taken.
-    pub(crate) fn read(&self, mut take: impl FnMut(Bytes) -> bool) -> Result<bool, FileError> {
+    pub(crate) fn read(&self, take: impl FnMut(Bytes) -> bool) -> Result<bool, FileError> {
+        self.read_unchanged(take).map_err(|fault| self.error(fault))
+    }
+
+    fn read_unchanged(&self, mut take: impl FnMut(Bytes) -> bool) -> Result<bool, FileFault> {
         let mut file = self.open()?;
         let mut left = self.size;
         let mut held: Option<Bytes> = None;
@@ -226,9 +227,8 @@ impl LocalFile {
             let mut chunk = vec![0; usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK))];
             let count = match file.read(&mut chunk) {
                 Ok(0) => break,
-                Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(self.error(FileFault::System(error))),
+                count => count?,
             };
             chunk.truncate(count);
             left -= count as u64;
@@ -240,18 +240,16 @@ impl LocalFile {
         }
         // Some file systems report no length, such as /proc.
         if left == 0 && file.read(&mut [0]).is_ok_and(|more| more > 0) {
-            return Err(self.error(FileFault::Changed));
+            return Err(FileFault::Changed);
         }
-        self.check_unchanged(&file).map_err(|fault| self.error(fault))?;
+        self.check_identity(&file.metadata()?)?;
+        // Another file may have replaced it.
+        self.open()?;
         Ok(held.is_none_or(take))
     }
 
     /// Opens the file, if it has not changed.
-    fn open(&self) -> Result<File, FileError> {
-        self.open_as_checked().map_err(|fault| self.error(fault))
-    }
-
-    fn open_as_checked(&self) -> Result<File, FileFault> {
+    fn open(&self) -> Result<File, FileFault> {
         let (file, metadata) = open(&self.workspace, &self.within).map_err(|fault| match fault {
             // It was a regular file when it was checked.
             FileFault::Folder | FileFault::Special(_) => FileFault::Changed,
@@ -259,12 +257,6 @@ impl LocalFile {
         })?;
         self.check_identity(&metadata)?;
         Ok(file)
-    }
-
-    /// Checks that the open file was not changed or replaced.
-    fn check_unchanged(&self, file: &File) -> Result<(), FileFault> {
-        self.check_identity(&file.metadata().map_err(FileFault::System)?)?;
-        self.open_as_checked().map(drop)
     }
 
     fn check_identity(&self, metadata: &Metadata) -> Result<(), FileFault> {
@@ -305,7 +297,7 @@ fn open(workspace: &Path, within: &Path) -> Result<(File, Metadata), FileFault> 
     // A socket cannot be opened, and a device may do something when it is.
     regular(statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW).map_err(fault)?.st_mode)?;
     let file = File::from(openat(&folder, name, READ, Mode::empty()).map_err(fault)?);
-    let metadata = file.metadata().map_err(FileFault::System)?;
+    let metadata = file.metadata()?;
     regular(metadata.mode())?;
     Ok((file, metadata))
 }

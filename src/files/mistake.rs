@@ -1,6 +1,5 @@
 //! Pure: syntax of other tools and shells in a line, and the lines to write instead.
 
-use std::fmt;
 use std::path::Path;
 
 use super::bash;
@@ -10,7 +9,8 @@ use crate::sanitize::{Names, Sanitized};
 use crate::unexpanded::{expression_hint, path_hint, unexpanded};
 
 /// A line in the syntax of another tool.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{kind}")]
 pub(crate) struct Mistake {
     kind: Kind,
     /// The lines to write instead, if they are known.
@@ -21,58 +21,45 @@ pub(crate) struct Mistake {
 const MOST_AT_ONCE: usize = 4;
 
 /// The syntax that the line uses.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Kind {
     /// `# text`, or `pattern # text`.
+    #[error("contains a comment, and comments are not supported")]
     Comment,
     /// `- pattern`, or `["pattern", "pattern"]`.
+    #[error("is a YAML list, but this input is text")]
     YamlList,
     /// A pattern in quotes.
+    #[error("has quotes, which would be part of the name")]
     Quotes,
     /// `$NAME`, `~/` and the like.
+    #[error("contains `{}`, which is not expanded", Sanitized::new(.0))]
     Variable(String),
     /// `C:\path`, or `\\server\path`.
+    #[error("is an absolute Windows path")]
     WindowsPath,
     /// `.`, or the path of the workspace.
+    #[error("is a folder, but only files are published")]
     Everything,
     /// `pattern/`.
+    #[error("ends with `/`, but only files are published")]
     TrailingSlash,
     /// `@(a|b)` and the like.
+    #[error("contains `{0}(..)`, which only bash supports")]
     Extglob(char),
     /// `{1..3}`.
+    #[error("contains the range `{}`, and ranges are not supported", Sanitized::new(.0))]
     Range(String),
     /// Several patterns in one line.
+    #[error("is a list, but each pattern needs its own line")]
     List,
     /// `\` between folders.
+    #[error("contains `\\`, which does not separate folders")]
     Backslash,
     /// The name of a file in other Unicode code points.
+    #[error("looks like the name of a file, but uses different Unicode code points (NFC or NFD)")]
     Normalization,
 }
-
-impl fmt::Display for Mistake {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.kind {
-            Kind::Comment => f.write_str("contains a comment, and comments are not supported"),
-            Kind::YamlList => f.write_str("is a YAML list, but this input is text"),
-            Kind::Quotes => f.write_str("has quotes, which would be part of the name"),
-            Kind::Variable(text) => write!(f, "contains `{}`, which is not expanded", Sanitized::new(text)),
-            Kind::WindowsPath => f.write_str("is an absolute Windows path"),
-            Kind::Everything => f.write_str("is a folder, but only files are published"),
-            Kind::TrailingSlash => f.write_str("ends with `/`, but only files are published"),
-            Kind::Extglob(sign) => write!(f, "contains `{sign}(..)`, which only bash supports"),
-            Kind::Range(text) => {
-                write!(f, "contains the range `{}`, and ranges are not supported", Sanitized::new(text))
-            }
-            Kind::List => f.write_str("is a list, but each pattern needs its own line"),
-            Kind::Backslash => f.write_str("contains `\\`, which does not separate folders"),
-            Kind::Normalization => {
-                f.write_str("looks like the name of a file, but uses different Unicode code points (NFC or NFD)")
-            }
-        }
-    }
-}
-
-impl std::error::Error for Mistake {}
 
 impl Explain for Mistake {
     fn code(&self) -> &'static str {

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use glob::MatchOptions;
 
 use super::bad_line::BadLine;
-use super::braces::expand_braces;
 use super::line::Line;
 use super::mistake::Mistake;
 use super::pattern::{Alternative, Matching};
@@ -25,15 +24,12 @@ impl Line {
         if name.contains('/') {
             return Err(BadLine::Slash);
         }
-        let patterns = expand_braces(name).and_then(|names| {
-            names.iter().map(|name| Alternative::parse(name, Path::new(""))).collect::<Result<Vec<_>, _>>()
-        });
-        let (alternatives, malformed) = match patterns {
-            Err(bad @ BadLine::TooDeep) => return Err(bad),
-            patterns => match Mistake::of(text, Path::new("")) {
-                Some(mistake) => (patterns.unwrap_or_default(), Some(BadLine::Mistake(mistake))),
-                None => patterns.map_or_else(|bad| (Vec::new(), Some(bad)), |patterns| (patterns, None)),
-            },
+        let (alternatives, malformed) = match (Alternative::all(name, Path::new("")), Mistake::of(text, Path::new("")))
+        {
+            (Err(bad @ BadLine::TooDeep), _) => return Err(bad),
+            (patterns, Some(mistake)) => (patterns.unwrap_or_default(), Some(BadLine::Mistake(mistake))),
+            (Ok(patterns), None) => (patterns, None),
+            (Err(bad), None) => (Vec::new(), Some(bad)),
         };
         let is_literal = !has_wildcard(name);
         let literal = PathBuf::from(name);

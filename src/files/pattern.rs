@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use glob::{MatchOptions, Pattern};
 
 use super::bad_line::BadLine;
+use super::braces::expand_braces;
 use super::renaming::Wildcards;
 use super::syntax::has_wildcard;
 
@@ -77,7 +78,12 @@ impl<'a> Candidates<'a> {
 }
 
 impl Alternative {
-    pub(super) fn parse(path: &str, base: &Path) -> Result<Self, BadLine> {
+    /// Reads the patterns that the braces of a path expand to.
+    pub(super) fn all(path: &str, base: &Path) -> Result<Vec<Self>, BadLine> {
+        expand_braces(path)?.iter().map(|path| Self::parse(path, base)).collect()
+    }
+
+    fn parse(path: &str, base: &Path) -> Result<Self, BadLine> {
         if path.starts_with('/') {
             return Err(BadLine::Outside(None));
         }
@@ -87,14 +93,10 @@ impl Alternative {
         }
         let plain = own.iter().take(own.len() - 1).take_while(|c| !c.contains(['*', '?', '[']));
         let folder = base.join(plain.copied().collect::<PathBuf>());
-        let texts: Vec<String> = base
-            .iter()
-            .map(|component| Pattern::escape(&component.to_string_lossy()))
-            .chain(own.iter().map(|component| (*component).to_owned()))
-            .collect();
-        let pattern = |text: &str| Pattern::new(&to_glob_syntax(text)?).map_err(|error| BadLine::Pattern(error.msg));
-        let components = texts.iter().map(|text| pattern(text)).collect::<Result<_, _>>()?;
-        Ok(Self { folder, components })
+        let of_base = base.iter().map(|component| Pattern::escape(&component.to_string_lossy()));
+        let texts = of_base.chain(own.iter().map(|component| (*component).to_owned()));
+        let pattern = |text: String| Pattern::new(&to_glob_syntax(&text)?).map_err(|error| BadLine::Pattern(error.msg));
+        Ok(Self { folder, components: texts.map(pattern).collect::<Result<_, _>>()? })
     }
 
     /// Finds its components with a wildcard.

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::local::CHECK_DISK;
 use crate::hint::{self, Explain};
 use crate::package::FileName;
 use crate::sanitize::Sanitized;
@@ -107,35 +108,6 @@ pub(crate) enum PlaceFault {
     },
 }
 
-impl PlaceError {
-    /// Returns the hint, with `elsewhere` to write the file to another folder.
-    fn hint(&self, elsewhere: &str) -> String {
-        let of_system = |error: &io::Error, missing: Option<u64>| match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => match missing {
-                Some(size) => format!("Free {} more on the runner's disk, or raise its quota", Bytes(size)),
-                None => "Free space on the runner's disk, or raise its quota".to_owned(),
-            },
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                format!("Make it writable for this step, for example with `chmod -R u+w` in an earlier step{elsewhere}")
-            }
-            _ if hint::is_of_open_files(error) => hint::OPEN_FILES.to_owned(),
-            _ => "Check the disk and the mounts of the runner, then run the step again".to_owned(),
-        };
-        match &self.fault {
-            PlaceFault::Folder => format!("Remove the folder{elsewhere}"),
-            PlaceFault::NoFolder => {
-                format!("Remove it{elsewhere}. Make sure that no other step changes it")
-            }
-            PlaceFault::TemporaryFileRemoved | PlaceFault::Moved => {
-                "Make sure that no other step writes to this folder or cleans it, then run the step again".to_owned()
-            }
-            PlaceFault::Stalled(_) => "Check the disk and the mounts of the runner, then run the step again".to_owned(),
-            PlaceFault::Open(error) => of_system(error, None),
-            PlaceFault::Write { missing, source } => of_system(source, *missing),
-        }
-    }
-}
-
 impl Explain for PlaceError {
     fn code(&self) -> &'static str {
         match &self.fault {
@@ -149,7 +121,28 @@ impl Explain for PlaceError {
 
     fn hint(&self) -> Option<String> {
         // The path of the action's own folder is fixed.
-        let is_own = self.path.starts_with(OWN_FOLDER);
-        Some(self.hint(if is_own { "" } else { ", or set `path` to another folder" }))
+        let elsewhere = if self.path.starts_with(OWN_FOLDER) { "" } else { ", or set `path` to another folder" };
+        let (error, missing) = match &self.fault {
+            PlaceFault::Open(error) => (error, None),
+            PlaceFault::Write { missing, source } => (source, *missing),
+            PlaceFault::Stalled(_) => return Some(CHECK_DISK.to_owned()),
+            PlaceFault::Folder => return Some(format!("Remove the folder{elsewhere}")),
+            PlaceFault::NoFolder => {
+                return Some(format!("Remove it{elsewhere}. Make sure that no other step changes it"));
+            }
+            PlaceFault::TemporaryFileRemoved | PlaceFault::Moved => {
+                let hint = "Make sure that no other step writes to this folder or cleans it, then run the step again";
+                return Some(hint.to_owned());
+            }
+        };
+        Some(match (hint::code_of_system(error), missing) {
+            ("disk-full", Some(size)) => format!("Free {} more on the runner's disk, or raise its quota", Bytes(size)),
+            ("disk-full", None) => "Free space on the runner's disk, or raise its quota".to_owned(),
+            ("permission-denied", _) => {
+                format!("Make it writable for this step, for example with `chmod -R u+w` in an earlier step{elsewhere}")
+            }
+            ("too-many-open-files", _) => hint::OPEN_FILES.to_owned(),
+            _ => CHECK_DISK.to_owned(),
+        })
     }
 }

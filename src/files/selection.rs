@@ -160,36 +160,36 @@ impl Explain for SelectError {
     }
 
     fn hint(&self) -> Option<String> {
-        match self {
+        Some(match self {
+            Self::File(error) => return error.hint(),
+            Self::Mistake { mistake, .. } => return mistake.hint(),
             Self::NoneFound { line, .. } if line.contains("=>") => {
-                Some("Put a space on each side of `=>` if a new name follows it".to_owned())
+                "Put a space on each side of `=>` if a new name follows it".to_owned()
             }
-            Self::NoneFound { hint, .. } => Some((*hint).to_owned()),
-            Self::Mistake { mistake, .. } => mistake.hint(),
+            Self::NoneFound { hint, .. } => (*hint).to_owned(),
             Self::ExcludedTooEarly { line, .. } => {
-                Some(format!("Move `{}` below that line, because lines are applied in order", Sanitized::new(line)))
+                format!("Move `{}` below that line, because lines are applied in order", Sanitized::new(line))
             }
             Self::ExcludedInOneFolder { everywhere, .. } => {
-                Some(format!("Write `{}` to exclude that name in all folders", Sanitized::new(everywhere)))
+                format!("Write `{}` to exclude that name in all folders", Sanitized::new(everywhere))
             }
-            Self::AllExcluded => Some("Remove one of these lines".to_owned()),
-            Self::NoPlaceholder { .. } => Some(
-                "Add a line with a new name for this file only. It is in the top folder of the workspace, so it has no \
-                 `{dir}`"
-                    .to_owned(),
-            ),
+            Self::AllExcluded => "Remove one of these lines".to_owned(),
+            Self::NoPlaceholder { .. } => {
+                "Add a line with a new name for this file only. It is in the top folder of the \
+                                           workspace, so it has no `{dir}`"
+                    .to_owned()
+            }
             Self::Folder { line, .. } => {
                 let line = Sanitized::new(line);
-                Some(format!("Write `{line}/*` for the files in it, or `{line}/**` to include subfolders"))
+                format!("Write `{line}/*` for the files in it, or `{line}/**` to include subfolders")
             }
-            Self::Secret { path } => Some(format!(
+            Self::Secret { path } => format!(
                 "Exclude it with a line `!{}`, or set `client-certificate` to the text instead of a path",
                 Sanitized::path(path)
-            )),
-            Self::Walk { source, .. } if hint::is_of_open_files(source) => Some(hint::OPEN_FILES.to_owned()),
-            Self::Walk { .. } => Some(READABLE.to_owned()),
-            Self::File(error) => error.hint(),
-        }
+            ),
+            Self::Walk { source, .. } if hint::is_of_open_files(source) => hint::OPEN_FILES.to_owned(),
+            Self::Walk { .. } => READABLE.to_owned(),
+        })
     }
 
     fn plural(&self) -> Option<Plural> {

@@ -17,10 +17,10 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use self::collect::collect;
 use self::destination::SHORTEST_TOKEN;
 pub(crate) use self::download::DownloadOptions;
-use self::network::Address;
-use self::raw::{NAMES, RawInputs};
+use self::raw::{RawInputs, is_input};
 use self::unknown::DRY_RUN;
 use crate::command::Command;
 use crate::files::{BadLine, Line, LocalFile, Selection};
@@ -126,7 +126,7 @@ pub struct InputError {
 
 impl fmt::Display for InputError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = if NAMES.contains(&self.input) { "input" } else { "variable" };
+        let kind = if is_input(self.input) { "input" } else { "variable" };
         let subject = self.value.as_deref().unwrap_or("it");
         write!(f, "failed to read {kind} `{}`: {subject} {}", self.input, self.problem)
     }
@@ -152,21 +152,46 @@ impl Explain for InputError {
     }
 }
 
+impl InputError {
+    /// Creates a problem of an input, or of the value or the line of it that is wrong.
+    fn new(input: &'static str, value: Option<&str>, problem: impl Into<String>, hint: impl Into<String>) -> Self {
+        let value = value.map(|value| format!("`{}`", Sanitized::new(value)));
+        Self { code: "invalid-input", input, value, problem: problem.into(), hint: hint.into() }
+    }
+
+    fn with_code(self, code: &'static str) -> Self {
+        Self { code, ..self }
+    }
+
+    /// Creates the problem of a required input that is not set.
+    fn missing(input: &'static str, problem: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::new(input, None, problem, hint).with_code(MISSING)
+    }
+
+    fn bad_line(input: &'static str, line: &str) -> impl FnOnce(BadLine) -> Self {
+        move |bad| Self::new(input, Some(line), bad.to_string(), bad.hint().unwrap_or_default()).with_code(bad.code())
+    }
+
+    fn bad_name(input: &'static str, hint: &str) -> impl FnOnce(BadName) -> Self {
+        move |bad| Self { value: Some(format!("`{}`", bad.name)), ..Self::new(input, None, bad.why, hint) }
+    }
+}
+
+/// The code of a required input that is not set.
+const MISSING: &str = "missing-input";
+
 impl Inputs {
     /// Reads every input of a command and checks it.
-    ///
-    /// # Panics
-    /// Never, because every field is optional text and every name is unique.
     #[must_use]
     pub fn read(command: Command, environment: &Environment, runner: &Runner) -> Reading {
+        let mut problems = Vec::new();
+        let (raw, warning) = collect(command, environment, &mut problems);
+        let raw = &raw;
+        let warnings = warning.into_iter().collect();
         let mut reader =
-            Reader { command, problems: Vec::new(), warnings: Vec::new(), secrets: Vec::new(), secret_file: None };
-        let given = reader.collect(environment);
-        let raw: RawInputs =
-            envy::from_iter(given.iter().map(|(name, value)| ((*name).to_owned(), value.expose().to_owned())))
-                .expect("every field is optional text, and every name is unique");
-        let mut inputs = reader.inputs(&raw, runner, environment);
-        let token = raw.token.as_ref().map(|token| Secret::new(token.expose().trim()));
+            Reader { command, raw, runner, environment, problems, warnings, secrets: Vec::new(), secret_file: None };
+        let mut inputs = reader.inputs();
+        let token = raw.get("token").map(Secret::new);
         let credentials = inputs.as_ref().and_then(|inputs| inputs.credentials.as_ref());
         let redactor = match (credentials, &token) {
             (Some(credentials), _) => credentials.redactor(),
@@ -174,8 +199,13 @@ impl Inputs {
             (None, None) => Redactor::default(),
         };
         let basic = credentials.map(Credentials::basic);
-        reader.reject_token(&redactor, &given);
-        reader.reject_header_values(&given);
+        // A header is as secret as the token.
+        reader.reject_secrets(&redactor, &["token", "headers"], "the token", "token");
+        let headers = raw.get("headers").unwrap_or_default();
+        let values = reader.secrets.iter().filter(|secret| headers.contains(secret.expose()));
+        let values = Redactor::default().with(&values.cloned().collect::<Vec<_>>());
+        let exempt = ["token", "headers", "ca-certificate", "client-certificate"];
+        reader.reject_secrets(&values, &exempt, "the value of a header from `headers`", "value");
         let redactor = redactor.with(&reader.secrets);
         if let Some(inputs) = &mut inputs {
             inputs.redactor = redactor.clone();
@@ -207,8 +237,11 @@ impl Inputs {
 }
 
 /// Reads one input after the other and collects the problems.
-struct Reader {
+struct Reader<'a> {
     command: Command,
+    raw: &'a RawInputs,
+    runner: &'a Runner,
+    environment: &'a Environment,
     problems: Vec<InputError>,
     warnings: Vec<String>,
     /// Secrets other than the token.
@@ -217,97 +250,66 @@ struct Reader {
     secret_file: Option<Box<LocalFile>>,
 }
 
-impl Reader {
-    fn problem(
-        &mut self,
-        input: &'static str,
-        value: Option<&str>,
-        problem: impl Into<String>,
-        hint: impl Into<String>,
-    ) {
-        self.reject("invalid-input", input, value, problem, hint);
-    }
-
-    /// Adds a problem that has a code of its own.
-    fn reject(
-        &mut self,
-        code: &'static str,
-        input: &'static str,
-        value: Option<&str>,
-        problem: impl Into<String>,
-        hint: impl Into<String>,
-    ) {
-        self.problems.push(InputError {
-            code,
-            input,
-            value: value.map(|value| format!("`{}`", Sanitized::new(value))),
-            problem: problem.into(),
-            hint: hint.into(),
-        });
-    }
-
-    /// Adds a problem for a required input that is not set, unless another problem of it is known.
-    fn missing(&mut self, input: &'static str, problem: impl Into<String>, hint: impl Into<String>) {
-        if self.problems.iter().all(|known| known.input != input) {
-            self.reject("missing-input", input, None, problem, hint);
-        }
-    }
-
-    fn bad_line(&mut self, input: &'static str, line: &str, bad: &BadLine) {
-        self.reject(bad.code(), input, Some(line), bad.to_string(), bad.hint().unwrap_or_default());
-    }
-
-    fn bad_name<T>(&mut self, input: &'static str, result: Result<T, BadName>, hint: &str) -> Option<T> {
+impl Reader<'_> {
+    /// Returns a value, or keeps the problem. An input with another problem does not count as missing.
+    fn keep<T>(&mut self, result: Result<T, InputError>) -> Option<T> {
         match result {
-            Ok(name) => Some(name),
-            Err(bad) => {
-                self.problems.push(InputError {
-                    code: "invalid-input",
-                    input,
-                    value: Some(format!("`{}`", bad.name)),
-                    problem: bad.why,
-                    hint: hint.to_owned(),
-                });
-                None
-            }
+            Ok(value) => return Some(value),
+            Err(error) if error.code == MISSING && self.problems.iter().any(|known| known.input == error.input) => {}
+            Err(error) => self.problems.push(error),
+        }
+        None
+    }
+
+    /// Reads each line of a text, without empty ones. Returns what the lines mean, if all are good.
+    fn each_line<T>(&mut self, text: &str, read: impl FnMut(&str) -> Result<T, InputError>) -> Option<Vec<T>> {
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let read: Vec<Option<T>> = lines.map(read).map(|result| self.keep(result)).collect();
+        read.into_iter().collect()
+    }
+
+    /// Rejects a secret in another input: it would end up in URLs, outputs or errors.
+    fn reject_secrets(&mut self, redactor: &Redactor, exempt: &[&str], what: &str, to_remove: &str) {
+        for (name, _) in self.raw.all().filter(|(name, text)| !exempt.contains(name) && redactor.finds(text)) {
+            self.problems.retain(|problem| problem.input != name);
+            let problem = format!("contains {what}, which would become public");
+            let hint = format!("Remove the {to_remove} from this input");
+            self.problems.push(InputError::new(name, None, problem, hint).with_code("secret-in-input"));
         }
     }
 
-    fn inputs(&mut self, raw: &RawInputs, runner: &Runner, environment: &Environment) -> Option<Inputs> {
-        let dry_run = self.boolean(DRY_RUN, raw.dry_run.as_deref());
-        let token = self.token(raw, dry_run == Some(true));
-        let server = self.server(raw, runner);
-        let owner = self.owner(raw, runner);
-        let package = self.package(raw, runner);
+    fn inputs(&mut self) -> Option<Inputs> {
+        let dry_run = self.boolean(DRY_RUN);
+        let token = self.keep(self.token(dry_run == Some(true))).flatten();
+        let server = self.server();
+        let server = self.keep(server);
+        let owner = self.keep(self.owner());
+        let package = self.keep(self.package());
         let version = match self.command {
-            Command::Publish => self.version(raw, runner),
-            Command::Download => self.version_to_download(raw),
+            Command::Publish => self.version(),
+            Command::Download => self.version_to_download(),
         };
-        let username = self.username(raw, runner);
+        let version = self.keep(version);
+        let username = self.keep(self.username());
         // Before `files`, which must not select a file with a secret.
-        let address = Address { server: server.as_ref(), owner: owner.as_ref(), package: package.as_ref() };
-        let network = self.network(raw, runner, environment, &address);
+        let network = self.network(server.as_ref(), owner.as_ref(), package.as_ref());
         let task = match self.command {
             Command::Publish => {
                 let destination = server.as_ref().zip(owner.as_ref());
-                self.publish_options(raw, runner, version.as_ref(), destination, dry_run).map(Task::Publish)
+                self.publish_options(version.as_ref(), destination, dry_run).map(Task::Publish)
             }
-            Command::Download => self.download_options(raw, runner).map(Task::Download),
+            Command::Download => self.download_options().map(Task::Download),
         };
-        let concurrency = self.whole_number("concurrency", raw.concurrency.as_deref(), 1..=32, 4);
-        let retries = self.whole_number("retries", raw.retries.as_deref(), 0..=100, 5);
-        let timeout = self.whole_number("timeout", raw.timeout.as_deref(), 1..=3600, 60);
+        let concurrency = self.whole_number("concurrency", 1..=32, 4);
+        let retries = self.whole_number("retries", 0..=100, 5);
+        let timeout = self.whole_number("timeout", 1..=3600, 60);
         let username = username?;
-        let is_jobs_own = token.as_ref().is_some_and(|token| runner.is_jobs_own(token));
+        let is_jobs_own = token.as_ref().is_some_and(|token| self.runner.is_jobs_own(token));
+        let is_named = self.raw.get("username").is_some();
         Some(Inputs {
             task: task?,
             target: Target { server: server?, owner: owner?, package: package?, version: version? },
-            credentials: token.map(|token| Credentials {
-                username,
-                is_named: raw.username.is_some(),
-                token,
-                is_jobs_own,
-            }),
+            credentials: token.map(|token| Credentials { username, is_named, token, is_jobs_own }),
             concurrency: concurrency? as usize,
             retries: retries?,
             timeout: Duration::from_secs(timeout?.into()),
@@ -319,18 +321,16 @@ impl Reader {
 
     fn publish_options(
         &mut self,
-        raw: &RawInputs,
-        runner: &Runner,
         version: Option<&Version>,
         destination: Option<(&ServerUrl, &Owner)>,
         dry_run: Option<bool>,
     ) -> Option<PublishOptions> {
-        let selection = self.selection(raw, runner);
+        let selection = self.selection();
         let policies =
             [("fail", IfFileExists::Fail), ("skip", IfFileExists::Skip), ("overwrite", IfFileExists::Overwrite)];
-        let if_file_exists = self.choice("if-file-exists", raw.if_file_exists.as_deref(), &policies);
-        let checksums = self.checksums_options(raw, version);
-        let link_repository = self.link_repository(raw, runner, destination);
+        let if_file_exists = self.choice("if-file-exists", &policies);
+        let checksums = self.checksums_options(version);
+        let link_repository = self.keep(self.link_repository(destination));
         Some(PublishOptions {
             selection: selection?,
             if_file_exists: if_file_exists?,
@@ -340,49 +340,39 @@ impl Reader {
         })
     }
 
-    fn whole_number(
-        &mut self,
-        input: &'static str,
-        text: Option<&str>,
-        range: RangeInclusive<u32>,
-        default: u32,
-    ) -> Option<u32> {
-        let Some(text) = text.map(str::trim) else { return Some(default) };
-        let number = text.parse().ok().filter(|number| range.contains(number));
-        if number.is_none() {
+    fn whole_number(&mut self, input: &'static str, range: RangeInclusive<u32>, default: u32) -> Option<u32> {
+        let Some(text) = self.raw.get(input) else { return Some(default) };
+        self.keep(text.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
             let problem = format!("is not a whole number from {} to {}", range.start(), range.end());
             let hint = format!("Set `{input}` to such a number, or remove it to use the default, {default}");
-            self.problem(input, Some(text), problem, hint);
-        }
-        number
+            InputError::new(input, Some(text), problem, hint)
+        }))
     }
 
     /// Reads a boolean in the spellings that runners accept (YAML 1.2's core schema).
-    fn boolean(&mut self, input: &'static str, text: Option<&str>) -> Option<bool> {
-        match text.map(str::trim) {
-            None | Some("false" | "False" | "FALSE") => Some(false),
-            Some("true" | "True" | "TRUE") => Some(true),
+    fn boolean(&mut self, input: &'static str) -> Option<bool> {
+        self.keep(match self.raw.get(input) {
+            None | Some("false" | "False" | "FALSE") => Ok(false),
+            Some("true" | "True" | "TRUE") => Ok(true),
             Some(other) => {
                 let hint = format!("Set `{input}` to `true` or `false`");
-                self.problem(input, Some(other), "is neither `true` nor `false`", hint);
-                None
+                Err(InputError::new(input, Some(other), "is neither `true` nor `false`", hint))
             }
-        }
+        })
     }
 
     /// Reads one of a few words; the first is the default.
-    fn choice<T: Copy>(&mut self, input: &'static str, text: Option<&str>, words: &[(&str, T)]) -> Option<T> {
-        let Some(text) = text.map(str::trim) else { return Some(words[0].1) };
-        if let Some((_, choice)) = words.iter().find(|(word, _)| *word == text) {
-            return Some(*choice);
-        }
-        let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-        let listed = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        let hint = match suggest(&text.to_lowercase(), &names) {
-            Some(word) => format!("Use `{word}`. Allowed: {listed}"),
-            None => format!("Use one of {listed}"),
-        };
-        self.problem(input, Some(text), "is not a known value", hint);
-        None
+    fn choice<T: Copy>(&mut self, input: &'static str, words: &[(&str, T)]) -> Option<T> {
+        let Some(text) = self.raw.get(input) else { return Some(words[0].1) };
+        let known = words.iter().find(|(word, _)| *word == text);
+        self.keep(known.map(|(_, choice)| *choice).ok_or_else(|| {
+            let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+            let listed = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            let hint = match suggest(&text.to_lowercase(), &names) {
+                Some(word) => format!("Use `{word}`. Allowed: {listed}"),
+                None => format!("Use one of {listed}"),
+            };
+            InputError::new(input, Some(text), "is not a known value", hint)
+        }))
     }
 }

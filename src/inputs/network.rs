@@ -1,6 +1,6 @@
 //! The inputs about the connection: certificates, headers, and the proxy variables of the environment.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::Path;
 
 use base64::Engine as _;
@@ -12,30 +12,17 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use url::Url;
 
-use super::{InputError, RawInputs, Reader};
+use super::{InputError, Reader};
 use crate::certificate::TrustedCertificate;
 use crate::client_certificate::ClientCertificate;
 use crate::files::{FileFault, LocalFile};
 use crate::network::{Exception, Network, Proxies, Proxy};
 use crate::package::{Owner, PackageName, ServerUrl};
-use crate::runner::{Environment, Runner};
+use crate::runner::Environment;
 use crate::secret::{Redactor, Secret};
 use crate::unexpanded::unexpanded;
 
-/// The public parts of the target, as far as they are known.
-pub(super) struct Address<'a> {
-    pub(super) server: Option<&'a ServerUrl>,
-    pub(super) owner: Option<&'a Owner>,
-    pub(super) package: Option<&'a PackageName>,
-}
-
-impl Address<'_> {
-    fn has(&self, text: &str) -> bool {
-        let server = self.server.map(ToString::to_string).unwrap_or_default();
-        let names = [self.owner.map(Owner::as_str), self.package.map(PackageName::as_str)];
-        [server.as_str()].into_iter().chain(names.into_iter().flatten()).any(|part| part.contains(text))
-    }
-}
+const CLIENT_CERTIFICATE: &str = "client-certificate";
 
 /// The largest PEM file, in bytes. The root certificates of a browser take 0.25 MiB.
 const LARGEST_BUNDLE: u64 = 4 * 1024 * 1024;
@@ -70,73 +57,66 @@ const RESERVED: &[(&str, &str)] = &[
 /// RFC 9110, section 7.6.1.
 const HOP_BY_HOP: &str = "applies to one connection and does not reach the server";
 
-impl Reader {
+impl Reader<'_> {
     pub(super) fn network(
         &mut self,
-        raw: &RawInputs,
-        runner: &Runner,
-        environment: &Environment,
-        address: &Address<'_>,
+        server: Option<&ServerUrl>,
+        owner: Option<&Owner>,
+        package: Option<&PackageName>,
     ) -> Option<Network> {
-        let certificates = self.certificates(raw, runner);
-        let client_certificate = self.client_certificate(raw, runner);
-        let headers = self.headers(raw, address);
-        let proxies = address.server.map(|server| self.proxies(environment, server)).unwrap_or_default();
+        let certificates = self.certificates();
+        let certificates = self.keep(certificates);
+        let client_certificate = self.client_certificate();
+        let client_certificate = self.keep(client_certificate).flatten();
+        let server_url = server.map(ToString::to_string);
+        let public = [server_url.as_deref(), owner.map(Owner::as_str), package.map(PackageName::as_str)];
+        let headers = self.headers(&public.into_iter().flatten().collect::<Vec<_>>());
+        let proxies = server.map(|server| self.proxies(server)).unwrap_or_default();
         if client_certificate.is_some()
-            && let Some(proxy) = address.server.and_then(|server| proxies.for_url(&server.join([])))
+            && let Some(proxy) = server.and_then(|server| proxies.for_url(&server.join([])))
             && proxy.url.scheme() == "https"
         {
             let problem = format!("cannot be used with {proxy}, because an https proxy could receive it too");
             let hint = format!("Set `{}` to an http:// URL, or add the server's host to `NO_PROXY`", proxy.variable);
-            self.problem("client-certificate", None, problem, hint);
+            self.problems.push(InputError::new(CLIENT_CERTIFICATE, None, problem, hint));
         }
-        if client_certificate.is_some() && address.server.is_some_and(|server| !server.is_https()) {
+        if client_certificate.is_some() && server.is_some_and(|server| !server.is_https()) {
+            let problem = "is set, but `server-url` starts with `http://`";
             let hint = "Set `server-url` to an https:// URL, or remove `client-certificate`";
-            self.problem("client-certificate", None, "is set, but `server-url` starts with `http://`", hint);
+            self.problems.push(InputError::new(CLIENT_CERTIFICATE, None, problem, hint));
         }
         Some(Network { certificates: certificates?, client_certificate, proxies, headers: headers? })
     }
 
-    fn certificates(&mut self, raw: &RawInputs, runner: &Runner) -> Option<Vec<TrustedCertificate>> {
+    fn certificates(&mut self) -> Result<Vec<TrustedCertificate>, InputError> {
         const INPUT: &str = "ca-certificate";
         let hint = "Set `ca-certificate` to PEM text, from BEGIN CERTIFICATE to END CERTIFICATE, or to the path of \
-                        a PEM file in the workspace";
-        let Some(given) = raw.ca_certificate.as_ref().map(|given| given.expose().trim()) else {
-            return Some(Vec::new());
-        };
-        let pem = self.pem(INPUT, given, runner, hint)?;
+                    a PEM file in the workspace";
+        let Some(pem) = self.pem(INPUT, hint)? else { return Ok(Vec::new()) };
         // No part of the text may be shown.
+        let error = |problem, hint| Err(InputError::new(INPUT, None, problem, hint));
         if pem.contains("PRIVATE KEY-----") {
             let hint = "Set `ca-certificate` to the certificate only. If others can read the workflow or the \
-                            workspace, create a new key";
-            self.problem(INPUT, None, "contains a private key, which only the server should have", hint);
-            return None;
+                        workspace, create a new key";
+            return error("contains a private key, which only the server should have".to_owned(), hint);
         }
         let lines = pem.lines().map(str::trim).collect::<Vec<_>>().join("\n");
         let mut certificates = Vec::new();
         for (index, certificate) in CertificateDer::pem_slice_iter(lines.as_bytes()).enumerate() {
             // The error of the PEM reader can contain parts of the text.
             let Some(certificate) = certificate.ok().and_then(TrustedCertificate::parse) else {
-                let problem = format!("contains an invalid certificate (number {})", index + 1);
-                self.problem(INPUT, None, problem, hint);
-                return None;
+                return error(format!("contains an invalid certificate (number {})", index + 1), hint);
             };
             certificates.push(certificate);
         }
-        if certificates.is_empty() {
-            self.problem(INPUT, None, "contains no certificate", hint);
-            return None;
-        }
-        Some(certificates)
+        if certificates.is_empty() { error("contains no certificate".to_owned(), hint) } else { Ok(certificates) }
     }
 
     /// Reads the client certificate. The lines of its key are secrets, and so is the whole text.
-    fn client_certificate(&mut self, raw: &RawInputs, runner: &Runner) -> Option<ClientCertificate> {
-        const INPUT: &str = "client-certificate";
+    fn client_certificate(&mut self) -> Result<Option<ClientCertificate>, InputError> {
         let hint = "Set `client-certificate` to the certificate and its private key in PEM, or to the path of a file in \
-                        the workspace with both";
-        let given = raw.client_certificate.as_ref()?.expose().trim();
-        let pem = self.pem(INPUT, given, runner, hint)?;
+                    the workspace with both";
+        let Some(pem) = self.pem(CLIENT_CERTIFICATE, hint)? else { return Ok(None) };
         self.hide(&pem);
         let mut is_key = false;
         for line in pem.lines().map(str::trim) {
@@ -146,33 +126,25 @@ impl Reader {
                 self.hide(line);
             }
         }
-        match ClientCertificate::parse(&pem) {
-            Ok(certificate) => Some(certificate),
-            Err(bad) => {
-                self.problem(INPUT, None, bad.to_string(), bad.hint());
-                None
-            }
-        }
+        let certificate = ClientCertificate::parse(&pem);
+        certificate.map(Some).map_err(|bad| InputError::new(CLIENT_CERTIFICATE, None, bad.to_string(), bad.hint()))
     }
 
-    /// Returns the given PEM text, or reads it from a file with the same checks as for published files.
-    fn pem(&mut self, input: &'static str, given: &str, runner: &Runner, hint: &str) -> Option<String> {
+    /// Returns the PEM text of an input, or reads it from a file with the same checks as for published files. A workspace that
+    /// cannot be opened is reported for another input.
+    fn pem(&mut self, input: &'static str, hint: &str) -> Result<Option<String>, InputError> {
+        let Some(given) = self.raw.get(input) else { return Ok(None) };
         if given.contains("-----") {
-            return Some(given.to_owned());
+            return Ok(Some(given.to_owned()));
         }
-        let path = given;
-        // A text without a dot can be base64 of a key, so it is not shown.
-        let shown = Some(path).filter(|path| path.contains('.'));
-        if path.contains(char::is_control) || path.len() > 255 {
-            self.problem(input, None, "is neither PEM text nor the path of a file", hint);
-            return None;
+        if given.contains(char::is_control) || given.len() > 255 {
+            return Err(InputError::new(input, None, "is neither PEM text nor the path of a file", hint));
         }
-        // A workspace that cannot be opened is reported for another input.
-        let workspace = runner.workspace.canonicalize().ok()?;
-        let within = Path::new(path).strip_prefix(&runner.workspace).unwrap_or(Path::new(path));
+        let Ok(workspace) = self.runner.workspace.canonicalize() else { return Ok(None) };
+        let within = Path::new(given).strip_prefix(&self.runner.workspace).unwrap_or(Path::new(given));
         let mut bytes = Vec::new();
         let read = LocalFile::check(&workspace, within).and_then(|file| {
-            if input == "client-certificate" {
+            if input == CLIENT_CERTIFICATE {
                 self.secret_file = Some(Box::new(file.clone()));
             }
             if file.size > LARGEST_BUNDLE {
@@ -185,7 +157,7 @@ impl Reader {
         });
         let problem = match read {
             Ok(true) => match String::from_utf8(bytes) {
-                Ok(text) => return Some(text),
+                Ok(text) => return Ok(Some(text)),
                 Err(_) => {
                     "is not text, so it is not PEM. Convert DER with `openssl x509 -inform der -in IT -out cert.pem`"
                         .to_owned()
@@ -199,24 +171,26 @@ impl Reader {
                 other => other.to_string(),
             },
         };
-        let problem =
-            if shown.is_some() { problem } else { format!("is not PEM text, and as a file path it {problem}") };
-        self.problem(input, shown, problem, hint);
-        None
+        // A text without a dot can be base64 of a key, so it is not shown.
+        Err(if given.contains('.') {
+            InputError::new(input, Some(given), problem, hint)
+        } else {
+            InputError::new(input, None, format!("is not PEM text, and as a file path it {problem}"), hint)
+        })
     }
 
     /// Reads the headers. No part of a line is ever shown.
-    fn headers(&mut self, raw: &RawInputs, address: &Address<'_>) -> Option<HeaderMap> {
+    fn headers(&mut self, public: &[&str]) -> Option<HeaderMap> {
         let hint = "Set `headers` to one `Name: value` per line, with each value from a secret: \
-                        `CF-Access-Client-Secret: ${{ secrets.ACCESS_SECRET }}`";
+                    `CF-Access-Client-Secret: ${{ secrets.ACCESS_SECRET }}`";
         let before = self.problems.len();
         let mut headers = HeaderMap::new();
         let mut known = HashMap::new();
-        let text = raw.headers.as_ref().map_or("", Secret::expose);
+        let text = self.raw.untrimmed("headers").unwrap_or_default();
         for (number, line) in (1..).zip(text.split('\n')).filter(|(_, line)| !line.trim().is_empty()) {
             let (name, value) = line.split_once(':').unwrap_or(("", line));
             let value = value.trim();
-            self.hide_value(value, address);
+            self.hide_value(value, public);
             let is_variable = unexpanded(value) == Some(value);
             let problem = match (HeaderName::from_bytes(name.trim().as_bytes()), HeaderValue::from_str(value)) {
                 _ if !line.contains(':') => "has no colon".to_owned(),
@@ -236,23 +210,20 @@ impl Reader {
                 }
                 _ => "has a control character or a non-ASCII character in its value".to_owned(),
             };
-            self.problems.push(InputError {
-                code: "invalid-input",
-                input: "headers",
-                value: Some(format!("line {number}")),
-                problem,
-                hint: hint.to_owned(),
-            });
+            let error = InputError::new("headers", None, problem, hint);
+            self.problems.push(InputError { value: Some(format!("line {number}")), ..error });
         }
         (self.problems.len() == before).then_some(headers)
     }
 
     /// Adds the value of a header and its longer parts to the secrets, unless they are short or public.
-    fn hide_value(&mut self, value: &str, address: &Address<'_>) {
+    fn hide_value(&mut self, value: &str, public: &[&str]) {
         let parts = value.split([' ', ';', ',', '=', '"']).filter(|part| part.chars().count() >= SHORTEST_PART);
         let whole = Some(value).filter(|value| value.chars().count() >= SHORTEST_SECRET);
-        for secret in whole.into_iter().chain(parts).filter(|secret| !address.has(secret)) {
-            self.hide(secret);
+        for secret in whole.into_iter().chain(parts) {
+            if !public.iter().any(|part| part.contains(secret)) {
+                self.hide(secret);
+            }
         }
     }
 
@@ -265,7 +236,8 @@ impl Reader {
     /// Reads the proxies for the server and its object storage. An invalid proxy for the server is a problem.
     ///
     /// Upper case comes before lower case, as in Go, the language of the runners. Empty means not set.
-    fn proxies(&mut self, environment: &Environment, server: &ServerUrl) -> Proxies {
+    fn proxies(&mut self, server: &ServerUrl) -> Proxies {
+        let environment = self.environment;
         // In a CGI program, HTTP_PROXY is the header `Proxy` of a request, which anybody can send.
         let is_cgi = set(environment, &["REQUEST_METHOD"]).is_some();
         let names_for_http: &[_] = if is_cgi {
@@ -293,7 +265,7 @@ impl Reader {
                         "Set `{variable}` to a URL such as `http://proxy.example.com:3128`. If the proxy needs credentials, \
                          put percent-encoded `user:password@` before the host. Or add the server's host to `NO_PROXY`"
                     );
-                    self.problem(variable, None, problem, hint);
+                    self.problems.push(InputError::new(variable, None, problem, hint));
                 }
             }
         }
@@ -313,21 +285,6 @@ impl Reader {
             if secret.len() >= Redactor::SHORTEST {
                 self.hide(&secret);
             }
-        }
-    }
-
-    /// Rejects the value of a header in another input: it would end up in URLs, outputs or errors.
-    pub(super) fn reject_header_values(&mut self, given: &BTreeMap<&'static str, Secret>) {
-        let Some(headers) = given.get("headers") else { return };
-        let values = self.secrets.iter().filter(|secret| headers.expose().contains(secret.expose()));
-        let redactor = Redactor::default().with(&values.cloned().collect::<Vec<_>>());
-        for (name, _) in given.iter().filter(|(name, value)| {
-            !matches!(**name, "token" | "headers" | "ca-certificate" | "client-certificate")
-                && redactor.finds(value.expose())
-        }) {
-            self.problems.retain(|problem| problem.input != *name);
-            let problem = "contains the value of a header from `headers`, which would become public";
-            self.reject("secret-in-input", name, None, problem, "Remove the value from this input");
         }
     }
 }

@@ -1,53 +1,42 @@
 //! The inputs as they were typed, and the inputs of each command.
 
-use serde::Deserialize;
+use std::collections::BTreeMap;
 
 use crate::command::Command;
 use crate::secret::Secret;
 
-macro_rules! raw_inputs {
-    ($($field:ident: $type:ty = $name:literal),+ $(,)?) => {
-        /// The inputs of all commands as they were typed; an empty input counts as not set.
-        #[derive(Debug, Default, Deserialize)]
-        pub(super) struct RawInputs {
-            $(#[serde(rename = $name)] pub(super) $field: Option<$type>,)+
-        }
+/// The inputs that are set, as they were typed. An empty input counts as not set. Any of them can contain a secret.
+pub(super) struct RawInputs(BTreeMap<&'static str, Secret>);
 
-        /// The names of all inputs.
-        pub(super) const NAMES: &[&str] = &[$($name),+];
-    };
+impl RawInputs {
+    pub(super) fn new(given: BTreeMap<&'static str, Secret>) -> Self {
+        Self(given)
+    }
+
+    /// Returns an input without white space around it, if it is set.
+    pub(super) fn get(&self, name: &'static str) -> Option<&str> {
+        self.untrimmed(name).map(str::trim)
+    }
+
+    /// Returns an input whose lines are counted, if it is set.
+    pub(super) fn untrimmed(&self, name: &'static str) -> Option<&str> {
+        debug_assert!(is_input(name), "{name} is not an input");
+        self.0.get(name).map(Secret::expose)
+    }
+
+    /// Returns every input that is set.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.0.iter().map(|(name, text)| (*name, text.expose()))
+    }
 }
 
-raw_inputs! {
-    files: String = "files",
-    token: Secret = "token",
-    server_url: String = "server-url",
-    owner: String = "owner",
-    repo: String = "repo",
-    version: String = "version",
-    version_strip_prefix: String = "version-strip-prefix",
-    username: String = "username",
-    working_directory: String = "working-directory",
-    if_no_files_found: String = "if-no-files-found",
-    if_file_exists: String = "if-file-exists",
-    dry_run: String = "dry-run",
-    link_repository: String = "link-repository",
-    include_hidden_files: String = "include-hidden-files",
-    concurrency: String = "concurrency",
-    retries: String = "retries",
-    timeout: String = "timeout",
-    ca_certificate: Secret = "ca-certificate",
-    client_certificate: Secret = "client-certificate",
-    headers: Secret = "headers",
-    path: String = "path",
-    executable: String = "executable",
-    checksums: String = "checksums",
-    expect: String = "expect",
-    aliases: String = "aliases",
+/// Whether a command has an input of this name.
+pub(super) fn is_input(name: &str) -> bool {
+    [Command::Publish, Command::Download].iter().any(|command| command.inputs().contains(&name))
 }
 
 impl Command {
-    /// The names of the inputs, as the command's `action.yml` declares them.
+    /// Returns the names of the inputs, as the command's `action.yml` declares them.
     #[must_use]
     pub fn inputs(self) -> &'static [&'static str] {
         match self {
@@ -95,20 +84,6 @@ impl Command {
                 "client-certificate",
                 "headers",
             ],
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_declared_input_is_read() {
-        for command in [Command::Publish, Command::Download] {
-            for name in command.inputs() {
-                assert!(NAMES.contains(name), "{name}");
-            }
         }
     }
 }

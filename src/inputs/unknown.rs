@@ -1,6 +1,6 @@
 //! Inputs that the action does not have. Each is an error or a part of one warning, so that none is ignored silently.
 
-use super::Reader;
+use super::InputError;
 use crate::command::Command;
 use crate::sanitize::Sanitized;
 use crate::suggest::suggest;
@@ -71,60 +71,54 @@ const RUNNERS_OWN: [&str; 2] = ["args", "entrypoint"];
 /// The number of unknown inputs that a warning names.
 const MOST_NAMED: usize = 20;
 
-impl Reader {
-    /// Checks the names of unknown inputs, in lower case, against the inputs that are set.
-    pub(super) fn check_unknown(&mut self, unknown: &[String], is_set: impl Fn(&str) -> bool) {
-        let mut ignored = Vec::new();
-        for name in unknown.iter().filter(|name| !RUNNERS_OWN.contains(&name.as_str())) {
-            let shown = Sanitized::new(name);
-            match self.meaning(&normalized(name)) {
-                // A run that was meant as a dry run must not change anything.
-                Some(Meaning { ours, is_certain }) if (is_certain || ours == DRY_RUN) && !is_set(ours) => {
-                    let problem = format!("is not set, but the unknown input `{shown}` is");
-                    let hint = format!("Use {} instead of `{shown}`", usage(ours));
-                    self.reject("unknown-input", ours, None, problem, hint);
-                }
-                Some(Meaning { ours, .. }) => ignored.push(format!("`{shown}` (use `{ours}`)")),
-                None => ignored.push(format!("`{shown}`")),
+/// Checks the names of unknown inputs, in lower case, against the inputs that are set, and returns a warning about those that
+/// are ignored.
+pub(super) fn check_unknown(
+    command: Command,
+    unknown: &[String],
+    is_set: impl Fn(&str) -> bool,
+    problems: &mut Vec<InputError>,
+) -> Option<String> {
+    let mut ignored = Vec::new();
+    for name in unknown.iter().filter(|name| !RUNNERS_OWN.contains(&name.as_str())) {
+        let shown = Sanitized::new(name);
+        match meaning(command, &normalized(name)) {
+            // A run that was meant as a dry run must not change anything.
+            Some((ours, is_certain)) if (is_certain || ours == DRY_RUN) && !is_set(ours) => {
+                let problem = format!("is not set, but the unknown input `{shown}` is");
+                let hint = format!("Use {} instead of `{shown}`", usage(ours));
+                problems.push(InputError::new(ours, None, problem, hint).with_code("unknown-input"));
             }
+            Some((ours, _)) => ignored.push(format!("`{shown}` (use `{ours}`)")),
+            None => ignored.push(format!("`{shown}`")),
         }
-        let names = ignored.iter().take(MOST_NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
-        let warning = match ignored.len() {
-            0 => return,
-            1 => format!("unknown input ignored: {names}"),
-            count if count <= MOST_NAMED => format!("{count} unknown inputs ignored: {names}"),
-            count => format!("{count} unknown inputs ignored: {names} and {} more", count - MOST_NAMED),
-        };
-        self.warnings.push(warning);
     }
-
-    /// Returns the input of this command that an unknown name means, if there is one.
-    fn meaning(&self, name: &str) -> Option<Meaning> {
-        let inputs = self.command.inputs();
-        let spelled = |ours: &&&str| normalized(ours) == name;
-        if let Some(ours) = inputs.iter().find(spelled) {
-            return Some(Meaning { ours, is_certain: true });
-        }
-        if self.command == Command::Publish && name.starts_with("dry") {
-            return Some(Meaning { ours: DRY_RUN, is_certain: true });
-        }
-        let known = EQUIVALENTS.iter().filter(|known| inputs.contains(&known.ours));
-        let mut known = known.filter(|known| known.certain.contains(&name) || known.general.contains(&name));
-        if let Some(Equivalent { ours, certain, .. }) = known.next() {
-            return Some(Meaning { ours, is_certain: certain.contains(&name) });
-        }
-        let spellings: Vec<String> = inputs.iter().map(|ours| normalized(ours)).collect();
-        let spelling = suggest(name, &spellings.iter().map(String::as_str).collect::<Vec<_>>())?;
-        let ours = inputs.iter().find(|ours| normalized(ours) == spelling)?;
-        Some(Meaning { ours, is_certain: false })
-    }
+    let names = ignored.iter().take(MOST_NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    Some(match ignored.len() {
+        0 => return None,
+        1 => format!("unknown input ignored: {names}"),
+        count if count <= MOST_NAMED => format!("{count} unknown inputs ignored: {names}"),
+        count => format!("{count} unknown inputs ignored: {names} and {} more", count - MOST_NAMED),
+    })
 }
 
-/// The input that an unknown name means.
-struct Meaning {
-    ours: &'static str,
-    /// Whether the name cannot mean anything else.
-    is_certain: bool,
+/// Returns the input of a command that an unknown name means, if there is one, and whether the name cannot mean anything else.
+fn meaning(command: Command, name: &str) -> Option<(&'static str, bool)> {
+    let inputs = command.inputs();
+    if let Some(ours) = inputs.iter().find(|ours| normalized(ours) == name) {
+        return Some((ours, true));
+    }
+    if command == Command::Publish && name.starts_with("dry") {
+        return Some((DRY_RUN, true));
+    }
+    let mut known = EQUIVALENTS.iter().filter(|known| inputs.contains(&known.ours));
+    if let Some(known) = known.find(|known| known.certain.contains(&name) || known.general.contains(&name)) {
+        return Some((known.ours, known.certain.contains(&name)));
+    }
+    let spellings: Vec<String> = inputs.iter().map(|ours| normalized(ours)).collect();
+    let spelling = suggest(name, &spellings.iter().map(String::as_str).collect::<Vec<_>>())?;
+    let ours = inputs.iter().find(|ours| normalized(ours) == spelling)?;
+    Some((ours, false))
 }
 
 /// Normalizes case, `-` and `_` in a name.

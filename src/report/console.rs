@@ -22,7 +22,7 @@ use crate::registry::{Exchange, Observer, Retry};
 use crate::runner::{Kind, Runner};
 use crate::sanitize::Sanitized;
 use crate::secret::{Redactor, Secret, User};
-use crate::units::{Bytes, Rate, Span, files};
+use crate::units::{Bytes, Span, files};
 
 /// No line is wider, in characters, but for names and URLs that are longer themselves.
 const WIDTH: usize = 100;
@@ -379,18 +379,18 @@ impl<W: Write + Send> Reporter for Console<W> {
             let text = format_args!("{name}: all bytes sent, waiting for the response");
             return self.file("uploading", *size, Some(*took), text);
         }
-        let rate = Rate::of(*moved, *took);
+        let per_second = moved / took.as_secs().max(1);
         let of_all = size.map_or_else(String::new, |size| {
             let percent = moved.saturating_mul(100).checked_div(size).unwrap_or(100);
             format!("{percent} % of {}, ", Bytes(size))
         });
-        let left = size.and_then(|size| rate.time_for(size.saturating_sub(*moved)));
-        let left = left.map(|left| format!(", {} left", Span(left))).unwrap_or_default();
+        let left = size.and_then(|size| size.saturating_sub(*moved).checked_div(per_second));
+        let left = left.map(|left| format!(", {} left", Span(Duration::from_secs(left)))).unwrap_or_default();
         let word = match command {
             Command::Publish => "uploading",
             Command::Download => "downloading",
         };
-        self.file(word, Some(*moved), Some(*took), format_args!("{name}: {of_all}{rate}{left}"));
+        self.file(word, Some(*moved), Some(*took), format_args!("{name}: {of_all}{}/s{left}", Bytes(per_second)));
     }
 
     fn progress_interval(&self) -> Duration {

@@ -82,6 +82,7 @@ fn a_question_mark_matches_one_character_and_brackets_one_of_a_set() {
     publishes(&mut job, "dist/[ab]1", &["a1", "b1"]);
     publishes(&mut job, "dist/a[2-9]", &["a2"]);
     publishes(&mut job, "dist/[!a]*", &["b1"]);
+    publishes(&mut job, "dist/[^a]*", &["b1"]);
     // No wildcard takes a folder's end for a character.
     refuses(&mut job, &registry, "dist?a1", "no-files-found");
     refuses(&mut job, &registry, "dist[!x]a1", "no-files-found");
@@ -97,6 +98,7 @@ fn two_stars_match_any_number_of_folders() {
     publishes(&mut job, "dist/**/c.txt", &["c.txt"]);
     publishes(&mut job, "dist/**/a.txt", &["a.txt"]);
     publishes(&mut job, "dist/**/y/*", &["c.txt", "d.md"]);
+    publishes(&mut job, "dist/**/**/a.txt", &["a.txt"]);
 }
 
 #[test]
@@ -116,6 +118,7 @@ fn a_wildcard_in_brackets_is_literal() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a{1}", "dist/a1", "dist/b[1]", "dist/b1", "dist/c]", "dist/c"]);
     publishes(&mut job, "dist/a[{]*[}]", &["a{1}"]);
+    publishes(&mut job, "dist/a[]{]1[}]", &["a{1}"]);
     publishes(&mut job, "dist/?[[]1]", &["b[1]"]);
     publishes(&mut job, "dist/*[]]", &["b[1]", "c]"]);
     // The registry takes neither of these names, but the patterns find them.
@@ -280,6 +283,7 @@ fn all_invalid_patterns_are_reported_at_once() {
     let bad = [
         ("dist/a**", "invalid-pattern"),
         ("dist/[a", "invalid-pattern"),
+        ("dist/[[:upper:]]", "invalid-pattern"),
         ("dist/{a", "unbalanced-brace"),
         ("dist/a}", "unbalanced-brace"),
         ("!", "empty-pattern"),
@@ -291,8 +295,9 @@ fn all_invalid_patterns_are_reported_at_once() {
     }
     let ran = job.input("files", bad.map(|(line, _)| line).join("\n")).is_refused(&registry);
     // Two have no partner of a brace, and two name nothing.
-    let codes = ["invalid-pattern", "invalid-pattern", "unbalanced-brace", "empty-pattern", "too-many-alternatives"];
-    ran.has_codes(&codes);
+    let codes =
+        ["invalid-pattern"; 3].into_iter().chain(["unbalanced-brace", "empty-pattern", "too-many-alternatives"]);
+    ran.has_codes(&codes.collect::<Vec<_>>());
 }
 
 #[test]
