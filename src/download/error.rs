@@ -232,18 +232,6 @@ fn mismatch_in_words(expected: &Expected, (size, sha256): &(u64, Option<Sha256>)
     }
 }
 
-impl DownloadError {
-    /// Whether both tell of one cause, if of several files, and every file would meet it.
-    pub(super) fn says_the_same_of_every_file_as(&self, other: &Self) -> bool {
-        matches!((self, other), (Self::Registry(one), Self::Registry(other)) if one.says_the_same_of_every_file_as(other))
-    }
-
-    /// Whether every other file of this run would meet the same.
-    pub(super) fn meets_every_file(&self) -> bool {
-        matches!(self, Self::Registry(error) if error.meets_every_file())
-    }
-}
-
 impl Explain for DownloadError {
     fn code(&self) -> &'static str {
         match self {
@@ -353,6 +341,10 @@ impl Explain for DownloadError {
             Self::Registry(error) => error.request(),
             _ => None,
         }
+    }
+
+    fn meets_every_file(&self) -> bool {
+        matches!(self, Self::Registry(error) if error.meets_every_file())
     }
 
     fn plural(&self) -> Option<Plural> {

@@ -18,7 +18,7 @@ pub(crate) use self::select::Item;
 use crate::blocking::on_own_thread;
 use crate::command::Command;
 use crate::files::{self, Folder, PlaceError, tracked};
-use crate::hint::Problem;
+use crate::hint::{self, Explain as _};
 use crate::inputs::{DownloadOptions, Inputs};
 use crate::listing::Listing;
 use crate::package::{FileName, Version};
@@ -82,25 +82,12 @@ impl Run<'_> {
     }
 
     fn ended(self, stopped: Option<Signal>) -> RunReport {
-        let mut errors: Vec<DownloadError> = Vec::new();
-        for error in self.errors {
-            if !error.meets_every_file() || !errors.iter().any(|known| known.says_the_same_of_every_file_as(&error)) {
-                errors.push(error);
-            }
-        }
         RunReport {
-            command: Command::Download,
-            target: self.registry.target().clone(),
             folder: self.wanted.place.path(),
-            checksums_file: String::new(),
-            aliases: Vec::new(),
             outcomes: self.outcomes,
-            plan: None,
-            is_offline: false,
-            covered: Vec::new(),
-            errors: errors.into_iter().map(|error| Box::new(error) as Problem).collect(),
-            page: None,
+            errors: hint::problems(hint::without_repetitions(self.errors)),
             stopped,
+            ..RunReport::new(Command::Download, Some(self.registry.target().clone()))
         }
     }
 

@@ -12,51 +12,31 @@ use futures_util::stream;
 
 use super::error::PublishError;
 use super::execute::{LAST_LIST, VersionRun};
-use super::follow::{Stay, reason_to_stay, tell_of_stay};
+use super::follow::{Stay, announce_stay, reason_to_stay};
 use super::tracked::Tracked;
-use super::{Halt, Job, Run};
+use super::{Halt, Job, Run, save};
 use crate::checksum::Sha256;
 use crate::download::{Expected, Fetcher, Item};
 use crate::files::{Content, FETCHED_FOLDER, FileError, FileFault, Folder};
 use crate::inputs::IfFileExists;
 use crate::listing::{Listing, RegistryFile, VersionRow};
 use crate::package::{BadName, FileName, Version};
-use crate::plan::{Desired, Diff, Extras, Op, plan};
+use crate::plan::{Desired, Diff, Op, plan};
 use crate::registry::Registry;
 use crate::report::{Status, VerifiedBy};
 use crate::state::State;
-use crate::stop::Signal;
 use crate::units;
 
-/// How often an alias is updated because other jobs change it meanwhile.
-const MOST: u32 = 3;
-
-/// Why an alias is not identical to the version.
-enum End {
-    Failed(Vec<PublishError>),
-    /// A signal came, and this had failed by then.
-    Stopped(Signal, Vec<PublishError>),
-}
-
-impl From<Signal> for End {
-    fn from(signal: Signal) -> Self {
-        Self::Stopped(signal, Vec::new())
-    }
-}
-
-impl<E: Into<PublishError>> From<E> for End {
-    fn from(error: E) -> Self {
-        Self::Failed(vec![error.into()])
-    }
-}
+/// How often an alias is updated while other jobs change it.
+const MOST_ATTEMPTS: u32 = 3;
 
 /// The files of a version as those that an alias is to have.
 pub(super) fn desired(version: &Listing, checksums: &FileName) -> Result<Vec<Desired>, BadName> {
     let files = version.files().into_iter().map(|file| {
         let name = FileName::parse(&file.name)?;
-        let is_last = name.folded() == checksums.folded();
+        let is_checksums_file = name.folded() == checksums.folded();
         let (sha256, is_exact) = (Some(file.sha256), true);
-        Ok(Desired { sha256, is_exact, is_last, ..Desired::new(name, file.size, IfFileExists::Overwrite) })
+        Ok(Desired { sha256, is_exact, is_checksums_file, ..Desired::new(name, file.size, IfFileExists::Overwrite) })
     });
     files.collect()
 }
@@ -71,7 +51,7 @@ pub(super) struct Compared {
 impl Compared {
     pub(super) fn of(desired: &[Desired], there: &Listing) -> Self {
         let files = desired.iter().map(|file| (file, &State::Planned));
-        let ops = plan(files, there, Extras::Delete(there));
+        let ops = plan(files, there, Some(there));
         Self { diff: Diff::of(&ops), ops }
     }
 
@@ -90,40 +70,36 @@ impl Run<'_> {
     pub(super) async fn update_aliases(&mut self, version: &Listing) -> Result<(), Halt> {
         let Some(checksums) = &self.job.task.checksums else { return Ok(()) };
         let Some(folder) = self.folder.clone() else { return Ok(()) };
-        self.results.aliases.clear();
+        self.report.aliases.clear();
         let mut versions = None;
         let desired = desired(version, &checksums.name).map_err(PublishError::UnsafeName)?;
         let mut store = Store { own: folder, below: None, names: Vec::new(), files: HashMap::new() };
         for (index, alias) in checksums.aliases.iter().enumerate() {
             let registry = self.version.registry.of_version(alias.clone());
             let update = Update { main: self, registry: &registry, desired: &desired };
-            let end = Box::pin(update.run(&mut store, &mut versions)).await;
-            if matches!(end, Ok(Updated::Stays)) {
+            let updated = Box::pin(update.run(&mut store, &mut versions)).await;
+            if matches!(updated, Ok(Updated::Stays)) {
                 continue;
             }
-            if !self.results.touched.contains(alias) {
-                self.results.touched.push(alias.clone());
+            if !self.touched.contains(alias) {
+                self.touched.push(alias.clone());
             }
-            let (mut errors, signal) = match end {
-                Ok(_) => {
-                    self.results.aliases.push(alias.clone());
-                    continue;
-                }
-                Err(End::Failed(errors)) => (errors, None),
-                Err(End::Stopped(signal, errors)) => (errors, Some(signal)),
+            let Err(Halt { errors, signal }) = updated else {
+                self.report.aliases.push(alias.clone());
+                continue;
             };
-            let rest = errors.split_off(errors.len().min(1));
-            if self.tell_of_alias(alias, &desired, errors.pop().map(Box::new)).await {
-                self.results.aliases.push(alias.clone());
+            let mut errors = errors.into_iter();
+            if self.compare_alias(alias, &desired, errors.next().map(Box::new)).await {
+                self.report.aliases.push(alias.clone());
                 if signal.is_none() {
                     continue;
                 }
             } else {
-                self.version.errors.extend(rest);
+                self.version.errors.extend(errors);
             }
             for other in &checksums.aliases[index + 1..] {
-                if self.results.touched.contains(other) {
-                    self.tell_of_alias(other, &desired, None).await;
+                if self.touched.contains(other) {
+                    self.compare_alias(other, &desired, None).await;
                 } else {
                     self.job.context.reporter.notes(&format!("alias {other} was not changed"));
                 }
@@ -133,35 +109,33 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Says what the aliases have that were made identical to the version before it changed; that is its list now.
-    pub(super) async fn tell_of_aliases(&mut self, version: &Listing) {
+    /// Compares the aliases that were made identical to the version before it changed. Fails those that differ from its list now.
+    pub(super) async fn compare_updated_aliases(&mut self, version: &Listing) {
         let Some(checksums) = &self.job.task.checksums else { return };
         let desired = desired(version, &checksums.name);
-        for alias in std::mem::take(&mut self.results.aliases) {
-            let is_right = match &desired {
-                Ok(desired) => self.tell_of_alias(&alias, desired, None).await,
-                Err(_) => false,
-            };
-            if is_right {
-                self.results.aliases.push(alias);
+        for alias in std::mem::take(&mut self.report.aliases) {
+            if let Ok(desired) = &desired
+                && self.compare_alias(&alias, desired, None).await
+            {
+                self.report.aliases.push(alias);
             }
         }
     }
 
-    /// Says what an alias has now, and why, if it is not what it should be. Returns whether it is, whatever has failed on
-    /// the way.
-    async fn tell_of_alias(&mut self, alias: &Version, desired: &[Desired], cause: Option<Box<PublishError>>) -> bool {
+    /// Lists an alias once more, and fails it with that cause if it is not identical to the version. Returns whether it is,
+    /// whatever has failed on the way.
+    async fn compare_alias(&mut self, alias: &Version, desired: &[Desired], cause: Option<Box<PublishError>>) -> bool {
         let registry = self.version.registry.of_version(alias.clone());
         let listed = tokio::time::timeout(LAST_LIST, registry.files_now()).await;
         let state = listed.ok().and_then(Result::ok).map(|there| Compared::of(desired, &there).diff);
         let (alias, version) = (alias.clone(), self.job.inputs.target.version.clone());
-        let is_right = state.is_some_and(Diff::is_empty);
-        if is_right {
+        let is_identical = state.is_some_and(Diff::is_empty);
+        if is_identical {
             self.job.context.reporter.announces(&format!("Alias {alias} matches {version}"));
         } else {
             self.version.errors.push(PublishError::AliasDiffers { alias, version, state, cause });
         }
-        is_right
+        is_identical
     }
 }
 
@@ -174,19 +148,19 @@ enum Updated {
 
 /// The update of one alias.
 struct Update<'m, 'r> {
-    main: &'m Run<'r>,
+    main: &'m mut Run<'r>,
     registry: &'m Registry<'r>,
     desired: &'m [Desired],
 }
 
 impl Update<'_, '_> {
     /// Lists the alias, and updates it, until it is identical.
-    async fn run(&self, store: &mut Store, versions: &mut Option<Vec<VersionRow>>) -> Result<Updated, End> {
+    async fn run(mut self, store: &mut Store, versions: &mut Option<Vec<VersionRow>>) -> Result<Updated, Halt> {
         let job = self.main.job;
         let reporter = job.context.reporter;
         let (alias, version) = (&self.registry.target().version, &job.inputs.target.version);
         let mut retries = self.registry.retries();
-        for round in 0..=MOST {
+        for round in 0..=MOST_ATTEMPTS {
             let mut compared = self.compare().await?;
             if round > 0 && !compared.diff.is_empty() {
                 let what = format!("alias {alias}");
@@ -199,7 +173,7 @@ impl Update<'_, '_> {
                 reporter.announces(&format!("Alias {alias} matches {version}: {count}"));
                 return Ok(Updated::Identical);
             }
-            if round == MOST {
+            if round == MOST_ATTEMPTS {
                 break;
             }
             match job.context.stop.or(reason_to_stay(&self.main.version.registry, version, alias, versions)).await?? {
@@ -208,7 +182,7 @@ impl Update<'_, '_> {
                     return Err(PublishError::Outrun { alias: alias.clone(), release }.into());
                 }
                 Some(stay) => {
-                    tell_of_stay(job, alias, &stay);
+                    announce_stay(job, alias, &stay);
                     return Ok(Updated::Stays);
                 }
                 None => {}
@@ -220,18 +194,18 @@ impl Update<'_, '_> {
             // Uploads take time, and the job of a higher release may have ended meanwhile.
             *versions = None;
         }
-        let (alias, times) = (alias.clone(), MOST);
+        let (alias, times) = (alias.clone(), MOST_ATTEMPTS);
         Err(PublishError::Unsettled { alias, times }.into())
     }
 
     /// Lists what the alias has now.
-    async fn compare(&self) -> Result<Compared, End> {
+    async fn compare(&self) -> Result<Compared, Halt> {
         let there = self.main.job.context.stop.or(self.registry.files()).await??;
         Ok(Compared::of(self.desired, &there))
     }
 
     /// Uploads, replaces and deletes what differs, once. If another job was faster, the next list tells what is left.
-    async fn execute(&self, compared: &Compared, store: &mut Store) -> Result<(), End> {
+    async fn execute(&mut self, compared: &Compared, store: &mut Store) -> Result<(), Halt> {
         // Before anything changes.
         let extras = compared
             .extras()
@@ -243,13 +217,13 @@ impl Update<'_, '_> {
         let to_send =
             self.desired.iter().zip(&compared.ops).filter(|(_, op)| differs(op)).map(|(file, _)| file.clone());
         let contents = store.download(self.main, to_send.collect()).await?;
-        let job = self.main.job;
+        let Run { job, version, report, .. } = &mut *self.main;
         let prefix = format!("{}/", self.registry.target().version);
-        let mut run = VersionRun::new(self.registry.clone(), job.context, job.inputs.concurrency, contents, &prefix);
-        run.write_access = self.main.version.write_access;
+        let mut run = VersionRun::new(*job, self.registry.clone(), contents, &prefix);
+        run.write_access = version.write_access;
         run.extras = Some(extras);
-        let save = |_: &VersionRun<'_>, signal| (job.context.save)(self.main.report(Some(signal)));
-        let settled = run.settle(async |_: &Content, _: &Listing| true, &save).await;
+        let is_current = async |_: &Content, _: &Listing| true;
+        let settled = run.settle(is_current, &mut |_, signal| save(*job, report, version, signal)).await;
         match settled {
             Ok(_) if run.errors.is_empty() && run.files.iter().all(Tracked::is_verified) => Ok(()),
             settled => unsettled(run, settled.err()),
@@ -258,10 +232,12 @@ impl Update<'_, '_> {
 }
 
 /// Decides what follows if something has failed: another round, if other jobs were faster and nothing else failed.
-fn unsettled(mut run: VersionRun<'_>, halt: Option<Halt>) -> Result<(), End> {
+fn unsettled(mut run: VersionRun<'_>, halt: Option<Halt>) -> Result<(), Halt> {
     match halt {
-        Some(Halt::Stopped(signal)) => return Err(End::Stopped(signal, run.into_errors())),
-        Some(Halt::Failed(error)) => run.record_list_failure(*error),
+        Some(Halt { signal: Some(signal), .. }) => {
+            return Err(Halt { errors: run.into_errors(), signal: Some(signal) });
+        }
+        Some(Halt { errors, signal: None }) => run.record_list_failure(errors),
         None => {}
     }
     let was_overtaken = run.files.iter().any(Tracked::was_overtaken);
@@ -274,7 +250,7 @@ fn unsettled(mut run: VersionRun<'_>, halt: Option<Halt>) -> Result<(), End> {
     let mut errors = run.into_errors();
     // What the alias has is told for all of its files.
     errors.retain(|error| !matches!(error, PublishError::NotVerified { .. }));
-    Err(End::Failed(errors))
+    Err(Halt { errors, signal: None })
 }
 
 /// The contents of the version's files: those of this run, and those that were downloaded.
@@ -289,7 +265,7 @@ struct Store {
 
 impl Store {
     /// Returns these files with their contents. What this run has not published itself is downloaded.
-    async fn download(&mut self, main: &Run<'_>, wanted: Vec<Desired>) -> Result<Vec<(Desired, Content)>, End> {
+    async fn download(&mut self, main: &Run<'_>, wanted: Vec<Desired>) -> Result<Vec<(Desired, Content)>, Halt> {
         let mut items: HashMap<Sha256, Item> = HashMap::new();
         for file in &wanted {
             let Some(sha256) = file.sha256 else { continue };
@@ -312,7 +288,7 @@ impl Store {
         files.collect()
     }
 
-    async fn fetch(&mut self, main: &Run<'_>, items: Vec<Item>) -> Result<(), End> {
+    async fn fetch(&mut self, main: &Run<'_>, items: Vec<Item>) -> Result<(), Halt> {
         if items.is_empty() {
             return Ok(());
         }

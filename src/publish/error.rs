@@ -1,59 +1,16 @@
-//! Why a run fails: before its first request, or after it.
+//! Why a run fails after its first request.
 
 use url::Url;
 
-use super::names::NameError;
 use crate::download::DownloadError;
-use crate::files::{FileError, PlaceError, SelectError};
+use crate::files::{FileError, PlaceError};
 use crate::hint::{Explain, Plural};
 use crate::package::{BadName, FileName, ServerUrl, Target, Version};
 use crate::plan::{Conflict, Diff, When};
-use crate::registry::{RegistryError, SetupError};
+use crate::registry::RegistryError;
 use crate::sanitize::{Names, Sanitized};
 use crate::stop::Stopped;
 use crate::suggest::SimilarNames;
-
-/// Why a run ended before its first request.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Rejected {
-    /// The patterns find no files, or some that cannot be published.
-    #[error(transparent)]
-    Select(SelectError),
-    /// The files' names are not those of a version.
-    #[error(transparent)]
-    Name(NameError),
-    /// The file of checksums cannot be put into its place here.
-    #[error(transparent)]
-    Place(PlaceError),
-    /// There is no HTTP client.
-    #[error(transparent)]
-    Setup(SetupError),
-}
-
-impl Rejected {
-    fn error(&self) -> &dyn Explain {
-        match self {
-            Self::Select(error) => error,
-            Self::Name(error) => error,
-            Self::Place(error) => error,
-            Self::Setup(error) => error,
-        }
-    }
-}
-
-impl Explain for Rejected {
-    fn code(&self) -> &'static str {
-        self.error().code()
-    }
-
-    fn hint(&self) -> Option<String> {
-        self.error().hint()
-    }
-
-    fn plural(&self) -> Option<Plural> {
-        self.error().plural()
-    }
-}
 
 /// The evidence about a file that could not be verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +35,6 @@ pub(crate) enum PublishError {
     /// The registry has other content under a file's name.
     #[error("{}", conflict_in_words(conflict, *.when))]
     Conflict {
-        /// The two contents.
         conflict: Conflict,
         /// When it was found.
         when: When,
@@ -92,7 +48,6 @@ pub(crate) enum PublishError {
         else { "the upload is not confirmed. The file may be" }
     )]
     Missing {
-        /// The file's name.
         name: FileName,
         /// Whether it is known to be missing.
         is_certain: bool,
@@ -106,9 +61,7 @@ pub(crate) enum PublishError {
     /// Nothing of what was expected.
     #[error("failed to create the checksums file of {version}: no file matches `{line}` from `expect`")]
     Expected {
-        /// The line as it was typed.
         line: Sanitized,
-        /// The version.
         version: Version,
         /// Names of the version that are similar.
         similar: SimilarNames,
@@ -119,7 +72,6 @@ pub(crate) enum PublishError {
     /// Files whose names cannot stand in a list of checksums.
     #[error("{}", unsafe_names_in_words(names, why))]
     UnsafeNames {
-        /// The names.
         names: Names,
         /// Why the first one is refused.
         why: String,
@@ -127,9 +79,7 @@ pub(crate) enum PublishError {
     /// The checksums file on the registry does not match the version.
     #[error("{}", outdated_in_words(name, version, *.times))]
     ChecksumsOutdated {
-        /// The name of the checksums file.
         name: FileName,
-        /// The version.
         version: Version,
         /// How often it was made, if other jobs changed the version each time.
         times: Option<u32>,
@@ -137,7 +87,6 @@ pub(crate) enum PublishError {
     /// Another version is not what it should be.
     #[error("alias {alias} {}", alias_in_words(version, .state.as_ref()))]
     AliasDiffers {
-        /// That version.
         alias: Version,
         /// The version that it should be the same as.
         version: Version,
@@ -150,19 +99,13 @@ pub(crate) enum PublishError {
     /// Others changed an alias whenever it was what it should be.
     #[error("other jobs changed alias {alias} during each of {times} attempts")]
     Unsettled {
-        /// The alias.
         alias: Version,
         /// How often it was tried.
         times: u32,
     },
     /// While an alias was updated, another job changed it, and the package got a release that it has to follow.
     #[error("another job changed alias {alias} at the same time, and the package now has release {release}")]
-    Outrun {
-        /// The alias.
-        alias: Version,
-        /// The release.
-        release: Version,
-    },
+    Outrun { alias: Version, release: Version },
     /// A file whose name no request could have.
     #[error("cannot delete or upload a file of the alias: the {0}")]
     UnsafeName(BadName),
@@ -177,23 +120,15 @@ pub(crate) enum PublishError {
     NotListed {
         /// Whether the registry accepted it.
         was_accepted: bool,
-        /// The file's name.
         name: FileName,
-        /// The server.
         server: ServerUrl,
     },
     /// A file may be on the registry, but the list of files could not be read.
     #[error("failed to verify `{name}`: {}, but the list of files could not be read", evidence_in_words(evidence))]
-    NotVerified {
-        /// The file's name.
-        name: FileName,
-        /// The evidence about it.
-        evidence: Evidence,
-    },
+    NotVerified { name: FileName, evidence: Evidence },
     /// A file that was there is not listed any more.
     #[error("failed to verify `{name}`: an earlier list showed it, but the registry no longer lists it ({url})")]
     Lost {
-        /// The file's name.
         name: FileName,
         /// Where it should be.
         url: Url,
@@ -251,20 +186,7 @@ fn unsafe_names_in_words(names: &Names, why: &str) -> String {
 }
 
 impl PublishError {
-    /// Whether both tell of one cause, if of several files, and every file would meet it.
-    pub(super) fn says_the_same_of_every_file_as(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Registry(one), Self::Registry(other)) => one.says_the_same_of_every_file_as(other),
-            _ => false,
-        }
-    }
-
-    /// Whether every other file of this run would meet the same.
-    pub(super) fn meets_every_file(&self) -> bool {
-        matches!(self, Self::Registry(error) if error.meets_every_file())
-    }
-
-    /// Why it failed, without what.
+    /// Returns why it failed, without what.
     pub(super) fn reason(&self) -> String {
         match self {
             Self::Registry(error) => error.cause.to_string(),
@@ -378,6 +300,10 @@ impl Explain for PublishError {
             Self::Missing { cause, .. } | Self::AliasDiffers { cause, .. } => cause.as_ref()?.request(),
             _ => None,
         }
+    }
+
+    fn meets_every_file(&self) -> bool {
+        matches!(self, Self::Registry(error) if error.meets_every_file())
     }
 
     fn plural(&self) -> Option<Plural> {

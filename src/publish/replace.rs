@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::error::PublishError;
 use super::execute::VersionRun;
 use super::tracked::{FailedUpload, Tracked};
-use super::upload::upload;
+use super::upload::upload_once;
 use super::{Halt, Save};
 use crate::checksum::Sha256;
 use crate::listing::RegistryFile;
@@ -38,8 +38,8 @@ enum Swapped {
 
 impl VersionRun<'_> {
     /// Replaces one file. The list is read just before, each time, and only what was seen there is deleted.
-    pub(super) async fn replace(&mut self, index: usize, seen: RegistryFile, save: &Save<'_>) -> Result<(), Halt> {
-        let stop = self.context.stop.clone();
+    pub(super) async fn replace(&mut self, index: usize, seen: RegistryFile, save: &mut Save<'_>) -> Result<(), Halt> {
+        let stop = self.job.context.stop.clone();
         if self.files[index].desired.sha256.is_none()
             && let Some((_, error)) = stop.or(self.hash(vec![index])).await?.pop()
         {
@@ -53,7 +53,7 @@ impl VersionRun<'_> {
             let file = &mut self.files[index];
             match file.desired.compare(&listing) {
                 Listed::Identical(_) => {
-                    file.keep(self.context);
+                    file.keep(self.job);
                     return Ok(());
                 }
                 Listed::Other(now) if now.theirs != seen => {
@@ -62,7 +62,7 @@ impl VersionRun<'_> {
                 }
                 // Another job has deleted it, so there is nothing to delete.
                 Listed::Nothing if !may_be_deleted => {
-                    file.record(Event::Missing, None);
+                    file.apply_with(Event::Missing, None);
                     return Ok(());
                 }
                 Listed::Nothing | Listed::Other(_) => {}
@@ -73,7 +73,7 @@ impl VersionRun<'_> {
             let mut signal = None;
             let begun = Instant::now();
             let swapped = {
-                let mut swap = pin!(swap(&self.registry, self.context, &self.files[index], &seen));
+                let mut swap = pin!(swap(&self.registry, self.job.context, &self.files[index], &seen));
                 tokio::select! {
                     biased;
                     swapped = &mut swap => swapped,
@@ -93,12 +93,12 @@ impl VersionRun<'_> {
             match swapped {
                 Swapped::Accepted(sha256) => {
                     let (name, away) = (&file.desired.name, Span(begun.elapsed()));
-                    self.context.reporter.notes(&format!("`{name}` was unavailable for {away} at most"));
+                    self.job.context.reporter.notes(&format!("`{name}` was unavailable for {away} at most"));
                     file.desired.sha256 = Some(sha256);
-                    file.record(Event::Accepted, None);
+                    file.apply_with(Event::Accepted, None);
                 }
                 Swapped::NotDeleted(error) => {
-                    file.record(Event::NotDeleted { seen: seen.clone() }, None);
+                    file.apply_with(Event::Different { seen: seen.clone() }, None);
                     not_deleted = Some(error);
                 }
                 Swapped::Interrupted(failed) => {
@@ -139,13 +139,13 @@ impl VersionRun<'_> {
     }
 
     /// Warns that a file is missing on the registry, and saves the outputs, in case that the runner kills the program.
-    fn save_in_between(&self, index: usize, signal: Signal, save: &Save<'_>) {
+    fn save_in_between(&self, index: usize, signal: Signal, save: &mut Save<'_>) {
         let name = &self.files[index].desired.name;
         let way_out = match signal {
             Signal::Interrupt => ". A second SIGINT cancels it",
             Signal::Terminate => "",
         };
-        self.context.reporter.warns(&format!(
+        self.job.context.reporter.warns(&format!(
             "received {signal} while replacing `{name}`. The file is missing on the registry until its upload ends, so \
              the upload continues{way_out}"
         ));
@@ -160,7 +160,7 @@ async fn swap(registry: &Registry<'_>, context: &RunContext<'_>, file: &Tracked,
     let (name, size, theirs) = (&desired.name, Bytes::exact(seen.size), seen.sha256);
     context.reporter.notes(&format!("replacing `{name}`: deleting {size} with SHA-256 {theirs}"));
     let begun = Instant::now();
-    let mut undeleted = match registry.delete_to_replace(name).await {
+    let mut unclear_deletion = match registry.delete_to_replace(name).await {
         // It may be deleted, and the server is away.
         Err(error) if matches!(error.cause, Cause::Outage { .. }) && error.was_sent() => {
             return Swapped::Interrupted(FailedUpload { error, retry: RetryRule::CheckOnly, begun, moved: None });
@@ -182,7 +182,7 @@ async fn swap(registry: &Registry<'_>, context: &RunContext<'_>, file: &Tracked,
     let mut retries = registry.retries();
     retries.allow_at_least(RETRIES);
     loop {
-        let failed = match upload(registry, context.reporter, &to_upload).await {
+        let failed = match upload_once(registry, context.reporter, &to_upload).await {
             Ok(sha256) => return Swapped::Accepted(sha256),
             Err(failed) => failed,
         };
@@ -196,7 +196,7 @@ async fn swap(registry: &Registry<'_>, context: &RunContext<'_>, file: &Tracked,
         match desired.compare(&listing) {
             Listed::Nothing => {}
             Listed::Identical(sha256) => return Swapped::Accepted(sha256),
-            Listed::Other(now) if now.theirs == *seen => match undeleted.take() {
+            Listed::Other(now) if now.theirs == *seen => match unclear_deletion.take() {
                 Some(error) => return Swapped::NotDeleted(error),
                 // The list may be old; if it is not, the file has to be deleted again.
                 None => drop(registry.delete_to_replace(name).await),

@@ -16,7 +16,7 @@ use super::live::Live;
 use super::message::{Message, messages};
 use super::remark::{Level, Remark};
 use super::text::{expand_ipv6, shortened, words};
-use super::{Ending, Header, Outcome, Planned, Progress, Reporter, Status};
+use super::{Header, Outcome, Planned, Progress, Reporter, RunReport, Status};
 use crate::command::Command;
 use crate::registry::{Exchange, Observer, Retry};
 use crate::runner::{Kind, Runner};
@@ -90,12 +90,12 @@ impl<W: Write + Send> Console<W> {
 
     /// The last lines of a run: what was not attempted, what failed, one sentence, and what the runner may show
     /// beside the log.
-    pub fn closes(&self, ending: &Ending) {
-        match ending.plan() {
+    pub fn closes(&self, report: &RunReport) {
+        match &report.plan {
             Some(plan) => self.plan(plan),
-            None => self.rest(ending),
+            None => self.rest(report),
         }
-        let messages = messages(&ending.problems());
+        let messages = messages(&report.errors);
         for message in messages.iter().take(MOST_ERRORS) {
             self.message(message);
         }
@@ -104,19 +104,19 @@ impl<W: Write + Send> Console<W> {
             self.paragraph("error: ", &format!("{} more errors are not shown", messages.len() - MOST_ERRORS));
             self.paragraph("  hint: ", "Fix the errors above, then run the step again");
         }
-        let sentence = ending.sentence(str::to_owned);
+        let sentence = report.sentence(str::to_owned);
         self.separate();
         self.paragraph("", &sentence);
-        if let Some(page) = ending.page() {
+        if let Some(page) = &report.page {
             self.paragraph("", page.as_str());
         }
         self.annotate(&messages, &sentence);
     }
 
     /// Writes the files that are not in place.
-    fn rest(&self, ending: &Ending) {
-        let rest: Vec<&Outcome> = ending.outcomes().iter().filter(|outcome| !outcome.status.is_in_place()).collect();
-        let what = match ending.command() {
+    fn rest(&self, report: &RunReport) {
+        let rest: Vec<&Outcome> = report.outcomes.iter().filter(|outcome| !outcome.status.is_in_place()).collect();
+        let what = match report.command {
             Command::Publish => "published",
             Command::Download => "downloaded",
         };

@@ -5,13 +5,13 @@
 mod append;
 mod background;
 mod console;
-mod ending;
 mod live;
 mod message;
 mod output;
 mod plan;
 mod recipe;
 mod remark;
+mod run_report;
 mod summary;
 mod text;
 
@@ -21,11 +21,11 @@ use tokio::time::Instant;
 
 pub use self::background::BackgroundWriter;
 pub use self::console::Console;
-pub use self::ending::{Ending, RunReport, Status};
-pub(crate) use self::ending::{Local, Outcome, VerifiedBy};
 use self::output::Outputs;
 pub(crate) use self::plan::{Action, Planned};
 pub(crate) use self::remark::Remark;
+pub(crate) use self::run_report::{Local, Outcome, VerifiedBy};
+pub use self::run_report::{RunReport, Status};
 use crate::command::Command;
 use crate::package::Target;
 use crate::registry::Observer;
@@ -61,7 +61,7 @@ pub struct RunContext<'a> {
     /// Knows whether the run is to end before its end.
     pub stop: Stop,
     /// Saves what is known so far, in case the run is killed.
-    pub save: &'a dyn Fn(RunReport),
+    pub save: &'a dyn Fn(&RunReport),
 }
 
 /// How far a transfer is.
@@ -120,10 +120,10 @@ pub(crate) async fn with_progress<'a, T>(
 /// Writes the outputs and the summary to where the runner wants them. What stands in the way is no failure of what
 /// was published: it is returned as warnings. The summary has the remarks of the run too.
 #[must_use]
-pub fn hand_over(ending: &Ending, remarks: &[Remark], runner: &Runner, redactor: &Redactor) -> Vec<String> {
-    let mut warnings = hand_over_outputs(ending, runner);
+pub fn hand_over(report: &RunReport, remarks: &[Remark], runner: &Runner, redactor: &Redactor) -> Vec<String> {
+    let mut warnings = hand_over_outputs(report, runner);
     if let Some(path) = &runner.summary {
-        let written = append::append(path, &summary::markdown(ending, remarks, runner.action.as_ref(), redactor));
+        let written = append::append(path, &summary::markdown(report, remarks, runner.action.as_ref(), redactor));
         warnings.extend(written.err().map(|error| format!("the summary is lost: {error}")));
     }
     warnings
@@ -131,8 +131,8 @@ pub fn hand_over(ending: &Ending, remarks: &[Remark], runner: &Runner, redactor:
 
 /// The outputs alone. Written twice, the later ones count: that is how runners read them.
 #[must_use]
-pub fn hand_over_outputs(ending: &Ending, runner: &Runner) -> Vec<String> {
-    let (outputs, mut warnings) = Outputs::of(ending);
+pub fn hand_over_outputs(report: &RunReport, runner: &Runner) -> Vec<String> {
+    let (outputs, mut warnings) = Outputs::of(report);
     match &runner.output {
         Some(path) => {
             // A runner that runs the job on its host has no such file in the container.

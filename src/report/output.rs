@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::append::append;
-use super::{Ending, Outcome, Status, VerifiedBy};
+use super::{Outcome, RunReport, Status, VerifiedBy};
 use crate::command::Command;
 use crate::package::Version;
 use crate::units::Bytes;
@@ -61,27 +61,18 @@ struct Row<'a> {
 
 impl Outputs {
     /// The outputs of a run, and warnings about those that had to be left out.
-    pub(super) fn of(ending: &Ending) -> (Self, Vec<String>) {
-        let outcomes = ending.outcomes();
+    pub(super) fn of(report: &RunReport) -> (Self, Vec<String>) {
+        let outcomes = &report.outcomes;
         let count = |statuses: &[Status]| outcomes.iter().filter(|o| statuses.contains(&o.status)).count().to_string();
         let in_place = || outcomes.iter().filter(|outcome| outcome.status.is_in_place());
-        let (version, folder, checksums_file, aliases) = match ending {
-            Ending::Ran(report) => (
-                report.target.version.as_str(),
-                report.folder.as_str(),
-                report.checksums_file.as_str(),
-                report.aliases.as_slice(),
-            ),
-            Ending::Rejected(..) => ("", "", "", &[][..]),
-        };
         let value = |name: &'static str| match name {
             "files" => rows(outcomes),
             "urls" => in_place().map(|outcome| outcome.url.as_str()).collect::<Vec<_>>().join("\n"),
-            "package-url" => ending.page().map(ToString::to_string).unwrap_or_default(),
-            "version" => version.to_owned(),
-            "path" => folder.to_owned(),
-            "checksums-file" => checksums_file.to_owned(),
-            "aliases" => aliases.iter().map(Version::as_str).collect::<Vec<_>>().join("\n"),
+            "package-url" => report.page.as_ref().map(ToString::to_string).unwrap_or_default(),
+            "version" => report.target.as_ref().map(|target| target.version.to_string()).unwrap_or_default(),
+            "path" => report.folder.clone(),
+            "checksums-file" => report.checksums_file.clone(),
+            "aliases" => report.aliases.iter().map(Version::as_str).collect::<Vec<_>>().join("\n"),
             "uploaded" => count(&[Status::Uploaded]),
             "replaced" => count(&[Status::Replaced]),
             "downloaded" => count(&[Status::Downloaded]),
@@ -91,7 +82,7 @@ impl Outputs {
             "total-size" => in_place().filter_map(|outcome| outcome.size).fold(0, u64::saturating_add).to_string(),
             other => unreachable!("no command has the output {other}"),
         };
-        let values = ending.command().outputs().iter().map(|name| (*name, value(name))).collect();
+        let values = report.command.outputs().iter().map(|name| (*name, value(name))).collect();
         let mut outputs = Self { values };
         let warnings = outputs.leave_out_what_is_too_long();
         (outputs, warnings)

@@ -67,10 +67,3 @@ pub(crate) struct Planned {
     /// The object on the registry now, in a few words.
     pub(crate) there: String,
 }
-
-/// Returns how many of each there are: `2 upload, 1 conflict`.
-pub(super) fn counts(plan: &[Planned]) -> String {
-    let count = |action: Action| plan.iter().filter(|row| row.action == action).count();
-    let all = Action::ALL.into_iter().map(|action| (count(action), action)).filter(|(count, _)| *count > 0);
-    all.map(|(count, action)| format!("{count} {}", action.word())).collect::<Vec<_>>().join(", ")
-}

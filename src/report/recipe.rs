@@ -17,7 +17,7 @@ pub(super) fn recipe(report: &RunReport, action: Option<&Action>) -> String {
     let files: Vec<&Outcome> = report.outcomes.iter().filter(|outcome| outcome.status.is_in_place()).collect();
     let is_published = report.command == Command::Publish && report.plan.is_none() && report.is_complete();
     let mut text = String::new();
-    let Some(last) = files.last().filter(|_| is_published) else { return text };
+    let (Some(target), Some(last), true) = (&report.target, files.last(), is_published) else { return text };
     // The checksums file verifies all files of the version, also those of other jobs, and this hash verifies the checksums file.
     let checksums = Some(&last.name).filter(|_| !report.covered.is_empty());
     let (names, sums) = match checksums {
@@ -27,9 +27,9 @@ pub(super) fn recipe(report: &RunReport, action: Option<&Action>) -> String {
     // Writing to a String cannot fail, here and below.
     if names.len() <= MOST_COMMANDS {
         let _ = writeln!(text, "Download and verify (for a private package, curl needs `--user NAME` too):\n");
-        block(&mut text, "sh", &commands(&report.target, &names, sums, checksums));
+        block(&mut text, "sh", &commands(target, &names, sums, checksums));
     }
-    if let Some(step) = action.and_then(|action| step(action, &report.target, checksums)) {
+    if let Some(step) = action.and_then(|action| step(action, target, checksums)) {
         let _ = writeln!(text, "In a workflow:\n");
         block(&mut text, "yaml", &step);
     }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::message::{Message, messages};
 use super::recipe::recipe;
-use super::{Ending, Outcome, Planned, Remark};
+use super::{Outcome, Planned, Remark, RunReport};
 use crate::command::Command;
 use crate::runner::Action;
 use crate::sanitize::Sanitized;
@@ -26,11 +26,10 @@ const PLAN_HEAD: &str = "| what | plan | size | on the registry |\n|---|---|---:
 const MOST_PROBLEMS: usize = 20;
 
 /// Writes the summary: a title, a sentence, a table, the commands for a download, and the errors.
-pub(super) fn markdown(ending: &Ending, remarks: &[Remark], action: Option<&Action>, redactor: &Redactor) -> String {
+pub(super) fn markdown(report: &RunReport, remarks: &[Remark], action: Option<&Action>, redactor: &Redactor) -> String {
     let code = |text: &str| code(&redactor.redact(text));
-    let mut text = format!("### {}", ending.title());
-    if let Ending::Ran(report) = ending {
-        let target = &report.target;
+    let mut text = format!("### {}", report.title());
+    if let Some(target) = &report.target {
         let name = code(&format!("{}/{} {}", target.owner, target.package, target.version));
         // Writing to a String cannot fail, here and below.
         let _ = match &report.page {
@@ -38,25 +37,23 @@ pub(super) fn markdown(ending: &Ending, remarks: &[Remark], action: Option<&Acti
             None => write!(text, " {name}"),
         };
     }
-    let _ = writeln!(text, "\n\n{}\n", ending.sentence(code));
-    if let Some(rows) = ending.plan() {
+    let _ = writeln!(text, "\n\n{}\n", report.sentence(code));
+    if let Some(rows) = &report.plan {
         table(&mut text, PLAN_HEAD, rows.len(), rows.iter().map(|row| plan_row(row, code)));
     } else {
-        let outcomes = ending.outcomes();
-        let head = if ending.command() == Command::Download { DOWNLOAD_HEAD } else { PUBLISH_HEAD };
+        let outcomes = &report.outcomes;
+        let head = if report.command == Command::Download { DOWNLOAD_HEAD } else { PUBLISH_HEAD };
         table(&mut text, head, outcomes.len(), outcomes.iter().map(|outcome| outcome_row(outcome, code)));
     }
-    if let Ending::Ran(report) = ending {
-        let recipe = recipe(report, action);
-        if text.len() + recipe.len() <= LONGEST {
-            text.push_str(&redactor.redact(&recipe));
-        }
+    let recipe = recipe(report, action);
+    if text.len() + recipe.len() <= LONGEST {
+        text.push_str(&redactor.redact(&recipe));
     }
     for remark in remarks.iter().take(MOST_PROBLEMS) {
         let _ = writeln!(text, "- {}: {}", remark.level.word(), code(&Sanitized::whole(&remark.text).to_string()));
     }
     more(&mut text, remarks.len());
-    problems(&mut text, &messages(&ending.problems()), code);
+    problems(&mut text, &messages(&report.errors), code);
     text
 }
 
