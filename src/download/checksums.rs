@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::error::DownloadError;
+use super::error::{DownloadError, Missing};
 use super::{Run, Source};
 use crate::blocking::on_own_thread;
 use crate::checksum::{self, NotAList, Sha256};
@@ -62,9 +62,7 @@ impl Run<'_> {
             Source::Unlisted(_) => None,
             Source::Listed(listing) => Some(listing.find(name).ok_or_else(|| {
                 let all: Vec<&str> = listing.files().into_iter().map(|file| file.name.as_str()).collect();
-                let (target, similar) =
-                    (Box::new(self.registry.target().clone()), SimilarNames::of(name.as_str(), &all));
-                DownloadError::NoChecksums { target, name: name.clone(), similar }
+                self.not_found(Missing::ChecksumsFile(name.clone()), SimilarNames::of(name.as_str(), &all))
             })?),
         };
         if listed.is_some_and(|file| file.size > LONGEST as u64) {

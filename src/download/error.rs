@@ -25,69 +25,27 @@ pub(crate) enum DownloadError {
     /// Somebody asked the run to end.
     #[error(transparent)]
     Stopped(#[from] Stopped),
-    /// The owner has no such package.
-    #[error("failed to find package {}/{} on {}", .target.owner, .target.package, .target.server)]
-    NoPackage {
-        /// The requested version.
-        target: Box<Target>,
-        /// Packages with names like it.
-        similar: SimilarNames,
-    },
-    /// The package has no such version.
-    #[error("failed to find version {} of {}/{}", .target.version, .target.owner, .target.package)]
-    NoVersion {
-        /// The requested version.
-        target: Box<Target>,
-        /// Versions with names like it.
-        similar: SimilarNames,
-    },
-    /// A line that stands for none of the version's files.
-    #[error("failed to match `{line}`: {version} has no such file", version = .target.version)]
-    NoFile {
-        /// The requested version.
-        target: Box<Target>,
-        /// The line as it was typed.
-        line: Sanitized,
-        /// Files with names like it.
-        similar: SimilarNames,
-    },
+    /// What was requested is not on the registry. `similar` has names that are like it.
+    #[error("{}", missing_in_words(missing, target))]
+    NotFound { missing: Missing, target: Box<Target>, similar: SimilarNames },
     /// Lines that exclude every file.
     #[error("failed to select files: lines that start with `!` exclude every file")]
     AllExcluded,
     /// A line that is no pattern, and no file's name.
     #[error("failed to match `{line}`: no file has this name, and {bad}")]
-    BadLine {
-        /// The line as it was typed.
-        line: Sanitized,
-        /// The problem of it.
-        bad: BadLine,
-    },
+    BadLine { line: Sanitized, bad: BadLine },
     /// A line that matches nothing, and is meant for another tool.
     #[error("failed to match `{line}`: the line {mistake}")]
-    Mistake {
-        /// The line as it was typed.
-        line: Sanitized,
-        /// The problem of it.
-        mistake: Mistake,
-    },
+    Mistake { line: Sanitized, mistake: Mistake },
     /// A line with `!` above the line that adds its files.
     #[error("failed to apply `{line}`: a later line adds its files again")]
-    ExcludedTooEarly {
-        /// The line as it was typed.
-        line: Sanitized,
-    },
+    ExcludedTooEarly { line: Sanitized },
     /// A new name that cannot be given to a file.
     #[error("failed to rename `{name}`: {why}")]
-    NewName {
-        /// The name on the registry.
-        name: FileName,
-        /// The problem of the new name.
-        why: String,
-    },
+    NewName { name: FileName, why: String },
     /// Files to which lines give one name.
     #[error("failed to rename {names}: each would get the name `{here}`")]
     SameNewName {
-        /// The names on the registry.
         names: Names,
         /// The name in the workspace.
         here: FileName,
@@ -95,15 +53,13 @@ pub(crate) enum DownloadError {
     /// A line that only a list could tell the files of.
     #[error("failed to match `{line}`: the registry does not list files without a token")]
     Wildcard {
-        /// The line as it was typed.
         line: Sanitized,
-        /// The response of the registry.
         #[source]
         cause: Arc<RegistryError>,
     },
     /// Names that would lead elsewhere, or that no file should have.
     #[error("{}", hostile_in_words(.0))]
-    Hostile(Hostile),
+    Hostile(Vec<Hostile>),
     /// A name that was typed and that no file can have.
     #[error("failed to download a file by its name: the {0}")]
     BadName(BadName),
@@ -115,42 +71,16 @@ pub(crate) enum DownloadError {
     /// A name with the token in it.
     #[error("failed to download a file: its name contains the token or another secret")]
     Secret,
-    /// The file of checksums is not there.
-    #[error("failed to find the checksums file `{name}` in {}", .target.version)]
-    NoChecksums {
-        /// The requested version.
-        target: Box<Target>,
-        /// Its name.
-        name: FileName,
-        /// Files with names like it.
-        similar: SimilarNames,
-    },
     /// The file of checksums is none.
     #[error("failed to read the checksums file `{name}`: {why}")]
-    BadChecksums {
-        /// Its name.
-        name: FileName,
-        /// The problem of it.
-        why: String,
-    },
+    BadChecksums { name: FileName, why: String },
     /// The file of checksums names another hash than the registry.
     #[error("failed to verify `{name}`: SHA-256 mismatch (registry: {listed}, `{checksums}`: {named})")]
-    NotAsNamed {
-        /// The file.
-        name: FileName,
-        /// The file of checksums.
-        checksums: FileName,
-        /// The registry's hash.
-        listed: Sha256,
-        /// The one that is named.
-        named: Sha256,
-    },
+    NotAsNamed { name: FileName, checksums: FileName, listed: Sha256, named: Sha256 },
     /// The file of checksums does not name the file.
     #[error("failed to verify `{name}`: `{checksums}` does not contain it")]
     NotNamed {
-        /// The file.
         name: FileName,
-        /// The file of checksums.
         checksums: FileName,
         /// The path in a folder that it contains instead.
         in_folder: Option<Sanitized>,
@@ -158,7 +88,6 @@ pub(crate) enum DownloadError {
     /// Other bytes came than were promised.
     #[error("failed to download `{name}`: {}", mismatch_in_words(.expected, .came))]
     Differs {
-        /// The file.
         name: FileName,
         /// The expected size and hash.
         expected: Box<Expected>,
@@ -173,33 +102,53 @@ impl From<RegistryError> for DownloadError {
     }
 }
 
-/// Files on the registry that are not downloaded because of their names.
+/// What was requested and is not on the registry.
 #[derive(Debug)]
-pub(crate) struct Hostile {
-    /// Their names.
-    pub(crate) names: Names,
-    /// Why the first one is refused.
-    pub(crate) why: String,
-    /// Patterns for `files` that match the first few.
-    pub(crate) patterns: Vec<String>,
+pub(crate) enum Missing {
+    Package,
+    Version,
+    /// A file that this line stands for.
+    File(Sanitized),
+    ChecksumsFile(FileName),
 }
 
-impl Hostile {
-    /// Adds others to these.
-    pub(super) fn extend(&mut self, others: Self) {
-        let count = self.names.count + others.names.count;
-        others.names.shown.into_iter().for_each(|name| self.names.add(name));
-        self.names.count = count;
-        self.patterns.extend(others.patterns);
-        self.patterns.truncate(self.names.shown.len());
+fn missing_in_words(missing: &Missing, Target { server, owner, package, version }: &Target) -> String {
+    match missing {
+        Missing::Package => format!("failed to find package {owner}/{package} on {server}"),
+        Missing::Version => format!("failed to find version {version} of {owner}/{package}"),
+        Missing::File(line) => format!("failed to match `{line}`: {version} has no such file"),
+        Missing::ChecksumsFile(name) => format!("failed to find the checksums file `{name}` in {version}"),
     }
 }
 
-fn hostile_in_words(Hostile { names, why, .. }: &Hostile) -> String {
-    match names.count {
-        1 => format!("failed to download {names}: {why}"),
-        count => format!(
-            "failed to download {count} files because of their names: {names}. The first is refused because {why}"
+/// A file on the registry that is not downloaded because of its name.
+#[derive(Debug)]
+pub(crate) struct Hostile {
+    /// The name; text from outside.
+    pub(crate) name: String,
+    pub(crate) why: String,
+}
+
+impl Hostile {
+    /// Returns a pattern for `files` that matches the name, and contains no character that has a meaning in a pattern.
+    fn pattern(&self) -> String {
+        /// The number of characters that the pattern repeats.
+        const LONGEST: usize = 64;
+        let is_path = matches!(&*self.name, "." | "..");
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.+@#~".contains(c) && !is_path;
+        let start = self.name.chars().take(LONGEST).map(|c| if is_plain(c) { c } else { '?' });
+        start.chain(self.name.chars().nth(LONGEST).map(|_| '*')).collect()
+    }
+}
+
+fn hostile_in_words(files: &[Hostile]) -> String {
+    let names: Names = files.iter().map(|file| Sanitized::new(&file.name)).collect();
+    match files {
+        [Hostile { why, .. }] => format!("failed to download {names}: {why}"),
+        _ => format!(
+            "failed to download {} files because of their names: {names}. The first is refused because {}",
+            files.len(),
+            files[0].why
         ),
     }
 }
@@ -207,9 +156,7 @@ fn hostile_in_words(Hostile { names, why, .. }: &Hostile) -> String {
 /// The expected size and hash of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Expected {
-    /// Its length in bytes.
     pub(crate) size: Option<u64>,
-    /// Its hash.
     pub(crate) sha256: Option<Sha256>,
     /// Whose word that is.
     pub(crate) by: VerifiedBy,
@@ -240,9 +187,12 @@ impl Explain for DownloadError {
             Self::Stopped(stopped) => stopped.code(),
             Self::BadLine { bad, .. } => bad.code(),
             Self::Mistake { mistake, .. } => mistake.code(),
-            Self::NoPackage { .. } => "package-not-found",
-            Self::NoVersion { .. } => "version-not-found",
-            Self::NoFile { .. } => "no-files-found",
+            Self::NotFound { missing, .. } => match missing {
+                Missing::Package => "package-not-found",
+                Missing::Version => "version-not-found",
+                Missing::File(_) => "no-files-found",
+                Missing::ChecksumsFile(_) => "checksums-file-not-found",
+            },
             Self::AllExcluded => "all-files-excluded",
             Self::ExcludedTooEarly { .. } => "excluded-too-early",
             Self::NewName { .. } | Self::BadName(_) => "invalid-file-name",
@@ -250,7 +200,6 @@ impl Explain for DownloadError {
             Self::Wildcard { .. } => "token-required",
             Self::Hostile(_) => "unsafe-name",
             Self::Secret => "secret-in-name",
-            Self::NoChecksums { .. } => "checksums-file-not-found",
             Self::BadChecksums { .. } => "invalid-checksums-file",
             Self::NotNamed { .. } => "not-in-checksums-file",
             Self::NotAsNamed { .. } => "checksums-mismatch",
@@ -259,34 +208,29 @@ impl Explain for DownloadError {
     }
 
     fn hint(&self) -> Option<String> {
-        let there = |similar: &SimilarNames, check: &str, none: String| match similar.in_words() {
-            Some(names) => format!("{check}. Available: {names}"),
-            None => none,
-        };
         Some(match self {
             Self::Registry(error) => return error.hint(),
             Self::Place(error) => return error.hint(),
             Self::Stopped(stopped) => return stopped.hint(),
-            Self::NoPackage { target, similar } => {
-                let none = format!(
-                    "Check `owner` and `repo`. {} has no generic package that is visible here, or packages are disabled \
-                     on {}",
-                    target.owner, target.server
-                );
-                there(similar, "Check `repo`", none)
-            }
-            Self::NoVersion { target, similar } => {
-                let Target { server, owner, .. } = &**target;
-                let none = format!(
-                    "Check `version` and `repo`. {owner} may have no such package, or packages are disabled on {server}"
-                );
-                there(similar, "Check `version`", none)
-            }
-            Self::NoFile { similar, .. } => {
-                there(similar, "Check `files`", "Check `version`, because it has no files".to_owned())
-            }
-            Self::NoChecksums { similar, .. } => {
-                there(similar, "Check `checksums`", "Check `version`, because it has no files".to_owned())
+            Self::NotFound { missing, target, similar } => {
+                let Target { owner, server, .. } = &**target;
+                let input = match missing {
+                    Missing::Package => "repo",
+                    Missing::Version => "version",
+                    Missing::File(_) => "files",
+                    Missing::ChecksumsFile(_) => "checksums",
+                };
+                match (similar.in_words(), missing) {
+                    (Some(names), _) => format!("Check `{input}`. Available: {names}"),
+                    (None, Missing::Package) => format!(
+                        "Check `owner` and `repo`. {owner} has no generic package that is visible here, or packages are \
+                         disabled on {server}"
+                    ),
+                    (None, Missing::Version) => format!(
+                        "Check `version` and `repo`. {owner} may have no such package, or packages are disabled on {server}"
+                    ),
+                    (None, _) => "Check `version`, because it has no files".to_owned(),
+                }
             }
             Self::AllExcluded => "Remove one of these lines".to_owned(),
             Self::BadLine { bad, .. } => return bad.hint(),
@@ -301,14 +245,15 @@ impl Explain for DownloadError {
             Self::Wildcard { .. } => "Set `token` to a personal access token with the scope read:package, from a \
                                       secret. If the owner is public, you can name the files without wildcards instead"
                 .to_owned(),
-            Self::Hostile(Hostile { patterns, .. }) if let [pattern] = &patterns[..] => format!(
-                "Delete the file from the registry, and check which job published it. To skip it, add a line `!{pattern}` to `files` \
-                 (`?` is any character)"
+            Self::Hostile(files) if let [file] = &files[..] => format!(
+                "Delete the file from the registry, and check which job published it. To skip it, add a line `!{}` to `files` \
+                 (`?` is any character)",
+                file.pattern()
             ),
-            Self::Hostile(Hostile { patterns, .. }) => format!(
+            Self::Hostile(files) => format!(
                 "Delete the files from the registry, and check which job published them. To skip them, add lines to `files`, \
                  such as {} (`?` is any character)",
-                patterns.iter().map(|pattern| format!("`!{pattern}`")).collect::<Vec<_>>().join(", ")
+                files.iter().take(Names::SHOWN).map(|file| format!("`!{}`", file.pattern())).collect::<Vec<_>>().join(", ")
             ),
             Self::BadName(_) => "Correct the name in `files`".to_owned(),
             Self::SameName(..) => "Remove one of the lines".to_owned(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Source;
 use super::checksums::Checksums;
-use super::error::{DownloadError, Expected, Hostile};
+use super::error::{DownloadError, Expected, Hostile, Missing};
 use crate::files::{self, IfNoneFound, Line, OWN_FOLDER, is_temporary_name, makes_repository};
 use crate::inputs::DownloadOptions;
 use crate::listing::Listing;
@@ -76,8 +76,8 @@ pub(super) fn select(
                     files::add(&mut names, name, line);
                 }
             }
-            (Err(missing @ DownloadError::NoFile { .. }), IfNoneFound::Warn) => warnings.push(missing.to_string()),
-            (Err(DownloadError::NoFile { .. }), IfNoneFound::Ignore) => {}
+            (Err(error @ DownloadError::NotFound { .. }), IfNoneFound::Warn) => warnings.push(error.to_string()),
+            (Err(DownloadError::NotFound { .. }), IfNoneFound::Ignore) => {}
             (Err(error), _) => errors.push(error),
         }
     }
@@ -92,18 +92,17 @@ pub(super) fn select(
         errors.push(DownloadError::AllExcluded);
     }
     let mut items: Vec<Item> = Vec::new();
-    let mut all_hostile: Option<Hostile> = None;
+    let mut hostile = Vec::new();
     for (name, lines) in names {
         match items_of(&name, &lines, wanted, source, checksums, redactor) {
             Ok(own) => items.extend(own),
-            Err(DownloadError::Hostile(hostile)) => match &mut all_hostile {
-                Some(known) => known.extend(hostile),
-                None => all_hostile = Some(hostile),
-            },
+            Err(DownloadError::Hostile(files)) => hostile.extend(files),
             Err(error) => errors.push(error),
         }
     }
-    errors.extend(all_hostile.map(DownloadError::Hostile));
+    if !hostile.is_empty() {
+        errors.push(DownloadError::Hostile(hostile));
+    }
     errors.extend(of_one_name(&items));
     let is_none = |line: &Line| !items.iter().any(|item| item.is_meant_by(line));
     for line in wanted.executable.iter().filter(|line| !line.excludes && !items.is_empty() && is_none(line)) {
@@ -134,10 +133,7 @@ fn of_one_name(items: &[Item]) -> Vec<DownloadError> {
         if same.iter().all(|item| item.here == item.name) {
             return DownloadError::SameName(same[0].name.clone(), same[1].name.clone());
         }
-        let mut names = Names::default();
-        for item in &same {
-            names.add(Sanitized::new(item.name.as_str()));
-        }
+        let names: Names = same.iter().map(|item| Sanitized::new(item.name.as_str())).collect();
         DownloadError::SameNewName { names, here: same[0].here.clone() }
     })
     .collect()
@@ -165,7 +161,7 @@ fn among(line: &Line, listing: &Listing, target: &Target) -> Result<Vec<String>,
     }
     let other_case: Vec<&str> = all.iter().copied().filter(|name| line.matches_name(name, true)).collect();
     let similar = SimilarNames::of(line.as_name(), if other_case.is_empty() { &all } else { &other_case });
-    Err(DownloadError::NoFile { target: Box::new(target.clone()), line: text, similar })
+    Err(DownloadError::NotFound { missing: Missing::File(text), target: Box::new(target.clone()), similar })
 }
 
 /// The name that a line is, if nobody lists the files; `None` if it may stand for any number of them.
@@ -173,17 +169,8 @@ fn unlisted(line: &Line) -> Option<Vec<String>> {
     (line.is_literal || line.malformed.is_some()).then(|| vec![line.as_name().to_owned()])
 }
 
-fn hostile(name: &str, why: String) -> DownloadError {
-    /// How many characters of it stand there as they are.
-    const LONGEST: usize = 64;
-    // What means something in a pattern, or is nothing that a line could hold.
-    let is_path = matches!(name, "." | "..");
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.+@#~".contains(c) && !is_path;
-    let start = name.chars().take(LONGEST).map(|c| if is_plain(c) { c } else { '?' });
-    let rest = name.chars().nth(LONGEST).map(|_| '*');
-    let pattern = start.chain(rest).collect();
-    let names = Names { shown: vec![Sanitized::new(name)], count: 1 };
-    DownloadError::Hostile(Hostile { names, why, patterns: vec![pattern] })
+fn hostile(name: &str, why: impl Into<String>) -> DownloadError {
+    DownloadError::Hostile(vec![Hostile { name: name.to_owned(), why: why.into() }])
 }
 
 /// Makes sure that a file of that name may be in a workspace; the error says why not.
@@ -203,7 +190,7 @@ fn allow_on_disk(name: &FileName) -> Result<(), &'static str> {
 /// The name that a line gives to a file in the workspace.
 fn name_here(name: &FileName, line: &Line, redactor: &Redactor) -> Result<FileName, DownloadError> {
     let Some(new_name) = line.new_name(name) else {
-        allow_on_disk(name).map_err(|why| hostile(name.as_str(), why.to_owned()))?;
+        allow_on_disk(name).map_err(|why| hostile(name.as_str(), why))?;
         return Ok(name.clone());
     };
     let bad = |why: String| DownloadError::NewName { name: name.clone(), why };
@@ -228,9 +215,7 @@ fn items_of(
         _ if redactor.finds_in_name(name) => return Err(DownloadError::Secret),
         (Ok(name), _) => name,
         (Err(bad), Source::Unlisted(_)) => return Err(DownloadError::BadName(bad)),
-        (Err(bad), Source::Listed(_)) => {
-            return Err(hostile(name, format!("it {}", bad.why)));
-        }
+        (Err(bad), Source::Listed(_)) => return Err(hostile(name, format!("it {}", bad.why))),
     };
     let names: BTreeSet<FileName> =
         lines.iter().map(|line| name_here(&name, line, redactor)).collect::<Result<_, _>>()?;

@@ -199,10 +199,8 @@ impl Run<'_> {
         let Some(file) = listing.files().into_iter().find(|file| is_meant(&file.name)) else { return };
         let (name, version) = (Sanitized::new(&file.name), &self.job.inputs.target.version);
         let files = || self.version.files.iter();
-        let mut missing = Names::default();
-        for file in files().filter(|file| matches!(file.state, State::Failed { deleted: Some(_) })) {
-            missing.add(Sanitized::new(file.desired.name.as_str()));
-        }
+        let missing = files().filter(|file| matches!(file.state, State::Failed { deleted: Some(_) }));
+        let missing: Names = missing.map(|file| Sanitized::new(file.desired.name.as_str())).collect();
         let is_change =
             |file: &Tracked| file.is_planned || matches!(file.state, State::Verified { was_uploaded: true, .. });
         let has_changed = files().any(is_change);
