@@ -76,9 +76,8 @@ impl Run<'_> {
         let mut store = Store { own: folder, below: None, names: Vec::new(), files: HashMap::new() };
         for (index, alias) in checksums.aliases.iter().enumerate() {
             let registry = self.version.registry.of_version(alias.clone());
-            let update = Update { main: self, registry: &registry, desired: &desired };
-            let updated = Box::pin(update.run(&mut store, &mut versions)).await;
-            if matches!(updated, Ok(Updated::Stays)) {
+            let updated = Box::pin(self.update_alias(&registry, &desired, &mut store, &mut versions)).await;
+            if matches!(updated, Ok(false)) {
                 continue;
             }
             if !self.touched.contains(alias) {
@@ -139,58 +138,52 @@ impl Run<'_> {
     }
 }
 
-/// The result of an update without a failure.
-enum Updated {
-    Identical,
-    /// It is not updated by this version.
-    Stays,
-}
-
-/// The update of one alias.
-struct Update<'m, 'r> {
-    main: &'m mut Run<'r>,
-    registry: &'m Registry<'r>,
-    desired: &'m [Desired],
-}
-
-impl Update<'_, '_> {
-    /// Lists the alias, and updates it, until it is identical.
-    async fn run(mut self, store: &mut Store, versions: &mut Option<Vec<VersionRow>>) -> Result<Updated, Halt> {
-        let job = self.main.job;
-        let reporter = job.context.reporter;
-        let (alias, version) = (&self.registry.target().version, &job.inputs.target.version);
-        let mut retries = self.registry.retries();
+impl Run<'_> {
+    /// Lists an alias, and updates it, until it is identical. Returns `false` if this version does not update it.
+    async fn update_alias(
+        &mut self,
+        registry: &Registry<'_>,
+        desired: &[Desired],
+        store: &mut Store,
+        versions: &mut Option<Vec<VersionRow>>,
+    ) -> Result<bool, Halt> {
+        let job = self.job;
+        let (alias, version) = (&registry.target().version, &job.inputs.target.version);
+        let compare = async || -> Result<Compared, Halt> {
+            Ok(Compared::of(desired, &job.context.stop.or(registry.files()).await??))
+        };
+        let mut retries = registry.retries();
         for round in 0..=MOST_ATTEMPTS {
-            let mut compared = self.compare().await?;
+            let mut compared = compare().await?;
             if round > 0 && !compared.diff.is_empty() {
                 let what = format!("alias {alias}");
                 let why = format!("another job changed it, or its list is out of date: {}", compared.diff);
-                self.main.wait_for_others(&mut retries, &what, &why).await?;
-                compared = self.compare().await?;
+                self.wait_for_others(&mut retries, &what, &why).await?;
+                compared = compare().await?;
             }
             if compared.diff.is_empty() {
                 let count = units::files(compared.diff.identical);
-                reporter.announces(&format!("Alias {alias} matches {version}: {count}"));
-                return Ok(Updated::Identical);
+                job.context.reporter.announces(&format!("Alias {alias} matches {version}: {count}"));
+                return Ok(true);
             }
             if round == MOST_ATTEMPTS {
                 break;
             }
-            match job.context.stop.or(reason_to_stay(&self.main.version.registry, version, alias, versions)).await?? {
+            match job.context.stop.or(reason_to_stay(&self.version.registry, version, alias, versions)).await?? {
                 // What this run has written may be a part of a mixture.
                 Some(Stay { release: Some(release), .. }) if round > 0 => {
                     return Err(PublishError::Outrun { alias: alias.clone(), release }.into());
                 }
                 Some(stay) => {
                     announce_stay(job, alias, &stay);
-                    return Ok(Updated::Stays);
+                    return Ok(false);
                 }
                 None => {}
             }
             if round == 0 {
-                reporter.announces(&format!("Updating alias {alias} to {version}: {}", compared.diff));
+                job.context.reporter.announces(&format!("Updating alias {alias} to {version}: {}", compared.diff));
             }
-            self.execute(&compared, store).await?;
+            self.execute(registry, desired, &compared, store).await?;
             // Uploads take time, and the job of a higher release may have ended meanwhile.
             *versions = None;
         }
@@ -198,14 +191,14 @@ impl Update<'_, '_> {
         Err(PublishError::Unsettled { alias, times }.into())
     }
 
-    /// Lists what the alias has now.
-    async fn compare(&self) -> Result<Compared, Halt> {
-        let there = self.main.job.context.stop.or(self.registry.files()).await??;
-        Ok(Compared::of(self.desired, &there))
-    }
-
     /// Uploads, replaces and deletes what differs, once. If another job was faster, the next list tells what is left.
-    async fn execute(&mut self, compared: &Compared, store: &mut Store) -> Result<(), Halt> {
+    async fn execute(
+        &mut self,
+        registry: &Registry<'_>,
+        desired: &[Desired],
+        compared: &Compared,
+        store: &mut Store,
+    ) -> Result<(), Halt> {
         // Before anything changes.
         let extras = compared
             .extras()
@@ -214,16 +207,14 @@ impl Update<'_, '_> {
             .cloned()
             .fold(Listing::default(), Listing::with);
         let differs = |op: &Op| matches!(op, Op::Upload | Op::Replace(_));
-        let to_send =
-            self.desired.iter().zip(&compared.ops).filter(|(_, op)| differs(op)).map(|(file, _)| file.clone());
-        let contents = store.download(self.main, to_send.collect()).await?;
-        let Run { job, version, report, .. } = &mut *self.main;
-        let prefix = format!("{}/", self.registry.target().version);
-        let mut run = VersionRun::new(*job, self.registry.clone(), contents, &prefix);
+        let to_send = desired.iter().zip(&compared.ops).filter(|(_, op)| differs(op)).map(|(file, _)| file.clone());
+        let contents = store.download(self, to_send.collect()).await?;
+        let Run { job, version, report, .. } = self;
+        let prefix = format!("{}/", registry.target().version);
+        let mut run = VersionRun::new(*job, registry.clone(), contents, &prefix);
         run.write_access = version.write_access;
         run.extras = Some(extras);
-        let is_current = async |_: &Content, _: &Listing| true;
-        let settled = run.settle(is_current, &mut |_, signal| save(*job, report, version, signal)).await;
+        let settled = run.settle(&mut |_, signal| save(*job, report, version, signal)).await;
         match settled {
             Ok(_) if run.errors.is_empty() && run.files.iter().all(Tracked::is_verified) => Ok(()),
             settled => unsettled(run, settled.err()),

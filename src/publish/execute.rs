@@ -45,7 +45,7 @@ pub(super) struct VersionRun<'a> {
     pub(super) job: Job<'a>,
     pub(super) registry: Registry<'a>,
     pub(super) files: Vec<Tracked>,
-    /// The extra files at the start, if they are deleted.
+    /// The extra files of an alias at the start, which are deleted; `None` if this is no alias.
     pub(super) extras: Option<Listing>,
     pub(super) write_access: WriteAccess,
     /// Errors that are about no single file.
@@ -79,12 +79,8 @@ impl<'a> VersionRun<'a> {
     }
 
     /// Lists, plans and executes until nothing is left to do, or nothing more can be done. Every round that is not the last
-    /// costs retries. `is_current` compares the checksums file with a list before it is uploaded. Returns the last list.
-    pub(super) async fn settle(
-        &mut self,
-        is_current: impl AsyncFn(&Content, &Listing) -> bool,
-        save: &mut Save<'_>,
-    ) -> Result<Listing, Halt> {
+    /// costs retries. Returns the last list.
+    pub(super) async fn settle(&mut self, save: &mut Save<'_>) -> Result<Listing, Halt> {
         let stop = self.job.context.stop.clone();
         let (mut listing, mut ops) = stop.or(self.list_and_plan()).await??;
         // With any conflict nothing is sent.
@@ -97,7 +93,7 @@ impl<'a> VersionRun<'a> {
                     let checksums_file =
                         files.iter().map(|&index| &self.files[index]).find(|file| file.desired.is_checksums_file);
                     if let Some(file) = checksums_file
-                        && !is_current(&file.content, &listing).await
+                        && !self.is_current(&file.content, &listing).await
                     {
                         break;
                     }
@@ -111,6 +107,11 @@ impl<'a> VersionRun<'a> {
             (listing, ops) = stop.or(self.list_and_plan()).await??;
         }
         Ok(listing)
+    }
+
+    /// Whether the checksums file still covers the version. That of an alias is a copy.
+    async fn is_current(&self, content: &Content, listing: &Listing) -> bool {
+        self.extras.is_some() || self.job.compare_checksums(content, listing).await
     }
 
     /// Chooses what is done next: uploads first, then replacements and deletions one by one, and the checksums file when

@@ -260,8 +260,7 @@ impl Run<'_> {
     /// Brings the version to what it is to have, as far as its files are known by now. Returns the last list.
     async fn settle(&mut self) -> Result<Listing, Halt> {
         let Self { job, version, report, .. } = self;
-        let is_current = async |content: &Content, listing: &Listing| job.compare_checksums(content, listing).await;
-        version.settle(is_current, &mut |version, signal| save(*job, report, version, signal)).await
+        version.settle(&mut |version, signal| save(*job, report, version, signal)).await
     }
 
     /// Links the package, if that is asked for and nothing has failed. Returns the public address of the version.

@@ -13,7 +13,7 @@ use crate::checksum::Sha256;
 use crate::command::Command;
 use crate::plan::Desired;
 use crate::registry::{ByteCounter, Registry, RetryRule, wait_for_longest};
-use crate::report::{Progress, Reporter, with_progress};
+use crate::report::{Reporter, with_progress};
 use crate::state::{Event, IfMissing, State};
 
 /// A file over this size, in bytes, is not sent before write access is checked: a server that rejects it closes
@@ -29,13 +29,8 @@ pub(super) async fn upload_once(
     Upload { desired: Desired { name, size, .. }, content, label, becomes }: &Upload,
 ) -> Result<Sha256, FailedUpload> {
     let (begun, sent) = (Instant::now(), ByteCounter::default());
-    let progress = |took| {
-        let (moved, size) = (sent.bytes(), Some(*size));
-        let progress = Progress { command: Command::Publish, name: label, moved, size, took };
-        (!registry.is_waiting()).then_some(progress)
-    };
-    let result = with_progress(reporter, progress, registry.upload(content, name, &sent)).await;
-    reporter.transfer_ends(label);
+    let file = (Command::Publish, label.as_str(), Some(*size));
+    let result = with_progress(reporter, registry, file, &sent, registry.upload(content, name, &sent)).await;
     let error = match result {
         Ok(sha256) => {
             reporter.file_is_done(*becomes, label, *size, Some(begun.elapsed()));

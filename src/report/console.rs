@@ -48,8 +48,6 @@ pub struct Console<W> {
     runner: Kind,
     debug: bool,
     live: Option<Live>,
-    /// Whether this is a dry run.
-    is_dry: AtomicBool,
     /// Whether the last line was indented.
     is_indented: AtomicBool,
     /// For the annotations at the end.
@@ -66,7 +64,6 @@ impl<W: Write + Send> Console<W> {
             runner: runner.kind,
             debug: runner.debug && runner.reads_commands(),
             live: live.map(Live::new),
-            is_dry: AtomicBool::new(false),
             is_indented: AtomicBool::new(false),
             remarks: Mutex::default(),
             redactor: OnceLock::new(),
@@ -349,7 +346,6 @@ impl<W: Write + Send> Reporter for Console<W> {
             (Command::Download, _) => ("Downloading", "from"),
         };
         let version = format!("{}/{} {}", target.owner, target.package, target.version);
-        self.is_dry.store(*is_dry, Ordering::Relaxed);
         self.line(&format!("generic-packages {}{runner}", env!("CARGO_PKG_VERSION")));
         let files = files.unwrap_or_default();
         self.paragraph("", &format!("{work}{files} {preposition} {version} at {}{user}", target.server));
@@ -398,10 +394,7 @@ impl<W: Write + Send> Reporter for Console<W> {
     }
 
     fn file_is_done(&self, status: Status, name: &str, size: u64, took: Option<Duration>) {
-        // The plan of a dry run has it.
-        if !self.is_dry.load(Ordering::Relaxed) {
-            self.file(status.word(), Some(size), took, name);
-        }
+        self.file(status.word(), Some(size), took, name);
     }
 
     fn transfer_ends(&self, name: &str) {

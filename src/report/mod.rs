@@ -21,14 +21,13 @@ use tokio::time::Instant;
 
 pub use self::background::BackgroundWriter;
 pub use self::console::Console;
-use self::output::Outputs;
 pub(crate) use self::plan::{Action, Planned};
 pub(crate) use self::remark::Remark;
 pub(crate) use self::run_report::{Local, Outcome, VerifiedBy};
 pub use self::run_report::{RunReport, Status};
 use crate::command::Command;
 use crate::package::Target;
-use crate::registry::Observer;
+use crate::registry::{ByteCounter, Observer, Registry};
 use crate::runner::Runner;
 use crate::secret::{Redactor, User};
 use crate::stop::Stop;
@@ -94,11 +93,13 @@ pub struct Header<'a> {
     pub(crate) files: Option<(usize, u64)>,
 }
 
-/// Does that, and lets a reporter hear meanwhile how far it is, unless `of` returns nothing to report.
-pub(crate) async fn with_progress<'a, T>(
+/// Runs the transfer of a file, and reports its progress, unless the server is waited for.
+pub(crate) async fn with_progress<T>(
     reporter: &dyn Reporter,
-    of: impl Fn(Duration) -> Option<Progress<'a>>,
-    work: impl Future<Output = T>,
+    registry: &Registry<'_>,
+    (command, name, size): (Command, &str, Option<u64>),
+    counter: &ByteCounter,
+    transfer: impl Future<Output = T>,
 ) -> T {
     let started = Instant::now();
     let report = async {
@@ -106,15 +107,17 @@ pub(crate) async fn with_progress<'a, T>(
         interval.tick().await;
         loop {
             interval.tick().await;
-            if let Some(progress) = of(started.elapsed()) {
-                reporter.progresses(&progress);
+            if !registry.is_waiting() {
+                reporter.progresses(&Progress { command, name, moved: counter.bytes(), size, took: started.elapsed() });
             }
         }
     };
-    tokio::select! {
-        result = work => result,
-        () = report => unreachable!("the report goes on for as long as the work does"),
-    }
+    let result = tokio::select! {
+        result = transfer => result,
+        () = report => unreachable!("the report goes on for as long as the transfer does"),
+    };
+    reporter.transfer_ends(name);
+    result
 }
 
 /// Writes the outputs and the summary to where the runner wants them. What stands in the way is no failure of what
@@ -132,14 +135,14 @@ pub fn hand_over(report: &RunReport, remarks: &[Remark], runner: &Runner, redact
 /// The outputs alone. Written twice, the later ones count: that is how runners read them.
 #[must_use]
 pub fn hand_over_outputs(report: &RunReport, runner: &Runner) -> Vec<String> {
-    let (outputs, mut warnings) = Outputs::of(report);
+    let (outputs, mut warnings) = output::outputs(report);
     match &runner.output {
         Some(path) => {
             // A runner that runs the job on its host has no such file in the container.
             if runner.reads_commands() && !path.exists() {
                 warnings.push("GITHUB_OUTPUT is not there, so later steps may get no outputs".to_owned());
             }
-            warnings.extend(outputs.write(path).err().map(|error| format!("the outputs are lost: {error}")));
+            warnings.extend(output::write(&outputs, path).err().map(|error| format!("the outputs are lost: {error}")));
         }
         None if runner.reads_commands() => {
             warnings.push("GITHUB_OUTPUT is not set, so later steps get no outputs".to_owned());

@@ -392,12 +392,12 @@ impl Job {
         let ran = self.run().exits_with(2).has_a_hint_for_each_error();
         assert_eq!(registry.requests(), [], "nothing is asked:\n{}", ran.log);
         for name in self.task.outputs() {
-            let nothing = match *name {
+            let nothing = match name {
                 "files" => "[]",
                 "urls" | "package-url" | "version" | "path" | "checksums-file" | "aliases" => "",
                 _ => "0",
             };
-            assert_eq!(ran.outputs[*name], nothing, "{name}");
+            assert_eq!(ran.outputs[name], nothing, "{name}");
         }
         ran.says(match self.task {
             Task::Publish => "Nothing was uploaded",
