@@ -17,6 +17,9 @@ use crate::suggest::SimilarNames;
 /// what a line here has, and more.
 const LONGEST: usize = LONGEST_LIST;
 
+/// How often the file is downloaded if its content is not what the registry lists.
+const ATTEMPTS: usize = 2;
+
 const TOO_LONG: &str = "it is larger than 64 MiB";
 
 /// The file of checksums of a version, and what it says.
@@ -68,35 +71,24 @@ impl Run<'_> {
         if listed.is_some_and(|file| file.size > LONGEST as u64) {
             return Err(bad(TOO_LONG));
         }
-        let at_hand = if listed.is_some() { self.at_hand(name).await } else { None };
-        let mut checksums = match at_hand {
-            Some(bytes) => read(name, bytes, listed).await,
-            None => None,
-        };
-        for _ in 0..2 {
-            if checksums.is_some() {
-                break;
-            }
-            let fetched = self.fetch_checksums(name, listed).await;
-            let bytes = fetched.map_err(|error| match error.kind() {
-                FailureKind::NotFound => {
-                    error.with_hint("Check `checksums`, because the version has no file of that name")
-                }
-                _ => error,
-            })?;
+        let mut local = if listed.is_some() { self.local_copy(name).await } else { None };
+        for _ in 0..ATTEMPTS + usize::from(local.is_some()) {
+            let bytes = match local.take() {
+                Some(bytes) => bytes,
+                None => self.fetch_checksums(name, listed).await?,
+            };
             if listed.is_none() && bytes.len() > LONGEST {
                 return Err(bad(TOO_LONG));
             }
-            checksums = read(name, bytes, listed).await;
+            if let Some(checksums) = read(name, bytes, listed).await {
+                return Ok(Some(checksums.map_err(|error| bad(&error.to_string()))?));
+            }
         }
-        match checksums {
-            Some(checksums) => Ok(Some(checksums.map_err(|error| bad(&error.to_string()))?)),
-            None => Err(bad("its content differs from the registry's list after 2 attempts")),
-        }
+        Err(bad("its content differs from the registry's list after 2 attempts"))
     }
 
-    /// The content of a file that is here already; `None` if it cannot be read, or is too long for one of checksums.
-    async fn at_hand(&self, name: &FileName) -> Option<Vec<u8>> {
+    /// Reads a local file; `None` if that fails, or if it is too long for a checksums file.
+    async fn local_copy(&self, name: &FileName) -> Option<Vec<u8>> {
         let file = Folder::open(&self.wanted.place).ok()??.find(name).ok()??;
         if file.size > LONGEST as u64 {
             return None;
@@ -116,7 +108,11 @@ impl Run<'_> {
     async fn fetch_checksums(&self, name: &FileName, listed: Option<&RegistryFile>) -> Result<Vec<u8>, RegistryError> {
         let promised = Promised { size: listed.map(|file| file.size), has_hash: listed.is_some() };
         let longest = promised.size.unwrap_or(LONGEST as u64);
-        self.registry.with_retries(async || self.registry.fetch(name, None, &promised).await?.read(longest).await).await
+        let fetch = async || self.registry.fetch(name, None, &promised).await?.read(longest).await;
+        self.registry.with_retries(fetch).await.map_err(|error| match error.kind() {
+            FailureKind::NotFound => error.with_hint("Check `checksums`, because the version has no file of that name"),
+            _ => error,
+        })
     }
 }
 

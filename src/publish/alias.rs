@@ -4,7 +4,7 @@
 //! deleted. The checksums come last. A list that comes after all that tells whether the alias is identical: of two runs at
 //! once the one that lists last has either made the alias whole, or fails.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
@@ -73,7 +73,7 @@ impl Run<'_> {
         self.report.aliases.clear();
         let mut versions = None;
         let desired = desired(version, &checksums.name).map_err(PublishError::UnsafeName)?;
-        let mut store = Store { own: folder, below: None, names: Vec::new(), files: HashMap::new() };
+        let mut store = Store::new(&self.version, folder);
         for (index, alias) in checksums.aliases.iter().enumerate() {
             let registry = self.version.registry.of_version(alias.clone());
             let updated = Box::pin(self.update_alias(&registry, &desired, &mut store, &mut versions)).await;
@@ -246,54 +246,55 @@ fn unsettled(mut run: VersionRun<'_>, halt: Option<Halt>) -> Result<(), Halt> {
 
 /// The contents of the version's files: those of this run, and those that were downloaded.
 struct Store {
-    own: Arc<Folder>,
-    /// The folder that files are downloaded to, once there is one.
-    below: Option<Arc<Folder>>,
-    /// The files that may be in it.
-    names: Vec<FileName>,
     files: HashMap<Sha256, Content>,
+    folder: Arc<Folder>,
+    /// The folder in it that files are downloaded to, once there is one.
+    fetched: Option<Arc<Folder>>,
 }
 
 impl Store {
+    fn new(version: &VersionRun<'_>, folder: Arc<Folder>) -> Self {
+        let verified = version.files.iter().filter(|file| file.is_verified());
+        let files = verified.filter_map(|file| Some((file.desired.sha256?, file.content.clone()))).collect();
+        Self { files, folder, fetched: None }
+    }
+
     /// Returns these files with their contents. What this run has not published itself is downloaded.
     async fn download(&mut self, main: &Run<'_>, wanted: Vec<Desired>) -> Result<Vec<(Desired, Content)>, Halt> {
-        let mut items: HashMap<Sha256, Item> = HashMap::new();
-        for file in &wanted {
-            let Some(sha256) = file.sha256 else { continue };
-            if at_hand(main, file).is_none() && !self.files.contains_key(&sha256) {
-                // Locally, its name is its hash, because any name is allowed on the registry.
-                let here = FileName::parse(&sha256.to_string()).map_err(PublishError::UnsafeName)?;
-                let expected = Expected { size: Some(file.size), sha256: Some(sha256), by: VerifiedBy::Registry };
-                items.entry(sha256).or_insert(Item { name: file.name.clone(), here, expected, is_executable: false });
-            }
+        let mut new = HashSet::new();
+        let mut items = Vec::new();
+        for Desired { name, size, sha256, .. } in &wanted {
+            let Some(sha256) = sha256.filter(|sha256| !self.files.contains_key(sha256) && new.insert(*sha256)) else {
+                continue;
+            };
+            // Locally, its name is its hash, because any name is allowed on the registry.
+            let here = FileName::parse(&sha256.to_string()).map_err(PublishError::UnsafeName)?;
+            let expected = Expected { size: Some(*size), sha256: Some(sha256), by: VerifiedBy::Registry };
+            items.push(Item { name: name.clone(), here, expected, is_executable: false });
         }
-        let mut items: Vec<Item> = items.into_values().collect();
-        items.sort_by(|one, other| one.name.cmp(&other.name));
-        self.fetch(main, items).await?;
+        if !items.is_empty() {
+            self.fetch(main, &items).await?;
+        }
         let files = wanted.into_iter().map(|file| {
-            let content = at_hand(main, &file).or_else(|| self.files.get(&file.sha256?)).cloned();
-            let path = || self.own.place().below(FETCHED_FOLDER).within.join(file.name.as_str());
+            let content = file.sha256.and_then(|sha256| self.files.get(&sha256)).cloned();
+            let path = || self.folder.place().below(FETCHED_FOLDER).within.join(file.name.as_str());
             let content = content.ok_or_else(|| FileError { path: path(), fault: FileFault::Gone })?;
             Ok((file, content))
         });
         files.collect()
     }
 
-    async fn fetch(&mut self, main: &Run<'_>, items: Vec<Item>) -> Result<(), Halt> {
-        if items.is_empty() {
-            return Ok(());
+    async fn fetch(&mut self, main: &Run<'_>, items: &[Item]) -> Result<(), Halt> {
+        if self.fetched.is_none() {
+            let fetched = Folder::make(&self.folder.place().below(FETCHED_FOLDER))?;
+            fetched.empty();
+            self.fetched = Some(Arc::new(fetched));
         }
-        if self.below.is_none() {
-            let below = Folder::make(&self.own.place().below(FETCHED_FOLDER))?;
-            below.empty();
-            self.below = Some(Arc::new(below));
-        }
-        let Some(folder) = self.below.clone() else { return Ok(()) };
-        self.names.extend(items.iter().map(|item| item.here.clone()));
+        let Some(folder) = &self.fetched else { return Ok(()) };
         let Job { inputs, context, .. } = main.job;
-        let fetcher = Fetcher { registry: &main.version.registry, reporter: context.reporter, folder: &folder };
+        let fetcher = Fetcher { registry: &main.version.registry, reporter: context.reporter, folder };
         let fetch = async |item| fetcher.fetch(item).await.map(|(_, sha256)| (item, sha256));
-        let mut running = stream::iter(&items).map(fetch).buffer_unordered(inputs.concurrency);
+        let mut running = stream::iter(items).map(fetch).buffer_unordered(inputs.concurrency);
         while let Some(result) = context.stop.or(running.next()).await? {
             let (item, sha256) = result.map_err(Box::new)?;
             if let Some(file) = folder.find(&item.here)? {
@@ -304,22 +305,12 @@ impl Store {
     }
 }
 
-/// Returns the content of a file of this run, if one has that content.
-fn at_hand<'r>(main: &'r Run<'_>, wanted: &Desired) -> Option<&'r Content> {
-    let is_wanted = |file: &&Tracked| {
-        file.is_verified() && file.desired.size == wanted.size && file.desired.sha256 == wanted.sha256
-    };
-    main.version.files.iter().find(is_wanted).map(|file| &file.content)
-}
-
 impl Drop for Store {
     /// Deletes the downloaded files.
     fn drop(&mut self) {
-        if let Some(below) = &self.below {
-            for name in &self.names {
-                below.remove(name);
-            }
-            self.own.remove_empty(FETCHED_FOLDER);
+        if let Some(fetched) = &self.fetched {
+            fetched.empty();
+            self.folder.remove_empty(FETCHED_FOLDER);
         }
     }
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::error::PublishError;
 use super::names::NameError;
 use super::tracked::Tracked;
-use super::{Halt, Run};
+use super::{Halt, Job, Run};
 use crate::blocking::on_own_thread;
 use crate::checksum::{self, Sha256};
 use crate::files::{Content, FETCHED_FOLDER, Folder, Place, PlaceError};
@@ -73,8 +73,6 @@ impl Run<'_> {
     /// Publishes the checksums file, once all of the run's own files are there. If other jobs change the version meanwhile,
     /// it is made again. Returns the last list, and whether the published file covers it; if not, the errors say why.
     pub(super) async fn publish_checksums(&mut self, mut listing: Listing) -> Result<(Listing, bool), Halt> {
-        let Some(checksums) = &self.job.task.checksums else { return Ok((listing, false)) };
-        let (name, target) = (&checksums.name, &self.job.inputs.target);
         let is_in_place = |file: &Tracked| file.desired.is_checksums_file || file.status().is_success();
         if !self.version.files.iter().all(is_in_place) || !self.version.errors.is_empty() {
             return Ok((listing, false));
@@ -82,24 +80,12 @@ impl Run<'_> {
         let mut retries = self.version.registry.retries();
         for round in 0..MOST_ATTEMPTS {
             if round > 0 {
-                let what = format!("version {}", target.version);
-                self.wait_for_others(
-                    &mut retries,
-                    &what,
-                    &"another job changed it while its checksums file was published",
-                )
-                .await?;
+                let what = format!("version {}", self.job.inputs.target.version);
+                let why = "another job changed it while its checksums file was published";
+                self.wait_for_others(&mut retries, &what, &why).await?;
             }
-            let content = match content_for(&listing, checksums, target, &self.job.inputs.redactor).await {
-                Ok(content) => content,
-                Err(errors) => {
-                    self.version.errors.extend(errors);
-                    return Ok((listing, false));
-                }
-            };
-            let count = units::files(content.lines().count());
-            let (desired, content) = desired(name, content);
-            self.version.set_checksums_file(desired, content, format!("{name} (checksums of {count})"));
+            let Some(file) = self.make_checksums_file(&listing).await else { return Ok((listing, false)) };
+            self.version.set_checksums_file(file);
             listing = self.settle().await?;
             if self.version.checksums_file().is_some_and(Tracked::was_overtaken) {
                 continue;
@@ -110,8 +96,28 @@ impl Run<'_> {
                 return Ok((listing, is_current && is_verified && !self.version.has_failed()));
             }
         }
-        self.give_up_checksums();
+        self.fail_checksums(Some(MOST_ATTEMPTS));
         Ok((listing, false))
+    }
+
+    /// Makes the checksums file of a list. Records why there can be none.
+    pub(super) async fn make_checksums_file(&mut self, listing: &Listing) -> Option<Tracked> {
+        let checksums = self.job.task.checksums.as_ref()?;
+        let content = match content_for(self.job, checksums, listing).await {
+            Ok(content) => content,
+            Err(errors) => {
+                self.version.errors.extend(errors);
+                return None;
+            }
+        };
+        let label = format!("{} (checksums of {})", checksums.name, units::files(content.lines().count()));
+        let content = Bytes::from(content);
+        let desired = Desired {
+            sha256: Some(Sha256::of(&content)),
+            is_checksums_file: true,
+            ..Desired::new(checksums.name.clone(), content.len() as u64, IfFileExists::Overwrite)
+        };
+        Some(Tracked::new((desired, Content::Memory(content)), label, &self.version.registry))
     }
 
     /// Compares the checksums file that was made, if any, with that of a list.
@@ -144,11 +150,6 @@ impl Run<'_> {
             && self.version.checksums_file().is_some_and(Tracked::was_overtaken)
     }
 
-    /// Gives the checksums file up: it is on the registry, and other jobs change the version each time.
-    pub(super) fn give_up_checksums(&mut self) {
-        self.fail_checksums(Some(MOST_ATTEMPTS));
-    }
-
     /// Fails the checksums file that is on the registry, if there is one, because it is outdated.
     pub(super) fn mark_checksums_outdated(&mut self) {
         if self.version.checksums_file().is_some_and(Tracked::is_verified) {
@@ -156,7 +157,8 @@ impl Run<'_> {
         }
     }
 
-    fn fail_checksums(&mut self, times: Option<u32>) {
+    /// Fails the checksums file, because it is outdated; after that many attempts, if other jobs changed the version each time.
+    pub(super) fn fail_checksums(&mut self, times: Option<u32>) {
         let version = self.job.inputs.target.version.clone();
         if let Some(file) = self.version.files.last_mut().filter(|file| file.desired.is_checksums_file) {
             let name = file.desired.name.clone();
@@ -220,13 +222,6 @@ impl Run<'_> {
     }
 }
 
-/// Makes the checksums file of that content a file that is to be on the registry.
-pub(super) fn desired(name: &FileName, content: String) -> (Desired, Content) {
-    let content = Bytes::from(content);
-    let desired = Desired::new(name.clone(), content.len() as u64, IfFileExists::Overwrite);
-    (Desired { sha256: Some(Sha256::of(&content)), is_checksums_file: true, ..desired }, Content::Memory(content))
-}
-
 /// Puts the copy into its place.
 fn copy(folder: &Arc<Folder>, name: &FileName, content: &Content) -> Result<(), PlaceError> {
     let (unfinished, mut writing) = folder.begin(name)?;
@@ -245,12 +240,12 @@ fn copy(folder: &Arc<Folder>, name: &FileName, content: &Content) -> Result<(), 
 /// Makes the content of the checksums file from a list, on a thread of its own because a list can be long. The error says
 /// why there can be no checksums file.
 pub(super) async fn content_for(
-    listing: &Listing,
+    Job { inputs, .. }: Job<'_>,
     checksums: &ChecksumsOptions,
-    target: &Target,
-    redactor: &Redactor,
+    listing: &Listing,
 ) -> Result<String, Vec<PublishError>> {
-    let (listing, checksums, target, redactor) = (listing.clone(), checksums.clone(), target.clone(), redactor.clone());
+    let (listing, checksums) = (listing.clone(), checksums.clone());
+    let (target, redactor) = (inputs.target.clone(), inputs.redactor.clone());
     on_own_thread(move || make_content(&listing, &checksums, &target, &redactor)).await
 }
 

@@ -1,7 +1,6 @@
 //! A dry run: the plan of a real run, made of the lists as they are and as they would be then, and shown instead of executed.
 
 use super::alias::{self, Compared};
-use super::checksums::{self, content_for};
 use super::error::PublishError;
 use super::follow::{announce_stay, reason_to_stay};
 use super::link::Linked;
@@ -14,7 +13,7 @@ use crate::registry::About;
 use crate::report::{Action, Planned};
 use crate::sanitize::Sanitized;
 use crate::state::{Event, State};
-use crate::units::{self, Bytes};
+use crate::units::Bytes;
 
 impl Run<'_> {
     /// Lists the version, makes the plan, and checks write access if anything would be written. Returns the page of the
@@ -95,21 +94,11 @@ impl Run<'_> {
     /// Plans the checksums file of what the version would have, and then the aliases. Returns the checksums file.
     async fn plan_checksums(&mut self, listing: &Listing, sent: &[usize]) -> Result<Option<Tracked>, Halt> {
         let Some(checksums) = &self.job.task.checksums else { return Ok(None) };
-        let target = &self.job.inputs.target;
         let sent = sent.iter().map(|&index| &self.version.files[index].desired);
         let mut version = sent.filter_map(as_listed).fold(listing.clone(), Listing::with);
-        let content = match content_for(&version, checksums, target, &self.job.inputs.redactor).await {
-            Ok(content) => content,
-            Err(errors) => {
-                self.version.errors.extend(errors);
-                return Ok(None);
-            }
-        };
-        let label = format!("{} (checksums of {})", checksums.name, units::files(content.lines().count()));
-        let (desired, content) = checksums::desired(&checksums.name, content);
-        let ops = plan([(&desired, &State::Planned)], listing, None);
-        self.show(ops.first().and_then(|op| row(op, label.clone(), desired.size)));
-        let mut file = Tracked::new((desired, content), label, &self.version.registry);
+        let Some(mut file) = self.make_checksums_file(&version).await else { return Ok(None) };
+        let ops = plan([(&file.desired, &State::Planned)], listing, None);
+        self.show(ops.first().and_then(|op| row(op, file.label.clone(), file.desired.size)));
         if ops == [Op::Keep] {
             file.apply(Event::Identical);
         } else {
@@ -123,7 +112,7 @@ impl Run<'_> {
             match stop.or(self.rows_of_alias(alias, &desired, &mut versions, &mut state)).await? {
                 Ok(rows) => self.show(rows),
                 Err(cause) => {
-                    let (alias, version) = (alias.clone(), target.version.clone());
+                    let (alias, version) = (alias.clone(), self.job.inputs.target.version.clone());
                     let cause = Some(Box::new(cause));
                     self.version.errors.push(PublishError::AliasDiffers { alias, version, state, cause });
                 }

@@ -68,9 +68,9 @@ impl<'a> VersionRun<'a> {
     }
 
     /// Adds the checksums file, and removes an earlier one.
-    pub(super) fn set_checksums_file(&mut self, desired: Desired, content: Content, label: String) {
+    pub(super) fn set_checksums_file(&mut self, file: Tracked) {
         self.files.retain(|file| !file.desired.is_checksums_file);
-        self.files.push(Tracked::new((desired, content), label, &self.registry));
+        self.files.push(file);
     }
 
     /// Returns the checksums file, once it is made.
