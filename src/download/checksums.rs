@@ -22,7 +22,7 @@ const ATTEMPTS: usize = 2;
 
 const TOO_LONG: &str = "it is larger than 64 MiB";
 
-/// The file of checksums of a version, and what it says.
+/// The checksums file of a version, and what it says.
 pub(super) struct Checksums {
     pub(super) name: FileName,
     hashes: BTreeMap<String, Sha256>,
@@ -52,7 +52,7 @@ impl Checksums {
             return Ok(named);
         }
         let in_folder = self.in_folders.get(name.as_str()).map(|path| Sanitized::new(path));
-        Err(DownloadError::NotNamed { name: name.clone(), checksums: self.name.clone(), in_folder })
+        Err(DownloadError::NotInChecksums { name: name.clone(), checksums: self.name.clone(), in_folder })
     }
 }
 

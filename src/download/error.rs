@@ -71,15 +71,15 @@ pub(crate) enum DownloadError {
     /// A name with the token in it.
     #[error("failed to download a file: its name contains the token or another secret")]
     Secret,
-    /// The file of checksums is none.
+    /// The checksums file is none.
     #[error("failed to read the checksums file `{name}`: {why}")]
     BadChecksums { name: FileName, why: String },
-    /// The file of checksums names another hash than the registry.
+    /// The checksums file names another hash than the registry.
     #[error("failed to verify `{name}`: SHA-256 mismatch (registry: {listed}, `{checksums}`: {named})")]
-    NotAsNamed { name: FileName, checksums: FileName, listed: Sha256, named: Sha256 },
-    /// The file of checksums does not name the file.
+    ChecksumsMismatch { name: FileName, checksums: FileName, listed: Sha256, named: Sha256 },
+    /// The checksums file does not name the file.
     #[error("failed to verify `{name}`: `{checksums}` does not contain it")]
-    NotNamed {
+    NotInChecksums {
         name: FileName,
         checksums: FileName,
         /// The path in a folder that it contains instead.
@@ -201,14 +201,14 @@ impl Explain for DownloadError {
             Self::Hostile(_) => "unsafe-name",
             Self::Secret => "secret-in-name",
             Self::BadChecksums { .. } => "invalid-checksums-file",
-            Self::NotNamed { .. } => "not-in-checksums-file",
-            Self::NotAsNamed { .. } => "checksums-mismatch",
+            Self::NotInChecksums { .. } => "not-in-checksums-file",
+            Self::ChecksumsMismatch { .. } => "checksums-mismatch",
             Self::Differs { .. } => "download-mismatch",
         }
     }
 
     fn hint(&self) -> Option<String> {
-        Some(match self {
+        let hint = match self {
             Self::Registry(error) => return error.hint(),
             Self::Place(error) => return error.hint(),
             Self::Stopped(stopped) => return stopped.hint(),
@@ -221,64 +221,69 @@ impl Explain for DownloadError {
                     Missing::ChecksumsFile(_) => "checksums",
                 };
                 match (similar.in_words(), missing) {
-                    (Some(names), _) => format!("Check `{input}`. Available: {names}"),
-                    (None, Missing::Package) => format!(
+                    (Some(names), _) => &format!("Check `{input}`. Available: {names}"),
+                    (None, Missing::Package) => &format!(
                         "Check `owner` and `repo`. {owner} has no generic package that is visible here, or packages are \
                          disabled on {server}"
                     ),
-                    (None, Missing::Version) => format!(
+                    (None, Missing::Version) => &format!(
                         "Check `version` and `repo`. {owner} may have no such package, or packages are disabled on {server}"
                     ),
-                    (None, _) => "Check `version`, because it has no files".to_owned(),
+                    (None, _) => "Check `version`, because it has no files",
                 }
             }
-            Self::AllExcluded => "Remove one of these lines".to_owned(),
+            Self::AllExcluded => "Remove one of these lines",
             Self::BadLine { bad, .. } => return bad.hint(),
             Self::Mistake { mistake, .. } => return mistake.hint(),
             Self::ExcludedTooEarly { line } => {
-                format!("Move `{line}` below that line, because lines are applied in order")
+                &format!("Move `{line}` below that line, because lines are applied in order")
             }
-            Self::NewName { .. } => "Correct the name after `=>`, or the values of its placeholders".to_owned(),
-            Self::SameNewName { .. } => {
-                "Add `{name}` to the name after `=>`, or rename each file in its own line".to_owned()
+            Self::NewName { .. } => "Correct the name after `=>`, or the values of its placeholders",
+            Self::SameNewName { .. } => "Add `{name}` to the name after `=>`, or rename each file in its own line",
+            Self::Wildcard { .. } => {
+                "Set `token` to a personal access token with the scope read:package, from a secret. If the owner is public, \
+                 you can name the files without wildcards instead"
             }
-            Self::Wildcard { .. } => "Set `token` to a personal access token with the scope read:package, from a \
-                                      secret. If the owner is public, you can name the files without wildcards instead"
-                .to_owned(),
-            Self::Hostile(files) if let [file] = &files[..] => format!(
+            Self::Hostile(files) if let [file] = &files[..] => &format!(
                 "Delete the file from the registry, and check which job published it. To skip it, add a line `!{}` to `files` \
                  (`?` is any character)",
                 file.pattern()
             ),
-            Self::Hostile(files) => format!(
-                "Delete the files from the registry, and check which job published them. To skip them, add lines to `files`, \
-                 such as {} (`?` is any character)",
-                files.iter().take(Names::SHOWN).map(|file| format!("`!{}`", file.pattern())).collect::<Vec<_>>().join(", ")
-            ),
-            Self::BadName(_) => "Correct the name in `files`".to_owned(),
-            Self::SameName(..) => "Remove one of the lines".to_owned(),
-            Self::Secret => "Delete the file from the registry, and create a new token".to_owned(),
-            Self::BadChecksums { .. } => "Set `checksums` to a file that `sha256sum -c` can read: one line per file with 64 \
-                                          hexadecimal digits, two spaces and the name"
-                .to_owned(),
-            Self::NotNamed { in_folder: Some(path), .. } => format!(
+            Self::Hostile(files) => {
+                let patterns = files.iter().take(Names::SHOWN).map(|file| format!("`!{}`", file.pattern()));
+                &format!(
+                    "Delete the files from the registry, and check which job published them. To skip them, add lines to \
+                     `files`, such as {} (`?` is any character)",
+                    patterns.collect::<Vec<_>>().join(", ")
+                )
+            }
+            Self::BadName(_) => "Correct the name in `files`",
+            Self::SameName(..) => "Remove one of the lines",
+            Self::Secret => "Delete the file from the registry, and create a new token",
+            Self::BadChecksums { .. } => {
+                "Set `checksums` to a file that `sha256sum -c` can read: one line per file with 64 hexadecimal digits, two \
+                 spaces and the name"
+            }
+            Self::NotInChecksums { in_folder: Some(path), .. } => &format!(
                 "Create the checksums file in the folder of the files. It contains `{path}`, but a version has no folders"
             ),
-            Self::NotNamed { name, .. } => format!(
+            Self::NotInChecksums { name, .. } => &format!(
                 "Publish with `checksums` again, so that the checksums file covers all files of the version. Or exclude this \
                  file with `!{name}` in `files`"
             ),
-            Self::NotAsNamed { .. } => "Check which job changed the file or the checksums file. The file was not downloaded".to_owned(),
+            Self::ChecksumsMismatch { .. } => {
+                "Check which job changed the file or the checksums file. The file was not downloaded"
+            }
             Self::Differs { expected, .. } if expected.by == VerifiedBy::Checksums => {
                 "Check which job changed the file or the checksums file, and check the server's storage. The local file is \
                  unchanged"
-                    .to_owned()
             }
-            Self::Differs { .. } => "Run the step again, because another job may be replacing the file. If the error \
-                                     persists, check the proxy in front of the server, and its storage. The local file is \
-                                     unchanged"
-                .to_owned(),
-        })
+            Self::Differs { .. } => {
+                "Run the step again, because another job may be replacing the file. If the error persists, check the proxy in \
+                 front of the server, and its storage. The local file is unchanged"
+            }
+        };
+        Some(hint.to_owned())
     }
 
     fn request(&self) -> Option<String> {

@@ -26,7 +26,7 @@ use crate::package::{FileName, Version};
 use crate::registry::{Connection, FailureKind, Registry, RegistryError, SetupError};
 use crate::report::{Header, Local, Outcome, RunContext, RunReport, Status, VerifiedBy};
 use crate::sanitize::{Names, Sanitized};
-use crate::stop::{Signal, Stopped};
+use crate::stop::Stopped;
 use crate::suggest::SimilarNames;
 use crate::units::{self, Bytes};
 use crate::version;
@@ -68,21 +68,13 @@ struct Run<'a> {
 impl Run<'_> {
     async fn go(mut self) -> RunReport {
         let stop = self.context.stop.clone();
-        let stopped = match stop.or(self.download()).await {
-            Ok(Ok(())) => None,
-            Ok(Err(errors)) => {
-                self.errors.extend(errors);
-                None
-            }
-            Err(signal) => {
-                self.errors.push(Stopped(signal).into());
-                Some(signal)
-            }
-        };
-        self.ended(stopped)
-    }
-
-    fn ended(self, stopped: Option<Signal>) -> RunReport {
+        let done = stop.or(self.download()).await;
+        let stopped = done.as_ref().err().copied();
+        match done {
+            Ok(Ok(())) => {}
+            Ok(Err(errors)) => self.errors.extend(errors),
+            Err(signal) => self.errors.push(Stopped(signal).into()),
+        }
         RunReport {
             folder: self.wanted.place.path(),
             outcomes: self.outcomes,
@@ -138,7 +130,7 @@ impl Run<'_> {
         })
     }
 
-    /// Says which way the files go.
+    /// Announces how much is downloaded, and to which folder.
     fn announce(&self) {
         let sizes: Option<Vec<u64>> = self.items.iter().map(|item| item.expected.size).collect();
         let size = sizes
@@ -231,7 +223,7 @@ impl Run<'_> {
         }
     }
 
-    /// Tells apart a list, a registry that shows its lists to nobody without a token, and a failure. Such a registry may still
+    /// Distinguishes a list, a registry that shows its lists to nobody without a token, and a failure. Such a registry may still
     /// give the files of a public package to everybody. Any other rejection is a failure: a proxy in front of a forge says 401
     /// and 403 too.
     fn unless_unlisted<T>(&self, listed: Result<T, RegistryError>) -> Result<Result<T, Source>, DownloadError> {

@@ -238,7 +238,7 @@ fn expected(name: &FileName, source: &Source, checksums: Option<&Checksums>) -> 
                 && named != theirs.sha256
             {
                 let (checksums, listed) = (checksums.name.clone(), theirs.sha256);
-                return Err(DownloadError::NotAsNamed { name: name.clone(), checksums, listed, named });
+                return Err(DownloadError::ChecksumsMismatch { name: name.clone(), checksums, listed, named });
             }
             Expected { size: Some(theirs.size), sha256: Some(theirs.sha256), by: VerifiedBy::Registry }
         }

@@ -172,7 +172,7 @@ impl Run<'_> {
             match job.context.stop.or(reason_to_stay(&self.version.registry, version, alias, versions)).await?? {
                 // What this run has written may be a part of a mixture.
                 Some(Stay { release: Some(release), .. }) if round > 0 => {
-                    return Err(PublishError::Outrun { alias: alias.clone(), release }.into());
+                    return Err(PublishError::Superseded { alias: alias.clone(), release }.into());
                 }
                 Some(stay) => {
                     announce_stay(job, alias, &stay);

@@ -13,13 +13,13 @@ use crate::stop::Stopped;
 use crate::suggest::SimilarNames;
 
 /// The evidence about a file that could not be verified.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Evidence {
-    /// An earlier list showed it.
+    #[error("an earlier list showed it")]
     Listed,
-    /// The registry accepted it.
+    #[error("the registry accepted it")]
     Accepted,
-    /// Its upload broke off, for this reason.
+    #[error("its upload was interrupted ({0})")]
     Interrupted(String),
 }
 
@@ -55,7 +55,7 @@ pub(crate) enum PublishError {
         #[source]
         cause: Option<Box<PublishError>>,
     },
-    /// The file of checksums cannot be put into its place here.
+    /// The checksums file cannot be put into its place here.
     #[error(transparent)]
     Place(#[from] PlaceError),
     /// Nothing of what was expected.
@@ -105,7 +105,7 @@ pub(crate) enum PublishError {
     },
     /// While an alias was updated, another job changed it, and the package got a release that it has to follow.
     #[error("another job changed alias {alias} at the same time, and the package now has release {release}")]
-    Outrun { alias: Version, release: Version },
+    Superseded { alias: Version, release: Version },
     /// A file whose name no request could have.
     #[error("cannot delete or upload a file of the alias: the {0}")]
     UnsafeName(BadName),
@@ -124,7 +124,7 @@ pub(crate) enum PublishError {
         server: ServerUrl,
     },
     /// A file may be on the registry, but the list of files could not be read.
-    #[error("failed to verify `{name}`: {}, but the list of files could not be read", evidence_in_words(evidence))]
+    #[error("failed to verify `{name}`: {evidence}, but the list of files could not be read")]
     NotVerified { name: FileName, evidence: Evidence },
     /// A file that was there is not listed any more.
     #[error("failed to verify `{name}`: an earlier list showed it, but the registry no longer lists it ({url})")]
@@ -158,14 +158,6 @@ fn outdated_in_words(name: &FileName, version: &Version, times: Option<u32>) -> 
         None => format!(
             "failed to verify `{name}` of {version}: the published checksums file does not match the files of the version"
         ),
-    }
-}
-
-fn evidence_in_words(evidence: &Evidence) -> String {
-    match evidence {
-        Evidence::Listed => "an earlier list showed it".to_owned(),
-        Evidence::Accepted => "the registry accepted it".to_owned(),
-        Evidence::Interrupted(reason) => format!("its upload was interrupted ({reason})"),
     }
 }
 
@@ -216,82 +208,76 @@ impl Explain for PublishError {
             Self::ChecksumsOutdated { .. } => "checksums-outdated",
             Self::AliasDiffers { .. } => "alias-mismatch",
             Self::Unsettled { .. } => "alias-unsettled",
-            Self::Outrun { .. } => "alias-superseded",
+            Self::Superseded { .. } => "alias-superseded",
         }
     }
 
     fn hint(&self) -> Option<String> {
-        match self {
-            Self::Registry(error) => error.hint(),
-            Self::File(error) => error.hint(),
-            Self::Conflict { when: When::Before, page, .. } => Some(format!(
+        let hint = match self {
+            Self::Registry(error) => return error.hint(),
+            Self::File(error) => return error.hint(),
+            Self::Place(error) => return error.hint(),
+            Self::Download(error) => return error.hint(),
+            Self::Stopped(stopped) => return stopped.hint(),
+            Self::Conflict { when: When::Before, page, .. } => &format!(
                 "Publish the first build's files again, because a rebuild rarely produces identical files. Or use a new \
                  version, set `if-file-exists: overwrite`, or delete the old file: {page}"
-            )),
-            Self::Conflict { when: When::Meanwhile, .. } => Some(
-                "Check which other job publishes the same file name to this version, then run the step again"
-                    .to_owned(),
             ),
-            Self::Missing { cause, .. } => Some(and_then(
-                cause.as_deref(),
-                "run the step again to upload the new file. The old file is not restored",
-            )),
+            Self::Conflict { when: When::Meanwhile, .. } => {
+                "Check which other job publishes the same file name to this version, then run the step again"
+            }
+            Self::Conflict { when: When::AfterUpload, .. } => {
+                "Check whether another job publishes the same file name to this version. If not, check the server's storage. Then \
+                 run the step again"
+            }
+            Self::Missing { cause, .. } => {
+                &and_then(cause.as_deref(), "run the step again to upload the new file. The old file is not restored")
+            }
             Self::AliasDiffers { cause, .. } => {
                 // What is missing comes back with the rest.
                 let cause = match cause.as_deref() {
                     Some(Self::Missing { cause, .. }) => cause,
                     // This step would not update the alias again.
-                    Some(outrun @ Self::Outrun { .. }) => return outrun.hint(),
+                    Some(superseded @ Self::Superseded { .. }) => return superseded.hint(),
                     _ => cause,
                 };
-                Some(and_then(cause.as_deref(), "run the step again; it changes only files that are not identical"))
+                &and_then(cause.as_deref(), "run the step again; it changes only files that are not identical")
             }
             Self::Unsettled { alias, .. } => {
-                Some(format!("Allow only one job at a time to update alias {alias} (`concurrency:` in the workflow)"))
+                &format!("Allow only one job at a time to update alias {alias} (`concurrency:` in the workflow)")
             }
-            Self::Outrun { alias, release } => {
-                Some(format!("Run the job of {release} again: it makes alias {alias} identical to {release}"))
+            Self::Superseded { alias, release } => {
+                &format!("Run the job of {release} again: it makes alias {alias} identical to {release}")
             }
-            Self::Download(error) => error.hint(),
-            Self::Place(error) => error.hint(),
             Self::Expected { similar, version, .. } => {
                 let names = similar.in_words().unwrap_or_else(|| "no files".to_owned());
-                Some(format!(
+                &format!(
                     "Add the publishing jobs to `needs:` of this job, or correct `expect`. Version {version} has {names}"
-                ))
+                )
             }
-            Self::NoFiles(_) => Some(
-                "Check `version` and `repo`, and add the publishing jobs to `needs:` of this job"
-                    .to_owned(),
-            ),
+            Self::NoFiles(_) => "Check `version` and `repo`, and add the publishing jobs to `needs:` of this job",
             Self::UnsafeNames { names, .. } if names.count > 1 => {
-                Some("Delete the files from the registry, and check which job published them".to_owned())
+                "Delete the files from the registry, and check which job published them"
             }
             Self::UnsafeNames { .. } | Self::UnsafeName(_) => {
-                Some("Delete the file from the registry, and check which job published it".to_owned())
+                "Delete the file from the registry, and check which job published it"
             }
             Self::ChecksumsOutdated { times: None, .. } => {
-                Some("Fix the other errors, then run the step again to update the checksums file".to_owned())
+                "Fix the other errors, then run the step again to update the checksums file"
             }
-            Self::ChecksumsOutdated { times: Some(_), .. } => Some(
+            Self::ChecksumsOutdated { times: Some(_), .. } => {
                 "Set `checksums` in one job only, list all publishing jobs in its `needs:`, then run that job again"
-                    .to_owned(),
-            ),
-            Self::Stopped(stopped) => stopped.hint(),
-            Self::NotListed { server, .. } => Some(format!(
+            }
+            Self::NotListed { server, .. } => &format!(
                 "Turn off the cache for {server}/api/ in the proxy in front of the server, then run the step again; if there \
                  is no cache, check the log of the server"
-            )),
-            Self::NotVerified { .. } => {
-                Some("Run the step again: it verifies every file, and uploads those that the registry lacks".to_owned())
-            }
-            Self::Lost { .. } => Some("Run the step again. If the error persists, check the server's log".to_owned()),
-            Self::Conflict { when: When::AfterUpload, .. } => Some(
-                "Check whether another job publishes the same file name to this version. If not, check the server's storage. Then \
-                 run the step again"
-                    .to_owned(),
             ),
-        }
+            Self::NotVerified { .. } => {
+                "Run the step again: it verifies every file, and uploads those that the registry lacks"
+            }
+            Self::Lost { .. } => "Run the step again. If the error persists, check the server's log",
+        };
+        Some(hint.to_owned())
     }
 
     fn request(&self) -> Option<String> {

@@ -141,25 +141,17 @@ impl<'a> VersionRun<'a> {
     /// Reads the list and plans what follows from it. If it contradicts what is known, it is read again.
     pub(super) async fn list_and_plan(&mut self) -> Result<(Listing, Vec<Op>), Halt> {
         loop {
-            let listing = self.registry.files().await.map_err(PublishError::from)?;
-            self.hash_what_needs_it(&listing).await;
-            let ops = self.plan(&listing);
+            let listing = self.registry.files().await?;
+            let needs_hash = |index: &usize| self.files[*index].desired.needs_hash(&listing);
+            for (index, error) in self.hash((0..self.files.len()).filter(needs_hash).collect()).await {
+                self.files[index].apply_with(Event::Unreadable, error);
+            }
+            let files = self.files.iter().map(|file| (&file.desired, &file.state));
+            let ops = plan::plan(files, &listing, self.extras.as_ref());
             let to_list_again = self.apply(&ops);
             if !self.wait_for_list(to_list_again).await {
                 return Ok((listing, ops));
             }
-        }
-    }
-
-    fn plan(&self, listing: &Listing) -> Vec<Op> {
-        plan::plan(self.files.iter().map(|file| (&file.desired, &file.state)), listing, self.extras.as_ref())
-    }
-
-    async fn hash_what_needs_it(&mut self, listing: &Listing) {
-        let needs_hash = |index: &usize| self.files[*index].desired.needs_hash(listing);
-        let indices: Vec<usize> = (0..self.files.len()).filter(needs_hash).collect();
-        for (index, error) in self.hash(indices).await {
-            self.files[index].apply_with(Event::Unreadable, error);
         }
     }
 
@@ -235,7 +227,7 @@ impl<'a> VersionRun<'a> {
                 return Ok(());
             }
             // Only what was seen is deleted.
-            let listing = stop.or(self.registry.files()).await?.map_err(PublishError::from)?;
+            let listing = stop.or(self.registry.files()).await??;
             if listing.like(seen) != Some(seen) {
                 return Ok(());
             }

@@ -257,7 +257,7 @@ impl Run<'_> {
         Ok((listing, false))
     }
 
-    /// Brings the version to what it is to have, as far as its files are known by now. Returns the last list.
+    /// Uploads, replaces and deletes files until the version has all that are known by now. Returns the last list.
     async fn settle(&mut self) -> Result<Listing, Halt> {
         let Self { job, version, report, .. } = self;
         version.settle(&mut |version, signal| save(*job, report, version, signal)).await

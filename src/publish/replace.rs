@@ -49,7 +49,7 @@ impl VersionRun<'_> {
         let mut deletions = self.registry.retries();
         let mut may_be_deleted = false;
         loop {
-            let listing = stop.or(self.registry.files()).await?.map_err(PublishError::from)?;
+            let listing = stop.or(self.registry.files()).await??;
             let file = &mut self.files[index];
             match file.desired.compare(&listing) {
                 Listed::Identical(_) => {

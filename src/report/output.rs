@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::append::append;
-use super::{Outcome, RunReport, Status, VerifiedBy};
+use super::{Outcome, RunReport, Status};
 use crate::command::Command;
 use crate::package::Version;
 use crate::units::Bytes;
@@ -31,9 +31,9 @@ struct Row<'a> {
     url: &'a str,
     size: Option<u64>,
     sha256: Option<String>,
-    status: Status,
+    status: &'static str,
     #[serde(rename = "verified-by", skip_serializing_if = "Option::is_none")]
-    verified_by: Option<VerifiedBy>,
+    verified_by: Option<&'static str>,
 }
 
 /// Returns the outputs of a run. They contain what is verified, also if the step fails.
@@ -109,8 +109,8 @@ fn rows(outcomes: &[Outcome]) -> String {
                 url: outcome.url.as_str(),
                 size: outcome.size,
                 sha256: outcome.sha256.map(|digest| digest.to_string()),
-                status: outcome.status,
-                verified_by: local.filter(|_| outcome.status.is_in_place()).map(|local| local.verified_by),
+                status: outcome.status.word(),
+                verified_by: local.filter(|_| outcome.status.is_in_place()).map(|local| local.verified_by.word()),
             };
             serde_json::to_string(&row).expect("text and numbers have a JSON form")
         })

@@ -1,6 +1,5 @@
 //! The report of a run.
 
-use serde::Serialize;
 use url::Url;
 
 use super::plan::{Action, Planned};
@@ -13,8 +12,7 @@ use crate::stop::Signal;
 use crate::units;
 
 /// The status of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// It was uploaded, and the registry has the identical file.
     Uploaded,
@@ -79,8 +77,7 @@ impl Status {
 }
 
 /// Whose word a downloaded file was held against.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum VerifiedBy {
     /// The registry's own list.
     Registry,

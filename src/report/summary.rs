@@ -22,7 +22,7 @@ const PUBLISH_HEAD: &str = "| file | size | SHA-256 | status |\n|---|---:|---|--
 const DOWNLOAD_HEAD: &str = "| file | size | SHA-256 | verified by | status |\n|---|---:|---|---|---|\n";
 const PLAN_HEAD: &str = "| what | plan | size | on the registry |\n|---|---|---:|---|\n";
 
-/// How many errors, and how many remarks, are told in full; the log has more of them.
+/// How many errors, and how many remarks, are shown; the log has more of them.
 const MOST_PROBLEMS: usize = 20;
 
 /// Writes the summary: a title, a sentence, a table, the commands for a download, and the errors.
@@ -106,7 +106,7 @@ fn problems(text: &mut String, messages: &[Message], code: impl Fn(&str) -> Stri
     more(text, messages.len());
 }
 
-/// That there are more of something than are told.
+/// Writes how many more problems there are than are shown.
 fn more(text: &mut String, count: usize) {
     if count > MOST_PROBLEMS {
         let _ = writeln!(text, "- and {} more: see the log", count - MOST_PROBLEMS);
