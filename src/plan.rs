@@ -151,7 +151,7 @@ pub(crate) fn plan<'a>(
     let mut ops = Vec::new();
     for (file, state) in files {
         desired.insert(file.name.folded());
-        ops.push(decide(file, state, file.compare(listing)));
+        ops.push(decide(file, state, listing));
     }
     if let Some(seen) = extras {
         let is_extra = |file: &&RegistryFile| !desired.contains(&file.name.to_lowercase());
@@ -161,9 +161,11 @@ pub(crate) fn plan<'a>(
     ops
 }
 
-fn decide(file: &Desired, state: &State, listed: Listed) -> Op {
+/// Decides what is to be done with a desired file.
+#[must_use]
+pub(crate) fn decide(file: &Desired, state: &State, listing: &Listing) -> Op {
     const STALE: &str = "the list still shows the deleted file";
-    let now = match (listed, state) {
+    let now = match (file.compare(listing), state) {
         (Listed::Identical(_), _) => return Op::Keep,
         (_, State::Failed { .. } | State::Unverified { .. }) => return Op::Nothing,
         (

@@ -89,16 +89,8 @@ impl<'a> VersionRun<'a> {
         }
         while !self.is_hopeless() {
             match self.next_step(&ops) {
-                Step::Upload(files) => {
-                    let checksums_file =
-                        files.iter().map(|&index| &self.files[index]).find(|file| file.desired.is_checksums_file);
-                    if let Some(file) = checksums_file
-                        && !self.is_current(&file.content, &listing).await
-                    {
-                        break;
-                    }
-                    stop.or(self.upload_round(files, listing.version_exists)).await?;
-                }
+                Step::Upload(files) if !self.are_current(&files, &listing).await => break,
+                Step::Upload(files) => stop.or(self.upload_round(files, listing.version_exists)).await?,
                 Step::Replace(..) | Step::Delete(_) if !stop.or(self.check_write_access()).await? => break,
                 Step::Replace(index, seen) => self.replace(index, seen, save).await?,
                 Step::Delete(seen) => self.delete(&seen).await?,
@@ -109,9 +101,12 @@ impl<'a> VersionRun<'a> {
         Ok(listing)
     }
 
-    /// Whether the checksums file still covers the version. That of an alias is a copy.
-    async fn is_current(&self, content: &Content, listing: &Listing) -> bool {
-        self.extras.is_some() || self.job.compare_checksums(content, listing).await
+    /// Whether files are still what the version needs: a checksums file has to cover its list. That of an alias is a copy.
+    async fn are_current(&self, files: &[usize], listing: &Listing) -> bool {
+        match self.checksums_file().filter(|_| self.extras.is_none() && files.contains(&(self.files.len() - 1))) {
+            Some(file) => self.job.compare_checksums(&file.content, listing).await,
+            None => true,
+        }
     }
 
     /// Chooses what is done next: uploads first, then replacements and deletions one by one, and the checksums file when
@@ -148,8 +143,10 @@ impl<'a> VersionRun<'a> {
             }
             let files = self.files.iter().map(|file| (&file.desired, &file.state));
             let ops = plan::plan(files, &listing, self.extras.as_ref());
-            let to_list_again = self.apply(&ops);
-            if !self.wait_for_list(to_list_again).await {
+            let contradictions = (0..self.files.len()).zip(&ops);
+            let contradictions =
+                contradictions.filter_map(|(index, op)| Some((index, self.apply(index, op)?))).collect();
+            if !self.wait_for_list(contradictions).await {
                 return Ok((listing, ops));
             }
         }
@@ -170,34 +167,31 @@ impl<'a> VersionRun<'a> {
         unreadable
     }
 
-    /// Applies what the list shows of each file. Returns those for which it has to be read again, and why.
-    fn apply(&mut self, ops: &[Op]) -> Vec<(usize, &'static str)> {
-        let page = self.registry.target().page_url();
-        let mut to_list_again = Vec::new();
-        for (index, (file, op)) in self.files.iter_mut().zip(ops).enumerate() {
-            match op {
-                Op::Keep => file.keep(self.job),
-                Op::Upload => file.apply(Event::Missing),
-                Op::Replace(now) => file.apply_with(Event::Different { seen: now.theirs.clone() }, None),
-                Op::Skip(now) => file.skip(now, self.job),
-                Op::Conflict(now, when) => {
-                    let (conflict, when, page) = (now.clone(), *when, page.clone());
-                    file.fail(PublishError::Conflict { conflict, when, page });
-                }
-                Op::ListAgain(why) => to_list_again.push((index, *why)),
-                Op::GiveUp => file.apply(Event::NotStored),
-                // This is why its content was not deleted.
-                Op::Blocked => file.apply(Event::Failed),
-                Op::Nothing | Op::Delete(_) => {}
+    /// Applies what the list shows of a file. Returns why the list has to be read again, if it does.
+    pub(super) fn apply(&mut self, index: usize, op: &Op) -> Option<&'static str> {
+        let file = &mut self.files[index];
+        match op {
+            Op::Keep => file.keep(self.job),
+            Op::Upload => file.apply(Event::Missing),
+            Op::Replace(now) => file.apply_with(Event::Different { seen: now.theirs.clone() }, None),
+            Op::Skip(now) => file.skip(now, self.job),
+            Op::Conflict(now, when) => {
+                let (conflict, when, page) = (now.clone(), *when, self.registry.target().page_url());
+                file.fail(PublishError::Conflict { conflict, when, page });
             }
+            Op::ListAgain(why) => return Some(why),
+            Op::GiveUp => file.apply(Event::NotStored),
+            // This is why its content was not deleted.
+            Op::Blocked => file.apply(Event::Failed),
+            Op::Nothing | Op::Delete(_) => {}
         }
-        to_list_again
+        None
     }
 
     /// Waits before the list is read again, which costs each of these files a retry; `false` if no retry is left.
-    async fn wait_for_list(&mut self, files_and_reasons: Vec<(usize, &'static str)>) -> bool {
+    async fn wait_for_list(&mut self, contradictions: Vec<(usize, &'static str)>) -> bool {
         let Self { registry, files, .. } = self;
-        let waits = files_and_reasons.into_iter().map(|(index, why)| {
+        let waits = contradictions.into_iter().map(|(index, why)| {
             let file = &mut files[index];
             let what = format!("`{}`", file.desired.name);
             let wait = registry.spend_retry(&mut file.retries, &what, &why, None);

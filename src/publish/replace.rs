@@ -5,14 +5,13 @@ use std::pin::pin;
 
 use tokio::time::Instant;
 
-use super::error::PublishError;
 use super::execute::VersionRun;
 use super::tracked::{FailedUpload, Tracked};
 use super::upload::upload_once;
 use super::{Halt, Save};
 use crate::checksum::Sha256;
 use crate::listing::RegistryFile;
-use crate::plan::{Conflict, Listed, When};
+use crate::plan::{self, Conflict, Listed, Op, When};
 use crate::registry::{Cause, FailureKind, Registry, RegistryError, RetryRule};
 use crate::report::RunContext;
 use crate::state::Event;
@@ -32,7 +31,7 @@ enum Swapped {
     Interrupted(FailedUpload),
     /// Another job was faster.
     Overtaken(Conflict),
-    /// The user no longer waits for it.
+    /// A second signal canceled it.
     GivenUp,
 }
 
@@ -50,26 +49,16 @@ impl VersionRun<'_> {
         let mut may_be_deleted = false;
         loop {
             let listing = stop.or(self.registry.files()).await??;
-            let file = &mut self.files[index];
-            match file.desired.compare(&listing) {
-                Listed::Identical(_) => {
-                    file.keep(self.job);
-                    return Ok(());
-                }
-                Listed::Other(now) if now.theirs != seen => {
-                    self.overtaken(index, now);
-                    return Ok(());
-                }
-                // Another job has deleted it, so there is nothing to delete.
-                Listed::Nothing if !may_be_deleted => {
-                    file.apply_with(Event::Missing, None);
-                    return Ok(());
-                }
-                Listed::Nothing | Listed::Other(_) => {}
+            let op = plan::decide(&self.files[index].desired, &self.files[index].state, &listing);
+            // If another job has deleted it, there is nothing to delete.
+            let is_to_delete = matches!(op, Op::Replace(_)) || op == Op::Upload && may_be_deleted;
+            if !is_to_delete {
+                self.apply(index, &op);
+                return Ok(());
             }
-            // Whether the run is to end is asked for the last time before the gap.
+            // This is the last place at which a signal cancels the run before the file is missing.
             stop.or(async {}).await?;
-            file.start_replacing(seen.clone(), RETRIES);
+            self.files[index].start_replacing(seen.clone(), RETRIES);
             let mut signal = None;
             let begun = Instant::now();
             let swapped = {
@@ -104,7 +93,7 @@ impl VersionRun<'_> {
                 Swapped::Interrupted(failed) => {
                     file.record_failure(FailedUpload { retry: RetryRule::CheckOnly, ..failed });
                 }
-                Swapped::Overtaken(now) => self.overtaken(index, now),
+                Swapped::Overtaken(now) => drop(self.apply(index, &Op::Conflict(now, When::Meanwhile))),
                 Swapped::GivenUp => {}
             }
             if let Some(signal) = signal {
@@ -133,11 +122,6 @@ impl VersionRun<'_> {
         }
     }
 
-    fn overtaken(&mut self, index: usize, conflict: Conflict) {
-        let page = self.registry.target().page_url();
-        self.files[index].fail(PublishError::Conflict { conflict, when: When::Meanwhile, page });
-    }
-
     /// Warns that a file is missing on the registry, and saves the outputs, in case that the runner kills the program.
     fn save_in_between(&self, index: usize, signal: Signal, save: &mut Save<'_>) {
         let name = &self.files[index].desired.name;
@@ -153,8 +137,8 @@ impl VersionRun<'_> {
     }
 }
 
-/// Deletes what was seen, and sends the file until the registry has it or for as long as there is hope. Once anything may
-/// be deleted, a list that is not to be had is no reason to stop: to send a file that is there after all does no harm.
+/// Deletes the content that was seen, and uploads the file until the registry has it or no retry is left. If the list cannot be
+/// read after the deletion, the upload is repeated all the same: an upload of an existing file does no harm.
 async fn swap(registry: &Registry<'_>, context: &RunContext<'_>, file: &Tracked, seen: &RegistryFile) -> Swapped {
     let (desired, to_upload) = (&file.desired, file.to_upload());
     let (name, size, theirs) = (&desired.name, Bytes::exact(seen.size), seen.sha256);
