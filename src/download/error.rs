@@ -16,13 +16,13 @@ use crate::units::Bytes;
 /// An error of a download that sent a request.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DownloadError {
-    /// The registry, or the way there.
+    /// A request failed.
     #[error(transparent)]
     Registry(Box<RegistryError>),
     /// A file cannot be put into its place.
     #[error(transparent)]
     Place(#[from] PlaceError),
-    /// Somebody asked the run to end.
+    /// A signal canceled the run.
     #[error(transparent)]
     Stopped(#[from] Stopped),
     /// What was requested is not on the registry. `similar` has names that are like it.
@@ -50,14 +50,14 @@ pub(crate) enum DownloadError {
         /// The name in the workspace.
         here: FileName,
     },
-    /// A line that only a list could tell the files of.
+    /// A line with wildcards, without a list of files.
     #[error("failed to match `{line}`: the registry does not list files without a token")]
     Wildcard {
         line: Sanitized,
         #[source]
         cause: Arc<RegistryError>,
     },
-    /// Names that would lead elsewhere, or that no file should have.
+    /// Names that lead out of the folder, or that no local file may have.
     #[error("{}", hostile_in_words(.0))]
     Hostile(Vec<Hostile>),
     /// A name that was typed and that no file can have.
@@ -68,16 +68,16 @@ pub(crate) enum DownloadError {
         "failed to download `{0}` and `{1}`: they are one file on the registry, which does not distinguish upper and lower case"
     )]
     SameName(FileName, FileName),
-    /// A name with the token in it.
+    /// A name that contains a secret.
     #[error("failed to download a file: its name contains the token or another secret")]
     Secret,
-    /// The checksums file is none.
+    /// The checksums file has no list of checksums.
     #[error("failed to read the checksums file `{name}`: {why}")]
     BadChecksums { name: FileName, why: String },
-    /// The checksums file names another hash than the registry.
+    /// The checksums file and the registry give different hashes.
     #[error("failed to verify `{name}`: SHA-256 mismatch (registry: {listed}, `{checksums}`: {named})")]
     ChecksumsMismatch { name: FileName, checksums: FileName, listed: Sha256, named: Sha256 },
-    /// The checksums file does not name the file.
+    /// The checksums file does not contain the file.
     #[error("failed to verify `{name}`: `{checksums}` does not contain it")]
     NotInChecksums {
         name: FileName,
@@ -85,7 +85,7 @@ pub(crate) enum DownloadError {
         /// The path in a folder that it contains instead.
         in_folder: Option<Sanitized>,
     },
-    /// Other bytes came than were promised.
+    /// The downloaded bytes have a wrong length or hash.
     #[error("failed to download `{name}`: {}", mismatch_in_words(.expected, .came))]
     Differs {
         name: FileName,
@@ -107,7 +107,7 @@ impl From<RegistryError> for DownloadError {
 pub(crate) enum Missing {
     Package,
     Version,
-    /// A file that this line stands for.
+    /// A file for this line.
     File(Sanitized),
     ChecksumsFile(FileName),
 }
@@ -158,7 +158,7 @@ fn hostile_in_words(files: &[Hostile]) -> String {
 pub(crate) struct Expected {
     pub(crate) size: Option<u64>,
     pub(crate) sha256: Option<Sha256>,
-    /// Whose word that is.
+    /// The source of the hash.
     pub(crate) by: VerifiedBy,
 }
 

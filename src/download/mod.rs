@@ -31,11 +31,11 @@ use crate::suggest::SimilarNames;
 use crate::units::{self, Bytes};
 use crate::version;
 
-/// The files of the version, as far as they are known.
+/// The files of the version, if the registry lists them.
 pub(crate) enum Source {
     /// The registry's list.
     Listed(Listing),
-    /// Nothing: the registry shows its list to no visitor, and this is what it said.
+    /// The registry lists nothing without a token, with this response.
     Unlisted(Arc<RegistryError>),
 }
 
@@ -53,7 +53,7 @@ pub(crate) async fn download(
     Ok(run.go().await)
 }
 
-/// A run on its way.
+/// A run that downloads.
 struct Run<'a> {
     inputs: &'a Inputs,
     wanted: &'a DownloadOptions,

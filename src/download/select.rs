@@ -1,5 +1,5 @@
-//! Pure: lines, and what the version has -> the files to fetch, in the order of their names, or why not. Nothing is written
-//! before this is settled.
+//! Pure: lines and the files of the version -> the files to download, in the order of their names, or why not. Nothing is
+//! written before that.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -33,14 +33,14 @@ impl Item {
     }
 }
 
-/// The files, and what is worth a warning.
+/// The selected files, and warnings.
 #[derive(Debug)]
 pub(super) struct Selected {
     pub(super) items: Vec<Item>,
     pub(super) warnings: Vec<String>,
 }
 
-/// Takes the lines in order; the error has all that is wrong with any of them, or with what they stand for.
+/// Selects files by applying the lines in order. The error has everything that is wrong with the lines and the files.
 pub(super) fn select(
     wanted: &DownloadOptions,
     target: &Target,
@@ -164,7 +164,7 @@ fn among(line: &Line, listing: &Listing, target: &Target) -> Result<Vec<String>,
     Err(DownloadError::NotFound { missing: Missing::File(text), target: Box::new(target.clone()), similar })
 }
 
-/// The name that a line is, if nobody lists the files; `None` if it may stand for any number of them.
+/// Returns the name that a line is, for a registry that lists no files; `None` if the line can match several.
 fn unlisted(line: &Line) -> Option<Vec<String>> {
     (line.is_literal || line.malformed.is_some()).then(|| vec![line.as_name().to_owned()])
 }

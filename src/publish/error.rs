@@ -26,7 +26,7 @@ pub(crate) enum Evidence {
 /// An error of a run that sent a request.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PublishError {
-    /// The registry, or the way there.
+    /// A request failed.
     #[error(transparent)]
     Registry(#[from] RegistryError),
     /// A file cannot be read.
@@ -55,10 +55,10 @@ pub(crate) enum PublishError {
         #[source]
         cause: Option<Box<PublishError>>,
     },
-    /// The checksums file cannot be put into its place here.
+    /// The copy of the checksums file cannot be written to the workspace.
     #[error(transparent)]
     Place(#[from] PlaceError),
-    /// Nothing of what was expected.
+    /// No file of the version matches a line of `expect`.
     #[error("failed to create the checksums file of {version}: no file matches `{line}` from `expect`")]
     Expected {
         line: Sanitized,
@@ -69,7 +69,7 @@ pub(crate) enum PublishError {
     /// A version without files.
     #[error("failed to create the checksums file: {}/{} {} has no files", .0.owner, .0.package, .0.version)]
     NoFiles(Box<Target>),
-    /// Files whose names cannot stand in a list of checksums.
+    /// Files whose names cannot be in a checksums file.
     #[error("{}", unsafe_names_in_words(names, why))]
     UnsafeNames {
         names: Names,
@@ -84,19 +84,19 @@ pub(crate) enum PublishError {
         /// How often it was made, if other jobs changed the version each time.
         times: Option<u32>,
     },
-    /// Another version is not what it should be.
+    /// An alias is not identical to the version.
     #[error("alias {alias} {}", alias_in_words(version, .state.as_ref()))]
     AliasDiffers {
         alias: Version,
-        /// The version that it should be the same as.
+        /// The version that it should be identical to.
         version: Version,
         /// Its files now, compared with those of the version; `None` if the list failed.
         state: Option<Diff>,
-        /// Why; `None` if somebody asked the run to end.
+        /// Why; `None` if a signal canceled the run.
         #[source]
         cause: Option<Box<PublishError>>,
     },
-    /// Others changed an alias whenever it was what it should be.
+    /// Other jobs changed an alias after each update.
     #[error("other jobs changed alias {alias} during each of {times} attempts")]
     Unsettled {
         alias: Version,
@@ -112,7 +112,7 @@ pub(crate) enum PublishError {
     /// A file of the version cannot be downloaded.
     #[error(transparent)]
     Download(#[from] Box<DownloadError>),
-    /// Somebody asked the run to end.
+    /// A signal canceled the run.
     #[error(transparent)]
     Stopped(#[from] Stopped),
     /// The registry accepted a file, or reports that it exists, but does not list it.
@@ -126,7 +126,7 @@ pub(crate) enum PublishError {
     /// A file may be on the registry, but the list of files could not be read.
     #[error("failed to verify `{name}`: {evidence}, but the list of files could not be read")]
     NotVerified { name: FileName, evidence: Evidence },
-    /// A file that was there is not listed any more.
+    /// A file that an earlier list showed is no longer listed.
     #[error("failed to verify `{name}`: an earlier list showed it, but the registry no longer lists it ({url})")]
     Lost {
         name: FileName,

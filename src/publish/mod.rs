@@ -115,7 +115,7 @@ impl Job<'_> {
 /// Saves what is known of a version so far, after a signal.
 type Save<'s> = dyn FnMut(&VersionRun<'_>, Signal) + 's;
 
-/// A run on its way.
+/// A run that publishes.
 struct Run<'a> {
     job: Job<'a>,
     version: VersionRun<'a>,

@@ -30,7 +30,7 @@ const WIDTH: usize = 100;
 /// A list of more files than this is folded, if the runner can.
 const LONG_LIST: usize = 20;
 
-/// How many errors are shown. Nobody reads more, and others may have made as many as they like.
+/// How many errors are shown. The others could be any number.
 const MOST_ERRORS: usize = 1_000;
 
 /// How many remarks of a level become annotations; GitHub shows ten a step.
@@ -52,7 +52,7 @@ pub struct Console<W> {
     is_indented: AtomicBool,
     /// For the annotations at the end.
     remarks: Mutex<Vec<Remark>>,
-    /// Takes out of every text what nobody may see; known when the inputs are.
+    /// Removes secrets from every text; known when the inputs are read.
     redactor: OnceLock<Redactor>,
 }
 
@@ -85,8 +85,7 @@ impl<W: Write + Send> Console<W> {
         }
     }
 
-    /// The last lines of a run: what was not attempted, what failed, one sentence, and what the runner may show
-    /// beside the log.
+    /// Writes the last lines of a run: the files that are not in place, the errors, one sentence, and the annotations.
     pub fn closes(&self, report: &RunReport) {
         match &report.plan {
             Some(plan) => self.plan(plan),
@@ -252,10 +251,10 @@ impl<W: Write + Send> Console<W> {
         }
     }
 
-    /// A text that is broken into lines, the second and those behind it indented.
+    /// Writes a text as lines that are not too wide. All but the first are indented.
     fn paragraph(&self, prefix: &str, text: &str) {
         const INDENT: &str = "        ";
-        // Whoever made the text: this is where it leaves the program.
+        // This is where the text leaves the program.
         let text = Sanitized::whole(&self.redacted(text)).to_string();
         let mut lines = Vec::new();
         let mut line = prefix.to_owned();

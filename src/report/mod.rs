@@ -32,7 +32,7 @@ use crate::runner::Runner;
 use crate::secret::{Redactor, User};
 use crate::stop::Stop;
 
-/// Hears of a run as it goes on.
+/// Receives the events of a run.
 pub trait Reporter: Observer {
     /// Inputs, local files and names are good; the first request follows.
     fn begins(&self, header: &Header<'_>);
@@ -42,9 +42,9 @@ pub trait Reporter: Observer {
     fn notices(&self, notice: &str);
     /// A new part of the run begins, or has ended.
     fn announces(&self, part: &str);
-    /// A transfer goes on. Heard of every [`Reporter::progress_interval`].
+    /// A transfer continues. Called every [`Reporter::progress_interval`].
     fn progresses(&self, progress: &Progress<'_>);
-    /// How often to hear of a transfer that goes on.
+    /// Returns how often the progress of a transfer is reported.
     fn progress_interval(&self) -> Duration;
     /// A transfer has ended, in whichever way.
     fn transfer_ends(&self, name: &str);
@@ -55,7 +55,7 @@ pub trait Reporter: Observer {
 
 /// The parts of the program that a run needs from its caller.
 pub struct RunContext<'a> {
-    /// Hears of the run as it goes on.
+    /// Receives the events of the run.
     pub reporter: &'a dyn Reporter,
     /// Knows whether the run is to end before its end.
     pub stop: Stop,
@@ -72,7 +72,7 @@ pub struct Progress<'a> {
     pub name: &'a str,
     /// How many bytes have moved.
     pub moved: u64,
-    /// How many there are; `None` if nobody has said.
+    /// How many there are; `None` if that is unknown.
     pub size: Option<u64>,
     /// Since it began.
     pub took: Duration,
@@ -120,8 +120,8 @@ pub(crate) async fn with_progress<T>(
     result
 }
 
-/// Writes the outputs and the summary to where the runner wants them. What stands in the way is no failure of what
-/// was published: it is returned as warnings. The summary has the remarks of the run too.
+/// Writes the outputs and the summary to the files of the runner. An error there is no failure of the run, so it is returned as
+/// a warning. The summary has the remarks of the run too.
 #[must_use]
 pub fn hand_over(report: &RunReport, remarks: &[Remark], runner: &Runner, redactor: &Redactor) -> Vec<String> {
     let mut warnings = hand_over_outputs(report, runner);
@@ -132,7 +132,7 @@ pub fn hand_over(report: &RunReport, remarks: &[Remark], runner: &Runner, redact
     warnings
 }
 
-/// The outputs alone. Written twice, the later ones count: that is how runners read them.
+/// Writes the outputs. If they are written twice, runners use the later ones.
 #[must_use]
 pub fn hand_over_outputs(report: &RunReport, runner: &Runner) -> Vec<String> {
     let (outputs, mut warnings) = output::outputs(report);

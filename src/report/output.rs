@@ -92,9 +92,8 @@ pub(super) fn write(outputs: &[(&'static str, String)], path: &Path) -> io::Resu
     let mut random = [0; 16];
     getrandom::fill(&mut random)?;
     let delimiter = format!("ghadelimiter_{:032x}", u128::from_be_bytes(random));
-    let text: String =
-        outputs.iter().map(|(name, value)| format!("{name}<<{delimiter}\n{value}\n{delimiter}\n")).collect();
-    append(path, &text)
+    let entries = outputs.iter().map(|(name, value)| format!("{name}<<{delimiter}\n{value}\n{delimiter}\n"));
+    append(path, &entries.collect::<Vec<_>>().concat())
 }
 
 /// A JSON array with one object a line: older Gitea and Forgejo runners lose a line of more than 64 KiB.

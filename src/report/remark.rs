@@ -3,7 +3,7 @@
 /// How much a remark asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Level {
-    /// Something is worth a look, though nothing has failed.
+    /// Something may be wrong, although nothing has failed.
     Warning,
     /// The program decided something that the user may not expect. Nothing is wrong.
     Notice,

@@ -69,21 +69,21 @@ impl Status {
         self.is_in_place() || self == Self::Skipped
     }
 
-    /// Whether the identical file is on the other side.
+    /// Whether the identical file is at its destination.
     #[must_use]
     pub(crate) fn is_in_place(self) -> bool {
         matches!(self, Self::Uploaded | Self::Replaced | Self::Downloaded | Self::Unchanged)
     }
 }
 
-/// Whose word a downloaded file was held against.
+/// The source of the hash that a downloaded file was compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum VerifiedBy {
-    /// The registry's own list.
+    /// The registry's list.
     Registry,
-    /// The version's file of checksums.
+    /// The version's checksums file.
     Checksums,
-    /// Nobody's: it has the length that the server promised.
+    /// None: only the length was compared, with that which the server announced.
     None,
 }
 
@@ -104,18 +104,18 @@ impl VerifiedBy {
 pub(crate) struct Local {
     /// Its path relative to the workspace; text from outside.
     pub(crate) path: String,
-    /// Whose word it was held against, or is to be.
+    /// The source of its hash.
     pub(crate) verified_by: VerifiedBy,
 }
 
-/// A file of the plan and what became of it.
+/// A file of the run and its status.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// Its name on the registry.
     pub(crate) name: FileName,
     /// Where it is downloaded from.
     pub(crate) url: Url,
-    /// Its length in bytes; `None` if nobody has said.
+    /// Its length in bytes; `None` if that is unknown.
     pub(crate) size: Option<u64>,
     /// Its hash, if that is known.
     pub(crate) sha256: Option<Sha256>,

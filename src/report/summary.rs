@@ -57,7 +57,7 @@ pub(super) fn markdown(report: &RunReport, remarks: &[Remark], action: Option<&A
     text
 }
 
-/// A table, as far as there is room for it.
+/// Writes a table, as far as there is room for it.
 fn table(text: &mut String, head: &str, count: usize, rows: impl Iterator<Item = String>) {
     if count == 0 {
         return;
@@ -113,7 +113,7 @@ fn more(text: &mut String, count: usize) {
     }
 }
 
-/// A text as code, of which no renderer makes links: GitHub and Gitea look for addresses and names in any other text,
+/// Formats a text as code, of which no renderer makes links: GitHub and Gitea look for addresses and names in any other text,
 /// also after it has been rendered. A code span ends at as many backticks as it begins with (`CommonMark` 6.1); a `|`
 /// would end the cell of a table.
 fn code(text: &str) -> String {

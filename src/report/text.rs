@@ -23,7 +23,7 @@ pub(super) fn expand_ipv6(text: &str) -> String {
     expanded.collect()
 }
 
-/// The words of a text; what stands between backticks is one.
+/// Splits a text into words. A text between backticks is one word.
 pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
     let mut in_code = false;
     text.split(move |character| {
