@@ -73,8 +73,6 @@ pub(crate) enum Event {
     NotStored,
     /// Its upload ended without a clear response.
     Interrupted { if_missing: IfMissing, may_be_stored: bool },
-    /// No retry is left for its upload.
-    UploadRetriesUsed,
     /// A list shows it, identical.
     Identical,
     /// The registry has other content, which is to be deleted first.
@@ -118,9 +116,6 @@ impl State {
                 may_be_stored: may_be_stored || state.may_be_stored(),
                 deleted,
             },
-            (Self::Sent { may_be_stored, .. }, Event::UploadRetriesUsed) => {
-                Self::Sent { if_missing: Some(IfMissing::Fail), may_be_stored, deleted }
-            }
             (state @ Self::Verified { .. }, Event::Identical) => state,
             (state, Event::Identical) => {
                 let is_under_way = matches!(state, Self::Sent { if_missing: None, .. });
@@ -152,14 +147,7 @@ impl State {
                 Self::Unverified { may_be_stored: state.may_be_stored(), deleted: None }
             }
             // Nothing of it is on the registry, or nothing more can be known.
-            (
-                state,
-                Event::UploadRetriesUsed
-                | Event::Missing
-                | Event::ListAgain
-                | Event::ListRetriesUsed
-                | Event::ListFailed,
-            ) => state,
+            (state, Event::Missing | Event::ListAgain | Event::ListRetriesUsed | Event::ListFailed) => state,
         }
     }
 
@@ -241,7 +229,6 @@ mod tests {
             ("not-stored", Event::NotStored),
             ("interrupted", interrupted(IfMissing::Retry, false)),
             ("interrupted!", interrupted(IfMissing::Retry, true)),
-            ("upload-retries-used", Event::UploadRetriesUsed),
             ("identical", Event::Identical),
             ("different", Event::Different { seen: seen() }),
             ("skipped", Event::Skipped),

@@ -65,7 +65,7 @@ impl VersionRun<'_> {
             let Some(PublishError::Registry(error)) = file.error.as_ref().filter(|_| may_retry) else { return None };
             let wait = registry.spend_retry_on(&mut file.retries, error);
             if wait.is_none() {
-                file.apply(Event::UploadRetriesUsed);
+                file.apply(Event::Interrupted { if_missing: IfMissing::Fail, may_be_stored: false });
             }
             wait
         });

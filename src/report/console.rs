@@ -15,7 +15,7 @@ use indicatif::MultiProgress;
 use super::live::Live;
 use super::message::{Message, messages};
 use super::remark::{Level, Remark};
-use super::text::{expand_ipv6, shortened, words};
+use super::text::{expand_ipv6, shortened, wrapped};
 use super::{Header, Outcome, Planned, Progress, Reporter, RunReport, Status};
 use crate::command::Command;
 use crate::registry::{Exchange, Observer, Retry};
@@ -253,26 +253,9 @@ impl<W: Write + Send> Console<W> {
 
     /// Writes a text as lines that are not too wide. All but the first are indented.
     fn paragraph(&self, prefix: &str, text: &str) {
-        const INDENT: &str = "        ";
         // This is where the text leaves the program.
         let text = Sanitized::whole(&self.redacted(text)).to_string();
-        let mut lines = Vec::new();
-        let mut line = prefix.to_owned();
-        for word in words(&text) {
-            let is_first = line.len() == prefix.len() && lines.is_empty() || line == INDENT;
-            if !is_first && line.chars().count() + 1 + word.chars().count() > WIDTH {
-                // GitHub's runner takes a command also behind blanks of any kind at the beginning of a line.
-                let harmless = if word.trim_start().starts_with("::") { "\\" } else { "" };
-                lines.push(std::mem::replace(&mut line, format!("{INDENT}{harmless}{word}")));
-            } else {
-                if !is_first {
-                    line.push(' ');
-                }
-                line.push_str(word);
-            }
-        }
-        lines.push(line);
-        self.line(&lines.join("\n"));
+        self.line(&wrapped(prefix, &text, WIDTH));
     }
 
     fn redacted<'a>(&self, text: &'a str) -> Cow<'a, str> {

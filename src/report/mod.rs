@@ -81,7 +81,6 @@ pub struct Progress<'a> {
 /// The header of the log.
 #[derive(Debug)]
 pub struct Header<'a> {
-    /// The command.
     pub(crate) command: Command,
     /// Where the files go, or come from.
     pub(crate) target: &'a Target,

@@ -57,7 +57,6 @@ impl Action {
 /// A row of the plan.
 #[derive(Clone, Debug)]
 pub(crate) struct Planned {
-    /// The action.
     pub(crate) action: Action,
     /// Its object: the name of a file, after the alias if it is a file of one; an alias; or a repository with its owner. It
     /// has been sanitized.

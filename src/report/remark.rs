@@ -25,7 +25,6 @@ impl Level {
 /// A warning or a notice of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remark {
-    /// How much it asks for.
     pub(crate) level: Level,
     /// Its text.
     pub text: String,

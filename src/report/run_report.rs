@@ -127,7 +127,6 @@ pub struct Outcome {
 
 /// The report of a run. `outcomes` has every file of the plan, in its order.
 pub struct RunReport {
-    /// The command.
     pub(crate) command: Command,
     /// The version that was published to, or downloaded from; `None` if the errors have to be fixed before anything is sent.
     pub(crate) target: Option<Target>,
