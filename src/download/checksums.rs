@@ -1,4 +1,4 @@
-//! The version's file of checksums, against which its other files are held.
+//! The version's checksums file, with which its other files are verified.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,8 +13,8 @@ use crate::registry::{FailureKind, LONGEST_LIST, Promised, RegistryError};
 use crate::sanitize::Sanitized;
 use crate::suggest::SimilarNames;
 
-/// The largest file of checksums, in bytes. The one that publishing makes of a list is shorter than the list: a row there has
-/// what a line here has, and more.
+/// The largest checksums file, in bytes. One that was made of a list is shorter than the list, because a row of the list contains
+/// more than a line of the file.
 const LONGEST: usize = LONGEST_LIST;
 
 /// How often the file is downloaded if its content is not what the registry lists.
@@ -22,7 +22,7 @@ const ATTEMPTS: usize = 2;
 
 const TOO_LONG: &str = "it is larger than 64 MiB";
 
-/// The checksums file of a version, and what it says.
+/// The checksums file of a version.
 pub(super) struct Checksums {
     pub(super) name: FileName,
     hashes: BTreeMap<String, Sha256>,
@@ -44,7 +44,7 @@ impl Checksums {
         Self { name, hashes, by_folded_name, in_folders }
     }
 
-    /// The hash that is named for a file; none for the file of checksums itself, which cannot name its own.
+    /// Returns the hash of a file; `None` for the checksums file itself, which cannot contain its own.
     pub(super) fn hash_of(&self, name: &FileName) -> Result<Option<Sha256>, DownloadError> {
         let folded = name.folded();
         let named = self.hashes.get(name.as_str()).or_else(|| self.by_folded_name.get(&folded)).copied();
@@ -104,7 +104,7 @@ impl Run<'_> {
         .await
     }
 
-    /// Fetches the file of checksums, but not much more than it is to have, or than is read.
+    /// Downloads the checksums file, but not much more than the expected or the largest size.
     async fn fetch_checksums(&self, name: &FileName, listed: Option<&RegistryFile>) -> Result<Vec<u8>, RegistryError> {
         let promised = Promised { size: listed.map(|file| file.size), has_hash: listed.is_some() };
         let longest = promised.size.unwrap_or(LONGEST as u64);

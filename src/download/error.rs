@@ -44,12 +44,8 @@ pub(crate) enum DownloadError {
     #[error("failed to rename `{name}`: {why}")]
     NewName { name: FileName, why: String },
     /// Files to which lines give one name.
-    #[error("failed to rename {names}: each would get the name `{here}`")]
-    SameNewName {
-        names: Names,
-        /// The name in the workspace.
-        here: FileName,
-    },
+    #[error("failed to rename {names}: each would get the name `{local_name}`")]
+    SameNewName { names: Names, local_name: FileName },
     /// A line with wildcards, without a list of files.
     #[error("failed to match `{line}`: the registry does not list files without a token")]
     Wildcard {
@@ -86,13 +82,13 @@ pub(crate) enum DownloadError {
         in_folder: Option<Sanitized>,
     },
     /// The downloaded bytes have a wrong length or hash.
-    #[error("failed to download `{name}`: {}", mismatch_in_words(.expected, .came))]
+    #[error("failed to download `{name}`: {}", mismatch_in_words(.expected, .received))]
     Differs {
         name: FileName,
         /// The expected size and hash.
         expected: Box<Expected>,
         /// The received length in bytes, and the hash if all bytes came.
-        came: (u64, Option<Sha256>),
+        received: (u64, Option<Sha256>),
     },
 }
 

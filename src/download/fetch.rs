@@ -31,7 +31,7 @@ pub(crate) struct Fetcher<'a> {
 pub(crate) type Fetched = (u64, Sha256);
 
 /// The received length of a file in bytes, and its hash if all bytes came.
-type Came = (u64, Option<Sha256>);
+type Received = (u64, Option<Sha256>);
 
 /// The part of a file that is kept between two attempts.
 struct PartialFile {
@@ -57,26 +57,26 @@ impl Fetcher<'_> {
 
     /// Receives a file, and puts it into its place if it is as expected; a wrong one is received once more.
     async fn fetch_until_verified(self, item: &Item, moved: &ByteCounter) -> Result<Fetched, DownloadError> {
-        let (temporary, writing) = self.folder.begin(&item.here)?;
+        let (temporary, writing) = self.folder.begin(&item.local_name)?;
         let mut partial = PartialFile { writing: Some(writing), modified: None, size: None };
         let mut is_last = false;
         loop {
-            let received = self
+            let attempt = self
                 .registry
                 .with_retries_of_transfer(moved, async || self.receive(item, &mut partial, moved).await)
                 .await?;
-            let came = received?;
+            let received = attempt?;
             let expected = Expected { size: partial.size, ..item.expected };
-            if let (length, Some(sha256)) = came
+            if let (length, Some(sha256)) = received
                 && expected.size.is_none_or(|size| size == length)
                 && expected.sha256.is_none_or(|wanted| wanted == sha256)
             {
-                // From here on nothing waits: a signal finds the file either not in its place, or told to be there.
+                // From here on nothing waits: on a signal, the file is either not in its place, or reported to be there.
                 temporary.finish(&partial.take(), item.is_executable)?;
                 return Ok((length, sha256));
             }
             if is_last {
-                return Err(DownloadError::Differs { name: item.name.clone(), expected: expected.into(), came });
+                return Err(DownloadError::Differs { name: item.name.clone(), expected: expected.into(), received });
             }
             self.reporter
                 .notes(&format!("`{}` has a wrong length or SHA-256; downloading it again from the start", item.name));
@@ -91,7 +91,7 @@ impl Fetcher<'_> {
         item: &Item,
         partial: &mut PartialFile,
         moved: &ByteCounter,
-    ) -> Result<Result<Came, PlaceError>, RegistryError> {
+    ) -> Result<Result<Received, PlaceError>, RegistryError> {
         let part = partial.part();
         // The connection may have broken behind the last byte.
         if let (Some(part), Some(writing)) = (&part, &partial.writing)
@@ -108,7 +108,7 @@ impl Fetcher<'_> {
         writing.expect(partial.size);
         let mut too_long = None;
         let (chunks, thread) = begin_to_write(writing, incoming.start);
-        let received = loop {
+        let ended = loop {
             match incoming.next(moved).await {
                 // What has no end must not fill the disk.
                 Ok(Some(_)) if partial.size.is_some_and(|size| moved.bytes() > size) => {
@@ -130,19 +130,19 @@ impl Fetcher<'_> {
             return Ok(Err(self.stalled(item)));
         };
         let (writing, written) = written.expect("the thread does not panic");
-        let came = match too_long {
+        let received = match too_long {
             Some(length) => (length, None),
             None => (writing.length(), Some(writing.sha256())),
         };
         partial.writing = Some(writing);
         match written {
             Err(error) => Ok(Err(error)),
-            Ok(()) => received.map(|()| Ok(came)),
+            Ok(()) => ended.map(|()| Ok(received)),
         }
     }
 
     fn stalled(self, item: &Item) -> PlaceError {
-        let path = self.folder.place().path_of(&item.here);
+        let path = self.folder.place().path_of(&item.local_name);
         PlaceError { path, fault: PlaceFault::Stalled(self.registry.silence()) }
     }
 }

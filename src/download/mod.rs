@@ -1,4 +1,4 @@
-//! The use case: version -> what it has -> which files -> what is here already -> downloads.
+//! The use case: version -> what it has -> which files -> what is identical already -> downloads.
 
 mod checksums;
 mod error;
@@ -164,7 +164,7 @@ impl Run<'_> {
 
     /// Warns of files that git tracks and that other content is to replace.
     async fn warn_of_tracked(&self, missing: &[usize], folder: &Arc<Folder>) {
-        let names: Vec<FileName> = missing.iter().map(|&index| self.items[index].here.clone()).collect();
+        let names: Vec<FileName> = missing.iter().map(|&index| self.items[index].local_name.clone()).collect();
         let folder = Arc::clone(folder);
         let tracked = on_own_thread(move || {
             let place = folder.place();
@@ -190,7 +190,7 @@ impl Run<'_> {
             sha256: item.expected.sha256,
             status: Status::NotAttempted,
             local: Some(Local {
-                path: self.wanted.place.path_of(&item.here).to_string_lossy().into_owned(),
+                path: self.wanted.place.path_of(&item.local_name).to_string_lossy().into_owned(),
                 verified_by: item.expected.by,
             }),
         }
@@ -259,7 +259,7 @@ impl Run<'_> {
         let registry = &self.registry;
         let found: Vec<_> = stream::iter(&self.items)
             .map(async |item| {
-                let Some(file) = folder.find(&item.here)? else { return Ok(None) };
+                let Some(file) = folder.find(&item.local_name)? else { return Ok(None) };
                 let Some(wanted) = item.expected.sha256 else { return Ok(None) };
                 if item.expected.size.is_some_and(|size| size != file.size) {
                     return Ok(None);

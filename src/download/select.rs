@@ -20,8 +20,7 @@ use crate::suggest::SimilarNames;
 #[derive(Clone, Debug)]
 pub(crate) struct Item {
     pub(crate) name: FileName,
-    /// Its local name.
-    pub(crate) here: FileName,
+    pub(crate) local_name: FileName,
     pub(crate) expected: Expected,
     pub(crate) is_executable: bool,
 }
@@ -29,7 +28,7 @@ pub(crate) struct Item {
 impl Item {
     /// Whether a line of `executable` means it, by its name on the registry or in the workspace.
     fn is_meant_by(&self, line: &Line) -> bool {
-        line.stands_for(self.name.as_str()) || line.stands_for(self.here.as_str())
+        line.stands_for(self.name.as_str()) || line.stands_for(self.local_name.as_str())
     }
 }
 
@@ -126,15 +125,15 @@ fn explain(line: &Line, names: &BTreeMap<String, Vec<&Line>>) -> Option<Download
 fn of_one_name(items: &[Item]) -> Vec<DownloadError> {
     let mut by_name = BTreeMap::<String, Vec<&Item>>::new();
     for item in items {
-        by_name.entry(item.here.folded()).or_default().push(item);
+        by_name.entry(item.local_name.folded()).or_default().push(item);
     }
     let same = by_name.into_values().filter(|same| same.len() > 1);
     same.map(|same| {
-        if same.iter().all(|item| item.here == item.name) {
+        if same.iter().all(|item| item.local_name == item.name) {
             return DownloadError::SameName(same[0].name.clone(), same[1].name.clone());
         }
         let names: Names = same.iter().map(|item| Sanitized::new(item.name.as_str())).collect();
-        DownloadError::SameNewName { names, here: same[0].here.clone() }
+        DownloadError::SameNewName { names, local_name: same[0].local_name.clone() }
     })
     .collect()
 }
@@ -188,18 +187,18 @@ fn allow_on_disk(name: &FileName) -> Result<(), &'static str> {
 }
 
 /// The name that a line gives to a file in the workspace.
-fn name_here(name: &FileName, line: &Line, redactor: &Redactor) -> Result<FileName, DownloadError> {
+fn local_name(name: &FileName, line: &Line, redactor: &Redactor) -> Result<FileName, DownloadError> {
     let Some(new_name) = line.new_name(name) else {
         allow_on_disk(name).map_err(|why| hostile(name.as_str(), why))?;
         return Ok(name.clone());
     };
     let bad = |why: String| DownloadError::NewName { name: name.clone(), why };
-    let here = new_name.map_err(|error| bad(error.to_string()))?;
-    if redactor.finds_in_name(here.as_str()) {
+    let renamed = new_name.map_err(|error| bad(error.to_string()))?;
+    if redactor.finds_in_name(renamed.as_str()) {
         return Err(DownloadError::Secret);
     }
-    allow_on_disk(&here).map_err(|why| bad(format!("`{here}` is not allowed because {why}")))?;
-    Ok(here)
+    allow_on_disk(&renamed).map_err(|why| bad(format!("`{renamed}` is not allowed because {why}")))?;
+    Ok(renamed)
 }
 
 /// The downloads of a file: one for each name that lines give it.
@@ -218,10 +217,10 @@ fn items_of(
         (Err(bad), Source::Listed(_)) => return Err(hostile(name, format!("it {}", bad.why))),
     };
     let names: BTreeSet<FileName> =
-        lines.iter().map(|line| name_here(&name, line, redactor)).collect::<Result<_, _>>()?;
+        lines.iter().map(|line| local_name(&name, line, redactor)).collect::<Result<_, _>>()?;
     let expected = expected(&name, source, checksums)?;
-    let item = |here| {
-        let item = Item { name: name.clone(), here, expected, is_executable: false };
+    let item = |local_name| {
+        let item = Item { name: name.clone(), local_name, expected, is_executable: false };
         let last = wanted.executable.iter().rfind(|line| item.is_meant_by(line));
         Item { is_executable: last.is_some_and(|line| !line.excludes), ..item }
     };

@@ -268,9 +268,9 @@ impl Store {
                 continue;
             };
             // Locally, its name is its hash, because any name is allowed on the registry.
-            let here = FileName::parse(&sha256.to_string()).map_err(PublishError::UnsafeName)?;
+            let local_name = FileName::parse(&sha256.to_string()).map_err(PublishError::UnsafeName)?;
             let expected = Expected { size: Some(*size), sha256: Some(sha256), by: VerifiedBy::Registry };
-            items.push(Item { name: name.clone(), here, expected, is_executable: false });
+            items.push(Item { name: name.clone(), local_name, expected, is_executable: false });
         }
         if !items.is_empty() {
             self.fetch(main, &items).await?;
@@ -297,7 +297,7 @@ impl Store {
         let mut running = stream::iter(items).map(fetch).buffer_unordered(inputs.concurrency);
         while let Some(result) = context.stop.or(running.next()).await? {
             let (item, sha256) = result.map_err(Box::new)?;
-            if let Some(file) = folder.find(&item.here)? {
+            if let Some(file) = folder.find(&item.local_name)? {
                 self.files.insert(sha256, Content::File(file));
             }
         }

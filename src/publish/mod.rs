@@ -286,7 +286,7 @@ impl Run<'_> {
         let asked = tokio::time::timeout(PAGE_TIMEOUT, self.version.registry.about_once());
         match self.job.context.stop.or(asked).await {
             Ok(Ok(Ok(about))) => return Some(about),
-            Ok(Ok(Err(error))) => self.warns_of_page(&error),
+            Ok(Ok(Err(error))) => self.warn_of_page(&error),
             Ok(Err(_)) => self.job.context.reporter.warns("no response in time about the page of the version"),
             // All is done, and the runner waits for our end.
             Err(_) => {}
@@ -299,12 +299,12 @@ impl Run<'_> {
     fn address_by(&self, about: Option<&About>) -> PublicAddress {
         let Some(about) = about else { return self.job.inputs.target.address() };
         self.version.registry.public_address(about).unwrap_or_else(|error| {
-            self.warns_of_page(&error);
+            self.warn_of_page(&error);
             self.job.inputs.target.address()
         })
     }
 
-    fn warns_of_page(&self, error: &RegistryError) {
+    fn warn_of_page(&self, error: &RegistryError) {
         self.job
             .context
             .reporter
