@@ -19,6 +19,11 @@ pub trait Explain: Error {
         None
     }
 
+    /// Whether every other file of the run would fail in the same way.
+    fn meets_every_file(&self) -> bool {
+        false
+    }
+
     /// Returns how one message tells several errors of this kind; `None` if each has to be told by itself.
     fn plural(&self) -> Option<Plural> {
         None
@@ -60,3 +65,21 @@ pub(crate) fn code_of_system(error: &io::Error) -> &'static str {
 
 /// Any such error.
 pub(crate) type Problem = Box<dyn Explain + Send + Sync>;
+
+/// Drops repetitions: several files that are sent at once can meet one failure of all files, each for itself.
+pub(crate) fn without_repetitions<E: Explain>(errors: impl IntoIterator<Item = E>) -> Vec<E> {
+    let cause = |error: &E| error.source().map(ToString::to_string);
+    let mut kept: Vec<E> = Vec::new();
+    for error in errors {
+        let is_same = |known: &E| known.meets_every_file() && cause(known) == cause(&error);
+        if !error.meets_every_file() || !kept.iter().any(is_same) {
+            kept.push(error);
+        }
+    }
+    kept
+}
+
+/// Boxes errors of one type.
+pub(crate) fn problems(errors: impl IntoIterator<Item = impl Explain + Send + Sync + 'static>) -> Vec<Problem> {
+    errors.into_iter().map(|error| Box::new(error) as Problem).collect()
+}

@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use generic_packages::command::Command;
 use generic_packages::inputs::Inputs;
 use generic_packages::registry::Limits;
-use generic_packages::report::{self, BackgroundWriter, Console, Ending, Reporter as _, RunContext, RunReport};
+use generic_packages::report::{self, BackgroundWriter, Console, Reporter as _, RunContext, RunReport};
 use generic_packages::run::{self, StartError};
 use generic_packages::runner::{Environment, Runner};
 use generic_packages::sanitize::Sanitized;
@@ -100,24 +100,24 @@ fn run(command: Command, log: &BackgroundWriter) -> ExitCode {
     for warning in &reading.warnings {
         console.warns(warning);
     }
-    let (ending, started) = match (started, reading.inputs) {
-        (Err(error), _) => (Ending::rejected(command, vec![error]), None),
-        (Ok(started), Err(errors)) => (Ending::rejected(command, errors), Some(started)),
+    let (report, started) = match (started, reading.inputs) {
+        (Err(error), _) => (RunReport::rejected(command, vec![error]), None),
+        (Ok(started), Err(errors)) => (RunReport::rejected(command, errors), Some(started)),
         (Ok((runtime, stop)), Ok(inputs)) => {
-            let save = |account: RunReport| {
-                for warning in report::hand_over_outputs(&account.into(), &runner) {
+            let save = |so_far: &RunReport| {
+                for warning in report::hand_over_outputs(so_far, &runner) {
                     console.warns(&warning);
                 }
             };
             let context = RunContext { reporter: &console, stop: stop.clone(), save: &save };
-            let ending = runtime.block_on(run::run(&inputs, Limits::default(), &context));
-            (ending, Some((runtime, stop)))
+            let report = runtime.block_on(run::run(&inputs, Limits::default(), &context));
+            (report, Some((runtime, stop)))
         }
     };
-    for warning in report::hand_over(&ending, &console.remarks(), &runner, &reading.redactor) {
+    for warning in report::hand_over(&report, &console.remarks(), &runner, &reading.redactor) {
         console.warns(&warning);
     }
-    console.closes(&ending);
+    console.closes(&report);
     // A slow reader gets the whole log, unless a signal asks the program to end.
     if let Some((runtime, stop)) = started {
         runtime.block_on(stop.or(log.wait_until_written())).unwrap_or_default();
@@ -125,5 +125,5 @@ fn run(command: Command, log: &BackgroundWriter) -> ExitCode {
         runtime.shutdown_background();
     }
     log.block_until_written(LAST_WAIT);
-    ending.exit_code().into()
+    report.exit_code().into()
 }

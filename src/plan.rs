@@ -22,8 +22,8 @@ pub(crate) struct Desired {
     pub(crate) sha256: Option<Sha256>,
     /// Whether its name has to be spelled so on the registry; otherwise one that differs by case will do.
     pub(crate) is_exact: bool,
-    /// Whether it follows from all others, so that it is uploaded when they are there.
-    pub(crate) is_last: bool,
+    /// Whether it is the checksums file, which is uploaded when all others are there.
+    pub(crate) is_checksums_file: bool,
     /// The policy if the registry has different content under its name.
     pub(crate) if_file_exists: IfFileExists,
 }
@@ -31,7 +31,7 @@ pub(crate) struct Desired {
 impl Desired {
     /// A file that is to be on the registry under that name.
     pub(crate) fn new(name: FileName, size: u64, if_file_exists: IfFileExists) -> Self {
-        Self { name, size, sha256: None, is_exact: false, is_last: false, if_file_exists }
+        Self { name, size, sha256: None, is_exact: false, is_checksums_file: false, if_file_exists }
     }
 
     /// Whether it has to be hashed to tell what to do: its name is listed, with its size.
@@ -139,29 +139,21 @@ pub(crate) enum When {
     AfterUpload,
 }
 
-/// The files on the registry that are not desired.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Extras<'a> {
-    /// They stay.
-    Keep,
-    /// They are deleted, if this list has them too, with the same content.
-    Delete(&'a Listing),
-}
-
-/// Decides what is to be done with each desired file, in their order, and then with each extra file.
+/// Decides what is to be done with each desired file, in their order, and then with each extra file. Extra files are deleted
+/// if that list has them too, with the same content.
 #[must_use]
 pub(crate) fn plan<'a>(
     files: impl IntoIterator<Item = (&'a Desired, &'a State)>,
     listing: &Listing,
-    extras: Extras<'_>,
+    extras: Option<&Listing>,
 ) -> Vec<Op> {
     let mut desired = HashSet::new();
     let mut ops = Vec::new();
     for (file, state) in files {
         desired.insert(file.name.folded());
-        ops.push(decide(file, state, file.compare(listing)));
+        ops.push(decide(file, state, listing));
     }
-    if let Extras::Delete(seen) = extras {
+    if let Some(seen) = extras {
         let is_extra = |file: &&RegistryFile| !desired.contains(&file.name.to_lowercase());
         let was_seen = |file: &&RegistryFile| seen.like(file) == Some(*file);
         ops.extend(listing.files().into_iter().filter(is_extra).filter(was_seen).cloned().map(Op::Delete));
@@ -169,9 +161,11 @@ pub(crate) fn plan<'a>(
     ops
 }
 
-fn decide(file: &Desired, state: &State, listed: Listed) -> Op {
+/// Decides what is to be done with a desired file.
+#[must_use]
+pub(crate) fn decide(file: &Desired, state: &State, listing: &Listing) -> Op {
     const STALE: &str = "the list still shows the deleted file";
-    let now = match (listed, state) {
+    let now = match (file.compare(listing), state) {
         (Listed::Identical(_), _) => return Op::Keep,
         (_, State::Failed { .. } | State::Unverified { .. }) => return Op::Nothing,
         (
@@ -238,9 +232,7 @@ impl Diff {
     /// Returns the counts for a cell of a table: `3 identical, 1 different, 1 missing`.
     pub(crate) fn in_brief(self) -> String {
         let Self { identical, different, missing, extra } = self;
-        let counts = [(identical, "identical"), (different, "different"), (missing, "missing"), (extra, "extra")];
-        let counts = counts.into_iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}"));
-        counts.collect::<Vec<_>>().join(", ")
+        units::counts([(identical, "identical"), (different, "different"), (missing, "missing"), (extra, "extra")])
     }
 
     pub(crate) fn is_empty(self) -> bool {

@@ -8,7 +8,7 @@ use crate::hint::{self, Explain};
 use crate::inputs::{Inputs, Task};
 use crate::publish::publish;
 use crate::registry::{Connection, Limits};
-use crate::report::{Ending, RunContext};
+use crate::report::{RunContext, RunReport};
 
 /// Why nothing could be started.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +34,7 @@ impl Explain for StartError {
 }
 
 /// Runs the command of the inputs. Their timeout and retries replace those in `limits`.
-pub async fn run(inputs: &Inputs, limits: Limits, context: &RunContext<'_>) -> Ending {
+pub async fn run(inputs: &Inputs, limits: Limits, context: &RunContext<'_>) -> RunReport {
     let connection = Connection {
         command: inputs.command(),
         credentials: inputs.credentials.clone(),
@@ -45,13 +45,13 @@ pub async fn run(inputs: &Inputs, limits: Limits, context: &RunContext<'_>) -> E
         observer: context.reporter,
     };
     match &inputs.task {
-        Task::Publish(task) => match Box::pin(publish(inputs, task, connection, context)).await {
-            Ok(report) => report.into(),
-            Err(problems) => Ending::rejected(Command::Publish, problems),
-        },
-        Task::Download(task) => match download(inputs, task, connection, context).await {
-            Ok(report) => report.into(),
-            Err(problem) => Ending::rejected(Command::Download, vec![problem]),
-        },
+        Task::Publish(task) => {
+            let ran = Box::pin(publish(inputs, task, connection, context)).await;
+            ran.unwrap_or_else(|errors| RunReport { errors, ..RunReport::new(Command::Publish, None) })
+        }
+        Task::Download(task) => {
+            let ran = download(inputs, task, connection, context).await;
+            ran.unwrap_or_else(|error| RunReport::rejected(Command::Download, vec![error]))
+        }
     }
 }

@@ -74,7 +74,7 @@ pub(crate) struct Names {
 
 impl Names {
     /// The number of names that a message shows.
-    const SHOWN: usize = 5;
+    pub(crate) const SHOWN: usize = 5;
 
     /// Adds a name. After the first few, names are only counted.
     pub(crate) fn add(&mut self, name: Sanitized) {
@@ -82,6 +82,15 @@ impl Names {
         if self.shown.len() < Self::SHOWN {
             self.shown.push(name);
         }
+    }
+}
+
+impl FromIterator<Sanitized> for Names {
+    fn from_iter<I: IntoIterator<Item = Sanitized>>(names: I) -> Self {
+        names.into_iter().fold(Self::default(), |mut all, name| {
+            all.add(name);
+            all
+        })
     }
 }
 

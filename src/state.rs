@@ -17,7 +17,7 @@ pub(crate) enum State {
         /// The next step if the next list does not show it; `None` while the upload is under way.
         if_missing: Option<IfMissing>,
         /// Whether an upload that has ended may have reached the server.
-        was_sent: bool,
+        may_be_stored: bool,
         /// The content that was deleted for it, or may have been.
         deleted: Option<RegistryFile>,
     },
@@ -43,7 +43,7 @@ pub(crate) enum State {
     /// It may be on the registry, and no list can tell.
     Unverified {
         /// Whether the registry accepted it, or may have.
-        was_sent: bool,
+        may_be_stored: bool,
         /// The content that was deleted for it, or may have been.
         deleted: Option<RegistryFile>,
     },
@@ -67,30 +67,24 @@ pub(crate) enum Event {
     UploadStarted,
     /// The existing content begins to be deleted.
     DeleteStarted { seen: RegistryFile },
-    /// The existing content was not deleted.
-    NotDeleted { seen: RegistryFile },
     /// The registry accepted its upload.
     Accepted,
-    /// The registry refused its upload, and stores nothing of it.
-    Refused,
+    /// The registry refused its upload, or no list shows it, and it is not uploaded again.
+    NotStored,
     /// Its upload ended without a clear response.
-    Interrupted { if_missing: IfMissing, was_sent: bool },
-    /// No retry is left for its upload.
-    RetriesUsed,
+    Interrupted { if_missing: IfMissing, may_be_stored: bool },
     /// A list shows it, identical.
     Identical,
-    /// A list shows other content, which is to be deleted first.
+    /// The registry has other content, which is to be deleted first.
     Different { seen: RegistryFile },
     /// A list shows other content, which the registry is to keep.
     Skipped,
     /// No list shows it, and it is uploaded next.
     Missing,
-    /// No list shows it, and it is not uploaded again.
-    GivenUp,
     /// A list contradicts what is known of it, and is read again.
-    ListBehind,
+    ListAgain,
     /// A list contradicts what is known of it, and no retry is left.
-    NeverListed,
+    ListRetriesUsed,
     /// It cannot be read any more.
     Unreadable,
     /// It fails for good, whatever was done before.
@@ -106,52 +100,54 @@ impl State {
     pub(crate) fn after(self, event: Event) -> Self {
         let deleted = self.deleted().cloned();
         match (self, event) {
-            (state, Event::UploadStarted) => Self::Sent { if_missing: None, was_sent: state.was_sent(), deleted },
-            (state, Event::DeleteStarted { seen }) => {
-                Self::Sent { if_missing: Some(IfMissing::Fail), was_sent: state.was_sent(), deleted: Some(seen) }
+            (state, Event::UploadStarted) => {
+                Self::Sent { if_missing: None, may_be_stored: state.may_be_stored(), deleted }
             }
-            (_, Event::NotDeleted { seen } | Event::Different { seen }) => Self::ToReplace { seen },
+            (state, Event::DeleteStarted { seen }) => Self::Sent {
+                if_missing: Some(IfMissing::Fail),
+                may_be_stored: state.may_be_stored(),
+                deleted: Some(seen),
+            },
+            (_, Event::Different { seen }) => Self::ToReplace { seen },
             (_, Event::Accepted) => Self::Accepted { deleted },
-            (_, Event::Refused | Event::GivenUp) => Self::Failed { deleted },
-            (state, Event::Interrupted { if_missing, was_sent }) => {
-                Self::Sent { if_missing: Some(if_missing), was_sent: was_sent || state.was_sent(), deleted }
-            }
-            (Self::Sent { was_sent, .. }, Event::RetriesUsed) => {
-                Self::Sent { if_missing: Some(IfMissing::Fail), was_sent, deleted }
-            }
+            (_, Event::NotStored) => Self::Failed { deleted },
+            (state, Event::Interrupted { if_missing, may_be_stored }) => Self::Sent {
+                if_missing: Some(if_missing),
+                may_be_stored: may_be_stored || state.may_be_stored(),
+                deleted,
+            },
             (state @ Self::Verified { .. }, Event::Identical) => state,
             (state, Event::Identical) => {
                 let is_under_way = matches!(state, Self::Sent { if_missing: None, .. });
-                Self::Verified { was_uploaded: is_under_way || state.was_sent() || deleted.is_some(), deleted }
+                Self::Verified { was_uploaded: is_under_way || state.may_be_stored() || deleted.is_some(), deleted }
             }
             (_, Event::Skipped) => Self::Skipped,
             (Self::ToReplace { .. }, Event::Missing) => Self::Planned,
-            (Self::Verified { was_uploaded: false, .. } | Self::Skipped, Event::ListBehind) => Self::Planned,
-            (Self::Verified { .. }, Event::ListBehind) => Self::Accepted { deleted },
-            (Self::Sent { was_sent, .. }, Event::ListBehind) => {
-                Self::Sent { if_missing: Some(IfMissing::ListAgain), was_sent, deleted }
+            (Self::Verified { was_uploaded: false, .. } | Self::Skipped, Event::ListAgain) => Self::Planned,
+            (Self::Verified { .. }, Event::ListAgain) => Self::Accepted { deleted },
+            (Self::Sent { may_be_stored, .. }, Event::ListAgain) => {
+                Self::Sent { if_missing: Some(IfMissing::ListAgain), may_be_stored, deleted }
             }
-            (Self::Verified { was_uploaded: false, .. } | Self::Skipped, Event::NeverListed) => {
+            (Self::Verified { was_uploaded: false, .. } | Self::Skipped, Event::ListRetriesUsed) => {
                 Self::Failed { deleted: None }
             }
-            (Self::Sent { .. }, Event::NeverListed) if deleted.is_some() => Self::Failed { deleted },
-            (state @ (Self::Sent { .. } | Self::Accepted { .. } | Self::Verified { .. }), Event::NeverListed) => {
-                Self::Unverified { was_sent: state.was_sent(), deleted: None }
+            (Self::Sent { .. }, Event::ListRetriesUsed) if deleted.is_some() => Self::Failed { deleted },
+            (state @ (Self::Sent { .. } | Self::Accepted { .. } | Self::Verified { .. }), Event::ListRetriesUsed) => {
+                Self::Unverified { may_be_stored: state.may_be_stored(), deleted: None }
             }
             (state @ (Self::Sent { .. } | Self::Accepted { .. } | Self::Unverified { .. }), Event::Unreadable) => {
-                Self::Unverified { was_sent: state.was_sent(), deleted }
+                Self::Unverified { may_be_stored: state.may_be_stored(), deleted }
             }
             (_, Event::Unreadable | Event::Failed) => Self::Failed { deleted: None },
-            (Self::Sent { if_missing: Some(_), was_sent: false, deleted: None }, Event::ListFailed) => Self::Planned,
+            (Self::Sent { if_missing: Some(_), may_be_stored: false, deleted: None }, Event::ListFailed) => {
+                Self::Planned
+            }
             (state @ Self::Sent { deleted: Some(_), .. }, Event::ListFailed) => state,
             (state @ (Self::Sent { .. } | Self::Accepted { .. } | Self::Verified { .. }), Event::ListFailed) => {
-                Self::Unverified { was_sent: state.was_sent(), deleted: None }
+                Self::Unverified { may_be_stored: state.may_be_stored(), deleted: None }
             }
             // Nothing of it is on the registry, or nothing more can be known.
-            (
-                state,
-                Event::RetriesUsed | Event::Missing | Event::ListBehind | Event::NeverListed | Event::ListFailed,
-            ) => state,
+            (state, Event::Missing | Event::ListAgain | Event::ListRetriesUsed | Event::ListFailed) => state,
         }
     }
 
@@ -169,9 +165,9 @@ impl State {
     }
 
     /// Whether an upload of this run that has ended may have reached the server.
-    fn was_sent(&self) -> bool {
+    fn may_be_stored(&self) -> bool {
         match self {
-            Self::Sent { was_sent, .. } | Self::Unverified { was_sent, .. } => *was_sent,
+            Self::Sent { may_be_stored, .. } | Self::Unverified { may_be_stored, .. } => *may_be_stored,
             Self::Accepted { .. } => true,
             Self::Verified { was_uploaded, .. } => *was_uploaded,
             Self::Planned | Self::ToReplace { .. } | Self::Skipped | Self::Failed { .. } => false,
@@ -202,17 +198,17 @@ mod tests {
             ("skipped".to_owned(), State::Skipped),
         ];
         for (plus, deleted) in [("", None), ("+", Some(seen()))] {
-            for (mark, was_sent) in [("", false), ("!", true)] {
+            for (mark, may_be_stored) in [("", false), ("!", true)] {
                 for (name, if_missing) in [
                     ("under-way", None),
                     ("retry", Some(IfMissing::Retry)),
                     ("list-again", Some(IfMissing::ListAgain)),
                     ("fail", Some(IfMissing::Fail)),
                 ] {
-                    let state = State::Sent { if_missing, was_sent, deleted: deleted.clone() };
+                    let state = State::Sent { if_missing, may_be_stored, deleted: deleted.clone() };
                     states.push((format!("{name}{mark}{plus}"), state));
                 }
-                let state = State::Unverified { was_sent, deleted: deleted.clone() };
+                let state = State::Unverified { may_be_stored, deleted: deleted.clone() };
                 states.push((format!("unverified{mark}{plus}"), state));
             }
             states.push((format!("accepted{plus}"), State::Accepted { deleted: deleted.clone() }));
@@ -225,23 +221,20 @@ mod tests {
     }
 
     fn events() -> Vec<(&'static str, Event)> {
-        let interrupted = |if_missing, was_sent| Event::Interrupted { if_missing, was_sent };
+        let interrupted = |if_missing, may_be_stored| Event::Interrupted { if_missing, may_be_stored };
         vec![
             ("upload-started", Event::UploadStarted),
             ("delete-started", Event::DeleteStarted { seen: seen() }),
-            ("not-deleted", Event::NotDeleted { seen: seen() }),
             ("accepted", Event::Accepted),
-            ("refused", Event::Refused),
+            ("not-stored", Event::NotStored),
             ("interrupted", interrupted(IfMissing::Retry, false)),
             ("interrupted!", interrupted(IfMissing::Retry, true)),
-            ("retries-used", Event::RetriesUsed),
             ("identical", Event::Identical),
             ("different", Event::Different { seen: seen() }),
             ("skipped", Event::Skipped),
             ("missing", Event::Missing),
-            ("given-up", Event::GivenUp),
-            ("list-behind", Event::ListBehind),
-            ("never-listed", Event::NeverListed),
+            ("list-again", Event::ListAgain),
+            ("list-retries-used", Event::ListRetriesUsed),
             ("unreadable", Event::Unreadable),
             ("failed", Event::Failed),
             ("list-failed", Event::ListFailed),

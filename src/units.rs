@@ -54,6 +54,13 @@ pub(crate) fn files(count: usize) -> String {
     format!("{count} {}", if count == 1 { "file" } else { "files" })
 }
 
+/// Joins counts with their words, without those that are 0: `2 uploaded, 1 failed`.
+#[must_use]
+pub(crate) fn counts<W: fmt::Display>(counts: impl IntoIterator<Item = (usize, W)>) -> String {
+    let some = counts.into_iter().filter(|(count, _)| *count > 0);
+    some.map(|(count, word)| format!("{count} {word}")).collect::<Vec<_>>().join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

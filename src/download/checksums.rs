@@ -1,8 +1,8 @@
-//! The version's file of checksums, against which its other files are held.
+//! The version's checksums file, with which its other files are verified.
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::error::DownloadError;
+use super::error::{DownloadError, Missing};
 use super::{Run, Source};
 use crate::blocking::on_own_thread;
 use crate::checksum::{self, NotAList, Sha256};
@@ -13,13 +13,16 @@ use crate::registry::{FailureKind, LONGEST_LIST, Promised, RegistryError};
 use crate::sanitize::Sanitized;
 use crate::suggest::SimilarNames;
 
-/// The largest file of checksums, in bytes. The one that publishing makes of a list is shorter than the list: a row there has
-/// what a line here has, and more.
+/// The largest checksums file, in bytes. One that was made of a list is shorter than the list, because a row of the list contains
+/// more than a line of the file.
 const LONGEST: usize = LONGEST_LIST;
+
+/// How often the file is downloaded if its content is not what the registry lists.
+const ATTEMPTS: usize = 2;
 
 const TOO_LONG: &str = "it is larger than 64 MiB";
 
-/// The file of checksums of a version, and what it says.
+/// The checksums file of a version.
 pub(super) struct Checksums {
     pub(super) name: FileName,
     hashes: BTreeMap<String, Sha256>,
@@ -41,7 +44,7 @@ impl Checksums {
         Self { name, hashes, by_folded_name, in_folders }
     }
 
-    /// The hash that is named for a file; none for the file of checksums itself, which cannot name its own.
+    /// Returns the hash of a file; `None` for the checksums file itself, which cannot contain its own.
     pub(super) fn hash_of(&self, name: &FileName) -> Result<Option<Sha256>, DownloadError> {
         let folded = name.folded();
         let named = self.hashes.get(name.as_str()).or_else(|| self.by_folded_name.get(&folded)).copied();
@@ -49,7 +52,7 @@ impl Checksums {
             return Ok(named);
         }
         let in_folder = self.in_folders.get(name.as_str()).map(|path| Sanitized::new(path));
-        Err(DownloadError::NotNamed { name: name.clone(), checksums: self.name.clone(), in_folder })
+        Err(DownloadError::NotInChecksums { name: name.clone(), checksums: self.name.clone(), in_folder })
     }
 }
 
@@ -62,43 +65,30 @@ impl Run<'_> {
             Source::Unlisted(_) => None,
             Source::Listed(listing) => Some(listing.find(name).ok_or_else(|| {
                 let all: Vec<&str> = listing.files().into_iter().map(|file| file.name.as_str()).collect();
-                let (target, similar) =
-                    (Box::new(self.registry.target().clone()), SimilarNames::of(name.as_str(), &all));
-                DownloadError::NoChecksums { target, name: name.clone(), similar }
+                self.not_found(Missing::ChecksumsFile(name.clone()), SimilarNames::of(name.as_str(), &all))
             })?),
         };
         if listed.is_some_and(|file| file.size > LONGEST as u64) {
             return Err(bad(TOO_LONG));
         }
-        let at_hand = if listed.is_some() { self.at_hand(name).await } else { None };
-        let mut checksums = match at_hand {
-            Some(bytes) => read(name, bytes, listed).await,
-            None => None,
-        };
-        for _ in 0..2 {
-            if checksums.is_some() {
-                break;
-            }
-            let fetched = self.fetch_checksums(name, listed).await;
-            let bytes = fetched.map_err(|error| match error.kind() {
-                FailureKind::NotFound => {
-                    error.with_hint("Check `checksums`, because the version has no file of that name")
-                }
-                _ => error,
-            })?;
+        let mut local = if listed.is_some() { self.local_copy(name).await } else { None };
+        for _ in 0..ATTEMPTS + usize::from(local.is_some()) {
+            let bytes = match local.take() {
+                Some(bytes) => bytes,
+                None => self.fetch_checksums(name, listed).await?,
+            };
             if listed.is_none() && bytes.len() > LONGEST {
                 return Err(bad(TOO_LONG));
             }
-            checksums = read(name, bytes, listed).await;
+            if let Some(checksums) = read(name, bytes, listed).await {
+                return Ok(Some(checksums.map_err(|error| bad(&error.to_string()))?));
+            }
         }
-        match checksums {
-            Some(checksums) => Ok(Some(checksums.map_err(|error| bad(&error.to_string()))?)),
-            None => Err(bad("its content differs from the registry's list after 2 attempts")),
-        }
+        Err(bad("its content differs from the registry's list after 2 attempts"))
     }
 
-    /// The content of a file that is here already; `None` if it cannot be read, or is too long for one of checksums.
-    async fn at_hand(&self, name: &FileName) -> Option<Vec<u8>> {
+    /// Reads a local file; `None` if that fails, or if it is too long for a checksums file.
+    async fn local_copy(&self, name: &FileName) -> Option<Vec<u8>> {
         let file = Folder::open(&self.wanted.place).ok()??.find(name).ok()??;
         if file.size > LONGEST as u64 {
             return None;
@@ -114,11 +104,15 @@ impl Run<'_> {
         .await
     }
 
-    /// Fetches the file of checksums, but not much more than it is to have, or than is read.
+    /// Downloads the checksums file, but not much more than the expected or the largest size.
     async fn fetch_checksums(&self, name: &FileName, listed: Option<&RegistryFile>) -> Result<Vec<u8>, RegistryError> {
         let promised = Promised { size: listed.map(|file| file.size), has_hash: listed.is_some() };
         let longest = promised.size.unwrap_or(LONGEST as u64);
-        self.registry.with_retries(async || self.registry.fetch(name, None, &promised).await?.read(longest).await).await
+        let fetch = async || self.registry.fetch(name, None, &promised).await?.read(longest).await;
+        self.registry.with_retries(fetch).await.map_err(|error| match error.kind() {
+            FailureKind::NotFound => error.with_hint("Check `checksums`, because the version has no file of that name"),
+            _ => error,
+        })
     }
 }
 

@@ -16,86 +16,43 @@ use crate::units::Bytes;
 /// An error of a download that sent a request.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DownloadError {
-    /// The registry, or the way there.
+    /// A request failed.
     #[error(transparent)]
     Registry(Box<RegistryError>),
     /// A file cannot be put into its place.
     #[error(transparent)]
     Place(#[from] PlaceError),
-    /// Somebody asked the run to end.
+    /// A signal canceled the run.
     #[error(transparent)]
     Stopped(#[from] Stopped),
-    /// The owner has no such package.
-    #[error("failed to find package {}/{} on {}", .target.owner, .target.package, .target.server)]
-    NoPackage {
-        /// The requested version.
-        target: Box<Target>,
-        /// Packages with names like it.
-        similar: SimilarNames,
-    },
-    /// The package has no such version.
-    #[error("failed to find version {} of {}/{}", .target.version, .target.owner, .target.package)]
-    NoVersion {
-        /// The requested version.
-        target: Box<Target>,
-        /// Versions with names like it.
-        similar: SimilarNames,
-    },
-    /// A line that stands for none of the version's files.
-    #[error("failed to match `{line}`: {version} has no such file", version = .target.version)]
-    NoFile {
-        /// The requested version.
-        target: Box<Target>,
-        /// The line as it was typed.
-        line: Sanitized,
-        /// Files with names like it.
-        similar: SimilarNames,
-    },
+    /// What was requested is not on the registry. `similar` has names that are like it.
+    #[error("{}", missing_in_words(missing, target))]
+    NotFound { missing: Missing, target: Box<Target>, similar: SimilarNames },
     /// Lines that select files wrongly, in a way that does not depend on the command.
     #[error(transparent)]
     Select(#[from] SelectError),
     /// A line that is no pattern, and no file's name.
     #[error("failed to match `{line}`: no file has this name, and {bad}")]
-    BadLine {
-        /// The line as it was typed.
-        line: Sanitized,
-        /// The problem of it.
-        bad: BadLine,
-    },
+    BadLine { line: Sanitized, bad: BadLine },
     /// A line with `!` above the line that adds its files.
     #[error("failed to apply `{line}`: a later line adds its files again")]
-    ExcludedTooEarly {
-        /// The line as it was typed.
-        line: Sanitized,
-    },
+    ExcludedTooEarly { line: Sanitized },
     /// A new name that cannot be given to a file.
     #[error("failed to rename `{name}`: {why}")]
-    NewName {
-        /// The name on the registry.
-        name: FileName,
-        /// The problem of the new name.
-        why: String,
-    },
+    NewName { name: FileName, why: String },
     /// Files to which lines give one name.
-    #[error("failed to rename {names}: each would get the name `{here}`")]
-    SameNewName {
-        /// The names on the registry.
-        names: Names,
-        /// The name in the workspace.
-        here: FileName,
-    },
-    /// A line that only a list could tell the files of.
+    #[error("failed to rename {names}: each would get the name `{local_name}`")]
+    SameNewName { names: Names, local_name: FileName },
+    /// A line with wildcards, without a list of files.
     #[error("failed to match `{line}`: the registry does not list files without a token")]
     Wildcard {
-        /// The line as it was typed.
         line: Sanitized,
-        /// The response of the registry.
         #[source]
         cause: Arc<RegistryError>,
     },
-    /// Names that would lead elsewhere, or that no file should have.
+    /// Names that lead out of the folder, or that no local file may have.
     #[error("{}", hostile_in_words(.0))]
-    Hostile(Hostile),
+    Hostile(Vec<Hostile>),
     /// A name that was typed and that no file can have.
     #[error("failed to download a file by its name: the {0}")]
     BadName(BadName),
@@ -104,58 +61,31 @@ pub(crate) enum DownloadError {
         "failed to download `{0}` and `{1}`: they are one file on the registry, which does not distinguish upper and lower case"
     )]
     SameName(FileName, FileName),
-    /// A name with the token in it.
+    /// A name that contains a secret.
     #[error("failed to download a file: its name contains the token or another secret")]
     Secret,
-    /// The file of checksums is not there.
-    #[error("failed to find the checksums file `{name}` in {}", .target.version)]
-    NoChecksums {
-        /// The requested version.
-        target: Box<Target>,
-        /// Its name.
-        name: FileName,
-        /// Files with names like it.
-        similar: SimilarNames,
-    },
-    /// The file of checksums is none.
+    /// The checksums file has no list of checksums.
     #[error("failed to read the checksums file `{name}`: {why}")]
-    BadChecksums {
-        /// Its name.
-        name: FileName,
-        /// The problem of it.
-        why: String,
-    },
-    /// The file of checksums names another hash than the registry.
+    BadChecksums { name: FileName, why: String },
+    /// The checksums file and the registry give different hashes.
     #[error("failed to verify `{name}`: SHA-256 mismatch (registry: {listed}, `{checksums}`: {named})")]
-    NotAsNamed {
-        /// The file.
-        name: FileName,
-        /// The file of checksums.
-        checksums: FileName,
-        /// The registry's hash.
-        listed: Sha256,
-        /// The one that is named.
-        named: Sha256,
-    },
-    /// The file of checksums does not name the file.
+    ChecksumsMismatch { name: FileName, checksums: FileName, listed: Sha256, named: Sha256 },
+    /// The checksums file does not contain the file.
     #[error("failed to verify `{name}`: `{checksums}` does not contain it")]
-    NotNamed {
-        /// The file.
+    NotInChecksums {
         name: FileName,
-        /// The file of checksums.
         checksums: FileName,
         /// The path in a folder that it contains instead.
         in_folder: Option<Sanitized>,
     },
-    /// Other bytes came than were promised.
-    #[error("failed to download `{name}`: {}", mismatch_in_words(.expected, .came))]
+    /// The downloaded bytes have a wrong length or hash.
+    #[error("failed to download `{name}`: {}", mismatch_in_words(.expected, .received))]
     Differs {
-        /// The file.
         name: FileName,
         /// The expected size and hash.
         expected: Box<Expected>,
         /// The received length in bytes, and the hash if all bytes came.
-        came: (u64, Option<Sha256>),
+        received: (u64, Option<Sha256>),
     },
 }
 
@@ -165,33 +95,53 @@ impl From<RegistryError> for DownloadError {
     }
 }
 
-/// Files on the registry that are not downloaded because of their names.
+/// What was requested and is not on the registry.
 #[derive(Debug)]
-pub(crate) struct Hostile {
-    /// Their names.
-    pub(crate) names: Names,
-    /// Why the first one is refused.
-    pub(crate) why: String,
-    /// Patterns for `files` that match the first few.
-    pub(crate) patterns: Vec<String>,
+pub(crate) enum Missing {
+    Package,
+    Version,
+    /// A file for this line.
+    File(Sanitized),
+    ChecksumsFile(FileName),
 }
 
-impl Hostile {
-    /// Adds others to these.
-    pub(super) fn extend(&mut self, others: Self) {
-        let count = self.names.count + others.names.count;
-        others.names.shown.into_iter().for_each(|name| self.names.add(name));
-        self.names.count = count;
-        self.patterns.extend(others.patterns);
-        self.patterns.truncate(self.names.shown.len());
+fn missing_in_words(missing: &Missing, Target { server, owner, package, version }: &Target) -> String {
+    match missing {
+        Missing::Package => format!("failed to find package {owner}/{package} on {server}"),
+        Missing::Version => format!("failed to find version {version} of {owner}/{package}"),
+        Missing::File(line) => format!("failed to match `{line}`: {version} has no such file"),
+        Missing::ChecksumsFile(name) => format!("failed to find the checksums file `{name}` in {version}"),
     }
 }
 
-fn hostile_in_words(Hostile { names, why, .. }: &Hostile) -> String {
-    match names.count {
-        1 => format!("failed to download {names}: {why}"),
-        count => format!(
-            "failed to download {count} files because of their names: {names}. The first is refused because {why}"
+/// A file on the registry that is not downloaded because of its name.
+#[derive(Debug)]
+pub(crate) struct Hostile {
+    /// The name; text from outside.
+    pub(crate) name: String,
+    pub(crate) why: String,
+}
+
+impl Hostile {
+    /// Returns a pattern for `files` that matches the name, and contains no character that has a meaning in a pattern.
+    fn pattern(&self) -> String {
+        /// The number of characters that the pattern repeats.
+        const LONGEST: usize = 64;
+        let is_path = matches!(&*self.name, "." | "..");
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.+@#~".contains(c) && !is_path;
+        let start = self.name.chars().take(LONGEST).map(|c| if is_plain(c) { c } else { '?' });
+        start.chain(self.name.chars().nth(LONGEST).map(|_| '*')).collect()
+    }
+}
+
+fn hostile_in_words(files: &[Hostile]) -> String {
+    let names: Names = files.iter().map(|file| Sanitized::new(&file.name)).collect();
+    match files {
+        [Hostile { why, .. }] => format!("failed to download {names}: {why}"),
+        _ => format!(
+            "failed to download {} files because of their names: {names}. The first is refused because {}",
+            files.len(),
+            files[0].why
         ),
     }
 }
@@ -199,11 +149,9 @@ fn hostile_in_words(Hostile { names, why, .. }: &Hostile) -> String {
 /// The expected size and hash of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Expected {
-    /// Its length in bytes.
     pub(crate) size: Option<u64>,
-    /// Its hash.
     pub(crate) sha256: Option<Sha256>,
-    /// Whose word that is.
+    /// The source of the hash.
     pub(crate) by: VerifiedBy,
 }
 
@@ -224,18 +172,6 @@ fn mismatch_in_words(expected: &Expected, (size, sha256): &(u64, Option<Sha256>)
     }
 }
 
-impl DownloadError {
-    /// Whether both tell of one cause, if of several files, and every file would meet it.
-    pub(super) fn says_the_same_of_every_file_as(&self, other: &Self) -> bool {
-        matches!((self, other), (Self::Registry(one), Self::Registry(other)) if one.says_the_same_of_every_file_as(other))
-    }
-
-    /// Whether every other file of this run would meet the same.
-    pub(super) fn meets_every_file(&self) -> bool {
-        matches!(self, Self::Registry(error) if error.meets_every_file())
-    }
-}
-
 impl Explain for DownloadError {
     fn code(&self) -> &'static str {
         match self {
@@ -243,99 +179,102 @@ impl Explain for DownloadError {
             Self::Place(error) => error.code(),
             Self::Stopped(stopped) => stopped.code(),
             Self::BadLine { bad, .. } => bad.code(),
-            Self::NoPackage { .. } => "package-not-found",
-            Self::NoVersion { .. } => "version-not-found",
-            Self::NoFile { .. } => "no-files-found",
             Self::Select(error) => error.code(),
+            Self::NotFound { missing, .. } => match missing {
+                Missing::Package => "package-not-found",
+                Missing::Version => "version-not-found",
+                Missing::File(_) => "no-files-found",
+                Missing::ChecksumsFile(_) => "checksums-file-not-found",
+            },
             Self::ExcludedTooEarly { .. } => "excluded-too-early",
             Self::NewName { .. } | Self::BadName(_) => "invalid-file-name",
             Self::SameNewName { .. } | Self::SameName(..) => "duplicate-name",
             Self::Wildcard { .. } => "token-required",
             Self::Hostile(_) => "unsafe-name",
             Self::Secret => "secret-in-name",
-            Self::NoChecksums { .. } => "checksums-file-not-found",
             Self::BadChecksums { .. } => "invalid-checksums-file",
-            Self::NotNamed { .. } => "not-in-checksums-file",
-            Self::NotAsNamed { .. } => "checksums-mismatch",
+            Self::NotInChecksums { .. } => "not-in-checksums-file",
+            Self::ChecksumsMismatch { .. } => "checksums-mismatch",
             Self::Differs { .. } => "download-mismatch",
         }
     }
 
     fn hint(&self) -> Option<String> {
-        let there = |similar: &SimilarNames, check: &str, none: String| match similar.in_words() {
-            Some(names) => format!("{check}. Available: {names}"),
-            None => none,
-        };
-        Some(match self {
+        let hint = match self {
             Self::Registry(error) => return error.hint(),
             Self::Place(error) => return error.hint(),
             Self::Stopped(stopped) => return stopped.hint(),
-            Self::NoPackage { target, similar } => {
-                let none = format!(
-                    "Check `owner` and `repo`. {} has no generic package that is visible here, or packages are disabled \
-                     on {}",
-                    target.owner, target.server
-                );
-                there(similar, "Check `repo`", none)
-            }
-            Self::NoVersion { target, similar } => {
-                let Target { server, owner, .. } = &**target;
-                let none = format!(
-                    "Check `version` and `repo`. {owner} may have no such package, or packages are disabled on {server}"
-                );
-                there(similar, "Check `version`", none)
-            }
-            Self::NoFile { similar, .. } => {
-                there(similar, "Check `files`", "Check `version`, because it has no files".to_owned())
-            }
-            Self::NoChecksums { similar, .. } => {
-                there(similar, "Check `checksums`", "Check `version`, because it has no files".to_owned())
+            Self::NotFound { missing, target, similar } => {
+                let Target { owner, server, .. } = &**target;
+                let input = match missing {
+                    Missing::Package => "repo",
+                    Missing::Version => "version",
+                    Missing::File(_) => "files",
+                    Missing::ChecksumsFile(_) => "checksums",
+                };
+                match (similar.in_words(), missing) {
+                    (Some(names), _) => &format!("Check `{input}`. Available: {names}"),
+                    (None, Missing::Package) => &format!(
+                        "Check `owner` and `repo`. {owner} has no generic package that is visible here, or packages are \
+                         disabled on {server}"
+                    ),
+                    (None, Missing::Version) => &format!(
+                        "Check `version` and `repo`. {owner} may have no such package, or packages are disabled on {server}"
+                    ),
+                    (None, _) => "Check `version`, because it has no files",
+                }
             }
             Self::Select(error) => return error.hint(),
             Self::BadLine { bad, .. } => return bad.hint(),
             Self::ExcludedTooEarly { line } => {
-                format!("Move `{line}` below that line, because lines are applied in order")
+                &format!("Move `{line}` below that line, because lines are applied in order")
             }
-            Self::NewName { .. } => "Correct the name after `=>`, or the values of its placeholders".to_owned(),
-            Self::SameNewName { .. } => {
-                "Add `{name}` to the name after `=>`, or rename each file in its own line".to_owned()
+            Self::NewName { .. } => "Correct the name after `=>`, or the values of its placeholders",
+            Self::SameNewName { .. } => "Add `{name}` to the name after `=>`, or rename each file in its own line",
+            Self::Wildcard { .. } => {
+                "Set `token` to a personal access token with the scope read:package, from a secret. If the owner is public, \
+                 you can name the files without wildcards instead"
             }
-            Self::Wildcard { .. } => "Set `token` to a personal access token with the scope read:package, from a \
-                                      secret. If the owner is public, you can name the files without wildcards instead"
-                .to_owned(),
-            Self::Hostile(Hostile { patterns, .. }) if let [pattern] = &patterns[..] => format!(
-                "Delete the file from the registry, and check which job published it. To skip it, add a line `!{pattern}` to `files` \
-                 (`?` is any character)"
+            Self::Hostile(files) if let [file] = &files[..] => &format!(
+                "Delete the file from the registry, and check which job published it. To skip it, add a line `!{}` to `files` \
+                 (`?` is any character)",
+                file.pattern()
             ),
-            Self::Hostile(Hostile { patterns, .. }) => format!(
-                "Delete the files from the registry, and check which job published them. To skip them, add lines to `files`, \
-                 such as {} (`?` is any character)",
-                patterns.iter().map(|pattern| format!("`!{pattern}`")).collect::<Vec<_>>().join(", ")
-            ),
-            Self::BadName(_) => "Correct the name in `files`".to_owned(),
-            Self::SameName(..) => "Remove one of the lines".to_owned(),
-            Self::Secret => "Delete the file from the registry, and create a new token".to_owned(),
-            Self::BadChecksums { .. } => "Set `checksums` to a file that `sha256sum -c` can read: one line per file with 64 \
-                                          hexadecimal digits, two spaces and the name"
-                .to_owned(),
-            Self::NotNamed { in_folder: Some(path), .. } => format!(
+            Self::Hostile(files) => {
+                let patterns = files.iter().take(Names::SHOWN).map(|file| format!("`!{}`", file.pattern()));
+                &format!(
+                    "Delete the files from the registry, and check which job published them. To skip them, add lines to \
+                     `files`, such as {} (`?` is any character)",
+                    patterns.collect::<Vec<_>>().join(", ")
+                )
+            }
+            Self::BadName(_) => "Correct the name in `files`",
+            Self::SameName(..) => "Remove one of the lines",
+            Self::Secret => "Delete the file from the registry, and create a new token",
+            Self::BadChecksums { .. } => {
+                "Set `checksums` to a file that `sha256sum -c` can read: one line per file with 64 hexadecimal digits, two \
+                 spaces and the name"
+            }
+            Self::NotInChecksums { in_folder: Some(path), .. } => &format!(
                 "Create the checksums file in the folder of the files. It contains `{path}`, but a version has no folders"
             ),
-            Self::NotNamed { name, .. } => format!(
+            Self::NotInChecksums { name, .. } => &format!(
                 "Publish with `checksums` again, so that the checksums file covers all files of the version. Or exclude this \
                  file with `!{name}` in `files`"
             ),
-            Self::NotAsNamed { .. } => "Check which job changed the file or the checksums file. The file was not downloaded".to_owned(),
+            Self::ChecksumsMismatch { .. } => {
+                "Check which job changed the file or the checksums file. The file was not downloaded"
+            }
             Self::Differs { expected, .. } if expected.by == VerifiedBy::Checksums => {
                 "Check which job changed the file or the checksums file, and check the server's storage. The local file is \
                  unchanged"
-                    .to_owned()
             }
-            Self::Differs { .. } => "Run the step again, because another job may be replacing the file. If the error \
-                                     persists, check the proxy in front of the server, and its storage. The local file is \
-                                     unchanged"
-                .to_owned(),
-        })
+            Self::Differs { .. } => {
+                "Run the step again, because another job may be replacing the file. If the error persists, check the proxy in \
+                 front of the server, and its storage. The local file is unchanged"
+            }
+        };
+        Some(hint.to_owned())
     }
 
     fn request(&self) -> Option<String> {
@@ -343,6 +282,10 @@ impl Explain for DownloadError {
             Self::Registry(error) => error.request(),
             _ => None,
         }
+    }
+
+    fn meets_every_file(&self) -> bool {
+        matches!(self, Self::Registry(error) if error.meets_every_file())
     }
 
     fn plural(&self) -> Option<Plural> {

@@ -14,12 +14,12 @@ use crate::checksum::Sha256;
 use crate::command::Command;
 use crate::files::{FileWriter, Folder, PlaceError, PlaceFault};
 use crate::registry::{ByteCounter, Part, Promised, Registry, RegistryError};
-use crate::report::{Progress, Reporter, Status, with_progress};
+use crate::report::{Reporter, Status, with_progress};
 
 /// How many chunks wait to be written.
 const AHEAD: usize = 2;
 
-/// Fetches files.
+/// Downloads files to a folder.
 #[derive(Clone, Copy)]
 pub(crate) struct Fetcher<'a> {
     pub(crate) registry: &'a Registry<'a>,
@@ -31,10 +31,10 @@ pub(crate) struct Fetcher<'a> {
 pub(crate) type Fetched = (u64, Sha256);
 
 /// The received length of a file in bytes, and its hash if all bytes came.
-type Came = (u64, Option<Sha256>);
+type Received = (u64, Option<Sha256>);
 
-/// The part of a file that is there between two attempts.
-struct State {
+/// The part of a file that is kept between two attempts.
+struct PartialFile {
     /// Missing while a thread writes.
     writing: Option<FileWriter>,
     /// When the file was changed that it is of. If it is not known, nothing tells whether the rest is of the same file.
@@ -44,47 +44,43 @@ struct State {
 }
 
 impl Fetcher<'_> {
-    /// Brings a file into its place.
+    /// Downloads a file to its place.
     pub(crate) async fn fetch(self, item: &Item) -> Result<Fetched, DownloadError> {
         let (begun, name) = (Instant::now(), item.name.to_string());
         let moved = ByteCounter::default();
-        let progress = |took| {
-            let (moved, size) = (moved.bytes(), item.expected.size);
-            let progress = Progress { command: Command::Download, name: &name, moved, size, took };
-            (!self.registry.is_waiting()).then_some(progress)
-        };
-        let result = with_progress(self.reporter, progress, self.bring(item, &moved)).await;
-        self.reporter.transfer_ends(&name);
-        let (size, sha256) = result?;
+        let file = (Command::Download, name.as_str(), item.expected.size);
+        let transfer = self.fetch_until_verified(item, &moved);
+        let (size, sha256) = with_progress(self.reporter, self.registry, file, &moved, transfer).await?;
         self.reporter.file_is_done(Status::Downloaded, &name, size, Some(begun.elapsed()));
         Ok((size, sha256))
     }
 
-    async fn bring(self, item: &Item, moved: &ByteCounter) -> Result<Fetched, DownloadError> {
-        let (temporary, writing) = self.folder.begin(&item.here)?;
-        let mut state = State { writing: Some(writing), modified: None, size: None };
+    /// Receives a file, and puts it into its place if it is as expected; a wrong one is received once more.
+    async fn fetch_until_verified(self, item: &Item, moved: &ByteCounter) -> Result<Fetched, DownloadError> {
+        let (temporary, writing) = self.folder.begin(&item.local_name)?;
+        let mut partial = PartialFile { writing: Some(writing), modified: None, size: None };
         let mut is_last = false;
         loop {
-            let received = self
+            let attempt = self
                 .registry
-                .with_retries_of_transfer(moved, async || self.receive(item, &mut state, moved).await)
+                .with_retries_of_transfer(moved, async || self.receive(item, &mut partial, moved).await)
                 .await?;
-            let came = received?;
-            let expected = Expected { size: state.size, ..item.expected };
-            if let (length, Some(sha256)) = came
+            let received = attempt?;
+            let expected = Expected { size: partial.size, ..item.expected };
+            if let (length, Some(sha256)) = received
                 && expected.size.is_none_or(|size| size == length)
                 && expected.sha256.is_none_or(|wanted| wanted == sha256)
             {
-                // From here on nothing waits: a signal finds the file either not in its place, or told to be there.
-                temporary.finish(&state.take(), item.is_executable)?;
+                // From here on nothing waits: on a signal, the file is either not in its place, or reported to be there.
+                temporary.finish(&partial.take(), item.is_executable)?;
                 return Ok((length, sha256));
             }
             if is_last {
-                return Err(DownloadError::Differs { name: item.name.clone(), expected: expected.into(), came });
+                return Err(DownloadError::Differs { name: item.name.clone(), expected: expected.into(), received });
             }
             self.reporter
                 .notes(&format!("`{}` has a wrong length or SHA-256; downloading it again from the start", item.name));
-            state.modified = None;
+            partial.modified = None;
             is_last = true;
         }
     }
@@ -93,29 +89,29 @@ impl Fetcher<'_> {
     async fn receive(
         self,
         item: &Item,
-        state: &mut State,
+        partial: &mut PartialFile,
         moved: &ByteCounter,
-    ) -> Result<Result<Came, PlaceError>, RegistryError> {
-        let part = state.part();
+    ) -> Result<Result<Received, PlaceError>, RegistryError> {
+        let part = partial.part();
         // The connection may have broken behind the last byte.
-        if let (Some(part), Some(writing)) = (&part, &state.writing)
+        if let (Some(part), Some(writing)) = (&part, &partial.writing)
             && part.size == Some(part.length)
         {
             return Ok(Ok((part.length, Some(writing.sha256()))));
         }
         let promised = Promised { size: item.expected.size, has_hash: item.expected.sha256.is_some() };
         let mut incoming = self.registry.fetch(&item.name, part.as_ref(), &promised).await?;
-        state.modified.clone_from(&incoming.modified);
-        state.size = item.expected.size.or(incoming.size);
+        partial.modified.clone_from(&incoming.modified);
+        partial.size = item.expected.size.or(incoming.size);
         moved.starts_at(incoming.start);
-        let mut writing = state.take();
-        writing.expect(state.size);
+        let mut writing = partial.take();
+        writing.expect(partial.size);
         let mut too_long = None;
         let (chunks, thread) = begin_to_write(writing, incoming.start);
-        let received = loop {
+        let ended = loop {
             match incoming.next(moved).await {
                 // What has no end must not fill the disk.
-                Ok(Some(_)) if state.size.is_some_and(|size| moved.bytes() > size) => {
+                Ok(Some(_)) if partial.size.is_some_and(|size| moved.bytes() > size) => {
                     too_long = Some(incoming.size.unwrap_or_else(|| moved.bytes()));
                     break Ok(());
                 }
@@ -134,24 +130,24 @@ impl Fetcher<'_> {
             return Ok(Err(self.stalled(item)));
         };
         let (writing, written) = written.expect("the thread does not panic");
-        let came = match too_long {
+        let received = match too_long {
             Some(length) => (length, None),
             None => (writing.length(), Some(writing.sha256())),
         };
-        state.writing = Some(writing);
+        partial.writing = Some(writing);
         match written {
             Err(error) => Ok(Err(error)),
-            Ok(()) => received.map(|()| Ok(came)),
+            Ok(()) => ended.map(|()| Ok(received)),
         }
     }
 
     fn stalled(self, item: &Item) -> PlaceError {
-        let path = self.folder.place().path_of(&item.here);
+        let path = self.folder.place().path_of(&item.local_name);
         PlaceError { path, fault: PlaceFault::Stalled(self.registry.silence()) }
     }
 }
 
-impl State {
+impl PartialFile {
     fn take(&mut self) -> FileWriter {
         self.writing.take().expect("an attempt that is retried, or has succeeded, gives it back")
     }

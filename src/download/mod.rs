@@ -1,4 +1,4 @@
-//! The use case: version -> what it has -> which files -> what is here already -> downloads.
+//! The use case: version -> what it has -> which files -> what is identical already -> downloads.
 
 mod checksums;
 mod error;
@@ -12,29 +12,30 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, FuturesUnordered};
 
+use self::error::Missing;
 pub(crate) use self::error::{DownloadError, Expected};
 pub(crate) use self::fetch::Fetcher;
 pub(crate) use self::select::Item;
 use crate::blocking::on_own_thread;
 use crate::command::Command;
 use crate::files::{self, Folder, PlaceError, tracked};
-use crate::hint::Problem;
+use crate::hint::{self, Explain as _};
 use crate::inputs::{DownloadOptions, Inputs};
-use crate::listing::Listing;
+use crate::listing::{Listing, VersionRow};
 use crate::package::{FileName, Version};
 use crate::registry::{Connection, FailureKind, Registry, RegistryError, SetupError};
 use crate::report::{Header, Local, Outcome, RunContext, RunReport, Status, VerifiedBy};
 use crate::sanitize::{Names, Sanitized};
-use crate::stop::{Signal, Stopped};
+use crate::stop::Stopped;
 use crate::suggest::SimilarNames;
 use crate::units::{self, Bytes};
 use crate::version;
 
-/// The files of the version, as far as they are known.
+/// The files of the version, if the registry lists them.
 pub(crate) enum Source {
     /// The registry's list.
     Listed(Listing),
-    /// Nothing: the registry shows its list to no visitor, and this is what it said.
+    /// The registry lists nothing without a token, with this response.
     Unlisted(Arc<RegistryError>),
 }
 
@@ -52,7 +53,7 @@ pub(crate) async fn download(
     Ok(run.go().await)
 }
 
-/// A run on its way.
+/// A run that downloads.
 struct Run<'a> {
     inputs: &'a Inputs,
     wanted: &'a DownloadOptions,
@@ -67,40 +68,19 @@ struct Run<'a> {
 impl Run<'_> {
     async fn go(mut self) -> RunReport {
         let stop = self.context.stop.clone();
-        let stopped = match stop.or(self.download()).await {
-            Ok(Ok(())) => None,
-            Ok(Err(errors)) => {
-                self.errors.extend(errors);
-                None
-            }
-            Err(signal) => {
-                self.errors.push(Stopped(signal).into());
-                Some(signal)
-            }
-        };
-        self.ended(stopped)
-    }
-
-    fn ended(self, stopped: Option<Signal>) -> RunReport {
-        let mut errors: Vec<DownloadError> = Vec::new();
-        for error in self.errors {
-            if !error.meets_every_file() || !errors.iter().any(|known| known.says_the_same_of_every_file_as(&error)) {
-                errors.push(error);
-            }
+        let done = stop.or(self.download()).await;
+        let stopped = done.as_ref().err().copied();
+        match done {
+            Ok(Ok(())) => {}
+            Ok(Err(errors)) => self.errors.extend(errors),
+            Err(signal) => self.errors.push(Stopped(signal).into()),
         }
         RunReport {
-            command: Command::Download,
-            target: self.registry.target().clone(),
             folder: self.wanted.place.path(),
-            checksums_file: String::new(),
-            aliases: Vec::new(),
             outcomes: self.outcomes,
-            plan: None,
-            is_offline: false,
-            covered: Vec::new(),
-            errors: errors.into_iter().map(|error| Box::new(error) as Problem).collect(),
-            page: None,
+            errors: hint::problems(hint::without_repetitions(self.errors)),
             stopped,
+            ..RunReport::new(Command::Download, Some(self.registry.target().clone()))
         }
     }
 
@@ -150,7 +130,7 @@ impl Run<'_> {
         })
     }
 
-    /// Says which way the files go.
+    /// Announces how much is downloaded, and to which folder.
     fn announce(&self) {
         let sizes: Option<Vec<u64>> = self.items.iter().map(|item| item.expected.size).collect();
         let size = sizes
@@ -184,16 +164,13 @@ impl Run<'_> {
 
     /// Warns of files that git tracks and that other content is to replace.
     async fn warn_of_tracked(&self, missing: &[usize], folder: &Arc<Folder>) {
-        let names: Vec<FileName> = missing.iter().map(|&index| self.items[index].here.clone()).collect();
+        let names: Vec<FileName> = missing.iter().map(|&index| self.items[index].local_name.clone()).collect();
         let folder = Arc::clone(folder);
         let tracked = on_own_thread(move || {
             let place = folder.place();
             let names: Vec<FileName> = names.into_iter().filter(|name| folder.has(name)).collect();
-            let mut overwritten = Names::default();
-            for name in tracked(&place.workspace.join(&place.within), &names)? {
-                overwritten.add(Sanitized::path(&place.path_of(name)));
-            }
-            Ok::<_, io::Error>(overwritten)
+            let tracked = tracked(&place.workspace.join(&place.within), &names)?;
+            Ok::<Names, io::Error>(tracked.into_iter().map(|name| Sanitized::path(&place.path_of(name))).collect())
         });
         match tracked.await {
             Ok(names) if names.count > 0 => self.context.reporter.warns(&format!(
@@ -213,79 +190,68 @@ impl Run<'_> {
             sha256: item.expected.sha256,
             status: Status::NotAttempted,
             local: Some(Local {
-                path: self.wanted.place.path_of(&item.here).to_string_lossy().into_owned(),
+                path: self.wanted.place.path_of(&item.local_name).to_string_lossy().into_owned(),
                 verified_by: item.expected.by,
             }),
         }
     }
 
-    /// Settles the version, and asks what it has.
+    /// Settles the version, and lists its files.
     async fn find(&mut self) -> Result<Source, DownloadError> {
         if self.registry.target().version.as_str().eq_ignore_ascii_case(Version::LATEST) {
             let package = self.registry.target().package.clone();
-            let mut versions = match self.registry.versions(&package).await {
+            let mut versions = match self.unless_unlisted(self.registry.versions(&package).await)? {
                 Ok(versions) => versions,
-                Err(error) if self.is_shown_to_no_visitor(&error) => return Ok(Source::Unlisted(Arc::new(error))),
-                Err(error) => return Err(error.into()),
+                Err(unlisted) => return Ok(unlisted),
             };
             // It would be seen in each URL.
             versions.retain(|row| !self.inputs.redactor.finds(&row.version));
-            let Some(latest) = version::latest(&versions) else {
-                if versions.is_empty() {
-                    return Err(self.no_package().await);
-                }
-                let names: Vec<&str> = versions.iter().map(|row| row.version.as_str()).collect();
-                let similar = SimilarNames::of(Version::LATEST, &names);
-                return Err(DownloadError::NoVersion { target: Box::new(self.registry.target().clone()), similar });
-            };
+            let Some(latest) = version::latest(&versions) else { return Err(self.no_version(&versions).await) };
             self.context.reporter.notes(&latest.to_string());
             self.registry.turn_to(latest.version);
         }
-        match self.registry.files().await {
+        match self.unless_unlisted(self.registry.files().await)? {
             Ok(listing) if listing.version_exists => Ok(Source::Listed(listing)),
-            Ok(_) => Err(self.no_version().await),
-            Err(error) if self.is_shown_to_no_visitor(&error) => Ok(Source::Unlisted(Arc::new(error))),
+            Ok(_) => {
+                let versions = self.registry.versions(&self.registry.target().package).await;
+                Err(match self.unless_unlisted(versions)? {
+                    Ok(versions) => self.no_version(&versions).await,
+                    Err(_) => self.not_found(Missing::Version, SimilarNames::default()),
+                })
+            }
+            Err(unlisted) => Ok(unlisted),
+        }
+    }
+
+    /// Distinguishes a list, a registry that shows its lists to nobody without a token, and a failure. Such a registry may still
+    /// give the files of a public package to everybody. Any other rejection is a failure: a proxy in front of a forge says 401
+    /// and 403 too.
+    fn unless_unlisted<T>(&self, listed: Result<T, RegistryError>) -> Result<Result<T, Source>, DownloadError> {
+        match listed {
+            Ok(list) => Ok(Ok(list)),
+            Err(error) if self.inputs.credentials.is_none() && error.kind() == FailureKind::SignInRequired => {
+                Ok(Err(Source::Unlisted(Arc::new(error))))
+            }
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Whether the registry shows its lists to nobody without a token, though it may give the files of a public package to
-    /// everybody. Any other refusal is an error: what stands in front of a forge says 401 and 403 too.
-    fn is_shown_to_no_visitor(&self, error: &RegistryError) -> bool {
-        self.inputs.credentials.is_none() && error.kind() == FailureKind::SignInRequired
+    fn not_found(&self, missing: Missing, similar: SimilarNames) -> DownloadError {
+        DownloadError::NotFound { missing, target: Box::new(self.registry.target().clone()), similar }
     }
 
-    /// The package is not there; what else the owner has may tell why.
-    async fn no_package(&self) -> DownloadError {
+    /// Returns the error for a version that does not exist. The package's versions, or the owner's packages, may tell why.
+    async fn no_version(&self, versions: &[VersionRow]) -> DownloadError {
         let target = self.registry.target();
-        let rows = self.registry.newest_versions("").await;
-        let mut names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
-        names.sort_unstable();
-        names.dedup();
-        DownloadError::NoPackage {
-            target: Box::new(target.clone()),
-            similar: SimilarNames::of(target.package.as_str(), &names),
-        }
-    }
-
-    /// The version is not there; which others there are may tell why.
-    async fn no_version(&self) -> DownloadError {
-        let target = self.registry.target();
-        let versions = match self.registry.versions(&target.package).await {
-            Ok(versions) => versions,
-            Err(error) if self.is_shown_to_no_visitor(&error) => {
-                return DownloadError::NoVersion { target: Box::new(target.clone()), similar: SimilarNames::default() };
-            }
-            Err(error) => return error.into(),
-        };
         if versions.is_empty() {
-            return self.no_package().await;
+            let rows = self.registry.newest_versions("").await;
+            let mut names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
+            names.sort_unstable();
+            names.dedup();
+            return self.not_found(Missing::Package, SimilarNames::of(target.package.as_str(), &names));
         }
-        let versions: Vec<&str> = versions.iter().map(|row| row.version.as_str()).collect();
-        DownloadError::NoVersion {
-            target: Box::new(target.clone()),
-            similar: SimilarNames::of(target.version.as_str(), &versions),
-        }
+        let names: Vec<&str> = versions.iter().map(|row| row.version.as_str()).collect();
+        self.not_found(Missing::Version, SimilarNames::of(target.version.as_str(), &names))
     }
 
     /// Compares the local files with the expected hashes. An identical file needs no request.
@@ -293,7 +259,7 @@ impl Run<'_> {
         let registry = &self.registry;
         let found: Vec<_> = stream::iter(&self.items)
             .map(async |item| {
-                let Some(file) = folder.find(&item.here)? else { return Ok(None) };
+                let Some(file) = folder.find(&item.local_name)? else { return Ok(None) };
                 let Some(wanted) = item.expected.sha256 else { return Ok(None) };
                 if item.expected.size.is_some_and(|size| size != file.size) {
                     return Ok(None);

@@ -1,12 +1,12 @@
-//! Pure: lines, and what the version has -> the files to fetch, in the order of their names, or why not. Nothing is written
-//! before this is settled.
+//! Pure: lines and the files of the version -> the files to download, in the order of their names, or why not. Nothing is
+//! written before that.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Source;
 use super::checksums::Checksums;
-use super::error::{DownloadError, Expected, Hostile};
+use super::error::{DownloadError, Expected, Hostile, Missing};
 use crate::files::{self, IfNoneFound, Line, OWN_FOLDER, SelectError, is_temporary_name, makes_repository};
 use crate::inputs::DownloadOptions;
 use crate::listing::Listing;
@@ -20,8 +20,7 @@ use crate::suggest::SimilarNames;
 #[derive(Clone, Debug)]
 pub(crate) struct Item {
     pub(crate) name: FileName,
-    /// Its local name.
-    pub(crate) here: FileName,
+    pub(crate) local_name: FileName,
     pub(crate) expected: Expected,
     pub(crate) is_executable: bool,
 }
@@ -29,18 +28,18 @@ pub(crate) struct Item {
 impl Item {
     /// Whether a line of `executable` means it, by its name on the registry or in the workspace.
     fn is_meant_by(&self, line: &Line) -> bool {
-        line.stands_for(self.name.as_str()) || line.stands_for(self.here.as_str())
+        line.stands_for(self.name.as_str()) || line.stands_for(self.local_name.as_str())
     }
 }
 
-/// The files, and what is worth a warning.
+/// The selected files, and warnings.
 #[derive(Debug)]
 pub(super) struct Selected {
     pub(super) items: Vec<Item>,
     pub(super) warnings: Vec<String>,
 }
 
-/// Takes the lines in order; the error has all that is wrong with any of them, or with what they stand for.
+/// Selects files by applying the lines in order. The error has everything that is wrong with the lines and the files.
 pub(super) fn select(
     wanted: &DownloadOptions,
     target: &Target,
@@ -76,8 +75,8 @@ pub(super) fn select(
                     files::add(&mut names, name, line);
                 }
             }
-            (Err(missing @ DownloadError::NoFile { .. }), IfNoneFound::Warn) => warnings.push(missing.to_string()),
-            (Err(DownloadError::NoFile { .. }), IfNoneFound::Ignore) => {}
+            (Err(error @ DownloadError::NotFound { .. }), IfNoneFound::Warn) => warnings.push(error.to_string()),
+            (Err(DownloadError::NotFound { .. }), IfNoneFound::Ignore) => {}
             (Err(error), _) => errors.push(error),
         }
     }
@@ -92,18 +91,17 @@ pub(super) fn select(
         errors.push(SelectError::AllExcluded.into());
     }
     let mut items: Vec<Item> = Vec::new();
-    let mut all_hostile: Option<Hostile> = None;
+    let mut hostile = Vec::new();
     for (name, lines) in names {
         match items_of(&name, &lines, wanted, source, checksums, redactor) {
             Ok(own) => items.extend(own),
-            Err(DownloadError::Hostile(hostile)) => match &mut all_hostile {
-                Some(known) => known.extend(hostile),
-                None => all_hostile = Some(hostile),
-            },
+            Err(DownloadError::Hostile(files)) => hostile.extend(files),
             Err(error) => errors.push(error),
         }
     }
-    errors.extend(all_hostile.map(DownloadError::Hostile));
+    if !hostile.is_empty() {
+        errors.push(DownloadError::Hostile(hostile));
+    }
     errors.extend(of_one_name(&items));
     let is_none = |line: &Line| !items.iter().any(|item| item.is_meant_by(line));
     for line in wanted.executable.iter().filter(|line| !line.excludes && !items.is_empty() && is_none(line)) {
@@ -127,18 +125,15 @@ fn explain(line: &Line, names: &BTreeMap<String, Vec<&Line>>) -> Option<Download
 fn of_one_name(items: &[Item]) -> Vec<DownloadError> {
     let mut by_name = BTreeMap::<String, Vec<&Item>>::new();
     for item in items {
-        by_name.entry(item.here.folded()).or_default().push(item);
+        by_name.entry(item.local_name.folded()).or_default().push(item);
     }
     let same = by_name.into_values().filter(|same| same.len() > 1);
     same.map(|same| {
-        if same.iter().all(|item| item.here == item.name) {
+        if same.iter().all(|item| item.local_name == item.name) {
             return DownloadError::SameName(same[0].name.clone(), same[1].name.clone());
         }
-        let mut names = Names::default();
-        for item in &same {
-            names.add(Sanitized::new(item.name.as_str()));
-        }
-        DownloadError::SameNewName { names, here: same[0].here.clone() }
+        let names: Names = same.iter().map(|item| Sanitized::new(item.name.as_str())).collect();
+        DownloadError::SameNewName { names, local_name: same[0].local_name.clone() }
     })
     .collect()
 }
@@ -165,25 +160,16 @@ fn among(line: &Line, listing: &Listing, target: &Target) -> Result<Vec<String>,
     }
     let other_case: Vec<&str> = all.iter().copied().filter(|name| line.matches_name(name, true)).collect();
     let similar = SimilarNames::of(line.as_name(), if other_case.is_empty() { &all } else { &other_case });
-    Err(DownloadError::NoFile { target: Box::new(target.clone()), line: text, similar })
+    Err(DownloadError::NotFound { missing: Missing::File(text), target: Box::new(target.clone()), similar })
 }
 
-/// The name that a line is, if nobody lists the files; `None` if it may stand for any number of them.
+/// Returns the name that a line is, for a registry that lists no files; `None` if the line can match several.
 fn unlisted(line: &Line) -> Option<Vec<String>> {
     (line.is_literal || line.malformed.is_some()).then(|| vec![line.as_name().to_owned()])
 }
 
-fn hostile(name: &str, why: String) -> DownloadError {
-    /// How many characters of it stand there as they are.
-    const LONGEST: usize = 64;
-    // What means something in a pattern, or is nothing that a line could hold.
-    let is_path = matches!(name, "." | "..");
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.+@#~".contains(c) && !is_path;
-    let start = name.chars().take(LONGEST).map(|c| if is_plain(c) { c } else { '?' });
-    let rest = name.chars().nth(LONGEST).map(|_| '*');
-    let pattern = start.chain(rest).collect();
-    let names = Names { shown: vec![Sanitized::new(name)], count: 1 };
-    DownloadError::Hostile(Hostile { names, why, patterns: vec![pattern] })
+fn hostile(name: &str, why: impl Into<String>) -> DownloadError {
+    DownloadError::Hostile(vec![Hostile { name: name.to_owned(), why: why.into() }])
 }
 
 /// Makes sure that a file of that name may be in a workspace; the error says why not.
@@ -201,18 +187,18 @@ fn allow_on_disk(name: &FileName) -> Result<(), &'static str> {
 }
 
 /// The name that a line gives to a file in the workspace.
-fn name_here(name: &FileName, line: &Line, redactor: &Redactor) -> Result<FileName, DownloadError> {
+fn local_name(name: &FileName, line: &Line, redactor: &Redactor) -> Result<FileName, DownloadError> {
     let Some(new_name) = line.new_name(name) else {
-        allow_on_disk(name).map_err(|why| hostile(name.as_str(), why.to_owned()))?;
+        allow_on_disk(name).map_err(|why| hostile(name.as_str(), why))?;
         return Ok(name.clone());
     };
     let bad = |why: String| DownloadError::NewName { name: name.clone(), why };
-    let here = new_name.map_err(|error| bad(error.to_string()))?;
-    if redactor.finds_in_name(here.as_str()) {
+    let renamed = new_name.map_err(|error| bad(error.to_string()))?;
+    if redactor.finds_in_name(renamed.as_str()) {
         return Err(DownloadError::Secret);
     }
-    allow_on_disk(&here).map_err(|why| bad(format!("`{here}` is not allowed because {why}")))?;
-    Ok(here)
+    allow_on_disk(&renamed).map_err(|why| bad(format!("`{renamed}` is not allowed because {why}")))?;
+    Ok(renamed)
 }
 
 /// The downloads of a file: one for each name that lines give it.
@@ -228,15 +214,13 @@ fn items_of(
         _ if redactor.finds_in_name(name) => return Err(DownloadError::Secret),
         (Ok(name), _) => name,
         (Err(bad), Source::Unlisted(_)) => return Err(DownloadError::BadName(bad)),
-        (Err(bad), Source::Listed(_)) => {
-            return Err(hostile(name, format!("it {}", bad.why)));
-        }
+        (Err(bad), Source::Listed(_)) => return Err(hostile(name, format!("it {}", bad.why))),
     };
     let names: BTreeSet<FileName> =
-        lines.iter().map(|line| name_here(&name, line, redactor)).collect::<Result<_, _>>()?;
+        lines.iter().map(|line| local_name(&name, line, redactor)).collect::<Result<_, _>>()?;
     let expected = expected(&name, source, checksums)?;
-    let item = |here| {
-        let item = Item { name: name.clone(), here, expected, is_executable: false };
+    let item = |local_name| {
+        let item = Item { name: name.clone(), local_name, expected, is_executable: false };
         let last = wanted.executable.iter().rfind(|line| item.is_meant_by(line));
         Item { is_executable: last.is_some_and(|line| !line.excludes), ..item }
     };
@@ -253,7 +237,7 @@ fn expected(name: &FileName, source: &Source, checksums: Option<&Checksums>) -> 
                 && named != theirs.sha256
             {
                 let (checksums, listed) = (checksums.name.clone(), theirs.sha256);
-                return Err(DownloadError::NotAsNamed { name: name.clone(), checksums, listed, named });
+                return Err(DownloadError::ChecksumsMismatch { name: name.clone(), checksums, listed, named });
             }
             Expected { size: Some(theirs.size), sha256: Some(theirs.sha256), by: VerifiedBy::Registry }
         }

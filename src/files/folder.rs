@@ -133,11 +133,6 @@ impl Folder {
         if is_here { Ok(()) } else { Err(PlaceError { path: self.place.within.clone(), fault: PlaceFault::Moved }) }
     }
 
-    /// Deletes a file, if possible.
-    pub(crate) fn remove(&self, name: &FileName) {
-        let _ = unlinkat(&self.open, name.as_str(), AtFlags::empty());
-    }
-
     /// Deletes a folder in it, if empty.
     pub(crate) fn remove_empty(&self, name: &str) {
         let _ = unlinkat(&self.open, name, AtFlags::REMOVEDIR);

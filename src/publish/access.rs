@@ -19,10 +19,10 @@ impl VersionRun<'_> {
                 self.write_access = WriteAccess::Unknown;
                 let owner = self.registry.target().owner.as_str();
                 let failure = format!("failed to check write access to packages of {owner}: {}", error.cause);
-                if self.is_dry {
-                    self.context.reporter.warns(&format!("{failure}; the real run may fail"));
+                if self.job.task.dry_run {
+                    self.job.context.reporter.warns(&format!("{failure}; the real run may fail"));
                 } else {
-                    self.context.reporter.debug(&failure);
+                    self.job.context.reporter.debug(&failure);
                 }
             }
         }

@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::error::{PublishError, Rejected};
+use super::error::PublishError;
 use super::names::NameError;
 use super::tracked::Tracked;
-use super::{Halt, Run};
+use super::{Halt, Job, Run};
 use crate::blocking::on_own_thread;
 use crate::checksum::{self, Sha256};
 use crate::files::{Content, FETCHED_FOLDER, Folder, Place, PlaceError};
+use crate::hint::{self, Problem};
 use crate::inputs::{ChecksumsOptions, IfFileExists};
 use crate::listing::Listing;
 use crate::package::{FileName, Target};
@@ -26,33 +27,30 @@ use crate::stop::Signal;
 use crate::suggest::SimilarNames;
 use crate::units;
 
-/// How often the checksums file is made again because other jobs change the version.
-pub(super) const MOST: u32 = 3;
+/// How often the checksums file is made while other jobs change the version.
+pub(super) const MOST_ATTEMPTS: u32 = 3;
 
 /// The name of a checksums file if the inputs give none.
 const USUAL_NAME: &str = "sha256sums";
 
 /// Makes sure, before anything is sent, that no file has the name of the checksums file, and that its copy can be written
 /// to the workspace. Returns the folder of the copy.
-pub(super) fn check<'n>(
-    files: impl IntoIterator<Item = (&'n Desired, &'n Content)>,
+pub(super) fn check(
+    files: &[(Desired, Content)],
     ChecksumsOptions { name, aliases, .. }: &ChecksumsOptions,
     workspace: &Path,
-) -> Result<Arc<Folder>, Vec<Rejected>> {
+) -> Result<Arc<Folder>, Vec<Problem>> {
     let path = |content: &Content| match content {
         Content::File(file) => Sanitized::path(&file.path),
         Content::Memory(_) => Sanitized::new(name.as_str()),
     };
-    let mut errors: Vec<Rejected> = files
-        .into_iter()
-        .filter(|(file, _)| file.name.folded() == name.folded())
-        .map(|(_, content)| NameError::Reserved { path: path(content), name: name.clone() })
-        .map(Rejected::Name)
-        .collect();
+    let same_name = files.iter().filter(|(file, _)| file.name.folded() == name.folded());
+    let mut errors =
+        hint::problems(same_name.map(|(_, content)| NameError::Reserved { path: path(content), name: name.clone() }));
     match folder_for_copy(workspace, name, !aliases.is_empty()) {
         Ok(folder) if errors.is_empty() => return Ok(folder),
         Ok(_) => {}
-        Err(error) => errors.push(Rejected::Place(error)),
+        Err(error) => errors.push(Box::new(error)),
     }
     Err(errors)
 }
@@ -71,66 +69,61 @@ fn folder_for_copy(workspace: &Path, name: &FileName, has_aliases: bool) -> Resu
     Ok(folder)
 }
 
-/// The checksums file after an attempt to publish it.
-pub(super) enum Published {
-    /// It is on the registry, and covers all that the last list has shown.
-    Current(Listing),
-    /// It is not on the registry, or is not current. The errors say why.
-    Not(Listing),
-}
-
 impl Run<'_> {
     /// Publishes the checksums file, once all of the run's own files are there. If other jobs change the version meanwhile,
-    /// it is made again.
-    pub(super) async fn publish_checksums(&mut self, mut listing: Listing) -> Result<Published, Halt> {
-        let Some(checksums) = &self.job.task.checksums else { return Ok(Published::Not(listing)) };
-        let (name, target) = (&checksums.name, &self.job.inputs.target);
-        let is_there = |file: &Tracked| file.desired.is_last || file.status().is_as_wanted();
-        if !self.version.files.iter().all(is_there) || !self.version.errors.is_empty() {
-            return Ok(Published::Not(listing));
+    /// it is made again. Returns the last list, and whether the published file covers it; if not, the errors say why.
+    pub(super) async fn publish_checksums(&mut self, mut listing: Listing) -> Result<(Listing, bool), Halt> {
+        let is_in_place = |file: &Tracked| file.desired.is_checksums_file || file.status().is_success();
+        if !self.version.files.iter().all(is_in_place) || !self.version.errors.is_empty() {
+            return Ok((listing, false));
         }
         let mut retries = self.version.registry.retries();
-        for round in 0..MOST {
+        for round in 0..MOST_ATTEMPTS {
             if round > 0 {
-                let what = format!("version {}", target.version);
-                self.wait_for_others(
-                    &mut retries,
-                    &what,
-                    &"another job changed it while its checksums file was published",
-                )
-                .await?;
+                let what = format!("version {}", self.job.inputs.target.version);
+                let why = "another job changed it while its checksums file was published";
+                self.wait_for_others(&mut retries, &what, &why).await?;
             }
-            let content = match content_for(&listing, checksums, target, &self.job.inputs.redactor).await {
-                Ok(content) => content,
-                Err(errors) => {
-                    self.version.errors.extend(errors);
-                    return Ok(Published::Not(listing));
-                }
-            };
-            let count = units::files(content.lines().count());
-            let (desired, content) = desired(name, content);
-            self.version.set_last(desired, content, format!("{name} (checksums of {count})"));
+            let Some(file) = self.make_checksums_file(&listing).await else { return Ok((listing, false)) };
+            self.version.set_checksums_file(file);
             listing = self.settle().await?;
-            let was_overtaken = self.version.last().is_some_and(Tracked::was_overtaken);
-            if !was_overtaken && self.compare_checksums(&listing).await {
-                let is_in_place = self.version.last().is_some_and(Tracked::is_verified);
-                if !is_in_place || self.version.has_failed() {
-                    return Ok(Published::Not(listing));
-                }
-                return Ok(Published::Current(listing));
+            if self.version.checksums_file().is_some_and(Tracked::was_overtaken) {
+                continue;
             }
-            if !was_overtaken && self.version.has_failed() {
-                return Ok(Published::Not(listing));
+            let is_current = self.compare_checksums(&listing).await;
+            if is_current || self.version.has_failed() {
+                let is_verified = self.version.checksums_file().is_some_and(Tracked::is_verified);
+                return Ok((listing, is_current && is_verified && !self.version.has_failed()));
             }
         }
-        self.give_up_checksums();
-        Ok(Published::Not(listing))
+        self.fail_checksums(Some(MOST_ATTEMPTS));
+        Ok((listing, false))
+    }
+
+    /// Makes the checksums file of a list. Records why there can be none.
+    pub(super) async fn make_checksums_file(&mut self, listing: &Listing) -> Option<Tracked> {
+        let checksums = self.job.task.checksums.as_ref()?;
+        let content = match content_for(self.job, checksums, listing).await {
+            Ok(content) => content,
+            Err(errors) => {
+                self.version.errors.extend(errors);
+                return None;
+            }
+        };
+        let label = format!("{} (checksums of {})", checksums.name, units::files(content.lines().count()));
+        let content = Bytes::from(content);
+        let desired = Desired {
+            sha256: Some(Sha256::of(&content)),
+            is_checksums_file: true,
+            ..Desired::new(checksums.name.clone(), content.len() as u64, IfFileExists::Overwrite)
+        };
+        Some(Tracked::new((desired, Content::Memory(content)), label, &self.version.registry))
     }
 
     /// Compares the checksums file that was made, if any, with that of a list.
     pub(super) async fn compare_checksums(&self, listing: &Listing) -> bool {
-        match self.version.last() {
-            Some(last) => self.job.compare_checksums(&last.content, listing).await,
+        match self.version.checksums_file() {
+            Some(file) => self.job.compare_checksums(&file.content, listing).await,
             None => self.job.task.checksums.is_none(),
         }
     }
@@ -151,35 +144,33 @@ impl Run<'_> {
 
     /// Whether another job has replaced our checksums file, and nothing else has failed.
     pub(super) fn is_only_checksums_overtaken(&self) -> bool {
-        let have_failed = self.version.files.iter().any(|file| !file.desired.is_last && file.has_failed());
-        self.version.errors.is_empty() && !have_failed && self.version.last().is_some_and(Tracked::was_overtaken)
+        let have_failed = self.version.files.iter().any(|file| !file.desired.is_checksums_file && file.has_failed());
+        self.version.errors.is_empty()
+            && !have_failed
+            && self.version.checksums_file().is_some_and(Tracked::was_overtaken)
     }
 
-    /// Gives the checksums file up: it is on the registry, and other jobs change the version each time.
-    pub(super) fn give_up_checksums(&mut self) {
-        self.fail_checksums(Some(MOST));
-    }
-
-    /// Takes note that the checksums file on the registry, if there is one, is outdated.
+    /// Fails the checksums file that is on the registry, if there is one, because it is outdated.
     pub(super) fn mark_checksums_outdated(&mut self) {
-        if self.version.last().is_some_and(Tracked::is_verified) {
+        if self.version.checksums_file().is_some_and(Tracked::is_verified) {
             self.fail_checksums(None);
         }
     }
 
-    fn fail_checksums(&mut self, times: Option<u32>) {
+    /// Fails the checksums file, because it is outdated; after that many attempts, if other jobs changed the version each time.
+    pub(super) fn fail_checksums(&mut self, times: Option<u32>) {
         let version = self.job.inputs.target.version.clone();
-        if let Some(last) = self.version.files.last_mut().filter(|file| file.desired.is_last) {
-            let name = last.desired.name.clone();
-            last.fail(PublishError::ChecksumsOutdated { name, version, times });
+        if let Some(file) = self.version.files.last_mut().filter(|file| file.desired.is_checksums_file) {
+            let name = file.desired.name.clone();
+            file.fail(PublishError::ChecksumsOutdated { name, version, times });
         }
     }
 
     /// Writes the copy of the checksums file to the workspace, if the registry has it.
     pub(super) async fn write_copy(&mut self) {
         let Some(folder) = self.folder.clone() else { return };
-        let Some(last) = self.version.last().filter(|last| last.is_verified()) else { return };
-        let (name, content) = (last.desired.name.clone(), last.content.clone());
+        let Some(file) = self.version.checksums_file().filter(|file| file.is_verified()) else { return };
+        let (name, content) = (file.desired.name.clone(), file.content.clone());
         let written = on_own_thread(move || {
             let copied = copy(&folder, &name, &content);
             (copied.map(|()| folder.place().path_of(&name)), folder.ownership_error())
@@ -190,7 +181,7 @@ impl Run<'_> {
             self.job.context.reporter.debug(&text);
         }
         match copied {
-            Ok(path) => self.results.checksums_file = path.to_string_lossy().into_owned(),
+            Ok(path) => self.report.checksums_file = path.to_string_lossy().into_owned(),
             Err(error) => self.version.errors.push(error.into()),
         }
     }
@@ -210,12 +201,11 @@ impl Run<'_> {
         let Some(file) = listing.files().into_iter().find(|file| is_meant(&file.name)) else { return };
         let (name, version) = (Sanitized::new(&file.name), &self.job.inputs.target.version);
         let files = || self.version.files.iter();
-        let mut missing = Names::default();
-        for file in files().filter(|file| matches!(file.state, State::Failed { deleted: Some(_) })) {
-            missing.add(Sanitized::new(file.desired.name.as_str()));
-        }
-        let is_change = |file: &Tracked| matches!(file.state, State::Verified { was_uploaded: true, .. });
-        let has_changed = !self.results.planned.is_empty() || files().any(is_change);
+        let missing = files().filter(|file| matches!(file.state, State::Failed { deleted: Some(_) }));
+        let missing: Names = missing.map(|file| Sanitized::new(file.desired.name.as_str())).collect();
+        let is_change =
+            |file: &Tracked| file.is_planned || matches!(file.state, State::Verified { was_uploaded: true, .. });
+        let has_changed = files().any(is_change);
         let is_ours = files().any(|file| is_meant(file.desired.name.as_str()));
         if missing.count > 0 {
             self.job.context.reporter.warns(&format!(
@@ -230,13 +220,6 @@ impl Run<'_> {
             ));
         }
     }
-}
-
-/// Makes the checksums file of that content a file that is to be on the registry.
-pub(super) fn desired(name: &FileName, content: String) -> (Desired, Content) {
-    let content = Bytes::from(content);
-    let desired = Desired::new(name.clone(), content.len() as u64, IfFileExists::Overwrite);
-    (Desired { sha256: Some(Sha256::of(&content)), is_last: true, ..desired }, Content::Memory(content))
 }
 
 /// Puts the copy into its place.
@@ -257,12 +240,12 @@ fn copy(folder: &Arc<Folder>, name: &FileName, content: &Content) -> Result<(), 
 /// Makes the content of the checksums file from a list, on a thread of its own because a list can be long. The error says
 /// why there can be no checksums file.
 pub(super) async fn content_for(
-    listing: &Listing,
+    Job { inputs, .. }: Job<'_>,
     checksums: &ChecksumsOptions,
-    target: &Target,
-    redactor: &Redactor,
+    listing: &Listing,
 ) -> Result<String, Vec<PublishError>> {
-    let (listing, checksums, target, redactor) = (listing.clone(), checksums.clone(), target.clone(), redactor.clone());
+    let (listing, checksums) = (listing.clone(), checksums.clone());
+    let (target, redactor) = (inputs.target.clone(), inputs.redactor.clone());
     on_own_thread(move || make_content(&listing, &checksums, &target, &redactor)).await
 }
 

@@ -1,19 +1,19 @@
 //! A dry run: the plan of a real run, made of the lists as they are and as they would be then, and shown instead of executed.
 
 use super::alias::{self, Compared};
-use super::checksums::{self, content_for};
 use super::error::PublishError;
-use super::follow::{reason_to_stay, tell_of_stay};
+use super::follow::{announce_stay, reason_to_stay};
 use super::link::Linked;
+use super::tracked::Tracked;
 use super::{Halt, Run};
 use crate::listing::{Listing, RegistryFile, VersionRow};
 use crate::package::{PublicAddress, Version};
-use crate::plan::{Desired, Diff, Extras, Op, When, plan};
+use crate::plan::{Desired, Diff, Op, When, plan};
 use crate::registry::About;
-use crate::report::{Action, Outcome, Planned, Status};
+use crate::report::{Action, Planned};
 use crate::sanitize::Sanitized;
-use crate::state::State;
-use crate::units::{self, Bytes};
+use crate::state::{Event, State};
+use crate::units::Bytes;
 
 impl Run<'_> {
     /// Lists the version, makes the plan, and checks write access if anything would be written. Returns the page of the
@@ -47,11 +47,13 @@ impl Run<'_> {
         });
         self.plan_files(&ops, &sent);
         let checksums = if files_would_be_there { self.plan_checksums(&listing, &sent).await? } else { None };
-        let writes = self.results.plan.iter().any(|row| row.action.changes_files());
+        let writes = self.report.plan.iter().flatten().any(|row| row.action.changes_files());
         let may_write = !writes || stop.or(self.version.check_write_access()).await?;
         if others_would_be_sent && may_write {
-            self.results.planned = sent;
-            self.results.checksums = checksums;
+            for index in sent {
+                self.version.files[index].is_planned = true;
+            }
+            self.version.files.extend(checksums);
             if self.job.task.checksums.is_none() {
                 self.warn_of_outdated_checksums(&listing);
             }
@@ -63,19 +65,18 @@ impl Run<'_> {
         Ok(listing.version_exists.then(|| self.address_by(about.as_ref())))
     }
 
+    /// Adds rows to the plan.
+    fn show(&mut self, rows: impl IntoIterator<Item = Planned>) {
+        self.report.plan.get_or_insert_default().extend(rows);
+    }
+
     /// Plans what needs no response of the registry: which files a real run would publish.
     fn plan_without_registry(&mut self) {
-        const THERE: &str = "not checked";
-        let row = |action, what, size| Planned { action, what, size, there: THERE.to_owned() };
-        self.results.planned = (0..self.version.files.len()).collect();
-        let files = self.version.files.iter().map(|file| &file.desired);
-        self.results.plan = files.map(|file| row(Action::Upload, file.name.to_string(), Some(file.size))).collect();
-        if let Some(checksums) = &self.job.task.checksums {
-            let name = checksums.name.clone();
-            self.results.plan.push(row(Action::Upload, format!("{name} (checksums)"), None));
-            let (url, status) = (self.job.inputs.target.file_url(&name), Status::Planned);
-            self.results.checksums = Some(Outcome { name, url, size: None, sha256: None, status, local: None });
-        }
+        let row = |what, size| Planned { action: Action::Upload, what, size, there: "not checked".to_owned() };
+        self.version.files.iter_mut().for_each(|file| file.is_planned = true);
+        let files = self.version.files.iter().map(|file| row(file.desired.name.to_string(), Some(file.desired.size)));
+        let checksums = self.job.task.checksums.as_ref().map(|it| row(format!("{} (checksums)", it.name), None));
+        self.report.plan = Some(files.chain(checksums).collect());
     }
 
     /// Plans the files; a replacement comes when all else is there.
@@ -87,94 +88,73 @@ impl Run<'_> {
         });
         let mut rows: Vec<Planned> = rows.collect();
         rows.sort_by_key(|row| row.action == Action::Replace);
-        self.results.plan = rows;
+        self.show(rows);
     }
 
-    /// Plans the checksums file of what the version would have, and then the aliases. Returns what would become of the
-    /// checksums file.
-    async fn plan_checksums(&mut self, listing: &Listing, sent: &[usize]) -> Result<Option<Outcome>, Halt> {
+    /// Plans the checksums file of what the version would have, and then the aliases. Returns the checksums file.
+    async fn plan_checksums(&mut self, listing: &Listing, sent: &[usize]) -> Result<Option<Tracked>, Halt> {
         let Some(checksums) = &self.job.task.checksums else { return Ok(None) };
-        let target = &self.job.inputs.target;
         let sent = sent.iter().map(|&index| &self.version.files[index].desired);
         let mut version = sent.filter_map(as_listed).fold(listing.clone(), Listing::with);
-        let content = match content_for(&version, checksums, target, &self.job.inputs.redactor).await {
-            Ok(content) => content,
-            Err(errors) => {
-                self.version.errors.extend(errors);
-                return Ok(None);
-            }
-        };
-        let count = units::files(content.lines().count());
-        let (desired, _) = checksums::desired(&checksums.name, content);
-        let Desired { name, size, sha256, .. } = &desired;
-        let ops = plan([(&desired, &State::Planned)], listing, Extras::Keep);
-        let what = format!("{name} (checksums of {count})");
-        self.results.plan.extend(ops.first().and_then(|op| row(op, what, *size)));
-        let status = if ops == [Op::Keep] { Status::Unchanged } else { Status::Planned };
-        if status == Status::Planned {
-            version = as_listed(&desired).into_iter().fold(version, Listing::with);
+        let Some(mut file) = self.make_checksums_file(&version).await else { return Ok(None) };
+        let ops = plan([(&file.desired, &State::Planned)], listing, None);
+        self.show(ops.first().and_then(|op| row(op, file.label.clone(), file.desired.size)));
+        if ops == [Op::Keep] {
+            file.apply(Event::Identical);
+        } else {
+            file.is_planned = true;
+            version = as_listed(&file.desired).into_iter().fold(version, Listing::with);
         }
         let mut versions = None;
-        let desired_of_alias = alias::desired(&version, name).map_err(PublishError::UnsafeName)?;
+        let desired = alias::desired(&version, &checksums.name).map_err(PublishError::UnsafeName)?;
         for alias in &checksums.aliases {
-            self.plan_alias(alias, &desired_of_alias, &mut versions).await?;
+            let (mut state, stop) = (None, self.job.context.stop.clone());
+            match stop.or(self.rows_of_alias(alias, &desired, &mut versions, &mut state)).await? {
+                Ok(rows) => self.show(rows),
+                Err(cause) => {
+                    let (alias, version) = (alias.clone(), self.job.inputs.target.version.clone());
+                    let cause = Some(Box::new(cause));
+                    self.version.errors.push(PublishError::AliasDiffers { alias, version, state, cause });
+                }
+            }
             // A real run ends there too.
             if self.version.has_failed() {
                 break;
             }
         }
-        let (name, url) = (name.clone(), target.file_url(name));
-        Ok(Some(Outcome { name, url, size: Some(*size), sha256: *sha256, status, local: None }))
+        Ok(Some(file))
     }
 
-    /// Plans how an alias would be made identical to the version, in the order of a real run.
-    async fn plan_alias(
-        &mut self,
+    /// Plans how an alias would be made identical to the version, in the order of a real run. Stores how it differs as soon as that
+    /// is known.
+    async fn rows_of_alias(
+        &self,
         alias: &Version,
         desired: &[Desired],
         versions: &mut Option<Vec<VersionRow>>,
-    ) -> Result<(), Halt> {
-        let stop = self.job.context.stop.clone();
-        let registry = self.version.registry.of_version(alias.clone());
-        let there = match stop.or(registry.files()).await? {
-            Ok(there) => there,
-            Err(error) => {
-                self.alias_would_differ(alias, None, error);
-                return Ok(());
-            }
-        };
-        let compared = Compared::of(desired, &there);
-        let (what, state) = (format!("alias {alias}"), compared.diff.in_brief());
-        if compared.diff.is_empty() {
-            self.results.plan.push(Planned { action: Action::Unchanged, what, size: None, there: SAME.to_owned() });
-            return Ok(());
+        state: &mut Option<Diff>,
+    ) -> Result<Vec<Planned>, PublishError> {
+        let listed = self.version.registry.of_version(alias.clone()).files().await?;
+        let compared = Compared::of(desired, &listed);
+        let diff = *state.insert(compared.diff);
+        let of_alias = |action, there| Planned { action, what: format!("alias {alias}"), size: None, there };
+        if diff.is_empty() {
+            return Ok(vec![of_alias(Action::Unchanged, IDENTICAL.to_owned())]);
         }
         let version = &self.job.inputs.target.version;
-        match stop.or(reason_to_stay(&self.version.registry, version, alias, versions)).await? {
-            Ok(Some(stay)) => {
-                tell_of_stay(self.job, alias, &stay);
-                self.results.plan.push(Planned { action: Action::Skip, what, size: None, there: state });
-                return Ok(());
-            }
-            Ok(None) => {}
-            Err(error) => {
-                self.alias_would_differ(alias, Some(compared.diff), error);
-                return Ok(());
-            }
+        if let Some(stay) = reason_to_stay(&self.version.registry, version, alias, versions).await? {
+            announce_stay(self.job, alias, &stay);
+            return Ok(vec![of_alias(Action::Skip, diff.in_brief())]);
         }
-        if let Err(bad) = compared.extras() {
-            self.alias_would_differ(alias, Some(compared.diff), PublishError::UnsafeName(bad));
-            return Ok(());
-        }
-        self.results.plan.push(Planned { action: Action::Alias, what, size: None, there: state });
+        compared.extras().map_err(PublishError::UnsafeName)?;
         let rows = compared.ops.iter().enumerate().filter(|(_, op)| **op != Op::Keep).filter_map(|(index, op)| {
-            let (name, size, is_last) = match (desired.get(index), op) {
-                (Some(file), _) => (file.name.to_string(), file.size, file.is_last),
+            let (name, size, is_checksums_file) = match (desired.get(index), op) {
+                (Some(file), _) => (file.name.to_string(), file.size, file.is_checksums_file),
                 (None, Op::Delete(extra)) => (Sanitized::new(&extra.name).to_string(), extra.size, false),
                 (None, _) => return None,
             };
             let order = match op {
-                _ if is_last => 3,
+                _ if is_checksums_file => 3,
                 Op::Delete(_) => 2,
                 Op::Replace(_) => 1,
                 _ => 0,
@@ -183,19 +163,12 @@ impl Run<'_> {
         });
         let mut rows: Vec<(u8, Planned)> = rows.collect();
         rows.sort_by_key(|(order, _)| *order);
-        self.results.plan.extend(rows.into_iter().map(|(_, row)| row));
-        Ok(())
+        let head = of_alias(Action::Alias, diff.in_brief());
+        Ok([head].into_iter().chain(rows.into_iter().map(|(_, row)| row)).collect())
     }
 
-    /// Records why an alias would not become identical to the version.
-    fn alias_would_differ(&mut self, alias: &Version, state: Option<Diff>, cause: impl Into<PublishError>) {
-        let version = self.job.inputs.target.version.clone();
-        let cause = Some(Box::new(cause.into()));
-        self.version.errors.push(PublishError::AliasDiffers { alias: alias.clone(), version, state, cause });
-    }
-
-    /// A package without this version may be linked by another one: only a version is asked for it. Whether the registry
-    /// accepts the link is not known before: it shows a link to a private repository to that repository's users only.
+    /// Plans the link. A package without this version may be linked by another one: only a version is asked for it. Whether the
+    /// registry accepts the link is not known before: it shows a link to a private repository to that repository's users only.
     fn plan_link(&mut self, listing: &Listing, about: Option<&About>) {
         let Some(repository) = &self.job.task.link_repository else { return };
         let linked = about.map(|about| self.linked(repository, about));
@@ -214,39 +187,28 @@ impl Run<'_> {
             ));
         }
         let what = format!("repository {named}");
-        self.results.plan.push(Planned { action, what, size: None, there: there.to_owned() });
+        self.show([Planned { action, what, size: None, there: there.to_owned() }]);
     }
 }
 
-const SAME: &str = "identical";
+const IDENTICAL: &str = "identical";
 
-/// A row of the plan; `None` if nothing would be done.
+/// Returns the row of the plan for an operation; `None` if nothing would be done.
 fn row(op: &Op, what: String, size: u64) -> Option<Planned> {
-    let action = match op {
-        Op::Upload => Action::Upload,
-        Op::Replace(_) => Action::Replace,
-        Op::Keep => Action::Unchanged,
-        Op::Skip(_) => Action::Skip,
-        Op::Conflict(_, When::Before) => Action::Conflict,
-        Op::Delete(_) => Action::Delete,
+    let different = |theirs: &RegistryFile| format!("different, {}", Bytes(theirs.size));
+    let (action, there) = match op {
+        Op::Upload => (Action::Upload, "missing".to_owned()),
+        Op::Replace(now) => (Action::Replace, different(&now.theirs)),
+        Op::Keep => (Action::Unchanged, IDENTICAL.to_owned()),
+        Op::Skip(now) => (Action::Skip, different(&now.theirs)),
+        Op::Conflict(now, When::Before) => (Action::Conflict, different(&now.theirs)),
+        Op::Delete(_) => (Action::Delete, "extra file".to_owned()),
         _ => return None,
     };
-    Some(Planned { action, what, size: Some(size), there: in_words(op) })
+    Some(Planned { action, what, size: Some(size), there })
 }
 
-/// Describes the content on the registry under the name of a file.
-fn in_words(op: &Op) -> String {
-    match op {
-        Op::Keep => SAME.to_owned(),
-        Op::Replace(now) | Op::Skip(now) | Op::Conflict(now, _) => {
-            format!("different, {}", Bytes(now.theirs.size))
-        }
-        Op::Delete(_) => "extra file".to_owned(),
-        _ => "missing".to_owned(),
-    }
-}
-
-/// A file as the registry would list it.
+/// Returns a file as the registry would list it, once it is hashed.
 fn as_listed(Desired { name, size, sha256, .. }: &Desired) -> Option<RegistryFile> {
     Some(RegistryFile { name: name.as_str().to_owned(), size: *size, sha256: (*sha256)? })
 }

@@ -1,75 +1,32 @@
-//! Why a run fails: before its first request, or after it.
+//! Why a run fails after its first request.
 
 use url::Url;
 
-use super::names::NameError;
 use crate::download::DownloadError;
-use crate::files::{FileError, PlaceError, SelectError};
+use crate::files::{FileError, PlaceError};
 use crate::hint::{Explain, Plural};
 use crate::package::{BadName, FileName, ServerUrl, Target, Version};
 use crate::plan::{Conflict, Diff, When};
-use crate::registry::{RegistryError, SetupError};
+use crate::registry::RegistryError;
 use crate::sanitize::{Names, Sanitized};
 use crate::stop::Stopped;
 use crate::suggest::SimilarNames;
 
-/// Why a run ended before its first request.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Rejected {
-    /// The patterns find no files, or some that cannot be published.
-    #[error(transparent)]
-    Select(SelectError),
-    /// The files' names are not those of a version.
-    #[error(transparent)]
-    Name(NameError),
-    /// The file of checksums cannot be put into its place here.
-    #[error(transparent)]
-    Place(PlaceError),
-    /// There is no HTTP client.
-    #[error(transparent)]
-    Setup(SetupError),
-}
-
-impl Rejected {
-    fn error(&self) -> &dyn Explain {
-        match self {
-            Self::Select(error) => error,
-            Self::Name(error) => error,
-            Self::Place(error) => error,
-            Self::Setup(error) => error,
-        }
-    }
-}
-
-impl Explain for Rejected {
-    fn code(&self) -> &'static str {
-        self.error().code()
-    }
-
-    fn hint(&self) -> Option<String> {
-        self.error().hint()
-    }
-
-    fn plural(&self) -> Option<Plural> {
-        self.error().plural()
-    }
-}
-
 /// The evidence about a file that could not be verified.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Evidence {
-    /// An earlier list showed it.
+    #[error("an earlier list showed it")]
     Listed,
-    /// The registry accepted it.
+    #[error("the registry accepted it")]
     Accepted,
-    /// Its upload broke off, for this reason.
+    #[error("its upload was interrupted ({0})")]
     Interrupted(String),
 }
 
 /// An error of a run that sent a request.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PublishError {
-    /// The registry, or the way there.
+    /// A request failed.
     #[error(transparent)]
     Registry(#[from] RegistryError),
     /// A file cannot be read.
@@ -78,7 +35,6 @@ pub(crate) enum PublishError {
     /// The registry has other content under a file's name.
     #[error("{}", conflict_in_words(conflict, *.when))]
     Conflict {
-        /// The two contents.
         conflict: Conflict,
         /// When it was found.
         when: When,
@@ -92,7 +48,6 @@ pub(crate) enum PublishError {
         else { "the upload is not confirmed. The file may be" }
     )]
     Missing {
-        /// The file's name.
         name: FileName,
         /// Whether it is known to be missing.
         is_certain: bool,
@@ -100,15 +55,13 @@ pub(crate) enum PublishError {
         #[source]
         cause: Option<Box<PublishError>>,
     },
-    /// The file of checksums cannot be put into its place here.
+    /// The copy of the checksums file cannot be written to the workspace.
     #[error(transparent)]
     Place(#[from] PlaceError),
-    /// Nothing of what was expected.
+    /// No file of the version matches a line of `expect`.
     #[error("failed to create the checksums file of {version}: no file matches `{line}` from `expect`")]
     Expected {
-        /// The line as it was typed.
         line: Sanitized,
-        /// The version.
         version: Version,
         /// Names of the version that are similar.
         similar: SimilarNames,
@@ -116,10 +69,9 @@ pub(crate) enum PublishError {
     /// A version without files.
     #[error("failed to create the checksums file: {}/{} {} has no files", .0.owner, .0.package, .0.version)]
     NoFiles(Box<Target>),
-    /// Files whose names cannot stand in a list of checksums.
+    /// Files whose names cannot be in a checksums file.
     #[error("{}", unsafe_names_in_words(names, why))]
     UnsafeNames {
-        /// The names.
         names: Names,
         /// Why the first one is refused.
         why: String,
@@ -127,49 +79,40 @@ pub(crate) enum PublishError {
     /// The checksums file on the registry does not match the version.
     #[error("{}", outdated_in_words(name, version, *.times))]
     ChecksumsOutdated {
-        /// The name of the checksums file.
         name: FileName,
-        /// The version.
         version: Version,
         /// How often it was made, if other jobs changed the version each time.
         times: Option<u32>,
     },
-    /// Another version is not what it should be.
+    /// An alias is not identical to the version.
     #[error("alias {alias} {}", alias_in_words(version, .state.as_ref()))]
     AliasDiffers {
-        /// That version.
         alias: Version,
-        /// The version that it should be the same as.
+        /// The version that it should be identical to.
         version: Version,
         /// Its files now, compared with those of the version; `None` if the list failed.
         state: Option<Diff>,
-        /// Why; `None` if somebody asked the run to end.
+        /// Why; `None` if a signal canceled the run.
         #[source]
         cause: Option<Box<PublishError>>,
     },
-    /// Others changed an alias whenever it was what it should be.
+    /// Other jobs changed an alias after each update.
     #[error("other jobs changed alias {alias} during each of {times} attempts")]
     Unsettled {
-        /// The alias.
         alias: Version,
         /// How often it was tried.
         times: u32,
     },
     /// While an alias was updated, another job changed it, and the package got a release that it has to follow.
     #[error("another job changed alias {alias} at the same time, and the package now has release {release}")]
-    Outrun {
-        /// The alias.
-        alias: Version,
-        /// The release.
-        release: Version,
-    },
+    Superseded { alias: Version, release: Version },
     /// A file whose name no request could have.
     #[error("cannot delete or upload a file of the alias: the {0}")]
     UnsafeName(BadName),
     /// A file of the version cannot be downloaded.
     #[error(transparent)]
     Download(#[from] Box<DownloadError>),
-    /// Somebody asked the run to end.
+    /// A signal canceled the run.
     #[error(transparent)]
     Stopped(#[from] Stopped),
     /// The registry accepted a file, or reports that it exists, but does not list it.
@@ -177,23 +120,15 @@ pub(crate) enum PublishError {
     NotListed {
         /// Whether the registry accepted it.
         was_accepted: bool,
-        /// The file's name.
         name: FileName,
-        /// The server.
         server: ServerUrl,
     },
     /// A file may be on the registry, but the list of files could not be read.
-    #[error("failed to verify `{name}`: {}, but the list of files could not be read", evidence_in_words(evidence))]
-    NotVerified {
-        /// The file's name.
-        name: FileName,
-        /// The evidence about it.
-        evidence: Evidence,
-    },
-    /// A file that was there is not listed any more.
+    #[error("failed to verify `{name}`: {evidence}, but the list of files could not be read")]
+    NotVerified { name: FileName, evidence: Evidence },
+    /// A file that an earlier list showed is no longer listed.
     #[error("failed to verify `{name}`: an earlier list showed it, but the registry no longer lists it ({url})")]
     Lost {
-        /// The file's name.
         name: FileName,
         /// Where it should be.
         url: Url,
@@ -226,14 +161,6 @@ fn outdated_in_words(name: &FileName, version: &Version, times: Option<u32>) -> 
     }
 }
 
-fn evidence_in_words(evidence: &Evidence) -> String {
-    match evidence {
-        Evidence::Listed => "an earlier list showed it".to_owned(),
-        Evidence::Accepted => "the registry accepted it".to_owned(),
-        Evidence::Interrupted(reason) => format!("its upload was interrupted ({reason})"),
-    }
-}
-
 fn alias_in_words(version: &Version, state: Option<&Diff>) -> String {
     match state {
         Some(state) => format!("does not match {version}: {state}"),
@@ -251,20 +178,7 @@ fn unsafe_names_in_words(names: &Names, why: &str) -> String {
 }
 
 impl PublishError {
-    /// Whether both tell of one cause, if of several files, and every file would meet it.
-    pub(super) fn says_the_same_of_every_file_as(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Registry(one), Self::Registry(other)) => one.says_the_same_of_every_file_as(other),
-            _ => false,
-        }
-    }
-
-    /// Whether every other file of this run would meet the same.
-    pub(super) fn meets_every_file(&self) -> bool {
-        matches!(self, Self::Registry(error) if error.meets_every_file())
-    }
-
-    /// Why it failed, without what.
+    /// Returns why it failed, without what.
     pub(super) fn reason(&self) -> String {
         match self {
             Self::Registry(error) => error.cause.to_string(),
@@ -294,82 +208,76 @@ impl Explain for PublishError {
             Self::ChecksumsOutdated { .. } => "checksums-outdated",
             Self::AliasDiffers { .. } => "alias-mismatch",
             Self::Unsettled { .. } => "alias-unsettled",
-            Self::Outrun { .. } => "alias-superseded",
+            Self::Superseded { .. } => "alias-superseded",
         }
     }
 
     fn hint(&self) -> Option<String> {
-        match self {
-            Self::Registry(error) => error.hint(),
-            Self::File(error) => error.hint(),
-            Self::Conflict { when: When::Before, page, .. } => Some(format!(
+        let hint = match self {
+            Self::Registry(error) => return error.hint(),
+            Self::File(error) => return error.hint(),
+            Self::Place(error) => return error.hint(),
+            Self::Download(error) => return error.hint(),
+            Self::Stopped(stopped) => return stopped.hint(),
+            Self::Conflict { when: When::Before, page, .. } => &format!(
                 "Publish the first build's files again, because a rebuild rarely produces identical files. Or use a new \
                  version, set `if-file-exists: overwrite`, or delete the old file: {page}"
-            )),
-            Self::Conflict { when: When::Meanwhile, .. } => Some(
-                "Check which other job publishes the same file name to this version, then run the step again"
-                    .to_owned(),
             ),
-            Self::Missing { cause, .. } => Some(and_then(
-                cause.as_deref(),
-                "run the step again to upload the new file. The old file is not restored",
-            )),
+            Self::Conflict { when: When::Meanwhile, .. } => {
+                "Check which other job publishes the same file name to this version, then run the step again"
+            }
+            Self::Conflict { when: When::AfterUpload, .. } => {
+                "Check whether another job publishes the same file name to this version. If not, check the server's storage. Then \
+                 run the step again"
+            }
+            Self::Missing { cause, .. } => {
+                &and_then(cause.as_deref(), "run the step again to upload the new file. The old file is not restored")
+            }
             Self::AliasDiffers { cause, .. } => {
                 // What is missing comes back with the rest.
                 let cause = match cause.as_deref() {
                     Some(Self::Missing { cause, .. }) => cause,
                     // This step would not update the alias again.
-                    Some(outrun @ Self::Outrun { .. }) => return outrun.hint(),
+                    Some(superseded @ Self::Superseded { .. }) => return superseded.hint(),
                     _ => cause,
                 };
-                Some(and_then(cause.as_deref(), "run the step again; it changes only files that are not identical"))
+                &and_then(cause.as_deref(), "run the step again; it changes only files that are not identical")
             }
             Self::Unsettled { alias, .. } => {
-                Some(format!("Allow only one job at a time to update alias {alias} (`concurrency:` in the workflow)"))
+                &format!("Allow only one job at a time to update alias {alias} (`concurrency:` in the workflow)")
             }
-            Self::Outrun { alias, release } => {
-                Some(format!("Run the job of {release} again: it makes alias {alias} identical to {release}"))
+            Self::Superseded { alias, release } => {
+                &format!("Run the job of {release} again: it makes alias {alias} identical to {release}")
             }
-            Self::Download(error) => error.hint(),
-            Self::Place(error) => error.hint(),
             Self::Expected { similar, version, .. } => {
                 let names = similar.in_words().unwrap_or_else(|| "no files".to_owned());
-                Some(format!(
+                &format!(
                     "Add the publishing jobs to `needs:` of this job, or correct `expect`. Version {version} has {names}"
-                ))
+                )
             }
-            Self::NoFiles(_) => Some(
-                "Check `version` and `repo`, and add the publishing jobs to `needs:` of this job"
-                    .to_owned(),
-            ),
+            Self::NoFiles(_) => "Check `version` and `repo`, and add the publishing jobs to `needs:` of this job",
             Self::UnsafeNames { names, .. } if names.count > 1 => {
-                Some("Delete the files from the registry, and check which job published them".to_owned())
+                "Delete the files from the registry, and check which job published them"
             }
             Self::UnsafeNames { .. } | Self::UnsafeName(_) => {
-                Some("Delete the file from the registry, and check which job published it".to_owned())
+                "Delete the file from the registry, and check which job published it"
             }
             Self::ChecksumsOutdated { times: None, .. } => {
-                Some("Fix the other errors, then run the step again to update the checksums file".to_owned())
+                "Fix the other errors, then run the step again to update the checksums file"
             }
-            Self::ChecksumsOutdated { times: Some(_), .. } => Some(
+            Self::ChecksumsOutdated { times: Some(_), .. } => {
                 "Set `checksums` in one job only, list all publishing jobs in its `needs:`, then run that job again"
-                    .to_owned(),
-            ),
-            Self::Stopped(stopped) => stopped.hint(),
-            Self::NotListed { server, .. } => Some(format!(
+            }
+            Self::NotListed { server, .. } => &format!(
                 "Turn off the cache for {server}/api/ in the proxy in front of the server, then run the step again; if there \
                  is no cache, check the log of the server"
-            )),
-            Self::NotVerified { .. } => {
-                Some("Run the step again: it verifies every file, and uploads those that the registry lacks".to_owned())
-            }
-            Self::Lost { .. } => Some("Run the step again. If the error persists, check the server's log".to_owned()),
-            Self::Conflict { when: When::AfterUpload, .. } => Some(
-                "Check whether another job publishes the same file name to this version. If not, check the server's storage. Then \
-                 run the step again"
-                    .to_owned(),
             ),
-        }
+            Self::NotVerified { .. } => {
+                "Run the step again: it verifies every file, and uploads those that the registry lacks"
+            }
+            Self::Lost { .. } => "Run the step again. If the error persists, check the server's log",
+        };
+        Some(hint.to_owned())
     }
 
     fn request(&self) -> Option<String> {
@@ -378,6 +286,10 @@ impl Explain for PublishError {
             Self::Missing { cause, .. } | Self::AliasDiffers { cause, .. } => cause.as_ref()?.request(),
             _ => None,
         }
+    }
+
+    fn meets_every_file(&self) -> bool {
+        matches!(self, Self::Registry(error) if error.meets_every_file())
     }
 
     fn plural(&self) -> Option<Plural> {

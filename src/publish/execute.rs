@@ -6,13 +6,13 @@ use futures_util::{StreamExt as _, stream};
 
 use super::error::PublishError;
 use super::tracked::Tracked;
-use super::{Halt, Save};
+use super::{Halt, Job, Save};
 use crate::files::Content;
+use crate::hint;
 use crate::listing::{Listing, RegistryFile};
 use crate::package::FileName;
-use crate::plan::{self, Desired, Extras, Listed, Op};
+use crate::plan::{self, Desired, Listed, Op};
 use crate::registry::{FailureKind, Registry, RetryRule, wait_for_longest};
-use crate::report::{Outcome, RunContext};
 use crate::state::{Event, State};
 
 /// How long a run that was asked to end may wait for the list.
@@ -42,12 +42,10 @@ enum Step {
 
 /// The run on one version.
 pub(super) struct VersionRun<'a> {
+    pub(super) job: Job<'a>,
     pub(super) registry: Registry<'a>,
-    pub(super) context: &'a RunContext<'a>,
-    pub(super) concurrency: usize,
-    pub(super) is_dry: bool,
     pub(super) files: Vec<Tracked>,
-    /// The extra files at the start, if they are deleted.
+    /// The extra files of an alias at the start, which are deleted; `None` if this is no alias.
     pub(super) extras: Option<Listing>,
     pub(super) write_access: WriteAccess,
     /// Errors that are about no single file.
@@ -56,9 +54,8 @@ pub(super) struct VersionRun<'a> {
 
 impl<'a> VersionRun<'a> {
     pub(super) fn new(
+        job: Job<'a>,
         registry: Registry<'a>,
-        context: &'a RunContext<'a>,
-        concurrency: usize,
         files: impl IntoIterator<Item = (Desired, Content)>,
         prefix: &str,
     ) -> Self {
@@ -67,29 +64,24 @@ impl<'a> VersionRun<'a> {
             Tracked::new(file, label, &registry)
         };
         let files = files.into_iter().map(tracked).collect();
-        let (write_access, is_dry) = (WriteAccess::NotChecked, false);
-        Self { registry, context, concurrency, is_dry, files, extras: None, write_access, errors: Vec::new() }
+        Self { job, registry, files, extras: None, write_access: WriteAccess::NotChecked, errors: Vec::new() }
     }
 
-    /// Adds the file that follows from all others, and removes an earlier one.
-    pub(super) fn set_last(&mut self, desired: Desired, content: Content, label: String) {
-        self.files.retain(|file| !file.desired.is_last);
-        self.files.push(Tracked::new((desired, content), label, &self.registry));
+    /// Adds the checksums file, and removes an earlier one.
+    pub(super) fn set_checksums_file(&mut self, file: Tracked) {
+        self.files.retain(|file| !file.desired.is_checksums_file);
+        self.files.push(file);
     }
 
-    /// Returns the file that follows from all others.
-    pub(super) fn last(&self) -> Option<&Tracked> {
-        self.files.last().filter(|file| file.desired.is_last)
+    /// Returns the checksums file, once it is made.
+    pub(super) fn checksums_file(&self) -> Option<&Tracked> {
+        self.files.last().filter(|file| file.desired.is_checksums_file)
     }
 
     /// Lists, plans and executes until nothing is left to do, or nothing more can be done. Every round that is not the last
-    /// costs retries. `is_current` tells whether the last file still follows from a list. Returns the last list.
-    pub(super) async fn settle(
-        &mut self,
-        is_current: impl AsyncFn(&Content, &Listing) -> bool,
-        save: &Save<'_>,
-    ) -> Result<Listing, Halt> {
-        let stop = self.context.stop.clone();
+    /// costs retries. Returns the last list.
+    pub(super) async fn settle(&mut self, save: &mut Save<'_>) -> Result<Listing, Halt> {
+        let stop = self.job.context.stop.clone();
         let (mut listing, mut ops) = stop.or(self.list_and_plan()).await??;
         // With any conflict nothing is sent.
         if self.has_failed() {
@@ -97,14 +89,8 @@ impl<'a> VersionRun<'a> {
         }
         while !self.is_hopeless() {
             match self.next_step(&ops) {
-                Step::Upload(files) => {
-                    if let Some(last) = files.iter().map(|&index| &self.files[index]).find(|file| file.desired.is_last)
-                        && !is_current(&last.content, &listing).await
-                    {
-                        break;
-                    }
-                    stop.or(self.upload(files, listing.version_exists)).await?;
-                }
+                Step::Upload(files) if !self.are_current(&files, &listing).await => break,
+                Step::Upload(files) => stop.or(self.upload_round(files, listing.version_exists)).await?,
                 Step::Replace(..) | Step::Delete(_) if !stop.or(self.check_write_access()).await? => break,
                 Step::Replace(index, seen) => self.replace(index, seen, save).await?,
                 Step::Delete(seen) => self.delete(&seen).await?,
@@ -115,10 +101,18 @@ impl<'a> VersionRun<'a> {
         Ok(listing)
     }
 
-    /// Chooses what is done next: uploads first, then replacements and deletions one by one, and the last file when all
-    /// others are there. If anything has failed, nothing is deleted.
+    /// Whether files are still what the version needs: a checksums file has to cover its list. That of an alias is a copy.
+    async fn are_current(&self, files: &[usize], listing: &Listing) -> bool {
+        match self.checksums_file().filter(|_| self.extras.is_none() && files.contains(&(self.files.len() - 1))) {
+            Some(file) => self.job.compare_checksums(&file.content, listing).await,
+            None => true,
+        }
+    }
+
+    /// Chooses what is done next: uploads first, then replacements and deletions one by one, and the checksums file when
+    /// all others are there. If anything has failed, nothing is deleted.
     fn next_step(&self, ops: &[Op]) -> Step {
-        let is_last = |index: usize| self.files.get(index).is_some_and(|file| file.desired.is_last);
+        let is_last = |index: usize| self.files.get(index).is_some_and(|file| file.desired.is_checksums_file);
         for of_last in [false, true] {
             let ops = || ops.iter().enumerate().filter(|(index, _)| is_last(*index) == of_last);
             let uploads: Vec<usize> = ops().filter(|(_, op)| **op == Op::Upload).map(|(index, _)| index).collect();
@@ -142,26 +136,19 @@ impl<'a> VersionRun<'a> {
     /// Reads the list and plans what follows from it. If it contradicts what is known, it is read again.
     pub(super) async fn list_and_plan(&mut self) -> Result<(Listing, Vec<Op>), Halt> {
         loop {
-            let listing = self.registry.files().await.map_err(PublishError::from)?;
-            self.hash_what_needs_it(&listing).await;
-            let ops = self.plan(&listing);
-            let behind = self.take_note(&ops);
-            if !self.wait_for_list(behind).await {
+            let listing = self.registry.files().await?;
+            let needs_hash = |index: &usize| self.files[*index].desired.needs_hash(&listing);
+            for (index, error) in self.hash((0..self.files.len()).filter(needs_hash).collect()).await {
+                self.files[index].apply_with(Event::Unreadable, error);
+            }
+            let files = self.files.iter().map(|file| (&file.desired, &file.state));
+            let ops = plan::plan(files, &listing, self.extras.as_ref());
+            let contradictions = (0..self.files.len()).zip(&ops);
+            let contradictions =
+                contradictions.filter_map(|(index, op)| Some((index, self.apply(index, op)?))).collect();
+            if !self.wait_for_list(contradictions).await {
                 return Ok((listing, ops));
             }
-        }
-    }
-
-    fn plan(&self, listing: &Listing) -> Vec<Op> {
-        let extras = self.extras.as_ref().map_or(Extras::Keep, Extras::Delete);
-        plan::plan(self.files.iter().map(|file| (&file.desired, &file.state)), listing, extras)
-    }
-
-    async fn hash_what_needs_it(&mut self, listing: &Listing) {
-        let needs_hash = |index: &usize| self.files[*index].desired.needs_hash(listing);
-        let indices: Vec<usize> = (0..self.files.len()).filter(needs_hash).collect();
-        for (index, error) in self.hash(indices).await {
-            self.files[index].record(Event::Unreadable, error);
         }
     }
 
@@ -169,7 +156,7 @@ impl<'a> VersionRun<'a> {
     pub(super) async fn hash(&mut self, indices: Vec<usize>) -> Vec<(usize, PublishError)> {
         let (files, timeout) = (&self.files, self.registry.silence());
         let hash = async |index: usize| (index, files[index].content.hash(timeout).await);
-        let hashes: Vec<_> = stream::iter(indices).map(hash).buffered(self.concurrency).collect().await;
+        let hashes: Vec<_> = stream::iter(indices).map(hash).buffered(self.job.inputs.concurrency).collect().await;
         let mut unreadable = Vec::new();
         for (index, hash) in hashes {
             match hash {
@@ -180,40 +167,36 @@ impl<'a> VersionRun<'a> {
         unreadable
     }
 
-    /// Takes note of what the list shows of each file. Returns those for which it has to be read again, and why.
-    fn take_note(&mut self, ops: &[Op]) -> Vec<(usize, &'static str)> {
-        let page = self.registry.target().page_url();
-        let mut behind = Vec::new();
-        for (index, (file, op)) in self.files.iter_mut().zip(ops).enumerate() {
-            match op {
-                Op::Keep => file.keep(self.context),
-                Op::Upload => file.note(Event::Missing),
-                Op::Replace(now) => file.record(Event::Different { seen: now.theirs.clone() }, None),
-                Op::Skip(now) => file.skip(now, self.context),
-                Op::Conflict(now, when) => {
-                    let (conflict, when, page) = (now.clone(), *when, page.clone());
-                    file.fail(PublishError::Conflict { conflict, when, page });
-                }
-                Op::ListAgain(why) => behind.push((index, *why)),
-                Op::GiveUp => file.note(Event::GivenUp),
-                // This is why its content was not deleted.
-                Op::Blocked => file.note(Event::Failed),
-                Op::Nothing | Op::Delete(_) => {}
+    /// Applies what the list shows of a file. Returns why the list has to be read again, if it does.
+    pub(super) fn apply(&mut self, index: usize, op: &Op) -> Option<&'static str> {
+        let file = &mut self.files[index];
+        match op {
+            Op::Keep => file.keep(self.job),
+            Op::Upload => file.apply(Event::Missing),
+            Op::Replace(now) => file.apply_with(Event::Different { seen: now.theirs.clone() }, None),
+            Op::Skip(now) => file.skip(now, self.job),
+            Op::Conflict(now, when) => {
+                let (conflict, when, page) = (now.clone(), *when, self.registry.target().page_url());
+                file.fail(PublishError::Conflict { conflict, when, page });
             }
+            Op::ListAgain(why) => return Some(why),
+            Op::GiveUp => file.apply(Event::NotStored),
+            // This is why its content was not deleted.
+            Op::Blocked => file.apply(Event::Failed),
+            Op::Nothing | Op::Delete(_) => {}
         }
-        behind
+        None
     }
 
-    /// Waits before the list is read again for these files, each of which that costs a retry; `false` if there is no use in
-    /// it.
-    async fn wait_for_list(&mut self, behind: Vec<(usize, &'static str)>) -> bool {
+    /// Waits before the list is read again, which costs each of these files a retry; `false` if no retry is left.
+    async fn wait_for_list(&mut self, contradictions: Vec<(usize, &'static str)>) -> bool {
         let Self { registry, files, .. } = self;
-        let waits = behind.into_iter().map(|(index, why)| {
+        let waits = contradictions.into_iter().map(|(index, why)| {
             let file = &mut files[index];
             let what = format!("`{}`", file.desired.name);
             let wait = registry.spend_retry(&mut file.retries, &what, &why, None);
             match wait {
-                Some(_) => file.note(Event::ListBehind),
+                Some(_) => file.apply(Event::ListAgain),
                 None => file.give_up_listing(registry),
             }
             wait
@@ -223,9 +206,9 @@ impl<'a> VersionRun<'a> {
 
     /// Deletes an extra file, once, and waits before that is retried.
     async fn delete(&mut self, seen: &RegistryFile) -> Result<(), Halt> {
-        let stop = &self.context.stop;
+        let stop = &self.job.context.stop;
         let name = FileName::parse(&seen.name).map_err(PublishError::UnsafeName)?;
-        self.context.reporter.notes(&format!("deleting `{name}`, which is an extra file"));
+        self.job.context.reporter.notes(&format!("deleting `{name}`, which is an extra file"));
         let mut retries = self.registry.retries();
         loop {
             let Err(error) = stop.or(self.registry.delete(&name)).await? else { return Ok(()) };
@@ -238,16 +221,16 @@ impl<'a> VersionRun<'a> {
                 return Ok(());
             }
             // Only what was seen is deleted.
-            let listing = stop.or(self.registry.files()).await?.map_err(PublishError::from)?;
+            let listing = stop.or(self.registry.files()).await??;
             if listing.like(seen) != Some(seen) {
                 return Ok(());
             }
         }
     }
 
-    /// Takes note that the list could not be read, so that nothing more can be verified.
-    pub(super) fn record_list_failure(&mut self, error: PublishError) {
-        self.errors.push(error);
+    /// Ends a run that cannot read the list, so that nothing more can be verified.
+    pub(super) fn record_list_failure(&mut self, errors: Vec<PublishError>) {
+        self.errors.extend(errors);
         self.files.iter_mut().for_each(Tracked::record_list_failure);
     }
 
@@ -257,7 +240,7 @@ impl<'a> VersionRun<'a> {
         for file in &mut self.files {
             let listed = listing.as_ref().map(|listing| file.desired.compare(listing));
             if matches!(listed, Some(Listed::Identical(_))) {
-                file.keep(self.context);
+                file.keep(self.job);
             } else {
                 file.record_list_failure();
                 // The signal is the reason.
@@ -274,24 +257,15 @@ impl<'a> VersionRun<'a> {
 
     /// Whether anything has failed for good that every other file would meet as well.
     pub(super) fn is_hopeless(&self) -> bool {
-        let meets_every_file = |file: &Tracked| file.error.as_ref().is_some_and(PublishError::meets_every_file);
         let is_failed = |file: &&Tracked| matches!(file.state, State::Failed { .. });
-        !self.errors.is_empty() || self.files.iter().filter(is_failed).any(meets_every_file)
-    }
-
-    pub(super) fn outcomes(&self) -> Vec<Outcome> {
-        self.files.iter().map(|file| file.outcome(&self.registry)).collect()
+        !self.errors.is_empty() || self.files.iter().filter(is_failed).any(Tracked::ends_round)
     }
 
     /// Returns what failed; a file that is missing because of this run goes first, and what could not be verified last. What
     /// every file meets is said once, though several uploads that ran at once have met it.
     pub(super) fn into_errors(self) -> Vec<PublishError> {
-        let mut errors: Vec<PublishError> = Vec::new();
-        for error in self.files.into_iter().filter_map(Tracked::into_error).chain(self.errors) {
-            if !error.meets_every_file() || !errors.iter().any(|known| known.says_the_same_of_every_file_as(&error)) {
-                errors.push(error);
-            }
-        }
+        let errors = self.files.into_iter().filter_map(Tracked::into_error).chain(self.errors);
+        let mut errors = hint::without_repetitions(errors);
         errors.sort_by_key(|error| match error {
             PublishError::Missing { .. } => 0,
             PublishError::NotVerified { .. } => 2,

@@ -39,7 +39,7 @@ impl<'a> Followed<'a> {
     }
 }
 
-/// Says why an alias is not to be updated. Returns `None` if it is. The list of the package's versions is read only if
+/// Returns why an alias is not to be updated; `None` if it is. The list of the package's versions is read only if
 /// it decides, and only if it is not known yet.
 pub(super) async fn reason_to_stay(
     registry: &Registry<'_>,
@@ -68,8 +68,8 @@ pub(super) async fn reason_to_stay(
     }))
 }
 
-/// Tells that an alias is not updated, and why.
-pub(super) fn tell_of_stay(job: Job<'_>, alias: &Version, stay: &Stay) {
+/// Announces that an alias is not updated, and why.
+pub(super) fn announce_stay(job: Job<'_>, alias: &Version, stay: &Stay) {
     let is = if job.task.dry_run { "would not be" } else { "is not" };
     job.context.reporter.notices(&format!("alias {alias} {is} updated: {}", stay.why));
 }

@@ -30,7 +30,7 @@ impl Run<'_> {
             let about = match registry.about().await {
                 Ok(about) => about,
                 Err(error) => {
-                    self.warns_of(repository, &error);
+                    self.warn_of(repository, &error);
                     return None;
                 }
             };
@@ -39,11 +39,11 @@ impl Run<'_> {
                     reporter.announces(&format!("Already linked to repository {}", self.named(repository)));
                 }
                 (Linked::Elsewhere, _) => {}
-                (Linked::ToNothing, Some(error)) => self.warns_of(repository, &error),
+                (Linked::ToNothing, Some(error)) => self.warn_of(repository, &error),
                 (Linked::ToNothing, None) => match registry.link(repository).await {
                     Ok(()) => reporter.announces(&format!("Linked to repository {}", self.named(repository))),
                     Err(error) if error.retry_rule() == RetryRule::Never => {
-                        self.warns_of(repository, &error.after(retries.attempts()));
+                        self.warn_of(repository, &error.after(retries.attempts()));
                     }
                     Err(error) => {
                         retries.note_failure(&error, begun, None);
@@ -79,7 +79,7 @@ impl Run<'_> {
     }
 
     /// Warns that the package is not linked, with the reason and a hint.
-    pub(super) fn warns_of(&self, repository: &RepositoryName, error: &RegistryError) {
+    pub(super) fn warn_of(&self, repository: &RepositoryName, error: &RegistryError) {
         let hint = error.hint().unwrap_or_default();
         let what = match error.operation {
             Operation::Link(_) => error.to_string(),

@@ -16,9 +16,7 @@ pub(crate) enum NameError {
     /// A name that the registry refuses.
     #[error("failed to publish {path}: the {bad}")]
     Name {
-        /// The path relative to the workspace.
         path: Sanitized,
-        /// The problem of the name.
         bad: BadName,
         /// Whether it is one that a line gives.
         is_renamed: bool,
@@ -28,9 +26,7 @@ pub(crate) enum NameError {
     /// Names that the registry takes for one.
     #[error("failed to publish {} under one name: {how}", listed(.paths))]
     SameName {
-        /// The paths relative to the workspace.
         paths: Vec<Sanitized>,
-        /// The name.
         name: FileName,
         /// The reason why the registry takes the names for one.
         how: String,
@@ -39,12 +35,7 @@ pub(crate) enum NameError {
     },
     /// The name of the checksums file.
     #[error("failed to publish {path}: `{name}` is the checksums file that `checksums` creates")]
-    Reserved {
-        /// The path relative to the workspace.
-        path: Sanitized,
-        /// The name.
-        name: FileName,
-    },
+    Reserved { path: Sanitized, name: FileName },
     /// A name with the token in it.
     #[error("failed to publish a file: its name contains the token or another secret")]
     Secret,

@@ -5,14 +5,13 @@ use std::pin::pin;
 
 use tokio::time::Instant;
 
-use super::error::PublishError;
 use super::execute::VersionRun;
 use super::tracked::{FailedUpload, Tracked};
-use super::upload::upload;
+use super::upload::upload_once;
 use super::{Halt, Save};
 use crate::checksum::Sha256;
 use crate::listing::RegistryFile;
-use crate::plan::{Conflict, Listed, When};
+use crate::plan::{self, Conflict, Listed, Op, When};
 use crate::registry::{Cause, FailureKind, Registry, RegistryError, RetryRule};
 use crate::report::RunContext;
 use crate::state::Event;
@@ -32,14 +31,14 @@ enum Swapped {
     Interrupted(FailedUpload),
     /// Another job was faster.
     Overtaken(Conflict),
-    /// The user no longer waits for it.
+    /// A second signal canceled it.
     GivenUp,
 }
 
 impl VersionRun<'_> {
     /// Replaces one file. The list is read just before, each time, and only what was seen there is deleted.
-    pub(super) async fn replace(&mut self, index: usize, seen: RegistryFile, save: &Save<'_>) -> Result<(), Halt> {
-        let stop = self.context.stop.clone();
+    pub(super) async fn replace(&mut self, index: usize, seen: RegistryFile, save: &mut Save<'_>) -> Result<(), Halt> {
+        let stop = self.job.context.stop.clone();
         if self.files[index].desired.sha256.is_none()
             && let Some((_, error)) = stop.or(self.hash(vec![index])).await?.pop()
         {
@@ -49,31 +48,21 @@ impl VersionRun<'_> {
         let mut deletions = self.registry.retries();
         let mut may_be_deleted = false;
         loop {
-            let listing = stop.or(self.registry.files()).await?.map_err(PublishError::from)?;
-            let file = &mut self.files[index];
-            match file.desired.compare(&listing) {
-                Listed::Identical(_) => {
-                    file.keep(self.context);
-                    return Ok(());
-                }
-                Listed::Other(now) if now.theirs != seen => {
-                    self.overtaken(index, now);
-                    return Ok(());
-                }
-                // Another job has deleted it, so there is nothing to delete.
-                Listed::Nothing if !may_be_deleted => {
-                    file.record(Event::Missing, None);
-                    return Ok(());
-                }
-                Listed::Nothing | Listed::Other(_) => {}
+            let listing = stop.or(self.registry.files()).await??;
+            let op = plan::decide(&self.files[index].desired, &self.files[index].state, &listing);
+            // If another job has deleted it, there is nothing to delete.
+            let is_to_delete = matches!(op, Op::Replace(_)) || op == Op::Upload && may_be_deleted;
+            if !is_to_delete {
+                self.apply(index, &op);
+                return Ok(());
             }
-            // Whether the run is to end is asked for the last time before the gap.
+            // This is the last place at which a signal cancels the run before the file is missing.
             stop.or(async {}).await?;
-            file.start_replacing(seen.clone(), RETRIES);
+            self.files[index].start_replacing(seen.clone(), RETRIES);
             let mut signal = None;
             let begun = Instant::now();
             let swapped = {
-                let mut swap = pin!(swap(&self.registry, self.context, &self.files[index], &seen));
+                let mut swap = pin!(swap(&self.registry, self.job.context, &self.files[index], &seen));
                 tokio::select! {
                     biased;
                     swapped = &mut swap => swapped,
@@ -93,18 +82,18 @@ impl VersionRun<'_> {
             match swapped {
                 Swapped::Accepted(sha256) => {
                     let (name, away) = (&file.desired.name, Span(begun.elapsed()));
-                    self.context.reporter.notes(&format!("`{name}` was unavailable for {away} at most"));
+                    self.job.context.reporter.notes(&format!("`{name}` was unavailable for {away} at most"));
                     file.desired.sha256 = Some(sha256);
-                    file.record(Event::Accepted, None);
+                    file.apply_with(Event::Accepted, None);
                 }
                 Swapped::NotDeleted(error) => {
-                    file.record(Event::NotDeleted { seen: seen.clone() }, None);
+                    file.apply_with(Event::Different { seen: seen.clone() }, None);
                     not_deleted = Some(error);
                 }
                 Swapped::Interrupted(failed) => {
                     file.record_failure(FailedUpload { retry: RetryRule::CheckOnly, ..failed });
                 }
-                Swapped::Overtaken(now) => self.overtaken(index, now),
+                Swapped::Overtaken(now) => drop(self.apply(index, &Op::Conflict(now, When::Meanwhile))),
                 Swapped::GivenUp => {}
             }
             if let Some(signal) = signal {
@@ -133,19 +122,14 @@ impl VersionRun<'_> {
         }
     }
 
-    fn overtaken(&mut self, index: usize, conflict: Conflict) {
-        let page = self.registry.target().page_url();
-        self.files[index].fail(PublishError::Conflict { conflict, when: When::Meanwhile, page });
-    }
-
     /// Warns that a file is missing on the registry, and saves the outputs, in case that the runner kills the program.
-    fn save_in_between(&self, index: usize, signal: Signal, save: &Save<'_>) {
+    fn save_in_between(&self, index: usize, signal: Signal, save: &mut Save<'_>) {
         let name = &self.files[index].desired.name;
         let way_out = match signal {
             Signal::Interrupt => ". A second SIGINT cancels it",
             Signal::Terminate => "",
         };
-        self.context.reporter.warns(&format!(
+        self.job.context.reporter.warns(&format!(
             "received {signal} while replacing `{name}`. The file is missing on the registry until its upload ends, so \
              the upload continues{way_out}"
         ));
@@ -153,14 +137,14 @@ impl VersionRun<'_> {
     }
 }
 
-/// Deletes what was seen, and sends the file until the registry has it or for as long as there is hope. Once anything may
-/// be deleted, a list that is not to be had is no reason to stop: to send a file that is there after all does no harm.
+/// Deletes the content that was seen, and uploads the file until the registry has it or no retry is left. If the list cannot be
+/// read after the deletion, the upload is repeated all the same: an upload of an existing file does no harm.
 async fn swap(registry: &Registry<'_>, context: &RunContext<'_>, file: &Tracked, seen: &RegistryFile) -> Swapped {
     let (desired, to_upload) = (&file.desired, file.to_upload());
     let (name, size, theirs) = (&desired.name, Bytes::exact(seen.size), seen.sha256);
     context.reporter.notes(&format!("replacing `{name}`: deleting {size} with SHA-256 {theirs}"));
     let begun = Instant::now();
-    let mut undeleted = match registry.delete_to_replace(name).await {
+    let mut unclear_deletion = match registry.delete_to_replace(name).await {
         // It may be deleted, and the server is away.
         Err(error) if matches!(error.cause, Cause::Outage { .. }) && error.was_sent() => {
             return Swapped::Interrupted(FailedUpload { error, retry: RetryRule::CheckOnly, begun, moved: None });
@@ -182,7 +166,7 @@ async fn swap(registry: &Registry<'_>, context: &RunContext<'_>, file: &Tracked,
     let mut retries = registry.retries();
     retries.allow_at_least(RETRIES);
     loop {
-        let failed = match upload(registry, context.reporter, &to_upload).await {
+        let failed = match upload_once(registry, context.reporter, &to_upload).await {
             Ok(sha256) => return Swapped::Accepted(sha256),
             Err(failed) => failed,
         };
@@ -196,7 +180,7 @@ async fn swap(registry: &Registry<'_>, context: &RunContext<'_>, file: &Tracked,
         match desired.compare(&listing) {
             Listed::Nothing => {}
             Listed::Identical(sha256) => return Swapped::Accepted(sha256),
-            Listed::Other(now) if now.theirs == *seen => match undeleted.take() {
+            Listed::Other(now) if now.theirs == *seen => match unclear_deletion.take() {
                 Some(error) => return Swapped::NotDeleted(error),
                 // The list may be old; if it is not, the file has to be deleted again.
                 None => drop(registry.delete_to_replace(name).await),

@@ -2,13 +2,15 @@
 
 use tokio::time::Instant;
 
+use super::Job;
 use super::error::{Evidence, PublishError};
 use crate::checksum::Sha256;
 use crate::files::Content;
+use crate::hint::Explain;
 use crate::listing::RegistryFile;
 use crate::plan::{Conflict, Desired, When};
 use crate::registry::{Cause, FailureKind, Registry, RegistryError, Retries, RetryRule};
-use crate::report::{Outcome, RunContext, Status};
+use crate::report::{Outcome, Status};
 use crate::state::{Event, IfMissing, State};
 
 /// An upload that failed.
@@ -38,6 +40,8 @@ pub(super) struct Tracked {
     /// Its name in the log.
     pub(super) label: String,
     pub(super) state: State,
+    /// Whether a real run would upload it, in a dry run.
+    pub(super) is_planned: bool,
     /// Why it is not on the registry, as far as that is known.
     pub(super) error: Option<PublishError>,
     pub(super) retries: Retries,
@@ -45,51 +49,52 @@ pub(super) struct Tracked {
 
 impl Tracked {
     pub(super) fn new((desired, content): (Desired, Content), label: String, registry: &Registry<'_>) -> Self {
-        Self { desired, content, label, state: State::Planned, error: None, retries: registry.retries() }
+        let retries = registry.retries();
+        Self { desired, content, label, state: State::Planned, is_planned: false, error: None, retries }
     }
 
-    /// Applies an event, and keeps the reason of a failure.
-    pub(super) fn note(&mut self, event: Event) {
+    /// Moves on to the state after an event.
+    pub(super) fn apply(&mut self, event: Event) {
         self.state = std::mem::replace(&mut self.state, State::Planned).after(event);
     }
 
-    /// Takes note of an event, with the reason if it is a failure.
-    pub(super) fn record(&mut self, event: Event, error: impl Into<Option<PublishError>>) {
-        self.note(event);
+    /// Moves on to the state after an event, and sets the reason of its failure.
+    pub(super) fn apply_with(&mut self, event: Event, error: impl Into<Option<PublishError>>) {
+        self.apply(event);
         self.error = error.into();
     }
 
-    /// Takes note that it fails for good.
+    /// Lets it fail for good.
     pub(super) fn fail(&mut self, error: impl Into<PublishError>) {
-        self.record(Event::Failed, error.into());
+        self.apply_with(Event::Failed, error.into());
     }
 
-    /// Takes note that its content begins to be deleted from the registry.
+    /// Records that its content begins to be deleted from the registry.
     pub(super) fn start_replacing(&mut self, seen: RegistryFile, retries: u32) {
-        self.note(Event::DeleteStarted { seen });
+        self.apply(Event::DeleteStarted { seen });
         self.retries.allow_at_least(retries);
     }
 
-    /// Takes note of an upload that failed.
+    /// Records why an upload failed, and whether it is retried.
     pub(super) fn record_failure(&mut self, failed: FailedUpload) {
         let FailedUpload { error, retry, begun, moved } = failed;
         self.retries.note_failure(&error, begun, moved);
         let exists = error.kind() == FailureKind::Exists;
         let event = match retry {
-            RetryRule::Never if matches!(error.cause, Cause::Rejected { .. }) => Event::Refused,
+            RetryRule::Never if matches!(error.cause, Cause::Rejected { .. }) => Event::NotStored,
             retry => {
                 let if_missing = match retry {
                     RetryRule::Never | RetryRule::CheckOnly => IfMissing::Fail,
                     RetryRule::AfterCheck if exists => IfMissing::ListAgain,
                     RetryRule::Repeat | RetryRule::AfterCheck => IfMissing::Retry,
                 };
-                Event::Interrupted { if_missing, was_sent: error.was_sent() && !exists }
+                Event::Interrupted { if_missing, may_be_stored: error.was_sent() && !exists }
             }
         };
-        self.record(event, Some(error.after(self.retries.attempts()).into()));
+        self.apply_with(event, Some(error.after(self.retries.attempts()).into()));
     }
 
-    /// Takes note that the list cannot be read, so that the file cannot be verified.
+    /// Records that the list cannot be read, so that the file cannot be verified.
     pub(super) fn record_list_failure(&mut self) {
         let evidence = match (&self.state, &self.error) {
             (State::Verified { .. }, _) => Some(Evidence::Listed),
@@ -99,7 +104,7 @@ impl Tracked {
             }
             _ => None,
         };
-        self.note(Event::ListFailed);
+        self.apply(Event::ListFailed);
         match (&self.state, evidence) {
             (State::Unverified { .. }, Some(evidence)) => {
                 self.error = Some(PublishError::NotVerified { name: self.desired.name.clone(), evidence });
@@ -109,29 +114,32 @@ impl Tracked {
         }
     }
 
-    /// Takes note that a list shows it, identical.
-    pub(super) fn keep(&mut self, context: &RunContext<'_>) {
-        let (before, name) = (self.status(), &self.desired.name);
-        let error = self.error.take();
-        self.state = std::mem::replace(&mut self.state, State::Planned).after(Event::Identical);
+    /// Records that a list shows it, identical.
+    pub(super) fn keep(&mut self, Job { task, context, .. }: Job<'_>) {
+        let (before, error) = (self.status(), self.error.take());
+        self.apply(Event::Identical);
         if self.status() == Status::Unchanged && before != Status::Unchanged {
-            context.reporter.file_is_done(Status::Unchanged, &self.label, self.desired.size, None);
+            // The plan of a dry run has it.
+            if !task.dry_run {
+                context.reporter.file_is_done(Status::Unchanged, &self.label, self.desired.size, None);
+            }
         } else if let Some(error) = error {
-            let reason = error.reason();
+            let (name, reason) = (&self.desired.name, error.reason());
             context.reporter.notes(&format!(
                 "no confirmation of the upload of `{name}`, but the registry has the identical file: {reason}"
             ));
         }
     }
 
-    pub(super) fn skip(&mut self, now: &Conflict, context: &RunContext<'_>) {
+    /// Records that the registry keeps other content under its name, and warns of it once.
+    pub(super) fn skip(&mut self, now: &Conflict, job: Job<'_>) {
         if self.state != State::Skipped {
-            context.reporter.warns(&format!("{now}: skipped; the registry keeps its file"));
+            job.context.reporter.warns(&format!("{now}: skipped; the registry keeps its file"));
         }
-        self.record(Event::Skipped, None);
+        self.apply_with(Event::Skipped, None);
     }
 
-    /// Takes note that the list was read often enough. A file that the registry accepted is not uploaded again: the list may
+    /// Records that the list was read often enough. A file that the registry accepted is not uploaded again: the list may
     /// be old.
     pub(super) fn give_up_listing(&mut self, registry: &Registry<'_>) {
         let was_accepted = match &self.state {
@@ -148,15 +156,15 @@ impl Tracked {
             (None, Some(error)) => error,
             (None, None) => PublishError::Lost { url: registry.target().file_url(&name), name },
         };
-        self.record(Event::NeverListed, error);
+        self.apply_with(Event::ListRetriesUsed, error);
     }
 
-    /// Takes note of how an upload ended. Returns whether it failed.
+    /// Records how an upload ended. Returns whether it failed.
     pub(super) fn record_upload(&mut self, result: Result<Sha256, FailedUpload>) -> bool {
         match result {
             Ok(sha256) => {
                 self.desired.sha256 = Some(sha256);
-                self.record(Event::Accepted, None);
+                self.apply_with(Event::Accepted, None);
                 false
             }
             Err(failed) => {
@@ -168,7 +176,7 @@ impl Tracked {
 
     /// Whether every other file would fail now as it did.
     pub(super) fn ends_round(&self) -> bool {
-        self.error.as_ref().is_some_and(PublishError::meets_every_file)
+        self.error.as_ref().is_some_and(Explain::meets_every_file)
     }
 
     pub(super) fn is_verified(&self) -> bool {
@@ -190,6 +198,7 @@ impl Tracked {
 
     pub(super) fn status(&self) -> Status {
         match self.state {
+            State::Planned | State::ToReplace { .. } if self.is_planned => Status::Planned,
             State::Planned | State::ToReplace { .. } => Status::NotAttempted,
             State::Sent { .. } | State::Accepted { .. } | State::Unverified { .. } => Status::Unknown,
             State::Verified { deleted: Some(_), .. } => Status::Replaced,
@@ -218,6 +227,7 @@ impl Tracked {
         }
     }
 
+    /// Returns why it is not on the registry as it should be; `None` if it is, or if nothing was attempted.
     pub(super) fn into_error(self) -> Option<PublishError> {
         let is_certain = match self.state {
             State::Failed { .. } => true,

@@ -13,7 +13,7 @@ use crate::checksum::Sha256;
 use crate::command::Command;
 use crate::plan::Desired;
 use crate::registry::{ByteCounter, Registry, RetryRule, wait_for_longest};
-use crate::report::{Progress, Reporter, with_progress};
+use crate::report::{Reporter, with_progress};
 use crate::state::{Event, IfMissing, State};
 
 /// A file over this size, in bytes, is not sent before write access is checked: a server that rejects it closes
@@ -23,19 +23,14 @@ const LARGE: u64 = 1024 * 1024;
 /// Uploads a file once. If the body breaks off without a response, or a proxy responds for the server, the server may
 /// have refused the token at once: then write access is checked, and a rejection is what is reported. It does not tell
 /// whether the upload was stored.
-pub(super) async fn upload(
+pub(super) async fn upload_once(
     registry: &Registry<'_>,
     reporter: &dyn Reporter,
     Upload { desired: Desired { name, size, .. }, content, label, becomes }: &Upload,
 ) -> Result<Sha256, FailedUpload> {
     let (begun, sent) = (Instant::now(), ByteCounter::default());
-    let progress = |took| {
-        let (moved, size) = (sent.bytes(), Some(*size));
-        let progress = Progress { command: Command::Publish, name: label, moved, size, took };
-        (!registry.is_waiting()).then_some(progress)
-    };
-    let result = with_progress(reporter, progress, registry.upload(content, name, &sent)).await;
-    reporter.transfer_ends(label);
+    let file = (Command::Publish, label.as_str(), Some(*size));
+    let result = with_progress(reporter, registry, file, &sent, registry.upload(content, name, &sent)).await;
     let error = match result {
         Ok(sha256) => {
             reporter.file_is_done(*becomes, label, *size, Some(begun.elapsed()));
@@ -55,7 +50,7 @@ pub(super) async fn upload(
 
 impl VersionRun<'_> {
     /// Uploads files, each once, and waits before those that failed are retried.
-    pub(super) async fn upload(&mut self, mut queue: Vec<usize>, version_exists: bool) {
+    pub(super) async fn upload_round(&mut self, mut queue: Vec<usize>, version_exists: bool) {
         queue.sort_by_key(|&index| self.files[index].desired.size);
         let mut queue = VecDeque::from(queue);
         let mut failed = Vec::new();
@@ -70,7 +65,7 @@ impl VersionRun<'_> {
             let Some(PublishError::Registry(error)) = file.error.as_ref().filter(|_| may_retry) else { return None };
             let wait = registry.spend_retry_on(&mut file.retries, error);
             if wait.is_none() {
-                file.note(Event::RetriesUsed);
+                file.apply(Event::Interrupted { if_missing: IfMissing::Fail, may_be_stored: false });
             }
             wait
         });
@@ -98,8 +93,8 @@ impl VersionRun<'_> {
             }
             queue.pop_front();
             let file = &mut self.files[next];
-            file.note(Event::UploadStarted);
-            let result = upload(&self.registry, self.context.reporter, &file.to_upload()).await;
+            file.apply(Event::UploadStarted);
+            let result = upload_once(&self.registry, self.job.context.reporter, &file.to_upload()).await;
             if result.is_ok() {
                 version_exists = true;
                 self.write_access = WriteAccess::Confirmed;
@@ -117,15 +112,15 @@ impl VersionRun<'_> {
     /// Uploads many at once; the largest first, so that none of them is left to run alone at the end. What is known of
     /// each is put down at once, because the run may end at any time.
     async fn upload_rest(&mut self, mut queue: VecDeque<usize>, failed: &mut Vec<usize>) {
-        let (registry, reporter) = (&self.registry, self.context.reporter);
-        let upload = async |index: usize, file: Upload| (index, upload(registry, reporter, &file).await);
+        let (registry, reporter) = (&self.registry, self.job.context.reporter);
+        let upload = async |index: usize, file: Upload| (index, upload_once(registry, reporter, &file).await);
         let mut running = FuturesUnordered::new();
         loop {
-            while running.len() < self.concurrency
+            while running.len() < self.job.inputs.concurrency
                 && let Some(index) = queue.pop_back()
             {
                 let file = &mut self.files[index];
-                file.note(Event::UploadStarted);
+                file.apply(Event::UploadStarted);
                 running.push(upload(index, file.to_upload()));
             }
             let Some((index, result)) = running.next().await else { return };

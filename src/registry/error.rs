@@ -213,11 +213,6 @@ impl RegistryError {
         self
     }
 
-    /// Whether both tell of one cause that every file would meet.
-    pub(crate) fn says_the_same_of_every_file_as(&self, other: &Self) -> bool {
-        self.meets_every_file() && self.cause.to_string() == other.cause.to_string()
-    }
-
     /// Tells this cause about the upload for which it was found out.
     pub(crate) fn about(self, upload: Self) -> Self {
         Self { operation: upload.operation, what: upload.what, url: upload.url, ..self }
@@ -279,11 +274,6 @@ impl RegistryError {
         }
     }
 
-    /// Whether every other file of this run would meet the same, so that there is no use in going on.
-    pub(crate) fn meets_every_file(&self) -> bool {
-        self.failure.meets_every_file
-    }
-
     /// Whether the registry itself rejects this, and every other file of this run, however often. Of the check of write
     /// access only responses of the forge count.
     pub(crate) fn is_rejection_of_every_file(&self) -> bool {
@@ -313,6 +303,10 @@ impl Explain for RegistryError {
     fn request(&self) -> Option<String> {
         let attempts = if self.attempts > 1 { format!(", {} attempts", self.attempts) } else { String::new() };
         Some(format!("{} {}{attempts}", self.operation.method(), self.url))
+    }
+
+    fn meets_every_file(&self) -> bool {
+        self.failure.meets_every_file
     }
 
     fn plural(&self) -> Option<Plural> {

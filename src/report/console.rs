@@ -15,8 +15,8 @@ use indicatif::MultiProgress;
 use super::live::Live;
 use super::message::{Message, messages};
 use super::remark::{Level, Remark};
-use super::text::{expand_ipv6, shortened, words};
-use super::{Ending, Header, Outcome, Planned, Progress, Reporter, Status};
+use super::text::{expand_ipv6, shortened, wrapped};
+use super::{Header, Outcome, Planned, Progress, Reporter, RunReport, Status};
 use crate::command::Command;
 use crate::registry::{Exchange, Observer, Retry};
 use crate::runner::{Kind, Runner};
@@ -30,7 +30,7 @@ const WIDTH: usize = 100;
 /// A list of more files than this is folded, if the runner can.
 const LONG_LIST: usize = 20;
 
-/// How many errors are shown. Nobody reads more, and others may have made as many as they like.
+/// How many errors are shown. The others could be any number.
 const MOST_ERRORS: usize = 1_000;
 
 /// How many remarks of a level become annotations; GitHub shows ten a step.
@@ -48,13 +48,11 @@ pub struct Console<W> {
     runner: Kind,
     debug: bool,
     live: Option<Live>,
-    /// Whether this is a dry run.
-    is_dry: AtomicBool,
     /// Whether the last line was indented.
     is_indented: AtomicBool,
     /// For the annotations at the end.
     remarks: Mutex<Vec<Remark>>,
-    /// Takes out of every text what nobody may see; known when the inputs are.
+    /// Removes secrets from every text; known when the inputs are read.
     redactor: OnceLock<Redactor>,
 }
 
@@ -66,7 +64,6 @@ impl<W: Write + Send> Console<W> {
             runner: runner.kind,
             debug: runner.debug && runner.reads_commands(),
             live: live.map(Live::new),
-            is_dry: AtomicBool::new(false),
             is_indented: AtomicBool::new(false),
             remarks: Mutex::default(),
             redactor: OnceLock::new(),
@@ -88,14 +85,13 @@ impl<W: Write + Send> Console<W> {
         }
     }
 
-    /// The last lines of a run: what was not attempted, what failed, one sentence, and what the runner may show
-    /// beside the log.
-    pub fn closes(&self, ending: &Ending) {
-        match ending.plan() {
+    /// Writes the last lines of a run: the files that are not in place, the errors, one sentence, and the annotations.
+    pub fn closes(&self, report: &RunReport) {
+        match &report.plan {
             Some(plan) => self.plan(plan),
-            None => self.rest(ending),
+            None => self.rest(report),
         }
-        let messages = messages(&ending.problems());
+        let messages = messages(&report.errors);
         for message in messages.iter().take(MOST_ERRORS) {
             self.message(message);
         }
@@ -104,19 +100,19 @@ impl<W: Write + Send> Console<W> {
             self.paragraph("error: ", &format!("{} more errors are not shown", messages.len() - MOST_ERRORS));
             self.paragraph("  hint: ", "Fix the errors above, then run the step again");
         }
-        let sentence = ending.sentence(str::to_owned);
+        let sentence = report.sentence(str::to_owned);
         self.separate();
         self.paragraph("", &sentence);
-        if let Some(page) = ending.page() {
+        if let Some(page) = &report.page {
             self.paragraph("", page.as_str());
         }
         self.annotate(&messages, &sentence);
     }
 
     /// Writes the files that are not in place.
-    fn rest(&self, ending: &Ending) {
-        let rest: Vec<&Outcome> = ending.outcomes().iter().filter(|outcome| !outcome.status.is_in_place()).collect();
-        let what = match ending.command() {
+    fn rest(&self, report: &RunReport) {
+        let rest: Vec<&Outcome> = report.outcomes.iter().filter(|outcome| !outcome.status.is_in_place()).collect();
+        let what = match report.command {
             Command::Publish => "published",
             Command::Download => "downloaded",
         };
@@ -255,28 +251,11 @@ impl<W: Write + Send> Console<W> {
         }
     }
 
-    /// A text that is broken into lines, the second and those behind it indented.
+    /// Writes a text as lines that are not too wide. All but the first are indented.
     fn paragraph(&self, prefix: &str, text: &str) {
-        const INDENT: &str = "        ";
-        // Whoever made the text: this is where it leaves the program.
+        // This is where the text leaves the program.
         let text = Sanitized::whole(&self.redacted(text)).to_string();
-        let mut lines = Vec::new();
-        let mut line = prefix.to_owned();
-        for word in words(&text) {
-            let is_first = line.len() == prefix.len() && lines.is_empty() || line == INDENT;
-            if !is_first && line.chars().count() + 1 + word.chars().count() > WIDTH {
-                // GitHub's runner takes a command also behind blanks of any kind at the beginning of a line.
-                let harmless = if word.trim_start().starts_with("::") { "\\" } else { "" };
-                lines.push(std::mem::replace(&mut line, format!("{INDENT}{harmless}{word}")));
-            } else {
-                if !is_first {
-                    line.push(' ');
-                }
-                line.push_str(word);
-            }
-        }
-        lines.push(line);
-        self.line(&lines.join("\n"));
+        self.line(&wrapped(prefix, &text, WIDTH));
     }
 
     fn redacted<'a>(&self, text: &'a str) -> Cow<'a, str> {
@@ -349,7 +328,6 @@ impl<W: Write + Send> Reporter for Console<W> {
             (Command::Download, _) => ("Downloading", "from"),
         };
         let version = format!("{}/{} {}", target.owner, target.package, target.version);
-        self.is_dry.store(*is_dry, Ordering::Relaxed);
         self.line(&format!("generic-packages {}{runner}", env!("CARGO_PKG_VERSION")));
         let files = files.unwrap_or_default();
         self.paragraph("", &format!("{work}{files} {preposition} {version} at {}{user}", target.server));
@@ -398,10 +376,7 @@ impl<W: Write + Send> Reporter for Console<W> {
     }
 
     fn file_is_done(&self, status: Status, name: &str, size: u64, took: Option<Duration>) {
-        // The plan of a dry run has it.
-        if !self.is_dry.load(Ordering::Relaxed) {
-            self.file(status.word(), Some(size), took, name);
-        }
+        self.file(status.word(), Some(size), took, name);
     }
 
     fn transfer_ends(&self, name: &str) {

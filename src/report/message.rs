@@ -1,6 +1,6 @@
 //! Messages about errors: several errors of one kind are one message.
 
-use crate::hint::{Explain, Plural};
+use crate::hint::{Explain, Plural, Problem};
 use crate::sanitize::CUT;
 
 /// How many items of one message are shown.
@@ -95,10 +95,10 @@ fn cut(item: String) -> String {
 }
 
 /// Returns the messages that tell all of some errors, each where its first error is.
-pub(super) fn messages(problems: &[&dyn Explain]) -> Vec<Message> {
+pub(super) fn messages(problems: &[Problem]) -> Vec<Message> {
     let mut messages: Vec<Message> = Vec::new();
     for problem in problems {
-        let message = Message::of(*problem);
+        let message = Message::of(problem.as_ref());
         match messages.iter_mut().find(|known| known.can_include(&message)) {
             Some(known) => known.include(message),
             None => messages.push(message),

@@ -5,13 +5,13 @@
 mod append;
 mod background;
 mod console;
-mod ending;
 mod live;
 mod message;
 mod output;
 mod plan;
 mod recipe;
 mod remark;
+mod run_report;
 mod summary;
 mod text;
 
@@ -21,19 +21,18 @@ use tokio::time::Instant;
 
 pub use self::background::BackgroundWriter;
 pub use self::console::Console;
-pub use self::ending::{Ending, RunReport, Status};
-pub(crate) use self::ending::{Local, Outcome, VerifiedBy};
-use self::output::Outputs;
 pub(crate) use self::plan::{Action, Planned};
 pub(crate) use self::remark::Remark;
+pub(crate) use self::run_report::{Local, Outcome, VerifiedBy};
+pub use self::run_report::{RunReport, Status};
 use crate::command::Command;
 use crate::package::Target;
-use crate::registry::Observer;
+use crate::registry::{ByteCounter, Observer, Registry};
 use crate::runner::Runner;
 use crate::secret::{Redactor, User};
 use crate::stop::Stop;
 
-/// Hears of a run as it goes on.
+/// Receives the events of a run.
 pub trait Reporter: Observer {
     /// Inputs, local files and names are good; the first request follows.
     fn begins(&self, header: &Header<'_>);
@@ -43,9 +42,9 @@ pub trait Reporter: Observer {
     fn notices(&self, notice: &str);
     /// A new part of the run begins, or has ended.
     fn announces(&self, part: &str);
-    /// A transfer goes on. Heard of every [`Reporter::progress_interval`].
+    /// A transfer continues. Called every [`Reporter::progress_interval`].
     fn progresses(&self, progress: &Progress<'_>);
-    /// How often to hear of a transfer that goes on.
+    /// Returns how often the progress of a transfer is reported.
     fn progress_interval(&self) -> Duration;
     /// A transfer has ended, in whichever way.
     fn transfer_ends(&self, name: &str);
@@ -56,12 +55,12 @@ pub trait Reporter: Observer {
 
 /// The parts of the program that a run needs from its caller.
 pub struct RunContext<'a> {
-    /// Hears of the run as it goes on.
+    /// Receives the events of the run.
     pub reporter: &'a dyn Reporter,
     /// Knows whether the run is to end before its end.
     pub stop: Stop,
     /// Saves what is known so far, in case the run is killed.
-    pub save: &'a dyn Fn(RunReport),
+    pub save: &'a dyn Fn(&RunReport),
 }
 
 /// How far a transfer is.
@@ -73,7 +72,7 @@ pub struct Progress<'a> {
     pub name: &'a str,
     /// How many bytes have moved.
     pub moved: u64,
-    /// How many there are; `None` if nobody has said.
+    /// How many there are; `None` if that is unknown.
     pub size: Option<u64>,
     /// Since it began.
     pub took: Duration,
@@ -82,7 +81,6 @@ pub struct Progress<'a> {
 /// The header of the log.
 #[derive(Debug)]
 pub struct Header<'a> {
-    /// The command.
     pub(crate) command: Command,
     /// Where the files go, or come from.
     pub(crate) target: &'a Target,
@@ -94,11 +92,13 @@ pub struct Header<'a> {
     pub(crate) files: Option<(usize, u64)>,
 }
 
-/// Does that, and lets a reporter hear meanwhile how far it is, unless `of` returns nothing to report.
-pub(crate) async fn with_progress<'a, T>(
+/// Runs the transfer of a file, and reports its progress, unless the server is waited for.
+pub(crate) async fn with_progress<T>(
     reporter: &dyn Reporter,
-    of: impl Fn(Duration) -> Option<Progress<'a>>,
-    work: impl Future<Output = T>,
+    registry: &Registry<'_>,
+    (command, name, size): (Command, &str, Option<u64>),
+    counter: &ByteCounter,
+    transfer: impl Future<Output = T>,
 ) -> T {
     let started = Instant::now();
     let report = async {
@@ -106,40 +106,42 @@ pub(crate) async fn with_progress<'a, T>(
         interval.tick().await;
         loop {
             interval.tick().await;
-            if let Some(progress) = of(started.elapsed()) {
-                reporter.progresses(&progress);
+            if !registry.is_waiting() {
+                reporter.progresses(&Progress { command, name, moved: counter.bytes(), size, took: started.elapsed() });
             }
         }
     };
-    tokio::select! {
-        result = work => result,
-        () = report => unreachable!("the report goes on for as long as the work does"),
-    }
+    let result = tokio::select! {
+        result = transfer => result,
+        () = report => unreachable!("the report goes on for as long as the transfer does"),
+    };
+    reporter.transfer_ends(name);
+    result
 }
 
-/// Writes the outputs and the summary to where the runner wants them. What stands in the way is no failure of what
-/// was published: it is returned as warnings. The summary has the remarks of the run too.
+/// Writes the outputs and the summary to the files of the runner. An error there is no failure of the run, so it is returned as
+/// a warning. The summary has the remarks of the run too.
 #[must_use]
-pub fn hand_over(ending: &Ending, remarks: &[Remark], runner: &Runner, redactor: &Redactor) -> Vec<String> {
-    let mut warnings = hand_over_outputs(ending, runner);
+pub fn hand_over(report: &RunReport, remarks: &[Remark], runner: &Runner, redactor: &Redactor) -> Vec<String> {
+    let mut warnings = hand_over_outputs(report, runner);
     if let Some(path) = &runner.summary {
-        let written = append::append(path, &summary::markdown(ending, remarks, runner.action.as_ref(), redactor));
+        let written = append::append(path, &summary::markdown(report, remarks, runner.action.as_ref(), redactor));
         warnings.extend(written.err().map(|error| format!("the summary is lost: {error}")));
     }
     warnings
 }
 
-/// The outputs alone. Written twice, the later ones count: that is how runners read them.
+/// Writes the outputs. If they are written twice, runners use the later ones.
 #[must_use]
-pub fn hand_over_outputs(ending: &Ending, runner: &Runner) -> Vec<String> {
-    let (outputs, mut warnings) = Outputs::of(ending);
+pub fn hand_over_outputs(report: &RunReport, runner: &Runner) -> Vec<String> {
+    let (outputs, mut warnings) = output::outputs(report);
     match &runner.output {
         Some(path) => {
             // A runner that runs the job on its host has no such file in the container.
             if runner.reads_commands() && !path.exists() {
                 warnings.push("GITHUB_OUTPUT is not there, so later steps may get no outputs".to_owned());
             }
-            warnings.extend(outputs.write(path).err().map(|error| format!("the outputs are lost: {error}")));
+            warnings.extend(output::write(&outputs, path).err().map(|error| format!("the outputs are lost: {error}")));
         }
         None if runner.reads_commands() => {
             warnings.push("GITHUB_OUTPUT is not set, so later steps get no outputs".to_owned());

@@ -57,7 +57,6 @@ impl Action {
 /// A row of the plan.
 #[derive(Clone, Debug)]
 pub(crate) struct Planned {
-    /// The action.
     pub(crate) action: Action,
     /// Its object: the name of a file, after the alias if it is a file of one; an alias; or a repository with its owner. It
     /// has been sanitized.
@@ -66,11 +65,4 @@ pub(crate) struct Planned {
     pub(crate) size: Option<u64>,
     /// The object on the registry now, in a few words.
     pub(crate) there: String,
-}
-
-/// Returns how many of each there are: `2 upload, 1 conflict`.
-pub(super) fn counts(plan: &[Planned]) -> String {
-    let count = |action: Action| plan.iter().filter(|row| row.action == action).count();
-    let all = Action::ALL.into_iter().map(|action| (count(action), action)).filter(|(count, _)| *count > 0);
-    all.map(|(count, action)| format!("{count} {}", action.word())).collect::<Vec<_>>().join(", ")
 }

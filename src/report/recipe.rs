@@ -8,16 +8,16 @@ use crate::package::{FileName, Target};
 use crate::runner::Action;
 use crate::sanitize::misleads;
 
-/// For more files than this nobody types commands: the action brings all of them.
+/// The most files for which commands are shown. For more files, the step for a workflow is shorter.
 const MOST_COMMANDS: usize = 50;
 
-/// Commands for a shell, and a step for a workflow, each in a block of code; nothing if not all is published. There is
+/// Returns commands for a shell, and a step for a workflow, each in a block of code; nothing if not all is published. There is
 /// no step if the runner does not say what this action is called.
 pub(super) fn recipe(report: &RunReport, action: Option<&Action>) -> String {
     let files: Vec<&Outcome> = report.outcomes.iter().filter(|outcome| outcome.status.is_in_place()).collect();
     let is_published = report.command == Command::Publish && report.plan.is_none() && report.is_complete();
     let mut text = String::new();
-    let Some(last) = files.last().filter(|_| is_published) else { return text };
+    let (Some(target), Some(last), true) = (&report.target, files.last(), is_published) else { return text };
     // The checksums file verifies all files of the version, also those of other jobs, and this hash verifies the checksums file.
     let checksums = Some(&last.name).filter(|_| !report.covered.is_empty());
     let (names, sums) = match checksums {
@@ -27,16 +27,16 @@ pub(super) fn recipe(report: &RunReport, action: Option<&Action>) -> String {
     // Writing to a String cannot fail, here and below.
     if names.len() <= MOST_COMMANDS {
         let _ = writeln!(text, "Download and verify (for a private package, curl needs `--user NAME` too):\n");
-        block(&mut text, "sh", &commands(&report.target, &names, sums, checksums));
+        block(&mut text, "sh", &commands(target, &names, sums, checksums));
     }
-    if let Some(step) = action.and_then(|action| step(action, &report.target, checksums)) {
+    if let Some(step) = action.and_then(|action| step(action, target, checksums)) {
         let _ = writeln!(text, "In a workflow:\n");
         block(&mut text, "yaml", &step);
     }
     text
 }
 
-/// A block of code, which nothing in it ends.
+/// Writes a block of code, which nothing in it ends.
 fn block(text: &mut String, language: &str, code: &str) {
     let longest = code.split(|c| c != '`').map(str::len).max().unwrap_or_default();
     let fence = "`".repeat(3.max(longest + 1));
@@ -69,19 +69,19 @@ fn commands(target: &Target, names: &[&FileName], sums: &[&Outcome], checksums: 
     commands + "EOF\n"
 }
 
-/// A name that no program takes for an option.
+/// Returns a name that no program takes for an option.
 fn as_a_path(name: &FileName) -> String {
     let before = if name.as_str().starts_with('-') { "./" } else { "" };
     format!("{before}{}", name.as_str())
 }
 
-/// A text as one word of a shell (POSIX, XCU 2.2.2).
+/// Quotes a text as one word of a shell (POSIX, XCU 2.2.2).
 fn quoted(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.+%/:@".contains(c);
     if text.chars().all(is_plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
-/// The step of a workflow; `None` if a runner would take a part of it for an expression, for which there is no escape.
+/// Returns the step of a workflow; `None` if a runner would take a part of it for an expression, for which there is no escape.
 fn step(action: &Action, target: &Target, checksums: Option<&FileName>) -> Option<String> {
     let mut inputs = vec![
         ("server-url", target.server.to_string()),
@@ -101,7 +101,7 @@ fn step(action: &Action, target: &Target, checksums: Option<&FileName>) -> Optio
     Some(step)
 }
 
-/// A text in double quotes, without what misleads a reader (YAML 1.2.2, 5.7): `1.10` alone would be a number.
+/// Quotes a text in YAML, without what misleads a reader (YAML 1.2.2, 5.7): `1.10` alone would be a number.
 fn in_yaml(text: &str) -> String {
     let mut quoted = String::from("\"");
     for character in text.chars() {

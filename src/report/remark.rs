@@ -3,7 +3,7 @@
 /// How much a remark asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Level {
-    /// Something is worth a look, though nothing has failed.
+    /// Something may be wrong, although nothing has failed.
     Warning,
     /// The program decided something that the user may not expect. Nothing is wrong.
     Notice,
@@ -25,7 +25,6 @@ impl Level {
 /// A warning or a notice of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remark {
-    /// How much it asks for.
     pub(crate) level: Level,
     /// Its text.
     pub text: String,

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::message::{Message, messages};
 use super::recipe::recipe;
-use super::{Ending, Outcome, Planned, Remark};
+use super::{Outcome, Planned, Remark, RunReport};
 use crate::command::Command;
 use crate::runner::Action;
 use crate::sanitize::Sanitized;
@@ -22,15 +22,14 @@ const PUBLISH_HEAD: &str = "| file | size | SHA-256 | status |\n|---|---:|---|--
 const DOWNLOAD_HEAD: &str = "| file | size | SHA-256 | verified by | status |\n|---|---:|---|---|---|\n";
 const PLAN_HEAD: &str = "| what | plan | size | on the registry |\n|---|---|---:|---|\n";
 
-/// How many errors, and how many remarks, are told in full; the log has more of them.
+/// How many errors, and how many remarks, are shown; the log has more of them.
 const MOST_PROBLEMS: usize = 20;
 
 /// Writes the summary: a title, a sentence, a table, the commands for a download, and the errors.
-pub(super) fn markdown(ending: &Ending, remarks: &[Remark], action: Option<&Action>, redactor: &Redactor) -> String {
+pub(super) fn markdown(report: &RunReport, remarks: &[Remark], action: Option<&Action>, redactor: &Redactor) -> String {
     let code = |text: &str| code(&redactor.redact(text));
-    let mut text = format!("### {}", ending.title());
-    if let Ending::Ran(report) = ending {
-        let target = &report.target;
+    let mut text = format!("### {}", report.title());
+    if let Some(target) = &report.target {
         let name = code(&format!("{}/{} {}", target.owner, target.package, target.version));
         // Writing to a String cannot fail, here and below.
         let _ = match &report.page {
@@ -38,29 +37,27 @@ pub(super) fn markdown(ending: &Ending, remarks: &[Remark], action: Option<&Acti
             None => write!(text, " {name}"),
         };
     }
-    let _ = writeln!(text, "\n\n{}\n", ending.sentence(code));
-    if let Some(rows) = ending.plan() {
+    let _ = writeln!(text, "\n\n{}\n", report.sentence(code));
+    if let Some(rows) = &report.plan {
         table(&mut text, PLAN_HEAD, rows.len(), rows.iter().map(|row| plan_row(row, code)));
     } else {
-        let outcomes = ending.outcomes();
-        let head = if ending.command() == Command::Download { DOWNLOAD_HEAD } else { PUBLISH_HEAD };
+        let outcomes = &report.outcomes;
+        let head = if report.command == Command::Download { DOWNLOAD_HEAD } else { PUBLISH_HEAD };
         table(&mut text, head, outcomes.len(), outcomes.iter().map(|outcome| outcome_row(outcome, code)));
     }
-    if let Ending::Ran(report) = ending {
-        let recipe = recipe(report, action);
-        if text.len() + recipe.len() <= LONGEST {
-            text.push_str(&redactor.redact(&recipe));
-        }
+    let recipe = recipe(report, action);
+    if text.len() + recipe.len() <= LONGEST {
+        text.push_str(&redactor.redact(&recipe));
     }
     for remark in remarks.iter().take(MOST_PROBLEMS) {
         let _ = writeln!(text, "- {}: {}", remark.level.word(), code(&Sanitized::whole(&remark.text).to_string()));
     }
     more(&mut text, remarks.len());
-    problems(&mut text, &messages(&ending.problems()), code);
+    problems(&mut text, &messages(&report.errors), code);
     text
 }
 
-/// A table, as far as there is room for it.
+/// Writes a table, as far as there is room for it.
 fn table(text: &mut String, head: &str, count: usize, rows: impl Iterator<Item = String>) {
     if count == 0 {
         return;
@@ -109,14 +106,14 @@ fn problems(text: &mut String, messages: &[Message], code: impl Fn(&str) -> Stri
     more(text, messages.len());
 }
 
-/// That there are more of something than are told.
+/// Writes how many more problems there are than are shown.
 fn more(text: &mut String, count: usize) {
     if count > MOST_PROBLEMS {
         let _ = writeln!(text, "- and {} more: see the log", count - MOST_PROBLEMS);
     }
 }
 
-/// A text as code, of which no renderer makes links: GitHub and Gitea look for addresses and names in any other text,
+/// Formats a text as code, of which no renderer makes links: GitHub and Gitea look for addresses and names in any other text,
 /// also after it has been rendered. A code span ends at as many backticks as it begins with (`CommonMark` 6.1); a `|`
 /// would end the cell of a table.
 fn code(text: &str) -> String {

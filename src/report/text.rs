@@ -23,8 +23,30 @@ pub(super) fn expand_ipv6(text: &str) -> String {
     expanded.collect()
 }
 
-/// The words of a text; what stands between backticks is one.
-pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
+/// Breaks a text into lines of up to `width` characters. All but the first are indented, and a longer word has a line of its own.
+pub(super) fn wrapped(prefix: &str, text: &str, width: usize) -> String {
+    const INDENT: &str = "        ";
+    let mut lines = Vec::new();
+    let mut line = prefix.to_owned();
+    for word in words(text) {
+        let is_first = line.len() == prefix.len() && lines.is_empty() || line == INDENT;
+        if !is_first && line.chars().count() + 1 + word.chars().count() > width {
+            // GitHub's runner takes a command also behind blanks of any kind at the beginning of a line.
+            let harmless = if word.trim_start().starts_with("::") { "\\" } else { "" };
+            lines.push(std::mem::replace(&mut line, format!("{INDENT}{harmless}{word}")));
+        } else {
+            if !is_first {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines.push(line);
+    lines.join("\n")
+}
+
+/// Splits a text into words. A text between backticks is one word.
+fn words(text: &str) -> impl Iterator<Item = &str> {
     let mut in_code = false;
     text.split(move |character| {
         in_code ^= character == '`';

@@ -16,7 +16,7 @@ use embedded_registry::{Action, Registry};
 use generic_packages::command::Command as Task;
 use generic_packages::inputs::Inputs;
 use generic_packages::registry::{Exchange, Limits, Observer, Retry};
-use generic_packages::report::{self, Console, Ending, Header, Progress, Reporter, RunContext, RunReport, Status};
+use generic_packages::report::{self, Console, Header, Progress, Reporter, RunContext, RunReport, Status};
 use generic_packages::run;
 use generic_packages::runner::{Environment, Runner};
 use generic_packages::stop::Stop;
@@ -299,18 +299,18 @@ impl Job {
         }
         let mut inputs = reading.inputs.expect("good inputs");
         change(&mut inputs);
-        let context = RunContext { reporter: &console, stop: Stop::default(), save: &drop };
+        let context = RunContext { reporter: &console, stop: Stop::default(), save: &|_| {} };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let ending = runtime.block_on(async {
+        let report = runtime.block_on(async {
             tokio::select! {
-                ending = run::run(&inputs, limits, &context) => ending,
+                report = run::run(&inputs, limits, &context) => report,
                 () = end_outage(outage) => unreachable!("the clock runs for as long as the run does"),
             }
         });
-        assert_eq!(report::hand_over(&ending, &console.remarks(), &runner, &reading.redactor), [""; 0]);
-        console.closes(&ending);
+        assert_eq!(report::hand_over(&report, &console.remarks(), &runner, &reading.redactor), [""; 0]);
+        console.closes(&report);
         drop(console);
-        self.read_what_it_left(Some(ending.exit_code().into()), log)
+        self.read_what_it_left(Some(report.exit_code().into()), log)
     }
 
     /// Runs the library, and tells all of it to that reporter.
@@ -322,12 +322,11 @@ impl Job {
     pub(crate) fn run_until(&self, stop: Stop, reporter: &dyn Reporter) -> RunReport {
         let environment = Environment::new(self.environment(), self.workspace());
         let inputs = Inputs::read(self.task, &environment, &Runner::detect(&environment)).inputs.expect("good inputs");
-        let context = RunContext { reporter, stop, save: &drop };
+        let context = RunContext { reporter, stop, save: &|_| {} };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        match runtime.block_on(run::run(&inputs, Limits::default(), &context)) {
-            Ending::Ran(account) => *account,
-            Ending::Rejected(..) => panic!("there is something to put right"),
-        }
+        let report = runtime.block_on(run::run(&inputs, Limits::default(), &context));
+        assert!(!report.is_rejected(), "there is something to put right");
+        report
     }
 
     fn make_runners_files(&self) {
@@ -393,12 +392,12 @@ impl Job {
         let ran = self.run().exits_with(2).has_a_hint_for_each_error();
         assert_eq!(registry.requests(), [], "nothing is asked:\n{}", ran.log);
         for name in self.task.outputs() {
-            let nothing = match *name {
+            let nothing = match name {
                 "files" => "[]",
                 "urls" | "package-url" | "version" | "path" | "checksums-file" | "aliases" => "",
                 _ => "0",
             };
-            assert_eq!(ran.outputs[*name], nothing, "{name}");
+            assert_eq!(ran.outputs[name], nothing, "{name}");
         }
         ran.says(match self.task {
             Task::Publish => "Nothing was uploaded",

@@ -278,7 +278,7 @@ fn silent_server() -> String {
     let mut log = Vec::new();
     let console = Console::new(&mut log, &runner, None);
     let inputs = Inputs::read(Command::Publish, &environment, &runner).inputs.expect("good inputs");
-    let context = RunContext { reporter: &console, stop: Stop::default(), save: &drop };
+    let context = RunContext { reporter: &console, stop: Stop::default(), save: &|_| {} };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     console.closes(&runtime.block_on(run::run(&inputs, Limits::default(), &context)));
     drop(console);

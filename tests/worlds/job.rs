@@ -13,7 +13,7 @@ use embedded_registry::Registry;
 use generic_packages::command::Command as Task;
 use generic_packages::inputs::Inputs;
 use generic_packages::registry::Limits;
-use generic_packages::report::{self, Console, Ending, Reporter as _, RunContext, RunReport};
+use generic_packages::report::{self, Console, Reporter as _, RunContext, RunReport};
 use generic_packages::run;
 use generic_packages::runner::{Environment, Runner};
 use generic_packages::stop::{Signal, Stop};
@@ -170,8 +170,8 @@ impl Job {
         }
         let mut inputs = reading.inputs.map_err(|errors| format!("the inputs are refused: {errors:?}"))?;
         inputs.timeout = setting.silence;
-        let save = |account: RunReport| {
-            for warning in report::hand_over_outputs(&account.into(), &runner) {
+        let save = |so_far: &RunReport| {
+            for warning in report::hand_over_outputs(so_far, &runner) {
                 console.warns(&warning);
             }
         };
@@ -183,17 +183,17 @@ impl Job {
         let stop = Stop::when(stopped, std::future::pending());
         let context = RunContext { reporter: &console, stop, save: &save };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let ending = runtime.block_on(run::run(&inputs, limits(setting), &context));
+        let ran = runtime.block_on(run::run(&inputs, limits(setting), &context));
         runtime.shutdown_background();
-        if matches!(ending, Ending::Rejected(..)) {
+        if ran.is_rejected() {
             return Err("something is to be put right before".to_owned());
         }
-        for warning in report::hand_over(&ending, &console.remarks(), &runner, &reading.redactor) {
+        for warning in report::hand_over(&ran, &console.remarks(), &runner, &reading.redactor) {
             console.warns(&warning);
         }
-        console.closes(&ending);
+        console.closes(&ran);
         drop(console);
-        Ok(self.ran(Some(ending.exit_code().into()), &String::from_utf8_lossy(&log)))
+        Ok(self.ran(Some(ran.exit_code().into()), &String::from_utf8_lossy(&log)))
     }
 
     /// Runs the program.

@@ -118,7 +118,7 @@ pub(super) fn check(text: &str, command: Command) -> Vec<Fault> {
         Err(fault) => return vec![fault],
     };
     let mut faults = Vec::new();
-    let mut names: Vec<&str> = command.outputs().to_vec();
+    let mut names = command.outputs();
     names.sort_unstable();
     let found: Vec<&str> = stored.keys().map(String::as_str).collect();
     if found != names {

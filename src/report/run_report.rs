@@ -1,20 +1,18 @@
-//! The result of a run.
+//! The report of a run.
 
-use serde::Serialize;
 use url::Url;
 
-use super::plan::{self, Action, Planned};
+use super::plan::{Action, Planned};
 use crate::checksum::Sha256;
 use crate::command::Command;
-use crate::hint::{Explain, Problem};
-use crate::package::{FileName, PublicAddress, Target, Version};
+use crate::hint::{self, Explain, Problem};
+use crate::package::{FileName, Target, Version};
 use crate::sanitize::Sanitized;
 use crate::stop::Signal;
 use crate::units;
 
 /// The status of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// It was uploaded, and the registry has the identical file.
     Uploaded,
@@ -67,26 +65,25 @@ impl Status {
 
     /// Whether the file is in place, or was to be skipped.
     #[must_use]
-    pub(crate) fn is_as_wanted(self) -> bool {
+    pub(crate) fn is_success(self) -> bool {
         self.is_in_place() || self == Self::Skipped
     }
 
-    /// Whether the identical file is on the other side.
+    /// Whether the identical file is at its destination.
     #[must_use]
     pub(crate) fn is_in_place(self) -> bool {
         matches!(self, Self::Uploaded | Self::Replaced | Self::Downloaded | Self::Unchanged)
     }
 }
 
-/// Whose word a downloaded file was held against.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+/// The source of the hash that a downloaded file was compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum VerifiedBy {
-    /// The registry's own list.
+    /// The registry's list.
     Registry,
-    /// The version's file of checksums.
+    /// The version's checksums file.
     Checksums,
-    /// Nobody's: it has the length that the server promised.
+    /// None: only the length was compared, with that which the server announced.
     None,
 }
 
@@ -107,18 +104,18 @@ impl VerifiedBy {
 pub(crate) struct Local {
     /// Its path relative to the workspace; text from outside.
     pub(crate) path: String,
-    /// Whose word it was held against, or is to be.
+    /// The source of its hash.
     pub(crate) verified_by: VerifiedBy,
 }
 
-/// A file of the plan and what became of it.
+/// A file of the run and its status.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// Its name on the registry.
     pub(crate) name: FileName,
     /// Where it is downloaded from.
     pub(crate) url: Url,
-    /// Its length in bytes; `None` if nobody has said.
+    /// Its length in bytes; `None` if that is unknown.
     pub(crate) size: Option<u64>,
     /// Its hash, if that is known.
     pub(crate) sha256: Option<Sha256>,
@@ -128,12 +125,11 @@ pub struct Outcome {
     pub(crate) local: Option<Local>,
 }
 
-/// The report of a run that sent a request. `outcomes` has every file of the plan, in its order.
+/// The report of a run. `outcomes` has every file of the plan, in its order.
 pub struct RunReport {
-    /// The command.
     pub(crate) command: Command,
-    /// The version that was published to, or downloaded from.
-    pub(crate) target: Target,
+    /// The version that was published to, or downloaded from; `None` if the errors have to be fixed before anything is sent.
+    pub(crate) target: Option<Target>,
     /// The folder relative to the workspace that files were downloaded to; empty if there is none.
     pub(crate) folder: String,
     /// The path of the copy of the checksums file, relative to the workspace; empty if there is none.
@@ -157,106 +153,59 @@ pub struct RunReport {
 }
 
 impl RunReport {
-    /// Uses an address for all links.
-    pub(crate) fn linked_at(mut self, address: PublicAddress) -> Self {
-        self.target.server = address.server;
-        for outcome in &mut self.outcomes {
-            outcome.url = self.target.file_url(&outcome.name);
+    /// Returns the report of a run that has done nothing.
+    pub(crate) fn new(command: Command, target: Option<Target>) -> Self {
+        Self {
+            command,
+            target,
+            folder: String::new(),
+            checksums_file: String::new(),
+            covered: Vec::new(),
+            aliases: Vec::new(),
+            outcomes: Vec::new(),
+            plan: None,
+            is_offline: false,
+            errors: Vec::new(),
+            page: None,
+            stopped: None,
         }
-        self.page = Some(address.page);
-        self
+    }
+
+    /// Returns the report of a run that could not start because of these errors.
+    #[must_use]
+    pub fn rejected(command: Command, errors: Vec<impl Explain + Send + Sync + 'static>) -> Self {
+        Self { errors: hint::problems(errors), ..Self::new(command, None) }
+    }
+
+    /// Whether errors have to be fixed before anything is sent.
+    #[must_use]
+    pub fn is_rejected(&self) -> bool {
+        self.target.is_none()
     }
 
     /// Whether every file is in place or was to be skipped. After a dry run: whether a real run would succeed, as far as it
     /// can be predicted.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        let is_as_wanted = |status: Status| status.is_as_wanted() || status == Status::Planned;
-        self.errors.is_empty() && self.outcomes.iter().all(|outcome| is_as_wanted(outcome.status))
-    }
-}
-
-/// How a run ended.
-pub enum Ending {
-    /// Before its first request, with every problem that has to be fixed.
-    Rejected(Command, Vec<Problem>),
-    /// After it.
-    Ran(Box<RunReport>),
-}
-
-impl From<RunReport> for Ending {
-    fn from(report: RunReport) -> Self {
-        Self::Ran(report.into())
-    }
-}
-
-impl Ending {
-    /// The end of a run that has problems of one kind.
-    #[must_use]
-    pub fn rejected(command: Command, problems: Vec<impl Explain + Send + Sync + 'static>) -> Self {
-        Self::Rejected(command, problems.into_iter().map(|problem| Box::new(problem) as Problem).collect())
-    }
-
-    /// Returns the command.
-    #[must_use]
-    pub(crate) fn command(&self) -> Command {
-        match self {
-            Self::Rejected(command, _) => *command,
-            Self::Ran(report) => report.command,
-        }
+        let is_good = |status: Status| status.is_success() || status == Status::Planned;
+        self.errors.is_empty() && self.outcomes.iter().all(|outcome| is_good(outcome.status))
     }
 
     /// Returns the exit code: 0 if every file is in place or was to be skipped; 1 if an operation failed; 2 if an error must
     /// be fixed before anything can be uploaded; 130 and 143 if a signal ended the run.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Rejected(..) => 2,
-            Self::Ran(report) => match report.stopped {
-                Some(signal) => signal.exit_code(),
-                None => u8::from(!report.is_complete()),
-            },
-        }
-    }
-
-    /// The outcome of each file.
-    pub(super) fn outcomes(&self) -> &[Outcome] {
-        match self {
-            Self::Rejected(..) => &[],
-            Self::Ran(report) => &report.outcomes,
-        }
-    }
-
-    /// Everything that went wrong.
-    pub(super) fn problems(&self) -> Vec<&dyn Explain> {
-        let problems = match self {
-            Self::Rejected(_, problems) => problems,
-            Self::Ran(report) => &report.errors,
-        };
-        problems.iter().map(|problem| &**problem as &dyn Explain).collect()
-    }
-
-    /// The plan, if this was a dry run.
-    pub(super) fn plan(&self) -> Option<&[Planned]> {
-        match self {
-            Self::Rejected(..) => None,
-            Self::Ran(report) => report.plan.as_deref(),
-        }
-    }
-
-    /// The page of the version, if it has one.
-    pub(super) fn page(&self) -> Option<&Url> {
-        match self {
-            Self::Rejected(..) => None,
-            Self::Ran(report) => report.page.as_ref(),
+        match self.stopped {
+            Some(signal) => signal.exit_code(),
+            None if self.is_rejected() => 2,
+            None => u8::from(!self.is_complete()),
         }
     }
 
     /// Returns what happened in two or three words, for a title.
     pub(super) fn title(&self) -> &'static str {
-        let is_dry = self.plan().is_some();
-        match (self.command(), self.exit_code()) {
-            (Command::Publish, _) if is_dry => "Dry run of publishing",
+        match (self.command, self.exit_code()) {
+            (Command::Publish, _) if self.plan.is_some() => "Dry run of publishing",
             (Command::Publish, 0) => "Published",
             (Command::Publish, _) => "Failed to publish",
             (Command::Download, 0) => "Downloaded",
@@ -267,22 +216,17 @@ impl Ending {
     /// Returns one sentence, such as `Published 2 of 3 files to acme/widget 1.2.0: 2 uploaded, 1 failed`. Names in it,
     /// which may hold anything, are written by `name`.
     pub(super) fn sentence(&self, name: impl Fn(&str) -> String) -> String {
-        let report = match self {
-            Self::Rejected(Command::Publish, _) => return "Nothing was uploaded".to_owned(),
-            Self::Rejected(Command::Download, _) => return "Nothing was downloaded".to_owned(),
-            Self::Ran(report) => report,
-        };
-        match &report.plan {
-            Some(plan) => report.foretold(plan),
-            None => report.result(name),
+        match (&self.target, &self.plan, self.command) {
+            (None, _, Command::Publish) => "Nothing was uploaded".to_owned(),
+            (None, _, Command::Download) => "Nothing was downloaded".to_owned(),
+            (Some(_), Some(plan), _) => self.sentence_of_dry_run(plan),
+            (Some(target), None, _) => self.sentence_of_run(target, name),
         }
     }
-}
 
-impl RunReport {
     /// Returns what was done, how many files were verified, and what became of the others. The registry may have files
     /// that the run could not verify, so the sentence gives no number of files on the registry.
-    fn result(&self, name: impl Fn(&str) -> String) -> String {
+    fn sentence_of_run(&self, target: &Target, name: impl Fn(&str) -> String) -> String {
         let count = |status: Status| self.outcomes.iter().filter(|outcome| outcome.status == status).count();
         let all = self.outcomes.len();
         let in_place = self.outcomes.iter().filter(|outcome| outcome.status.is_in_place()).count();
@@ -298,11 +242,8 @@ impl RunReport {
             (false, all) => format!("{in_place} of {all}"),
         };
         let with_errors = if in_place == all && !self.is_complete() { ", with errors" } else { "" };
-        let counts = Status::ALL.into_iter().map(|status| (count(status), status.word().replace('-', " ")));
-        let counts: Vec<String> =
-            counts.filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
-        let counts = counts.join(", ");
-        let version = name(&format!("{}/{} {}", self.target.owner, self.target.package, self.target.version));
+        let counts = units::counts(Status::ALL.map(|status| (count(status), status.word().replace('-', " "))));
+        let version = name(&format!("{}/{} {}", target.owner, target.package, target.version));
         if count(Status::Unknown) > 0 {
             return format!("Verified {files} of {version} by SHA-256: {counts}");
         }
@@ -314,32 +255,32 @@ impl RunReport {
             (Command::Download, ".") => format!("from {version} to the workspace"),
             (Command::Download, folder) => format!("from {version} to {}", name(&Sanitized::new(folder).to_string())),
         };
-        let means = if in_place == all { self.means() } else { String::new() };
-        format!("{done} {files} {route}{with_errors}: {counts}{means}")
+        let how_verified = if in_place == all { self.how_verified() } else { String::new() };
+        format!("{done} {files} {route}{with_errors}: {counts}{how_verified}")
     }
 
-    /// Returns the sentence of a dry run.
-    fn foretold(&self, plan: &[Planned]) -> String {
+    /// Returns what a real run would do, by the plan of this dry run.
+    fn sentence_of_dry_run(&self, plan: &[Planned]) -> String {
         if self.is_offline && self.stopped.is_none() {
             let files = units::files(plan.iter().filter(|row| row.size.is_some()).count());
             return format!("Dry run without a token: {files} checked, no request sent to the registry");
         }
-        let counts = match plan::counts(plan) {
+        let count = |action: Action| plan.iter().filter(|row| row.action == action).count();
+        let counts = match units::counts(Action::ALL.map(|action| (count(action), action.word()))) {
             counts if counts.is_empty() => counts,
             counts => format!(": {counts}"),
         };
-        let conflicts = plan.iter().any(|row| row.action == Action::Conflict);
         let verdict = match (self.stopped, self.is_complete()) {
             (Some(_), _) => "The plan is incomplete",
             (None, true) => "A real run would succeed",
-            (None, false) if conflicts => "A real run would fail before it uploads anything",
+            (None, false) if count(Action::Conflict) > 0 => "A real run would fail before it uploads anything",
             (None, false) => "A real run would fail",
         };
         format!("Dry run: nothing was changed. {verdict}{counts}")
     }
 
     /// Returns how the files were verified, if all of them were.
-    fn means(&self) -> String {
+    fn how_verified(&self) -> String {
         let is_unverified =
             |outcome: &&Outcome| outcome.local.as_ref().is_some_and(|local| local.verified_by == VerifiedBy::None);
         let all = if self.outcomes.len() == 1 { "" } else { "all " };
