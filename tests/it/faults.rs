@@ -8,7 +8,7 @@ use std::{fs, io};
 
 use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
 
-use crate::harness::{Event, Job, Listener, RETRY, Ran};
+use crate::harness::{Event, Job, RETRY, Ran};
 
 /// A release of three files, one of them large enough that the right to write is asked for.
 fn release(registry: &Registry) -> Job {
@@ -508,7 +508,7 @@ fn a_connection_that_went_stale_costs_no_retry() {
     let mut job = release(&registry);
     job.input("retries", "0");
     // Between the list and the first upload the server ends its connections, as after a time-out of its own.
-    let publication = job.run_to(&Listener(|event| match event {
+    let publication = job.run_to(|event| match event {
         Event::Unchanged => {
             registry.stop_listening();
             registry.listen_again();
@@ -518,7 +518,7 @@ fn a_connection_that_went_stale_costs_no_retry() {
         }
         Event::Retry => panic!("it is tried again"),
         Event::Progress { .. } | Event::Note(_) => {}
-    }));
+    });
     assert!(publication.is_complete());
 }
 
@@ -528,10 +528,10 @@ fn a_server_that_is_not_there_is_waited_for() {
     let mut job = release(&registry);
     job.input("retries", "5");
     registry.stop_listening();
-    let publication = job.run_to(&Listener(|event| match event {
+    let publication = job.run_to(|event| match event {
         Event::Retry => registry.listen_again(),
         Event::Unchanged | Event::Progress { .. } | Event::Note(_) => {}
-    }));
+    });
     assert!(publication.is_complete());
 }
 

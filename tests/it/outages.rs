@@ -10,8 +10,8 @@ use generic_packages::report::RunReport;
 use generic_packages::stop::{Signal, Stop};
 use tokio::sync::Notify;
 
-use crate::aliases::seed;
-use crate::harness::{Event, Job, Listener, RETRY, Ran};
+use crate::harness::{Event, Job, RETRY, Ran};
+use crate::package::seed;
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -276,14 +276,11 @@ fn stopped_while_waiting(job: &Job) -> RunReport {
         },
         std::future::pending(),
     );
-    job.run_until(
-        stop,
-        &Listener(|event| {
-            if matches!(event, Event::Note(note) if note.contains(AWAY)) {
-                waits.notify_one();
-            }
-        }),
-    )
+    job.run_until(stop, |event| {
+        if matches!(event, Event::Note(note) if note.contains(AWAY)) {
+            waits.notify_one();
+        }
+    })
 }
 
 /// An error, and what caused it.

@@ -131,9 +131,7 @@ fn a_full_disk_leaves_no_part_of_an_entry_in_the_runners_files() {
     let registry = Registry::start(Persona::default());
     let mut job = job(&registry);
     // The limit is 512 or 1,024 bytes, as the shell counts.
-    let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -f 1; exec \"$0\" publish", env!("CARGO_BIN_EXE_generic-packages")]);
-    command.env_clear().envs(job.environment()).current_dir(job.workspace());
+    let command = job.command_of(&["sh", "-c", "ulimit -f 1; exec \"$0\" publish"]);
     // That the earlier entry is still there is checked in every run.
     let ran = job.outputs_so_far("other=value\n").run_as(command).exits_with(0);
     let ran = ran.says("warning: the outputs are lost: File too large");

@@ -69,17 +69,13 @@ fn files_that_may_not_be_given_away_are_no_error() {
         return;
     }
     job.variable("RUNNER_DEBUG", "1");
-    let plain = job.command();
     let mut command = Command::new("setpriv");
     command.args(["--bounding-set", "-chown"]).env_clear();
     if !command.arg("true").status().is_ok_and(|status| status.success()) {
         return says_that_it_is_not_tested("root without the right to change owners: setpriv does not work here");
     }
-    let mut command = Command::new("setpriv");
-    command.args(["--bounding-set", "-chown"]).arg(plain.get_program()).args(plain.get_args());
-    command.env_clear().current_dir(job.workspace());
-    command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let ran = job.run_as(command).exits_with(0).does_not_say("warning:");
+    let ran =
+        job.run_as(job.command_of(&["setpriv", "--bounding-set", "-chown"])).exits_with(0).does_not_say("warning:");
     ran.says("failed to give the files to the workspace's owner: Operation not permitted");
     assert_eq!(owner(&job, "tools/app"), (0, 0));
 }

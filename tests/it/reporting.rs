@@ -8,7 +8,7 @@ use generic_packages::command::Command;
 use generic_packages::report::{Console, Progress, Reporter};
 use generic_packages::runner::{Environment, Runner};
 
-use crate::harness::{Event, Job, Listener, Ran};
+use crate::harness::{Event, Job, Ran};
 
 /// A log without what differs from run to run: the registry's port and the seconds.
 fn stable(ran: &Ran, registry: &Registry) -> String {
@@ -267,13 +267,13 @@ fn an_upload_that_takes_long_is_heard_of_while_it_runs() {
     registry.script(Fault::once(Match::put("/v1.0.0/a"), Point::BeforeStore, wait));
     let mut job = Job::new(&registry);
     job.file("dist/a", "1");
-    let publication = job.run_to(&Listener(|event| {
+    let publication = job.run_to(|event| {
         if let Event::Progress { moved, size } = event {
             assert!(Some(moved) <= size, "more was sent than there is");
             *heard.0.lock().expect("nobody panics") = true;
             heard.1.notify_all();
         }
-    }));
+    });
     assert!(publication.is_complete());
     assert!(*heard.0.lock().expect("nobody panics"), "no progress was reported");
 }

@@ -1,6 +1,8 @@
 //! A run that is asked to end before its end.
 
-use std::process::{Child, Command};
+use std::fs;
+use std::process::Child;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -11,7 +13,7 @@ use generic_packages::report::Status;
 use generic_packages::stop::{self, Stop};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
-use crate::harness::{Event, Job, Listener, Ran};
+use crate::harness::{Event, Job, Ran};
 
 /// After so many others a request stays there for good, so that a run that waits for it does not end, and tells that it
 /// has come.
@@ -29,6 +31,48 @@ pub(crate) fn stopped(job: &Job, moment: &Receiver<()>, signal: Signal) -> Ran {
         moment.recv_timeout(Duration::from_secs(20)).expect("the moment comes");
         send(child, signal);
     })
+}
+
+/// Waits until the program has saved outputs that say how the run stands, and reads them.
+pub(crate) fn saved_outputs(job: &Job) -> String {
+    let path = job.outside("output");
+    // The timeout of the test runner ends it otherwise.
+    loop {
+        match fs::read_to_string(&path) {
+            Ok(outputs) if outputs.contains("total-size") => return outputs,
+            _ => thread::yield_now(),
+        }
+    }
+}
+
+/// Sends SIGINT when the moment comes, and again when the program has heeded the first: two at once may arrive as one.
+pub(crate) fn interrupted_twice(job: &Job, moment: &Receiver<()>) -> Ran {
+    job.run_while(job.command(), |child| {
+        moment.recv_timeout(Duration::from_secs(20)).expect("the moment comes");
+        send(child, Signal::INT);
+        saved_outputs(job);
+        send(child, Signal::INT);
+    })
+}
+
+/// Holds an upload until the program has heeded SIGTERM. Returns what the outputs were then.
+pub(crate) fn terminated_during(registry: &Registry, job: &Job, on: Match) -> (Ran, String) {
+    let (come, comes) = channel();
+    let (go, goes) = channel::<()>();
+    let goes = Mutex::new(goes);
+    let hold = Action::then(move |_| {
+        come.send(()).expect("the test waits");
+        goes.lock().expect("nobody panics").recv_timeout(Duration::from_secs(20)).expect("the signal is heeded");
+    });
+    registry.script(Fault::once(on, Point::BeforeStore, hold));
+    let mut saved = String::new();
+    let ran = job.run_while(job.command(), |child| {
+        comes.recv_timeout(Duration::from_secs(20)).expect("the moment comes");
+        send(child, Signal::TERM);
+        saved = saved_outputs(job);
+        go.send(()).expect("the upload is still held");
+    });
+    (ran, saved)
 }
 
 pub(crate) fn send(child: &Child, signal: Signal) {
@@ -135,14 +179,11 @@ fn the_last_look_after_a_signal_keeps_no_pause() {
         stop::Signal::Terminate
     };
     let stop = Stop::when(signal, std::future::pending());
-    let publication = job.run_until(
-        stop,
-        &Listener(|event| {
-            if matches!(event, Event::Note(_)) {
-                come.send(()).expect("the run has not ended");
-            }
-        }),
-    );
+    let publication = job.run_until(stop, |event| {
+        if matches!(event, Event::Note(_)) {
+            come.send(()).expect("the run has not ended");
+        }
+    });
     let statuses: Vec<Status> = publication.outcomes.iter().map(|outcome| outcome.status).collect();
     assert_eq!(statuses, [Status::Uploaded, Status::Unknown, Status::Uploaded]);
 }
@@ -154,29 +195,11 @@ fn a_replacement_in_its_gap_is_told_first_and_then_finished() {
     registry.seed("alice", "widget", "v1.0.0", "c", b"theirs too");
     let mut job = job(&registry);
     job.input("if-file-exists", "overwrite");
-    // The upload is held until the program has put down that the file is missing.
-    let (come, comes) = channel();
-    let (go, goes) = channel::<()>();
-    let goes = std::sync::Mutex::new(goes);
-    let hold = Action::then(move |_| {
-        come.send(()).expect("the test waits");
-        goes.lock().expect("nobody panics").recv_timeout(Duration::from_secs(20)).expect("it was put down");
-    });
-    registry.script(Fault::once(Match::put("/v1.0.0/b"), Point::BeforeStore, hold));
-    let outputs = job.outside("output");
-    let ran = job.run_while(job.command(), |child| {
-        comes.recv_timeout(Duration::from_secs(20)).expect("the moment comes");
-        send(child, Signal::TERM);
-        while !std::fs::read_to_string(&outputs).is_ok_and(|text| text.contains("total-size")) {
-            std::thread::yield_now();
-        }
-        go.send(()).expect("the upload is still held");
-    });
+    let (ran, saved) = terminated_during(&registry, &job, Match::put("/v1.0.0/b"));
     let ran = ran.exits_with(143).says("warning: received SIGTERM").says("`b`").does_not_say("SIGINT");
     assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["uploaded", "replaced", "not-attempted"]);
-    let (first, _) = ran.written.split_once("total-size").expect("written twice");
-    let b = first.lines().find(|line| line.contains(r#""name":"b""#)).expect("the file is in the first outputs");
-    assert!(b.contains(r#""status":"unknown""#), "{first}");
+    let b = saved.lines().find(|line| line.contains(r#""name":"b""#)).expect("the file is in the saved outputs");
+    assert!(b.contains(r#""status":"unknown""#), "{saved}");
     assert_eq!(registry.read("alice", "widget", "v1.0.0", "b").as_deref(), Some(&b"22"[..]));
     assert_eq!(registry.read("alice", "widget", "v1.0.0", "c").as_deref(), Some(&b"theirs too"[..]));
 }
@@ -216,17 +239,8 @@ fn a_bug_ends_in_a_short_text_without_secrets() {
     let job = job(&registry);
     // With too little memory for a thread the runtime panics; how little that is depends on the build.
     let ends_in_a_bug = |kibibytes: u32| {
-        let ran = Command::new("sh")
-            .args([
-                "-c",
-                &format!("ulimit -v {kibibytes} && exec \"$0\" publish"),
-                env!("CARGO_BIN_EXE_generic-packages"),
-            ])
-            .env_clear()
-            .envs(job.environment())
-            .current_dir(job.workspace())
-            .output()
-            .expect("there is a shell");
+        let limit = format!("ulimit -v {kibibytes} && exec \"$0\" publish");
+        let ran = job.command_of(&["sh", "-c", &limit]).output().expect("there is a shell");
         (ran.status.code() == Some(101)).then_some(ran)
     };
     let ran = (8_000..64_000).step_by(500).find_map(ends_in_a_bug).expect("some limit is too low for a thread");
@@ -274,17 +288,8 @@ fn a_second_interrupt_gives_up_a_replacement_in_its_gap_and_says_what_is_missing
     let mut job = job(&registry);
     job.input("if-file-exists", "overwrite");
     let moment = holds(&registry, Match::put("/v1.0.0/a"), Point::BeforeStore, 0);
-    let outputs = job.outside("output");
-    let ran = job.run_while(job.command(), |child| {
-        moment.recv_timeout(Duration::from_secs(20)).expect("the moment comes");
-        send(child, Signal::INT);
-        // The second comes when the first was heeded: two at once may arrive as one.
-        while !std::fs::read_to_string(&outputs).is_ok_and(|text| text.contains("total-size")) {
-            std::thread::yield_now();
-        }
-        send(child, Signal::INT);
-    });
-    let ran = ran.exits_with(130).has_a_hint_for_each_error().says("A second SIGINT cancels it");
+    let ran =
+        interrupted_twice(&job, &moment).exits_with(130).has_a_hint_for_each_error().says("A second SIGINT cancels it");
     let ran = ran.has_codes(&["replaced-file-missing", "stopped-by-signal"]);
     assert_eq!(ran.statuses()["a"], "unknown");
 }
@@ -311,12 +316,9 @@ fn a_log_that_nobody_reads_stops_no_upload_and_a_signal_still_ends_the_program()
     });
     registry.script(Fault::always(Match::put("/v1.0.0/"), Point::AfterStore, count));
     let job = job_with_a_long_log(&registry);
-    let outputs = job.outside("output");
     let ran = job.run_while(job.command(), |child| {
         all_arrived.recv_timeout(Duration::from_mins(1)).expect("every file arrives");
-        while !std::fs::read_to_string(&outputs).is_ok_and(|text| text.contains("total-size")) {
-            thread::yield_now();
-        }
+        saved_outputs(&job);
         send(child, Signal::TERM);
         wait_until_ended(child);
     });
