@@ -11,7 +11,9 @@ use generic_packages::checksum::Sha256;
 use rustix::process::Signal;
 
 use crate::harness::{AWKWARD_NAMES, Job, gather, run_at_once};
-use crate::package::{another_job_deletes, another_job_publishes, answers, changes, contents, count, put, read, seed};
+use crate::package::{
+    another_job_deletes, another_job_publishes, answers, changes, contents, count, put, read, script, seed,
+};
 use crate::rights::run_without_rights;
 use crate::stopping::{holds, stopped};
 
@@ -294,9 +296,7 @@ fn a_checksums_file_that_another_job_makes_wrong_is_an_error_and_updates_no_alia
     ] {
         let (registry, mut job) = version(if is_there { &[("a", "1"), ("b", "2")] } else { &[("b", "2")] });
         let is_deleted = faults.len() > 1 || codes.contains(&"expected-file-missing");
-        for fault in faults {
-            registry.script(fault);
-        }
+        script(&registry, faults);
         if !is_deleted {
             publishes(&mut job, "a", "1").input("if-file-exists", "overwrite");
         }

@@ -4,17 +4,14 @@ use embedded_registry::{Action, Answer, Fault, Match, Options, Persona, Point, R
 use rustix::process::Signal;
 
 use crate::harness::{Job, Ran};
+use crate::package::{answers, link_of, seed};
 use crate::stopping::{holds, stopped};
 
 /// A job with one file that wants the package linked.
 fn job(registry: &Registry, repository: &str) -> Job {
-    let mut job = Job::new(registry);
-    job.file("dist/a", "1").input("link-repository", repository);
+    let mut job = Job::publishing(registry, &[("a", "1")]);
+    job.input("link-repository", repository);
     job
-}
-
-fn link_of(registry: &Registry) -> Option<String> {
-    registry.world().link_of("alice", "widget")
 }
 
 /// How often the registry was asked to link.
@@ -64,7 +61,7 @@ fn a_server_that_cannot_link_is_a_warning_with_the_cure() {
         assert_eq!(asked_to_link(&registry), 1, "{persona:?}");
     }
     let registry = Registry::start(Persona::default());
-    registry.script(Fault::always(Match::link(), Point::Head, Action::Answer(Answer::text(405, ""))));
+    answers(&registry, Match::link(), Answer::text(405, ""));
     let told = warnings(job(&registry, "true").run());
     assert!(matches!(&told[..], [one] if one.contains("405") && one.contains("by hand")), "{told:?}");
 }
@@ -89,8 +86,8 @@ fn true_means_the_workflows_repository_where_it_is_the_owners_on_this_forge() {
     job.input("server-url", format!("{}/", registry.url())).input("owner", "Alice").run().exits_with(0);
     assert_eq!(link_of(&registry).as_deref(), Some("alice/widget"));
     let registry = Registry::start_with(Options { path_prefix: "/git".to_owned(), ..Options::default() });
-    let mut job = Job::new(&registry);
-    job.file("dist/a", "1").input("link-repository", "true").input("server-url", registry.url());
+    let mut job = Job::publishing(&registry, &[("a", "1")]);
+    job.input("link-repository", "true").input("server-url", registry.url());
     job.variable("GITHUB_SERVER_URL", format!("{}/", registry.url())).run().exits_with(0);
     assert_eq!(link_of(&registry).as_deref(), Some("alice/widget"));
 }
@@ -150,7 +147,7 @@ fn a_repository_that_does_not_exist_or_may_not_be_linked_to_is_a_warning() {
     ] {
         let registry = Registry::start(Persona::default());
         let answer = Answer::json(status, format!(r#"{{"message":"{message}"}}"#));
-        registry.script(Fault::always(Match::link(), Point::Head, Action::Answer(answer)));
+        answers(&registry, Match::link(), answer);
         let told = warnings(job(&registry, "gadget").run());
         assert!(matches!(&told[..], [one] if one.contains(cure)), "{message}: {told:?}");
     }
@@ -194,7 +191,7 @@ fn another_job_that_links_the_package_meanwhile_is_seen() {
         let page = format!("{}/alice/-/packages/generic/widget/v1.0.0", registry.url());
         let about = format!(r#"{{"html_url":"{page}","repository":{{"full_name":"{name}"}}}}"#);
         registry.clear_script();
-        registry.script(Fault::always(Match::link(), Point::Head, Action::Answer(refusal.clone())));
+        answers(&registry, Match::link(), refusal.clone());
         registry.script(Fault::always(Match::version(), Point::Head, Action::Answer(Answer::json(200, about))).skip(1));
     };
     linked("alice/widget");
@@ -207,7 +204,7 @@ fn another_job_that_links_the_package_meanwhile_is_seen() {
 #[test]
 fn a_version_that_is_not_told_of_is_not_linked_and_the_page_is_the_usual_one() {
     let registry = Registry::start(Persona::default());
-    registry.script(Fault::always(Match::version(), Point::Head, Action::Answer(Answer::text(500, ""))));
+    answers(&registry, Match::version(), Answer::text(500, ""));
     let ran = job(&registry, "true").run().exits_with(0).says("warning: ");
     assert!(ran.outputs["package-url"].ends_with("/alice/-/packages/generic/widget/v1.0.0"));
     assert_eq!(asked_to_link(&registry), 0);
@@ -216,7 +213,7 @@ fn a_version_that_is_not_told_of_is_not_linked_and_the_page_is_the_usual_one() {
 #[test]
 fn a_run_that_fails_links_nothing() {
     let registry = Registry::start(Persona::default());
-    registry.seed("alice", "widget", "v1.0.0", "a", b"other");
+    seed(&registry, "v1.0.0", &[("a", "other")]);
     job(&registry, "true").run().exits_with(1);
     // What is skipped is as it was wanted.
     assert_eq!((link_of(&registry), asked_to_link(&registry)), (None, 0));
@@ -244,18 +241,6 @@ fn a_link_is_the_last_change_behind_checksums_file_and_aliases_and_none_where_th
 }
 
 #[test]
-fn the_name_of_the_other_repository_commands_no_runner() {
-    let registry = Registry::start(Persona::default());
-    let about = r###"{"html_url":"http://h/","repository":{"full_name":"##[add-path]\n::debug::x"}}"###;
-    registry.script(Fault::always(Match::version(), Point::Head, Action::Answer(Answer::json(200, about))));
-    let told = warnings(job(&registry, "true").run());
-    assert!(
-        told.iter().any(|one| one.contains("repository ##\\[add-path]\\n::debug::x; the link is kept")),
-        "{told:?}"
-    );
-}
-
-#[test]
 fn a_signal_during_the_link_ends_the_run_with_all_that_is_published() {
     let registry = Registry::start(Persona::default());
     let moment = holds(&registry, Match::link(), Point::Head, 0);
@@ -270,7 +255,7 @@ fn a_link_that_the_tokens_user_cannot_see_is_asked_for_once_and_told_as_what_it_
     // So the forge answers whom it lets see no such repository.
     let about =
         format!(r#"{{"html_url":"{}/alice/-/packages/generic/widget/v1.0.0","repository":null}}"#, registry.url());
-    registry.script(Fault::always(Match::version(), Point::Head, Action::Answer(Answer::json(200, about))));
+    answers(&registry, Match::version(), Answer::json(200, about));
     registry.forget_requests();
     let ran = job(&registry, "widget").input("retries", "5").run().exits_with(0).does_not_say("error:");
     let text = "because the token's user cannot see the linked one: http";

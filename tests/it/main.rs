@@ -17,7 +17,6 @@ mod garbage;
 mod grouping;
 mod harness;
 mod headers;
-mod healing;
 mod hints;
 mod hostile;
 mod inputs;

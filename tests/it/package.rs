@@ -54,6 +54,13 @@ pub(crate) fn put(name: &str) -> Match {
     Match::put(&format!("/v1.0.0/{name}"))
 }
 
+/// Lets all of these faults happen.
+pub(crate) fn script(registry: &Registry, faults: impl IntoIterator<Item = Fault>) {
+    for fault in faults {
+        registry.script(fault);
+    }
+}
+
 /// From now on the registry gives this answer to all such requests.
 pub(crate) fn answers(registry: &Registry, on: Match, answer: Answer) {
     registry.script(Fault::always(on, Point::Head, Action::Answer(answer)));

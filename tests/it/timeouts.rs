@@ -7,6 +7,7 @@ use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
 
 use crate::downloading::release;
 use crate::harness::{Job, Ran};
+use crate::package::{answers, seed};
 
 /// A job that publishes one file, and waits for a second at most.
 fn job(registry: &Registry, content: &[u8]) -> Job {
@@ -49,7 +50,7 @@ fn a_server_that_takes_no_more_of_an_upload_is_told_as_that() {
 #[test]
 fn a_response_that_does_not_begin_or_stops_is_told_as_that() {
     let registry = Registry::start(Persona::default());
-    registry.seed("alice", "widget", "v1.0.0", "other", b"listed");
+    seed(&registry, "v1.0.0", &[("other", "listed")]);
     let job = job(&registry, b"content");
     for (call, point, cause) in [
         (Match::list(), Point::Head, "no response from the server for 1 s"),
@@ -94,7 +95,7 @@ fn the_page_of_an_error_is_not_read_for_longer_than_the_timeout() {
     ] {
         registry.clear_script();
         let answer = Answer::html(status, page.as_str());
-        registry.script(Fault::always(call.clone(), Point::Head, Action::Answer(answer)));
+        answers(&registry, call.clone(), answer);
         registry.script(Fault::always(call, Point::AnswerByte(0), drip(10)));
         let ran = job(&registry, b"content").run().exits_with(1).has_a_hint_for_each_error();
         ran.says(&format!("caused by: {told}")).does_not_say("late words");
