@@ -53,8 +53,10 @@ fn names_that_the_registry_takes_arrive_and_are_read_back_as_they_are() {
         }
         run.expects(rows.len() == names.len(), "other rows than files", format!("{}", rows.len()));
         findings.take(&format!("names {count}"), run.faults);
+        let run = Run::of(job.token("0123456789abcdef"), Under::turn(count), &registry, 1);
+        findings.take(&format!("names {count} that are not published"), run.faults);
     }
-    findings.are_none_in(5);
+    findings.are_none_in(10);
 }
 
 #[test]
@@ -86,14 +88,13 @@ fn names_that_the_registry_refuses_are_told_all_at_once() {
 fn a_single_name_that_the_registry_refuses_is_told_beside_the_log_too() {
     let registry = Registry::start(Persona::default());
     let mut findings = Findings::default();
-    for (count, name) in corpus::file_names(corpus::core()).iter().enumerate() {
+    for name in &corpus::file_names(corpus::core()) {
         let mut job = Job::new(&registry);
         // At the root a path begins with the name; a comma is what makes it a name that is refused.
         let name = [name.as_slice(), b","].concat();
         write(&job, "", &name);
         job.input("files", "**").input("include-hidden-files", "true");
-        let run = Run::of(&mut job, Under::turn(count), &registry, 2);
-        findings.take(&String::from_utf8_lossy(&name), run.faults);
+        findings.run(&String::from_utf8_lossy(&name), &mut job, &registry, 2);
     }
     findings.are_none_in(150);
 }
@@ -187,13 +188,12 @@ fn lines_that_find_nothing_are_shown_harmless() {
         findings.take(&format!("all lines under {under:?}"), Run::of(&mut job, under, &registry, 2).faults);
     }
     // Ten warnings become annotations.
-    for (count, lines) in utf8.chunks(10).enumerate() {
+    for lines in utf8.chunks(10) {
         let mut job = Job::new(&registry);
         // A line that is no pattern is an error, whatever is set.
         let lines: Vec<Vec<u8>> = lines.iter().map(|line| as_pattern(line)).collect();
         job.file("dist/a", "").input("files", os(&lines.join(&b"\n"[..]))).input("if-no-files-found", "warn");
-        let run = Run::of(&mut job, Under::turn(count), &registry, 0);
-        findings.take(&String::from_utf8_lossy(&lines.join(&b"\n"[..])), run.faults);
+        findings.run(&String::from_utf8_lossy(&lines.join(&b"\n"[..])), &mut job, &registry, 0);
     }
     for (count, line) in long.iter().enumerate() {
         let mut job = Job::new(&registry);
