@@ -26,11 +26,11 @@ fn with_runner_debug_each_error_has_the_code_of_its_kind() {
         ("owner-not-found", |job, _| _ = job.input("owner", "nobody")),
         ("conflict", |_, registry| registry.seed("alice", "widget", "v1.0.0", "app", b"other")),
         ("quota-exceeded", |_, registry| {
-            answers(registry, Match::put("/app"), Answer::text(413, "enforcePackagesQuota"))
+            answers(registry, Match::put("/app"), Answer::text(413, "enforcePackagesQuota"));
         }),
         ("server-unavailable", |_, registry| answers(registry, Match::list(), Answer::text(503, ""))),
         ("server-error", |_, registry| {
-            answers(registry, Match::put("/app"), Answer::text(500, "internal server error"))
+            answers(registry, Match::put("/app"), Answer::text(500, "internal server error"));
         }),
         ("connection-failed", |_, registry| registry.stop_listening()),
         ("expected-file-missing", |job, _| _ = job.input("checksums", "SHA256SUMS").input("expect", "lib")),

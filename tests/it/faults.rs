@@ -353,11 +353,11 @@ fn a_slow_transfer_is_not_broken_off() {
 
 #[test]
 fn a_file_that_changes_during_the_run_is_not_published() {
+    type Change = fn(&Path) -> io::Result<()>;
     let replace = |path: &Path| {
         fs::write(path.with_extension("new"), "22222").and_then(|()| fs::rename(path.with_extension("new"), path))
     };
     let remove = |path: &Path| fs::remove_file(path);
-    type Change = fn(&Path) -> io::Result<()>;
     let retried = (second(), Point::BeforeStore, 1, FAILED);
     for (change, (on, at, retries, statuses)) in [
         ((|path| fs::write(path, "other")) as Change, retried.clone()),

@@ -52,7 +52,7 @@ fn a_token_without_write_access_may_be_the_jobs_own_and_the_hint_says_so() {
 }
 
 #[test]
-fn the_jobs_own_token_is_named_as_the_cause_where_the_runner_gives_it_in_a_variable() {
+fn the_jobs_own_token_is_named_as_the_cause_if_the_runner_sets_it_in_a_variable() {
     let registry = Registry::start(Persona::default());
     for variable in ["GITHUB_TOKEN", "GITEA_TOKEN", "FORGEJO_TOKEN"] {
         let token = registry.token("carol_write");
@@ -95,7 +95,7 @@ fn a_token_for_public_owners_only_is_named_as_that_by_the_list_and_by_an_upload(
 }
 
 #[test]
-fn a_json_web_token_is_named_as_what_it_is() {
+fn a_json_web_token_is_named_as_one() {
     let jwt = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJyZXBvOmFjbWUvd2lkZ2V0In0.c2lnbmF0dXJlLW9mLWEtdG9rZW4";
     for persona in Persona::all() {
         let registry = Registry::start(persona);
@@ -185,7 +185,7 @@ fn a_package_that_is_not_there_may_be_one_of_a_server_with_packages_disabled() {
 }
 
 #[test]
-fn a_wildcard_without_a_token_needs_one_where_the_owner_is_private() {
+fn a_wildcard_without_a_token_needs_one_if_the_owner_is_private() {
     let registry = Registry::start(Persona::default());
     let mut job = private_download(&registry);
     job.without("INPUT_TOKEN");

@@ -18,7 +18,7 @@ const MINUTE: Duration = Duration::from_mins(1);
 const AWAY: &str = "stopped responding";
 
 /// The server goes away during a request, whose connection breaks.
-fn goes_away(on: Match, at: Point, skip: usize) -> [Fault; 2] {
+fn goes_away(on: &Match, at: Point, skip: usize) -> [Fault; 2] {
     [Action::StopListening(Duration::from_hours(1)), Action::Reset]
         .map(|action| Fault::once(on.clone(), at, action).skip(skip))
 }
@@ -27,7 +27,7 @@ fn goes_away(on: Match, at: Point, skip: usize) -> [Fault; 2] {
 /// updates `latest`, for which it downloads `kept`, and links the package.
 fn release(registry: &Registry) -> Job {
     seed(registry, "v1.0.0", &[("other", "an older one"), ("kept", "not in the workspace")]);
-    seed(registry, "latest", &[("other", "an older one"), ("stray", "x"), ("SHA256SUMS", "older")]);
+    seed(registry, "latest", &[("other", "an older one"), ("extra", "x"), ("SHA256SUMS", "older")]);
     let mut job = Job::new(registry);
     job.file("dist/new", large()).file("dist/other", "ours").input("if-file-exists", "overwrite");
     job.input("checksums", "SHA256SUMS").input("aliases", "latest").input("link-repository", "gadget");
@@ -62,7 +62,7 @@ fn a_publish_outlasts_a_minute_without_the_server_at_each_kind_of_request() {
         (Match::versions(), 0),
         (Match::get("/kept"), 0),
         (Match::put("/latest/new"), 0),
-        (Match::delete("/latest/stray"), 0),
+        (Match::delete("/latest/extra"), 0),
         (Match::put("/latest/SHA256SUMS"), 0),
         (Match::version(), 0),
         (Match::link(), 0),
@@ -73,7 +73,7 @@ fn a_publish_outlasts_a_minute_without_the_server_at_each_kind_of_request() {
         for &at in points {
             let registry = Registry::start(Persona::default());
             let job = release(&registry);
-            script(&registry, goes_away(on.clone(), at, skip));
+            script(&registry, goes_away(&on, at, skip));
             let ran = job.run_through_outage(&registry, MINUTE).exits_with(0).does_not_say("warning:");
             assert_eq!(registry.acted().len(), 2, "{on:?} {at:?}:\n{}", ran.log);
             has_one_outage(&ran);
@@ -105,7 +105,7 @@ fn a_download_outlasts_a_minute_without_the_server_at_each_kind_of_request() {
         if on == Match::get("/SHA256SUMS") {
             job.input("files", "SHA256SUMS");
         }
-        script(&registry, goes_away(on.clone(), at, 0));
+        script(&registry, goes_away(&on, at, 0));
         let ran = job.run_through_outage(&registry, MINUTE).exits_with(0);
         has_one_outage(&ran);
         assert_eq!(ran.outputs["downloaded"], "1", "{on:?} {at:?}");
@@ -120,7 +120,7 @@ fn all_transfers_wait_for_one_probe_and_none_of_them_costs_a_retry() {
         job.file(format!("dist/{number}"), format!("{number}"));
     }
     job.input("concurrency", "8");
-    script(&registry, goes_away(Match::put(""), Point::AfterStore, 20));
+    script(&registry, goes_away(&Match::put(""), Point::AfterStore, 20));
     let ran = job.run_through_outage(&registry, MINUTE).exits_with(0);
     has_one_outage(&ran);
     assert_eq!(ran.outputs["uploaded"], "40");
@@ -162,7 +162,7 @@ fn a_server_that_stays_away_ends_the_run_after_five_minutes_with_what_the_lists_
         // Uploads are unknown, and others not attempted.
         (
             &[("a", "1"), ("b", "22"), ("c", "333"), ("old", "ours")][..],
-            goes_away(Match::put(""), Point::Head, 2).to_vec(),
+            goes_away(&Match::put(""), Point::Head, 2).to_vec(),
             &[away, "not-verified", "not-verified"][..],
             &["unknown", "unknown", "unknown", "not-attempted"][..],
         ),
@@ -178,20 +178,20 @@ fn a_server_that_stays_away_ends_the_run_after_five_minutes_with_what_the_lists_
         // A file that may be deleted may be missing.
         (
             &[("old", "new")],
-            goes_away(Match::delete("/old"), Point::BeforeStore, 0).to_vec(),
+            goes_away(&Match::delete("/old"), Point::BeforeStore, 0).to_vec(),
             &[missing, away],
             &["unknown"],
         ),
         (
             &[("old", "new")],
-            goes_away(Match::delete("/old"), Point::AfterStore, 0).to_vec(),
+            goes_away(&Match::delete("/old"), Point::AfterStore, 0).to_vec(),
             &[missing, away],
             &["unknown"],
         ),
         // A file that the registry refused keeps its own error.
         (
             &[("a", "1"), ("b", "22")],
-            [&[Fault::once(Match::put("/b"), Point::Head, too_large)], &goes_away(Match::list(), Point::Head, 1)[..]]
+            [&[Fault::once(Match::put("/b"), Point::Head, too_large)], &goes_away(&Match::list(), Point::Head, 1)[..]]
                 .concat(),
             &["body-limit-exceeded", away, "not-verified"],
             &["unknown", "failed"],
@@ -274,7 +274,7 @@ fn a_signal_ends_the_wait_at_once_also_while_a_file_is_replaced() {
     for (on, is_gap) in [(Match::put("/new"), false), (Match::put("/v1.0.0/other"), true)] {
         let registry = Registry::start(Persona::default());
         let job = release(&registry);
-        script(&registry, goes_away(on, Point::Head, 0));
+        script(&registry, goes_away(&on, Point::Head, 0));
         let report = stopped_while_waiting(&job);
         assert_eq!(report.stopped, Some(Signal::Terminate));
         let errors: Vec<String> = report.errors.iter().map(|error| in_words(&**error)).collect();

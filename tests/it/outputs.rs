@@ -55,7 +55,7 @@ fn outputs_are_written_as_runners_read_them() {
 }
 
 #[test]
-fn no_value_can_end_its_own_entry_since_each_run_has_its_own_delimiter() {
+fn no_value_can_end_its_own_entry_because_each_run_has_its_own_delimiter() {
     let registry = Registry::start(Persona::default());
     let job = job(&registry);
     let (one, other) = (job.run().exits_with(0), job.run().exits_with(0));
@@ -84,7 +84,7 @@ fn the_name_of_a_file_or_a_version_cannot_write_outputs() {
 }
 
 #[test]
-fn a_job_without_a_file_for_outputs_is_green_with_a_warning() {
+fn a_job_without_a_file_for_outputs_succeeds_with_a_warning() {
     let registry = Registry::start(Persona::default());
     let mut job = job(&registry);
     for value in [None, Some("")] {
@@ -100,7 +100,7 @@ fn a_job_without_a_file_for_outputs_is_green_with_a_warning() {
 }
 
 #[test]
-fn a_file_for_outputs_that_cannot_be_written_makes_no_failure_of_a_success() {
+fn a_file_for_outputs_that_cannot_be_written_does_not_change_the_exit_code() {
     let registry = Registry::start(Persona::default());
     let mut job = job(&registry);
     // In host mode the container has no such folder.
@@ -179,7 +179,7 @@ fn job_with_long_names(registry: &Registry, count: usize) -> Job {
 }
 
 #[test]
-fn an_output_that_would_be_too_long_is_left_empty_and_the_others_are_told() {
+fn an_output_that_would_be_too_long_is_left_empty_and_the_others_are_set() {
     // The first is a little over 100 KiB where the second is not.
     for (count, is_url_list_too_long) in [(150, false), (400, true)] {
         let registry = Registry::start(Persona::default());
@@ -207,7 +207,7 @@ fn outputs_of_up_to_100_kib_are_whole_and_valid() {
 }
 
 #[test]
-fn outputs_tell_what_is_verified_when_a_file_fails() {
+fn outputs_count_verified_files_when_a_file_fails() {
     let registry = Registry::start(Persona::default());
     let refusal = Answer::text(400, "invalid filename");
     registry.script(Fault::always(Match::put("/v1.0.0/b%20c"), Point::BeforeStore, Action::Answer(refusal)));
@@ -247,7 +247,7 @@ fn outputs_are_written_when_nothing_was_sent() {
 }
 
 #[test]
-fn a_failure_ends_in_one_command_where_a_runner_reads_it() {
+fn a_failure_ends_in_one_command_if_a_runner_reads_it() {
     let registry = Registry::start(Persona::default());
     let mut job = job(&registry);
     let commands = |log: &str| log.lines().filter(|line| line.starts_with("::")).map(str::to_owned).collect::<Vec<_>>();
@@ -271,7 +271,7 @@ fn a_failure_ends_in_one_command_where_a_runner_reads_it() {
 }
 
 #[test]
-fn the_log_tells_which_runner_it_is_on() {
+fn the_log_names_its_runner() {
     let registry = Registry::start(Persona::default());
     let mut job = job(&registry);
     let program = concat!("generic-packages ", env!("CARGO_PKG_VERSION"));
@@ -292,7 +292,7 @@ fn the_log_tells_which_runner_it_is_on() {
 }
 
 #[test]
-fn what_is_no_command_of_the_program_is_told_and_does_nothing() {
+fn an_unknown_command_is_an_error_and_does_nothing() {
     let registry = Registry::start(Persona::default());
     let job = job(&registry);
     for (arguments, code, text) in [

@@ -1,4 +1,4 @@
-//! Answers that are easily misread, and what the program makes of them.
+//! Responses that are easily misread.
 
 use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
 
@@ -13,14 +13,14 @@ fn answered(on: Match, answer: Answer) -> Ran {
 }
 
 /// The answer of a list or a version call, given before anybody is asked who he is.
-fn told(on: Match, answer: Answer) -> Ran {
+fn first_response(on: Match, answer: Answer) -> Ran {
     let registry = Registry::start(Persona::default());
     answers(&registry, on, answer);
     Job::publishing(&registry, &[("a", "1")]).run()
 }
 
 #[test]
-fn a_page_that_is_no_plain_address_is_neither_shown_nor_handed_on() {
+fn a_page_whose_address_is_not_plain_is_not_shown() {
     let registry = Registry::start(Persona::default());
     let token = registry.token("alice_write");
     let path = "alice/-/packages/generic/widget/v1.0.0";
@@ -42,7 +42,7 @@ fn a_page_that_is_no_plain_address_is_neither_shown_nor_handed_on() {
 }
 
 #[test]
-fn two_refusals_that_meet_every_file_are_both_told() {
+fn two_refusals_that_each_file_would_meet_are_two_errors() {
     let registry = Registry::start(Persona::default());
     seed(&registry, "v1.0.0", &[("other", "creates the version")]);
     let both = gather(2);
@@ -81,7 +81,7 @@ fn checked(action: Action) -> (Registry, Job) {
 }
 
 #[test]
-fn an_answer_of_the_forge_to_the_check_for_write_access_ends_the_run_before_any_upload() {
+fn a_rejection_of_the_check_of_write_access_ends_the_run_before_any_upload() {
     for (status, text, code) in [
         (400, "invalid package name", "invalid-package-name"),
         (400, "invalid package version", "invalid-version"),
@@ -102,7 +102,7 @@ fn an_answer_of_the_forge_to_the_check_for_write_access_ends_the_run_before_any_
 }
 
 #[test]
-fn a_gate_that_blocks_the_check_for_write_access_does_not_block_the_uploads() {
+fn a_proxy_that_blocks_the_check_of_write_access_does_not_block_the_uploads() {
     let text = |status, text: &str| Action::Answer(Answer::text(status, text));
     let page = |status| Action::Answer(Answer::html(status, "<html><title>Request blocked</title></html>"));
     for action in [
@@ -143,7 +143,7 @@ fn a_gate_that_blocks_the_check_for_write_access_does_not_block_the_uploads() {
 }
 
 #[test]
-fn where_the_check_for_write_access_is_blocked_the_smallest_file_shows_what_the_others_would_meet() {
+fn if_the_check_of_write_access_is_blocked_the_smallest_file_stands_in_for_it() {
     let (registry, job) = checked(Action::Answer(Answer::html(403, "<html><title>Request blocked</title></html>")));
     answers(&registry, put(""), Answer::text(401, "reqPackageAccess"));
     let ran = job.run().exits_with(1).has_codes(&["no-write-access"]);
@@ -153,7 +153,7 @@ fn where_the_check_for_write_access_is_blocked_the_smallest_file_shows_what_the_
 }
 
 #[test]
-fn a_replacement_goes_on_though_the_check_for_write_access_is_blocked() {
+fn a_replacement_goes_on_though_the_check_of_write_access_is_blocked() {
     let (registry, mut job) = checked(Action::Answer(Answer::html(403, "<html><title>Request blocked</title></html>")));
     seed(&registry, "v1.0.0", &[("small", "theirs")]);
     let ran = job.input("if-file-exists", "overwrite").run().exits_with(0);
@@ -161,9 +161,10 @@ fn a_replacement_goes_on_though_the_check_for_write_access_is_blocked() {
 }
 
 #[test]
-fn where_a_redirect_leads_is_told_as_a_base_url() {
+fn a_redirect_is_an_error_with_the_base_url_it_leads_to() {
     let list = "/api/v1/packages/alice/generic/widget/v1.0.0/files";
-    let redirect = |status, place: &str| told(Match::list(), Answer::text(status, "").header("Location", place));
+    let redirect =
+        |status, place: &str| first_response(Match::list(), Answer::text(status, "").header("Location", place));
     redirect(301, &format!("https://git.example.com/forge{list}"))
         .exits_with(1)
         .has_codes(&["redirected"])
@@ -178,16 +179,16 @@ fn where_a_redirect_leads_is_told_as_a_base_url() {
 }
 
 #[test]
-fn a_page_in_html_is_known_however_its_type_is_spelled() {
+fn a_web_page_is_recognized_whatever_the_spelling_of_its_type() {
     let page = Answer::empty(200).header("Content-Type", "Text/HTML; charset=x");
     let page = page.with_body("<html><title>Sign in</title>");
-    told(Match::list(), page).exits_with(1).has_codes(&["web-page"]).says("200 OK: Sign in");
+    first_response(Match::list(), page).exits_with(1).has_codes(&["web-page"]).says("200 OK: Sign in");
 }
 
 #[test]
 fn a_list_with_both_spellings_of_the_size_is_read() {
     let row = r#"[{"name":"a","size":1,"Size":1,"sha256":"6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b"}]"#;
-    let ran = told(Match::list(), Answer::json(200, row)).exits_with(0);
+    let ran = first_response(Match::list(), Answer::json(200, row)).exits_with(0);
     assert_eq!(ran.statuses()["a"], "unchanged");
 }
 
@@ -195,7 +196,7 @@ fn a_list_with_both_spellings_of_the_size_is_read() {
 fn a_list_without_hashes_or_sizes_is_no_list() {
     for row in [r#"[{"name":"a","size":1,"sha256":""}]"#, r#"[{"name":"a","sha256":""}]"#, "null", "{}", "[1]", "[", ""]
     {
-        told(Match::list(), Answer::json(200, row)).exits_with(1).has_codes(&["unexpected-response"]);
+        first_response(Match::list(), Answer::json(200, row)).exits_with(1).has_codes(&["unexpected-response"]);
     }
 }
 
@@ -204,5 +205,8 @@ fn a_list_that_contradicts_itself_is_no_list() {
     let row = |sha256: &str| format!(r#"{{"name":"a","size":1,"sha256":"{sha256}"}}"#);
     let ours = "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b";
     let list = format!("[{},{}]", row(&"0".repeat(64)), row(ours));
-    told(Match::list(), Answer::json(200, list)).exits_with(1).has_codes(&["unexpected-response"]).says("`a`");
+    first_response(Match::list(), Answer::json(200, list))
+        .exits_with(1)
+        .has_codes(&["unexpected-response"])
+        .says("`a`");
 }

@@ -30,7 +30,7 @@ fn the_last_line_counts_what_was_verified_and_states_nothing_about_files_that_we
 }
 
 #[test]
-fn nothing_is_wider_than_a_hundred_columns_but_names_and_urls() {
+fn no_line_is_wider_than_a_hundred_columns_except_for_names_and_urls() {
     let registry = Registry::start(Persona::default());
     let mut job = Job::new(&registry);
     job.input("if-no-files-found", "wran").input("files", "../a\n/b\n{a\n.git/x").input("version", " ");
@@ -117,7 +117,7 @@ fn an_ipv6_address_in_an_annotation_is_still_an_address() {
 }
 
 #[test]
-fn a_long_list_of_what_was_not_published_is_folded() {
+fn a_long_list_of_files_that_were_not_published_is_folded() {
     let registry = Registry::start(Persona::default());
     let mut job = Job::new(&registry);
     for number in 0..21 {
@@ -128,7 +128,7 @@ fn a_long_list_of_what_was_not_published_is_folded() {
 }
 
 #[test]
-fn with_runner_debug_each_request_is_told_without_its_headers() {
+fn with_runner_debug_the_log_has_each_request_without_its_headers() {
     let registry = Registry::start(Persona::default());
     let mut job = Job::publishing(&registry, &[("a b", "1")]);
     job.variable("RUNNER_DEBUG", "1");
@@ -155,7 +155,7 @@ fn a_summary_that_would_be_too_long_is_shortened_and_says_so() {
 }
 
 #[test]
-fn an_upload_that_takes_long_is_heard_of_while_it_runs() {
+fn a_long_upload_reports_progress() {
     let registry = Registry::start(Persona::default());
     let heard = Arc::new((Mutex::new(false), Condvar::new()));
     // The upload does not end before it was heard of; the time-out ends the test where that never happens.
@@ -194,13 +194,13 @@ fn progress_at(sent: u64) -> String {
 }
 
 #[test]
-fn progress_tells_bytes_percent_rate_and_time_left() {
+fn progress_has_bytes_percent_rate_and_remaining_time() {
     let line = "  uploading       30.0 MiB   10.0 s  app.tar.gz: 25 % of 120.0 MiB, 3.0 MiB/s, 30.0 s left\n";
     assert_eq!(progress_at(30 << 20), line);
 }
 
 #[test]
-fn progress_tells_that_all_is_sent_and_only_the_answer_is_missing() {
+fn progress_says_that_only_the_response_is_missing_once_all_bytes_are_sent() {
     let line = "  uploading      120.0 MiB   10.0 s  app.tar.gz: all bytes sent, waiting for the response\n";
     assert_eq!(progress_at(120 << 20), line);
 }

@@ -30,7 +30,7 @@ impl Form {
 }
 
 #[test]
-fn what_a_server_says_of_a_file_is_shown_harmless() {
+fn responses_to_uploads_are_harmless() {
     let registry = Registry::start(Persona::default());
     let mut findings = Findings::default();
     // None of these stops a run, so that each file meets its own answer; 20 errors are in the summary.
@@ -65,7 +65,7 @@ fn what_a_server_says_of_a_file_is_shown_harmless() {
 }
 
 #[test]
-fn what_a_server_says_of_a_version_is_shown_harmless() {
+fn responses_about_a_version_are_harmless() {
     let registry = Registry::start(Persona::default());
     registry.seed("alice", "gadget", "v1.0.0", "other", b"content");
     let mut findings = Findings::default();
@@ -88,7 +88,7 @@ fn what_a_server_says_of_a_version_is_shown_harmless() {
 }
 
 #[test]
-fn redirects_to_hostile_places_are_shown_harmless() {
+fn redirects_to_hostile_places_are_harmless() {
     let registry = Registry::start(Persona::default());
     let mut findings = Findings::default();
     let mut job = Job::new(&registry);
@@ -111,7 +111,7 @@ fn redirects_to_hostile_places_are_shown_harmless() {
 }
 
 #[test]
-fn other_headers_are_of_no_consequence() {
+fn other_headers_are_harmless() {
     let registry = Registry::start(Persona::default());
     let mut findings = Findings::default();
     let mut job = Job::new(&registry);
@@ -132,7 +132,7 @@ fn other_headers_are_of_no_consequence() {
 }
 
 #[test]
-fn the_page_that_a_server_names_is_shown_harmless() {
+fn the_page_that_a_server_names_is_harmless() {
     let registry = Registry::start(Persona::default());
     let mut findings = Findings::default();
     let mut job = Job::new(&registry);
@@ -167,7 +167,7 @@ fn the_page_that_a_server_names_is_shown_harmless() {
 }
 
 #[test]
-fn hostile_names_in_the_list_of_a_version_are_shown_harmless() {
+fn hostile_names_in_a_list_are_harmless() {
     let registry = Registry::start(Persona::default());
     let mut findings = Findings::default();
     let sha256 = "0".repeat(64);

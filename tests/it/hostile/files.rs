@@ -21,7 +21,7 @@ fn write(job: &Job, folder: &str, name: &[u8]) {
 }
 
 #[test]
-fn names_that_the_registry_takes_arrive_and_are_read_back_as_they_are() {
+fn names_that_the_registry_takes_are_published_and_read_back_unchanged() {
     let mut findings = Findings::default();
     let names = corpus::registry_names(corpus::all());
     assert!(names.len() > 300, "{} names", names.len());
@@ -60,7 +60,7 @@ fn names_that_the_registry_takes_arrive_and_are_read_back_as_they_are() {
 }
 
 #[test]
-fn names_that_the_registry_refuses_are_told_all_at_once() {
+fn names_that_the_registry_refuses_are_one_error() {
     let registry = Registry::start(Persona::default());
     let mut findings = Findings::default();
     let names = corpus::file_names(corpus::all());
@@ -85,7 +85,7 @@ fn names_that_the_registry_refuses_are_told_all_at_once() {
 }
 
 #[test]
-fn a_single_name_that_the_registry_refuses_is_told_beside_the_log_too() {
+fn a_single_name_that_the_registry_refuses_is_harmless_in_its_annotation() {
     let registry = Registry::start(Persona::default());
     let mut findings = Findings::default();
     for name in &corpus::file_names(corpus::core()) {
@@ -100,7 +100,7 @@ fn a_single_name_that_the_registry_refuses_is_told_beside_the_log_too() {
 }
 
 #[test]
-fn folders_with_hostile_names_are_shown_harmless() {
+fn folders_with_hostile_names_are_harmless() {
     let registry = Registry::start(Persona::default());
     let mut findings = Findings::default();
     // The registry sees no folders, so that these are files of one name; then only folders match, nothing does, and
@@ -152,7 +152,7 @@ fn a_list_of_names_that_is_very_long_still_leaves_a_summary() {
 }
 
 #[test]
-fn links_with_hostile_names_are_shown_harmless() {
+fn links_with_hostile_names_are_harmless() {
     let registry = Registry::start(Persona::default());
     let mut findings = Findings::default();
     // To nothing, out of the workspace, to a folder, into .git, and to targets that are hostile themselves.
@@ -176,7 +176,7 @@ fn links_with_hostile_names_are_shown_harmless() {
 }
 
 #[test]
-fn lines_that_find_nothing_are_shown_harmless() {
+fn lines_that_match_nothing_are_harmless() {
     let registry = Registry::start(Persona::default());
     let mut findings = Findings::default();
     let lines = corpus::variables(corpus::all());

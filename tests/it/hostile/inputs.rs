@@ -26,7 +26,7 @@ const INPUTS: [&str; 9] = [
 const VARIABLES: [&str; 3] = ["GITHUB_REF", "GITHUB_ACTOR", "GITHUB_REPOSITORY"];
 
 #[test]
-fn every_hostile_input_is_told_harmless() {
+fn hostile_inputs_are_harmless() {
     let registry = Registry::start(Persona::default());
     let mut findings = Findings::default();
     let places = INPUTS.len() + VARIABLES.len();
@@ -53,7 +53,7 @@ fn every_hostile_input_is_told_harmless() {
 }
 
 #[test]
-fn one_hostile_input_is_told_harmless_beside_the_log_too() {
+fn one_hostile_input_is_harmless_in_its_annotation() {
     let registry = Registry::start(Persona::default());
     let mut findings = Findings::default();
     for (count, text) in corpus::utf8(corpus::variables(corpus::core())).iter().enumerate() {
@@ -115,7 +115,7 @@ fn every_hostile_version_is_published_to_and_read_back_as_it_is() {
 }
 
 #[test]
-fn variables_that_are_nearly_inputs_are_told_harmless() {
+fn variables_that_are_nearly_inputs_are_harmless() {
     let registry = Registry::start(Persona::default());
     let mut findings = Findings::default();
     let changes =
@@ -143,7 +143,7 @@ fn variables_that_are_nearly_inputs_are_told_harmless() {
 }
 
 #[test]
-fn hostile_addresses_of_the_server_are_shown_harmless() {
+fn hostile_addresses_of_the_server_are_harmless() {
     let mut findings = Findings::default();
     let registry = Registry::start(Persona::default());
     let mut job = Job::new(&registry);
