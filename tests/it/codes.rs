@@ -1,15 +1,12 @@
 //! The codes of errors, which stay the same if the words change.
 
-use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
+use embedded_registry::{Answer, Match, Persona, Registry};
 
 use crate::harness::Job;
+use crate::package::{answers, seed};
 
 /// Changes a job that would publish `dist/app`, or the registry, so that the run fails.
 type Spoil = fn(&mut Job, &Registry);
-
-fn answers(registry: &Registry, on: Match, status: u16, text: &str) {
-    registry.script(Fault::always(on, Point::Head, Action::Answer(Answer::text(status, text))));
-}
 
 #[test]
 fn with_runner_debug_each_error_has_the_code_of_its_kind() {
@@ -28,18 +25,21 @@ fn with_runner_debug_each_error_has_the_code_of_its_kind() {
         ("no-write-access", |job, registry| _ = job.input("owner", "acme").token(&registry.token("carol_write"))),
         ("owner-not-found", |job, _| _ = job.input("owner", "nobody")),
         ("conflict", |_, registry| registry.seed("alice", "widget", "v1.0.0", "app", b"other")),
-        ("quota-exceeded", |_, registry| answers(registry, Match::put("/app"), 413, "enforcePackagesQuota")),
-        ("server-unavailable", |_, registry| answers(registry, Match::list(), 503, "")),
-        ("server-error", |_, registry| answers(registry, Match::put("/app"), 500, "internal server error")),
+        ("quota-exceeded", |_, registry| {
+            answers(registry, Match::put("/app"), Answer::text(413, "enforcePackagesQuota"));
+        }),
+        ("server-unavailable", |_, registry| answers(registry, Match::list(), Answer::text(503, ""))),
+        ("server-error", |_, registry| {
+            answers(registry, Match::put("/app"), Answer::text(500, "internal server error"));
+        }),
         ("connection-failed", |_, registry| registry.stop_listening()),
         ("expected-file-missing", |job, _| _ = job.input("checksums", "SHA256SUMS").input("expect", "lib")),
         ("version-not-found", |job, _| _ = job.downloads().input("version", "v2.0.0")),
     ];
     for (code, spoil) in kinds {
         let registry = Registry::start(Persona::default());
-        registry.seed("alice", "widget", "v0.9.0", "app", b"old");
-        let mut job = Job::new(&registry);
-        job.file("dist/app", "new");
+        seed(&registry, "v0.9.0", &[("app", "old")]);
+        let mut job = Job::publishing(&registry, &[("app", "new")]);
         spoil(&mut job, &registry);
         job.run().has_codes(&[code]);
     }

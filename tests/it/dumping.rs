@@ -18,8 +18,8 @@ const NOBODY: u32 = 65_534;
 fn the_memory_of_the_program_gets_into_no_core_dump() {
     let registry = Registry::start(Persona::default());
     let moment = holds(&registry, Match::list(), Point::Head, 0);
-    let mut job = Job::new(&registry);
-    job.file("dist/a", "1").input("timeout", "3600");
+    let mut job = Job::publishing(&registry, &[("a", "1")]);
+    job.input("timeout", "3600");
     let ran = job.run_while(job.command(), |child| {
         moment.recv_timeout(Duration::from_secs(20)).expect("the moment comes");
         let limits = fs::read_to_string(format!("/proc/{}/limits", child.id())).expect("the limits of a process");
@@ -36,8 +36,8 @@ fn the_memory_of_the_program_gets_into_no_core_dump() {
 fn no_other_process_of_the_user_can_read_the_memory_of_the_program() {
     let registry = Registry::start(Persona::default());
     let moment = holds(&registry, Match::list(), Point::Head, 0);
-    let mut job = Job::new(&registry);
-    job.file("dist/a", "1").input("timeout", "3600").without("GITHUB_OUTPUT").without("GITHUB_STEP_SUMMARY");
+    let mut job = Job::publishing(&registry, &[("a", "1")]);
+    job.input("timeout", "3600").without("GITHUB_OUTPUT").without("GITHUB_STEP_SUMMARY");
     let mut command = job.command();
     let mut user = geteuid().as_raw();
     if user == 0 {

@@ -123,29 +123,29 @@ const PAGE: &str = "<!DOCTYPE html><html><head><title>Sign in &amp; go on</title
 const HTTP: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\nRetry-After: 1\r\n\r\n[]";
 
 #[test]
-fn any_list_is_survived() {
+fn any_list_ends_the_run_in_order() {
     let as_list = |_: &mut Rng, body: Vec<u8>| Action::Answer(Answer::json(200, body));
     survives("list", &Match::list(), LIST, as_list);
 }
 
 #[test]
-fn any_answer_to_the_list_call_is_survived() {
+fn any_answer_to_the_list_call_ends_the_run_in_order() {
     survives("list call", &Match::list(), ERROR, any_answer);
 }
 
 #[test]
-fn any_answer_to_an_upload_is_survived() {
+fn any_answer_to_an_upload_ends_the_run_in_order() {
     survives("upload", &Match::put(""), PAGE, any_answer);
 }
 
 #[test]
-fn any_version_is_survived() {
+fn any_version_ends_the_run_in_order() {
     let as_version = |_: &mut Rng, body: Vec<u8>| Action::Answer(Answer::json(200, body));
     survives("version", &Match::version(), VERSION, as_version);
 }
 
 #[test]
-fn any_bytes_in_place_of_http_are_survived() {
+fn any_bytes_in_place_of_http_ends_the_run_in_order() {
     survives("bytes for a list", &Match::list(), HTTP, raw_answer);
     survives("bytes for an upload", &Match::put(""), HTTP, raw_answer);
 }

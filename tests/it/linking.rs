@@ -4,17 +4,14 @@ use embedded_registry::{Action, Answer, Fault, Match, Options, Persona, Point, R
 use rustix::process::Signal;
 
 use crate::harness::{Job, Ran};
+use crate::package::{answers, link_of, seed};
 use crate::stopping::{holds, stopped};
 
 /// A job with one file that wants the package linked.
 fn job(registry: &Registry, repository: &str) -> Job {
-    let mut job = Job::new(registry);
-    job.file("dist/a", "1").input("link-repository", repository);
+    let mut job = Job::publishing(registry, &[("a", "1")]);
+    job.input("link-repository", repository);
     job
-}
-
-fn link_of(registry: &Registry) -> Option<String> {
-    registry.world().link_of("alice", "widget")
 }
 
 /// How often the registry was asked to link.
@@ -23,7 +20,7 @@ fn asked_to_link(registry: &Registry) -> usize {
 }
 
 /// The warnings of a run that succeeded.
-fn warnings(ran: Ran) -> Vec<String> {
+fn warnings_of(ran: Ran) -> Vec<String> {
     let ran = ran.exits_with(0).does_not_say("error:");
     assert_eq!(ran.outputs["uploaded"], "1");
     ran.unbroken().lines().filter_map(|line| line.strip_prefix("warning: ")).map(str::to_owned).collect()
@@ -34,7 +31,7 @@ const WITH_LINKS: [Persona; 4] = [Persona::Gitea1_24, Persona::Gitea1_26, Person
 const WITHOUT_LINKS: [Persona; 2] = [Persona::Gitea1_22, Persona::Forgejo7];
 
 #[test]
-fn the_package_is_linked_once_and_is_the_last_that_is_asked_for() {
+fn the_package_is_linked_once_and_last() {
     for persona in WITH_LINKS {
         let registry = Registry::start(persona);
         let job = job(&registry, "gadget");
@@ -51,26 +48,29 @@ fn the_package_is_linked_once_and_is_the_last_that_is_asked_for() {
 }
 
 #[test]
-fn a_server_that_cannot_link_is_a_warning_with_the_cure() {
+fn a_server_that_cannot_link_is_a_warning_with_a_hint() {
     for persona in WITHOUT_LINKS {
         let registry = Registry::start(persona);
-        let told = warnings(job(&registry, "true").run());
+        let warnings = warnings_of(job(&registry, "true").run());
         let cure = format!(
             "Remove `link-repository`, because Gitea before 1.24 and Forgejo before 11 have no API for it. To link the \
              package by hand: {}/alice/-/packages/generic/widget/v1.0.0/settings",
             registry.url()
         );
-        assert!(matches!(&told[..], [one] if one.contains("404 page not found") && one.ends_with(&cure)), "{told:?}");
+        assert!(
+            matches!(&warnings[..], [one] if one.contains("404 page not found") && one.ends_with(&cure)),
+            "{warnings:?}"
+        );
         assert_eq!(asked_to_link(&registry), 1, "{persona:?}");
     }
     let registry = Registry::start(Persona::default());
-    registry.script(Fault::always(Match::link(), Point::Head, Action::Answer(Answer::text(405, ""))));
-    let told = warnings(job(&registry, "true").run());
-    assert!(matches!(&told[..], [one] if one.contains("405") && one.contains("by hand")), "{told:?}");
+    answers(&registry, Match::link(), Answer::text(405, ""));
+    let warnings = warnings_of(job(&registry, "true").run());
+    assert!(matches!(&warnings[..], [one] if one.contains("405") && one.contains("by hand")), "{warnings:?}");
 }
 
 #[test]
-fn true_means_the_workflows_repository_where_it_is_the_owners_on_this_forge() {
+fn true_means_the_repository_of_the_workflow_if_it_belongs_to_the_owner_on_this_server() {
     for (value, linked) in [
         ("true", Some("alice/widget")),
         ("TRUE", Some("alice/widget")),
@@ -89,14 +89,14 @@ fn true_means_the_workflows_repository_where_it_is_the_owners_on_this_forge() {
     job.input("server-url", format!("{}/", registry.url())).input("owner", "Alice").run().exits_with(0);
     assert_eq!(link_of(&registry).as_deref(), Some("alice/widget"));
     let registry = Registry::start_with(Options { path_prefix: "/git".to_owned(), ..Options::default() });
-    let mut job = Job::new(&registry);
-    job.file("dist/a", "1").input("link-repository", "true").input("server-url", registry.url());
+    let mut job = Job::publishing(&registry, &[("a", "1")]);
+    job.input("link-repository", "true").input("server-url", registry.url());
     job.variable("GITHUB_SERVER_URL", format!("{}/", registry.url())).run().exits_with(0);
     assert_eq!(link_of(&registry).as_deref(), Some("alice/widget"));
 }
 
 #[test]
-fn where_true_means_no_repository_of_the_owner_on_this_forge_it_is_refused() {
+fn true_is_refused_if_the_repository_of_the_workflow_does_not_belong_to_the_owner_on_this_server() {
     let registry = Registry::start(Persona::default());
     let refused = |spoil: fn(&mut Job) -> &mut Job, named: &str| {
         let mut job = job(&registry, "true");
@@ -124,7 +124,7 @@ fn a_repository_of_another_owner_or_of_no_name_is_refused() {
 }
 
 #[test]
-fn a_package_that_is_linked_elsewhere_stays_so_with_a_warning() {
+fn a_package_that_is_linked_to_another_repository_keeps_its_link_with_a_warning() {
     let registry = Registry::start(Persona::default());
     job(&registry, "gadget").run().exits_with(0);
     registry.forget_requests();
@@ -138,9 +138,9 @@ fn a_package_that_is_linked_elsewhere_stays_so_with_a_warning() {
 #[test]
 fn a_repository_that_does_not_exist_or_may_not_be_linked_to_is_a_warning() {
     let registry = Registry::start(Persona::default());
-    let told = warnings(job(&registry, "wigdet").run());
+    let warnings = warnings_of(job(&registry, "wigdet").run());
     let cure = "Correct `link-repository`, because alice has no repository of that name";
-    assert!(matches!(&told[..], [one] if one.ends_with(cure)), "{told:?}");
+    assert!(matches!(&warnings[..], [one] if one.ends_with(cure)), "{warnings:?}");
     assert_eq!(link_of(&registry), None);
     for (status, message, cure) in [
         (403, "permission denied", "Give the token's user write access to packages of that repository"),
@@ -150,9 +150,9 @@ fn a_repository_that_does_not_exist_or_may_not_be_linked_to_is_a_warning() {
     ] {
         let registry = Registry::start(Persona::default());
         let answer = Answer::json(status, format!(r#"{{"message":"{message}"}}"#));
-        registry.script(Fault::always(Match::link(), Point::Head, Action::Answer(answer)));
-        let told = warnings(job(&registry, "gadget").run());
-        assert!(matches!(&told[..], [one] if one.contains(cure)), "{message}: {told:?}");
+        answers(&registry, Match::link(), answer);
+        let warnings = warnings_of(job(&registry, "gadget").run());
+        assert!(matches!(&warnings[..], [one] if one.contains(cure)), "{message}: {warnings:?}");
     }
 }
 
@@ -168,25 +168,25 @@ fn a_token_that_may_only_read_links_nothing_and_that_is_a_warning() {
 }
 
 #[test]
-fn a_link_whose_answer_is_lost_is_looked_for_before_it_is_made_again() {
+fn a_link_whose_response_is_lost_is_read_before_it_is_retried() {
     let registry = Registry::start(Persona::default());
     registry.script(Fault::once(Match::link(), Point::AfterStore, Action::Reset));
     // There is no second try here, and yet a second look.
-    let told = warnings(job(&registry, "true").run());
-    assert_eq!((told, link_of(&registry).as_deref(), asked_to_link(&registry)), (vec![], Some("alice/widget"), 1));
+    let warnings = warnings_of(job(&registry, "true").run());
+    assert_eq!((warnings, link_of(&registry).as_deref(), asked_to_link(&registry)), (vec![], Some("alice/widget"), 1));
 }
 
 #[test]
-fn a_link_that_meets_a_passing_fault_is_made_again() {
+fn a_link_is_retried_after_a_fault_that_passes() {
     let registry = Registry::start(Persona::default());
     registry.script(Fault::once(Match::link(), Point::Head, Action::Answer(Answer::html(502, ""))));
     registry.script(Fault::once(Match::version(), Point::Head, Action::Answer(Answer::html(502, ""))));
-    let told = warnings(job(&registry, "true").input("retries", "2").run_in_short());
-    assert_eq!((told, link_of(&registry).as_deref()), (vec![], Some("alice/widget")));
+    let warnings = warnings_of(job(&registry, "true").input("retries", "2").run_in_short());
+    assert_eq!((warnings, link_of(&registry).as_deref()), (vec![], Some("alice/widget")));
 }
 
 #[test]
-fn another_job_that_links_the_package_meanwhile_is_seen() {
+fn a_link_that_another_job_makes_meanwhile_counts() {
     let registry = Registry::start(Persona::default());
     // What the other job's link makes of ours, whichever repository it took.
     let refusal = Answer::json(400, r#"{"message":"invalid argument"}"#);
@@ -194,7 +194,7 @@ fn another_job_that_links_the_package_meanwhile_is_seen() {
         let page = format!("{}/alice/-/packages/generic/widget/v1.0.0", registry.url());
         let about = format!(r#"{{"html_url":"{page}","repository":{{"full_name":"{name}"}}}}"#);
         registry.clear_script();
-        registry.script(Fault::always(Match::link(), Point::Head, Action::Answer(refusal.clone())));
+        answers(&registry, Match::link(), refusal.clone());
         registry.script(Fault::always(Match::version(), Point::Head, Action::Answer(Answer::json(200, about))).skip(1));
     };
     linked("alice/widget");
@@ -205,9 +205,9 @@ fn another_job_that_links_the_package_meanwhile_is_seen() {
 }
 
 #[test]
-fn a_version_that_is_not_told_of_is_not_linked_and_the_page_is_the_usual_one() {
+fn a_version_whose_page_cannot_be_read_is_not_linked_and_has_the_usual_page() {
     let registry = Registry::start(Persona::default());
-    registry.script(Fault::always(Match::version(), Point::Head, Action::Answer(Answer::text(500, ""))));
+    answers(&registry, Match::version(), Answer::text(500, ""));
     let ran = job(&registry, "true").run().exits_with(0).says("warning: ");
     assert!(ran.outputs["package-url"].ends_with("/alice/-/packages/generic/widget/v1.0.0"));
     assert_eq!(asked_to_link(&registry), 0);
@@ -216,7 +216,7 @@ fn a_version_that_is_not_told_of_is_not_linked_and_the_page_is_the_usual_one() {
 #[test]
 fn a_run_that_fails_links_nothing() {
     let registry = Registry::start(Persona::default());
-    registry.seed("alice", "widget", "v1.0.0", "a", b"other");
+    seed(&registry, "v1.0.0", &[("a", "other")]);
     job(&registry, "true").run().exits_with(1);
     // What is skipped is as it was wanted.
     assert_eq!((link_of(&registry), asked_to_link(&registry)), (None, 0));
@@ -225,7 +225,7 @@ fn a_run_that_fails_links_nothing() {
 }
 
 #[test]
-fn a_link_is_the_last_change_behind_checksums_file_and_aliases_and_none_where_these_fail() {
+fn a_link_is_the_last_change_after_checksums_file_and_aliases_and_none_is_made_if_these_fail() {
     let registry = Registry::start(Persona::default());
     let mut job = job(&registry, "true");
     job.input("checksums", "SHA256SUMS").input("aliases", "latest").input("retries", "0");
@@ -244,33 +244,24 @@ fn a_link_is_the_last_change_behind_checksums_file_and_aliases_and_none_where_th
 }
 
 #[test]
-fn the_name_of_the_other_repository_commands_no_runner() {
+fn a_signal_during_the_link_is_a_warning_because_all_files_are_published() {
     let registry = Registry::start(Persona::default());
-    let about = r###"{"html_url":"http://h/","repository":{"full_name":"##[add-path]\n::debug::x"}}"###;
-    registry.script(Fault::always(Match::version(), Point::Head, Action::Answer(Answer::json(200, about))));
-    let told = warnings(job(&registry, "true").run());
-    assert!(
-        told.iter().any(|one| one.contains("repository ##\\[add-path]\\n::debug::x; the link is kept")),
-        "{told:?}"
+    let moment = holds(&registry, Match::link(), Point::Head, 0);
+    let warnings = warnings_of(stopped(job(&registry, "true").input("timeout", "3600"), &moment, Signal::TERM));
+    assert_eq!(
+        warnings,
+        ["received SIGTERM before the package was linked to alice/widget. Run the step again to link it"]
     );
 }
 
 #[test]
-fn a_signal_during_the_link_ends_the_run_with_all_that_is_published() {
-    let registry = Registry::start(Persona::default());
-    let moment = holds(&registry, Match::link(), Point::Head, 0);
-    let told = warnings(stopped(job(&registry, "true").input("timeout", "3600"), &moment, Signal::TERM));
-    assert_eq!(told, ["received SIGTERM before the package was linked to alice/widget. Run the step again to link it"]);
-}
-
-#[test]
-fn a_link_that_the_tokens_user_cannot_see_is_asked_for_once_and_told_as_what_it_is() {
+fn a_link_that_the_tokens_user_cannot_see_is_requested_once_and_named_in_a_warning() {
     let registry = Registry::start(Persona::default());
     job(&registry, "gadget").run().exits_with(0);
     // So the forge answers whom it lets see no such repository.
     let about =
         format!(r#"{{"html_url":"{}/alice/-/packages/generic/widget/v1.0.0","repository":null}}"#, registry.url());
-    registry.script(Fault::always(Match::version(), Point::Head, Action::Answer(Answer::json(200, about))));
+    answers(&registry, Match::version(), Answer::json(200, about));
     registry.forget_requests();
     let ran = job(&registry, "widget").input("retries", "5").run().exits_with(0).does_not_say("error:");
     let text = "because the token's user cannot see the linked one: http";
@@ -279,7 +270,7 @@ fn a_link_that_the_tokens_user_cannot_see_is_asked_for_once_and_told_as_what_it_
 }
 
 #[test]
-fn what_comes_of_a_link_is_told_in_the_summary_too() {
+fn the_warning_about_a_link_is_in_the_summary_too() {
     let registry = Registry::start(Persona::default());
     let ran = job(&registry, "wigdet").run().exits_with(0);
     let line = ran.summary.lines().find(|line| line.starts_with("- warning: ")).unwrap_or_default();

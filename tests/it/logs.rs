@@ -212,7 +212,7 @@ fn log(ran: &Ran) -> String {
 
 /// Compares a text with the snapshot of that name, or updates the snapshot. Every snapshot goes through this.
 #[track_caller]
-fn assert_snapshot(name: &str, text: &str) {
+pub(crate) fn assert_snapshot(name: &str, text: &str) {
     let text = unchanging(text);
     insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
         insta::assert_snapshot!(name, text);

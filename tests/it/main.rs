@@ -3,11 +3,9 @@
 //! The name of a test is what the program promises. Every run of the program is searched for the token, in every form
 //! in which it could come out (see [`harness::Job::run`]).
 
-mod alias_releases;
 mod aliases;
 mod caching;
 mod checksums;
-mod checksums_races;
 mod client_certificate;
 mod codes;
 mod documents;
@@ -19,7 +17,6 @@ mod garbage;
 mod grouping;
 mod harness;
 mod headers;
-mod healing;
 mod hints;
 mod hostile;
 mod inputs;
@@ -31,11 +28,13 @@ mod open_files;
 mod outages;
 mod outputs;
 mod ownership;
+mod package;
 mod proxy;
 mod publishing;
 mod racing;
 mod recipes;
 mod refusals;
+mod releases;
 mod renaming;
 mod replacing;
 mod reporting;

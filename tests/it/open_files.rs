@@ -1,7 +1,6 @@
 //! Runs that may open few files: whatever cannot be opened then, the limit is what is named.
 
 use std::fs;
-use std::process::Command;
 
 use embedded_registry::{Persona, Registry};
 
@@ -9,15 +8,7 @@ use crate::harness::{Job, Ran};
 
 /// Runs a job with that limit on open files.
 pub(crate) fn run_with(job: &Job, limit: u32) -> Ran {
-    let inner = job.command();
-    let mut shell = Command::new("sh");
-    shell
-        .args(["-c", &format!("ulimit -n {limit}; exec \"$0\" \"$@\"")])
-        .arg(inner.get_program())
-        .args(inner.get_args());
-    shell.env_clear().envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    shell.current_dir(job.workspace());
-    job.run_as(shell)
+    job.run_as(job.command_of(&["sh", "-c", &format!("ulimit -n {limit}; exec \"$0\" \"$@\"")]))
 }
 
 /// What holds however few files may be opened: no panic, nothing half-written, and hints that name the limit alone.

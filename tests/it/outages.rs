@@ -1,6 +1,5 @@
 //! A server that is away for a while after it has responded: the run waits for it, and that costs no retry.
 
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +9,8 @@ use generic_packages::report::RunReport;
 use generic_packages::stop::{Signal, Stop};
 use tokio::sync::Notify;
 
-use crate::aliases::seed;
-use crate::harness::{Event, Job, Listener, RETRY, Ran};
+use crate::harness::{Event, Job, RETRY, Ran};
+use crate::package::{answers, contents, link_of, script, seed};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -19,16 +18,16 @@ const MINUTE: Duration = Duration::from_mins(1);
 const AWAY: &str = "stopped responding";
 
 /// The server goes away during a request, whose connection breaks.
-fn goes_away(registry: &Registry, on: Match, at: Point, skip: usize) {
-    registry.script(Fault::once(on.clone(), at, Action::StopListening(Duration::from_hours(1))).skip(skip));
-    registry.script(Fault::once(on, at, Action::Reset).skip(skip));
+fn goes_away(on: &Match, at: Point, skip: usize) -> [Fault; 2] {
+    [Action::StopListening(Duration::from_hours(1)), Action::Reset]
+        .map(|action| Fault::once(on.clone(), at, action).skip(skip))
 }
 
 /// A job without retries that uses every kind of request: it uploads `new`, replaces `other`, creates the checksums file,
 /// updates `latest`, for which it downloads `kept`, and links the package.
 fn release(registry: &Registry) -> Job {
     seed(registry, "v1.0.0", &[("other", "an older one"), ("kept", "not in the workspace")]);
-    seed(registry, "latest", &[("other", "an older one"), ("stray", "x"), ("SHA256SUMS", "older")]);
+    seed(registry, "latest", &[("other", "an older one"), ("extra", "x"), ("SHA256SUMS", "older")]);
     let mut job = Job::new(registry);
     job.file("dist/new", large()).file("dist/other", "ours").input("if-file-exists", "overwrite");
     job.input("checksums", "SHA256SUMS").input("aliases", "latest").input("link-repository", "gadget");
@@ -40,15 +39,9 @@ fn large() -> Vec<u8> {
     vec![b'1'; (1 << 20) + 1]
 }
 
-/// What a version has: the contents by the names.
-fn content(registry: &Registry, version: &str) -> BTreeMap<String, Vec<u8>> {
-    let read = |name: &str| registry.read("alice", "widget", version, name).expect("it is there");
-    registry.files("alice", "widget", version).into_iter().map(|file| (file.name.clone(), read(&file.name))).collect()
-}
-
 /// The log has one line for the begin of the outage and one for its end, and no retry.
 #[track_caller]
-fn tells_of_one_outage(ran: &Ran) {
+fn has_one_outage(ran: &Ran) {
     let count = |text: &str| ran.log.matches(text).count();
     // After a DELETE that broke off the upload follows at once, and the registry may still have the old file.
     let retries = count(RETRY) - count("409 Conflict");
@@ -69,7 +62,7 @@ fn a_publish_outlasts_a_minute_without_the_server_at_each_kind_of_request() {
         (Match::versions(), 0),
         (Match::get("/kept"), 0),
         (Match::put("/latest/new"), 0),
-        (Match::delete("/latest/stray"), 0),
+        (Match::delete("/latest/extra"), 0),
         (Match::put("/latest/SHA256SUMS"), 0),
         (Match::version(), 0),
         (Match::link(), 0),
@@ -80,15 +73,15 @@ fn a_publish_outlasts_a_minute_without_the_server_at_each_kind_of_request() {
         for &at in points {
             let registry = Registry::start(Persona::default());
             let job = release(&registry);
-            goes_away(&registry, on.clone(), at, skip);
+            script(&registry, goes_away(&on, at, skip));
             let ran = job.run_through_outage(&registry, MINUTE).exits_with(0).does_not_say("warning:");
             assert_eq!(registry.acted().len(), 2, "{on:?} {at:?}:\n{}", ran.log);
-            tells_of_one_outage(&ran);
-            let version = content(&registry, "v1.0.0");
-            assert!(version["new"] == large() && version["other"] == b"ours", "{on:?} {at:?}");
+            has_one_outage(&ran);
+            let version = contents(&registry, "v1.0.0");
+            assert!(version["new"].as_bytes() == large() && version["other"] == "ours", "{on:?} {at:?}");
             assert_eq!(version.len(), 4, "{on:?} {at:?}");
-            assert_eq!(content(&registry, "latest"), version, "{on:?} {at:?}");
-            assert_eq!(registry.world().link_of("alice", "widget").as_deref(), Some("alice/gadget"), "{on:?}");
+            assert_eq!(contents(&registry, "latest"), version, "{on:?} {at:?}");
+            assert_eq!(link_of(&registry).as_deref(), Some("alice/gadget"), "{on:?}");
         }
     }
 }
@@ -112,9 +105,9 @@ fn a_download_outlasts_a_minute_without_the_server_at_each_kind_of_request() {
         if on == Match::get("/SHA256SUMS") {
             job.input("files", "SHA256SUMS");
         }
-        goes_away(&registry, on.clone(), at, 0);
+        script(&registry, goes_away(&on, at, 0));
         let ran = job.run_through_outage(&registry, MINUTE).exits_with(0);
-        tells_of_one_outage(&ran);
+        has_one_outage(&ran);
         assert_eq!(ran.outputs["downloaded"], "1", "{on:?} {at:?}");
     }
 }
@@ -127,9 +120,9 @@ fn all_transfers_wait_for_one_probe_and_none_of_them_costs_a_retry() {
         job.file(format!("dist/{number}"), format!("{number}"));
     }
     job.input("concurrency", "8");
-    goes_away(&registry, Match::put(""), Point::AfterStore, 20);
+    script(&registry, goes_away(&Match::put(""), Point::AfterStore, 20));
     let ran = job.run_through_outage(&registry, MINUTE).exits_with(0);
-    tells_of_one_outage(&ran);
+    has_one_outage(&ran);
     assert_eq!(ran.outputs["uploaded"], "40");
     assert_eq!(registry.files("alice", "widget", "v1.0.0").len(), 40);
 }
@@ -148,8 +141,7 @@ fn pages_of_a_proxy_mean_that_the_server_is_away() {
     ];
     for answer in answers {
         let registry = Registry::start(Persona::default());
-        let mut job = Job::new(&registry);
-        job.file("dist/a", "1");
+        let job = Job::publishing(&registry, &[("a", "1")]);
         // The upload, and the first probes.
         registry.script(Fault::once(Match::put("/a"), Point::Head, Action::Answer(answer.clone())));
         registry.script(Fault::once(Match::version(), Point::Head, Action::Answer(answer.clone())).times(4));
@@ -160,84 +152,69 @@ fn pages_of_a_proxy_mean_that_the_server_is_away() {
 }
 
 #[test]
-fn a_server_that_stays_away_ends_the_run_after_five_minutes_with_what_was_seen() {
-    let registry = Registry::start(Persona::default());
-    let mut job = Job::new(&registry);
-    seed(&registry, "v1.0.0", &[("other", "an older one")]);
-    job.file("dist/a", "1").file("dist/b", "22").file("dist/c", "333").file("dist/other", "ours");
-    job.input("concurrency", "1").input("if-file-exists", "overwrite");
-    // The largest file goes first.
-    goes_away(&registry, Match::put(""), Point::Head, 2);
-    let ran = job.run_through_outage(&registry, Duration::MAX).exits_with(1).has_a_hint_for_each_error();
-    // Once only: no request follows that could begin another wait.
-    assert_eq!(ran.log.matches(" stopped responding; ").count(), 1, "{}", ran.log);
-    let statuses = ["a", "b", "c", "other"].map(|name| ran.statuses()[name].clone());
-    assert_eq!(statuses, ["unknown", "unknown", "unknown", "not-attempted"]);
-    let ran = ran.has_codes(&["server-unavailable", "not-verified", "not-verified"]).says("5 min");
-    ran.says("`b`, `c`");
-}
-
-#[test]
-fn files_that_were_replaced_are_not_called_missing_if_the_list_cannot_be_read() {
-    let registry = Registry::start(Persona::default());
-    let mut job = Job::new(&registry);
-    seed(&registry, "v1.0.0", &[("a", "old"), ("b", "old")]);
-    job.file("dist/a", "new").file("dist/b", "new").input("if-file-exists", "overwrite");
-    // After both have been replaced.
-    registry.script(Fault::once(Match::put("/b"), Point::AfterStore, Action::StopListening(Duration::from_hours(1))));
-    let ran = job.run_through_outage(&registry, Duration::MAX).exits_with(1);
-    assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["unknown"; 2]);
-    ran.has_codes(&["server-unavailable", "not-verified", "not-verified"]);
-}
-
-#[test]
-fn a_file_that_may_be_deleted_may_be_missing_if_the_server_stays_away() {
-    for at in [Point::BeforeStore, Point::AfterStore] {
+fn a_server_that_stays_away_ends_the_run_after_five_minutes_with_what_the_lists_have_shown() {
+    let gone = || Action::StopListening(Duration::from_hours(1));
+    let [away, missing] = ["server-unavailable", "replaced-file-missing"];
+    let too_large = Action::Answer(Answer::html(413, ""));
+    // The files of the job, the largest of which is uploaded first after the smallest; the faults, the codes of the
+    // errors, and the statuses. Without a skip the server is away from that request on, whose connection breaks.
+    for (files, faults, codes, statuses) in [
+        // Uploads are unknown, and others not attempted.
+        (
+            &[("a", "1"), ("b", "22"), ("c", "333"), ("old", "ours")][..],
+            goes_away(&Match::put(""), Point::Head, 2).to_vec(),
+            &[away, "not-verified", "not-verified"][..],
+            &["unknown", "unknown", "unknown", "not-attempted"][..],
+        ),
+        // Nothing was sent: the server is away between the list and the upload.
+        (&[("a", "1")], vec![Fault::once(Match::list(), Point::AfterStore, gone())], &[away], &["not-attempted"]),
+        // Files that were replaced are not called missing.
+        (
+            &[("old", "new"), ("old2", "new")],
+            vec![Fault::once(Match::put("/old2"), Point::AfterStore, gone())],
+            &[away, "not-verified", "not-verified"],
+            &["unknown"; 2],
+        ),
+        // A file that may be deleted may be missing.
+        (
+            &[("old", "new")],
+            goes_away(&Match::delete("/old"), Point::BeforeStore, 0).to_vec(),
+            &[missing, away],
+            &["unknown"],
+        ),
+        (
+            &[("old", "new")],
+            goes_away(&Match::delete("/old"), Point::AfterStore, 0).to_vec(),
+            &[missing, away],
+            &["unknown"],
+        ),
+        // A file that the registry refused keeps its own error.
+        (
+            &[("a", "1"), ("b", "22")],
+            [&[Fault::once(Match::put("/b"), Point::Head, too_large)], &goes_away(&Match::list(), Point::Head, 1)[..]]
+                .concat(),
+            &["body-limit-exceeded", away, "not-verified"],
+            &["unknown", "failed"],
+        ),
+    ] {
         let registry = Registry::start(Persona::default());
-        let mut job = Job::new(&registry);
-        seed(&registry, "v1.0.0", &[("a", "old")]);
-        job.file("dist/a", "new").input("if-file-exists", "overwrite");
-        goes_away(&registry, Match::delete("/a"), at, 0);
+        for (name, _) in files.iter().filter(|(name, _)| name.starts_with("old")) {
+            seed(&registry, "v1.0.0", &[(name, "an older one")]);
+        }
+        script(&registry, faults);
+        let mut job = Job::publishing(&registry, files);
+        job.input("concurrency", "1").input("if-file-exists", "overwrite");
         let ran = job.run_through_outage(&registry, Duration::MAX).exits_with(1).has_a_hint_for_each_error();
-        assert_eq!(ran.statuses()["a"], "unknown");
-        ran.has_codes(&["replaced-file-missing", "server-unavailable"]).says("5 min");
+        ran.has_codes(codes).has_statuses(statuses).says("5 min");
     }
-}
-
-#[test]
-fn a_file_that_the_registry_refused_keeps_its_own_error_if_the_list_cannot_be_read() {
-    let registry = Registry::start(Persona::default());
-    let mut job = Job::new(&registry);
-    job.file("dist/a", "1").file("dist/b", "22").input("concurrency", "1");
-    registry.script(Fault::once(Match::put("/b"), Point::Head, Action::Answer(Answer::html(413, ""))));
-    goes_away(&registry, Match::list(), Point::Head, 1);
-    let ran = job.run_through_outage(&registry, Duration::MAX).exits_with(1).has_a_hint_for_each_error();
-    assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["unknown", "failed"]);
-    ran.has_codes(&["body-limit-exceeded", "server-unavailable", "not-verified"]).says("client_max_body_size");
-}
-
-#[test]
-fn a_file_of_which_nothing_was_sent_is_not_attempted() {
-    let registry = Registry::start(Persona::default());
-    let mut job = Job::new(&registry);
-    job.file("dist/a", "1");
-    // Between the list and the upload.
-    registry.script(Fault::once(Match::list(), Point::AfterStore, Action::StopListening(Duration::from_hours(1))));
-    let ran = job.run_through_outage(&registry, Duration::MAX).exits_with(1).has_a_hint_for_each_error();
-    assert_eq!(ran.statuses()["a"], "not-attempted");
-    ran.has_codes(&["server-unavailable"]).says("5 min");
 }
 
 #[test]
 fn an_upload_that_takes_the_server_down_each_time_costs_its_retries_in_the_end() {
     let registry = Registry::start(Persona::default());
-    let mut job = Job::new(&registry);
-    job.file("dist/a", "1").input("retries", "1");
-    registry.script(Fault::always(
-        Match::put("/a"),
-        Point::Head,
-        Action::Answer(Answer::html(502, "<title>Bad Gateway</title>")),
-    ));
+    let mut job = Job::publishing(&registry, &[("a", "1")]);
+    job.input("retries", "1");
+    answers(&registry, Match::put("/a"), Answer::html(502, "<title>Bad Gateway</title>"));
     // Two probes of each outage, the second of which is the last that fails.
     for outage in 0..20 {
         let page = Action::Answer(Answer::html(502, "<title>Bad Gateway</title>"));
@@ -251,8 +228,8 @@ fn an_upload_that_takes_the_server_down_each_time_costs_its_retries_in_the_end()
 #[test]
 fn a_file_whose_upload_breaks_though_the_server_responds_costs_its_own_retries() {
     let registry = Registry::start(Persona::default());
-    let mut job = Job::new(&registry);
-    job.file("dist/a", "1").input("retries", "2");
+    let mut job = Job::publishing(&registry, &[("a", "1")]);
+    job.input("retries", "2");
     registry.script(Fault::always(Match::put("/a"), Point::Head, Action::Reset));
     let ran = job.run_in_short().exits_with(1).does_not_say(AWAY);
     ran.has_retries(2);
@@ -261,13 +238,12 @@ fn a_file_whose_upload_breaks_though_the_server_responds_costs_its_own_retries()
 #[test]
 fn a_server_that_has_never_responded_is_not_waited_for() {
     let registry = Registry::start(Persona::default());
-    let mut job = Job::new(&registry);
-    job.file("dist/a", "1");
+    let job = Job::publishing(&registry, &[("a", "1")]);
     registry.stop_listening();
     job.run().exits_with(1).has_codes(&["connection-failed"]).does_not_say(AWAY);
 }
 
-/// Runs a job that is asked to end as soon as it waits for the server, and insists on nothing. `on_wait` is called before.
+/// Runs a job that gets a signal as soon as it waits for the server. `on_wait` is called before the signal.
 fn stopped_while_waiting(job: &Job, on_wait: impl Fn() + Sync) -> RunReport {
     let waits = Arc::new(Notify::new());
     let signal = Arc::clone(&waits);
@@ -278,15 +254,12 @@ fn stopped_while_waiting(job: &Job, on_wait: impl Fn() + Sync) -> RunReport {
         },
         std::future::pending(),
     );
-    job.run_until(
-        stop,
-        &Listener(|event| {
-            if matches!(event, Event::Note(note) if note.contains(AWAY)) {
-                on_wait();
-                waits.notify_one();
-            }
-        }),
-    )
+    job.run_until(stop, |event| {
+        if matches!(event, Event::Note(note) if note.contains(AWAY)) {
+            on_wait();
+            waits.notify_one();
+        }
+    })
 }
 
 /// An error, and what caused it.
@@ -302,10 +275,10 @@ fn a_signal_ends_the_wait_at_once_also_while_a_file_is_replaced() {
     for (on, is_gap) in [(Match::put("/new"), false), (Match::put("/v1.0.0/other"), true)] {
         let registry = Registry::start(Persona::default());
         let job = release(&registry);
-        goes_away(&registry, on, Point::Head, 0);
-        let account = stopped_while_waiting(&job, || {});
-        assert_eq!(account.stopped, Some(Signal::Terminate));
-        let errors: Vec<String> = account.errors.iter().map(|error| in_words(&**error)).collect();
+        script(&registry, goes_away(&on, Point::Head, 0));
+        let report = stopped_while_waiting(&job, || {});
+        assert_eq!(report.stopped, Some(Signal::Terminate));
+        let errors: Vec<String> = report.errors.iter().map(|error| in_words(&**error)).collect();
         let has = |text: &str| errors.iter().any(|error| error.contains(text));
         assert!(has("SIGTERM canceled the run"), "{errors:?}");
         assert_eq!(has("and SIGTERM ended the wait"), is_gap, "{errors:?}");
@@ -318,13 +291,12 @@ fn a_signal_ends_the_wait_at_once_also_while_a_file_is_replaced() {
 }
 
 #[test]
-fn the_last_look_after_a_signal_is_made_though_the_server_was_away() {
+fn the_list_after_a_signal_is_read_even_after_an_outage() {
     let registry = Registry::start(Persona::default());
-    let mut job = Job::new(&registry);
-    job.file("dist/a", "1").file("dist/b", "22");
-    goes_away(&registry, Match::put("/b"), Point::Head, 0);
-    let account = stopped_while_waiting(&job, || registry.listen_again());
-    assert_eq!(account.stopped, Some(Signal::Terminate));
-    let statuses: Vec<String> = account.outcomes.iter().map(|outcome| format!("{:?}", outcome.status)).collect();
+    let job = Job::publishing(&registry, &[("a", "1"), ("b", "22")]);
+    script(&registry, goes_away(&Match::put("/b"), Point::Head, 0));
+    let report = stopped_while_waiting(&job, || registry.listen_again());
+    assert_eq!(report.stopped, Some(Signal::Terminate));
+    let statuses: Vec<String> = report.outcomes.iter().map(|outcome| format!("{:?}", outcome.status)).collect();
     assert_eq!(statuses, ["Uploaded", "Unknown"]);
 }

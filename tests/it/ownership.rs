@@ -8,6 +8,7 @@ use embedded_registry::{Persona, Registry};
 use rustix::process::geteuid;
 
 use crate::harness::{Job, says_that_it_is_not_tested};
+use crate::package::seed;
 
 /// The user and the group of GitHub's self-hosted runners in its own images.
 const RUNNER: (u32, u32) = (1001, 1002);
@@ -31,7 +32,7 @@ fn owner(job: &Job, path: &str) -> (u32, u32) {
 #[test]
 fn what_root_downloads_belongs_to_the_workspaces_owner() {
     let registry = Registry::start(Persona::default());
-    registry.seed("alice", "widget", "v1.0.0", "app", b"1");
+    seed(&registry, "v1.0.0", &[("app", "1")]);
     let mut job = Job::downloading(&registry);
     job.folder("roots");
     if !is_runners(&job) {
@@ -48,7 +49,7 @@ fn what_root_downloads_belongs_to_the_workspaces_owner() {
 #[test]
 fn the_checksums_file_that_root_writes_belongs_to_the_workspaces_owner() {
     let registry = Registry::start(Persona::default());
-    registry.seed("alice", "widget", "v1.0.0", "of-another-job", b"1");
+    seed(&registry, "v1.0.0", &[("of-another-job", "1")]);
     let mut job = Job::new(&registry);
     job.file("dist/a", "2");
     if !is_runners(&job) {
@@ -63,23 +64,19 @@ fn the_checksums_file_that_root_writes_belongs_to_the_workspaces_owner() {
 #[test]
 fn files_that_may_not_be_given_away_are_no_error() {
     let registry = Registry::start(Persona::default());
-    registry.seed("alice", "widget", "v1.0.0", "app", b"1");
+    seed(&registry, "v1.0.0", &[("app", "1")]);
     let mut job = Job::downloading(&registry);
     if !is_runners(&job) {
         return;
     }
     job.variable("RUNNER_DEBUG", "1");
-    let plain = job.command();
     let mut command = Command::new("setpriv");
     command.args(["--bounding-set", "-chown"]).env_clear();
     if !command.arg("true").status().is_ok_and(|status| status.success()) {
         return says_that_it_is_not_tested("root without the right to change owners: setpriv does not work here");
     }
-    let mut command = Command::new("setpriv");
-    command.args(["--bounding-set", "-chown"]).arg(plain.get_program()).args(plain.get_args());
-    command.env_clear().current_dir(job.workspace());
-    command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let ran = job.run_as(command).exits_with(0).does_not_say("warning:");
+    let ran =
+        job.run_as(job.command_of(&["setpriv", "--bounding-set", "-chown"])).exits_with(0).does_not_say("warning:");
     ran.says("failed to give the files to the workspace's owner: Operation not permitted");
     assert_eq!(owner(&job, "tools/app"), (0, 0));
 }

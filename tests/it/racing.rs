@@ -58,7 +58,7 @@ fn on_every_persona(test: impl Fn(&Registry)) {
 }
 
 #[test]
-fn different_files_of_many_jobs_all_arrive() {
+fn different_files_of_many_jobs_are_all_published() {
     on_every_persona(|registry| {
         for ran in at_once(registry, |number| (format!("file-{number}"), number.to_string())) {
             ran.exits_with(0);
@@ -71,7 +71,7 @@ fn different_files_of_many_jobs_all_arrive() {
 }
 
 #[test]
-fn the_same_file_of_many_jobs_arrives_once_and_all_are_green() {
+fn an_identical_file_of_many_jobs_is_published_once_and_all_jobs_succeed() {
     on_every_persona(|registry| {
         for ran in at_once(registry, |_| ("file".to_owned(), "the same".to_owned())) {
             ran.exits_with(0);
@@ -81,7 +81,7 @@ fn the_same_file_of_many_jobs_arrives_once_and_all_are_green() {
 }
 
 #[test]
-fn of_different_contents_under_one_name_one_wins_and_the_others_are_told_both() {
+fn of_different_contents_of_one_name_one_is_published_and_the_other_jobs_fail_with_both_hashes() {
     on_every_persona(|registry| {
         let runs = at_once(registry, |number| ("file".to_owned(), format!("content {number:02}")));
         let (green, red): (Vec<Ran>, Vec<Ran>) = runs.into_iter().partition(|ran| ran.code == Some(0));

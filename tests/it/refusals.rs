@@ -1,37 +1,29 @@
-//! Answers that are easily misread, and what the program makes of them.
+//! Responses that are easily misread.
 
 use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
 
 use crate::harness::{Job, Ran, gather};
-
-fn put(name: &str) -> Match {
-    Match::put(&format!("/v1.0.0/{name}"))
-}
+use crate::package::{answers, put, seed};
 
 /// A run with three small files, where one kind of request gets another answer.
 fn answered(on: Match, answer: Answer) -> Ran {
     let registry = Registry::start(Persona::default());
     registry.script(Fault::always(on, Point::BeforeStore, Action::Answer(answer)));
-    let mut job = Job::new(&registry);
-    job.file("dist/a", "1").file("dist/b", "22").file("dist/c", "333");
-    job.run()
+    Job::publishing(&registry, &[("a", "1"), ("b", "22"), ("c", "333")]).run()
 }
 
 /// The answer of a list or a version call, given before anybody is asked who he is.
-fn told(on: Match, answer: Answer) -> Ran {
+fn first_response(on: Match, answer: Answer) -> Ran {
     let registry = Registry::start(Persona::default());
-    registry.script(Fault::always(on, Point::Head, Action::Answer(answer)));
-    let mut job = Job::new(&registry);
-    job.file("dist/a", "1");
-    job.run()
+    answers(&registry, on, answer);
+    Job::publishing(&registry, &[("a", "1")]).run()
 }
 
 #[test]
-fn a_page_that_is_no_plain_address_is_neither_shown_nor_handed_on() {
+fn a_page_whose_address_is_not_plain_is_not_shown() {
     let registry = Registry::start(Persona::default());
     let token = registry.token("alice_write");
     let path = "alice/-/packages/generic/widget/v1.0.0";
-    let encoded = token.bytes().fold(String::new(), |text, byte| text + &format!("%{byte:02x}"));
     for page in [
         "javascript:alert(1)".to_owned(),
         format!("ftp://h/{path}"),
@@ -47,82 +39,21 @@ fn a_page_that_is_no_plain_address_is_neither_shown_nor_handed_on() {
         format!("https://$(id)/{path}"),
         format!("https://h/{path}##[add-path]/evil"),
         format!("https://h/{token}/{path}"),
-        format!("https://h/{encoded}/{path}"),
-        format!("https://alice:{token}@h/{path}"),
-        format!("https://h/{path}?next=x"),
         format!("https://h/{}/{path}", "x".repeat(3_000)),
     ] {
         let answer = Answer::json(200, format!(r#"{{"html_url":"{page}"}}"#));
         registry.clear_script();
-        registry.script(Fault::always(Match::version(), Point::Head, Action::Answer(answer)));
-        let mut job = Job::new(&registry);
-        job.file("dist/a", "1");
-        let ran = job.run().exits_with(0).says("warning: ");
+        answers(&registry, Match::version(), answer);
+        let ran = Job::publishing(&registry, &[("a", "1")]).run().exits_with(0).says("warning: ");
         assert_eq!(ran.outputs["package-url"], format!("{}/alice/-/packages/generic/widget/v1.0.0", registry.url()));
         assert!(!ran.log.contains("##["), "{}", ran.log);
     }
 }
 
 #[test]
-fn a_page_that_a_server_names_holds_nothing_that_a_shell_could_run() {
+fn two_refusals_that_each_file_would_meet_are_two_errors() {
     let registry = Registry::start(Persona::default());
-    let page = "https://git.example.org:81/$(id)/`id`;'&/Alice/-/packages/generic/widget/v1.0.0";
-    let answer = Answer::json(200, format!(r#"{{"html_url":"{page}"}}"#));
-    registry.script(Fault::always(Match::version(), Point::Head, Action::Answer(answer)));
-    let mut job = Job::new(&registry);
-    job.file("dist/a", "1");
-    let ran = job.run().exits_with(0).does_not_say("warning:");
-    let wanted = "https://git.example.org:81/%24%28id%29/%60id%60%3B%27%26/Alice/-/packages/generic/widget/v1.0.0";
-    assert_eq!(ran.outputs["package-url"], wanted);
-}
-
-#[test]
-fn an_echo_of_the_token_is_hidden_also_where_it_is_cut_off() {
-    let registry = Registry::start(Persona::default());
-    let token = registry.token("alice_write");
-    let message = format!(r#"{{"message":"access token does not exist [sha: {token}]"}}"#);
-    let before_its_end = message.len() - 5;
-    registry.script(Fault::always(Match::list(), Point::Head, Action::Answer(Answer::json(401, message.clone()))));
-    registry.script(Fault::once(Match::list(), Point::AnswerByte(before_its_end as u64), Action::Close));
-    let mut job = Job::new(&registry);
-    job.file("dist/a", "1");
-    let cut = job.run().exits_with(1);
-    assert!(!cut.log.contains(&token[..8]), "{}", cut.log);
-    job.run().exits_with(1).says("401 Unauthorized: access token does not exist [sha: ***]");
-}
-
-#[test]
-fn a_success_that_is_not_the_registrys_is_looked_up() {
-    for status in [200, 202, 204] {
-        let registry = Registry::start(Persona::default());
-        let answer = Action::Answer(Answer::text(status, ""));
-        registry.script(Fault::once(put("b"), Point::AfterStore, answer));
-        let mut job = Job::new(&registry);
-        job.file("dist/a", "1").file("dist/b", "22");
-        assert_eq!(job.run().exits_with(0).statuses()["b"], "uploaded", "{status}");
-    }
-}
-
-#[test]
-fn a_file_that_another_job_publishes_meanwhile_is_compared() {
-    let registry = Registry::start(Persona::default());
-    let seed =
-        |content: &'static [u8]| Action::then(move |world| world.seed("alice", "widget", "v1.0.0", "b", content));
-    registry.script(Fault::once(put("b"), Point::Head, seed(b"22")));
-    let mut job = Job::new(&registry);
-    job.file("dist/a", "1").file("dist/b", "22");
-    job.run().exits_with(0);
-
-    let registry = Registry::start(Persona::default());
-    registry.script(Fault::once(put("b"), Point::Head, seed(b"of another length")));
-    job.against(&registry);
-    job.run().exits_with(1).has_codes(&["conflict"]).says("17 bytes").says("2 bytes");
-}
-
-#[test]
-fn two_refusals_that_meet_every_file_are_both_told() {
-    let registry = Registry::start(Persona::default());
-    registry.seed("alice", "widget", "v1.0.0", "other", b"makes the version");
+    seed(&registry, "v1.0.0", &[("other", "creates the version")]);
     let both = gather(2);
     for (name, answer) in
         [("a", Answer::text(413, "enforcePackagesQuota")), ("b", Answer::text(404, "404 page not found"))]
@@ -130,8 +61,8 @@ fn two_refusals_that_meet_every_file_are_both_told() {
         registry.script(Fault::once(put(name), Point::BeforeStore, both.clone()));
         registry.script(Fault::once(put(name), Point::BeforeStore, Action::Answer(answer)));
     }
-    let mut job = Job::new(&registry);
-    job.file("dist/a", "1").file("dist/b", "22").input("concurrency", "2");
+    let mut job = Job::publishing(&registry, &[("a", "1"), ("b", "22")]);
+    job.input("concurrency", "2");
     job.run().exits_with(1).has_codes(&["quota-exceeded", "wrong-server-url"]);
 }
 
@@ -151,15 +82,15 @@ fn a_version_or_package_that_the_server_refuses_stops_the_run() {
 /// A version that exists, a check for write access that is answered by that, and files of which two are large.
 fn checked(action: Action) -> (Registry, Job) {
     let registry = Registry::start(Persona::default());
-    registry.seed("alice", "widget", "v1.0.0", "other", b"makes the version");
+    seed(&registry, "v1.0.0", &[("other", "creates the version")]);
     registry.script(Fault::always(Match::put("%2A"), Point::Head, action));
-    let mut job = Job::new(&registry);
-    job.file("dist/small", "1").file("dist/large", vec![0; 1_100_000]).file("dist/larger", vec![0; 1_200_000]);
+    let mut job = Job::publishing(&registry, &[("small", "1")]);
+    job.file("dist/large", vec![0; 1_100_000]).file("dist/larger", vec![0; 1_200_000]);
     (registry, job)
 }
 
 #[test]
-fn an_answer_of_the_forge_to_the_check_for_write_access_ends_the_run_before_any_upload() {
+fn a_rejection_of_the_check_of_write_access_ends_the_run_before_any_upload() {
     for (status, text, code) in [
         (400, "invalid package name", "invalid-package-name"),
         (400, "invalid package version", "invalid-version"),
@@ -180,7 +111,7 @@ fn an_answer_of_the_forge_to_the_check_for_write_access_ends_the_run_before_any_
 }
 
 #[test]
-fn a_gate_that_blocks_the_check_for_write_access_does_not_block_the_uploads() {
+fn a_proxy_that_blocks_the_check_of_write_access_does_not_block_the_uploads() {
     let text = |status, text: &str| Action::Answer(Answer::text(status, text));
     let page = |status| Action::Answer(Answer::html(status, "<html><title>Request blocked</title></html>"));
     for action in [
@@ -208,8 +139,7 @@ fn a_gate_that_blocks_the_check_for_write_access_does_not_block_the_uploads() {
         let dry = job.input("dry-run", "true").run().exits_with(0);
         dry.says("warning: ");
         let ran = job.input("dry-run", "false").variable("RUNNER_DEBUG", "1").run();
-        let ran = ran.exits_with(0).does_not_say("warning:").does_not_say("error:");
-        assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["uploaded"; 3], "{action:?}");
+        let ran = ran.exits_with(0).does_not_say("warning:").does_not_say("error:").has_statuses(&["uploaded"; 3]);
         let told = ran.log.matches("::debug::failed to check write access to packages of alice: ").count();
         assert_eq!(told, 1, "{}", ran.log);
         let requests = registry.requests();
@@ -222,9 +152,9 @@ fn a_gate_that_blocks_the_check_for_write_access_does_not_block_the_uploads() {
 }
 
 #[test]
-fn where_the_check_for_write_access_is_blocked_the_smallest_file_shows_what_the_others_would_meet() {
+fn if_the_check_of_write_access_is_blocked_the_smallest_file_stands_in_for_it() {
     let (registry, job) = checked(Action::Answer(Answer::html(403, "<html><title>Request blocked</title></html>")));
-    registry.script(Fault::always(put(""), Point::Head, Action::Answer(Answer::text(401, "reqPackageAccess"))));
+    answers(&registry, put(""), Answer::text(401, "reqPackageAccess"));
     let ran = job.run().exits_with(1).has_codes(&["no-write-access"]);
     let statuses: Vec<(String, String)> = ran.statuses().into_iter().collect();
     let expected = [("large", "not-attempted"), ("larger", "not-attempted"), ("small", "failed")];
@@ -232,17 +162,18 @@ fn where_the_check_for_write_access_is_blocked_the_smallest_file_shows_what_the_
 }
 
 #[test]
-fn a_replacement_goes_on_though_the_check_for_write_access_is_blocked() {
+fn a_replacement_goes_on_though_the_check_of_write_access_is_blocked() {
     let (registry, mut job) = checked(Action::Answer(Answer::html(403, "<html><title>Request blocked</title></html>")));
-    registry.seed("alice", "widget", "v1.0.0", "small", b"theirs");
+    seed(&registry, "v1.0.0", &[("small", "theirs")]);
     let ran = job.input("if-file-exists", "overwrite").run().exits_with(0);
     assert_eq!(ran.statuses()["small"], "replaced");
 }
 
 #[test]
-fn where_a_redirect_leads_is_told_as_a_base_url() {
+fn a_redirect_is_an_error_with_the_base_url_it_leads_to() {
     let list = "/api/v1/packages/alice/generic/widget/v1.0.0/files";
-    let redirect = |status, place: &str| told(Match::list(), Answer::text(status, "").header("Location", place));
+    let redirect =
+        |status, place: &str| first_response(Match::list(), Answer::text(status, "").header("Location", place));
     redirect(301, &format!("https://git.example.com/forge{list}"))
         .exits_with(1)
         .has_codes(&["redirected"])
@@ -257,16 +188,16 @@ fn where_a_redirect_leads_is_told_as_a_base_url() {
 }
 
 #[test]
-fn a_page_in_html_is_known_however_its_type_is_spelled() {
+fn a_web_page_is_recognized_whatever_the_spelling_of_its_type() {
     let page = Answer::empty(200).header("Content-Type", "Text/HTML; charset=x");
     let page = page.with_body("<html><title>Sign in</title>");
-    told(Match::list(), page).exits_with(1).has_codes(&["web-page"]).says("200 OK: Sign in");
+    first_response(Match::list(), page).exits_with(1).has_codes(&["web-page"]).says("200 OK: Sign in");
 }
 
 #[test]
 fn a_list_with_both_spellings_of_the_size_is_read() {
     let row = r#"[{"name":"a","size":1,"Size":1,"sha256":"6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b"}]"#;
-    let ran = told(Match::list(), Answer::json(200, row)).exits_with(0);
+    let ran = first_response(Match::list(), Answer::json(200, row)).exits_with(0);
     assert_eq!(ran.statuses()["a"], "unchanged");
 }
 
@@ -274,7 +205,7 @@ fn a_list_with_both_spellings_of_the_size_is_read() {
 fn a_list_without_hashes_or_sizes_is_no_list() {
     for row in [r#"[{"name":"a","size":1,"sha256":""}]"#, r#"[{"name":"a","sha256":""}]"#, "null", "{}", "[1]", "[", ""]
     {
-        told(Match::list(), Answer::json(200, row)).exits_with(1).has_codes(&["unexpected-response"]);
+        first_response(Match::list(), Answer::json(200, row)).exits_with(1).has_codes(&["unexpected-response"]);
     }
 }
 
@@ -283,16 +214,8 @@ fn a_list_that_contradicts_itself_is_no_list() {
     let row = |sha256: &str| format!(r#"{{"name":"a","size":1,"sha256":"{sha256}"}}"#);
     let ours = "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b";
     let list = format!("[{},{}]", row(&"0".repeat(64)), row(ours));
-    told(Match::list(), Answer::json(200, list)).exits_with(1).has_codes(&["unexpected-response"]).says("`a`");
-}
-
-#[test]
-fn the_text_of_a_server_cannot_command_the_runner_wherever_the_line_breaks() {
-    for length in 40..110 {
-        let words = format!("{} ::stop-commands::x ##[add-path]y ::add-mask::registry", "A".repeat(length));
-        let ran = told(Match::list(), Answer::text(500, words)).exits_with(1);
-        for line in ran.log.lines().filter(|line| !line.starts_with("::error title=generic-packages::")) {
-            assert!(!line.trim_start().starts_with("::") && !line.contains("##["), "{line}");
-        }
-    }
+    first_response(Match::list(), Answer::json(200, list))
+        .exits_with(1)
+        .has_codes(&["unexpected-response"])
+        .says("`a`");
 }

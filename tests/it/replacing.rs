@@ -1,330 +1,255 @@
-//! Other content under a file's name: `if-file-exists`.
+//! Files that exist with different content: `if-file-exists`.
+
+use std::fs;
 
 use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
 
 use crate::harness::Job;
+use crate::package::{
+    another_job_deletes, another_job_publishes, answers, changes, contents, count, put, read, requests, script, seed,
+};
 
-/// A release of `a` and `b`; the registry has another `b`, and `c`, which is nobody's business.
+/// A release of `a` and `b`; the registry has another `b`, and `c`, which is in no job.
 fn job(registry: &Registry, policy: &str) -> Job {
-    registry.seed("alice", "widget", "v1.0.0", "b", b"theirs");
-    registry.seed("alice", "widget", "v1.0.0", "c", b"untouched");
-    let mut job = Job::new(registry);
-    job.file("dist/a", "1").file("dist/b", "ours").input("if-file-exists", policy);
+    seed(registry, "v1.0.0", &[("b", "theirs"), ("c", "untouched")]);
+    let mut job = Job::publishing(registry, &[("a", "1"), ("b", "ours")]);
+    job.input("if-file-exists", policy);
     job
-}
-
-fn read(registry: &Registry, name: &str) -> Option<String> {
-    registry.read("alice", "widget", "v1.0.0", name).map(|bytes| String::from_utf8(bytes).expect("a text"))
-}
-
-fn methods(registry: &Registry) -> Vec<String> {
-    registry.requests().iter().map(|request| format!("{} {}", request.method, request.target)).collect()
 }
 
 fn delete() -> Match {
     Match::delete("/v1.0.0/b")
 }
 
-fn put() -> Match {
-    Match::put("/v1.0.0/b")
+fn too_large() -> Answer {
+    Answer::html(413, "<html><title>413 Request Entity Too Large</title></html>")
 }
 
 #[test]
-fn by_default_other_content_ends_the_run_before_anything_is_sent() {
+fn by_default_different_content_fails_the_run_before_any_upload() {
     let registry = Registry::start(Persona::default());
     let mut job = job(&registry, "fail");
     for ran in [job.run(), job.without("INPUT_IF-FILE-EXISTS").run()] {
-        ran.exits_with(1).has_codes(&["conflict"]);
+        ran.exits_with(1).has_codes(&["conflict"]).has_statuses(&["not-attempted", "failed"]);
     }
-    assert_eq!((read(&registry, "a"), read(&registry, "b").as_deref()), (None, Some("theirs")));
+    assert_eq!(changes(&registry), [""; 0]);
 }
 
 #[test]
-fn skip_keeps_what_is_there_with_a_warning_and_sends_the_rest() {
-    let registry = Registry::start(Persona::default());
-    let ran = job(&registry, "skip").run().exits_with(0);
-    assert!(ran.log.contains("\n::warning title=generic-packages::`b` "), "{}", ran.log);
-    assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["uploaded", "skipped"]);
-    assert_eq!((ran.outputs["skipped"].as_str(), ran.outputs["failed"].as_str()), ("1", "0"));
-    assert_eq!(ran.outputs["urls"].lines().count(), 1, "the URL of other bytes is none of ours");
-    assert!(ran.summary.contains("| ` b ` |"), "no link to other bytes");
-    assert_eq!(read(&registry, "b").as_deref(), Some("theirs"));
-}
-
-#[test]
-fn a_skipped_file_is_warned_of_once_however_often_the_list_is_read() {
+fn skip_keeps_the_registrys_file_with_one_warning_and_uploads_the_others() {
     let registry = Registry::start(Persona::default());
     let job = job(&registry, "skip");
-    // The second has nothing to send, so it reads the list once.
-    for lists in [2, 1] {
-        registry.forget_requests();
-        let ran = job.run().exits_with(0);
-        assert_eq!(registry.requests().iter().filter(|request| request.target.ends_with("/files")).count(), lists);
-        assert_eq!(ran.log.matches("::warning title=generic-packages::`b` ").count(), 1, "{}", ran.log);
+    let ran = job.run().exits_with(0).has_statuses(&["uploaded", "skipped"]);
+    let ran = ran.has_outputs(&[("skipped", "1"), ("failed", "0")]);
+    assert_eq!(ran.outputs["urls"].lines().count(), 1, "the URL of different content is no output");
+    assert!(ran.summary.contains("| ` b ` |"), "no link to different content");
+    assert_eq!(read(&registry, "b").as_deref(), Some("theirs"));
+    // The second run has nothing to upload, so it reads the list once.
+    for (ran, lists) in [(ran, 2), (job.run(), 3)] {
+        assert_eq!(ran.lines("::warning title=generic-packages::`b` ").len(), 1, "{}", ran.log);
+        assert!(count(&registry, "GET v1.0.0/files") >= lists);
     }
+    assert_eq!(count(&registry, "GET v1.0.0/files"), 3);
 }
 
 #[test]
-fn overwrite_replaces_other_content_after_all_other_uploads() {
+fn overwrite_replaces_different_content_after_all_other_uploads_and_keeps_identical_content() {
     for persona in Persona::all() {
         let registry = Registry::start(persona);
-        let ran = job(&registry, "overwrite").run().exits_with(0);
-        assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["uploaded", "replaced"], "{persona:?}");
-        assert_eq!((ran.outputs["replaced"].as_str(), ran.outputs["uploaded"].as_str()), ("1", "1"));
-        assert_eq!(read(&registry, "b").as_deref(), Some("ours"));
-        assert_eq!(read(&registry, "c").as_deref(), Some("untouched"));
-        let base = "/api/packages/alice/generic/widget/v1.0.0";
-        let changes: Vec<String> = methods(&registry).into_iter().filter(|line| !line.starts_with("GET")).collect();
-        let expected = ["PUT", "PUT", "DELETE", "PUT"].iter().zip(["a", "%2A", "b", "b"]);
-        assert_eq!(changes, expected.map(|(method, name)| format!("{method} {base}/{name}")).collect::<Vec<_>>());
+        let job = job(&registry, "overwrite");
+        let ran = job.run().exits_with(0).has_statuses(&["uploaded", "replaced"]);
+        ran.has_outputs(&[("replaced", "1"), ("uploaded", "1")]);
+        let expected = [("a", "1"), ("b", "ours"), ("c", "untouched")];
+        assert_eq!(contents(&registry, "v1.0.0"), expected.map(|(a, b)| (a.to_owned(), b.to_owned())).into());
+        let methods: Vec<String> = requests(&registry).into_iter().filter(|line| !line.starts_with("GET")).collect();
+        assert_eq!(methods, ["PUT v1.0.0/a", "PUT v1.0.0/%2A", "DELETE v1.0.0/b", "PUT v1.0.0/b"], "{persona:?}");
+        registry.forget_requests();
+        job.run().exits_with(0).has_statuses(&["unchanged"; 2]);
+        assert!(requests(&registry).iter().all(|line| line.starts_with("GET")), "{:?}", requests(&registry));
     }
 }
 
 #[test]
-fn overwrite_leaves_the_same_content_as_it_is() {
-    let registry = Registry::start(Persona::default());
-    let job = job(&registry, "overwrite");
-    job.run().exits_with(0);
-    registry.forget_requests();
-    let ran = job.run().exits_with(0);
-    assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["unchanged"; 2]);
-    assert!(methods(&registry).iter().all(|line| line.starts_with("GET")), "{:?}", methods(&registry));
-}
-
-#[test]
-fn the_only_file_of_a_version_can_be_replaced() {
-    let registry = Registry::start(Persona::default());
-    registry.seed("alice", "widget", "v1.0.0", "b", b"theirs");
-    let mut job = Job::new(&registry);
-    job.file("dist/b", "ours").input("if-file-exists", "overwrite");
-    job.run().exits_with(0);
-    assert_eq!(read(&registry, "b").as_deref(), Some("ours"));
-}
-
-#[test]
-fn a_file_of_another_case_is_replaced_and_has_our_spelling_afterwards() {
-    let registry = Registry::start(Persona::default());
-    registry.seed("alice", "widget", "v1.0.0", "App", b"theirs");
-    let mut job = Job::new(&registry);
-    job.file("dist/app", "ours").input("if-file-exists", "overwrite");
-    job.run().exits_with(0);
-    let files = registry.files("alice", "widget", "v1.0.0");
-    assert_eq!(files.iter().map(|file| (file.name.as_str(), file.size)).collect::<Vec<_>>(), [("app", 4)]);
-}
-
-#[test]
-fn without_the_right_to_write_nothing_is_deleted() {
-    let registry = Registry::start(Persona::default());
-    registry.seed("alice", "widget", "v1.0.0", "b", b"theirs");
-    let mut job = Job::new(&registry);
-    job.file("dist/b", "ours").input("if-file-exists", "overwrite").token(&registry.token("alice_read"));
-    let ran = job.run().exits_with(1).has_codes(&["no-write-access"]);
-    assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["not-attempted"]);
-    assert_eq!(read(&registry, "b").as_deref(), Some("theirs"));
-}
-
-#[test]
-fn where_another_upload_fails_nothing_is_deleted() {
-    let registry = Registry::start(Persona::default());
-    let refused = Action::Answer(Answer::text(400, "invalid filename"));
-    registry.script(Fault::always(Match::put("/v1.0.0/a"), Point::Head, refused));
-    let ran = job(&registry, "overwrite").run().exits_with(1);
-    assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["failed", "not-attempted"]);
-    assert_eq!(read(&registry, "b").as_deref(), Some("theirs"));
-}
-
-#[test]
-fn only_what_was_seen_at_the_start_is_deleted() {
-    let registry = Registry::start(Persona::default());
-    let job = job(&registry, "overwrite");
-    let other = Action::then(|world| {
-        world.delete("alice", "widget", "v1.0.0", "b");
-        world.seed("alice", "widget", "v1.0.0", "b", b"a third one's");
-    });
-    registry.script(Fault::once(Match::put("/v1.0.0/a"), Point::AfterStore, other));
-    let ran = job.run().exits_with(1).has_codes(&["changed-by-another-job"]).says("13 bytes").says("4 bytes");
-    assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["uploaded", "failed"]);
-    assert_eq!(read(&registry, "b").as_deref(), Some("a third one's"));
-    assert!(!methods(&registry).iter().any(|line| line.starts_with("DELETE")));
-}
-
-#[test]
-fn what_changes_just_before_the_deletion_is_not_deleted() {
-    let registry = Registry::start(Persona::default());
-    let mut job = job(&registry, "overwrite");
-    let other = Action::then(|world| {
-        world.delete("alice", "widget", "v1.0.0", "b");
-        world.seed("alice", "widget", "v1.0.0", "b", b"a third one's");
-    });
-    // The check of write access is the last request before the list that a deletion follows from.
-    registry.script(Fault::once(Match::put("/%2A"), Point::Head, other));
-    job.input("files", "dist/b").run().exits_with(1).has_codes(&["changed-by-another-job"]);
-    assert_eq!(read(&registry, "b").as_deref(), Some("a third one's"));
-    assert!(!methods(&registry).iter().any(|line| line.starts_with("DELETE")));
-}
-
-#[test]
-fn a_file_that_changed_since_it_was_checked_replaces_nothing() {
-    let registry = Registry::start(Persona::default());
-    let job = job(&registry, "overwrite");
-    let path = job.workspace().join("dist/b");
-    let change = Action::then(move |_| std::fs::write(&path, "changed").expect("it can be written"));
-    registry.script(Fault::once(Match::put("/v1.0.0/a"), Point::AfterStore, change));
-    job.run().exits_with(1).has_codes(&["file-changed"]).says("dist/b");
-    assert_eq!(read(&registry, "b").as_deref(), Some("theirs"));
-}
-
-#[test]
-fn a_deletion_that_is_refused_leaves_what_is_there() {
-    let registry = Registry::start(Persona::default());
-    registry.script(Fault::always(delete(), Point::Head, Action::Answer(Answer::text(403, "no"))));
-    let ran = job(&registry, "overwrite").run().exits_with(1).has_a_hint_for_each_error();
-    assert_eq!(ran.has_codes(&["no-write-access"]).statuses()["b"], "failed");
-    assert_eq!(read(&registry, "b").as_deref(), Some("theirs"));
-}
-
-#[test]
-fn a_deletion_that_is_refused_is_not_tried_again() {
-    for refused in [Answer::text(403, "no"), Answer::text(404, "404 page not found"), Answer::text(409, "no")] {
+fn the_only_file_of_a_version_is_replaced_also_by_one_of_another_case() {
+    for name in ["app", "App"] {
         let registry = Registry::start(Persona::default());
-        registry.script(Fault::always(delete(), Point::Head, Action::Answer(refused)));
-        let mut job = job(&registry, "overwrite");
-        job.input("retries", "3").run_in_short().exits_with(1).has_retries(0);
-        assert_eq!(registry.acted().len(), 1);
+        seed(&registry, "v1.0.0", &[(name, "theirs")]);
+        Job::publishing(&registry, &[("app", "ours")]).input("if-file-exists", "overwrite").run().exits_with(0);
+        assert_eq!(contents(&registry, "v1.0.0"), [("app".to_owned(), "ours".to_owned())].into());
     }
 }
 
 #[test]
-fn what_another_job_puts_in_the_place_of_a_deleted_file_is_not_deleted_too() {
-    let registry = Registry::start(Persona::default());
-    // The answer is lost, so it has to be looked up what became of the deletion.
-    let other = Action::then(|world| world.seed("alice", "widget", "v1.0.0", "b", b"a third one's"));
-    registry.script(Fault::once(delete(), Point::AfterStore, other));
-    registry.script(Fault::once(delete(), Point::AfterStore, Action::Reset));
-    let mut job = job(&registry, "overwrite");
-    let ran = job.input("retries", "3").run_in_short().exits_with(1).has_codes(&["changed-by-another-job"]);
-    assert_eq!(ran.statuses()["b"], "failed");
-    assert_eq!(read(&registry, "b").as_deref(), Some("a third one's"));
-    assert_eq!(methods(&registry).iter().filter(|line| line.starts_with("DELETE")).count(), 1);
-}
-
-#[test]
-fn a_file_that_another_job_deleted_first_is_sent_all_the_same() {
-    let registry = Registry::start(Persona::default());
-    let job = job(&registry, "overwrite");
-    let gone = Action::then(|world| assert!(world.delete("alice", "widget", "v1.0.0", "b")));
-    registry.script(Fault::once(delete(), Point::BeforeStore, gone));
-    job.run().exits_with(0);
-    assert_eq!(read(&registry, "b").as_deref(), Some("ours"));
-}
-
-#[test]
-fn a_replacement_that_cannot_be_sent_says_first_that_the_file_is_missing() {
-    let registry = Registry::start(Persona::default());
-    let too_large = Answer::html(413, "<html><title>413 Request Entity Too Large</title></html>");
-    registry.script(Fault::always(put(), Point::Head, Action::Answer(too_large)));
-    let job = job(&registry, "overwrite");
-    let ran = job.run().exits_with(1).has_a_hint_for_each_error().has_codes(&["replaced-file-missing"]);
-    assert_eq!(ran.statuses()["b"], "failed");
-    let ran = ran.says("/v1.0.0/b)");
-    assert!(
-        ran.log.contains("::error title=generic-packages::failed to replace `b`: the old file was deleted"),
-        "{}",
-        ran.log
-    );
-    registry.clear_script();
-    job.run().exits_with(0);
-    assert_eq!(read(&registry, "b").as_deref(), Some("ours"));
-}
-
-#[test]
-fn a_replacement_that_a_limit_refuses_promises_no_old_file_and_names_the_checksums_file_that_no_longer_matches() {
-    let too_large = Answer::html(413, "<html><title>413 Request Entity Too Large</title></html>");
-    for (answer, fix) in [
-        (too_large, "Raise the body size limit of the reverse proxy"),
-        (Answer::text(403, "maximum allowed package type size exceeded"), "Reduce the size of the file"),
-        (Answer::text(403, "maximum allowed package storage quota exceeded"), "Delete old versions"),
-        (Answer::text(413, "enforcePackagesQuota"), "Delete old versions"),
-    ] {
-        let run = |checksums: &str, name: &str| {
-            let registry = Registry::start(Persona::default());
-            let mut job = job(&registry, "overwrite");
-            registry.seed("alice", "widget", "v1.0.0", name, b"older");
-            registry.script(Fault::always(put(), Point::Head, Action::Answer(answer.clone())));
-            let ran = job.input("checksums", checksums).run().exits_with(1).has_a_hint_for_each_error().says(fix);
-            ran.has_codes(&["replaced-file-missing"]).says("The old file is not restored")
-        };
-        run("", "other").does_not_say("warning: ");
-        for (checksums, name) in [("", "sha256sums"), ("SUMS", "Sums")] {
-            run(checksums, name).says(&format!("warning: `{name}`")).says(&format!("`checksums: {name}`"));
-        }
-    }
-}
-
-#[test]
-fn a_replacement_is_tried_twenty_times_whatever_the_retries() {
-    let registry = Registry::start(Persona::default());
-    let broken = Action::Answer(Answer::text(500, ""));
-    registry.script(Fault::always(put(), Point::BeforeStore, broken).times(20));
-    job(&registry, "overwrite").run_in_short().exits_with(0).says("(20/20)");
-    assert_eq!(read(&registry, "b").as_deref(), Some("ours"));
-}
-
-#[test]
-fn a_replacement_that_is_given_up_after_twenty_retries_is_not_begun_again() {
-    let registry = Registry::start(Persona::default());
-    registry.script(Fault::always(put(), Point::BeforeStore, Action::Answer(Answer::text(500, ""))));
-    job(&registry, "overwrite").run_in_short().exits_with(1).has_codes(&["replaced-file-missing"]);
-    assert_eq!(methods(&registry).iter().filter(|line| line.starts_with("PUT") && line.ends_with("/b")).count(), 21);
-}
-
-#[test]
-fn what_comes_in_between_is_a_conflict_and_not_deleted() {
-    let registry = Registry::start(Persona::default());
-    let other = Action::then(|world| world.seed("alice", "widget", "v1.0.0", "b", b"a third one's"));
-    registry.script(Fault::once(delete(), Point::AfterStore, other));
-    let ran = job(&registry, "overwrite").run_in_short().exits_with(1);
-    assert_eq!(ran.statuses()["b"], "failed");
-    assert_eq!(read(&registry, "b").as_deref(), Some("a third one's"));
-}
-
-#[test]
-fn what_another_job_published_during_the_run_is_replaced_too_where_that_was_asked_for() {
+fn another_job_that_publishes_the_file_during_the_run_is_no_exception() {
     for (policy, code, status, left) in
         [("overwrite", 0, "replaced", "1"), ("skip", 0, "skipped", "x"), ("fail", 1, "failed", "x")]
     {
         let registry = Registry::start(Persona::default());
-        let mut job = Job::new(&registry);
-        job.file("dist/a", "1").input("if-file-exists", policy);
-        let other = Action::then(|world| world.seed("alice", "widget", "v1.0.0", "a", b"x"));
-        registry.script(Fault::once(Match::put("/v1.0.0/a"), Point::BeforeStore, other));
-        let ran = job.run_in_short().exits_with(code);
-        assert_eq!(ran.statuses()["a"], status);
+        let other = another_job_publishes("v1.0.0", "a", "x");
+        registry.script(Fault::once(put("a"), Point::BeforeStore, other));
+        let mut job = Job::publishing(&registry, &[("a", "1")]);
+        job.input("if-file-exists", policy).run_in_short().exits_with(code).has_statuses(&[status]);
         assert_eq!(read(&registry, "a").as_deref(), Some(left), "{policy}");
     }
 }
 
 #[test]
-fn nothing_is_deleted_where_nothing_is_left_to_delete() {
-    let registry = Registry::start(Persona::default());
-    let job = job(&registry, "overwrite");
-    let gone = Action::then(|world| assert!(world.delete("alice", "widget", "v1.0.0", "b")));
-    registry.script(Fault::once(Match::list(), Point::Head, gone).skip(2));
-    job.run().exits_with(0);
-    assert_eq!(read(&registry, "b").as_deref(), Some("ours"));
-    assert!(!methods(&registry).iter().any(|line| line.starts_with("DELETE")), "{:?}", methods(&registry));
+fn a_skipped_file_whose_other_content_is_deleted_meanwhile_is_uploaded_or_an_error() {
+    for (retries, code, codes, status) in [("1", 0, &[][..], "uploaded"), ("0", 1, &["file-lost"], "failed")] {
+        let registry = Registry::start(Persona::default());
+        registry.script(Fault::once(put("a"), Point::BeforeStore, another_job_deletes("v1.0.0", "b")));
+        let ran = job(&registry, "skip").input("retries", retries).run_in_short().exits_with(code);
+        ran.has_codes(codes).has_statuses(&["uploaded", status]);
+    }
 }
 
 #[test]
-fn a_deletion_that_was_carried_out_whatever_was_said_of_it_counts_as_ours() {
+fn a_replacement_deletes_only_what_was_listed_and_says_what_became_of_it() {
+    let (head, before, after) = (Point::Head, Point::BeforeStore, Point::AfterStore);
+    let once = Fault::once;
+    let always = Fault::always;
+    let text = |status, text: &str| Action::Answer(Answer::text(status, text));
+    let page = |status| Action::Answer(Answer::html(status, "<title>Not now</title>"));
+    let third = || another_job_publishes("v1.0.0", "b", "a third one's");
+    let deletes = || another_job_deletes("v1.0.0", "b");
+    let lag = |changes, skip| once(Match::list(), head, Action::Lag(changes)).skip(skip);
+    let limit = || Action::Answer(too_large());
+    let away = |at| {
+        let uploads = always(put("b"), head, page(502)).skip(1).times(9);
+        vec![once(put("b"), at, page(502)), uploads, always(Match::list(), head, page(502)).skip(3).times(9)]
+    };
+    let (changed, missing) = (("changed-by-another-job", Some("a third one's")), ("replaced-file-missing", None));
+    let done = ("", Some("ours"));
+    let mut wrong = Vec::new();
+    // The faults, the code of the error and the content that is left, and how many DELETEs and PUTs of the file there are.
+    // The lists are read at the start, after the uploads, before the deletion, and at the end.
+    for (number, (faults, retries, (code, left), deletions, uploads)) in [
+        // Another job changes the file before the deletion.
+        (vec![once(put("a"), after, third())], 0, changed, 0, 0),
+        (vec![once(put("%2A"), head, third())], 0, changed, 0, 0),
+        (vec![once(delete(), head, third()), once(delete(), head, text(429, ""))], 3, changed, 1, 0),
+        (vec![once(Match::list(), head, deletes()).skip(2)], 0, done, 0, 1),
+        (vec![once(delete(), before, deletes())], 0, done, 1, 1),
+        // The deletion is refused or breaks. After a lost response the upload shows whether the file is gone.
+        (vec![always(delete(), head, text(403, "no"))], 3, ("no-write-access", Some("theirs")), 1, 0),
+        (vec![always(delete(), head, text(404, "404 page not found"))], 3, ("wrong-server-url", Some("theirs")), 1, 0),
+        (vec![always(delete(), head, text(409, "no"))], 3, ("unexpected-response", Some("theirs")), 1, 0),
+        (vec![always(delete(), before, Action::Reset)], 3, ("connection-broken", Some("theirs")), 4, 4),
+        (vec![always(delete(), before, text(500, ""))], 3, ("server-error", Some("theirs")), 4, 4),
+        (vec![once(delete(), after, text(408, ""))], 2, done, 2, 1),
+        (vec![once(delete(), after, text(408, ""))], 0, missing, 1, 0),
+        // Another job publishes the file between the deletion and the upload.
+        (vec![once(delete(), after, third())], 0, changed, 1, 1),
+        (vec![once(delete(), after, third()), once(delete(), after, Action::Reset)], 3, changed, 1, 1),
+        (vec![once(put("b"), head, third()), once(put("b"), head, limit())], 3, changed, 1, 1),
+        (vec![once(put("b"), after, third())], 3, ("upload-mismatch", Some("a third one's")), 1, 1),
+        // The upload is refused, also if nothing was deleted or the list is old.
+        (vec![always(put("b"), head, limit())], 3, missing, 1, 1),
+        (vec![always(put("b"), head, limit()), lag(1, 3)], 3, missing, 1, 1),
+        (
+            vec![once(delete(), before, text(204, "")), always(put("b"), head, limit())],
+            3,
+            ("body-limit-exceeded", Some("theirs")),
+            1,
+            1,
+        ),
+        // The upload fails 20 times, or once more.
+        (vec![always(put("b"), before, text(500, "")).times(20)], 0, done, 1, 21),
+        (vec![always(put("b"), before, text(500, ""))], 0, missing, 1, 21),
+        // Neither an upload nor a list succeeds for a while.
+        (away(before), 0, done, 1, 11),
+        (away(after), 0, done, 1, 10),
+        // A list is old, also after a lost response.
+        (vec![lag(2, 3)], 3, done, 1, 1),
+        (vec![lag(2, 3), once(put("b"), after, Action::Reset)], 3, done, 2, 2),
+        (vec![lag(3, 3), once(put("a"), after, Action::Reset)], 3, done, 1, 1),
+        (vec![lag(1, 1), once(put("a"), after, Action::Reset)], 1, done, 1, 1),
+        (vec![lag(1, 1), once(put("a"), after, Action::Reset)], 2, done, 1, 1),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let registry = Registry::start(Persona::default());
+        let mut job = job(&registry, "overwrite");
+        let scripted = faults.len();
+        script(&registry, faults);
+        let ran = job.input("retries", retries.to_string()).run_in_short();
+        let status = match (code, deletions) {
+            ("", 0) => "uploaded",
+            ("", _) => "replaced",
+            _ => "failed",
+        };
+        let found = (
+            ran.codes.join(" "),
+            ran.statuses()["b"].clone(),
+            read(&registry, "b"),
+            count(&registry, "DELETE v1.0.0/b"),
+            count(&registry, "PUT v1.0.0/b"),
+        );
+        let expected = (code.to_owned(), status.to_owned(), left.map(str::to_owned), deletions, uploads);
+        assert!(registry.acted().len() >= scripted, "{number}: a fault is not met");
+        if found != expected || ran.statuses()["a"] != "uploaded" {
+            wrong.push(format!("{number}: {found:?} instead of {expected:?}\n{}", ran.log));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_next_file_is_replaced_if_the_response_to_one_is_lost() {
     let registry = Registry::start(Persona::default());
-    let timeout = || Action::Answer(Answer::text(408, "Request Timeout"));
-    registry.script(Fault::once(delete(), Point::AfterStore, timeout()));
+    seed(&registry, "v1.0.0", &[("a", "theirs"), ("b", "theirs")]);
+    registry.script(Fault::once(put("a"), Point::AfterStore, Action::Reset));
+    let html = Action::Answer(Answer::html(200, "<title>Sign in</title>"));
+    registry.script(Fault::once(Match::list(), Point::Head, html).skip(2));
+    let mut job = Job::publishing(&registry, &[("a", "1"), ("b", "ours")]);
+    job.input("if-file-exists", "overwrite").run_in_short().exits_with(0).has_statuses(&["replaced"; 2]);
+}
+
+#[test]
+fn nothing_is_deleted_without_write_access_after_a_failed_upload_or_for_a_file_that_has_changed() {
+    let registry = Registry::start(Persona::default());
     let mut job = job(&registry, "overwrite");
-    let ran = job.input("retries", "2").run_in_short().exits_with(0);
-    assert_eq!(ran.statuses()["b"], "replaced");
-    // Where it was the last try too, the file is said to be missing.
-    let other = Registry::start(Persona::default());
-    other.script(Fault::once(delete(), Point::AfterStore, timeout()));
-    self::job(&other, "overwrite").run_in_short().exits_with(1).has_codes(&["replaced-file-missing"]);
+    job.input("files", "dist/b")
+        .token(&registry.token("alice_read"))
+        .run()
+        .exits_with(1)
+        .has_codes(&["no-write-access"]);
+    job.token(&registry.token("alice_write")).input("files", "dist/*");
+    registry.script(Fault::once(put("a"), Point::Head, Action::Answer(Answer::text(400, "invalid filename"))));
+    job.run().exits_with(1).has_statuses(&["failed", "not-attempted"]);
+    let path = job.workspace().join("dist/b");
+    let change = Action::then(move |_| fs::write(&path, "changed").expect("the file can be written"));
+    registry.script(Fault::once(put("a"), Point::AfterStore, change));
+    job.run().exits_with(1).has_codes(&["file-changed"]).says("dist/b");
+    assert_eq!(read(&registry, "b").as_deref(), Some("theirs"));
+    assert_eq!(changes(&registry), ["PUT v1.0.0/a"; 2]);
+}
+
+#[test]
+fn a_replacement_that_is_refused_says_that_the_file_is_missing_and_which_checksums_file_no_longer_matches() {
+    for (answer, fix) in [
+        (too_large(), "Raise the body size limit of the reverse proxy"),
+        (Answer::text(403, "maximum allowed package type size exceeded"), "Reduce the size of the file"),
+        (Answer::text(403, "maximum allowed package storage quota exceeded"), "Delete old versions"),
+        (Answer::text(413, "enforcePackagesQuota"), "Delete old versions"),
+    ] {
+        for (checksums, name, warns) in [("", "other", false), ("", "sha256sums", true), ("SUMS", "Sums", true)] {
+            let registry = Registry::start(Persona::default());
+            let mut job = job(&registry, "overwrite");
+            seed(&registry, "v1.0.0", &[(name, "older")]);
+            answers(&registry, put("b"), answer.clone());
+            let ran = job.input("checksums", checksums).run().exits_with(1).has_a_hint_for_each_error().says(fix);
+            let ran = ran.has_codes(&["replaced-file-missing"]).says("The old file is not restored").says("/v1.0.0/b)");
+            assert_eq!(ran.lines("::error title=generic-packages::failed to replace `b`: the old file").len(), 1);
+            if warns {
+                ran.says(&format!("warning: `{name}`")).says(&format!("`checksums: {name}`"));
+            } else {
+                ran.does_not_say("warning: ");
+            }
+            registry.clear_script();
+            job.run().exits_with(0);
+            assert_eq!(read(&registry, "b").as_deref(), Some("ours"));
+        }
+    }
 }

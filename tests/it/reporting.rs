@@ -8,67 +8,8 @@ use generic_packages::command::Command;
 use generic_packages::report::{Console, Progress, Reporter};
 use generic_packages::runner::{Environment, Runner};
 
-use crate::harness::{Event, Job, Listener, Ran};
-
-/// A log without what differs from run to run: the registry's port and the seconds.
-fn stable(ran: &Ran, registry: &Registry) -> String {
-    let log = ran.log.replace(&registry.url(), "https://git.example.com");
-    let timeless = |line: &str| match line.split_once(" s  ") {
-        Some((head, name)) if line.starts_with("  uploaded") => {
-            format!("{}0.0 s  {name}", &head[..head.rfind(' ').map_or(0, |at| at + 1)])
-        }
-        _ => line.to_owned(),
-    };
-    log.lines().map(timeless).collect::<Vec<_>>().join("\n")
-}
-
-#[test]
-fn the_log_of_a_good_release_is_short_and_ends_with_the_link() {
-    let registry = Registry::start(Persona::default());
-    let mut job = Job::new(&registry);
-    job.file("dist/app.tar.gz", vec![0; 300_000]).file("dist/SHA256SUMS", "0000  app.tar.gz\n");
-    let ran = job.run().exits_with(0);
-    assert_eq!(
-        stable(&ran, &registry),
-        "\
-generic-packages 0.1.0 on GitHub Actions
-Publishing 2 files (292.9 KiB) to alice/widget v1.0.0 at https://git.example.com with a token
-
-  uploaded            17 B    0.0 s  SHA256SUMS
-  uploaded       292.9 KiB    0.0 s  app.tar.gz
-
-Published 2 files to alice/widget v1.0.0: 2 uploaded, all verified by SHA-256
-https://git.example.com/alice/-/packages/generic/widget/v1.0.0"
-    );
-}
-
-#[test]
-fn the_log_of_a_wrong_token_ends_with_the_cause_and_the_cure() {
-    let registry = Registry::start(Persona::default());
-    let mut job = Job::new(&registry);
-    job.file("dist/app.tar.gz", "app").token("0123456789abcdef0123456789abcdef01234567");
-    let ran = job.run().exits_with(1);
-    assert_eq!(
-        stable(&ran, &registry),
-        "\
-generic-packages 0.1.0 on GitHub Actions
-Publishing 1 file (3 B) to alice/widget v1.0.0 at https://git.example.com with a token
-
-  not-attempted        3 B           app.tar.gz
-
-error: failed to list the files of alice/widget v1.0.0
-  caused by: 401 Unauthorized: invalid username, password or token (GET
-        https://git.example.com/api/v1/packages/alice/generic/widget/v1.0.0/files)
-  hint: Create a new personal access token with the scope write:package, because this one is wrong
-        or expired: https://git.example.com/user/settings/applications
-
-Published 0 of 1 file to alice/widget v1.0.0: 1 not attempted
-::error title=generic-packages::failed to list the files of alice/widget v1.0.0: 401 Unauthorized: invalid username, \
-password or token (GET https://git.example.com/api/v1/packages/alice/generic/widget/v1.0.0/files). Create a new \
-personal access token with the scope write:package, because this one is wrong or expired: \
-https://git.example.com/user/settings/applications. Published 0 of 1 file to alice/widget v1.0.0: 1 not attempted"
-    );
-}
+use crate::harness::{Event, Job, Ran};
+use crate::package::answers;
 
 #[test]
 fn the_last_line_counts_what_was_verified_and_states_nothing_about_files_that_were_not_listed() {
@@ -89,26 +30,7 @@ fn the_last_line_counts_what_was_verified_and_states_nothing_about_files_that_we
 }
 
 #[test]
-fn the_log_of_a_typo_in_a_pattern_says_what_lies_there() {
-    let registry = Registry::start(Persona::default());
-    let mut job = Job::new(&registry);
-    job.file("dist/app.tar.gz", "app").file("README.md", "").input("files", "dits/*.tar.gz");
-    let ran = job.run().exits_with(2);
-    assert_eq!(
-        stable(&ran, &registry),
-        "\
-error: failed to match `dits/*.tar.gz`: the workspace contains `README.md`, `dist/`
-  hint: Correct the pattern, or build the file first. To continue without it, set
-        `if-no-files-found: warn`
-
-Nothing was uploaded
-::error title=generic-packages::failed to match `dits/*.tar.gz`: the workspace contains `README.md`, `dist/`. Correct \
-the pattern, or build the file first. To continue without it, set `if-no-files-found: warn`. Nothing was uploaded"
-    );
-}
-
-#[test]
-fn nothing_is_wider_than_a_hundred_columns_but_names_and_urls() {
+fn no_line_is_wider_than_a_hundred_columns_except_for_names_and_urls() {
     let registry = Registry::start(Persona::default());
     let mut job = Job::new(&registry);
     job.input("if-no-files-found", "wran").input("files", "../a\n/b\n{a\n.git/x").input("version", " ");
@@ -122,14 +44,14 @@ fn nothing_is_wider_than_a_hundred_columns_but_names_and_urls() {
 #[test]
 fn annotations_come_last_and_warnings_have_one_too() {
     let registry = Registry::start(Persona::default());
-    let mut job = Job::new(&registry);
-    job.file("dist/a", "1").input("files", "dist/*\nnone/*").input("if-no-files-found", "warn");
+    let mut job = Job::publishing(&registry, &[("a", "1")]);
+    job.input("files", "dist/*\nnone/*").input("if-no-files-found", "warn");
     let lines = |ran: &Ran| ran.log.lines().map(str::to_owned).collect::<Vec<_>>();
     let ran = job.run().exits_with(0);
     let log = lines(&ran);
     assert!(log.iter().any(|line| line.starts_with("warning: failed to match `none/*`")), "{log:?}");
     assert!(log.last().is_some_and(|line| line.starts_with("::warning title=generic-packages::failed to match")));
-    registry.script(Fault::always(Match::list(), Point::Head, Action::Answer(Answer::text(500, "100% wrong\r::x"))));
+    answers(&registry, Match::list(), Answer::text(500, "100% wrong\r::x"));
     let log = lines(&job.run().exits_with(1));
     let commands: Vec<&String> = log.iter().skip_while(|line| !line.starts_with("::")).collect();
     assert_eq!(commands.len(), 2, "{log:?}");
@@ -195,7 +117,7 @@ fn an_ipv6_address_in_an_annotation_is_still_an_address() {
 }
 
 #[test]
-fn a_long_list_of_what_was_not_published_is_folded() {
+fn a_long_list_of_files_that_were_not_published_is_folded() {
     let registry = Registry::start(Persona::default());
     let mut job = Job::new(&registry);
     for number in 0..21 {
@@ -206,38 +128,16 @@ fn a_long_list_of_what_was_not_published_is_folded() {
 }
 
 #[test]
-fn with_runner_debug_each_request_is_told_without_its_headers() {
+fn with_runner_debug_the_log_has_each_request_without_its_headers() {
     let registry = Registry::start(Persona::default());
-    let mut job = Job::new(&registry);
-    job.file("dist/a b", "1").variable("RUNNER_DEBUG", "1");
+    let mut job = Job::publishing(&registry, &[("a b", "1")]);
+    job.variable("RUNNER_DEBUG", "1");
     let ran = job.run().exits_with(0);
     let debug: Vec<&str> = ran.log.lines().filter(|line| line.starts_with("::debug::")).collect();
     assert_eq!(debug.len(), registry.requests().len());
     // The runner takes `%25` for `%`.
     assert!(debug[1].starts_with("::debug::PUT /api/packages/alice/generic/widget/v1.0.0/a%2520b 201 "), "{debug:?}");
     assert!(!job.variable("RUNNER_DEBUG", "0").run().log.contains("::debug::"));
-}
-
-#[test]
-fn the_summary_has_a_table_with_links_and_what_failed() {
-    let registry = Registry::start(Persona::default());
-    registry.seed("alice", "widget", "v1.0.0", "b|c", b"other");
-    let mut job = Job::new(&registry);
-    job.file("dist/a", "hello\n").file("dist/{x}", "1");
-    let ran = job.run().exits_with(0);
-    let url = format!("{}/api/packages/alice/generic/widget/v1.0.0", registry.url());
-    let hash = "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03";
-    assert!(ran.summary.contains(&format!("| [` a `](<{url}/a>) | 6 B | `{hash}` | uploaded |")), "{}", ran.summary);
-    assert!(ran.summary.contains(&format!("| [` {{x}} `](<{url}/%7Bx%7D>) | 1 B |")), "{}", ran.summary);
-    assert!(ran.summary.contains("/alice/-/packages/generic/widget/v1.0.0>)"), "{}", ran.summary);
-    job.file("dist/a", "other");
-    let ran = job.run().exits_with(1);
-    assert!(
-        ran.summary
-            .contains("(registry: 6 bytes, local: 5 bytes) ``<br>hint: `` Publish the first build's files again"),
-        "{}",
-        ran.summary
-    );
 }
 
 #[test]
@@ -255,7 +155,7 @@ fn a_summary_that_would_be_too_long_is_shortened_and_says_so() {
 }
 
 #[test]
-fn an_upload_that_takes_long_is_heard_of_while_it_runs() {
+fn a_long_upload_reports_progress() {
     let registry = Registry::start(Persona::default());
     let heard = Arc::new((Mutex::new(false), Condvar::new()));
     // The upload does not end before it was heard of; the time-out ends the test where that never happens.
@@ -265,15 +165,14 @@ fn an_upload_that_takes_long_is_heard_of_while_it_runs() {
         drop(awaited.1.wait_timeout_while(guard, Duration::from_secs(20), |heard| !*heard));
     });
     registry.script(Fault::once(Match::put("/v1.0.0/a"), Point::BeforeStore, wait));
-    let mut job = Job::new(&registry);
-    job.file("dist/a", "1");
-    let publication = job.run_to(&Listener(|event| {
+    let job = Job::publishing(&registry, &[("a", "1")]);
+    let publication = job.run_to(|event| {
         if let Event::Progress { moved, size } = event {
             assert!(Some(moved) <= size, "more was sent than there is");
             *heard.0.lock().expect("nobody panics") = true;
             heard.1.notify_all();
         }
-    }));
+    });
     assert!(publication.is_complete());
     assert!(*heard.0.lock().expect("nobody panics"), "no progress was reported");
 }
@@ -295,13 +194,13 @@ fn progress_at(sent: u64) -> String {
 }
 
 #[test]
-fn progress_tells_bytes_percent_rate_and_time_left() {
+fn progress_has_bytes_percent_rate_and_remaining_time() {
     let line = "  uploading       30.0 MiB   10.0 s  app.tar.gz: 25 % of 120.0 MiB, 3.0 MiB/s, 30.0 s left\n";
     assert_eq!(progress_at(30 << 20), line);
 }
 
 #[test]
-fn progress_tells_that_all_is_sent_and_only_the_answer_is_missing() {
+fn progress_says_that_only_the_response_is_missing_once_all_bytes_are_sent() {
     let line = "  uploading      120.0 MiB   10.0 s  app.tar.gz: all bytes sent, waiting for the response\n";
     assert_eq!(progress_at(120 << 20), line);
 }

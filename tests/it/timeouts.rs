@@ -7,6 +7,7 @@ use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
 
 use crate::downloading::release;
 use crate::harness::{Job, Ran};
+use crate::package::{answers, seed};
 
 /// A job that publishes one file, and waits for a second at most.
 fn job(registry: &Registry, content: &[u8]) -> Job {
@@ -22,34 +23,34 @@ fn drip(bytes: u64) -> Action {
 
 /// The error says what it waited for, and which input makes that longer.
 #[track_caller]
-fn is_told(ran: Ran, cause: &str) {
+fn times_out(ran: Ran, cause: &str) {
     let ran = ran.exits_with(1).has_a_hint_for_each_error().has_codes(&["timeout"]);
     ran.says(&format!("caused by: {cause}")).says("set `timeout` to more than 1");
 }
 
 #[test]
-fn a_connection_that_takes_too_long_is_told_as_that() {
+fn a_connection_that_takes_too_long_is_the_reason() {
     // The system accepts connections, and nobody says a word of TLS.
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let registry = Registry::start(Persona::default());
     let mut job = job(&registry, b"content");
     job.input("server-url", format!("https://{}", listener.local_addr().expect("an address")));
-    is_told(job.run(), "no connection to the server within 1 s");
+    times_out(job.run(), "no connection to the server within 1 s");
 }
 
 #[test]
-fn a_server_that_takes_no_more_of_an_upload_is_told_as_that() {
+fn an_upload_that_the_server_stops_reading_is_the_reason() {
     let registry = Registry::start(Persona::default());
     // More than the buffers of a connection hold.
     let job = job(&registry, &vec![7; 32 << 20]);
     registry.script(Fault::always(Match::put("/app"), Point::RequestByte(1 << 20), Action::Hang));
-    is_told(job.run(), "no data could be sent to the server for 1 s");
+    times_out(job.run(), "no data could be sent to the server for 1 s");
 }
 
 #[test]
-fn a_response_that_does_not_begin_or_stops_is_told_as_that() {
+fn a_response_that_does_not_begin_or_stops_is_the_reason() {
     let registry = Registry::start(Persona::default());
-    registry.seed("alice", "widget", "v1.0.0", "other", b"listed");
+    seed(&registry, "v1.0.0", &[("other", "listed")]);
     let job = job(&registry, b"content");
     for (call, point, cause) in [
         (Match::list(), Point::Head, "no response from the server for 1 s"),
@@ -57,12 +58,12 @@ fn a_response_that_does_not_begin_or_stops_is_told_as_that() {
     ] {
         registry.clear_script();
         registry.script(Fault::always(call, point, Action::Hang));
-        is_told(job.run(), cause);
+        times_out(job.run(), cause);
     }
     // The program waits for this one 300 s, and the library is told to wait for a second.
     registry.clear_script();
     registry.script(Fault::always(Match::put("/app"), Point::BeforeStore, Action::Hang));
-    is_told(job.run_in_short(), "no response from the server for 1 s");
+    times_out(job.run_in_short(), "no response from the server for 1 s");
 }
 
 #[test]
@@ -78,7 +79,7 @@ fn the_response_to_a_question_ends_in_time_or_is_an_error() {
         registry.script(Fault::always(call, point, drip(10)));
         let mut job = Job::downloading(&registry);
         job.input("checksums", "SHA256SUMS");
-        is_told(job.run_in_short(), "the response of the server was not complete after 1 s");
+        times_out(job.run_in_short(), "the response of the server was not complete after 1 s");
     }
 }
 
@@ -94,7 +95,7 @@ fn the_page_of_an_error_is_not_read_for_longer_than_the_timeout() {
     ] {
         registry.clear_script();
         let answer = Answer::html(status, page.as_str());
-        registry.script(Fault::always(call.clone(), Point::Head, Action::Answer(answer)));
+        answers(&registry, call.clone(), answer);
         registry.script(Fault::always(call, Point::AnswerByte(0), drip(10)));
         let ran = job(&registry, b"content").run().exits_with(1).has_a_hint_for_each_error();
         ran.says(&format!("caused by: {told}")).does_not_say("late words");

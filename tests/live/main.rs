@@ -5,8 +5,8 @@
 //! when it fails. What the server has is read with curl: nothing of the program takes part in judging it.
 
 mod cuts;
-#[expect(dead_code, reason = "the rest of it is for the tests on the embedded registry")]
-#[path = "../it/harness.rs"]
+#[expect(dead_code, unused_imports, reason = "the rest of it is for the tests on the embedded registry")]
+#[path = "../it/harness/mod.rs"]
 mod harness;
 mod proxy;
 mod publishing;

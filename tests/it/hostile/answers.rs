@@ -1,12 +1,13 @@
 //! Hostile answers of a server: bodies, headers, links, names in its list.
 
-use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
+use embedded_registry::{Answer, Match, Persona, Registry};
 use serde_json::json;
 
 use super::corpus;
 use super::findings::Findings;
-use super::run::{Run, Under, leads_to};
+use super::run::{Run, Under, answers_only, leads_to};
 use crate::harness::Job;
+use crate::package::answers;
 
 /// How a server words a refusal.
 #[derive(Clone, Copy)]
@@ -28,12 +29,8 @@ impl Form {
     }
 }
 
-fn answers(on: Match, answer: Answer) -> Fault {
-    Fault::always(on, Point::Head, Action::Answer(answer))
-}
-
 #[test]
-fn what_a_server_says_of_a_file_is_shown_harmless() {
+fn responses_to_uploads_are_harmless() {
     let registry = Registry::start(Persona::default());
     let mut findings = Findings::default();
     // None of these stops a run, so that each file meets its own answer; 20 errors are in the summary.
@@ -49,7 +46,7 @@ fn what_a_server_says_of_a_file_is_shown_harmless() {
             for (count, text) in texts.iter().enumerate() {
                 let (status, words) = refusals[(count + run_count) % refusals.len()];
                 let answer = form.answer(status, &[words.as_bytes(), text].concat());
-                registry.script(answers(Match::put(&format!("/file{count:02}")), answer));
+                answers(&registry, Match::put(&format!("/file{count:02}")), answer);
             }
             job.input("version", run_count.to_string());
             let mut run = Run::of(&mut job, Under::turn(run_count), &registry, 1);
@@ -68,7 +65,7 @@ fn what_a_server_says_of_a_file_is_shown_harmless() {
 }
 
 #[test]
-fn what_a_server_says_of_a_version_is_shown_harmless() {
+fn responses_about_a_version_are_harmless() {
     let registry = Registry::start(Persona::default());
     registry.seed("alice", "gadget", "v1.0.0", "other", b"content");
     let mut findings = Findings::default();
@@ -81,18 +78,17 @@ fn what_a_server_says_of_a_version_is_shown_harmless() {
         for (place, on) in [Match::list(), Match::put("/%2A"), Match::version()].into_iter().enumerate() {
             registry.clear_script();
             let status = [200, 401, 403, 404, 405, 502][(count + place) % 6];
-            registry.script(answers(on, form.answer(status, text)));
+            answers(&registry, on, form.answer(status, text));
             let job = if place == 1 { &mut dry } else { small.input("version", format!("{count}.{place}")) };
             // Only the list cannot be done without.
-            let run = Run::of(job, Under::turn(count), &registry, i32::from(place == 0));
-            findings.take(&format!("{place}: {}", String::from_utf8_lossy(text)), run.faults);
+            findings.run(&format!("{place}: {}", String::from_utf8_lossy(text)), job, &registry, i32::from(place == 0));
         }
     }
     findings.are_none_in(600);
 }
 
 #[test]
-fn redirects_to_hostile_places_are_shown_harmless() {
+fn redirects_to_hostile_places_are_harmless() {
     let registry = Registry::start(Persona::default());
     let mut findings = Findings::default();
     let mut job = Job::new(&registry);
@@ -108,24 +104,19 @@ fn redirects_to_hostile_places_are_shown_harmless() {
             4 => format!("/api/v1/packages/{text}/generic/widget/v1.0.0/files"),
             _ => format!("{}/{text}?{text}", registry.url().replace("http:", "https:")),
         };
-        registry.clear_script();
-        registry
-            .script(answers(Match::list(), Answer::text([301, 307, 302][count % 3], "").header("Location", &place)));
-        let run = Run::of(&mut job, Under::turn(count), &registry, 1);
-        findings.take(&place, run.faults);
+        answers_only(&registry, Match::list(), Answer::text([301, 307, 302][count % 3], "").header("Location", &place));
+        findings.run(&place, &mut job, &registry, 1);
     }
     findings.are_none_in(180);
 }
 
 #[test]
-fn other_headers_are_of_no_consequence() {
+fn other_headers_are_harmless() {
     let registry = Registry::start(Persona::default());
     let mut findings = Findings::default();
     let mut job = Job::new(&registry);
     job.file("dist/a", "content");
-    for (count, name) in
-        ["Content-Type", "WWW-Authenticate", "Retry-After", "Server", "Link", "Set-Cookie"].iter().enumerate()
-    {
+    for name in ["Content-Type", "WWW-Authenticate", "Retry-After", "Server", "Link", "Set-Cookie"] {
         for text in [
             "::set-env name=X::y",
             "##[add-path]x",
@@ -133,17 +124,15 @@ fn other_headers_are_of_no_consequence() {
             "\u{202e}<img src=x>",
             "\t\t::x::",
         ] {
-            registry.clear_script();
-            registry.script(answers(Match::list(), Answer::empty(403).header(name, text).with_body(text)));
-            let run = Run::of(&mut job, Under::turn(count), &registry, 1);
-            findings.take(&format!("{name}: {text}"), run.faults);
+            answers_only(&registry, Match::list(), Answer::empty(403).header(name, text).with_body(text));
+            findings.run(&format!("{name}: {text}"), &mut job, &registry, 1);
         }
     }
     findings.are_none_in(30);
 }
 
 #[test]
-fn the_page_that_a_server_names_is_shown_harmless() {
+fn the_page_that_a_server_names_is_harmless() {
     let registry = Registry::start(Persona::default());
     let mut findings = Findings::default();
     let mut job = Job::new(&registry);
@@ -160,8 +149,7 @@ fn the_page_that_a_server_names_is_shown_harmless() {
             format!("{}/alice/-/packages/generic/widget/{text}", registry.url()),
         ];
         for page in [&pages[count % 7], &pages[1]] {
-            registry.clear_script();
-            registry.script(answers(Match::version(), Answer::json(200, json!({ "html_url": page }).to_string())));
+            answers_only(&registry, Match::version(), Answer::json(200, json!({ "html_url": page }).to_string()));
             // A forge may be known to people by another name than to the runner.
             let is_plain = |c: char| c.is_ascii_alphanumeric() || ":/.%_~+-".contains(c);
             let file = "api/packages/alice/generic/widget/v1.0.0/a";
@@ -179,7 +167,7 @@ fn the_page_that_a_server_names_is_shown_harmless() {
 }
 
 #[test]
-fn hostile_names_in_the_list_of_a_version_are_shown_harmless() {
+fn hostile_names_in_a_list_are_harmless() {
     let registry = Registry::start(Persona::default());
     let mut findings = Findings::default();
     let sha256 = "0".repeat(64);
@@ -193,60 +181,18 @@ fn hostile_names_in_the_list_of_a_version_are_shown_harmless() {
             3 => json!({ "name": "A", "size": 7, "sha256": text }),
             _ => json!({ text.clone(): text, "size": 1, "sha256": text }),
         };
-        registry.clear_script();
-        registry.script(answers(Match::list(), Answer::json(200, json!([row]).to_string())));
-        let run = Run::of(&mut job, Under::turn(count), &registry, 1);
-        findings.take(text, run.faults);
+        answers_only(&registry, Match::list(), Answer::json(200, json!([row]).to_string()));
+        findings.run(text, &mut job, &registry, 1);
     }
     // Names that are ours but for the case, with every character that the registry takes; one letter has a capital
     // beyond ASCII.
-    for (count, name) in corpus::registry_names(corpus::core()).iter().enumerate() {
+    for name in &corpus::registry_names(corpus::core()) {
         let theirs = name.to_uppercase().replace('K', "\u{212a}");
         let row = json!({ "name": theirs, "size": 1, "sha256": sha256 });
-        registry.clear_script();
-        registry.script(answers(Match::list(), Answer::json(200, json!([row]).to_string())));
+        answers_only(&registry, Match::list(), Answer::json(200, json!([row]).to_string()));
         let mut job = Job::new(&registry);
         job.file(format!("dist/{name}"), "content").input("files", "dist/**").input("include-hidden-files", "true");
-        let run = Run::of(&mut job, Under::turn(count), &registry, 1);
-        findings.take(name, run.faults);
+        findings.run(name, &mut job, &registry, 1);
     }
     findings.are_none_in(300);
-}
-
-#[test]
-fn no_text_in_a_summary_becomes_a_link_when_the_markdown_is_read() {
-    let registry = Registry::start(Persona::default());
-    let mut findings = Findings::default();
-    let later = |run: Run| run.seen.becomes_links(|link| link.starts_with(&registry.url()));
-    let mut job = Job::new(&registry);
-    for (count, texts) in corpus::core().chunks(20).enumerate() {
-        registry.clear_script();
-        for (number, text) in texts.iter().enumerate() {
-            job.file(format!("dist/file{number:02}"), "");
-            registry.script(answers(Match::put(&format!("/file{number:02}")), Answer::text(418, text.clone())));
-        }
-        let run = Run::of(job.input("version", count.to_string()), Under::turn(count), &registry, 1);
-        findings.take(&String::from_utf8_lossy(&texts.join(&b" | "[..])), later(run));
-    }
-    // Names of files that are not published, and of a version that is not there, have no link of their own; names that
-    // are refused are told as errors, and where a redirect leads is told in the cure.
-    registry.clear_script();
-    registry.script(answers(Match::list(), Answer::text(401, "")));
-    let [mut taken, mut refused, mut led] = [(); 3].map(|()| Job::new(&registry));
-    for (count, name) in corpus::registry_names(corpus::core()).iter().enumerate() {
-        taken.input("include-hidden-files", "true").file(format!("dist/{name}"), "");
-        if name.len() < 250 && (count < 20 || name.contains('@') || name.contains("[[")) {
-            refused.input("include-hidden-files", "true").file(format!("dist/{name} ,"), "");
-        }
-    }
-    findings.take("names that are not published", later(Run::of(&mut taken, Under::Gitea, &registry, 1)));
-    findings.take("names that are refused", later(Run::of(&mut refused, Under::Gitea, &registry, 2)));
-    led.file("dist/a", "");
-    for version in ["@everyone", "mallory@evil.example", "[[x.png]]", "http://evil.example/x"] {
-        findings.take(version, later(Run::of(led.input("version", version), Under::Gitea, &registry, 1)));
-    }
-    registry.clear_script();
-    registry.script(answers(Match::list(), Answer::text(301, "").header("Location", "https://evil.example/[[x.png]]")));
-    findings.take("a redirect", later(Run::of(&mut led, Under::Gitea, &registry, 1)));
-    findings.are_none_in(18);
 }

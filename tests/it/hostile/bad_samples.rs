@@ -55,7 +55,7 @@ fn every_command_of_the_corpus_is_a_command_for_somebody() {
 }
 
 #[test]
-fn a_log_with_a_foreign_command_is_found_out() {
+fn a_log_with_a_foreign_command_is_found() {
     let check = |log: &str| kinds(&commands::check(log, &[Reader::GitHub]));
     for log in [
         "ok\n::set-env name=X::y\n",
@@ -94,7 +94,7 @@ fn a_log_with_a_foreign_command_is_found_out() {
 }
 
 #[test]
-fn outputs_that_say_something_else_are_found_out() {
+fn outputs_that_say_something_else_are_found() {
     let check = |text: &str| outputs::check(text, Command::Publish);
     let names = Command::Publish.outputs();
     let file = |value: &str| names.iter().map(|name| format!("{name}<<D\n{value}\nD\n")).collect::<Vec<_>>().concat();
@@ -123,7 +123,7 @@ fn page(heading: &str, cell: &str, error: &str) -> String {
 }
 
 #[test]
-fn a_summary_that_is_more_than_text_is_found_out() {
+fn a_summary_that_is_more_than_text_is_found() {
     let check = |text: &str| {
         let (seen, faults) = summary::read(text, |link| link.starts_with("https://forge/"));
         (seen, kinds(&faults))
@@ -172,7 +172,7 @@ fn a_summary_that_is_more_than_text_is_found_out() {
 }
 
 #[test]
-fn text_that_becomes_a_link_later_is_found_out() {
+fn text_that_becomes_a_link_later_is_found() {
     for text in ["see http://evil.example/x", "[[x.png]]", "mallory@evil.example", "@everyone", "(cc @mallory)"] {
         for (seen, place) in [
             (summary::read(&page("x", text, "x"), |_| true).0, "a cell"),
@@ -193,7 +193,7 @@ fn text_that_becomes_a_link_later_is_found_out() {
 }
 
 #[test]
-fn what_a_terminal_acts_on_is_found_out() {
+fn what_a_terminal_acts_on_is_found() {
     for text in ["\u{1b}[31m", "\u{9b}31m", "\r", "\t", "\u{7f}", "\u{0}", "\u{85}", "\u{8}"] {
         assert_eq!(kinds(&terminal::check(text)), ["a control character"], "{text:?}");
     }

@@ -83,7 +83,7 @@ fn is_header(text: &str) -> bool {
 }
 
 #[test]
-fn what_a_download_takes_from_a_server_is_shown_harmless() {
+fn responses_to_a_download_are_harmless() {
     let registry = Registry::start(Persona::default());
     let mut findings = Findings::default();
     let mut step = Job::downloading(&registry);
@@ -102,7 +102,7 @@ fn what_a_download_takes_from_a_server_is_shown_harmless() {
 }
 
 #[test]
-fn no_download_brings_a_secret_back_to_light() {
+fn no_download_shows_a_secret() {
     let registry = Registry::start(Persona::default());
     let mut findings = Findings::default();
     let mut step = Job::downloading(&registry);

@@ -38,7 +38,7 @@ fn shown(registry: &Registry, job: &mut Job, token: &str, script: Script, count:
 }
 
 #[test]
-fn no_answer_brings_a_secret_back_to_light() {
+fn no_response_shows_a_secret() {
     let registry = Registry::start(Persona::default());
     let mut findings = Findings::default();
     let mut job = Job::new(&registry);
@@ -73,7 +73,7 @@ fn no_answer_brings_a_secret_back_to_light() {
 }
 
 #[test]
-fn no_address_brings_a_secret_back_to_light() {
+fn no_address_shows_a_secret() {
     let registry = Registry::start(Persona::default());
     let mut findings = Findings::default();
     let mut job = Job::new(&registry);
@@ -109,7 +109,7 @@ fn no_address_brings_a_secret_back_to_light() {
 }
 
 #[test]
-fn no_name_brings_a_secret_to_light() {
+fn no_name_shows_a_secret() {
     let registry = Registry::start(Persona::default());
     let mut findings = Findings::default();
     let token = TOKENS[0];
@@ -134,7 +134,7 @@ fn no_name_brings_a_secret_to_light() {
 }
 
 #[test]
-fn no_input_and_no_variable_brings_a_secret_to_light() {
+fn no_input_and_no_variable_shows_a_secret() {
     let registry = Registry::start(Persona::default());
     let mut findings = Findings::default();
     let inputs = [

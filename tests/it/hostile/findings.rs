@@ -26,7 +26,7 @@ const LONGEST: usize = 250;
 #[derive(Default)]
 pub(super) struct Findings {
     by_kind: BTreeMap<&'static str, Vec<String>>,
-    runs: usize,
+    pub(super) runs: usize,
 }
 
 impl Findings {
@@ -38,7 +38,7 @@ impl Findings {
         }
     }
 
-    /// Ends the test where anything was found, or where there were not as many runs as there should have been.
+    /// Ends the test if anything was found, or if there were not as many runs as there should have been.
     #[track_caller]
     pub(super) fn are_none_in(&self, runs: usize) {
         let mut text = String::new();

@@ -26,7 +26,7 @@ const INPUTS: [&str; 9] = [
 const VARIABLES: [&str; 3] = ["GITHUB_REF", "GITHUB_ACTOR", "GITHUB_REPOSITORY"];
 
 #[test]
-fn every_hostile_input_is_told_harmless() {
+fn hostile_inputs_are_harmless() {
     let registry = Registry::start(Persona::default());
     let mut findings = Findings::default();
     let places = INPUTS.len() + VARIABLES.len();
@@ -39,22 +39,21 @@ fn every_hostile_input_is_told_harmless() {
     let mut job = Job::new(&registry);
     // What is outside the workspace keeps the run from the server where every text happens to be good.
     job.file("dist/a", "").input("files", "../x").without("GITHUB_REPOSITORY_OWNER");
-    for (count, texts) in runs.iter().enumerate() {
+    for texts in &runs {
         for (name, text) in INPUTS.iter().zip(texts) {
             job.input(name, os(text));
         }
         for (name, text) in VARIABLES.iter().zip(&texts[INPUTS.len()..]) {
             job.variable(name, os(text));
         }
-        let run = Run::of(&mut job, Under::turn(count), &registry, 2);
-        findings.take(&String::from_utf8_lossy(texts[0]), run.faults);
+        findings.run(&String::from_utf8_lossy(texts[0]), &mut job, &registry, 2);
     }
     findings.are_none_in(300);
     assert!(registry.requests().is_empty());
 }
 
 #[test]
-fn one_hostile_input_is_told_harmless_beside_the_log_too() {
+fn one_hostile_input_is_harmless_in_its_annotation() {
     let registry = Registry::start(Persona::default());
     let mut findings = Findings::default();
     for (count, text) in corpus::utf8(corpus::variables(corpus::core())).iter().enumerate() {
@@ -68,8 +67,7 @@ fn one_hostile_input_is_told_harmless_beside_the_log_too() {
             3 => job.variable("GITHUB_WORKSPACE", format!("/tmp/{text}/none")),
             _ => job.input("concurrency", format!("x{text}")),
         };
-        let run = Run::of(&mut job, Under::turn(count / 5), &registry, 2);
-        findings.take(text, run.faults);
+        findings.run(text, &mut job, &registry, 2);
     }
     findings.are_none_in(180);
 }
@@ -117,7 +115,7 @@ fn every_hostile_version_is_published_to_and_read_back_as_it_is() {
 }
 
 #[test]
-fn variables_that_are_nearly_inputs_are_told_harmless() {
+fn variables_that_are_nearly_inputs_are_harmless() {
     let registry = Registry::start(Persona::default());
     let mut findings = Findings::default();
     let changes =
@@ -145,12 +143,12 @@ fn variables_that_are_nearly_inputs_are_told_harmless() {
 }
 
 #[test]
-fn hostile_addresses_of_the_server_are_shown_harmless() {
+fn hostile_addresses_of_the_server_are_harmless() {
     let mut findings = Findings::default();
     let registry = Registry::start(Persona::default());
     let mut job = Job::new(&registry);
     job.file("dist/a", "");
-    for (count, text) in corpus::utf8(corpus::variables(corpus::core())).iter().enumerate() {
+    for text in &corpus::utf8(corpus::variables(corpus::core())) {
         let address = format!("{}/{text}", registry.url());
         // How long an address may be is the program's own affair, but there is an end to it.
         if (1_000..50_000).contains(&address.len()) || text.contains('$') {
@@ -164,8 +162,7 @@ fn hostile_addresses_of_the_server_are_shown_harmless() {
             Ok(_) => 1,
             Err(_) => 2,
         };
-        let run = Run::of(&mut job, Under::turn(count), &registry, code);
-        findings.take(text, run.faults);
+        findings.run(text, &mut job, &registry, code);
     }
     findings.are_none_in(180);
 }

@@ -31,13 +31,13 @@ fn lists(registry: &Registry, name: &str) {
     ));
 }
 
-/// A stray is planned to be deleted where a request can have its name, and is an error otherwise.
+/// An extra file is planned to be deleted where a request can have its name, and is an error otherwise.
 fn code(name: &str) -> i32 {
     i32::from(FileName::parse(name).is_err())
 }
 
 #[test]
-fn hostile_names_in_an_alias_are_shown_harmless_in_its_plan() {
+fn hostile_names_in_an_alias_are_harmless_in_its_plan() {
     let registry = Registry::start(Persona::default());
     let mut findings = Findings::default();
     let mut job = job(&registry);
@@ -46,14 +46,14 @@ fn hostile_names_in_an_alias_are_shown_harmless_in_its_plan() {
         lists(&registry, name);
         let mut run = Run::of(&mut job, Under::turn(count), &registry, code(name));
         let is_planned = run.log.contains("\n  delete  ") && run.summary.contains(" | delete | 1 B | extra file |\n");
-        run.expects(is_planned == (code(name) == 0), "a stray that is not planned", name);
+        run.expects(is_planned == (code(name) == 0), "an extra file that is not planned", name);
         findings.take(name, run.faults);
     }
     findings.are_none_in(300);
 }
 
 #[test]
-fn hostile_repositories_are_shown_harmless_where_a_link_is_planned_or_there() {
+fn hostile_repositories_are_harmless_if_a_link_is_planned_or_exists() {
     let registry = Registry::start(Persona::default());
     let mut findings = Findings::default();
     let mut job = job(&registry);
@@ -65,14 +65,14 @@ fn hostile_repositories_are_shown_harmless_where_a_link_is_planned_or_there() {
         job.input("dry-run", if count % 2 == 0 { "true" } else { "false" });
         let mut run = Run::of(&mut job, Under::turn(count), &registry, 0);
         let is_told = run.log.contains("warning: the package is already linked to repository");
-        run.expects(is_told, "a link that is not told", name);
+        run.expects(is_told, "a link that is not named", name);
         findings.take(name, run.faults);
     }
     findings.are_none_in(150);
 }
 
 #[test]
-fn no_plan_brings_a_secret_to_light() {
+fn no_plan_shows_a_secret() {
     let mut findings = Findings::default();
     for token in TOKENS {
         let registry = Registry::start(Persona::default());
@@ -86,8 +86,8 @@ fn no_plan_brings_a_secret_to_light() {
             registry.script(Script::always(Match::list(), Point::Head, Action::Answer(Answer::json(200, list))));
             let mut run = Run::with_links(&mut job, Under::turn(count), code(echo), |_| true);
             let is_planned = run.log.contains("\n  delete  ");
-            run.expects(is_planned == (code(echo) == 0), "a stray that is not planned", echo);
-            findings.take(&format!("a stray {echo}"), faults(&run, token));
+            run.expects(is_planned == (code(echo) == 0), "an extra file that is not planned", echo);
+            findings.take(&format!("an extra file {echo}"), faults(&run, token));
         }
     }
     findings.are_none_in(80);

@@ -6,14 +6,15 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 use std::process::Output;
 
-use embedded_registry::Registry;
+use embedded_registry::{Answer, Match, Registry};
 use generic_packages::command::Command;
 use percent_encoding::percent_decode_str;
 
 use super::commands::Reader;
-use super::findings::Fault;
+use super::findings::{Fault, Findings};
 use super::{commands, outputs, summary, terminal};
 use crate::harness::Job;
+use crate::package::answers;
 
 /// Under which runner the program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,10 +77,13 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// Runs the program and looks at all that it wrote. It should end with that code, and link to the registry alone.
+    /// Runs the program and checks everything that it wrote. It should end with that code, and link to the registry
+    /// alone, also after a forge has made links of text.
     pub(super) fn of(job: &mut Job, under: Under, registry: &Registry, code: i32) -> Self {
         let url = registry.url();
-        Self::with_links(job, under, code, |link| leads_to(link, &url))
+        let mut run = Self::with_links(job, under, code, |link| leads_to(link, &url));
+        run.faults.extend(run.seen.becomes_links(|link| link.starts_with(&url)));
+        run
     }
 
     /// The same, where links may lead elsewhere too.
@@ -140,6 +144,20 @@ impl Run {
             self.faults.push(Fault::new(kind, detail));
         }
     }
+}
+
+impl Findings {
+    /// Runs a job under the runner whose turn it is, and takes what the checkers found; `what` tells which run it was.
+    pub(super) fn run(&mut self, what: &str, job: &mut Job, registry: &Registry, code: i32) {
+        let run = Run::of(job, Under::turn(self.runs), registry, code);
+        self.take(what, run.faults);
+    }
+}
+
+/// From now on the registry gives this answer to all such requests, and is good otherwise.
+pub(super) fn answers_only(registry: &Registry, on: Match, answer: Answer) {
+    registry.clear_script();
+    answers(registry, on, answer);
 }
 
 /// Whether a link leads to one of our two kinds of places on a forge: a file of a package, or the page of a version.

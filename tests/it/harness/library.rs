@@ -1,0 +1,143 @@
+//! Runs of the library as the program runs it, with other waits, or with a listener in place of the log.
+
+use std::time::Duration;
+
+use embedded_registry::Registry;
+use generic_packages::inputs::Inputs;
+use generic_packages::registry::{Exchange, Limits, Observer, Retry};
+use generic_packages::report::{self, Console, Header, Progress, Reporter, RunContext, RunReport, Status};
+use generic_packages::run;
+use generic_packages::runner::{Environment, Runner};
+use generic_packages::stop::Stop;
+
+use super::{Job, Ran};
+
+impl Job {
+    /// Runs the library as the program does, with waits of milliseconds.
+    pub(crate) fn run_in_short(&self) -> Ran {
+        let limits = Limits {
+            answer: Duration::from_secs(1),
+            first_wait: Duration::from_millis(1),
+            longest_wait: Duration::from_millis(4),
+            longest_pause: Duration::from_millis(4),
+            longest_outage: Duration::from_millis(200),
+            first_probe_wait: Duration::from_millis(1),
+            longest_probe_wait: Duration::from_millis(15),
+            ..Limits::default()
+        };
+        self.run_library(limits, Some(Duration::from_secs(1)), None)
+    }
+
+    /// Runs the library as the program does, with its own waits, on a clock that runs fast once the
+    /// first fault acts. The registry listens again so long after that.
+    pub(crate) fn run_through_outage(&self, registry: &Registry, length: Duration) -> Ran {
+        self.run_library(Limits::default(), None, Some((registry, length)))
+    }
+
+    fn run_library(&self, limits: Limits, timeout: Option<Duration>, outage: Option<(&Registry, Duration)>) -> Ran {
+        self.make_runners_files();
+        let environment = Environment::new(self.environment(), self.workspace());
+        let runner = Runner::detect(&environment);
+        let reading = Inputs::read(self.task, &environment, &runner);
+        let mut log = Vec::new();
+        let console = Console::new(&mut log, &runner, None);
+        console.hide(&reading.secrets, &reading.redactor);
+        for warning in &reading.warnings {
+            console.warns(warning);
+        }
+        let mut inputs = reading.inputs.expect("good inputs");
+        inputs.timeout = timeout.unwrap_or(inputs.timeout);
+        let context = RunContext { reporter: &console, stop: Stop::default(), save: &|_| {} };
+        let report = runtime().block_on(async {
+            tokio::select! {
+                report = run::run(&inputs, limits, &context) => report,
+                () = end_outage(outage) => unreachable!("the clock runs for as long as the run does"),
+            }
+        });
+        assert_eq!(report::hand_over(&report, &console.remarks(), &runner, &reading.redactor), [""; 0]);
+        console.closes(&report);
+        drop(console);
+        self.read_what_it_left(Some(report.exit_code().into()), log)
+    }
+
+    /// Runs the library, and reports everything to that listener.
+    pub(crate) fn run_to(&self, listener: impl Fn(Event) + Sync) -> RunReport {
+        self.run_until(Stop::default(), listener)
+    }
+
+    /// The same, until it is to end.
+    pub(crate) fn run_until(&self, stop: Stop, listener: impl Fn(Event) + Sync) -> RunReport {
+        let environment = Environment::new(self.environment(), self.workspace());
+        let inputs = Inputs::read(self.task, &environment, &Runner::detect(&environment)).inputs.expect("good inputs");
+        let context = RunContext { reporter: &Listener(listener), stop, save: &|_| {} };
+        let report = runtime().block_on(run::run(&inputs, Limits::default(), &context));
+        assert!(!report.is_rejected(), "an input is wrong");
+        report
+    }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
+
+/// What a listener of a run hears.
+pub(crate) enum Event {
+    /// A transfer goes on.
+    Progress { moved: u64, size: Option<u64> },
+    /// A file is identical.
+    Unchanged,
+    /// A request is retried.
+    Retry,
+    /// The run waits for the server, or something else happens that is no failure.
+    Note(String),
+}
+
+struct Listener<F>(F);
+
+impl<F: Fn(Event) + Sync> Observer for Listener<F> {
+    fn notes(&self, note: &str) {
+        (self.0)(Event::Note(note.to_owned()));
+    }
+    fn retries(&self, _: &Retry<'_>) {
+        (self.0)(Event::Retry);
+    }
+    fn request_ends(&self, _: &Exchange<'_>) {}
+}
+
+impl<F: Fn(Event) + Sync> Reporter for Listener<F> {
+    fn begins(&self, _: &Header<'_>) {}
+    fn warns(&self, _: &str) {}
+    fn notices(&self, _: &str) {}
+    fn announces(&self, _: &str) {}
+    fn file_is_done(&self, status: Status, _: &str, _: u64, _: Option<Duration>) {
+        if status == Status::Unchanged {
+            (self.0)(Event::Unchanged);
+        }
+    }
+    fn transfer_ends(&self, _: &str) {}
+    fn progress_interval(&self) -> Duration {
+        Duration::from_millis(1)
+    }
+    fn progresses(&self, progress: &Progress<'_>) {
+        (self.0)(Event::Progress { moved: progress.moved, size: progress.size });
+    }
+}
+
+/// Lets the registry listen again so long after its first fault, on a clock that runs fast until then.
+async fn end_outage(outage: Option<(&Registry, Duration)>) {
+    const STEP: Duration = Duration::from_millis(20);
+    let Some((registry, mut left)) = outage else { return std::future::pending().await };
+    tokio::time::pause();
+    loop {
+        // While a thread is busy the clock does not move by itself, so that no timeout ends a request that is under way.
+        tokio::task::spawn_blocking(|| {}).await.expect("nothing panics");
+        let is_away = !registry.acted().is_empty() && !left.is_zero();
+        tokio::time::advance(if is_away { STEP } else { STEP / 5 }).await;
+        if is_away {
+            left = left.saturating_sub(STEP);
+            if left.is_zero() {
+                registry.listen_again();
+            }
+        }
+    }
+}

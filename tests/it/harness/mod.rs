@@ -1,0 +1,319 @@
+//! A job: a workspace, a runner's environment, and the program started in it as a runner starts it.
+
+mod library;
+mod ran;
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use embedded_registry::{Action, Registry};
+use generic_packages::command::Command as Task;
+use tempfile::TempDir;
+
+pub(crate) use self::library::Event;
+pub(crate) use self::ran::{RETRY, Ran};
+
+/// Names that a server takes, and that something on the way to it might not leave as they are.
+pub(crate) const AWKWARD_NAMES: [&str; 25] = [
+    "a b",
+    "-dash",
+    "a+b",
+    "a#b",
+    "a%b",
+    "%41",
+    "a~b",
+    "a[1]",
+    "a{b}",
+    "x;y",
+    "x=y",
+    "x:y",
+    "(x)",
+    "!x",
+    "a@b",
+    "a$b",
+    "a^b",
+    "a&b",
+    ".hidden",
+    "::set-env name=X::y",
+    "##[add-path]z",
+    "{}",
+    "a  b",
+    "~",
+    "$(id)",
+];
+
+/// A step of a workflow of the repository alice/widget, run on the tag v1.0.0 by alice, with a good token.
+pub(crate) struct Job {
+    task: Task,
+    folder: TempDir,
+    variables: BTreeMap<OsString, OsString>,
+    /// What may not be seen anywhere.
+    secrets: Vec<String>,
+    /// What is in the file for the outputs before the step.
+    outputs_so_far: String,
+}
+
+impl Job {
+    pub(crate) fn new(registry: &Registry) -> Self {
+        let mut job = Self::on_no_forge();
+        // What a test lets fail once is to be seen to fail.
+        job.input("retries", "0");
+        job.against(registry);
+        job
+    }
+
+    /// A step that publishes these files of the folder `dist`.
+    pub(crate) fn publishing(registry: &Registry, files: &[(&str, &str)]) -> Self {
+        let mut job = Self::new(registry);
+        for (name, content) in files {
+            job.file(format!("dist/{name}"), content);
+        }
+        job
+    }
+
+    /// A step that downloads everything of the latest version into the folder `tools`.
+    pub(crate) fn downloading(registry: &Registry) -> Self {
+        let mut job = Self::new(registry);
+        job.downloads();
+        job
+    }
+
+    /// Makes it a step that downloads everything of the latest version into the folder `tools`.
+    pub(crate) fn downloads(&mut self) -> &mut Self {
+        self.task = Task::Download;
+        self.without("INPUT_FILES").input("path", "tools")
+    }
+
+    /// Makes it a step that publishes what is in `dist`.
+    pub(crate) fn publishes(&mut self) -> &mut Self {
+        self.task = Task::Publish;
+        self.without("INPUT_PATH").input("files", "dist/*")
+    }
+
+    /// What the step does.
+    pub(crate) fn task(&self) -> Task {
+        self.task
+    }
+
+    /// The same, on a forge that is yet to be named, and without a token.
+    pub(crate) fn on_no_forge() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        fs::create_dir(folder.path().join("workspace")).expect("a workspace");
+        let (variables, secrets, outputs_so_far) = (BTreeMap::new(), Vec::new(), String::new());
+        let mut job = Self { task: Task::Publish, folder, variables, secrets, outputs_so_far };
+        for (name, path) in [
+            ("WORKSPACE", job.workspace()),
+            ("OUTPUT", job.outside("output")),
+            ("STEP_SUMMARY", job.outside("summary")),
+        ] {
+            job.variable(&format!("GITHUB_{name}"), path);
+        }
+        for (name, value) in [
+            ("ACTIONS", "true"),
+            ("REPOSITORY", "alice/widget"),
+            ("REPOSITORY_OWNER", "alice"),
+            ("REF", "refs/tags/v1.0.0"),
+            ("REF_NAME", "v1.0.0"),
+            ("ACTOR", "alice"),
+            ("ACTION_REPOSITORY", "OWNER/generic-packages"),
+            ("ACTION_REF", "v1"),
+        ] {
+            job.variable(&format!("GITHUB_{name}"), value);
+        }
+        job.input("files", "dist/*");
+        job
+    }
+
+    /// The address of an embedded registry.
+    pub(crate) fn address_of(registry: &Registry) -> std::net::SocketAddr {
+        registry.url().trim_start_matches("http://").parse().expect("an address")
+    }
+
+    /// Makes it a step of a workflow on that forge, with a good token.
+    pub(crate) fn against(&mut self, registry: &Registry) -> &mut Self {
+        self.variable("GITHUB_SERVER_URL", registry.url());
+        self.token(&registry.token("alice_write"))
+    }
+
+    /// The workspace's path, as the runner gives it.
+    pub(crate) fn workspace(&self) -> PathBuf {
+        self.folder.path().join("workspace")
+    }
+
+    /// Sets a variable of the environment.
+    pub(crate) fn variable(&mut self, name: &str, value: impl Into<OsString>) -> &mut Self {
+        self.variables.insert(name.into(), value.into());
+        self
+    }
+
+    /// Takes a variable out of the environment.
+    pub(crate) fn without(&mut self, name: &str) -> &mut Self {
+        self.variables.remove(OsStr::new(name));
+        self
+    }
+
+    /// Sets an input, as a runner hands it over.
+    pub(crate) fn input(&mut self, name: &str, value: impl Into<OsString>) -> &mut Self {
+        self.variable(&format!("INPUT_{}", name.to_uppercase()), value)
+    }
+
+    /// Sets the token, which no output may show from then on.
+    pub(crate) fn token(&mut self, token: &str) -> &mut Self {
+        self.secrets.push(token.trim().to_owned());
+        self.input("token", token)
+    }
+
+    /// Names a text that no output may show from then on.
+    pub(crate) fn secret(&mut self, text: &str) -> &mut Self {
+        self.secrets.push(text.to_owned());
+        self
+    }
+
+    /// Writes a file into the workspace.
+    pub(crate) fn file(&mut self, path: impl AsRef<Path>, content: impl AsRef<[u8]>) -> &mut Self {
+        let path = self.workspace().join(path);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("folders can be made");
+        fs::write(path, content).expect("a file can be written");
+        self
+    }
+
+    /// Makes a folder in the workspace.
+    pub(crate) fn folder(&mut self, path: impl AsRef<Path>) -> &mut Self {
+        fs::create_dir_all(self.workspace().join(path)).expect("folders can be made");
+        self
+    }
+
+    /// Puts a link into the workspace; a target that is not absolute is relative to the folder of the link.
+    pub(crate) fn link(&mut self, path: impl AsRef<Path>, target: impl AsRef<Path>) -> &mut Self {
+        let path = self.workspace().join(path);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("folders can be made");
+        symlink(target, path).expect("a link can be made");
+        self
+    }
+
+    /// A path beside the workspace, where nothing may be published from.
+    pub(crate) fn outside(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Puts text into the file for the outputs, as steps before this one would.
+    pub(crate) fn outputs_so_far(&mut self, text: &str) -> &mut Self {
+        text.clone_into(&mut self.outputs_so_far);
+        self
+    }
+
+    /// The variables of the step. Debug messages are on unless the test says otherwise, for the codes of errors.
+    pub(crate) fn environment(&self) -> BTreeMap<OsString, OsString> {
+        let mut variables = self.variables.clone();
+        variables.entry("RUNNER_DEBUG".into()).or_insert_with(|| "1".into());
+        variables
+    }
+
+    /// The environment of the step, and nothing else.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_generic-packages"));
+        let word = match self.task {
+            Task::Publish => "publish",
+            Task::Download => "download",
+        };
+        command.arg(word).env_clear().envs(self.environment()).current_dir(self.workspace()).stdin(Stdio::null());
+        command
+    }
+
+    /// The command of the step, as the last arguments of another program, which starts it.
+    pub(crate) fn command_of(&self, starter: &[&str]) -> Command {
+        let step = self.command();
+        let mut command = Command::new(starter[0]);
+        command.args(&starter[1..]).arg(step.get_program()).args(step.get_args());
+        command.env_clear().envs(self.environment()).current_dir(self.workspace());
+        command
+    }
+
+    /// Runs the program to its end, and searches everything that it wrote for the secrets.
+    pub(crate) fn run(&self) -> Ran {
+        self.run_as(self.command())
+    }
+
+    /// The same, started in another way.
+    pub(crate) fn run_as(&self, command: Command) -> Ran {
+        self.run_while(command, |_| {})
+    }
+
+    /// The same, with something done to the program while it runs.
+    pub(crate) fn run_while(&self, mut command: Command, act: impl FnOnce(&Child)) -> Ran {
+        self.make_runners_files();
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+        act(&child);
+        let ran = child.wait_with_output().expect("the program ends");
+        let stderr = String::from_utf8(ran.stderr).expect("standard error is UTF-8");
+        assert_eq!(stderr, "", "the log is all that is written");
+        self.read_what_it_left(ran.status.code(), ran.stdout)
+    }
+
+    fn make_runners_files(&self) {
+        fs::write(self.outside("output"), &self.outputs_so_far).expect("a runner makes the file");
+        fs::write(self.outside("summary"), "").expect("a runner makes the file");
+    }
+
+    fn read_what_it_left(&self, code: Option<i32>, stdout: Vec<u8>) -> Ran {
+        let user = self.variables.get(OsStr::new("INPUT_USERNAME")).and_then(|name| name.to_str()).unwrap_or("alice");
+        // What is shorter may be in any text by chance.
+        let secrets = self.secrets.iter().filter(|secret| secret.len() >= 6);
+        let secrets: Vec<String> = secrets.flat_map(|secret| ran::forms(secret, user)).collect();
+        let shows_debug = self.variables.contains_key(OsStr::new("RUNNER_DEBUG"));
+        Ran::read((code, stdout), self.folder.path(), &self.outputs_so_far, &secrets, shows_debug)
+    }
+
+    /// Runs the program, which has to refuse before it has asked the registry anything.
+    #[track_caller]
+    pub(crate) fn is_refused(&self, registry: &Registry) -> Ran {
+        registry.forget_requests();
+        let ran = self.run().exits_with(2).has_a_hint_for_each_error();
+        assert_eq!(registry.requests(), [], "nothing is asked:\n{}", ran.log);
+        for name in self.task.outputs() {
+            let nothing = match name {
+                "files" => "[]",
+                "urls" | "package-url" | "version" | "path" | "checksums-file" | "aliases" => "",
+                _ => "0",
+            };
+            assert_eq!(ran.outputs[name], nothing, "{name}");
+        }
+        ran.says(match self.task {
+            Task::Publish => "Nothing was uploaded",
+            Task::Download => "Nothing was downloaded",
+        })
+    }
+}
+
+/// Runs these jobs at the same time.
+pub(crate) fn run_at_once(jobs: &[Job], run: impl Fn(&Job) -> Ran + Sync) -> Vec<Ran> {
+    thread::scope(|scope| {
+        let runs: Vec<_> = jobs.iter().map(|job| scope.spawn(|| run(job))).collect();
+        runs.into_iter().map(|run| run.join().expect("no run panics")).collect()
+    })
+}
+
+/// Says what a test leaves out on this machine. It goes past what the test runner keeps to itself of tests that pass.
+pub(crate) fn says_that_it_is_not_tested(what: &str) {
+    drop(writeln!(io::stderr(), "not tested: {what}"));
+}
+
+/// Lets no request go on before so many have come. The time-out ends a test in which they never do.
+pub(crate) fn gather(expected: usize) -> Action {
+    let arrived = Arc::new((Mutex::new(0), Condvar::new()));
+    Action::then(move |_| {
+        let (count, all) = &*arrived;
+        let mut count = count.lock().expect("no hook panics");
+        *count += 1;
+        all.notify_all();
+        drop(all.wait_timeout_while(count, Duration::from_secs(20), |count| *count < expected));
+    })
+}
