@@ -47,7 +47,6 @@ mod persona;
 mod race;
 mod server;
 mod store;
-mod time;
 mod world;
 
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
@@ -58,10 +57,10 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::oneshot;
 
-pub use action::{Action, Alter, Hook};
+pub use action::{Action, Alter};
 pub use answer::Answer;
 pub use fault::{Call, Fault, Match, Point};
-pub use log::{Request, max_in_flight};
+pub use log::Request;
 pub use persona::Persona;
 pub use world::World;
 
@@ -226,7 +225,7 @@ impl Registry {
     /// The largest number of uploads that ran at the same time.
     #[must_use]
     pub fn max_uploads_in_flight(&self) -> usize {
-        max_in_flight(self.requests().iter().filter(|request| request.method == "PUT"))
+        log::max_in_flight(self.requests().iter().filter(|request| request.method == "PUT"))
     }
 
     /// Starts the list of requests anew.

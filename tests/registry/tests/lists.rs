@@ -56,19 +56,15 @@ fn a_list_that_lags_shows_what_was_overwritten() {
 }
 
 #[test]
-fn versions_and_packages_that_were_deleted_come_back_as_they_were_for_those_who_are_behind() {
-    for path in [VERSION, &VERSION.replace("/v1", ""), "/api/v1/packages/alice/generic/tool"] {
-        let registry = with_one_file();
-        registry.seed("alice", "tool", "1.0", "b.txt", b"b");
-        registry.seed("alice", "tool", "2.0", "c.txt", b"c");
-        registry.seed("alice", "another", "1.0", "d.txt", b"d");
-        let targets = [FILES, VERSION, VERSIONS, FILE];
-        let before = targets.map(|target| (200, ask(&registry, Ask::new("GET", target)).text()));
-        assert_eq!(ask(&registry, Ask::new("DELETE", path)).status, 204, "{path}");
-        assert_eq!(behind(&registry, 0, FILES).0, 404);
-        assert_eq!(targets.map(|target| behind(&registry, 1, target)), before, "{path}");
-        assert_eq!(listed(&registry, 4), ["a.txt"]);
-    }
+fn a_version_whose_last_file_was_deleted_comes_back_for_those_who_are_behind() {
+    let registry = with_one_file();
+    registry.seed("alice", "tool", "2.0", "c.txt", b"c");
+    registry.seed("alice", "another", "1.0", "d.txt", b"d");
+    let targets = [FILES, VERSION, VERSIONS, FILE];
+    let before = targets.map(|target| (200, ask(&registry, Ask::new("GET", target)).text()));
+    assert_eq!(ask(&registry, Ask::new("DELETE", FILE)).status, 204);
+    assert_eq!(behind(&registry, 0, FILES).0, 404);
+    assert_eq!(targets.map(|target| behind(&registry, 1, target)), before);
 }
 
 #[test]
@@ -143,7 +139,6 @@ fn changes_to_an_answer_add_up_and_count_as_acted_only_where_they_change_somethi
         registry.script(Fault::always(Match::any(), Point::Head, Action::Alter(alter)));
     }
     assert_eq!(ask(&registry, Ask::new("GET", FILE)).text(), "hello\n");
-    assert_eq!(ask(&registry, Ask::new("GET", "/api/v1/version")).status, 200);
     assert!(registry.acted().is_empty());
     assert_eq!(ask(&registry, Ask::new("GET", FILES)).text(), "[{\"id\":1,\"Size\":6,\"name\":\"a");
     assert_eq!(registry.acted().len(), 3);
