@@ -32,7 +32,7 @@ fn publish_to(host: &str, identity: Identity, prepare: impl FnOnce(&mut Job) -> 
 }
 
 /// What `openssl req -x509` makes of a server's certificate: it is marked as an authority's.
-fn marked_as_authority(mut params: CertificateParams) -> CertificateParams {
+pub(crate) fn marked_as_authority(mut params: CertificateParams) -> CertificateParams {
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params
 }
