@@ -81,7 +81,7 @@ fn what_writes_does_not_lag_and_where_nothing_changed_nothing_acts() {
 }
 
 #[test]
-fn a_list_that_is_cut_looks_complete() {
+fn a_list_that_is_cut_is_framed_as_a_complete_one() {
     for (files, length) in [(1, 20), (1, 0), (9, 20), (9, 2500)] {
         let registry = Registry::start(Persona::default());
         for number in 0..files {

@@ -60,7 +60,7 @@ fn first_uploads_at_once_are_answered_as_recorded() {
 }
 
 #[test]
-fn who_loses_the_race_is_told_of_an_internal_error_and_nothing_of_his_is_stored() {
+fn an_upload_that_loses_the_race_gets_an_internal_error_and_is_not_stored() {
     for persona in RACING {
         let registry = Registry::start(persona);
         for round in ["1", "2", "3"] {
