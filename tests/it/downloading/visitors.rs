@@ -168,12 +168,13 @@ fn the_newest_version_needs_a_token_where_no_version_is_called_so() {
 }
 
 #[test]
-fn what_is_missing_is_told_without_a_list_too() {
+fn what_is_missing_is_an_error_without_a_list_too() {
     let registry = release(Persona::default());
     for (input, value, code) in [
         ("files", "none", "file-not-found"),
         ("version", "v9", "version-not-found"),
         ("repo", "wigdet", "version-not-found"),
+        ("checksums", "NOPE", "file-not-found"),
     ] {
         let mut job = visitor(&registry);
         job.input("version", "v1.0.0").input("files", "app").input(input, value);
@@ -323,14 +324,6 @@ fn a_refusal_that_breaks_off_in_its_middle_is_asked_for_again() {
     let mut job = visitor(&registry);
     job.input("version", "v1.0.0").input("files", "app").input("retries", "1").run_in_short().exits_with(0);
     assert_eq!(tools(&job)["app"].len(), 300_000);
-}
-
-#[test]
-fn a_visitor_who_names_other_checksums_than_there_are_is_told_to_check_that() {
-    let registry = release(Persona::default());
-    let mut job = visitor(&registry);
-    job.input("version", "v1.0.0").input("files", "a.txt").input("checksums", "NOPE");
-    job.run().exits_with(1).has_a_hint_for_each_error().has_codes(&["file-not-found"]).says("`checksums`");
 }
 
 #[test]

@@ -1,10 +1,9 @@
 //! What goes wrong with downloads.
 
-use std::process::Command;
-
 use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
 
 use super::{Case, errors, failed_as, json, rejected_as, text};
+use crate::downloading::placing::run_with_little_space;
 use crate::harness::Job;
 use crate::network::{Identity, Manners, Proxy, TlsFront, naming};
 
@@ -152,7 +151,7 @@ fn storage_by_http() -> String {
     let identity = Identity::self_signed(&naming(&["localhost"]));
     let pem = identity.pem.clone();
     let front = TlsFront::start(identity, Job::address_of(&registry));
-    let url = format!("https://localhost:{}", front.address().port());
+    let url = front.url();
     let ran = job.input("server-url", &url).input("ca-certificate", pem).run().exits_with(1);
     errors(&ran.log, &url)
 }
@@ -164,7 +163,7 @@ fn redirect_to_the_runner() -> String {
     registry.script(Fault::always(Match::get("/app-linux"), Point::Head, leads));
     // A server that is on the runner itself may lead there.
     let proxy = Proxy::start(Manners::Open, Job::address_of(&registry));
-    job.input("server-url", "http://git.example.com").variable("HTTP_PROXY", format!("http://{}", proxy.address()));
+    job.input("server-url", "http://git.example.com").variable("HTTP_PROXY", proxy.url());
     errors(&job.run().exits_with(1).log, "http://git.example.com")
 }
 
@@ -173,12 +172,8 @@ fn full_disk() -> String {
     let mut job = job(&registry);
     registry.seed("acme", "widget", "v1.2.0", "image", &vec![0; 4 << 20]);
     job.input("files", "image");
-    let inner = job.command();
-    let mut shell = Command::new("sh");
-    shell.args(["-c", "ulimit -f 1000; exec \"$0\" download"]).arg(inner.get_program());
-    shell.env_clear().envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    shell.current_dir(job.workspace());
-    let printed = errors(&job.run_as(shell).exits_with(1).log, &registry.url());
+    let ran = run_with_little_space(&job, 1000).exits_with(1);
+    let printed = errors(&ran.log, &registry.url());
     // A full disk words it otherwise, and how much of a piece still fits is chance.
     let printed = printed.replace("File too large (os error 27)", "No space left on device (os error 28)");
     let (_, rest) = printed.split_once("failed to write `tools/image` (").expect("how much is missing");

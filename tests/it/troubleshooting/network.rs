@@ -98,7 +98,7 @@ fn no_connection(host: &str) -> String {
 /// A server with TLS, at an address that nobody listens at behind it.
 fn tls(start: impl FnOnce(SocketAddr) -> TlsFront, change: impl FnOnce(&mut Job) -> &mut Job) -> String {
     let front = start(([127, 0, 0, 1], 9).into());
-    let url = format!("https://localhost:{}", front.address().port());
+    let url = front.url();
     at(&url, &url, change)
 }
 
