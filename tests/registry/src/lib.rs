@@ -19,7 +19,7 @@
 //! # Who is there
 //! The users root1 (an administrator), alice, bob, carol and dave; the organisations acme (public), secretorg (private) and
 //! limitedorg (for signed-in users). alice is an owner of all three, carol reads in a team of acme. alice has the
-//! repositories widget and gadget. [`Registry::token`] knows these names: `alice_write`, `bob_write`, `carol_write` and
+//! repositories widget and gadget. [`World::token`] knows these names: `alice_write`, `bob_write`, `carol_write` and
 //! `dave_write` (scope write:package), `alice_read` (read:package), `alice_none` (read:misc), `alice_publiconly` (public-only
 //! and write:package), `alice_all` and `root_all` (everything), and each user's password, such as `alice_password`.
 //!
@@ -50,7 +50,7 @@ mod store;
 mod world;
 
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
-use std::path::PathBuf;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
@@ -181,41 +181,6 @@ impl Registry {
         &self.shared.world
     }
 
-    /// The value of a token, such as `alice_write`, or a password, such as `alice_password`.
-    ///
-    /// # Panics
-    /// If there is no token of that name.
-    #[must_use]
-    pub fn token(&self, name: &str) -> String {
-        self.world().token(name)
-    }
-
-    /// Stores a file as if it had been uploaded earlier.
-    ///
-    /// # Panics
-    /// If there is no such owner, or the file is there already.
-    pub fn seed(&self, owner: &str, package: &str, version: &str, file: &str, bytes: &[u8]) {
-        self.world().seed(owner, package, version, file, bytes);
-    }
-
-    /// The files of a version in the order of their upload; none if there is no such version.
-    #[must_use]
-    pub fn files(&self, owner: &str, package: &str, version: &str) -> Vec<StoredFile> {
-        self.world().files(owner, package, version)
-    }
-
-    /// The bytes of a file, if it is there.
-    #[must_use]
-    pub fn read(&self, owner: &str, package: &str, version: &str, file: &str) -> Option<Vec<u8>> {
-        self.world().read(owner, package, version, file)
-    }
-
-    /// Where the bytes of a file lie, to compare large ones. They go with the registry.
-    #[must_use]
-    pub fn path_of(&self, owner: &str, package: &str, version: &str, file: &str) -> Option<PathBuf> {
-        self.world().path_of(owner, package, version, file)
-    }
-
     /// Every request so far, in the order in which their heads were read.
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {
@@ -231,22 +196,6 @@ impl Registry {
     /// Starts the list of requests anew.
     pub fn forget_requests(&self) {
         self.shared.log.forget();
-    }
-
-    /// Makes a token worthless.
-    ///
-    /// # Panics
-    /// If there is no token of that name.
-    pub fn revoke(&self, token_name: &str) {
-        self.world().revoke(token_name);
-    }
-
-    /// Renames a user or an organisation; requests under the old name are redirected from then on.
-    ///
-    /// # Panics
-    /// If nobody has the old name.
-    pub fn rename_user(&self, from: &str, to: &str) {
-        self.world().rename_user(from, to);
     }
 
     /// Lets something go wrong from now on.
@@ -275,6 +224,15 @@ impl Registry {
     /// Listens again, where nobody did.
     pub fn listen_again(&self) {
         self.shared.door.listen(true);
+    }
+}
+
+/// What it holds may be read and changed as in a hook.
+impl Deref for Registry {
+    type Target = World;
+
+    fn deref(&self) -> &World {
+        self.world()
     }
 }
 

@@ -91,18 +91,14 @@ fn a_request_that_runs_when_nobody_listens_any_more_gets_its_answer_and_then_the
 }
 
 #[test]
-fn an_upload_after_which_nobody_listens() {
+fn an_upload_after_which_nobody_listens_until_somebody_asks_for_it_or_the_time_is_over() {
     let registry = scripted(Match::put(""), Point::AfterStore, Action::StopListening(EVER));
     assert_eq!(ask(&registry, Ask::put(FILE, "hello\n")).status, 201);
     assert_eq!(refusal(&registry), io::ErrorKind::ConnectionRefused);
     registry.listen_again();
+    let for_a_moment = Action::StopListening(Duration::from_millis(1));
+    registry.script(Fault::once(Match::put(""), Point::AfterStore, for_a_moment));
     assert_eq!(ask(&registry, Ask::put(FILE, "hello\n")).status, 409);
-}
-
-#[test]
-fn a_registry_that_left_off_listening_for_a_while_listens_again_by_itself() {
-    let registry = scripted(Match::put(""), Point::Head, Action::StopListening(Duration::from_millis(1)));
-    assert_eq!(ask(&registry, Ask::put(FILE, "hello\n")).status, 201);
     while Client::connect(&registry.url()).is_err() {
         std::thread::yield_now();
     }
@@ -152,25 +148,6 @@ fn an_answer_that_drips_stands_still_between_its_pieces_and_is_whole_in_the_end(
     }
     drop(registry);
     assert_eq!(client.rest(), b"", "nothing came during the pause");
-}
-
-#[test]
-fn an_answer_that_drips_is_sent_piece_by_piece() {
-    let registry = Registry::start(Persona::default());
-    for number in 0..9 {
-        registry.seed("alice", "tool", "1.0", &format!("{number}"), b"hello\n");
-    }
-    let drip = Action::drip(4, 3, Duration::from_millis(1));
-    registry.script(Fault::once(Match::list(), Point::AnswerByte(5), drip));
-    let mut client = connect(&registry);
-    let ask = Ask::new("GET", FILES).header("Connection", "close");
-    client.send(&signed(&registry, ask)).unwrap();
-    let got = String::from_utf8(client.rest()).unwrap();
-    let (_, body) = got.split_once("\r\n\r\n").unwrap();
-    // Each piece of an answer in chunks is a chunk.
-    let chunks: Vec<&str> = body.split("\r\n").step_by(2).collect();
-    assert_eq!(chunks[..4], ["5", "3", "3", "3"]);
-    assert_eq!(chunks.len(), 7, "the rest, the end and what follows it: {chunks:?}");
 }
 
 #[test]
