@@ -21,6 +21,9 @@ impl<K: Promises> Scene<'_, K> {
         if let Some(outputs) = &outputs {
             wrong.extend(K::wrong_outputs(self, outputs));
         }
+        // What another run asks for comes in between.
+        let unasked = self.requests.iter().filter(|request| self.rival.is_none() && !K::may_send(self, request));
+        wrong.extend(unasked.map(|request| format!("(iii) nobody asked for {} {}", request.method, request.target)));
         wrong.extend(K::wrong_actions(self));
         wrong.extend(link::wrong_actions(self));
         let World { events, heals, of, .. } = self.world;

@@ -89,6 +89,9 @@ pub(crate) trait Promises: Kind {
     /// What is wrong with the outputs.
     fn wrong_outputs(scene: &Scene<'_, Self>, outputs: &Outputs) -> Vec<String>;
 
+    /// Whether a run of this world may send this request.
+    fn may_send(scene: &Scene<'_, Self>, request: &Request) -> bool;
+
     /// What is wrong with what was done.
     fn wrong_actions(scene: &Scene<'_, Self>) -> Vec<String>;
 

@@ -56,8 +56,6 @@ pub enum Alter {
     CutAt(usize),
     /// The hashes in a list of files are in upper case.
     UpperCaseHashes,
-    /// The length of a file has this name in a list of files, such as `Size`, whatever the persona calls it.
-    SizeField(String),
 }
 
 impl Action {
@@ -121,11 +119,6 @@ impl Alter {
                     text = with_upper_case_values(&text, &format!("\"{hash}\":\""));
                 }
                 *body = text.into_bytes();
-            }
-            Self::SizeField(name) => {
-                let Ok(text) = str::from_utf8(body) else { return };
-                let field = format!("\"{name}\":");
-                *body = text.replace("\"Size\":", "\"size\":").replace("\"size\":", &field).into_bytes();
             }
         }
     }

@@ -75,8 +75,6 @@ use server::Shared;
 pub struct Options {
     /// The server it answers as.
     pub persona: Persona,
-    /// The largest file it takes, in bytes; the recordings were made with 8 MiB.
-    pub size_limit: Option<u64>,
     /// The sub-path that everything lives under, such as `/git`; empty for none. No slash at its end.
     pub path_prefix: String,
     /// The address it listens on.
@@ -93,7 +91,6 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             persona: Persona::default(),
-            size_limit: None,
             path_prefix: String::new(),
             address: Ipv4Addr::LOCALHOST.into(),
             port: 0,
@@ -122,7 +119,7 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Starts a registry with no size limit on any free port.
+    /// Starts a registry on any free port.
     ///
     /// # Panics
     /// As [`Registry::start_with`].

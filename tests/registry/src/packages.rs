@@ -35,12 +35,9 @@ pub(crate) fn check_upload(shared: &Shared, head: &Head, segments: &[String]) ->
     Ok(Upload { place, creator: caller.map_or(0, |caller| caller.user) })
 }
 
-/// Stores an upload whose body is there, or says why not: quotas, sizes and conflicts come this late.
+/// Stores an upload whose body is there, or says why not: conflicts come this late.
 pub(crate) fn store(shared: &Shared, upload: &Upload, blob: Blob) -> Reply {
     let place = &upload.place;
-    if shared.options.size_limit.is_some_and(|limit| blob.size > limit) {
-        return Reply::text(403, "maximum allowed package type size exceeded");
-    }
     let too_long = |limit| [&place.package, &place.version, &place.file].iter().any(|n| n.chars().count() > limit);
     if shared.options.persona.column_limit().is_some_and(too_long) {
         return internal_error(shared);

@@ -86,15 +86,6 @@ fn a_body_that_breaks_off_stores_nothing() {
 }
 
 #[test]
-fn a_size_limit_is_said_only_after_the_whole_body() {
-    let registry = Registry::start_with(Options { size_limit: Some(1 << 20), ..Options::default() });
-    let got = ask(&registry, Ask::put(FILE, vec![0; 3 << 20]));
-    assert_eq!((got.status, got.text().as_str()), (403, "maximum allowed package type size exceeded"));
-    assert_eq!(registry.requests()[0].body_bytes, 3 << 20);
-    assert_eq!(registry.files("alice", "tool", "1.0"), []);
-}
-
-#[test]
 fn a_large_body_arrives_as_it_was_sent() {
     let registry = Registry::start(Persona::default());
     let bytes: Vec<u8> = (0..5_000_000_u32).flat_map(u32::to_le_bytes).collect();

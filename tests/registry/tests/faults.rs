@@ -1,14 +1,13 @@
 //! Each point and each action of the scripts.
 
 use std::io;
-use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::behaviour::{FILE, FILES, LARGE, ask, connect, large_head, send_until_refused, signed};
 use crate::client::Ask;
 use crate::replay::recording_of;
-use embedded_registry::{Action, Alter, Answer, Call, Fault, Match, Persona, Point, Registry};
+use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
 
 pub(crate) fn scripted(on: Match, at: Point, action: Action) -> Registry {
     let registry = Registry::start(Persona::default());
@@ -266,28 +265,16 @@ fn a_registry_tells_which_faults_have_acted_and_how_often() {
 }
 
 #[test]
-fn faults_are_data_that_can_be_read_when_they_are_printed() {
-    let fault = Fault {
-        on: Match { method: Some("GET".to_owned()), path_contains: None, call: Some(Call::Files) },
-        at: Point::AnswerByte(3),
-        action: Action::Raw(b"\0 \"half".to_vec()),
-        times: 2,
-        skip: 1,
-    };
-    let on = "Match { method: Some(\"GET\"), path_contains: None, call: Some(Files) }";
-    let raw = r#"action: Raw(b"\x00 \"half"), times: 2, skip: 1"#;
-    assert_eq!(format!("{fault:?}"), format!("Fault {{ on: {on}, at: AnswerByte(3), {raw} }}"));
-    let answer = Answer::html(502, "<p>\n").header("Retry-After", "1");
-    let headers = r#"[("Content-Type", "text/html"), ("Retry-After", "1")]"#;
-    for (action, printed) in [
-        (Action::Answer(answer), format!(r#"Answer(Answer {{ status: 502, headers: {headers}, body: b"<p>\n" }})"#)),
-        (Action::drip(3, 9, Duration::from_millis(5)), "Pause { pause: 5ms, every: 9, times: 3 }".to_owned()),
-        (Action::StopListening(Duration::from_secs(1)), "StopListening(1s)".to_owned()),
-        (Action::Lag(2), "Lag(2)".to_owned()),
-        (Action::Alter(Alter::SizeField("Size".to_owned())), "Alter(SizeField(\"Size\"))".to_owned()),
-    ] {
-        assert_eq!(format!("{action:?}"), printed);
-    }
+fn a_fault_is_printed_with_its_bytes_as_text() {
+    let raw = Fault::once(Match::list(), Point::AnswerByte(3), Action::Raw(b"\0 \"half".to_vec()));
+    let printed = format!("{raw:?}");
+    assert!(printed.contains(r#"at: AnswerByte(3), action: Raw(b"\x00 \"half"), times: 1, skip: 0"#), "{printed}");
+    let answer = Action::Answer(Answer::html(502, "<p>\n"));
+    let headers = r#"[("Content-Type", "text/html")]"#;
+    assert_eq!(
+        format!("{answer:?}"),
+        format!(r#"Answer(Answer {{ status: 502, headers: {headers}, body: b"<p>\n" }})"#)
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::thread;
 use crate::behaviour::{ask, connect, signed};
 use crate::client::{Ask, Got};
 use crate::replay::recording_of;
-use embedded_registry::{Action, Fault, Match, Options, Persona, Point, Registry};
+use embedded_registry::{Action, Fault, Match, Persona, Point, Registry};
 
 const RACING: [Persona; 2] = [Persona::Gitea1_22Postgres, Persona::Gitea1_24Postgres];
 
@@ -133,16 +133,6 @@ fn uploads_to_different_versions_do_not_race_and_names_are_the_same_in_any_case(
         assert_eq!(count(&put_at_once(&registry, &apart), 201), 16);
         let alike = ["rc", "Rc", "rC", "RC"].map(|version| file(version, version).replace("tool", version));
         assert!(count(&put_at_once(&registry, &alike), 500) > 0);
-    }
-}
-
-#[test]
-fn an_upload_that_is_refused_creates_nothing_and_lets_the_next_one_do_it() {
-    for persona in RACING {
-        let registry = Registry::start_with(Options { persona, size_limit: Some(0), ..Options::default() });
-        let answers = put_at_once(&registry, &sixteen("1.0"));
-        assert_eq!(count(&answers, 403), 16, "too large for a registry that takes empty files alone");
-        assert_eq!(ask(&registry, Ask::put(&file("1.0", "a"), "")).status, 201);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use embedded_registry::Request;
 use generic_packages::checksum;
 
 use super::super::job::Ran;
@@ -67,11 +68,33 @@ impl Promises for Checksums {
         wrong
     }
 
-    fn wrong_actions(scene: &Scene<'_, Self>) -> Vec<String> {
-        match scene.rival {
-            Some(rival) => mixture(scene, rival),
-            None => [what_green_means(scene), what_was_asked(scene)].concat(),
+    /// (iii): outside the aliases that follow the version only the checksums file is ever deleted, and own files where
+    /// they are to overwrite others; nothing is sent but what is ours; no other version is asked for anything.
+    fn may_send(scene: &Scene<'_, Self>, request: &Request) -> bool {
+        let of = &scene.world.of;
+        let is_own = |name: &str| of.own.iter().any(|(own, _)| segment(own) == name);
+        let place = request.target.split(&format!("/generic/{PACKAGE}/")).nth(1).unwrap_or_default();
+        let (version, name) = place.split_once('/').unwrap_or((place, ""));
+        let is_alias = of.aliases().any(|alias| segment(alias) == version);
+        let is_follower = of.followers().any(|alias| segment(alias) == version);
+        let is_version = version == segment(of.order.version);
+        let is_list_of_versions = request.target.contains(&format!("/api/v1/packages/{OWNER}?"));
+        match request.method.as_str() {
+            // What an alias has, whether the server is away, and which release is the highest.
+            "GET" => is_alias && (name == "files" || name.is_empty()) || is_version || is_list_of_versions,
+            "PUT" => is_follower || is_version && (is_own(name) || name == CHECKSUMS || name == "%2A"),
+            "DELETE" => is_follower || is_version && (name == CHECKSUMS || of.overwrites && is_own(name)),
+            // The link.
+            method => method == "POST",
         }
+    }
+
+    fn wrong_actions(scene: &Scene<'_, Self>) -> Vec<String> {
+        if let Some(rival) = scene.rival {
+            return mixture(scene, rival);
+        }
+        let rash = scene.entries.rash.iter().map(|text| format!("(iii) {text}"));
+        what_green_means(scene).into_iter().chain(rash).collect()
     }
 
     /// What a broken store has made of an own file is another's content: it stays, and the run fails.
@@ -129,34 +152,6 @@ fn what_green_means(scene: &Scene<'_, Checksums>) -> Vec<String> {
     for (name, content) in &of.own {
         if version.get(name) != Some(&content.bytes()) {
             wrong.push(format!("(i) `{name}` is not published"));
-        }
-    }
-    wrong
-}
-
-/// (iii): outside the aliases that follow the version only the checksums file is ever deleted, and own files where they
-/// are to overwrite others; nothing is sent but what is ours; no other version is asked for anything.
-fn what_was_asked(scene: &Scene<'_, Checksums>) -> Vec<String> {
-    let of = &scene.world.of;
-    let mut wrong: Vec<String> = scene.entries.rash.iter().map(|text| format!("(iii) {text}")).collect();
-    let is_own = |name: &str| of.own.iter().any(|(own, _)| segment(own) == name);
-    for request in scene.requests {
-        let place = request.target.split(&format!("/generic/{PACKAGE}/")).nth(1).unwrap_or_default();
-        let (version, name) = place.split_once('/').unwrap_or((place, ""));
-        let is_alias = of.aliases().any(|alias| segment(alias) == version);
-        let is_follower = of.followers().any(|alias| segment(alias) == version);
-        let is_version = version == segment(of.order.version);
-        let is_list_of_versions = request.target.contains(&format!("/api/v1/packages/{OWNER}?"));
-        let is_fine = match request.method.as_str() {
-            // What an alias has, whether the server is away, and which release is the highest.
-            "GET" => is_alias && (name == "files" || name.is_empty()) || is_version || is_list_of_versions,
-            "PUT" => is_follower || is_version && (is_own(name) || name == CHECKSUMS || name == "%2A"),
-            "DELETE" => is_follower || is_version && (name == CHECKSUMS || of.overwrites && is_own(name)),
-            // The link.
-            method => method == "POST",
-        };
-        if !is_fine {
-            wrong.push(format!("(iii) nobody asked for {} {}", request.method, request.target));
         }
     }
     wrong

@@ -1,8 +1,10 @@
 //! What has to hold of a download, whatever it met.
 
+use embedded_registry::Request;
+
 use super::super::kind::{Promises, Scene};
 use super::super::outputs::{Outputs, Row};
-use super::super::script::{segment, sha256};
+use super::super::script::{last_segment, segment, sha256};
 use super::{CHECKSUMS, Download, PART, Remote, State};
 
 impl Promises for Download {
@@ -19,6 +21,14 @@ impl Promises for Download {
             wrong.push("(i) the exit code is 1, and the outputs have all files".to_owned());
         }
         wrong
+    }
+
+    /// Nothing is asked but for what is wanted.
+    fn may_send(scene: &Scene<'_, Self>, request: &Request) -> bool {
+        let last = last_segment(request);
+        let is_question = request.target.contains("/api/v1/packages/");
+        let is_wanted = scene.world.of.wanted().any(|file| segment(&file.name) == last);
+        request.method == "GET" && (is_question || is_wanted || last == CHECKSUMS)
     }
 
     fn wrong_actions(scene: &Scene<'_, Self>) -> Vec<String> {
@@ -107,19 +117,12 @@ impl Scene<'_, Download> {
         (status == "unchanged" && was_asked_for).then(|| format!("(iv) `{name}` is unchanged, and was asked for"))
     }
 
-    /// Nothing is asked but for what is wanted, (vi) a visitor says not who he is, and (vii) the rest of a file is
-    /// asked for with a condition.
+    /// (vi) A visitor says not who he is, and (vii) the rest of a file is asked for with a condition.
     fn what_was_asked(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         let is_visitor = self.world.of.is_visitor;
         for request in self.requests {
-            let (method, target) = (&request.method, &request.target);
-            let last = target.rsplit('/').next().unwrap_or_default();
-            let is_question = target.contains("/api/v1/packages/");
-            let is_wanted = self.world.of.wanted().any(|file| segment(&file.name) == last);
-            if method != "GET" || !(is_question || is_wanted || last == CHECKSUMS) {
-                wrong.push(format!("nobody asked for {method} {target}"));
-            }
+            let target = &request.target;
             if request.header("Authorization").is_some() == is_visitor {
                 wrong.push(format!("(vi) {target} is asked as somebody else"));
             }

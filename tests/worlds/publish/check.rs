@@ -6,7 +6,7 @@ use embedded_registry::{Action, Match, Point, Request, StoredFile};
 
 use super::super::kind::{Promises, Scene};
 use super::super::outputs::{Outputs, Row};
-use super::super::script::{segment, sha256};
+use super::super::script::{last_segment, segment, sha256};
 use super::super::world::{Act, Content, Event, is_about_lists};
 use super::journal::{Deletion, Seen};
 use super::{Others, Planned, Policy, Publish};
@@ -36,6 +36,18 @@ impl Promises for Publish {
             wrong.push(format!("(i) exit code {:?}, and all files as wanted: {all_good}", scene.ran.code));
         }
         wrong
+    }
+
+    /// Only own files are sent, and deleted only if they may overwrite others.
+    fn may_send(scene: &Scene<'_, Self>, request: &Request) -> bool {
+        let last = last_segment(request);
+        let is_planned = scene.world.of.files.iter().any(|file| segment(&file.name) == last);
+        match request.method.as_str() {
+            "DELETE" => is_planned && scene.world.of.policy == Policy::Overwrite,
+            "PUT" => is_planned || last == "%2A",
+            // What is posted is the link.
+            method => matches!(method, "GET" | "POST"),
+        }
     }
 
     fn wrong_actions(scene: &Scene<'_, Self>) -> Vec<String> {
@@ -108,7 +120,7 @@ impl Scene<'_, Publish> {
         let in_first_list = self.entries.lists.first().and_then(|seen| seen.get(&file.name.to_lowercase()));
         let segment = segment(&file.name);
         !holds(in_first_list, file.content)
-            && self.requests.iter().any(|it| it.method == "PUT" && it.target.rsplit('/').next() == Some(&segment))
+            && self.requests.iter().any(|it| it.method == "PUT" && last_segment(it) == segment)
     }
 
     /// Whether somebody said of a file that was stored that it was not, or stored it for us.
@@ -164,8 +176,7 @@ impl Scene<'_, Publish> {
             .then(|| format!("(iii) {:?} was deleted, and first seen was {first:?}", deletion.content))
     }
 
-    /// Only our files are sent, only where it was asked for is anything deleted, and that after a list; nothing is sent
-    /// again without a list where it may have been stored, or after the registry has accepted it.
+    /// Nothing is deleted but after a list; nothing is sent again without a list where it may have been stored, or after the registry has accepted it.
     fn requests_in_order(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         let mut sent = BTreeMap::<&str, &Request>::new();
@@ -173,16 +184,13 @@ impl Scene<'_, Publish> {
         let mut missing = BTreeSet::new();
         let mut accepted = BTreeSet::new();
         for request in self.requests {
-            let last = request.target.rsplit('/').next().unwrap_or_default();
-            let is_planned = self.world.of.files.iter().any(|file| segment(&file.name) == last);
+            let last = last_segment(request);
             match request.method.as_str() {
                 "GET" if last == "files" => {
                     sent.clear();
                     has_listed = true;
                 }
-                // What is posted is the link.
-                "GET" | "POST" => {}
-                "DELETE" if is_planned && self.world.of.policy == Policy::Overwrite => {
+                "DELETE" => {
                     // Until it is there again, a list that is away is no reason not to send it.
                     missing.insert(last);
                     if !has_listed {
@@ -190,7 +198,7 @@ impl Scene<'_, Publish> {
                     }
                 }
                 "PUT" if last == "%2A" => has_listed = false,
-                "PUT" if is_planned => {
+                "PUT" => {
                     has_listed = false;
                     if accepted.contains(last) && self.rival.is_none() && self.every_answer_arrives() {
                         wrong.push(format!("`{last}` was sent again though it was accepted"));
@@ -205,7 +213,7 @@ impl Scene<'_, Publish> {
                         wrong.push(format!("`{last}` was sent again without a list after {:?}", before.status));
                     }
                 }
-                _ => wrong.push(format!("(iii) nobody asked for {} {}", request.method, request.target)),
+                _ => {}
             }
         }
         wrong
