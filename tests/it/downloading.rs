@@ -5,7 +5,7 @@ mod choosing;
 mod git;
 mod names;
 mod origins;
-mod placing;
+pub(crate) mod placing;
 mod redirects;
 mod renaming;
 mod visitors;
@@ -66,7 +66,7 @@ fn own_address() -> Option<IpAddr> {
 }
 
 #[test]
-fn every_file_comes_bit_for_bit_and_where_it_is_told_to() {
+fn every_file_is_identical_and_in_the_folder_of_path() {
     for persona in Persona::all() {
         let registry = release(persona);
         let job = Job::downloading(&registry);
@@ -149,12 +149,15 @@ fn files_named_so_can_be_executed_and_no_others() {
 }
 
 #[test]
-fn the_workspace_itself_is_where_files_go_unless_a_folder_is_named() {
+fn files_go_to_the_workspace_or_to_the_folder_of_path_which_is_made() {
     let registry = release(Persona::default());
     let mut job = Job::downloading(&registry);
     let ran = job.without("INPUT_PATH").run().exits_with(0);
     assert_eq!(fs::read(job.workspace().join("a.txt")).expect("a file"), b"hello\n");
     assert_eq!((ran.outputs["path"].as_str(), &ran.files()[0]["path"]), (".", &"a.txt".into()));
+    let ran = job.input("path", "build/./deep/tools/").run().exits_with(0);
+    assert_eq!(fs::read(job.workspace().join("build/deep/tools/a.txt")).expect("a file"), b"hello\n");
+    assert_eq!(ran.outputs["path"], "build/deep/tools");
 }
 
 #[test]
@@ -169,15 +172,6 @@ fn a_download_fails_before_it_asks_anything_if_the_container_has_no_access_to_th
     // An empty workspace alone is no error, and a missing output file alone is a warning.
     job.file("README.md", "").run().exits_with(0).says("warning: the outputs");
     Job::downloading(&registry).run().exits_with(0);
-}
-
-#[test]
-fn folders_are_made_where_they_are_missing() {
-    let registry = release(Persona::default());
-    let mut job = Job::downloading(&registry);
-    let ran = job.input("path", "build/./deep/tools/").run().exits_with(0);
-    assert_eq!(fs::read(job.workspace().join("build/deep/tools/a.txt")).expect("a file"), b"hello\n");
-    assert_eq!(ran.outputs["path"], "build/deep/tools");
 }
 
 #[test]

@@ -8,14 +8,12 @@ mod version;
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
-use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use embedded_registry::{Action, Fault, Match, Persona, Point, Registry};
+use embedded_registry::{Fault, Match, Persona, Point, Registry};
 
-use crate::harness::{Job, Ran};
+use crate::harness::{Job, Ran, gather};
 
 /// The inputs that need not be given.
 const OPTIONAL: [&str; 10] = [
@@ -55,19 +53,10 @@ fn sent(registry: &Registry) -> (String, String) {
     (upload.target.clone(), basic.split_once(':').expect("a colon").0.to_owned())
 }
 
-/// How many uploads of a job run at once, where none ends before so many have come; the time-out only ends a test
-/// that fails.
+/// How many uploads of a job run at once, if none ends before so many have come.
 fn uploads_at_once(registry: &Registry, job: &mut Job, awaited: usize) -> usize {
     registry.seed("alice", "widget", "v1.0.0", "other", b"makes the version");
-    let arrived = Arc::new((Mutex::new(0), Condvar::new()));
-    let hook = Action::then(move |_| {
-        let (count, all) = &*arrived;
-        let mut count = count.lock().expect("no hook panics");
-        *count += 1;
-        all.notify_all();
-        drop(all.wait_timeout_while(count, Duration::from_secs(20), |count| *count < awaited));
-    });
-    registry.script(Fault::always(Match::put("/v1.0.0/"), Point::BeforeStore, hook));
+    registry.script(Fault::always(Match::put("/v1.0.0/"), Point::BeforeStore, gather(awaited)));
     for number in 0..40 {
         job.file(format!("dist/{number}"), "content");
     }
@@ -211,15 +200,12 @@ fn concurrency_is_a_whole_number_from_1_to_32() {
 }
 
 #[test]
-fn four_uploads_run_at_once_by_default() {
-    let registry = Registry::start(Persona::default());
-    assert_eq!(uploads_at_once(&registry, &mut job(&registry), 4), 4);
-}
-
-#[test]
-fn up_to_32_uploads_run_at_once() {
-    let registry = Registry::start(Persona::default());
-    assert_eq!(uploads_at_once(&registry, job(&registry).input("concurrency", "32"), 32), 32);
+fn four_uploads_run_at_once_by_default_and_up_to_32_if_that_is_set() {
+    for (concurrency, expected) in [("", 4), ("32", 32)] {
+        let registry = Registry::start(Persona::default());
+        let mut job = job(&registry);
+        assert_eq!(uploads_at_once(&registry, job.input("concurrency", concurrency), expected), expected);
+    }
 }
 
 #[test]

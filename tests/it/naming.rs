@@ -67,51 +67,38 @@ fn an_invalid_name_can_be_excluded() {
 }
 
 #[test]
-fn two_files_with_one_name_are_rejected() {
+fn files_with_one_name_are_rejected_whatever_its_case_and_their_content() {
     let registry = Registry::start(Persona::default());
-    let mut job = Job::new(&registry);
-    job.file("x/app", "1").file("y/app", "2").file("y/z/app", "3").file("x/other", "").file("y/single", "");
-    let ran = job.input("files", "x/*\ny/*").is_refused(&registry);
-    ran.has_codes(&["duplicate-name"]).says("x/app and y/app under one name: ");
-    let ran = job.file("x/single", "").input("files", "**").is_refused(&registry);
-    let ran = ran.has_codes(&["duplicate-name"]);
-    ran.says("`app` (x/app and y/app and y/z/app), `single` (x/single and y/single)");
-}
-
-#[test]
-fn four_of_many_files_with_one_name_are_shown() {
-    let registry = Registry::start(Persona::default());
-    let mut job = Job::new(&registry);
-    for folder in ["a", "b", "c", "d"] {
-        job.file(format!("{folder}/app"), folder);
+    for (paths, lines, files) in [
+        (&["x/app", "y/app", "y/z/app", "x/other", "y/single"][..], "x/*\ny/*", "x/app and y/app under one name: "),
+        (
+            &["x/app", "y/app", "y/z/app", "x/single", "y/single"],
+            "**",
+            "`app` (x/app and y/app and y/z/app), `single` (x/single and y/single)",
+        ),
+        (
+            &["dist/README", "dist/readme", "dist/Readme", "dist/readme2"],
+            "dist/*",
+            "dist/README and dist/Readme and dist/readme under one name: ",
+        ),
+        (&["x/a.TXT", "y/A.txt"], "[xy]/*", "x/a.TXT and y/A.txt"),
+        (&["a/app", "b/app", "c/app", "d/app"], "*/app", "a/app and b/app and c/app and d/app under one name: "),
+        (
+            &["a/app", "b/app", "c/app", "d/app", "e/app", "f/app"],
+            "*/app",
+            "a/app and b/app and c/app and d/app and 2 more under one name: ",
+        ),
+    ] {
+        let mut job = Job::new(&registry);
+        for path in paths {
+            job.file(path, "same");
+        }
+        job.input("files", lines).is_refused(&registry).has_codes(&["duplicate-name"]).says(files);
     }
-    job.input("files", "*/app");
-    job.is_refused(&registry)
-        .has_codes(&["duplicate-name"])
-        .says("a/app and b/app and c/app and d/app under one name: ");
-    job.file("e/app", "").file("f/app", "");
-    job.is_refused(&registry)
-        .has_codes(&["duplicate-name"])
-        .says("a/app and b/app and c/app and d/app and 2 more under one name: ");
-}
-
-#[test]
-fn two_identical_files_with_one_name_are_rejected() {
-    let registry = Registry::start(Persona::default());
+    // Also if they are one file.
     let mut job = Job::new(&registry);
     job.file("dist/app", "same").link("out/app", "../dist/app").input("files", "dist/*\nout/*");
     job.is_refused(&registry).has_codes(&["duplicate-name"]).says("dist/app and out/app");
-}
-
-#[test]
-fn two_names_that_differ_only_in_case_are_rejected() {
-    let registry = Registry::start(Persona::default());
-    let mut job = Job::new(&registry);
-    job.file("dist/README", "1").file("dist/readme", "2").file("dist/Readme", "3").file("dist/readme2", "");
-    let ran = job.is_refused(&registry).has_codes(&["duplicate-name"]);
-    ran.says("dist/README and dist/Readme and dist/readme under one name: ");
-    job.file("x/a.TXT", "").file("y/A.txt", "").input("files", "[xy]/*");
-    job.is_refused(&registry).has_codes(&["duplicate-name"]).says("x/a.TXT and y/A.txt");
 }
 
 #[test]

@@ -194,6 +194,11 @@ impl TlsFront {
         self.server.address
     }
 
+    /// Its address by that name of this machine.
+    pub(crate) fn url(&self) -> String {
+        format!("https://localhost:{}", self.server.address.port())
+    }
+
     /// For each connection, how many certificates the client showed; `None` if the handshake failed.
     pub(crate) fn shown(&self) -> Vec<Option<usize>> {
         self.shown.lock().expect("no connection panics").clone()
@@ -233,6 +238,10 @@ impl Proxy {
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.server.address
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.server.address)
     }
 
     /// The heads of the requests that it was sent, without those inside of tunnels.

@@ -195,7 +195,7 @@ fn the_step_has_the_version_as_it_is_and_no_mark_that_misleads() {
 }
 
 #[test]
-fn for_many_files_the_step_alone_is_told() {
+fn for_many_files_only_the_step_is_shown() {
     let registry = Registry::start(Persona::default());
     let mut job = Job::new(&registry);
     for number in 0..50 {
@@ -226,7 +226,7 @@ fn what_failed_or_was_skipped_is_in_no_commands() {
 }
 
 #[test]
-fn a_download_tells_no_commands() {
+fn the_summary_of_a_download_has_no_commands() {
     let registry = Registry::start(Persona::default());
     registry.seed("alice", "widget", "v1.0.0", "a", b"1");
     let ran = Job::downloading(&registry).run().exits_with(0);

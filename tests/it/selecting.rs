@@ -134,16 +134,11 @@ fn a_line_that_names_an_existing_file_means_only_that_file() {
     publishes(&mut job, "dist/a[1]", &["a[1]"]);
     publishes(&mut job, "dist/{b}", &["{b}"]);
     publishes(&mut job, "dist/!e", &["!e"]);
+    // It need not be a pattern.
+    publishes(&mut job, "dist/[c\ndist/{d", &["[c", "{d"]);
     publishes(&mut job, "dist/*\n!dist/a[1]\n!dist/{b}", &["!e", "[c", "a1", "b", "{d"]);
     // Where there is no such file, the characters mean what they mean in a pattern.
     publishes(&mut job, "dist/[a]1", &["a1"]);
-}
-
-#[test]
-fn a_line_that_names_an_existing_file_need_not_be_a_pattern() {
-    let registry = Registry::start(Persona::default());
-    let mut job = job_with(&registry, &["dist/[c", "dist/{d"]);
-    publishes(&mut job, "dist/[c\ndist/{d", &["[c", "{d"]);
 }
 
 #[test]
@@ -156,15 +151,6 @@ fn lines_are_applied_in_order() {
     publishes(&mut job, "dist/*\n!dist/*.log\ndist/*.log", &["a.log", "keep.log", "x.txt"]);
     publishes(&mut job, "dist/*\n!**/a.log", &["keep.log", "x.txt"]);
     publishes(&mut job, "dist/*\n!./dist//a.log", &["keep.log", "x.txt"]);
-}
-
-#[test]
-fn a_line_that_excludes_nothing_is_a_warning() {
-    let registry = Registry::start(Persona::default());
-    let mut job = job_with(&registry, &["dist/a.log", "dist/x.txt"]);
-    publishes(&mut job, "dist/*\n!dist/*.zip", &["a.log", "x.txt"]).says("warning: `!dist/*.zip`");
-    job.input("if-no-files-found", "ignore");
-    publishes(&mut job, "dist/*\n!dist/*.zip", &["a.log", "x.txt"]).does_not_say("warning:");
 }
 
 #[test]

@@ -38,7 +38,7 @@ fn a_name_of_another_case_is_the_same_name() {
 }
 
 #[test]
-fn with_a_conflict_nothing_is_sent_and_both_contents_are_told() {
+fn with_a_conflict_nothing_is_sent_and_both_sizes_are_shown() {
     let Some(package) = Package::new("a conflict") else { return };
     let mut job = package.job();
     job.file("dist/longer", "12345").file("dist/other", "12345").file("dist/same", "12345").run().exits_with(0);

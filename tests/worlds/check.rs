@@ -7,52 +7,55 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::dry_run;
 use super::job::Ran;
-use super::kind::{Kind, Scene};
+use super::kind::{Kind, Promises, Scene};
 use super::link;
+use super::outputs::{self, Outputs};
 use super::script::OWNER;
-use super::told::{self, Told};
 use super::world::{Act, World};
 
-impl<K: Kind> Scene<'_, K> {
+impl<K: Promises> Scene<'_, K> {
     /// All that does not hold of the run that met what the world has.
     pub(crate) fn violations(&self) -> Vec<String> {
-        let (mut wrong, told) = ending(self.world, self.ran);
+        let (mut wrong, outputs) = ending(self.world, self.ran);
         wrong.extend(self.rival.into_iter().flat_map(|rival| ending(self.world, rival).0));
-        if let Some(told) = &told {
-            wrong.extend(K::what_was_told(self, told));
+        if let Some(outputs) = &outputs {
+            wrong.extend(K::wrong_outputs(self, outputs));
         }
-        wrong.extend(K::what_was_done(self));
-        wrong.extend(link::what_was_done(self));
+        // What another run asks for comes in between.
+        let unasked = self.requests.iter().filter(|request| self.rival.is_none() && !K::may_send(self, request));
+        wrong.extend(unasked.map(|request| format!("(iii) nobody asked for {} {}", request.method, request.target)));
+        wrong.extend(K::wrong_actions(self));
+        wrong.extend(link::wrong_actions(self));
         let World { events, heals, of, .. } = self.world;
         if *heals || events.is_empty() && !of.has_rival() {
-            wrong.extend(self.what_was_to_come(&told.unwrap_or_default()));
+            wrong.extend(self.wrong_ending(&outputs.unwrap_or_default()));
         }
         wrong
     }
 
     /// All that does not hold of the run that follows, in which nothing goes wrong.
     pub(crate) fn violations_in_peace(&self) -> Vec<String> {
-        let (mut wrong, told) = ending(self.world, self.ran);
-        wrong.extend(self.what_was_to_come(&told.unwrap_or_default()));
+        let (mut wrong, outputs) = ending(self.world, self.ran);
+        wrong.extend(self.wrong_ending(&outputs.unwrap_or_default()));
         wrong
     }
 
-    fn what_was_to_come(&self, told: &Told) -> Vec<String> {
-        [K::what_was_to_come(self, told), link::what_was_to_come(self)].concat()
+    fn wrong_ending(&self, outputs: &Outputs) -> Vec<String> {
+        [K::wrong_ending(self, outputs), link::wrong_ending(self)].concat()
     }
 }
 
 /// All that does not hold of a dry run, whatever it met.
 pub(crate) fn violations_of_dry_run<K: Kind>(world: &World<K>, ran: &Ran, requests: &[Request]) -> Vec<String> {
-    let (mut wrong, told) = ending(world, ran);
-    wrong.extend(told.iter().flat_map(|told| dry_run::what_was_told(ran, told)));
-    wrong.extend(dry_run::what_was_done(requests));
+    let (mut wrong, outputs) = ending(world, ran);
+    wrong.extend(outputs.iter().flat_map(|outputs| dry_run::wrong_outputs(ran, outputs)));
+    wrong.extend(dry_run::wrong_actions(requests));
     wrong
 }
 
-/// What is wrong with how a run ends: (ii) the exit code and the log, (iv) outputs and summary in themselves. And what it
-/// has told, where it could.
-fn ending<K: Kind>(world: &World<K>, ran: &Ran) -> (Vec<String>, Option<Told>) {
+/// What is wrong with how a run ends: (ii) the exit code and the log, (iv) outputs and summary in themselves. And its
+/// outputs, if it has written them.
+fn ending<K: Kind>(world: &World<K>, ran: &Ran) -> (Vec<String>, Option<Outputs>) {
     let mut wrong = Vec::new();
     match ran.code {
         Some(0 | 1) => {}
@@ -64,15 +67,15 @@ fn ending<K: Kind>(world: &World<K>, ran: &Ran) -> (Vec<String>, Option<Told>) {
     if ran.code != Some(0) && !ran.log.lines().any(|line| line.starts_with("error: ")) {
         wrong.push("(ii) it fails, and the log has no error".to_owned());
     }
-    match Told::read(&ran.outputs) {
-        Ok(told) => {
-            let mut contradictions = told.contradictions(K::TASK);
+    match Outputs::read(&ran.outputs) {
+        Ok(outputs) => {
+            let mut contradictions = outputs.contradictions(K::TASK);
             // That of a dry run has the plan.
             if !ran.is_dry {
-                contradictions.extend(told::summary_contradictions(&ran.summary, &told.rows));
+                contradictions.extend(outputs::summary_contradictions(&ran.summary, &outputs.rows));
             }
             wrong.extend(contradictions.into_iter().map(|text| format!("(iv) {text}")));
-            (wrong, Some(told))
+            (wrong, Some(outputs))
         }
         Err(error) => {
             wrong.push(format!("(iv) {error}"));

@@ -57,7 +57,7 @@ pub(crate) fn world<K: Kind>(seed: u64) -> World<K> {
     let has_rival = of.has_rival();
     let heals = runs == Runs::Library && rng.u8(0..4) == 0 && !has_rival;
     let mut world = World { setting, of, heals, events: Vec::new() };
-    // What two runs ask for is not told apart.
+    // The requests of two runs cannot be distinguished.
     world.setting.is_dry &= !has_rival;
     if heals && rng.u8(0..3) == 0 {
         world.events = faults::outage(&mut rng, &world, true).into();

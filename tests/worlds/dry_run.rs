@@ -1,4 +1,4 @@
-//! Dry runs, in worlds for publishing and for checksums files: (ix) they change nothing, whatever they meet, and tell
+//! Dry runs, in worlds for publishing and for checksums files: (ix) they change nothing, whatever they meet, and show
 //! what a run that nothing stands in the way of does then.
 
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use embedded_registry::Request;
 
 use super::job::Ran;
-use super::told::{Row, Told};
+use super::outputs::{Outputs, Row};
 
 /// What it can say of a file.
 const STATUSES: [&str; 5] = ["planned", "unchanged", "skipped", "failed", "not-attempted"];
@@ -34,34 +34,34 @@ fn changes(requests: &[Request]) -> impl Iterator<Item = &Request> {
 }
 
 /// What is wrong with what it did.
-pub(super) fn what_was_done(requests: &[Request]) -> Vec<String> {
+pub(super) fn wrong_actions(requests: &[Request]) -> Vec<String> {
     changes(requests).map(|it| format!("(ix) a dry run asked for {} {}", it.method, it.target)).collect()
 }
 
-/// What is wrong with what it told.
-pub(super) fn what_was_told(ran: &Ran, told: &Told) -> Vec<String> {
+/// What is wrong with its outputs.
+pub(super) fn wrong_outputs(ran: &Ran, outputs: &Outputs) -> Vec<String> {
     let is_odd = |row: &&Row| !STATUSES.contains(&row.status.as_str());
     let mut wrong: Vec<String> =
-        told.rows.iter().filter(is_odd).map(|row| format!("(ix) planned is {row:?}")).collect();
+        outputs.rows.iter().filter(is_odd).map(|row| format!("(ix) planned is {row:?}")).collect();
     if !ran.summary.contains("Dry run: nothing was changed") {
         wrong.push("(ix) the summary does not say that nothing was changed".to_owned());
     }
     wrong
 }
 
-/// Where the run that followed, in which nothing went wrong either, was another than was told.
+/// Where the run that followed, in which nothing went wrong either, was another than the dry run said.
 pub(super) fn differences(dry: &Ran, real: &Ran, requests: &[Request]) -> Vec<String> {
     let mut wrong = Vec::new();
     if dry.code != real.code {
         wrong.push(format!("(ix) a dry run ends with {:?}, and the run with {:?}", dry.code, real.code));
     }
-    let (Ok(foretold), Ok(told)) = (Told::read(&dry.outputs), Told::read(&real.outputs)) else { return wrong };
-    let planned = |status: &str| if matches!(status, "uploaded" | "replaced") { "planned" } else { status }.to_owned();
-    let statuses = |told: &Told| -> BTreeMap<String, String> {
-        told.rows.iter().map(|row| (row.name.clone(), planned(&row.status))).collect()
+    let (Ok(planned), Ok(outcome)) = (Outputs::read(&dry.outputs), Outputs::read(&real.outputs)) else { return wrong };
+    let word = |status: &str| if matches!(status, "uploaded" | "replaced") { "planned" } else { status }.to_owned();
+    let statuses = |outputs: &Outputs| -> BTreeMap<String, String> {
+        outputs.rows.iter().map(|row| (row.name.clone(), word(&row.status))).collect()
     };
-    if statuses(&foretold) != statuses(&told) {
-        wrong.push(format!("(ix) foretold was {:?}, and told {:?}", foretold.rows, told.rows));
+    if statuses(&planned) != statuses(&outcome) {
+        wrong.push(format!("(ix) planned was {:?}, and done {:?}", planned.rows, outcome.rows));
     }
     let plan = plan(&dry.summary);
     let rows = |actions: &[&str]| plan.iter().filter(|row| actions.contains(&row.action)).count();

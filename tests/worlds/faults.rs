@@ -66,7 +66,7 @@ pub(super) fn event<K: Kind>(rng: &mut Rng, world: &World<K>) -> Event<K::Others
         // A hang costs time, so it ends.
         Act::Fault(Action::Hang) => Event { on, at, act, times: times.min(2), skip },
         Act::Fault(_) => Event { on, at, act, times, skip },
-        // Between two looks is where others catch a run out.
+        // Between two lists is where others catch a run out.
         Act::Others(_) if rng.bool() => {
             let early = rng.bool();
             let skip = rng.usize(0..if early { 5 } else { 12 });

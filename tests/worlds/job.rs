@@ -175,9 +175,9 @@ impl Job {
                 console.warns(&warning);
             }
         };
-        let told = Arc::clone(ender);
+        let signaled = Arc::clone(ender);
         let stopped = async move {
-            told.library.notified().await;
+            signaled.library.notified().await;
             Signal::Terminate
         };
         let stop = Stop::when(stopped, std::future::pending());

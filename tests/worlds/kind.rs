@@ -8,12 +8,12 @@ use generic_packages::command::Command;
 
 use super::job::{Job, Ran};
 use super::journal::Journal;
+use super::outputs::Outputs;
 use super::script::TOKENS;
-use super::told::Told;
 use super::world::{Setting, World};
 
 /// A kind of world; a value of it is what only such a world has.
-pub(crate) trait Kind: Promises + Clone + fmt::Debug + Send + Sync + 'static {
+pub(crate) trait Kind: Clone + fmt::Debug + Send + Sync + 'static {
     /// What it is called in a report.
     const NAME: &'static str;
     /// What the run does.
@@ -85,21 +85,18 @@ pub(crate) trait Kind: Promises + Clone + fmt::Debug + Send + Sync + 'static {
 }
 
 /// What has to hold in a kind of world; the numbers are those of its promises.
-pub(crate) trait Promises: Sized {
-    /// What is wrong with what was told.
-    fn what_was_told(scene: &Scene<'_, Self>, told: &Told) -> Vec<String>
-    where
-        Self: Kind;
+pub(crate) trait Promises: Kind {
+    /// What is wrong with the outputs.
+    fn wrong_outputs(scene: &Scene<'_, Self>, outputs: &Outputs) -> Vec<String>;
+
+    /// Whether a run of this world may send this request.
+    fn may_send(scene: &Scene<'_, Self>, request: &Request) -> bool;
 
     /// What is wrong with what was done.
-    fn what_was_done(scene: &Scene<'_, Self>) -> Vec<String>
-    where
-        Self: Kind;
+    fn wrong_actions(scene: &Scene<'_, Self>) -> Vec<String>;
 
     /// (v): what is wrong with a run that nothing stood in the way of for long.
-    fn what_was_to_come(scene: &Scene<'_, Self>, told: &Told) -> Vec<String>
-    where
-        Self: Kind;
+    fn wrong_ending(scene: &Scene<'_, Self>, outputs: &Outputs) -> Vec<String>;
 }
 
 /// A run in its world, and what is known around it.

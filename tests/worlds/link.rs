@@ -44,7 +44,7 @@ impl Link {
 }
 
 /// What is wrong with what was done.
-pub(super) fn what_was_done<K: Kind>(scene: &Scene<'_, K>) -> Vec<String> {
+pub(super) fn wrong_actions<K: Kind>(scene: &Scene<'_, K>) -> Vec<String> {
     let mut wrong = Vec::new();
     let setting = &scene.world.setting;
     let wanted = setting.link.as_ref().map(|link| format!("/-/link/{}", link.wanted));
@@ -74,7 +74,7 @@ pub(super) fn what_was_done<K: Kind>(scene: &Scene<'_, K>) -> Vec<String> {
 }
 
 /// What is wrong with a link that nothing stood in the way of for long.
-pub(super) fn what_was_to_come<K: Kind>(scene: &Scene<'_, K>) -> Vec<String> {
+pub(super) fn wrong_ending<K: Kind>(scene: &Scene<'_, K>) -> Vec<String> {
     let setting = &scene.world.setting;
     let Some(link) = &setting.link else { return Vec::new() };
     let [before, after] = &scene.linked;

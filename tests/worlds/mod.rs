@@ -3,8 +3,8 @@
 //!
 //! A seed has a world of each kind: `publish`, `download` and `checksums` say what is drawn in theirs, what the run is,
 //! and what has to hold. What they share stands here once: `kind` is what a kind has to say, `world` what a run meets,
-//! `draw` and `faults` draw it, `script` makes a registry of it, `job` runs the library or the program, `told` reads
-//! what was told, `check` is what every run owes, `link` and `rehearsal` what links and dry runs do, and `visit` goes
+//! `draw` and `faults` draw it, `script` makes a registry of it, `job` runs the library or the program, `outputs` reads
+//! what it wrote, `check` is what every run owes, `link` and `dry_run` what links and dry runs do, and `visit` goes
 //! through it all.
 
 mod check;
@@ -17,9 +17,9 @@ mod job;
 mod journal;
 mod kind;
 mod link;
+mod outputs;
 mod publish;
 mod script;
-mod told;
 mod visit;
 mod world;
 

@@ -6,7 +6,7 @@ use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-use embedded_registry::{self as registry, Action, Answer, Fault, Options, Registry, StoredFile};
+use embedded_registry::{self as registry, Action, Answer, Fault, Options, Registry, Request, StoredFile};
 use generic_packages::checksum::{Hasher, Sha256};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -37,6 +37,11 @@ pub(crate) type Files = BTreeMap<String, Vec<u8>>;
 /// The last segment of a file's URL.
 pub(crate) fn segment(name: &str) -> String {
     utf8_percent_encode(name, SEGMENT).to_string()
+}
+
+/// The last segment of what a request asks for.
+pub(crate) fn last_segment(request: &Request) -> &str {
+    request.target.rsplit('/').next().unwrap_or_default()
 }
 
 pub(crate) fn sha256(bytes: &[u8]) -> Sha256 {

@@ -17,7 +17,7 @@ use super::draw;
 use super::dry_run;
 use super::job::{Ender, Job, Ran};
 use super::journal::Journal;
-use super::kind::{Kind, Scene};
+use super::kind::{Kind, Promises, Scene};
 use super::script::{self, OWNER, PACKAGE, TOKENS};
 use super::world::{Act, Runs, Setting, World};
 
@@ -25,7 +25,7 @@ use super::world::{Act, Runs, Setting, World};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Visits the world that a seed has of one kind; the error says what does not hold in it, with all that there is to know.
-pub(super) fn visit<K: Kind>(seed: u64, program: &Path) -> Result<(), String> {
+pub(super) fn visit<K: Promises>(seed: u64, program: &Path) -> Result<(), String> {
     let world = Arc::new(draw::world::<K>(seed));
     let mut visit = Visit { world: &world, program, violations: Vec::new(), runs: Vec::new(), requests: Vec::new() };
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| visit.go())) {
@@ -52,7 +52,7 @@ struct Visit<'a, K: Kind> {
     requests: Vec<(String, Option<u16>)>,
 }
 
-impl<K: Kind> Visit<'_, K> {
+impl<K: Promises> Visit<'_, K> {
     /// It ends early where a run does not come about, which is a violation.
     fn go(&mut self) -> Option<()> {
         let World { setting, of, .. } = &**self.world;

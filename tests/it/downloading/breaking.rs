@@ -22,22 +22,22 @@ fn one_large() -> (Registry, Job) {
     (registry, job)
 }
 
-/// The requests for files.
 /// The words for a file that is downloaded again because it was not what it should be.
 const ANEW: &str = "again from the start";
 
+/// The requests for files.
 fn gets(registry: &Registry) -> Vec<Request> {
     registry.requests().into_iter().filter(|request| !request.target.contains("/api/v1/")).collect()
 }
 
 #[test]
 fn a_transfer_that_breaks_goes_on_where_it_stopped() {
-    for action in [Action::Reset, Action::Close] {
+    for action in [Action::Reset, Action::Close, Action::Hang] {
         let (registry, job) = one_large();
         registry.script(Fault::once(Match::get("large"), Point::AnswerByte(900_000), action));
+        // No response is waited for longer than a second.
         let ran = job.run_in_short().exits_with(0).has_retries(1);
-        assert_eq!(tools(&job)["large"], large());
-        assert_eq!(ran.outputs["downloaded"], "1");
+        assert_eq!((tools(&job)["large"].clone(), ran.outputs["downloaded"].as_str()), (large(), "1"));
         let gets = gets(&registry);
         let range = gets[1].header("Range").expect("only the rest is asked for");
         assert!(gets[1].header("If-Range").is_some(), "if it still is the same");
@@ -88,7 +88,7 @@ fn wrong_bytes_are_fetched_once_more_and_then_it_is_an_error_with_both_hashes() 
 }
 
 #[test]
-fn faults_of_the_server_pass_and_those_that_do_not_are_told() {
+fn errors_of_the_server_are_retried_and_the_last_one_is_reported() {
     let registry = release(Persona::default());
     let mut job = Job::downloading(&registry);
     job.input("retries", "2");
@@ -117,15 +117,6 @@ fn faults_of_the_server_pass_and_those_that_do_not_are_told() {
         "{}",
         ran.summary
     );
-}
-
-#[test]
-fn a_server_that_says_nothing_more_is_not_waited_for_without_end() {
-    let (registry, job) = one_large();
-    registry.script(Fault::once(Match::get("large"), Point::AnswerByte(300_000), Action::Hang));
-    job.run_in_short().exits_with(0).has_retries(1).says("1 s");
-    assert_eq!(tools(&job)["large"], large());
-    assert_eq!(gets(&registry)[1].status, Some(206));
 }
 
 #[test]
@@ -218,7 +209,7 @@ fn a_rest_without_end_does_not_fill_the_disk_where_only_the_length_is_known() {
 
 /// A file may be for few, and a log is for many.
 #[test]
-fn nothing_of_a_file_is_told_whatever_success_it_comes_with() {
+fn the_content_of_a_file_is_not_shown_whatever_success_it_comes_with() {
     let registry = release(Persona::default());
     for status in [203, 206, 226] {
         let odd = Answer::text(status, "DB_PASSWORD=hunter2");
@@ -227,17 +218,6 @@ fn nothing_of_a_file_is_told_whatever_success_it_comes_with() {
         let ran = job.input("files", "a.txt").run().exits_with(1).has_a_hint_for_each_error();
         ran.says(&format!("caused by: {status} ")).does_not_say("hunter2");
     }
-}
-
-#[test]
-fn a_web_page_in_place_of_a_file_is_told_and_not_written() {
-    let registry = release(Persona::default());
-    let page = Answer::html(200, "<html><title>Sign in</title></html>");
-    registry.script(Fault::always(Match::get(""), Point::Head, Action::Answer(page)));
-    let job = Job::downloading(&registry);
-    let ran = job.run().exits_with(1).has_a_hint_for_each_error().has_codes(&["web-page"]);
-    // It meets every file, so it is said once.
-    assert_eq!(tools(&job).len(), 0, "{}", ran.log);
 }
 
 #[test]
@@ -258,22 +238,24 @@ fn a_file_that_is_called_a_web_page_comes_where_its_hash_is_known() {
 }
 
 #[test]
-fn what_speaks_no_http_is_told_as_that() {
-    let registry = release(Persona::default());
-    let hello = Action::Raw(b"\x16\x03\x01\0\0".into());
-    registry.script(Fault::always(Match::any(), Point::Head, hello));
-    let ran = Job::downloading(&registry).run().exits_with(1).has_a_hint_for_each_error();
-    ran.has_codes(&["connection-broken"])
-        .says("Check scheme and port in `server-url`, because the response is not HTTP");
-}
-
-#[test]
-fn an_answer_that_is_encoded_is_not_taken_for_the_file() {
-    let registry = release(Persona::default());
+fn what_is_no_response_with_a_file_is_reported_once_and_not_written() {
     let encoded = Answer::empty(200).header("Content-Encoding", "gzip").with_body("hello\n");
-    registry.script(Fault::always(Match::get("a.txt"), Point::Head, Action::Answer(encoded)));
-    let mut job = Job::downloading(&registry);
-    job.input("files", "a.txt").run().exits_with(1).has_codes(&["unexpected-response"]).says("gzip");
+    for (on, action, code, says) in [
+        (Match::get(""), Action::Answer(Answer::html(200, "<title>Sign in</title>")), "web-page", "Sign in"),
+        (Match::get(""), Action::Answer(encoded), "unexpected-response", "gzip"),
+        (
+            Match::any(),
+            Action::Raw(b"\x16\x03\x01\0\0".into()),
+            "connection-broken",
+            "Check scheme and port in `server-url`, because the response is not HTTP",
+        ),
+    ] {
+        let registry = release(Persona::default());
+        registry.script(Fault::always(on, Point::Head, action));
+        let job = Job::downloading(&registry);
+        job.run().exits_with(1).has_a_hint_for_each_error().has_codes(&[code]).says(says);
+        assert_eq!(tools(&job).len(), 0);
+    }
 }
 
 #[test]

@@ -77,7 +77,7 @@ fn latest_is_meant_in_any_case() {
 }
 
 #[test]
-fn a_list_that_changes_all_the_time_is_told() {
+fn a_list_that_changes_each_time_is_an_error() {
     let registry = Registry::start(Persona::default());
     for count in 0..60 {
         registry.seed("alice", "widget", &format!("nightly-{count}"), "version", b"newer");
@@ -149,7 +149,7 @@ fn a_list_that_changes_while_it_is_read_is_read_anew() {
 }
 
 #[test]
-fn a_missing_version_is_told_with_those_that_look_like_it() {
+fn the_error_of_a_missing_version_suggests_similar_versions() {
     let registry = versions(Persona::default(), &["v1.2.0", "v1.3.0", "v0.9.0", "nightly", "v1.0.0"]);
     let mut job = Job::downloading(&registry);
     let ran = job.input("version", "1.2.0").run().exits_with(1).has_a_hint_for_each_error();
@@ -158,7 +158,7 @@ fn a_missing_version_is_told_with_those_that_look_like_it() {
 }
 
 #[test]
-fn a_missing_package_is_told_with_those_that_look_like_it() {
+fn the_error_of_a_missing_package_suggests_similar_packages() {
     let registry = versions(Persona::default(), &["v1.0.0"]);
     for version in ["latest", "v1.0.0"] {
         let mut job = Job::downloading(&registry);
@@ -203,7 +203,7 @@ fn a_line_that_is_a_files_name_means_that_file_whatever_its_characters() {
 }
 
 #[test]
-fn a_line_that_finds_nothing_is_told_with_the_names_that_look_like_it() {
+fn the_error_of_a_line_without_a_match_suggests_similar_names() {
     let registry = release(Persona::default());
     let mut job = Job::downloading(&registry);
     let ran = job.input("files", "*.tar.gz\nA.txt\na.txt\n!none").run().exits_with(1).has_a_hint_for_each_error();
@@ -224,7 +224,7 @@ fn a_line_that_finds_nothing_is_told_with_the_names_that_look_like_it() {
 }
 
 #[test]
-fn a_line_that_is_no_pattern_is_told_unless_it_is_a_name() {
+fn a_line_that_is_not_a_pattern_is_an_error_unless_it_is_a_name() {
     let registry = release(Persona::default());
     registry.seed("alice", "widget", "v1.0.0", "a{b", b"content");
     let mut job = Job::downloading(&registry);
@@ -262,12 +262,10 @@ fn a_name_of_255_characters_has_room_for_a_part_beside_it() {
 #[test]
 fn lists_of_every_form_are_read() {
     let registry = release(Persona::default());
-    for alter in [Alter::UpperCaseHashes, Alter::SizeField("Size".to_owned())] {
-        registry.script(Fault::once(Match::list(), Point::Head, Action::Alter(alter)));
-        let job = Job::downloading(&registry);
-        job.run().exits_with(0);
-        assert_eq!(tools(&job).len(), 3);
-    }
+    registry.script(Fault::once(Match::list(), Point::Head, Action::Alter(Alter::UpperCaseHashes)));
+    let job = Job::downloading(&registry);
+    job.run().exits_with(0);
+    assert_eq!(tools(&job).len(), 3);
     let garbled = Answer::json(200, r#"[{"name":"a"}]"#);
     registry.script(Fault::always(Match::versions(), Point::Head, Action::Answer(garbled)));
     let ran = Job::downloading(&registry).run().exits_with(1).has_a_hint_for_each_error();

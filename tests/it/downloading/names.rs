@@ -108,7 +108,7 @@ fn two_names_that_differ_by_case_are_never_two_files() {
 }
 
 #[test]
-fn a_name_that_was_typed_and_that_no_file_can_have_is_told_without_a_list() {
+fn a_line_with_an_invalid_name_is_an_error_without_a_list() {
     let registry = Registry::start(Persona::default());
     registry.seed("alice", "widget", "v1.0.0", "app", b"content");
     let mut job = Job::downloading(&registry);

@@ -24,7 +24,7 @@ impl Far {
     fn job(&self) -> Job {
         let mut job = Job::downloading(&self.registry);
         job.input("files", "app").input("server-url", "http://git.example.com");
-        job.variable("HTTP_PROXY", format!("http://{}", self.proxy.address()));
+        job.variable("HTTP_PROXY", self.proxy.url());
         job.variable("NO_PROXY", "127.0.0.0/8,0.0.0.0,169.254.0.0/16,::1,::ffff:7f00:1,localhost");
         job
     }

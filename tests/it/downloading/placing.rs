@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use embedded_registry::{Action, Fault, Match, Persona, Point, Registry};
 
 use super::{release, tools};
-use crate::harness::Job;
+use crate::harness::{Job, Ran};
 use crate::rights::run_without_rights;
 
 #[test]
@@ -19,20 +19,8 @@ fn a_folder_outside_the_workspace_is_refused_before_anything_is_asked() {
     let outside = job.outside("beside");
     fs::create_dir_all(&outside).expect("a folder");
     job.link("link", &outside).link("dead", "nowhere").file("file", "").folder(".git/hooks").link("git", ".git");
-    for path in [
-        "..",
-        "a/../../b",
-        "/etc",
-        "link",
-        "link/deeper",
-        "dead/x",
-        "file",
-        "file/x",
-        ".git",
-        "new/.GIT/x",
-        "git/hooks",
-        "tools\nmore",
-    ] {
+    let paths = ["..", "a/../../b", "/etc", "link", "link/deeper", "dead/x"];
+    for path in paths.into_iter().chain(["file", "file/x", ".git", "new/.GIT/x", "git/hooks", "tools\nmore"]) {
         job.input("path", path).is_refused(&registry).has_codes(&["invalid-input"]).says("input `path`");
     }
     assert_eq!(fs::read_dir(outside).expect("a folder").count(), 0);
@@ -66,7 +54,7 @@ fn a_path_as_in_a_shell_or_on_windows_is_refused_before_anything_is_asked() {
 }
 
 #[test]
-fn all_that_is_wrong_with_the_inputs_is_told_at_once() {
+fn all_invalid_inputs_are_reported_at_once() {
     let registry = release(Persona::default());
     let mut job = Job::downloading(&registry);
     job.input("path", "..").input("files", "a/b\n..").input("executable", "!x").input("checksums", "a/b");
@@ -112,33 +100,27 @@ fn what_killed_runs_have_left_is_deleted_and_nothing_else() {
 }
 
 #[test]
-fn a_folder_that_becomes_a_link_meanwhile_leads_nowhere() {
-    let registry = release(Persona::default());
-    let mut job = Job::downloading(&registry);
-    let (folder, outside) = (job.workspace().join("tools"), job.outside("beside"));
-    fs::create_dir_all(&outside).expect("a folder");
-    job.file("tools/a.txt", "old");
-    let target = outside.clone();
-    let swap = Action::then(move |_| {
-        fs::rename(&folder, folder.with_file_name("moved")).expect("it can be moved");
-        symlink(&target, &folder).expect("a link can be made");
-    });
-    registry.script(Fault::once(Match::list(), Point::Head, swap.clone()));
-    let ran = job.run().exits_with(1).has_a_hint_for_each_error().has_codes(&["destination-is-no-folder"]);
-    assert_eq!(ran.outputs["downloaded"], "0");
-    // What was opened before stays what it is, and it is told that the files are not where they should be.
-    let (registry, mut job) = (release(Persona::default()), Job::downloading(&registry));
-    job.against(&registry);
-    let (folder, target) = (job.workspace().join("tools"), outside.clone());
-    let swap = Action::then(move |_| {
-        fs::rename(&folder, folder.with_file_name("moved")).expect("it can be moved");
-        symlink(&target, &folder).expect("a link can be made");
-    });
-    registry.script(Fault::once(Match::get("app"), Point::Head, swap));
-    let ran = job.run().exits_with(1).has_a_hint_for_each_error().has_codes(&["destination-changed"]);
-    assert_eq!(ran.outputs["downloaded"], "0");
-    assert_eq!(fs::read_dir(outside).expect("a folder").count(), 0);
-    assert_eq!(fs::read_dir(job.workspace().join("moved")).expect("a folder").count(), 3);
+fn a_folder_that_becomes_a_link_during_the_run_leads_nowhere() {
+    // What was opened before stays what it is, and it is an error that the files are not where they should be.
+    for (on, code, moved) in
+        [(Match::list(), "destination-is-no-folder", 1), (Match::get("app"), "destination-changed", 3)]
+    {
+        let registry = release(Persona::default());
+        let mut job = Job::downloading(&registry);
+        let (folder, outside) = (job.workspace().join("tools"), job.outside("beside"));
+        fs::create_dir_all(&outside).expect("a folder");
+        job.file("tools/a.txt", "old");
+        let target = outside.clone();
+        let swap = Action::then(move |_| {
+            fs::rename(&folder, folder.with_file_name("moved")).expect("it can be moved");
+            symlink(&target, &folder).expect("a link can be made");
+        });
+        registry.script(Fault::once(on, Point::Head, swap));
+        let ran = job.run().exits_with(1).has_a_hint_for_each_error().has_codes(&[code]);
+        assert_eq!(ran.outputs["downloaded"], "0");
+        assert_eq!(fs::read_dir(outside).expect("a folder").count(), 0);
+        assert_eq!(fs::read_dir(job.workspace().join("moved")).expect("a folder").count(), moved);
+    }
 }
 
 #[test]
@@ -154,18 +136,22 @@ fn a_folder_in_a_files_place_is_an_error_and_nothing_is_written() {
     assert_eq!(ran.statuses()["app"], "failed");
 }
 
+/// Runs a job whose files may have no more than so many blocks of 512 or 1024 bytes, as on a full disk.
+pub(crate) fn run_with_little_space(job: &Job, blocks: u32) -> Ran {
+    let inner = job.command();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("ulimit -f {blocks}; exec \"$0\" download")]).arg(inner.get_program());
+    shell.env_clear().envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    shell.current_dir(job.workspace());
+    job.run_as(shell)
+}
+
 #[test]
 fn a_full_disk_is_an_error_that_says_what_is_needed() {
     let registry = release(Persona::default());
     let mut job = Job::downloading(&registry);
     job.file("tools/app", "old");
-    let inner = job.command();
-    // No file may have more than so many blocks of 512 or 1024 bytes.
-    let mut shell = Command::new("sh");
-    shell.args(["-c", "ulimit -f 100; exec \"$0\" download"]).arg(inner.get_program());
-    shell.env_clear().envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    shell.current_dir(job.workspace());
-    let ran = job.run_as(shell).exits_with(1).has_a_hint_for_each_error();
+    let ran = run_with_little_space(&job, 100).exits_with(1).has_a_hint_for_each_error();
     let ran = ran.has_codes(&["disk-full"]).says("caused by: File too large");
     assert_eq!(ran.statuses().into_values().collect::<Vec<_>>(), ["downloaded", "failed", "downloaded"]);
     assert_eq!(tools(&job).into_keys().collect::<Vec<_>>(), ["a.txt", "app", "empty"]);

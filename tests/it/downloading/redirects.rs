@@ -16,6 +16,22 @@ pub(super) fn leads(status: u16, place: &str) -> Action {
     Action::Answer(Answer::empty(status).header("Location", place))
 }
 
+/// A registry that redirects downloads of `app` to the other one.
+fn redirected(status: u16) -> (Registry, Registry) {
+    let (registry, storage) = (release(Persona::default()), release(Persona::default()));
+    registry.script(Fault::always(Match::get("app"), Point::Head, leads(status, &place(&storage, "app"))));
+    (registry, storage)
+}
+
+/// Lets a job reach a registry by https.
+fn by_https(job: &mut Job, registry: &Registry) -> TlsFront {
+    let identity = Identity::self_signed(&naming(&["localhost"]));
+    job.input("ca-certificate", &*identity.pem);
+    let front = TlsFront::start(identity, Job::address_of(registry));
+    job.input("server-url", front.url());
+    front
+}
+
 fn job(registry: &Registry) -> Job {
     let mut job = Job::downloading(registry);
     job.input("files", "app");
@@ -25,8 +41,7 @@ fn job(registry: &Registry) -> Job {
 #[test]
 fn a_file_in_object_storage_comes_from_there_without_the_token_and_the_headers() {
     for status in [302, 303, 307] {
-        let (registry, storage) = (release(Persona::default()), release(Persona::default()));
-        registry.script(Fault::always(Match::get("app"), Point::Head, leads(status, &place(&storage, "app"))));
+        let (registry, storage) = redirected(status);
         let mut job = job(&registry);
         job.input("headers", "X-Gate: a-password-of-the-gate").secret("a-password-of-the-gate");
         job.variable("RUNNER_DEBUG", "1");
@@ -62,7 +77,7 @@ fn the_way_to_object_storage_is_chosen_for_itself() {
         registry.script(Fault::always(Match::get("app"), Point::Head, leads(303, &place)));
         let mut job = job(&registry);
         let near = Job::address_of(near).ip().to_string();
-        job.variable("HTTP_PROXY", format!("http://{}", proxy.address())).variable("NO_PROXY", near);
+        job.variable("HTTP_PROXY", proxy.url()).variable("NO_PROXY", near);
         if is_behind == "forge" {
             job.input("server-url", far(""));
         }
@@ -76,8 +91,7 @@ fn the_way_to_object_storage_is_chosen_for_itself() {
 
 #[test]
 fn a_transfer_from_object_storage_goes_on_where_it_broke() {
-    let (registry, storage) = (release(Persona::default()), release(Persona::default()));
-    registry.script(Fault::always(Match::get("app"), Point::Head, leads(303, &place(&storage, "app"))));
+    let (registry, storage) = redirected(303);
     storage.script(Fault::once(Match::get("app"), Point::AnswerByte(200_000), Action::Close));
     let mut job = job(&registry);
     job.input("retries", "1").run_in_short().exits_with(0);
@@ -89,13 +103,9 @@ fn a_transfer_from_object_storage_goes_on_where_it_broke() {
 
 #[test]
 fn no_redirect_leads_from_https_to_http() {
-    let (registry, storage) = (release(Persona::default()), release(Persona::default()));
-    registry.script(Fault::always(Match::get("app"), Point::Head, leads(303, &place(&storage, "app"))));
-    let identity = Identity::self_signed(&naming(&["localhost"]));
-    let pem = identity.pem.clone();
-    let front = TlsFront::start(identity, Job::address_of(&registry));
+    let (registry, storage) = redirected(303);
     let mut job = job(&registry);
-    job.input("server-url", format!("https://localhost:{}", front.address().port())).input("ca-certificate", pem);
+    let _front = by_https(&mut job, &registry);
     let ran = job.run().exits_with(1).has_a_hint_for_each_error();
     ran.has_codes(&["redirect-to-http"]).says("localhost").does_not_say("X-Amz");
     assert_eq!(storage.requests(), []);
@@ -114,7 +124,7 @@ fn object_storage_that_leads_from_https_to_http_is_reported_as_that() {
     registry.script(Fault::always(Match::get("/app"), Point::Head, leads(303, &to_storage)));
     storage.script(Fault::always(Match::get("/app"), Point::Head, leads(303, "http://internal.example.com/app")));
     let mut job = job(&registry);
-    job.input("server-url", format!("https://localhost:{}", front.address().port())).input("ca-certificate", pems);
+    job.input("server-url", front.url()).input("ca-certificate", pems);
     let ran = job.run().exits_with(1).has_a_hint_for_each_error();
     ran.has_codes(&["redirect-to-http"]).does_not_say("internal");
 }
@@ -122,8 +132,7 @@ fn object_storage_that_leads_from_https_to_http_is_reported_as_that() {
 #[test]
 fn a_redirect_for_good_is_not_followed() {
     for status in [301, 308] {
-        let (registry, storage) = (release(Persona::default()), release(Persona::default()));
-        registry.script(Fault::always(Match::get("app"), Point::Head, leads(status, &place(&storage, "app"))));
+        let (registry, storage) = redirected(status);
         let ran = job(&registry).run().exits_with(1).has_a_hint_for_each_error().does_not_say("X-Amz");
         ran.has_codes(&["redirected"]).says("`server-url`").says("http://localhost");
         assert_eq!(storage.requests(), []);
@@ -186,9 +195,7 @@ fn a_page_that_is_a_file_comes_from_storage_where_something_tells_that_it_is_it(
 
 #[test]
 fn redirects_end() {
-    let (registry, storage) = (release(Persona::default()), release(Persona::default()));
-    let elsewhere = release(Persona::default());
-    registry.script(Fault::always(Match::get("app"), Point::Head, leads(303, &place(&storage, "app"))));
+    let ((registry, storage), elsewhere) = (redirected(303), release(Persona::default()));
     storage.script(Fault::always(Match::get("app"), Point::Head, leads(303, &place(&elsewhere, "app"))));
     elsewhere.script(Fault::always(Match::get("app"), Point::Head, leads(303, &place(&storage, "app"))));
     let ran = job(&registry).run().exits_with(1).has_a_hint_for_each_error();
@@ -197,9 +204,8 @@ fn redirects_end() {
 }
 
 #[test]
-fn what_object_storage_refuses_is_told_as_its_own() {
-    let (registry, storage) = (release(Persona::default()), release(Persona::default()));
-    registry.script(Fault::always(Match::get("app"), Point::Head, leads(303, &place(&storage, "app"))));
+fn an_error_of_object_storage_is_reported_as_its_own() {
+    let (registry, storage) = redirected(303);
     storage.script(Fault::always(Match::get("app"), Point::Head, Action::Answer(Answer::text(403, "AccessDenied"))));
     let ran = job(&registry).run().exits_with(1).has_a_hint_for_each_error().says("403 Forbidden");
     ran.has_codes(&["object-storage-error"]).does_not_say("X-Amz");

@@ -3,8 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use embedded_registry::{Action, Answer};
-use embedded_registry::{Fault, Match, Persona, Point, Registry};
+use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
 
 use super::tools;
 use crate::harness::{Job, Ran};
@@ -122,7 +121,7 @@ fn two_files_of_one_new_name_are_an_error() {
 }
 
 #[test]
-fn a_name_that_cannot_be_given_is_told_before_anything_is_asked() {
+fn an_invalid_new_name_is_rejected_before_any_request() {
     for (line, code) in [
         ("app => {dir}-{name}", "empty-placeholder"),
         ("app => {1}", "empty-placeholder"),
@@ -149,7 +148,7 @@ fn a_new_name_is_none_that_git_or_this_program_takes_for_its_own() {
 }
 
 #[test]
-fn lines_that_are_written_as_in_other_tools_are_told() {
+fn lines_as_in_other_tools_are_errors_that_show_what_to_write() {
     let names = ["a.zip", "b.zip"];
     for policy in ["error", "ignore"] {
         for (lines, code, instead) in [

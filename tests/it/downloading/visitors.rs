@@ -11,9 +11,23 @@ fn checksums(files: &[(&str, &[u8])]) -> String {
     generic_packages::checksum::write_list(files.iter().map(|(name, bytes)| (*name, Sha256::of(bytes))))
 }
 
-/// A job without a token.
-fn visitor(registry: &Registry) -> Job {
+/// A release with a checksums file that has these lines.
+fn with_checksums(files: &[(&str, &[u8])]) -> Registry {
+    let registry = release(Persona::default());
+    registry.seed("alice", "widget", "v1.0.0", "SHA256SUMS", checksums(files).as_bytes());
+    registry
+}
+
+/// A job that downloads these files of v1.0.0 with a token.
+fn member(registry: &Registry, files: &str) -> Job {
     let mut job = Job::downloading(registry);
+    job.input("version", "v1.0.0").input("files", files);
+    job
+}
+
+/// The same without a token.
+fn visitor(registry: &Registry, files: &str) -> Job {
+    let mut job = member(registry, files);
     job.without("INPUT_TOKEN");
     job
 }
@@ -21,8 +35,8 @@ fn visitor(registry: &Registry) -> Job {
 #[test]
 fn a_public_package_needs_no_token_where_the_registry_lists_it() {
     let registry = release(Persona::Forgejo15);
-    let job = visitor(&registry);
-    let ran = job.run().exits_with(0);
+    let mut job = visitor(&registry, "");
+    let ran = job.without("INPUT_VERSION").run().exits_with(0);
     assert_eq!((tools(&job).len(), ran.outputs["version"].as_str()), (3, "v1.0.0"));
     assert!(registry.requests().iter().all(|request| request.header("Authorization").is_none()));
     assert_eq!(ran.masks, [""; 0]);
@@ -32,8 +46,8 @@ fn a_public_package_needs_no_token_where_the_registry_lists_it() {
 fn where_the_registry_lists_nothing_to_visitors_names_are_fetched_and_what_is_unverified_is_called_so() {
     for persona in Persona::all().into_iter().filter(|persona| *persona != Persona::Forgejo15) {
         let registry = release(persona);
-        let mut job = visitor(&registry);
-        let ran = job.input("version", "v1.0.0").input("files", "app\na.txt").run().exits_with(0);
+        let job = visitor(&registry, "app\na.txt");
+        let ran = job.run().exits_with(0);
         let ran = ran.says("warning: ").says("(401 Unauthorized: token is required)");
         assert_eq!(asked(&registry).len(), 3, "{:?}", asked(&registry));
         assert_eq!((tools(&job)["a.txt"].as_slice(), tools(&job)["app"].len()), (&b"hello\n"[..], 300_000));
@@ -44,11 +58,9 @@ fn where_the_registry_lists_nothing_to_visitors_names_are_fetched_and_what_is_un
 
 #[test]
 fn a_file_of_checksums_verifies_where_the_registry_lists_nothing() {
-    let registry = release(Persona::default());
-    let sums = checksums(&[("a.txt", b"hello\n"), ("app", &vec![7; 300_000])]);
-    registry.seed("alice", "widget", "v1.0.0", "SHA256SUMS", sums.as_bytes());
-    let mut job = visitor(&registry);
-    job.input("version", "v1.0.0").input("files", "app\na.txt\nSHA256SUMS").input("checksums", "SHA256SUMS");
+    let registry = with_checksums(&[("a.txt", b"hello\n"), ("app", &vec![7; 300_000])]);
+    let mut job = visitor(&registry, "app\na.txt\nSHA256SUMS");
+    job.input("checksums", "SHA256SUMS");
     let ran = job.file("tools/a.txt", "hello\n").run().exits_with(0);
     let by = |name: &str| {
         let files = ran.files();
@@ -65,11 +77,9 @@ fn a_file_of_checksums_verifies_where_the_registry_lists_nothing() {
 
 #[test]
 fn what_differs_from_the_checksums_is_an_error() {
-    let registry = release(Persona::default());
-    let sums = checksums(&[("a.txt", b"other\n")]);
-    registry.seed("alice", "widget", "v1.0.0", "SHA256SUMS", sums.as_bytes());
-    let mut job = visitor(&registry);
-    job.input("version", "v1.0.0").input("files", "a.txt").input("checksums", "SHA256SUMS");
+    let registry = with_checksums(&[("a.txt", b"other\n")]);
+    let mut job = visitor(&registry, "a.txt");
+    job.input("checksums", "SHA256SUMS");
     job.file("tools/a.txt", "old");
     let ran = job.run().exits_with(1).has_a_hint_for_each_error();
     ran.has_codes(&["download-mismatch"]);
@@ -85,12 +95,9 @@ fn what_differs_from_the_checksums_is_an_error() {
 
 #[test]
 fn what_is_not_in_the_checksums_is_an_error_with_a_list_too() {
-    let registry = release(Persona::default());
-    let sums = checksums(&[("a.txt", b"hello\n"), ("dist/empty", b"")]);
-    registry.seed("alice", "widget", "v1.0.0", "SHA256SUMS", sums.as_bytes());
-    for mut job in [visitor(&registry), Job::downloading(&registry)] {
-        job.input("version", "v1.0.0").input("checksums", "SHA256SUMS");
-        let ran = job.input("files", "a.txt\napp\nempty").run().exits_with(1).has_a_hint_for_each_error();
+    let registry = with_checksums(&[("a.txt", b"hello\n"), ("dist/empty", b"")]);
+    for mut job in [visitor, member].map(|job| job(&registry, "a.txt\napp\nempty")) {
+        let ran = job.input("checksums", "SHA256SUMS").run().exits_with(1).has_a_hint_for_each_error();
         let ran = ran.has_codes(&["not-in-checksums-file"; 2]).says("`app`").says("`!app`");
         ran.says("`empty`").says("`dist/empty`");
         assert_eq!(tools(&job).len(), 0);
@@ -98,23 +105,20 @@ fn what_is_not_in_the_checksums_is_an_error_with_a_list_too() {
         assert_eq!(tools(&job).into_keys().collect::<Vec<_>>(), ["a.txt"]);
     }
     // The registry does not regard case.
-    let mut job = visitor(&registry);
-    job.input("version", "v1.0.0").input("checksums", "SHA256SUMS").input("files", "A.txt");
-    job.run().exits_with(0).says("1 downloaded");
+    let mut job = visitor(&registry, "A.txt");
+    job.input("checksums", "SHA256SUMS").run().exits_with(0).says("1 downloaded");
 }
 
 #[test]
 fn a_file_of_checksums_that_is_here_already_is_not_fetched_and_one_that_came_wrong_once_more() {
-    let registry = release(Persona::default());
-    let sums = checksums(&[("a.txt", b"hello\n")]);
-    registry.seed("alice", "widget", "v1.0.0", "SHA256SUMS", sums.as_bytes());
-    let mut job = Job::downloading(&registry);
-    job.input("checksums", "SHA256SUMS").input("files", "a.txt").input("version", "v1.0.0");
+    let registry = with_checksums(&[("a.txt", b"hello\n")]);
+    let mut job = member(&registry, "a.txt");
+    job.input("checksums", "SHA256SUMS");
     registry.script(Fault::once(Match::get("SHA256SUMS"), Point::Head, Action::SendOtherBytes));
     job.run().exits_with(0);
     assert_eq!(asked(&registry).len(), 4, "{:?}", asked(&registry));
     registry.forget_requests();
-    job.file("tools/SHA256SUMS", sums.as_str()).run().exits_with(0);
+    job.file("tools/SHA256SUMS", checksums(&[("a.txt", b"hello\n")])).run().exits_with(0);
     assert_eq!(asked(&registry).len(), 1, "{:?}", asked(&registry));
     // One of another time says nothing, and is no fetch that came wrong.
     registry.script(Fault::once(Match::get("SHA256SUMS"), Point::Head, Action::SendOtherBytes));
@@ -131,9 +135,13 @@ fn what_is_no_file_of_checksums_verifies_nothing() {
         (false, "empty", "invalid-checksums-file"),
         (false, "none", "file-not-found"),
     ] {
-        let mut job = if token { Job::downloading(&registry) } else { visitor(&registry) };
-        job.input("version", "v1.0.0").input("files", "app").input("checksums", name);
-        job.run().exits_with(1).has_a_hint_for_each_error().has_codes(&[code]).says(&format!("`{name}`"));
+        let mut job = if token { member(&registry, "app") } else { visitor(&registry, "app") };
+        job.input("checksums", name)
+            .run()
+            .exits_with(1)
+            .has_a_hint_for_each_error()
+            .has_codes(&[code])
+            .says(&format!("`{name}`"));
         assert_eq!(tools(&job).len(), 0, "{name}");
     }
     registry.script(Fault::always(Match::get("a.txt"), Point::Head, Action::SendOtherBytes));
@@ -144,23 +152,24 @@ fn what_is_no_file_of_checksums_verifies_nothing() {
 #[test]
 fn wildcards_need_a_list() {
     let registry = release(Persona::default());
-    let mut job = visitor(&registry);
     for files in ["*", "a*\napp", "app-{a,b}"] {
-        let ran = job.input("version", "v1.0.0").input("files", files).run().exits_with(1).has_a_hint_for_each_error();
+        let job = visitor(&registry, files);
+        let ran = job.run().exits_with(1).has_a_hint_for_each_error();
         ran.has_codes(&["token-required"]).says("caused by: 401 Unauthorized: token is required");
         assert_eq!(tools(&job).len(), 0);
     }
     // A name may look like a pattern that is none, and lines may take away.
     registry.seed("alice", "widget", "v1.0.0", "a{b", b"content");
-    job.input("files", "a{b\napp\na.txt\n!app*").run().exits_with(0);
+    let job = visitor(&registry, "a{b\napp\na.txt\n!app*");
+    job.run().exits_with(0);
     assert_eq!(tools(&job).into_keys().collect::<Vec<_>>(), ["a.txt", "a{b"]);
 }
 
 #[test]
 fn the_newest_version_needs_a_token_where_no_version_is_called_so() {
     let registry = release(Persona::default());
-    let mut job = visitor(&registry);
-    let ran = job.input("files", "app").run().exits_with(1).has_a_hint_for_each_error();
+    let mut job = visitor(&registry, "app");
+    let ran = job.without("INPUT_VERSION").run().exits_with(1).has_a_hint_for_each_error();
     ran.has_codes(&["version-not-found"]).says("`token`");
     registry.seed("alice", "widget", "latest", "app", b"of that name");
     let ran = job.run().exits_with(0);
@@ -168,19 +177,25 @@ fn the_newest_version_needs_a_token_where_no_version_is_called_so() {
 }
 
 #[test]
-fn what_is_missing_is_told_without_a_list_too() {
+fn what_is_missing_is_an_error_without_a_list_too() {
     let registry = release(Persona::default());
     for (input, value, code) in [
         ("files", "none", "file-not-found"),
         ("version", "v9", "version-not-found"),
         ("repo", "wigdet", "version-not-found"),
+        ("checksums", "NOPE", "file-not-found"),
     ] {
-        let mut job = visitor(&registry);
-        job.input("version", "v1.0.0").input("files", "app").input(input, value);
+        let mut job = visitor(&registry, "app");
+        job.input(input, value);
         job.run().exits_with(1).has_a_hint_for_each_error().has_codes(&[code]).says(value).does_not_say("warning: ");
     }
-    let mut job = visitor(&registry);
-    job.input("owner", "alcie").run().exits_with(1).has_codes(&["owner-not-found"]).says("`owner`");
+    let mut job = visitor(&registry, "");
+    job.without("INPUT_VERSION")
+        .input("owner", "alcie")
+        .run()
+        .exits_with(1)
+        .has_codes(&["owner-not-found"])
+        .says("`owner`");
 }
 
 #[test]
@@ -188,8 +203,8 @@ fn what_does_not_say_how_long_it_is_is_not_taken_where_nothing_else_would_tell()
     let registry = release(Persona::default());
     let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nhello\n\r\n0\r\n\r\n".to_vec();
     registry.script(Fault::always(Match::get("a.txt"), Point::Head, Action::Raw(chunked)));
-    let mut job = visitor(&registry);
-    let ran = job.input("version", "v1.0.0").input("files", "a.txt").run().exits_with(1).has_a_hint_for_each_error();
+    let mut job = visitor(&registry, "a.txt");
+    let ran = job.run().exits_with(1).has_a_hint_for_each_error();
     ran.has_codes(&["unexpected-response"]);
     // With a hash alone, what has no end would fill the disk.
     let sums = checksums(&[("a.txt", b"hello\n")]);
@@ -205,9 +220,7 @@ fn what_does_not_say_how_long_it_is_is_not_taken_where_nothing_else_would_tell()
 
 #[test]
 fn the_rest_of_a_file_that_does_not_say_how_long_it_is_is_not_taken_either() {
-    let registry = release(Persona::default());
-    let sums = checksums(&[("a.txt", b"hello\n")]);
-    registry.seed("alice", "widget", "v1.0.0", "SHA256SUMS", sums.as_bytes());
+    let registry = with_checksums(&[("a.txt", b"hello\n")]);
     let head = |status: &str| {
         format!("HTTP/1.1 {status}\r\nConnection: close\r\nLast-Modified: Tue, 24 Nov 2026 00:00:00 GMT\r\n")
     };
@@ -216,8 +229,8 @@ fn the_rest_of_a_file_that_does_not_say_how_long_it_is_is_not_taken_either() {
         + "Content-Range: bytes 3-5/*\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nlo\n\r\n0\r\n\r\n";
     registry.script(Fault::once(Match::get("a.txt"), Point::Head, Action::Raw(half.into())));
     registry.script(Fault::once(Match::get("a.txt"), Point::Head, Action::Raw(rest.into())));
-    let mut job = visitor(&registry);
-    job.input("version", "v1.0.0").input("files", "a.txt").input("checksums", "SHA256SUMS").input("retries", "1");
+    let mut job = visitor(&registry, "a.txt");
+    job.input("checksums", "SHA256SUMS").input("retries", "1");
     job.run_in_short().exits_with(0).says("verified by SHA-256");
     assert_eq!(tools(&job)["a.txt"], b"hello\n");
     let ranges: Vec<_> =
@@ -233,9 +246,8 @@ fn the_checksums_of_as_many_files_as_a_version_can_have_are_read() {
     let sums = generic_packages::checksum::write_list(files);
     assert!(sums.len() > 2 * 1024 * 1024);
     registry.seed("alice", "widget", "v1.0.0", "SHA256SUMS", sums.as_bytes());
-    for mut job in [visitor(&registry), Job::downloading(&registry)] {
-        job.input("version", "v1.0.0").input("files", "a.txt").input("checksums", "SHA256SUMS");
-        job.run().exits_with(0);
+    for mut job in [visitor, member].map(|job| job(&registry, "a.txt")) {
+        job.input("checksums", "SHA256SUMS").run().exits_with(0);
     }
 }
 
@@ -254,9 +266,9 @@ fn a_file_of_checksums_that_is_longer_than_any_list_is_not_fetched() {
 fn what_only_members_may_see_wants_a_token() {
     let registry = Registry::start(Persona::default());
     registry.seed("secretorg", "widget", "v1.0.0", "app", b"content");
-    let mut job = visitor(&registry);
-    job.input("owner", "secretorg").input("version", "v1.0.0").input("files", "app");
-    let ran = job.run().exits_with(1).has_a_hint_for_each_error().has_codes(&["token-required"]);
+    let mut job = visitor(&registry, "app");
+    let ran =
+        job.input("owner", "secretorg").run().exits_with(1).has_a_hint_for_each_error().has_codes(&["token-required"]);
     ran.says("403 Forbidden: user should have specific");
 
     // A server that shows nothing to anybody who is not signed in.
@@ -277,8 +289,8 @@ fn only_the_words_of_a_forge_mean_that_it_shows_its_lists_to_no_visitor() {
     ] {
         let registry = release(Persona::default());
         registry.script(Fault::always(Match::list(), Point::Head, Action::Answer(answer)));
-        let mut job = visitor(&registry);
-        let ran = job.input("version", "v1.0.0").input("files", "app").run().exits_with(1).has_a_hint_for_each_error();
+        let job = visitor(&registry, "app");
+        let ran = job.run().exits_with(1).has_a_hint_for_each_error();
         ran.says(words).has_codes(&["token-required"]);
         assert_eq!(tools(&job).len(), 0);
     }
@@ -287,7 +299,7 @@ fn only_the_words_of_a_forge_mean_that_it_shows_its_lists_to_no_visitor() {
 #[test]
 fn a_bad_token_is_an_error_though_no_token_would_do() {
     let registry = release(Persona::Forgejo15);
-    let mut job = visitor(&registry);
+    let mut job = visitor(&registry, "");
     // It is sent back in the answer, and shown nowhere.
     let ran = job.token("0123456789abcdef0123456789abcdef01234567").run().exits_with(1).has_a_hint_for_each_error();
     ran.has_codes(&["bad-token"]).says("401 Unauthorized");
@@ -297,8 +309,8 @@ fn a_bad_token_is_an_error_though_no_token_would_do() {
 fn a_file_that_breaks_is_resumed_if_its_date_is_known_and_the_server_takes_ranges() {
     for is_verified in [false, true] {
         let registry = release(Persona::default());
-        let mut job = if is_verified { Job::downloading(&registry) } else { visitor(&registry) };
-        job.input("version", "v1.0.0").input("files", "app").input("retries", "1");
+        let mut job = if is_verified { member(&registry, "app") } else { visitor(&registry, "app") };
+        job.input("retries", "1");
         registry.script(Fault::once(Match::get("app"), Point::AnswerByte(200_000), Action::Close));
         job.run_in_short().exits_with(0);
         assert_eq!(tools(&job)["app"], vec![7; 300_000]);
@@ -320,17 +332,9 @@ fn a_file_that_breaks_is_resumed_if_its_date_is_known_and_the_server_takes_range
 fn a_refusal_that_breaks_off_in_its_middle_is_asked_for_again() {
     let registry = release(Persona::default());
     registry.script(Fault::once(Match::list(), Point::AnswerByte(1), Action::Close));
-    let mut job = visitor(&registry);
-    job.input("version", "v1.0.0").input("files", "app").input("retries", "1").run_in_short().exits_with(0);
+    let mut job = visitor(&registry, "app");
+    job.input("retries", "1").run_in_short().exits_with(0);
     assert_eq!(tools(&job)["app"].len(), 300_000);
-}
-
-#[test]
-fn a_visitor_who_names_other_checksums_than_there_are_is_told_to_check_that() {
-    let registry = release(Persona::default());
-    let mut job = visitor(&registry);
-    job.input("version", "v1.0.0").input("files", "a.txt").input("checksums", "NOPE");
-    job.run().exits_with(1).has_a_hint_for_each_error().has_codes(&["file-not-found"]).says("`checksums`");
 }
 
 #[test]

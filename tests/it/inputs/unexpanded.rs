@@ -52,7 +52,7 @@ fn no_part_of_a_private_key_is_shown_as_a_variable() {
 }
 
 #[test]
-fn a_part_of_a_password_that_looks_like_a_variable_is_not_shown() {
+fn a_part_of_a_password_that_is_written_as_a_variable_is_not_shown() {
     let registry = Registry::start(Persona::default());
     for (input, value) in [("username", "alice:pass$WORD1"), ("server-url", "https://alice:pass$WORD1@git.example.com")]
     {

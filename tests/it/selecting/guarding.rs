@@ -11,7 +11,7 @@ use std::process::Command;
 use embedded_registry::{Persona, Registry};
 
 use super::{job_with, publishes, refuses};
-use crate::harness::{Job, says_that_it_is_not_tested};
+use crate::harness::{Job, Ran, says_that_it_is_not_tested};
 use crate::rights::run_without_rights;
 
 /// Makes a FIFO, or with `mknod` a device; `false` where the system does not let us.
@@ -110,22 +110,9 @@ fn wildcards_skip_git_silently() {
 fn a_path_inside_git_is_rejected() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["a", ".git/config", "sub/.git/config", "wt/.git"]);
-    for line in [
-        ".git",
-        ".git/config",
-        "./.git//config",
-        ".git/*",
-        ".git/**",
-        ".GIT/config",
-        ".Git/config",
-        "sub/.git/config",
-        "wt/.git",
-        "**/.git/config",
-        "*/.git",
-        "{a,.git/config}",
-        "{sub,.git}/*",
-        ".gi{t,x}/config",
-    ] {
+    let lines = [".git", ".git/config", "./.git//config", ".git/*", ".git/**", ".GIT/config", ".Git/config", "wt/.git"];
+    let others = ["sub/.git/config", "**/.git/config", "*/.git", "{a,.git/config}", "{sub,.git}/*", ".gi{t,x}/config"];
+    for line in lines.into_iter().chain(others) {
         for hidden in ["false", "true"] {
             job.input("include-hidden-files", hidden);
             refuses(&mut job, &registry, line, "inside-git");
@@ -161,68 +148,48 @@ fn names_that_only_look_like_git_are_accepted() {
 }
 
 #[test]
-fn links_in_a_circle_are_walked_once() {
-    let registry = Registry::start(Persona::default());
-    let mut job = job_with(&registry, &["dist/a", "dist/deep/b"]);
-    job.link("dist/self", ".").link("dist/deep/up", "..").link("dist/deep/top", "../..");
-    publishes(&mut job, "**", &["a", "b"]);
-    publishes(&mut job, "dist/**", &["a", "b"]);
-    publishes(&mut job, "dist/self/*", &["a"]);
-}
-
-#[test]
-fn a_line_can_name_a_folder_link_in_the_workspace() {
+fn a_line_can_name_a_folder_link_in_the_workspace_and_links_in_a_circle_are_walked_once() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["builds/7/a", "builds/7/deep/b"]);
-    job.link("current", "builds/7");
+    job.link("current", "builds/7").link("builds/7/self", ".").link("builds/7/deep/top", "../../..");
     publishes(&mut job, "current/*", &["a"]);
     publishes(&mut job, "current/**", &["a", "b"]);
     publishes(&mut job, "current/deep/b", &["b"]);
+    publishes(&mut job, "**", &["a", "b"]);
+    publishes(&mut job, "builds/7/self/*", &["a"]);
 }
 
 #[test]
-fn a_broken_link_is_rejected() {
+fn a_broken_link_is_rejected_and_reported_once() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a"]);
     job.link("dist/b", "none");
-    refuses(&mut job, &registry, "dist/b", "broken-link");
+    let ran = refuses(&mut job, &registry, "dist/b", "broken-link");
+    // Once for people, and once for the annotation.
+    assert_eq!(ran.log.matches("`dist/b`").count(), 2, "{}", ran.log);
     refuses(&mut job, &registry, "dist/*", "broken-link");
     job.link("c", "c");
     refuses(&mut job, &registry, "*", "file-system-error");
 }
 
 #[test]
-fn a_fifo_is_rejected_without_waiting_for_its_other_end() {
+fn a_fifo_a_socket_and_a_device_are_rejected_without_waiting() {
     let registry = Registry::start(Persona::default());
-    let mut job = job_with(&registry, &["dist/a"]);
-    assert!(make("mkfifo", &job.workspace().join("dist/b"), &[]));
-    job.link("dist/c", "b");
-    for path in ["dist/b", "dist/c"] {
-        refuses(&mut job, &registry, path, "not-a-regular-file");
-    }
-    refuses(&mut job, &registry, "dist/*", "not-a-regular-file").says("`dist/b`").says("`dist/c`");
-}
-
-#[test]
-fn a_socket_is_rejected() {
-    let registry = Registry::start(Persona::default());
-    let mut job = job_with(&registry, &["dist/a"]);
-    let _listener = UnixListener::bind(job.workspace().join("dist/b")).expect("a socket can be made");
-    for line in ["dist/b", "dist/*"] {
+    let mut job = job_with(&registry, &["fifos/a", "sockets/a", "devices/a"]);
+    let path = |path: &str| job.workspace().join(path);
+    assert!(make("mkfifo", &path("fifos/b"), &[]));
+    let _listener = UnixListener::bind(path("sockets/b")).expect("a socket can be made");
+    let has_device = make("mknod", &path("devices/b"), &["c", "1", "3"]);
+    job.link("fifos/c", "b").link("null/b", "/dev/null");
+    for line in ["fifos/b", "fifos/c", "sockets/b", "sockets/*"] {
         refuses(&mut job, &registry, line, "not-a-regular-file");
     }
-}
-
-#[test]
-fn a_device_is_rejected() {
-    let registry = Registry::start(Persona::default());
-    let mut job = job_with(&registry, &["dist/a"]);
-    job.link("dist/b", "/dev/null");
-    for line in ["dist/b", "dist/*"] {
+    refuses(&mut job, &registry, "fifos/*", "not-a-regular-file").says("`fifos/b`").says("`fifos/c`");
+    for line in ["null/b", "null/*"] {
         refuses(&mut job, &registry, line, "outside-workspace");
     }
-    if make("mknod", &job.workspace().join("dist/c"), &["c", "1", "3"]) {
-        refuses(&mut job, &registry, "dist/c", "not-a-regular-file");
+    if has_device {
+        refuses(&mut job, &registry, "devices/b", "not-a-regular-file");
     } else {
         says_that_it_is_not_tested("a device in the workspace: mknod is not allowed here");
     }
@@ -250,18 +217,22 @@ fn all_files_that_cannot_be_read_are_reported_at_once() {
     ran.has_codes(&["is-a-folder", "no-files-found", "broken-link", "outside-workspace", "inside-git"]).says("`none`");
 }
 
-#[test]
-fn a_file_is_reported_once() {
-    let registry = Registry::start(Persona::default());
-    let mut job = job_with(&registry, &["dist/a"]);
-    job.link("dist/b", "none");
-    let ran = refuses(&mut job, &registry, "dist/b", "broken-link");
-    // Once for people, and once for the annotation.
-    assert_eq!(ran.log.matches("`dist/b`").count(), 2, "{}", ran.log);
-}
-
 fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).expect("our own file");
+}
+
+/// Runs the job with these lines while nobody may list these folders; `None` where everybody may.
+fn run_with_closed(job: &mut Job, registry: &Registry, folders: &[&str], lines: &str) -> Option<Ran> {
+    job.input("files", lines);
+    let set_modes = |mode| {
+        for folder in folders {
+            set_mode(&job.workspace().join(folder), mode);
+        }
+    };
+    set_modes(0o000);
+    let ran = run_without_rights(job, registry);
+    set_modes(0o755);
+    ran
 }
 
 #[test]
@@ -279,62 +250,38 @@ fn a_file_that_cannot_be_read_is_rejected() {
 fn a_folder_that_cannot_be_listed_is_an_error_if_a_line_needs_it() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a", "dist/closed/b"]);
-    let closed = job.workspace().join("dist/closed");
-    set_mode(&closed, 0o000);
-    let deep = run_without_rights(job.input("files", "dist/**"), &registry);
-    let flat = run_without_rights(job.input("files", "dist/*"), &registry);
-    set_mode(&closed, 0o755);
-    let (Some(deep), Some(flat)) = (deep, flat) else { return };
-    let deep = deep.exits_with(2).has_a_hint_for_each_error().has_codes(&["permission-denied"]);
-    assert_eq!(deep.outputs["files"], "[]");
-    flat.exits_with(0);
+    let Some(ran) = run_with_closed(&mut job, &registry, &["dist/closed"], "dist/**") else { return };
+    let ran = ran.exits_with(2).has_a_hint_for_each_error().has_codes(&["permission-denied"]);
+    assert_eq!(ran.outputs["files"], "[]");
+    run_with_closed(&mut job, &registry, &["dist/closed"], "dist/*").map(|ran| ran.exits_with(0));
 }
 
 #[test]
 fn a_hidden_folder_that_cannot_be_listed_is_skipped_by_wildcards() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a", "dist/.closed/b", "dist/deep/.closed/c"]);
-    let closed = ["dist/.closed", "dist/deep/.closed"].map(|path| job.workspace().join(path));
-    for path in &closed {
-        set_mode(path, 0o000);
-    }
-    let ran = run_without_rights(job.input("files", "dist/**"), &registry);
-    for path in &closed {
-        set_mode(path, 0o755);
-    }
-    if let Some(ran) = ran {
-        ran.exits_with(0);
-    }
+    let closed = ["dist/.closed", "dist/deep/.closed"];
+    run_with_closed(&mut job, &registry, &closed, "dist/**").map(|ran| ran.exits_with(0));
 }
 
 #[test]
 fn the_name_of_a_folder_that_cannot_be_listed_is_no_workflow_command() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a"]);
-    let closed = job.workspace().join("dist/x\n::set-env name=A::b");
-    fs::create_dir(&closed).expect("a folder");
-    set_mode(&closed, 0o000);
+    let closed = "dist/x\n::set-env name=A::b";
+    job.folder(closed);
     // What a log may not hold is looked for in every run.
-    let ran = run_without_rights(job.input("files", "dist/**"), &registry);
-    set_mode(&closed, 0o755);
-    if let Some(ran) = ran {
-        ran.exits_with(2).has_codes(&["permission-denied"]).says("dist/x\\n::set-env name=A::b");
-    }
+    let Some(ran) = run_with_closed(&mut job, &registry, &[closed], "dist/**") else { return };
+    ran.exits_with(2).has_codes(&["permission-denied"]).says("dist/x\\n::set-env name=A::b");
 }
 
 #[test]
 fn a_folder_without_access_does_not_count_as_empty() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a", "build/out/app"]);
-    let closed = job.workspace().join("build");
-    set_mode(&closed, 0o000);
-    let lines = ["dist/a\nbuild/out/app", "dist/a\nbuild/out/*", "dist/a\nbuild/*"];
-    let rans = lines.map(|lines| {
-        job.input("files", lines).input("if-no-files-found", "ignore");
-        run_without_rights(&job, &registry)
-    });
-    set_mode(&closed, 0o755);
-    for ran in rans.into_iter().flatten() {
+    job.input("if-no-files-found", "ignore");
+    for lines in ["dist/a\nbuild/out/app", "dist/a\nbuild/out/*", "dist/a\nbuild/*"] {
+        let Some(ran) = run_with_closed(&mut job, &registry, &["build"], lines) else { return };
         ran.exits_with(2).has_a_hint_for_each_error().has_codes(&["permission-denied"]).says("Permission denied");
     }
 }
@@ -360,13 +307,6 @@ fn links_to_folders_that_a_wildcard_matches_are_reported() {
     publishes(&mut job, "dist/**", &["a"]).says("warning: ").says("`dist/etc`, `dist/latest`");
     refuses(&mut job, &registry, "dist/lat*/b", "no-files-found").says("dist/latest");
     publishes(&mut job, "dist/latest/*", &["b"]);
-}
-
-#[test]
-fn exclusions_include_hidden_files() {
-    let registry = Registry::start(Persona::default());
-    let mut job = job_with(&registry, &["dist/a", "dist/.env"]);
-    publishes(&mut job, "dist/a\ndist/.env\n!dist/*v", &["a"]);
 }
 
 #[test]

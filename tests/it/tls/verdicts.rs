@@ -258,7 +258,7 @@ fn a_given_certificate_is_trusted_for_what_it_is_made_for_as_by_curl() {
     for (number, case) in authorities().into_iter().chain(servers()).enumerate() {
         let Case { what, given, shown, refused, is_trusted_by_curl: expected_of_curl, why } = case;
         let front = TlsFront::start(shown, Job::address_of(&registry));
-        let url = format!("https://localhost:{}", front.address().port());
+        let url = front.url();
         let mut job = Job::new(&registry);
         job.file("dist/app", "content").input("server-url", &url).input("version", number.to_string());
         registry.forget_requests();

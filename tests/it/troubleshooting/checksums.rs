@@ -1,60 +1,51 @@
 //! The cases of `docs/troubleshooting.md` that are about the checksums file of a version.
 
-use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{Case, job, told, told_before};
+use embedded_registry::{Action, Fault, Match, Point, Registry};
+
+use super::{Case, failed, json, page, rejected, text};
 use crate::harness::Job;
 
-pub(crate) const CASES: &[Case] = &[
-    ("A file for `expect` is missing", missing),
-    ("The version has no files", || checksums_job(|_| {}, |job| job)),
+pub(super) const CASES: &[Case] = &[
+    ("A file for `expect` is missing", || {
+        checksums_job(|job, registry| {
+            registry.seed("acme", "widget", "1.2.0", "app-x86_64-linux.tar.gz", b"content");
+            job.input("expect", "*-x86_64-*\n*-aarch64-*")
+        })
+    }),
+    ("The version has no files", || checksums_job(|job, _| job)),
     ("The version changes during the run", || {
-        let count = std::sync::atomic::AtomicUsize::new(0);
-        let another = Action::then(move |world| {
-            let number = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-            world.seed("acme", "widget", "1.2.0", &format!("late-{number}"), b"late");
-        });
-        let changes = Fault::always(Match::put("/SHA256SUMS"), Point::AfterStore, another);
-        checksums_job(
-            |registry| {
-                registry.seed("acme", "widget", "1.2.0", "app.tar.gz", b"content");
-                registry.script(changes.clone());
-            },
-            |job| job,
-        )
+        checksums_job(|job, registry| {
+            registry.seed("acme", "widget", "1.2.0", "app.tar.gz", b"content");
+            registry.script(Fault::always(Match::put("/SHA256SUMS"), Point::AfterStore, adds_a_file("1.2.0")));
+            job
+        })
     }),
     ("The checksums file does not match any more", || {
-        let deletes = Action::then(|world| assert!(world.delete("acme", "widget", "1.2.0", "app.tar.gz")));
-        let deletes = Fault::once(Match::put("/SHA256SUMS"), Point::AfterStore, deletes);
-        checksums_job(
-            |registry| {
-                registry.seed("acme", "widget", "1.2.0", "app.tar.gz", b"content");
-                registry.seed("acme", "widget", "1.2.0", "notes.txt", b"notes");
-                registry.script(deletes.clone());
-            },
-            |job| job.input("expect", "*.tar.gz"),
-        )
+        checksums_job(|job, registry| {
+            registry.seed("acme", "widget", "1.2.0", "app.tar.gz", b"content");
+            registry.seed("acme", "widget", "1.2.0", "notes.txt", b"notes");
+            let deletes = Action::then(|world| assert!(world.delete("acme", "widget", "1.2.0", "app.tar.gz")));
+            registry.script(Fault::once(Match::put("/SHA256SUMS"), Point::AfterStore, deletes));
+            job.input("expect", "*.tar.gz")
+        })
     }),
     ("A file name that a checksums file cannot contain", || {
-        let list = format!(r#"[{{"name":"../app","size":1,"sha256":"{}"}}]"#, "0".repeat(64));
-        let answer = Action::Answer(Answer::json(200, list));
-        let lists = Fault::always(Match::list(), Point::Head, answer);
-        checksums_job(|registry| registry.script(lists.clone()), |job| job)
+        checksums_job(|job, registry| {
+            registry.script(Fault::always(Match::list(), Point::Head, lists_a_bad_name()));
+            job
+        })
     }),
     ("The alias does not match the version", || {
-        let page = Answer::html(413, "<html><title>413 Request Entity Too Large</title></html>");
-        mirroring(&Fault::always(Match::put("/latest/app.tar.gz"), Point::Head, Action::Answer(page)))
+        let page = page(413, "413 Request Entity Too Large");
+        alias(Fault::always(Match::put("/latest/app.tar.gz"), Point::Head, page))
     }),
     ("An extra file of the alias cannot be deleted", || {
-        mirroring(&Fault::always(Match::delete("/latest/old"), Point::Head, Action::Answer(Answer::text(403, "no"))))
+        alias(Fault::always(Match::delete("/latest/old"), Point::Head, text(403, "no")))
     }),
     ("Other jobs change the alias", || {
-        let count = std::sync::atomic::AtomicUsize::new(0);
-        let another = Action::then(move |world| {
-            let number = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-            world.seed("acme", "widget", "latest", &format!("late-{number}"), b"late");
-        });
-        mirroring(&Fault::always(Match::list().containing("/latest/"), Point::BeforeStore, another))
+        alias(Fault::always(Match::list().containing("/latest/"), Point::BeforeStore, adds_a_file("latest")))
     }),
     ("A higher release updates the alias at the same time", || {
         let another = Action::then(|world| {
@@ -62,56 +53,54 @@ pub(crate) const CASES: &[Case] = &[
             world.delete("acme", "widget", "latest", "app.tar.gz");
             world.seed("acme", "widget", "latest", "app.tar.gz", b"a newer one");
         });
-        mirroring(&Fault::once(Match::put("/latest/SHA256SUMS"), Point::AfterStore, another))
+        alias(Fault::once(Match::put("/latest/SHA256SUMS"), Point::AfterStore, another))
     }),
     ("The alias has a file with an invalid name", || {
-        let list = format!(r#"[{{"name":"../app","size":1,"sha256":"{}"}}]"#, "0".repeat(64));
-        let lists = Match::list().containing("/latest/");
-        mirroring(&Fault::always(lists, Point::Head, Action::Answer(Answer::json(200, list))))
+        alias(Fault::always(Match::list().containing("/latest/"), Point::Head, lists_a_bad_name()))
     }),
     ("An alias is the version itself", || {
-        told_before(|job| job.input("checksums", "SHA256SUMS").input("aliases", "latest\n1.2.0"))
+        rejected(|job| job.input("checksums", "SHA256SUMS").input("aliases", "latest\n1.2.0"))
     }),
     ("`files` names the checksums file", || {
-        told_before(|job| job.input("files", "dist/*\ndist/SHA256SUMS").input("checksums", "SHA256SUMS"))
+        rejected(|job| job.input("files", "dist/*\ndist/SHA256SUMS").input("checksums", "SHA256SUMS"))
     }),
     ("A file has the name of the checksums file", || {
-        told_before(|job| job.file("dist/SUMS[1]", "").input("files", "dist/SUMS[1]").input("checksums", "SUMS[1]"))
+        rejected(|job| job.file("dist/SUMS[1]", "").input("files", "dist/SUMS[1]").input("checksums", "SUMS[1]"))
     }),
     ("Only the checksums file matches", || {
-        told_before(|job| job.file("out/SHA256SUMS", "").input("files", "out/*").input("checksums", "SHA256SUMS"))
+        rejected(|job| job.file("out/SHA256SUMS", "").input("files", "out/*").input("checksums", "SHA256SUMS"))
     }),
-    ("`expect` without `checksums`", || told_before(|job| job.input("expect", "app-*"))),
+    ("`expect` without `checksums`", || rejected(|job| job.input("expect", "app-*"))),
     ("The copy of the checksums file cannot be written", || {
-        told_before(|job| job.file(".generic-packages", "").input("checksums", "SHA256SUMS"))
+        rejected(|job| job.file(".generic-packages", "").input("checksums", "SHA256SUMS"))
     }),
 ];
 
-/// What is said by a job that publishes only the checksums file.
-fn checksums_job(prepare: impl Fn(&Registry), spoil: impl FnOnce(&mut Job) -> &mut Job) -> String {
-    let registry = Registry::start(Persona::default());
-    prepare(&registry);
-    let mut job = job(&registry);
-    job.without("INPUT_FILES").input("checksums", "SHA256SUMS");
-    told(&registry, spoil(&mut job))
+/// A job that publishes only the checksums file.
+fn checksums_job(change: impl for<'a> FnOnce(&'a mut Job, &Registry) -> &'a mut Job) -> String {
+    failed(|job, registry| change(job.without("INPUT_FILES").input("checksums", "SHA256SUMS"), registry))
 }
 
-fn missing() -> String {
-    checksums_job(
-        |registry| registry.seed("acme", "widget", "1.2.0", "app-x86_64-linux.tar.gz", b"content"),
-        |job| job.input("expect", "*-x86_64-*\n*-aarch64-*"),
-    )
+/// A job that publishes the checksums file and updates an alias, in which that goes wrong.
+fn alias(fault: Fault) -> String {
+    checksums_job(|job, registry| {
+        registry.seed("acme", "widget", "1.2.0", "app.tar.gz", b"content");
+        registry.seed("acme", "widget", "latest", "app.tar.gz", b"an older one");
+        registry.seed("acme", "widget", "latest", "old", b"x");
+        registry.script(fault);
+        job.input("aliases", "latest")
+    })
 }
 
-/// What is said by a job that publishes the checksums file, and moves an alias.
-fn mirroring(fault: &Fault) -> String {
-    checksums_job(
-        |registry| {
-            registry.seed("acme", "widget", "1.2.0", "app.tar.gz", b"content");
-            registry.seed("acme", "widget", "latest", "app.tar.gz", b"an older one");
-            registry.seed("acme", "widget", "latest", "old", b"x");
-            registry.script(fault.clone());
-        },
-        |job| job.input("aliases", "latest"),
-    )
+/// Another job uploads one more file each time.
+fn adds_a_file(version: &'static str) -> Action {
+    let count = AtomicUsize::new(0);
+    Action::then(move |world| {
+        let number = count.fetch_add(1, Ordering::SeqCst);
+        world.seed("acme", "widget", version, &format!("late-{number}"), b"late");
+    })
+}
+
+fn lists_a_bad_name() -> Action {
+    json(200, &format!(r#"[{{"name":"../app","size":1,"sha256":"{}"}}]"#, "0".repeat(64)))
 }

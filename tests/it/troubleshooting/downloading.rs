@@ -1,77 +1,65 @@
 //! What goes wrong with downloads.
 
-use std::process::Command;
-
 use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
 
-use super::{Case, blocks};
+use super::{Case, errors, failed_as, json, rejected_as, text};
+use crate::downloading::placing::run_with_little_space;
 use crate::harness::Job;
 use crate::network::{Identity, Manners, Proxy, TlsFront, naming};
 
 pub(super) const CASES: &[Case] = &[
-    ("No such version", || told(|job, _| job.input("version", "1.2.0"))),
-    ("No such package", || told(|job, _| job.input("repo", "wigdet"))),
-    ("No file of the version matches", || told(|job, _| job.input("files", "app-windows-*"))),
-    ("A line that is neither a pattern nor a name", || told(|job, _| job.input("files", "app-{linux"))),
+    ("No such version", || failed(|job, _| job.input("version", "1.2.0"))),
+    ("No such package", || failed(|job, _| job.input("repo", "wigdet"))),
+    ("No file of the version matches", || failed(|job, _| job.input("files", "app-windows-*"))),
+    ("A line that is neither a pattern nor a name", || failed(|job, _| job.input("files", "app-{linux"))),
     ("The token cannot read packages", || {
-        told(|job, registry| job.token(&registry.token("alice_none")).input("username", "alice"))
+        failed(|job, registry| job.token(&registry.token("alice_none")).input("username", "alice"))
     }),
-    ("A wildcard without a token", || told(|job, _| job.without("INPUT_TOKEN").input("files", "app-*"))),
-    ("The latest version without a token", || told(|job, _| job.without("INPUT_TOKEN").without("INPUT_VERSION"))),
-    ("No such file", || told(|job, _| job.without("INPUT_TOKEN").input("files", "app-windows"))),
+    ("A wildcard without a token", || failed(|job, _| job.without("INPUT_TOKEN").input("files", "app-*"))),
+    ("The latest version without a token", || failed(|job, _| job.without("INPUT_TOKEN").without("INPUT_VERSION"))),
+    ("No such file", || failed(|job, _| job.without("INPUT_TOKEN").input("files", "app-windows"))),
     ("No such version or package", || {
-        told(|job, _| job.without("INPUT_TOKEN").input("version", "v1.3.0").input("repo", "wigdet"))
+        failed(|job, _| job.without("INPUT_TOKEN").input("version", "v1.3.0").input("repo", "wigdet"))
     }),
     ("The package is visible to members only", || {
-        told(|job, registry| {
+        failed(|job, registry| {
             registry.seed("secretorg", "widget", "v1.2.0", "app-linux", b"content");
             job.without("INPUT_TOKEN").input("owner", "secretorg")
         })
     }),
-    ("A name that no file can have", || told(|job, _| job.without("INPUT_TOKEN").input("files", "caf\u{e9}"))),
-    ("Two lines for one file", || told(|job, _| job.without("INPUT_TOKEN").input("files", "app-linux\nApp-Linux"))),
-    ("Two files with the same new name in the workspace", || told(|job, _| job.input("files", "app-* => app"))),
-    ("A new name that is not allowed in the workspace", || told(|job, _| job.input("files", "app-linux => HEAD"))),
+    ("A name that no file can have", || failed(|job, _| job.without("INPUT_TOKEN").input("files", "caf\u{e9}"))),
+    ("Two lines for one file", || failed(|job, _| job.without("INPUT_TOKEN").input("files", "app-linux\nApp-Linux"))),
+    ("Two files with the same new name in the workspace", || failed(|job, _| job.input("files", "app-* => app"))),
+    ("A new name that is not allowed in the workspace", || failed(|job, _| job.input("files", "app-linux => HEAD"))),
     ("A name on the registry that leads out of `path`", || {
-        told(|job, registry| {
+        failed(|job, registry| {
             let hash = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
             let list = format!(r#"[{{"name":"../../.bashrc","size":5,"sha256":"{hash}"}}]"#);
-            registry.script(Fault::always(Match::list(), Point::Head, Action::Answer(Answer::json(200, list))));
+            registry.script(Fault::always(Match::list(), Point::Head, json(200, &list)));
             job.input("files", "*")
         })
     }),
-    ("The content does not match the registry", || faulty(Action::SendOtherBytes)),
+    ("The content does not match the registry", || get(Action::SendOtherBytes)),
     ("The content does not match the checksums file", || {
-        told(|job, registry| {
+        failed(|job, registry| {
             registry.script(Fault::always(Match::get("/app-linux"), Point::Head, Action::SendOtherBytes));
             job.without("INPUT_TOKEN").input("checksums", "SHA256SUMS")
         })
     }),
     ("The checksums file does not list the file", || {
-        told(|job, _| job.without("INPUT_TOKEN").input("checksums", "SHA256SUMS").input("files", "app-darwin"))
+        failed(|job, _| job.without("INPUT_TOKEN").input("checksums", "SHA256SUMS").input("files", "app-darwin"))
     }),
-    ("Checksums file and registry differ", || told(|job, _| job.input("checksums", "OLD-SHA256SUMS"))),
-    ("The file is not a checksums file", || told(|job, _| job.input("checksums", "app-darwin"))),
-    ("The checksums file does not exist", || told(|job, _| job.input("checksums", "SHA256SUM"))),
+    ("Checksums file and registry differ", || failed(|job, _| job.input("checksums", "OLD-SHA256SUMS"))),
+    ("The file is not a checksums file", || failed(|job, _| job.input("checksums", "app-darwin"))),
+    ("The checksums file does not exist", || failed(|job, _| job.input("checksums", "SHA256SUM"))),
     ("303: object storage uses http", storage_by_http),
-    ("Object storage rejects the download", || {
-        storage(|storage| {
-            let refusal = Answer::text(403, "AccessDenied");
-            storage.script(Fault::always(Match::any(), Point::Head, Action::Answer(refusal)));
-        })
-    }),
-    ("303: object storage redirects without end", || {
-        storage(|storage| {
-            let place = storage.url() + "/again";
-            let again = Answer::empty(303).header("Location", &place.replace("127.0.0.1", "localhost"));
-            storage.script(Fault::always(Match::any(), Point::Head, Action::Answer(again.clone())));
-        })
-    }),
+    ("Object storage rejects the download", || storage(|_| text(403, "AccessDenied"))),
+    ("303: object storage redirects without end", || storage(|place| redirect(&format!("{place}/again")))),
     ("A redirect to the runner itself", redirect_to_the_runner),
     ("The disk is full", full_disk),
-    ("A folder has the name of the file", || told(|job, _| job.folder("tools/app-linux"))),
+    ("A folder has the name of the file", || failed(|job, _| job.folder("tools/app-linux"))),
     ("The temporary file was removed", || {
-        told(|job, registry| {
+        failed(|job, registry| {
             let folder = job.workspace().join("tools");
             let cleans_up = Action::then(move |_| {
                 for entry in std::fs::read_dir(&folder).expect("it is there") {
@@ -83,7 +71,7 @@ pub(super) const CASES: &[Case] = &[
         })
     }),
     ("The list of versions changes while it is read", || {
-        told(|job, registry| {
+        failed(|job, registry| {
             for number in 0..60 {
                 registry.seed("acme", "widget", &format!("nightly-{number}"), "app-linux", b"content");
             }
@@ -96,10 +84,10 @@ pub(super) const CASES: &[Case] = &[
             job.without("INPUT_VERSION")
         })
     }),
-    ("`path` leads out of the workspace", || refused(|job| job.input("path", "../tools"))),
-    ("`path` is a path of a shell or of Windows", || refused(|job| job.input("path", r"tools\bin"))),
+    ("`path` leads out of the workspace", || rejected(|job| job.input("path", "../tools"))),
+    ("`path` is a path of a shell or of Windows", || rejected(|job| job.input("path", r"tools\bin"))),
     ("A download runs on a host label", host_label),
-    ("`files` contains a folder", || refused(|job| job.input("files", "dist/app-linux"))),
+    ("`files` contains a folder", || rejected(|job| job.input("files", "dist/app-linux"))),
 ];
 
 /// The step that the page talks of.
@@ -118,66 +106,65 @@ fn job(registry: &Registry) -> Job {
     job
 }
 
-/// What a failing run says of its errors.
-fn told(spoil: impl for<'a> FnOnce(&'a mut Job, &Registry) -> &'a mut Job) -> String {
-    let registry = Registry::start(Persona::default());
-    let mut job = job(&registry);
-    spoil(&mut job, &registry);
-    blocks(&job.run().exits_with(1).log, &registry.url())
+fn failed(change: impl for<'a> FnOnce(&'a mut Job, &Registry) -> &'a mut Job) -> String {
+    failed_as(job, change)
 }
 
-fn refused(spoil: impl FnOnce(&mut Job) -> &mut Job) -> String {
-    let registry = Registry::start(Persona::default());
-    blocks(&spoil(&mut job(&registry)).run().exits_with(2).log, &registry.url())
+fn rejected(change: impl FnOnce(&mut Job) -> &mut Job) -> String {
+    rejected_as(job, change)
 }
 
 fn host_label() -> String {
     let registry = Registry::start(Persona::default());
     let mut job = job(&registry);
     job.variable("GITHUB_OUTPUT", job.outside("none/output"));
-    let told = blocks(&job.run().exits_with(2).log, &registry.url());
-    told.replace(&*job.workspace().to_string_lossy(), "/workspace/acme/widget")
+    let printed = errors(&job.run().exits_with(2).log, &registry.url());
+    printed.replace(&*job.workspace().to_string_lossy(), "/workspace/acme/widget")
 }
 
-fn faulty(action: Action) -> String {
-    told(|job, registry| {
+/// Each download of the file ends so.
+fn get(action: Action) -> String {
+    failed(|job, registry| {
         registry.script(Fault::always(Match::get("/app-linux"), Point::Head, action));
         job
     })
 }
 
-/// What is said where the forge leads to that object storage.
-fn storage(spoil: impl FnOnce(&Registry)) -> String {
+fn redirect(location: &str) -> Action {
+    Action::Answer(Answer::empty(303).header("Location", location))
+}
+
+/// The registry redirects to object storage, which responds so.
+fn storage(response: impl FnOnce(&str) -> Action) -> String {
     let storage = Registry::start(Persona::default());
-    spoil(&storage);
     let place = storage.url().replace("127.0.0.1", "localhost");
-    let leads = Answer::empty(303).header("Location", &format!("{place}/packages/ed/70/ed7002b4?X-Amz-Signature=1"));
-    let told = faulty(Action::Answer(leads));
-    told.replace(&place, "https://storage.example.com").replace("localhost", "storage.example.com")
+    storage.script(Fault::always(Match::any(), Point::Head, response(&place)));
+    let printed = get(redirect(&format!("{place}/packages/ed/70/ed7002b4?X-Amz-Signature=1")));
+    printed.replace(&place, "https://storage.example.com").replace("localhost", "storage.example.com")
 }
 
 fn storage_by_http() -> String {
     let registry = Registry::start(Persona::default());
     let mut job = job(&registry);
-    let leads = Answer::empty(303).header("Location", "http://storage.example.com/packages/ed/70/ed7002b4");
-    registry.script(Fault::always(Match::get("/app-linux"), Point::Head, Action::Answer(leads)));
+    let leads = redirect("http://storage.example.com/packages/ed/70/ed7002b4");
+    registry.script(Fault::always(Match::get("/app-linux"), Point::Head, leads));
     let identity = Identity::self_signed(&naming(&["localhost"]));
     let pem = identity.pem.clone();
     let front = TlsFront::start(identity, Job::address_of(&registry));
-    let url = format!("https://localhost:{}", front.address().port());
+    let url = front.url();
     let ran = job.input("server-url", &url).input("ca-certificate", pem).run().exits_with(1);
-    blocks(&ran.log, &url)
+    errors(&ran.log, &url)
 }
 
 fn redirect_to_the_runner() -> String {
     let registry = Registry::start(Persona::default());
     let mut job = job(&registry);
-    let leads = Answer::empty(303).header("Location", "http://127.0.0.1:9000/packages/ed/70/ed7002b4");
-    registry.script(Fault::always(Match::get("/app-linux"), Point::Head, Action::Answer(leads)));
+    let leads = redirect("http://127.0.0.1:9000/packages/ed/70/ed7002b4");
+    registry.script(Fault::always(Match::get("/app-linux"), Point::Head, leads));
     // A server that is on the runner itself may lead there.
     let proxy = Proxy::start(Manners::Open, Job::address_of(&registry));
-    job.input("server-url", "http://git.example.com").variable("HTTP_PROXY", format!("http://{}", proxy.address()));
-    blocks(&job.run().exits_with(1).log, "http://git.example.com")
+    job.input("server-url", "http://git.example.com").variable("HTTP_PROXY", proxy.url());
+    errors(&job.run().exits_with(1).log, "http://git.example.com")
 }
 
 fn full_disk() -> String {
@@ -185,15 +172,11 @@ fn full_disk() -> String {
     let mut job = job(&registry);
     registry.seed("acme", "widget", "v1.2.0", "image", &vec![0; 4 << 20]);
     job.input("files", "image");
-    let inner = job.command();
-    let mut shell = Command::new("sh");
-    shell.args(["-c", "ulimit -f 1000; exec \"$0\" download"]).arg(inner.get_program());
-    shell.env_clear().envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    shell.current_dir(job.workspace());
-    let told = blocks(&job.run_as(shell).exits_with(1).log, &registry.url());
+    let ran = run_with_little_space(&job, 1000).exits_with(1);
+    let printed = errors(&ran.log, &registry.url());
     // A full disk words it otherwise, and how much of a piece still fits is chance.
-    let told = told.replace("File too large (os error 27)", "No space left on device (os error 28)");
-    let (_, rest) = told.split_once("failed to write `tools/image` (").expect("how much is missing");
+    let printed = printed.replace("File too large (os error 27)", "No space left on device (os error 28)");
+    let (_, rest) = printed.split_once("failed to write `tools/image` (").expect("how much is missing");
     let (missing, _) = rest.split_once(" left)").expect("how much is missing");
-    told.replace(missing, "3.5 MiB")
+    printed.replace(missing, "3.5 MiB")
 }

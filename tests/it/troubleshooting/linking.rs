@@ -2,31 +2,32 @@
 
 use std::ffi::OsStr;
 
-use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
+use embedded_registry::{Fault, Match, Persona, Point, Registry};
 
-use super::{Case, job, told, told_before};
-use crate::harness::{Job, Ran};
+use super::{Case, failed, job, json, rejected};
+use crate::harness::Job;
 
 pub(super) const CASES: &[Case] = &[
     ("The check of write access fails", || {
-        let registry = Registry::start(Persona::default());
-        told(&registry, job(&registry).input("dry-run", "true").token(&registry.token("alice_read")))
+        failed(|job, registry| job.input("dry-run", "true").token(&registry.token("alice_read")))
     }),
-    ("The server cannot link packages", || warned(Persona::Gitea1_22, |job| job.input("link-repository", "widget"))),
-    ("No such repository", || warned(Persona::default(), |job| job.input("link-repository", "wigdet"))),
-    ("The package is linked to another repository", linked_elsewhere),
-    ("No access to the repository", || {
-        let answer = Answer::json(403, r#"{"message":"permission denied"}"#);
-        not_linked(Fault::always(Match::link(), Point::Head, Action::Answer(answer)))
+    ("The server cannot link packages", || warned(Persona::Gitea1_22, "widget", |_| {})),
+    ("No such repository", || warned(Persona::default(), "wigdet", |_| {})),
+    ("The package is linked to another repository", || {
+        // The organization has no repository in the embedded registry, so the response is scripted.
+        let page = "http://git.example.com/acme/-/packages/generic/widget/1.2.0";
+        let about = format!(r#"{{"html_url":"{page}","repository":{{"full_name":"acme/gadget"}}}}"#);
+        not_linked(Match::version(), 200, &about)
     }),
+    ("No access to the repository", || not_linked(Match::link(), 403, r#"{"message":"permission denied"}"#)),
     ("No write access to packages of the owner", || {
-        let answer = Answer::json(403, r#"{"message":"user should have specific permission or be a site admin"}"#);
-        not_linked(Fault::always(Match::link(), Point::Head, Action::Answer(answer)))
+        let message = r#"{"message":"user should have specific permission or be a site admin"}"#;
+        not_linked(Match::link(), 403, message)
     }),
-    ("A repository of another owner", || told_before(|job| job.input("link-repository", "alice/widget"))),
-    ("The workflow's repository belongs to another owner", || told_before(|job| job.input("link-repository", "true"))),
+    ("A repository of another owner", || rejected(|job| job.input("link-repository", "alice/widget"))),
+    ("The workflow's repository belongs to another owner", || rejected(|job| job.input("link-repository", "true"))),
     ("The workflow's repository is on another server", || {
-        told_before(|job| {
+        rejected(|job| {
             let here = job.environment()[OsStr::new("GITHUB_SERVER_URL")].clone();
             job.input("server-url", here).variable("GITHUB_SERVER_URL", "https://github.com");
             job.input("link-repository", "true")
@@ -34,28 +35,17 @@ pub(super) const CASES: &[Case] = &[
     }),
 ];
 
-/// What a run warns of that publishes its file all the same.
-fn warned(persona: Persona, spoil: impl FnOnce(&mut Job) -> &mut Job) -> String {
+/// The warnings of a run that publishes its file and then cannot link its package.
+fn warned(persona: Persona, repository: &str, script: impl FnOnce(&Registry)) -> String {
     let registry = Registry::start(persona);
-    warnings_of(&spoil(&mut job(&registry)).run(), &registry)
-}
-
-fn not_linked(fault: Fault) -> String {
-    let registry = Registry::start(Persona::default());
-    registry.script(fault);
-    warnings_of(&job(&registry).input("link-repository", "widget").run(), &registry)
-}
-
-/// The organisation has no repository in the embedded registry, so a user's is told as its.
-fn linked_elsewhere() -> String {
-    let page = "http://git.example.com/acme/-/packages/generic/widget/1.2.0";
-    let about = format!(r#"{{"html_url":"{page}","repository":{{"full_name":"acme/gadget"}}}}"#);
-    not_linked(Fault::always(Match::version(), Point::Head, Action::Answer(Answer::json(200, about))))
-}
-
-fn warnings_of(ran: &Ran, registry: &Registry) -> String {
-    assert_eq!(ran.code, Some(0), "{}", ran.log);
-    let log = ran.unbroken();
+    script(&registry);
+    let mut job: Job = job(&registry);
+    let log = job.input("link-repository", repository).run().exits_with(0).unbroken();
     let warnings: Vec<&str> = log.lines().filter(|line| line.starts_with("warning: ")).collect();
     warnings.join("\n").replace(&registry.url(), "https://git.example.com")
+}
+
+fn not_linked(on: Match, status: u16, answer: &str) -> String {
+    let answer = json(status, answer);
+    warned(Persona::default(), "widget", |registry| registry.script(Fault::always(on, Point::Head, answer)))
 }

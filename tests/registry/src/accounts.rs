@@ -208,20 +208,14 @@ impl Accounts {
         Some(Caller { user: token.user, scope: Some(token.scope) })
     }
 
-    /// Who an Authorization header, or a token of the query, belongs to. Nobody asks when neither is there.
+    /// Who an Authorization header belongs to. Nobody asks when there is none.
     pub(crate) fn sign_in(
         &self,
         persona: Persona,
         authorization: Option<&str>,
-        query_token: Option<&str>,
         is_api: bool,
     ) -> Result<Option<Caller>, Refused> {
-        let Some(authorization) = authorization else {
-            return match query_token {
-                None => Ok(None),
-                Some(token) => self.by_token(token).map(Some).ok_or_else(|| refuse_token(persona, token)),
-            };
-        };
+        let Some(authorization) = authorization else { return Ok(None) };
         let (scheme, value) = authorization.split_once(' ').unwrap_or((authorization, ""));
         match scheme.to_ascii_lowercase().as_str() {
             "basic" => self.sign_in_basic(persona, value).map(Some),

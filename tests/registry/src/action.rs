@@ -7,9 +7,6 @@ use std::time::Duration;
 use crate::answer::Answer;
 use crate::world::World;
 
-/// What a hook does.
-pub type Hook = Arc<dyn Fn(&World) + Send + Sync>;
-
 /// What happens at a point.
 #[derive(Clone)]
 pub enum Action {
@@ -44,13 +41,12 @@ pub enum Action {
     /// Other bytes of a file are sent than are stored: a broken way. The point does not matter.
     SendOtherBytes,
     /// A GET or a HEAD is answered as before so many of the latest changes, as by a replica that is behind. A change is
-    /// a file stored, a file deleted, or a version or package deleted with all its files; who is who, and what is
-    /// linked to what, is as it is now. The point does not matter.
+    /// a file stored or deleted; who is who, and what is linked to what, is as it is now. The point does not matter.
     Lag(usize),
     /// The answer is changed before it is framed, so that its framing fits. The point does not matter.
     Alter(Alter),
     /// The hook is called, and the request goes on. It may change the world, and may block.
-    Then(Hook),
+    Then(Arc<dyn Fn(&World) + Send + Sync>),
 }
 
 /// A change to the body of an answer. Bodies of files are left alone.
@@ -60,20 +56,12 @@ pub enum Alter {
     CutAt(usize),
     /// The hashes in a list of files are in upper case.
     UpperCaseHashes,
-    /// The length of a file has this name in a list of files, such as `Size`, whatever the persona calls it.
-    SizeField(String),
 }
 
 impl Action {
     /// [`Action::Then`], from a closure.
     pub fn then(hook: impl Fn(&World) + Send + Sync + 'static) -> Self {
         Self::Then(Arc::new(hook))
-    }
-
-    /// One [`Action::Pause`].
-    #[must_use]
-    pub fn pause(pause: Duration) -> Self {
-        Self::Pause { pause, every: 1, times: 1 }
     }
 
     /// An [`Action::Pause`] before each of the next so many pieces of a body, which have so many bytes; the rest follows
@@ -131,11 +119,6 @@ impl Alter {
                     text = with_upper_case_values(&text, &format!("\"{hash}\":\""));
                 }
                 *body = text.into_bytes();
-            }
-            Self::SizeField(name) => {
-                let Ok(text) = str::from_utf8(body) else { return };
-                let field = format!("\"{name}\":");
-                *body = text.replace("\"Size\":", "\"size\":").replace("\"size\":", &field).into_bytes();
             }
         }
     }

@@ -100,20 +100,3 @@ impl Spool {
         })
     }
 }
-
-/// The content of the first part of a `multipart/form-data` body. Small bodies only: it is read into memory.
-pub(crate) fn first_part(body: &Blob, content_type: &str) -> io::Result<Option<Blob>> {
-    let Some(boundary) = content_type.split("boundary=").nth(1) else { return Ok(None) };
-    let boundary = boundary.split(';').next().unwrap_or_default().trim().trim_matches('"');
-    let bytes = body.read()?;
-    let find = |from: usize, needle: &[u8]| {
-        bytes[from..].windows(needle.len()).position(|window| window == needle).map(|at| from + at)
-    };
-    let part = (|| {
-        let opening = find(0, format!("--{boundary}\r\n").as_bytes())?;
-        let start = find(opening, b"\r\n\r\n")? + 4;
-        let end = find(start, format!("\r\n--{boundary}").as_bytes())?;
-        Some(start..end)
-    })();
-    part.map(|range| Blob::of(&bytes[range])).transpose()
-}

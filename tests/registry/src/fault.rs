@@ -62,12 +62,8 @@ pub enum Call {
     Version,
     /// The versions of an owner's packages: `/api/v1/packages/{owner}`.
     Versions,
-    /// The newest version: `/api/v1/packages/{owner}/generic/{package}/-/latest`.
-    Latest,
     /// Linking to a repository: `/api/v1/packages/{owner}/generic/{package}/-/link/{repository}`.
     Link,
-    /// Undoing that: `/api/v1/packages/{owner}/generic/{package}/-/unlink`.
-    Unlink,
 }
 
 impl Call {
@@ -78,8 +74,6 @@ impl Call {
             ["api", "v1", "packages", _] => Some(Self::Versions),
             ["api", "v1", "packages", _, _, _, _] => Some(Self::Version),
             ["api", "v1", "packages", _, _, _, _, "files"] => Some(Self::Files),
-            ["api", "v1", "packages", _, _, _, "-", "latest"] => Some(Self::Latest),
-            ["api", "v1", "packages", _, _, _, "-", "unlink"] => Some(Self::Unlink),
             ["api", "v1", "packages", _, _, _, "-", "link", _] => Some(Self::Link),
             _ => None,
         }
@@ -142,12 +136,6 @@ impl Match {
     #[must_use]
     pub fn versions() -> Self {
         Self::call("GET", Call::Versions)
-    }
-
-    /// The question about the newest version.
-    #[must_use]
-    pub fn latest() -> Self {
-        Self::call("GET", Call::Latest)
     }
 
     /// Linking to a repository.

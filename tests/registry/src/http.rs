@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 /// More than any head of these tests; Go's own limit is 1 MiB.
 const HEAD_LIMIT: usize = 256 * 1024;
 /// How much of a body is read at a time.
-pub(crate) const PIECE: usize = 64 * 1024;
+pub(crate) const PIECE: u64 = 64 * 1024;
 
 /// The head of a request.
 #[derive(Clone, Debug)]
@@ -19,7 +19,6 @@ pub(crate) struct Head {
     /// As it was sent, with the query.
     pub(crate) target: String,
     pub(crate) headers: Vec<(String, String)>,
-    pub(crate) is_http_1_0: bool,
 }
 
 impl Head {
@@ -58,33 +57,19 @@ impl Head {
         parts.all(|part| part.len() >= 2 && part.bytes().take(2).all(|byte| byte.is_ascii_hexdigit()))
     }
 
-    /// How much of a body follows; an error when the head does not say it plainly.
-    pub(crate) fn body(&self) -> Result<Left, Malformed> {
-        if let Some(encoding) = self.header("Transfer-Encoding") {
-            return if encoding.eq_ignore_ascii_case("chunked") { Ok(Left::ChunkHead) } else { Err(Malformed) };
+    /// How many bytes of a body follow; an error when the head does not say it plainly. The program never sends chunks.
+    pub(crate) fn body_length(&self) -> Result<u64, Malformed> {
+        match (self.header("Transfer-Encoding"), self.header("Content-Length")) {
+            (None, None) => Ok(0),
+            (None, Some(length)) => length.trim().parse().map_err(|_| Malformed),
+            (Some(_), _) => Err(Malformed),
         }
-        match self.header("Content-Length") {
-            None => Ok(Left::Length(0)),
-            Some(length) => length.trim().parse().map(Left::Length).map_err(|_| Malformed),
-        }
-    }
-
-    pub(crate) fn expects_continue(&self) -> bool {
-        self.header("Expect").is_some_and(|value| value.eq_ignore_ascii_case("100-continue"))
     }
 }
 
 /// What can't be read as a request.
 #[derive(Debug)]
 pub(crate) struct Malformed;
-
-/// What is left of a body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Left {
-    Length(u64),
-    ChunkHead,
-    Chunk(u64),
-}
 
 /// A connection of a client, with what was read ahead.
 pub(crate) struct Connection {
@@ -115,77 +100,31 @@ impl Connection {
             if self.ahead.len() > HEAD_LIMIT {
                 return Ok(Some(Err(Malformed)));
             }
-            if self.fill().await? == 0 {
+            self.ahead.reserve(4096);
+            if self.stream.read_buf(&mut self.ahead).await? == 0 {
                 return Ok(None);
             }
         }
     }
 
-    async fn fill(&mut self) -> io::Result<usize> {
-        self.ahead.reserve(4096);
-        self.stream.read_buf(&mut self.ahead).await
-    }
-
-    /// Reads at most `limit` bytes of a body into `piece`, which is emptied first and stays empty at the end of the
-    /// body. A body that breaks off is an error.
-    pub(crate) async fn read_piece(&mut self, left: &mut Left, limit: usize, piece: &mut Vec<u8>) -> io::Result<()> {
+    /// Reads at most `limit` of the bytes that are left of a body into `piece`, which is emptied first and stays empty at
+    /// the end of the body. A body that breaks off is an error.
+    pub(crate) async fn read_piece(&mut self, left: &mut u64, limit: u64, piece: &mut Vec<u8>) -> io::Result<()> {
         piece.clear();
-        loop {
-            match *left {
-                Left::Length(0) => return Ok(()),
-                Left::Length(length) => {
-                    self.read_raw(limit.min(usize::try_from(length).unwrap_or(limit)), piece).await?;
-                    *left = Left::Length(length - piece.len() as u64);
-                    return Ok(());
-                }
-                Left::Chunk(length) => {
-                    self.read_raw(limit.min(usize::try_from(length).unwrap_or(limit)), piece).await?;
-                    let length = length - piece.len() as u64;
-                    *left = Left::Chunk(length);
-                    if length == 0 {
-                        self.read_line().await?;
-                        *left = Left::ChunkHead;
-                    }
-                    return Ok(());
-                }
-                Left::ChunkHead => {
-                    let line = self.read_line().await?;
-                    let size = line.split(';').next().unwrap_or_default().trim();
-                    let size = u64::from_str_radix(size, 16).map_err(|_| io::ErrorKind::InvalidData)?;
-                    *left = if size > 0 { Left::Chunk(size) } else { Left::Length(0) };
-                    // Trailers mean nothing here.
-                    while size == 0 && !self.read_line().await?.is_empty() {}
-                }
-            }
+        let limit = usize::try_from(limit.min(*left)).map_err(|_| io::ErrorKind::InvalidInput)?;
+        if limit == 0 {
+            return Ok(());
         }
-    }
-
-    async fn read_raw(&mut self, limit: usize, piece: &mut Vec<u8>) -> io::Result<()> {
         if self.ahead.is_empty() {
-            piece.resize(limit.min(PIECE), 0);
+            piece.resize(limit, 0);
             let read = self.stream.read(piece).await?;
             piece.truncate(read);
         } else {
-            let rest = self.ahead.split_off(limit.min(PIECE).min(self.ahead.len()));
+            let rest = self.ahead.split_off(limit.min(self.ahead.len()));
             *piece = std::mem::replace(&mut self.ahead, rest);
         }
+        *left -= piece.len() as u64;
         if piece.is_empty() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
-    }
-
-    async fn read_line(&mut self) -> io::Result<String> {
-        loop {
-            if let Some(end) = self.ahead.windows(2).position(|pair| pair == b"\r\n") {
-                let line = String::from_utf8_lossy(&self.ahead[..end]).into_owned();
-                self.ahead.drain(..end + 2);
-                return Ok(line);
-            }
-            if self.ahead.len() > HEAD_LIMIT {
-                return Err(io::ErrorKind::InvalidData.into());
-            }
-            if self.fill().await? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-        }
     }
 
     /// Waits for the client to close its side, without reading what it sends.
@@ -212,6 +151,5 @@ fn head_of(request: &httparse::Request<'_, '_>) -> Head {
         method: text(request.method),
         target: text(request.path),
         headers: request.headers.iter().map(header).collect(),
-        is_http_1_0: request.version == Some(0),
     }
 }

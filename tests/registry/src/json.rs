@@ -11,11 +11,6 @@ pub(crate) struct Error<'a> {
 }
 
 #[derive(Serialize)]
-pub(crate) struct ServerVersion {
-    pub(crate) version: &'static str,
-}
-
-#[derive(Serialize)]
 pub(crate) struct User {
     pub(crate) login: String,
 }
@@ -38,7 +33,6 @@ pub(crate) struct Package {
     pub(crate) name: String,
     pub(crate) version: String,
     pub(crate) html_url: String,
-    pub(crate) created_at: String,
 }
 
 #[derive(Serialize)]

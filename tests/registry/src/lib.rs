@@ -19,7 +19,7 @@
 //! # Who is there
 //! The users root1 (an administrator), alice, bob, carol and dave; the organisations acme (public), secretorg (private) and
 //! limitedorg (for signed-in users). alice is an owner of all three, carol reads in a team of acme. alice has the
-//! repositories widget and gadget. [`Registry::token`] knows these names: `alice_write`, `bob_write`, `carol_write` and
+//! repositories widget and gadget. [`World::token`] knows these names: `alice_write`, `bob_write`, `carol_write` and
 //! `dave_write` (scope write:package), `alice_read` (read:package), `alice_none` (read:misc), `alice_publiconly` (public-only
 //! and write:package), `alice_all` and `root_all` (everything), and each user's password, such as `alice_password`.
 //!
@@ -47,21 +47,20 @@ mod persona;
 mod race;
 mod server;
 mod store;
-mod time;
 mod world;
 
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
-use std::path::PathBuf;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::oneshot;
 
-pub use action::{Action, Alter, Hook};
+pub use action::{Action, Alter};
 pub use answer::Answer;
 pub use fault::{Call, Fault, Match, Point};
-pub use log::{Request, max_in_flight};
+pub use log::Request;
 pub use persona::Persona;
 pub use world::World;
 
@@ -76,8 +75,6 @@ use server::Shared;
 pub struct Options {
     /// The server it answers as.
     pub persona: Persona,
-    /// The largest file it takes, in bytes; the recordings were made with 8 MiB.
-    pub size_limit: Option<u64>,
     /// The sub-path that everything lives under, such as `/git`; empty for none. No slash at its end.
     pub path_prefix: String,
     /// The address it listens on.
@@ -94,7 +91,6 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             persona: Persona::default(),
-            size_limit: None,
             path_prefix: String::new(),
             address: Ipv4Addr::LOCALHOST.into(),
             port: 0,
@@ -123,7 +119,7 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Starts a registry with no size limit on any free port.
+    /// Starts a registry on any free port.
     ///
     /// # Panics
     /// As [`Registry::start_with`].
@@ -182,41 +178,6 @@ impl Registry {
         &self.shared.world
     }
 
-    /// The value of a token, such as `alice_write`, or a password, such as `alice_password`.
-    ///
-    /// # Panics
-    /// If there is no token of that name.
-    #[must_use]
-    pub fn token(&self, name: &str) -> String {
-        self.world().token(name)
-    }
-
-    /// Stores a file as if it had been uploaded earlier.
-    ///
-    /// # Panics
-    /// If there is no such owner, or the file is there already.
-    pub fn seed(&self, owner: &str, package: &str, version: &str, file: &str, bytes: &[u8]) {
-        self.world().seed(owner, package, version, file, bytes);
-    }
-
-    /// The files of a version in the order of their upload; none if there is no such version.
-    #[must_use]
-    pub fn files(&self, owner: &str, package: &str, version: &str) -> Vec<StoredFile> {
-        self.world().files(owner, package, version)
-    }
-
-    /// The bytes of a file, if it is there.
-    #[must_use]
-    pub fn read(&self, owner: &str, package: &str, version: &str, file: &str) -> Option<Vec<u8>> {
-        self.world().read(owner, package, version, file)
-    }
-
-    /// Where the bytes of a file lie, to compare large ones. They go with the registry.
-    #[must_use]
-    pub fn path_of(&self, owner: &str, package: &str, version: &str, file: &str) -> Option<PathBuf> {
-        self.world().path_of(owner, package, version, file)
-    }
-
     /// Every request so far, in the order in which their heads were read.
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {
@@ -226,28 +187,12 @@ impl Registry {
     /// The largest number of uploads that ran at the same time.
     #[must_use]
     pub fn max_uploads_in_flight(&self) -> usize {
-        max_in_flight(self.requests().iter().filter(|request| request.method == "PUT"))
+        log::max_in_flight(self.requests().iter().filter(|request| request.method == "PUT"))
     }
 
     /// Starts the list of requests anew.
     pub fn forget_requests(&self) {
         self.shared.log.forget();
-    }
-
-    /// Makes a token worthless.
-    ///
-    /// # Panics
-    /// If there is no token of that name.
-    pub fn revoke(&self, token_name: &str) {
-        self.world().revoke(token_name);
-    }
-
-    /// Renames a user or an organisation; requests under the old name are redirected from then on.
-    ///
-    /// # Panics
-    /// If nobody has the old name.
-    pub fn rename_user(&self, from: &str, to: &str) {
-        self.world().rename_user(from, to);
     }
 
     /// Lets something go wrong from now on.
@@ -276,6 +221,15 @@ impl Registry {
     /// Listens again, where nobody did.
     pub fn listen_again(&self) {
         self.shared.door.listen(true);
+    }
+}
+
+/// What it holds may be read and changed as in a hook.
+impl Deref for Registry {
+    type Target = World;
+
+    fn deref(&self) -> &World {
+        self.world()
     }
 }
 

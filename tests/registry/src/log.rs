@@ -36,7 +36,7 @@ impl Request {
 }
 
 /// The largest number of these requests that ran at the same time.
-pub fn max_in_flight<'a>(requests: impl IntoIterator<Item = &'a Request>) -> usize {
+pub(crate) fn max_in_flight<'a>(requests: impl IntoIterator<Item = &'a Request>) -> usize {
     let mut events: Vec<(u64, bool)> = Vec::new();
     for request in requests {
         events.push((request.started, true));

@@ -15,10 +15,6 @@ pub(crate) const PATH_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'=')
     .remove(b'@');
 
-/// What Go's `url.QueryEscape` escapes; a blank becomes `+` afterwards.
-pub(crate) const QUERY_VALUE: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b' ');
-
 /// What is wrong with the names of an upload, in the order in which the servers look (`name:*`, `file:*`, `version:*`).
 pub(crate) fn refuse(package: &str, version: &str, file: &str) -> Option<&'static str> {
     if !is_package(package) {

@@ -35,12 +35,9 @@ pub(crate) fn check_upload(shared: &Shared, head: &Head, segments: &[String]) ->
     Ok(Upload { place, creator: caller.map_or(0, |caller| caller.user) })
 }
 
-/// Stores an upload whose body is there, or says why not: quotas, sizes and conflicts come this late.
+/// Stores an upload whose body is there, or says why not: conflicts come this late.
 pub(crate) fn store(shared: &Shared, upload: &Upload, blob: Blob) -> Reply {
     let place = &upload.place;
-    if shared.options.size_limit.is_some_and(|limit| blob.size > limit) {
-        return Reply::text(403, "maximum allowed package type size exceeded");
-    }
     let too_long = |limit| [&place.package, &place.version, &place.file].iter().any(|n| n.chars().count() > limit);
     if shared.options.persona.column_limit().is_some_and(too_long) {
         return internal_error(shared);
@@ -67,22 +64,16 @@ fn answer_or_refuse(shared: &Shared, state: &mut State, head: &Head, segments: &
     if kind != "generic" || rest.len() > 1 {
         return Err(Reply::no_route());
     }
-    let file = rest.first();
-    let access = match (head.method.as_str(), file) {
-        ("GET", Some(_)) => Access::Read,
-        ("HEAD", Some(_)) if shared.options.persona.has_head() => Access::Read,
-        ("DELETE", _) => Access::Write,
+    let (name, access) = match (head.method.as_str(), rest) {
+        ("GET", [name]) => (name, Access::Read),
+        ("DELETE", [name]) => (name, Access::Write),
         _ => return Err(Reply::wrong_method("DELETE")),
     };
     let owner = owner(shared, state, head, owner_name, Reply::text(404, "Not found.\n"))?;
     demand(shared, state, caller, owner, access)?;
     let owner = owner.id;
     let unknown = || Reply::text(404, "package does not exist");
-    let Some((_, found)) = state.packages.version(owner, package, version) else { return Err(unknown()) };
-    let Some(name) = file else {
-        state.packages.delete_version(owner, package, version);
-        return Ok(Reply::empty(204));
-    };
+    let (_, found) = state.packages.version(owner, package, version).ok_or_else(unknown)?;
     let file = found.file(name).ok_or_else(|| Reply::text(404, "package file does not exist"))?;
     if access == Access::Read {
         return Ok(download(shared, head, file));
@@ -95,8 +86,7 @@ fn answer_or_refuse(shared: &Shared, state: &mut State, head: &Head, segments: &
 /// Who asks. Wrong credentials are refused even where none would do (`get-bad-token-public`).
 fn sign_in(shared: &Shared, state: &State, head: &Head) -> Result<Option<Caller>, Reply> {
     let persona = shared.options.persona;
-    let token = head.query_value("token");
-    let caller = state.accounts.sign_in(persona, head.header("Authorization"), token.as_deref(), false);
+    let caller = state.accounts.sign_in(persona, head.header("Authorization"), false);
     caller.map_err(|_| Reply::go_error(401, persona.bad_credentials()))
 }
 
@@ -117,9 +107,8 @@ pub(crate) fn owner<'a>(
     let path = head.path().strip_prefix(prefix.as_str()).unwrap_or_default().replacen(name, &renamed.name, 1);
     let query = head.query().map(|query| format!("?{query}")).unwrap_or_default();
     let location = format!("{prefix}{path}{query}");
-    let reply = if matches!(head.method.as_str(), "GET" | "HEAD") {
-        let page = format!("<a href=\"{location}\">Temporary Redirect</a>.\n\n");
-        Reply::page(307, page)
+    let reply = if head.method == "GET" {
+        Reply::page(307, format!("<a href=\"{location}\">Temporary Redirect</a>.\n\n"))
     } else {
         Reply::empty(307)
     };

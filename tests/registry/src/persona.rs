@@ -75,41 +75,12 @@ impl Persona {
         Self::all().into_iter().find(|persona| persona.name() == name)
     }
 
-    /// Whether it is a Forgejo.
-    #[must_use]
-    pub fn is_forgejo(self) -> bool {
-        matches!(self, Forgejo7 | Forgejo11 | Forgejo15)
-    }
-
     fn is_gitea_1_26(self) -> bool {
         matches!(self, Gitea1_26 | Gitea1_26Postgres)
     }
 
     fn is_gitea_1_24_or_later(self) -> bool {
         matches!(self, Gitea1_24 | Gitea1_24Postgres) || self.is_gitea_1_26()
-    }
-
-    /// What `/api/v1/version` says (`version-api-anonymous`).
-    #[must_use]
-    pub fn version(self) -> &'static str {
-        match self {
-            Gitea1_22 | Gitea1_22Postgres => "1.22.6",
-            Gitea1_24 | Gitea1_24Postgres => "1.24.7",
-            Gitea1_26 | Gitea1_26Postgres => "1.26.3",
-            Forgejo7 => "7.0.16+gitea-1.21.11",
-            Forgejo11 => "11.0.15+gitea-1.22.0",
-            Forgejo15 => "15.0.3+gitea-1.22.0",
-        }
-    }
-
-    /// Content type and body of `/api/forgejo/v1/version`, where there is one (`forgejo-version-api`).
-    pub(crate) fn forgejo_version(self) -> Option<(&'static str, String)> {
-        let body = format!("{{\"version\":\"{}\"}}", self.version());
-        match self {
-            Forgejo7 | Forgejo11 => Some(("text/plain; charset=utf-8", body + "\n")),
-            Forgejo15 => Some(("application/json; charset=utf-8", body)),
-            _ => None,
-        }
     }
 
     /// The body of a 401 to wrong credentials under `/api/packages` (`auth-basic-bad-token`).
@@ -139,11 +110,6 @@ impl Persona {
     /// What linking says of an unknown package (`link-unknown-package`).
     pub(crate) fn unknown_package(self) -> &'static str {
         if self.is_gitea_1_26() { "GetPackageByName: package does not exist" } else { "package does not exist" }
-    }
-
-    /// What asking for the newest version of an unknown package says (`api-latest-unknown`); 1.24.7 formats a nil error.
-    pub(crate) fn unknown_latest(self) -> &'static str {
-        if self.is_gitea_1_26() { "GetPackageByName: package does not exist" } else { "%!s(<nil>)" }
     }
 
     /// What `/api/v1` says to a token without the scope (`api-files-alice_none`).
@@ -178,25 +144,10 @@ impl Persona {
         matches!(self, Gitea1_22 | Gitea1_22Postgres)
     }
 
-    /// Whether HEAD of a file is answered (`head`).
-    pub(crate) fn has_head(self) -> bool {
-        self.is_gitea_1_26()
-    }
-
     /// Whether packages can be linked to repositories by the API (`link`).
     #[must_use]
     pub fn has_links(self) -> bool {
         self.is_gitea_1_24_or_later() || matches!(self, Forgejo11 | Forgejo15)
-    }
-
-    /// Whether the API knows a package without a version, and `-/latest` (`api-package`, `api-latest`).
-    pub(crate) fn has_package_calls(self) -> bool {
-        self.is_gitea_1_24_or_later()
-    }
-
-    /// Whether the API can delete a whole package (`delete-package-api`).
-    pub(crate) fn can_delete_package(self) -> bool {
-        self.is_gitea_1_26()
     }
 
     /// Whether a public-only token is kept out of private owners; Forgejo 7 stores (`owner-private-publiconly`).

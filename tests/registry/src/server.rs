@@ -9,9 +9,9 @@ use tokio::net::TcpStream;
 
 use crate::action::Action;
 use crate::answer::{Answer, Body, Reply};
-use crate::blob::{Spool, first_part};
+use crate::blob::Spool;
 use crate::fault::{Call, Faults, Pending, Point};
-use crate::http::{Connection, Head, Left, PIECE};
+use crate::http::{Connection, Head, PIECE};
 use crate::listener::{Door, Epoch};
 use crate::log::Log;
 use crate::race::Race;
@@ -34,8 +34,6 @@ const READ_AFTER_ANSWER: u64 = 256 * 1024;
 /// Go waits this long before it closes a connection on a client that may still send, so that the client has a chance
 /// to read the answer before the reset destroys it (net/http, rstAvoidanceDelay).
 const BEFORE_RESET: Duration = Duration::from_millis(500);
-/// Bodies that are no uploads: names of users.
-const SMALL_BODY: usize = 64 * 1024;
 
 /// Serves a connection until one side ends it, or nobody listens any more.
 pub(crate) async fn serve_connection(stream: TcpStream, shared: Arc<Shared>, faults: Vec<Pending>, mut epoch: Epoch) {
@@ -59,7 +57,7 @@ pub(crate) async fn serve_connection(stream: TcpStream, shared: Arc<Shared>, fau
             head = connection.read_head() => head,
         };
         let Ok(Some(head)) = head else { return };
-        let parsed = head.and_then(|head| head.body().map(|left| (head, left)));
+        let parsed = head.and_then(|head| head.body_length().map(|left| (head, left)));
         let Ok((head, left)) = parsed else {
             let reply = Reply::go_error(400, "400 Bad Request");
             let _ = connection.write(&[&reply.head(true)[..], b"400 Bad Request"].concat()).await;
@@ -147,20 +145,18 @@ struct Exchange<'a> {
     id: u64,
     segments: Option<Vec<String>>,
     faults: Vec<Pending>,
-    left: Left,
+    /// How many bytes of the body are still to be read.
+    left: u64,
     body_read: u64,
-    /// The client waits for `100 Continue` before it sends its body.
-    continue_awaited: bool,
 }
 
 impl<'a> Exchange<'a> {
-    fn new(shared: &'a Arc<Shared>, connection: &'a mut Connection, head: Head, left: Left) -> Self {
+    fn new(shared: &'a Arc<Shared>, connection: &'a mut Connection, head: Head, left: u64) -> Self {
         let segments = head.segments(&shared.options.path_prefix);
         let call = segments.as_deref().and_then(Call::of);
-        let continue_awaited = head.expects_continue() && left != Left::Length(0);
         let faults = shared.faults.take_for_request(&head, call);
         let id = shared.log.start(&head);
-        Self { shared, connection, head, id, segments, faults, left, body_read: 0, continue_awaited }
+        Self { shared, connection, head, id, segments, faults, left, body_read: 0 }
     }
 
     async fn run(&mut self) -> End {
@@ -197,17 +193,10 @@ impl<'a> Exchange<'a> {
                 packages::answer(shared, &self.head, &segments, lag)
             }
             ["api", "v1", ..] => {
-                let body = self.small_body().await?;
                 self.reach(Point::BeforeStore).await?;
                 let lag = self.lag();
-                api::answer(shared, &self.head, &segments, &body, lag)
+                api::answer(shared, &self.head, &segments, lag)
             }
-            ["api", "forgejo", "v1", "version"] => match shared.options.persona.forgejo_version() {
-                Some((kind, body)) => {
-                    Reply::from(Answer::empty(200).header("Content-Type", kind).with_body(body)).uncached()
-                }
-                None => packages::not_found(),
-            },
             _ => packages::not_found(),
         };
         self.reach(Point::AfterStore).await?;
@@ -224,24 +213,13 @@ impl<'a> Exchange<'a> {
         }
         let blob = spool.finish()?;
         self.reach(Point::BeforeStore).await?;
-        let kind = self.head.header("Content-Type").unwrap_or_default().to_ascii_lowercase();
-        let blob = if kind.starts_with("application/x-www-form-urlencoded") {
-            // It is read as a form, and then nothing is left of it (put-content-type-application-x-www-form-urlencoded).
-            None
-        } else if kind.starts_with("multipart/form-data") {
-            // The first part alone is stored (get-content-type-multipart-form-data).
-            first_part(&blob, self.head.header("Content-Type").unwrap_or_default())?
-        } else {
-            Some(blob)
-        };
-        let reply = match (blob, &runner) {
-            (Some(blob), None) => packages::store(shared, upload, blob),
-            (Some(blob), Some(runner)) => {
-                let store = || packages::store(shared, upload, blob);
+        let store = || packages::store(shared, upload, blob);
+        let reply = match &runner {
+            None => store(),
+            Some(runner) => {
                 let stored = runner.store(|| shared.world.has_version(&upload.place), store).await;
                 stored.unwrap_or_else(|| packages::internal_error(shared))
             }
-            (None, _) => packages::internal_error(shared),
         };
         drop(runner);
         self.apply(|action| matches!(action, Action::StoreOtherBytes) && reply.status == 201);
@@ -249,32 +227,23 @@ impl<'a> Exchange<'a> {
         Ok(reply)
     }
 
-    async fn small_body(&mut self) -> Result<Vec<u8>, Stop> {
-        let (mut body, mut piece) = (Vec::new(), Vec::new());
-        while body.len() < SMALL_BODY && self.read_piece(&mut piece).await? {
-            body.extend_from_slice(&piece);
-        }
-        Ok(body)
-    }
-
     /// Reads the next piece of the body; false at its end.
     async fn read_piece(&mut self, piece: &mut Vec<u8>) -> Result<bool, Stop> {
-        if std::mem::take(&mut self.continue_awaited) {
-            self.connection.write(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
-        }
         self.reach(Point::RequestByte(self.body_read)).await?;
-        let mut limit = PIECE;
-        for pending in &self.faults {
-            if let Point::RequestByte(byte) = pending.at
-                && byte > self.body_read
-            {
-                limit = usize::try_from(byte - self.body_read).map_or(limit, |distance| limit.min(distance));
-            }
-        }
+        let limit = self.until_next(self.body_read, |at| match at {
+            Point::RequestByte(byte) => Some(byte),
+            _ => None,
+        });
         self.connection.read_piece(&mut self.left, limit, piece).await?;
         self.body_read += piece.len() as u64;
         self.shared.log.read(self.id, piece.len() as u64);
         Ok(!piece.is_empty())
+    }
+
+    /// How many bytes of a body may go through at once: up to the next byte at which a fault acts.
+    fn until_next(&self, done: u64, byte: impl Fn(Point) -> Option<u64>) -> u64 {
+        let ahead = self.faults.iter().filter_map(|pending| byte(pending.at)).filter(|byte| *byte > done);
+        ahead.min().map_or(PIECE, |byte| PIECE.min(byte - done))
     }
 
     /// Lets the faults for this point act, if there are any.
@@ -307,7 +276,7 @@ impl<'a> Exchange<'a> {
     /// How many changes this request does not know of yet.
     fn lag(&mut self) -> usize {
         let mut lag = 0;
-        if matches!(self.head.method.as_str(), "GET" | "HEAD") && self.shared.world.state().packages.have_changed() {
+        if self.head.method == "GET" && self.shared.world.state().packages.have_changed() {
             self.apply(|action| match action {
                 Action::Lag(changes) => {
                     lag = lag.max(*changes);
@@ -321,23 +290,21 @@ impl<'a> Exchange<'a> {
 
     /// Deals with a body that nobody wanted, as Go's server does; true if the connection can be used again.
     async fn drop_body(&mut self) -> Result<bool, Stop> {
-        if self.continue_awaited || matches!(self.left, Left::Length(length) if length > READ_AFTER_ANSWER) {
+        if self.left > READ_AFTER_ANSWER {
             return Ok(false);
         }
         let mut piece = Vec::new();
-        let end = self.body_read + READ_AFTER_ANSWER;
-        while self.left != Left::Length(0) && self.body_read <= end {
+        while self.left > 0 {
             self.read_piece(&mut piece).await?;
         }
-        Ok(self.left == Left::Length(0))
+        Ok(true)
     }
 
     async fn send(&mut self, reply: Reply, scripted: bool) -> Result<End, Stop> {
         let body_is_dealt_with = self.drop_body().await?;
-        let asks_to_close =
-            self.head.is_http_1_0 || self.head.header("Connection").is_some_and(|it| it.eq_ignore_ascii_case("close"));
+        let asks_to_close = self.head.header("Connection").is_some_and(|it| it.eq_ignore_ascii_case("close"));
         let close = asks_to_close || reply.announces_the_end() || !body_is_dealt_with;
-        let has_body = self.head.method != "HEAD" && !matches!(reply.status, 204 | 304);
+        let has_body = !matches!(reply.status, 204 | 304);
         let mut head = reply.head(close);
         match &reply.body {
             Body::Bytes(bytes) if !has_body || !self.cuts_answer() => {
@@ -355,18 +322,14 @@ impl<'a> Exchange<'a> {
             }
             Body::File(blob, range) => {
                 self.connection.write(&head).await?;
-                if has_body {
-                    let mut file = std::fs::File::open(blob.path())?;
-                    file.seek(SeekFrom::Start(range.start))?;
-                    let mut first = [0];
-                    if reply.is_spoiled {
-                        file.read_exact(&mut first)?;
-                    }
-                    let other = Cursor::new([!first[0]]).take(reply.is_spoiled.into());
-                    self.send_pieces(other.chain(file), range.end - range.start, false, reply.status).await?;
-                } else {
-                    self.shared.log.finish(self.id, Some(reply.status));
+                let mut file = std::fs::File::open(blob.path())?;
+                file.seek(SeekFrom::Start(range.start))?;
+                let mut first = [0];
+                if reply.is_spoiled {
+                    file.read_exact(&mut first)?;
                 }
+                let other = Cursor::new([!first[0]]).take(reply.is_spoiled.into());
+                self.send_pieces(other.chain(file), range.end - range.start, false, reply.status).await?;
             }
         }
         Ok(match (close, body_is_dealt_with || scripted) {
@@ -390,16 +353,12 @@ impl<'a> Exchange<'a> {
         let mut sent = 0;
         loop {
             self.reach(Point::AnswerByte(sent)).await?;
-            let mut limit = (length - sent).min(PIECE as u64);
-            for pending in &self.faults {
-                if let Point::AnswerByte(byte) = pending.at
-                    && byte > sent
-                {
-                    limit = limit.min(byte - sent);
-                }
-            }
+            let limit = self.until_next(sent, |at| match at {
+                Point::AnswerByte(byte) => Some(byte),
+                _ => None,
+            });
             let mut piece = Vec::new();
-            bytes.by_ref().take(limit).read_to_end(&mut piece)?;
+            bytes.by_ref().take(limit.min(length - sent)).read_to_end(&mut piece)?;
             sent += piece.len() as u64;
             self.shared.log.sends(self.id, piece.len() as u64);
             let is_last = sent >= length;

@@ -112,43 +112,29 @@ impl Packages {
         Ok(())
     }
 
-    pub(crate) fn delete_package(&mut self, owner: u64, package: &str) {
-        self.remove(owner, package, |_, _| true);
-    }
-
-    pub(crate) fn delete_version(&mut self, owner: u64, package: &str, version: &str) {
-        self.remove(owner, package, |candidate, _| same(&candidate.name, version));
-    }
-
     /// The last file takes its version with it. False if it is not there.
     pub(crate) fn delete_file(&mut self, place: &Place) -> bool {
-        self.remove(place.owner, &place.package, |version, file| {
-            same(&version.name, &place.version) && same(&file.name, &place.file)
-        })
-    }
-
-    /// Removes files, and versions that are left without; false if there were none of these files.
-    fn remove(&mut self, owner: u64, name: &str, is_meant: impl Fn(&Version, &File) -> bool) -> bool {
-        let before = self.gone.len();
-        let removed = self.changes + 1;
-        let Some(index) = self.rows.iter().position(|row| row.owner == owner && same(&row.name, name)) else {
+        let Some(row) = self.rows.iter_mut().find(|row| row.owner == place.owner && same(&row.name, &place.package))
+        else {
             return false;
         };
-        let row = &mut self.rows[index];
-        for version in &mut row.versions {
-            let files = std::mem::take(&mut version.files);
-            let (meant, kept): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| is_meant(version, file));
-            let gone = meant.into_iter().map(|file| {
-                let (package, version) = (row.name.clone(), version.clone());
-                Gone { owner, package, version, file, removed }
-            });
-            self.gone.extend(gone);
-            version.files = kept;
-        }
+        let Some(index) = row.versions.iter().position(|version| same(&version.name, &place.version)) else {
+            return false;
+        };
+        let version = &mut row.versions[index];
+        let Some(file) = version.files.iter().position(|file| same(&file.name, &place.file)) else { return false };
+        let file = version.files.remove(file);
+        self.changes += 1;
+        let without_files = Version { name: version.name.clone(), files: Vec::new(), ..*version };
+        self.gone.push(Gone {
+            owner: place.owner,
+            package: row.name.clone(),
+            version: without_files,
+            file,
+            removed: self.changes,
+        });
         row.versions.retain(|version| !version.files.is_empty());
-        let any = self.gone.len() > before;
-        self.changes += u64::from(any);
-        any
+        true
     }
 
     /// Everything as it was before so many of the latest changes.

@@ -47,7 +47,7 @@ fn the_answer_to_a_large_body_can_be_read_by_a_client_that_stops_in_time() {
     let registry = Registry::start(Persona::default());
     let mut client = connect(&registry);
     client.send_head(&large_head(FILE).basic("alice", "wrong")).unwrap();
-    let got = client.receive("PUT").unwrap();
+    let got = client.receive().unwrap();
     assert_eq!((got.status, got.header("connection")), (401, Some("close")));
     assert!(client.is_over());
 }
@@ -66,68 +66,30 @@ fn a_small_body_that_is_not_wanted_is_swallowed_and_the_connection_stays() {
 fn a_client_that_wants_no_second_answer_gets_the_end() {
     let registry = Registry::start(Persona::default());
     let mut client = connect(&registry);
-    let got = client.ask(&Ask::new("GET", "/api/v1/version").header("Connection", "close")).unwrap();
-    assert_eq!((got.status, got.header("connection")), (200, Some("close")));
+    let got = client.ask(&Ask::new("GET", FILES).header("Connection", "close")).unwrap();
+    assert_eq!((got.status, got.header("connection")), (404, Some("close")));
     assert!(client.is_over());
-}
-
-#[test]
-fn a_client_that_asks_first_gets_its_401_without_sending_a_byte() {
-    let registry = Registry::start(Persona::default());
-    let mut client = connect(&registry);
-    let head = large_head(FILE).header("Expect", "100-continue").basic("alice", "wrong");
-    client.send_head(&head).unwrap();
-    assert_eq!(client.receive("PUT").unwrap().status, 401);
-    assert!(client.is_over());
-    assert_eq!(registry.requests()[0].body_bytes, 0);
-}
-
-#[test]
-fn a_client_that_asks_first_is_told_to_go_on_and_meets_a_conflict_at_the_end() {
-    let registry = Registry::start(Persona::default());
-    for status in [201, 409] {
-        let mut client = connect(&registry);
-        let ask = signed(&registry, Ask::put(FILE, "hello\n").header("Expect", "100-continue"));
-        client.send_head(&ask).unwrap();
-        assert_eq!(client.receive("PUT").unwrap().status, 100);
-        client.write(b"hello\n").unwrap();
-        assert_eq!(client.receive("PUT").unwrap().status, status);
-    }
-    assert_eq!(registry.requests().iter().map(|request| request.body_bytes).collect::<Vec<_>>(), [6, 6]);
 }
 
 #[test]
 fn a_body_that_breaks_off_stores_nothing() {
     let registry = Registry::start(Persona::default());
-    let length = Ask::new("PUT", FILE).header("Content-Length", "10");
-    let chunked = Ask::new("PUT", FILE).header("Transfer-Encoding", "chunked");
-    for (head, part) in [(length, "four"), (chunked, "4\r\nfour\r\n")] {
-        let mut client = connect(&registry);
-        client.send_head(&signed(&registry, head)).unwrap();
-        client.write(part.as_bytes()).unwrap();
-        client.stop_sending().unwrap();
-        assert!(client.is_over(), "an answer came");
-    }
+    let head = Ask::new("PUT", FILE).header("Content-Length", "10");
+    let mut client = connect(&registry);
+    client.send_head(&signed(&registry, head)).unwrap();
+    client.write(b"four").unwrap();
+    client.stop_sending().unwrap();
+    assert!(client.is_over(), "an answer came");
     assert_eq!(registry.files("alice", "tool", "1.0"), []);
-    for request in registry.requests() {
-        assert_eq!((request.body_bytes, request.status, request.finished.is_some()), (4, None, true));
-    }
-}
-
-#[test]
-fn a_size_limit_is_said_only_after_the_whole_body() {
-    let registry = Registry::start_with(Options { size_limit: Some(1 << 20), ..Options::default() });
-    let got = ask(&registry, Ask::put(FILE, vec![0; 3 << 20]));
-    assert_eq!((got.status, got.text().as_str()), (403, "maximum allowed package type size exceeded"));
-    assert_eq!(registry.requests()[0].body_bytes, 3 << 20);
-    assert_eq!(registry.files("alice", "tool", "1.0"), []);
+    let request = &registry.requests()[0];
+    assert_eq!((request.body_bytes, request.status, request.finished.is_some()), (4, None, true));
 }
 
 #[test]
 fn a_large_body_arrives_as_it_was_sent() {
     let registry = Registry::start(Persona::default());
     let bytes: Vec<u8> = (0..5_000_000_u32).flat_map(u32::to_le_bytes).collect();
-    assert_eq!(ask(&registry, Ask { chunked: true, ..Ask::put(FILE, bytes.clone()) }).status, 201);
+    assert_eq!(ask(&registry, Ask::put(FILE, bytes.clone())).status, 201);
     assert_eq!(registry.read("alice", "tool", "1.0", "a.txt").as_ref(), Some(&bytes));
     let path = registry.path_of("alice", "tool", "1.0", "a.txt").unwrap();
     assert_eq!(std::fs::metadata(&path).unwrap().len(), 20_000_000);
@@ -187,10 +149,7 @@ fn long_lists_have_pages() {
     assert_eq!((got.text().as_str(), got.header("x-total-count")), ("[]", Some("0")));
     let got = ask(&registry, Ask::new("GET", "/api/v1/packages/alice?page=2&q=OO&limit=3"));
     assert_eq!(got.text().matches("\"version\"").count(), 3);
-    let page = |number: u32| format!("<{}/api/v1/packages/alice?limit=3&page={number}&q=OO>", registry.url());
-    let [first, third] = [page(1), page(3)];
-    let links = format!("{third}; rel=\"next\",{third}; rel=\"last\",{first}; rel=\"first\",{first}; rel=\"prev\"");
-    assert_eq!(got.header("link"), Some(links.as_str()));
+    assert_eq!(got.header("x-total-count"), Some("7"));
 }
 
 #[test]
@@ -226,7 +185,7 @@ fn what_is_no_request_is_refused() {
     for nonsense in ["HELLO\r\n\r\n", "GET /%zz HTTP/1.1\r\n\r\n", "PUT / HTTP/1.1\r\nContent-Length: some\r\n\r\n"] {
         let mut client = connect(&registry);
         client.write(nonsense.as_bytes()).unwrap();
-        assert_eq!(client.receive("GET").unwrap().status, 400);
+        assert_eq!(client.receive().unwrap().status, 400);
     }
 }
 

@@ -14,7 +14,6 @@ pub(crate) struct Ask {
     pub(crate) target: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Option<Vec<u8>>,
-    pub(crate) chunked: bool,
 }
 
 impl Ask {
@@ -39,11 +38,7 @@ impl Ask {
     fn head(&self) -> Vec<u8> {
         let mut lines = vec![format!("{} {} HTTP/1.1", self.method, self.target), "Host: registry".to_owned()];
         lines.extend(self.headers.iter().map(|(name, value)| format!("{name}: {value}")));
-        match &self.body {
-            Some(_) if self.chunked => lines.push("Transfer-Encoding: chunked".to_owned()),
-            Some(body) => lines.push(format!("Content-Length: {}", body.len())),
-            None => {}
-        }
+        lines.extend(self.body.as_ref().map(|body| format!("Content-Length: {}", body.len())));
         (lines.join("\r\n") + "\r\n\r\n").into_bytes()
     }
 }
@@ -91,14 +86,7 @@ impl Client {
 
     pub(crate) fn send(&mut self, ask: &Ask) -> io::Result<()> {
         self.send_head(ask)?;
-        let body = ask.body.as_deref().unwrap_or_default();
-        if !ask.chunked || ask.body.is_none() {
-            return self.write(body);
-        }
-        for piece in body.chunks(300) {
-            self.write(&[format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat())?;
-        }
-        self.write(b"0\r\n\r\n")
+        self.write(ask.body.as_deref().unwrap_or_default())
     }
 
     /// Sends nothing more; the server sees the end of what was sent.
@@ -109,7 +97,7 @@ impl Client {
     /// Sends, and reads the answer.
     pub(crate) fn ask(&mut self, ask: &Ask) -> io::Result<Got> {
         self.send(ask)?;
-        self.receive(&ask.method)
+        self.receive()
     }
 
     fn line(&mut self) -> io::Result<String> {
@@ -120,8 +108,8 @@ impl Client {
         Ok(line.trim_end_matches("\r\n").to_owned())
     }
 
-    /// Reads one answer to a request with this method; `100 Continue` is one of its own.
-    pub(crate) fn receive(&mut self, method: &str) -> io::Result<Got> {
+    /// Reads one answer.
+    pub(crate) fn receive(&mut self) -> io::Result<Got> {
         let first = self.line()?;
         let status = first.split(' ').nth(1).and_then(|status| status.parse().ok());
         let status = status.ok_or(io::ErrorKind::InvalidData)?;
@@ -131,7 +119,7 @@ impl Client {
             let Some((name, value)) = line.split_once(": ") else { break };
             got.headers.push((name.to_ascii_lowercase(), value.to_owned()));
         }
-        if method == "HEAD" || matches!(status, 100 | 204 | 304) {
+        if matches!(status, 204 | 304) {
             return Ok(got);
         }
         if got.header("transfer-encoding") == Some("chunked") {

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use embedded_registry::Request;
 use generic_packages::checksum;
 
 use super::super::job::Ran;
 use super::super::kind::{Promises, Scene};
+use super::super::outputs::{Outputs, Row};
 use super::super::script::{Files, OWNER, PACKAGE, segment, sha256};
-use super::super::told::{Row, Told};
 use super::super::world::File;
 use super::{CHECKSUMS, Checksums, OTHER};
 
@@ -20,9 +21,9 @@ fn has_checksums(files: &Files) -> bool {
 }
 
 impl Promises for Checksums {
-    /// (iv): the outputs. Where two run at the same time, the other may have replaced what was told.
-    fn what_was_told(scene: &Scene<'_, Self>, told: &Told) -> Vec<String> {
-        let Told { rows, outputs } = told;
+    /// (iv): the outputs. Where two run at the same time, the other may have replaced what they say.
+    fn wrong_outputs(scene: &Scene<'_, Self>, outputs: &Outputs) -> Vec<String> {
+        let Outputs { rows, values } = outputs;
         let version = scene.world.of.order.version;
         let mut wrong = Vec::new();
         let named: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
@@ -30,14 +31,14 @@ impl Promises for Checksums {
             wrong.push(format!("(iv) named are {named:?}"));
         }
         let is_in_place = rows.last().is_some_and(Row::is_in_place);
-        let path = outputs.get("checksums-file").map(String::as_str);
+        let path = values.get("checksums-file").map(String::as_str);
         if is_in_place != (path == Some(".generic-packages/SHA256SUMS")) {
             wrong.push(format!("(iv) `checksums-file` is {path:?}"));
         }
         let last = &scene.entries.last;
         let dropped = scene.entries.before_last.get(version).filter(|_| scene.ran.code == Some(143));
         let seen = [last.get(version), scene.after.get(version), dropped];
-        // It means that the version is covered by a checksums file, or was when it was looked at last.
+        // It means that the version is covered by a checksums file, or was when the last list of it was made.
         let had_checksums = || seen.into_iter().flatten().any(has_checksums);
         if path.is_some_and(|path| !path.is_empty()) && scene.rival.is_none() && !had_checksums() {
             wrong
@@ -52,7 +53,7 @@ impl Promises for Checksums {
                 wrong.push(format!("(iv) `{}` is {}, and is not there", row.name, row.status));
             }
         }
-        let aliases: Vec<&str> = outputs.get("aliases").map(String::as_str).unwrap_or_default().lines().collect();
+        let aliases: Vec<&str> = values.get("aliases").map(String::as_str).unwrap_or_default().lines().collect();
         for alias in scene.world.of.aliases().filter(|_| scene.rival.is_none()) {
             let is_named = aliases.contains(&alias);
             let is_identical = |state: &BTreeMap<_, Files>| state.get(alias) == state.get(version);
@@ -67,16 +68,37 @@ impl Promises for Checksums {
         wrong
     }
 
-    fn what_was_done(scene: &Scene<'_, Self>) -> Vec<String> {
-        match scene.rival {
-            Some(rival) => mixture(scene, rival),
-            None => [what_green_means(scene), what_was_asked(scene)].concat(),
+    /// (iii): outside the aliases that follow the version only the checksums file is ever deleted, and own files where
+    /// they are to overwrite others; nothing is sent but what is ours; no other version is asked for anything.
+    fn may_send(scene: &Scene<'_, Self>, request: &Request) -> bool {
+        let of = &scene.world.of;
+        let is_own = |name: &str| of.own.iter().any(|(own, _)| segment(own) == name);
+        let place = request.target.split(&format!("/generic/{PACKAGE}/")).nth(1).unwrap_or_default();
+        let (version, name) = place.split_once('/').unwrap_or((place, ""));
+        let is_alias = of.aliases().any(|alias| segment(alias) == version);
+        let is_follower = of.followers().any(|alias| segment(alias) == version);
+        let is_version = version == segment(of.order.version);
+        let is_list_of_versions = request.target.contains(&format!("/api/v1/packages/{OWNER}?"));
+        match request.method.as_str() {
+            // What an alias has, whether the server is away, and which release is the highest.
+            "GET" => is_alias && (name == "files" || name.is_empty()) || is_version || is_list_of_versions,
+            "PUT" => is_follower || is_version && (is_own(name) || name == CHECKSUMS || name == "%2A"),
+            "DELETE" => is_follower || is_version && (name == CHECKSUMS || of.overwrites && is_own(name)),
+            // The link.
+            method => method == "POST",
         }
     }
 
-    /// What a broken store has made of an own file is another's
-    /// content: it stays, and the run fails.
-    fn what_was_to_come(scene: &Scene<'_, Self>, _told: &Told) -> Vec<String> {
+    fn wrong_actions(scene: &Scene<'_, Self>) -> Vec<String> {
+        if let Some(rival) = scene.rival {
+            return mixture(scene, rival);
+        }
+        let rash = scene.entries.rash.iter().map(|text| format!("(iii) {text}"));
+        what_green_means(scene).into_iter().chain(rash).collect()
+    }
+
+    /// What a broken store has made of an own file is another's content: it stays, and the run fails.
+    fn wrong_ending(scene: &Scene<'_, Self>, _outputs: &Outputs) -> Vec<String> {
         let of = &scene.world.of;
         let (version, before) = (&scene.after[of.order.version], &scene.before[of.order.version]);
         let is_other = |(name, ours): &File| before.get(name).is_some_and(|there| *there != ours.bytes());
@@ -101,7 +123,7 @@ impl Promises for Checksums {
         vec![format!(
             "(v) it ends with {:?}, and that it has to fail is {fails}: {}",
             scene.ran.code,
-            told_briefly(version)
+            in_short(version)
         )]
     }
 }
@@ -113,51 +135,23 @@ fn what_green_means(scene: &Scene<'_, Checksums>) -> Vec<String> {
     }
     let of = &scene.world.of;
     let last = &scene.entries.last;
-    let Some(version) = last.get(of.order.version) else { return vec!["(i) it is green without a look".to_owned()] };
+    let Some(version) = last.get(of.order.version) else { return vec!["(i) it is green without a list".to_owned()] };
     let mut wrong = Vec::new();
     if scene.entries.latest != of.order.version {
-        wrong.push(format!("(i) the last look was at {}", scene.entries.latest));
+        wrong.push(format!("(i) the last list was of {}", scene.entries.latest));
     }
     if !has_checksums(version) || of.lack(version) {
-        wrong.push(format!("(i) the version had {}", told_briefly(version)));
+        wrong.push(format!("(i) the version had {}", in_short(version)));
     }
     for alias in of.followers() {
-        let has = last.get(alias).map_or_else(String::new, told_briefly);
+        let has = last.get(alias).map_or_else(String::new, in_short);
         if last.get(alias) != Some(version) {
-            wrong.push(format!("(i) {alias} had {has}, and the version {}", told_briefly(version)));
+            wrong.push(format!("(i) {alias} had {has}, and the version {}", in_short(version)));
         }
     }
     for (name, content) in &of.own {
         if version.get(name) != Some(&content.bytes()) {
             wrong.push(format!("(i) `{name}` is not published"));
-        }
-    }
-    wrong
-}
-
-/// (iii): outside the aliases that follow the version only the checksums file is ever deleted, and own files where they
-/// are to overwrite others; nothing is sent but what is ours; no other version is asked for anything.
-fn what_was_asked(scene: &Scene<'_, Checksums>) -> Vec<String> {
-    let of = &scene.world.of;
-    let mut wrong: Vec<String> = scene.entries.rash.iter().map(|text| format!("(iii) {text}")).collect();
-    let is_own = |name: &str| of.own.iter().any(|(own, _)| segment(own) == name);
-    for request in scene.requests {
-        let place = request.target.split(&format!("/generic/{PACKAGE}/")).nth(1).unwrap_or_default();
-        let (version, name) = place.split_once('/').unwrap_or((place, ""));
-        let is_alias = of.aliases().any(|alias| segment(alias) == version);
-        let is_follower = of.followers().any(|alias| segment(alias) == version);
-        let is_version = version == segment(of.order.version);
-        let is_list_of_versions = request.target.contains(&format!("/api/v1/packages/{OWNER}?"));
-        let is_fine = match request.method.as_str() {
-            // What an alias has, whether the server is away, and which release is the highest.
-            "GET" => is_alias && (name == "files" || name.is_empty()) || is_version || is_list_of_versions,
-            "PUT" => is_follower || is_version && (is_own(name) || name == CHECKSUMS || name == "%2A"),
-            "DELETE" => is_follower || is_version && (name == CHECKSUMS || of.overwrites && is_own(name)),
-            // The link.
-            method => method == "POST",
-        };
-        if !is_fine {
-            wrong.push(format!("(iii) nobody asked for {} {}", request.method, request.target));
         }
     }
     wrong
@@ -174,19 +168,19 @@ fn mixture(scene: &Scene<'_, Checksums>, rival: &Ran) -> Vec<String> {
     let version = of.order.version;
     let versions: &[&str] = if is_of_other { &[version, OTHER] } else { &[version] };
     for version in versions.iter().filter(|version| !has_checksums(&end[**version])) {
-        wrong.push(format!("(vii) {version} is not covered by a checksums file: {}", told_briefly(&end[version])));
+        wrong.push(format!("(vii) {version} is not covered by a checksums file: {}", in_short(&end[version])));
     }
     for alias in of.aliases() {
         let stays = of.order.stay.contains(&alias) && end[alias] == scene.before[alias];
         if !stays && !versions.iter().any(|version| end[alias] == end[version]) {
-            wrong.push(format!("(vii) {alias} is a mixture: {}", told_briefly(&end[alias])));
+            wrong.push(format!("(vii) {alias} is a mixture: {}", in_short(&end[alias])));
         }
     }
     wrong
 }
 
 /// Names and lengths.
-fn told_briefly(files: &Files) -> String {
+fn in_short(files: &Files) -> String {
     let names: Vec<String> = files.iter().map(|(name, bytes)| format!("{name} ({})", bytes.len())).collect();
     let checksums =
         files.get(CHECKSUMS).map(|content| String::from_utf8_lossy(content).into_owned()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What each look has shown, as the registry's own hooks saw it.
+//! What each list has shown, as the registry's own hooks saw it.
 
 use std::collections::BTreeMap;
 
@@ -9,34 +9,34 @@ use super::CHECKSUMS;
 
 /// What was put down during a run.
 #[derive(Default)]
-pub(crate) struct Looks {
+pub(crate) struct Lists {
     /// The version that is covered by a checksums file.
     version: &'static str,
     /// What each version had when the last list of it was made.
     pub(super) last: BTreeMap<&'static str, Files>,
-    /// What each version had when the list before the last one was made. A signal drops a look, and the registry may
-    /// answer that look after the one that follows it.
+    /// What each version had when the list before the last one was made. A signal drops a list, and the registry may
+    /// send that list after the one that follows it.
     pub(super) before_last: BTreeMap<&'static str, Files>,
     /// The version that the last list of all was of.
     pub(super) latest: &'static str,
     /// What the lists of each version have shown, one after another.
     shown: BTreeMap<&'static str, Vec<Vec<StoredFile>>>,
-    /// What was to be deleted though only one look had shown it as it was, or with checksums though the last look had
+    /// What was to be deleted though only one list had shown it as it was, or with checksums though the last list had
     /// shown nothing.
     pub(super) rash: Vec<String>,
-    /// Whether the version's checksums file was to be deleted, and no look has shown one since: it is sent again
+    /// Whether the version's checksums file was to be deleted, and no list has shown one since: it is sent again
     /// whatever there is.
     is_replacing: bool,
 }
 
-impl Looks {
+impl Lists {
     /// Nothing yet of a run that publishes the checksums file of that version.
     pub(super) fn at(version: &'static str) -> Self {
         Self { version, ..Self::default() }
     }
 
     /// A list was made.
-    pub(super) fn looked(&mut self, at: &registry::World, version: &'static str) {
+    pub(super) fn listed(&mut self, at: &registry::World, version: &'static str) {
         self.latest = version;
         if version == self.version && at.files(OWNER, PACKAGE, version).iter().any(|file| file.name == CHECKSUMS) {
             self.is_replacing = false;
@@ -62,12 +62,12 @@ impl Looks {
     pub(super) fn deletes(&mut self, version: &'static str, name: &str) {
         self.is_replacing |= version == self.version && name == CHECKSUMS;
         let shown = self.shown.get(version).map(Vec::as_slice).unwrap_or_default();
-        let find = |look: &Vec<StoredFile>| look.iter().find(|file| file.name.eq_ignore_ascii_case(name)).cloned();
+        let find = |list: &Vec<StoredFile>| list.iter().find(|file| file.name.eq_ignore_ascii_case(name)).cloned();
         let wanted = shown.last().and_then(find);
         // What others put back, bit for bit, while it is replaced is no other content.
-        let is_new = !shown.iter().rev().skip(1).any(|look| find(look) == wanted);
+        let is_new = !shown.iter().rev().skip(1).any(|list| find(list) == wanted);
         if let Some(file) = wanted.filter(|_| is_new) {
-            self.rash.push(format!("{file:?} of {version} is deleted after one look"));
+            self.rash.push(format!("{file:?} of {version} is deleted after one list"));
         }
     }
 }

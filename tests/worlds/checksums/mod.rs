@@ -6,7 +6,7 @@
 //! - (ii) any other comes with an error;
 //! - (iii) outside these aliases nothing but the checksums file is deleted or replaced, and own files that are to
 //!   overwrite others; no
-//!   version that is not named changes, and what is deleted was shown as it was by two looks;
+//!   version that is not named changes, and what is deleted was shown as it was by two lists;
 //! - (iv) outputs and summary say what is there;
 //! - (v) a run after it in which nothing goes wrong makes all of it right, whatever was left behind;
 //! - (vi) no secret is seen anywhere;
@@ -24,7 +24,7 @@ use embedded_registry::{self as registry, Fault, Match, Point, Registry};
 use fastrand::Rng;
 use generic_packages::command::Command;
 
-use self::lists::Looks;
+use self::lists::Lists;
 use super::draw::{content, files, in_other_case, names, one_of, other_than};
 use super::job::Job;
 use super::journal::Journal;
@@ -152,8 +152,8 @@ impl Checksums {
     }
 }
 
-/// What an alias has: some of the version's files, some that are other, some of another case, and strays.
-fn alias(rng: &mut Rng, version: &[File], strays: &[File]) -> Vec<File> {
+/// What an alias has: some of the version's files, some that are other, some of another case, and extras.
+fn alias(rng: &mut Rng, version: &[File], extras: &[File]) -> Vec<File> {
     let mut files = Vec::new();
     for (name, ours) in version.iter().cloned() {
         match rng.u8(0..6) {
@@ -163,7 +163,7 @@ fn alias(rng: &mut Rng, version: &[File], strays: &[File]) -> Vec<File> {
             _ => files.push((name, other_than(ours, rng))),
         }
     }
-    files.extend(strays.iter().cloned());
+    files.extend(extras.iter().cloned());
     if rng.bool() {
         files.push((CHECKSUMS.to_owned(), content(rng)));
     }
@@ -196,21 +196,21 @@ impl Kind for Checksums {
     const LISTS_MAY_LIE: bool = false;
 
     type Others = Others;
-    type Entries = Looks;
+    type Entries = Lists;
     type State = BTreeMap<&'static str, Files>;
 
     fn draw(rng: &mut Rng, setting: &Setting) -> Self {
         let mut names = names(rng, &[CHECKSUMS]);
         let own = files(rng, &mut names, 0, 3);
         let mut there = files(rng, &mut names, usize::from(own.is_empty()), 3);
-        let strays = files(rng, &mut names, 0, 2);
+        let extras = files(rng, &mut names, 0, 2);
         let has_rival = setting.runs == Runs::Library && rng.u8(0..5) == 0;
         let rival = has_rival.then(|| Rival { is_of_other: rng.bool(), own: files(rng, &mut names, 1, 3) });
         let version = [&own[..], &there[..]].concat();
         let mut aliases = ALIASES;
         rng.shuffle(&mut aliases);
         let count = rng.usize(0..=2);
-        let aliases = aliases[..count].iter().map(|name| (*name, alias(rng, &version, &strays))).collect();
+        let aliases = aliases[..count].iter().map(|name| (*name, alias(rng, &version, &extras))).collect();
         let has_other = rival.as_ref().is_some_and(|rival: &Rival| rival.is_of_other);
         let order = if has_other || rng.bool() { ORDERS[0] } else { one_of(rng, &ORDERS) };
         if rng.u8(0..3) == 0 {
@@ -255,7 +255,7 @@ impl Kind for Checksums {
             return if rng.bool() { Others::Replace(version, name) } else { Others::Delete(version, name) };
         }
         match (rng.u8(0..10), self.in_alias(rng)) {
-            (0..2, Some((alias, _))) => Others::Publish(alias, "late-stray".to_owned()),
+            (0..2, Some((alias, _))) => Others::Publish(alias, "late-extra".to_owned()),
             (2..4, Some((alias, name))) => Others::Replace(alias, name),
             (4, Some((alias, name))) => Others::Delete(alias, name),
             (5..7, _) => Others::Replace(self.order.version, CHECKSUMS.to_owned()),
@@ -264,7 +264,7 @@ impl Kind for Checksums {
         }
     }
 
-    fn stock(&self, registry: &Registry) -> Looks {
+    fn stock(&self, registry: &Registry) -> Lists {
         let Order { version, other, .. } = self.order;
         registry.seed(OWNER, PACKAGE, other, "app", b"another version");
         for (version, files) in self.aliases.iter().chain([&(version, self.there.clone())]) {
@@ -272,33 +272,33 @@ impl Kind for Checksums {
                 registry.seed(OWNER, PACKAGE, version, name, &content.bytes());
             }
         }
-        Looks::at(version)
+        Lists::at(version)
     }
 
-    fn observe(&self, registry: &Registry, journal: &Journal<Looks>) {
+    fn observe(&self, registry: &Registry, journal: &Journal<Lists>) {
         let Self { own, there, aliases, .. } = self;
         let names =
             [own, there].into_iter().chain(aliases.iter().map(|(_, has)| has)).flatten().map(|(name, _)| name.as_str());
-        let names: BTreeSet<&str> = names.chain([CHECKSUMS, "late-stray"]).collect();
+        let names: BTreeSet<&str> = names.chain([CHECKSUMS, "late-extra"]).collect();
         let puts = Match::put(&format!("/{}/{CHECKSUMS}", self.order.version));
-        registry.script(Fault::always(puts, Point::Head, journal.hook(|looks, _| looks.checksums_are_put())));
+        registry.script(Fault::always(puts, Point::Head, journal.hook(|lists, _| lists.checksums_are_put())));
         for version in self.versions() {
             let lists = Match::list().containing(&path_of(version));
             registry.script(Fault::always(
                 lists,
                 Point::AfterStore,
-                journal.hook(move |looks, now| looks.looked(now, version)),
+                journal.hook(move |lists, now| lists.listed(now, version)),
             ));
             for name in &names {
                 let deletions = Match::delete(&format!("{}{}", path_of(version), segment(name)));
                 let name = (*name).to_owned();
-                let hook = journal.hook(move |looks, _| looks.deletes(version, &name));
+                let hook = journal.hook(move |lists, _| lists.deletes(version, &name));
                 registry.script(Fault::always(deletions, Point::Head, hook));
             }
         }
     }
 
-    fn act(&self, others: &Others, _during: &Match, on: &registry::World, _looks: &mut Looks) {
+    fn act(&self, others: &Others, _during: &Match, on: &registry::World, _lists: &mut Lists) {
         match others {
             Others::Publish(version, name) => {
                 on.store(OWNER, PACKAGE, version, name, b"late");

@@ -1,31 +1,41 @@
 //! What has to hold of a download, whatever it met.
 
+use embedded_registry::Request;
+
 use super::super::kind::{Promises, Scene};
-use super::super::script::{segment, sha256};
-use super::super::told::{Row, Told};
+use super::super::outputs::{Outputs, Row};
+use super::super::script::{last_segment, segment, sha256};
 use super::{CHECKSUMS, Download, PART, Remote, State};
 
 impl Promises for Download {
     /// (i) and (iv): the exit code and the outputs.
-    fn what_was_told(scene: &Scene<'_, Self>, Told { rows, .. }: &Told) -> Vec<String> {
+    fn wrong_outputs(scene: &Scene<'_, Self>, Outputs { rows, .. }: &Outputs) -> Vec<String> {
         let mut wrong: Vec<String> = rows.iter().filter_map(|row| scene.one_file(row)).collect();
         if scene.ran.code == Some(0) {
             for Remote { name, .. } in scene.world.of.wanted() {
                 if !rows.iter().any(|row| row.name == *name && row.is_in_place()) {
-                    wrong.push(format!("(i) the exit code is 0, and `{name}` is not told to be here"));
+                    wrong.push(format!("(i) the exit code is 0, and `{name}` is not in the outputs"));
                 }
             }
         } else if !rows.is_empty() && rows.iter().all(Row::is_in_place) && scene.ran.code == Some(1) {
-            wrong.push("(i) the exit code is 1, and all files are told to be here".to_owned());
+            wrong.push("(i) the exit code is 1, and the outputs have all files".to_owned());
         }
         wrong
     }
 
-    fn what_was_done(scene: &Scene<'_, Self>) -> Vec<String> {
+    /// Nothing is asked but for what is wanted.
+    fn may_send(scene: &Scene<'_, Self>, request: &Request) -> bool {
+        let last = last_segment(request);
+        let is_question = request.target.contains("/api/v1/packages/");
+        let is_wanted = scene.world.of.wanted().any(|file| segment(&file.name) == last);
+        request.method == "GET" && (is_question || is_wanted || last == CHECKSUMS)
+    }
+
+    fn wrong_actions(scene: &Scene<'_, Self>) -> Vec<String> {
         [scene.what_is_here(), scene.what_was_asked()].concat()
     }
 
-    fn what_was_to_come(scene: &Scene<'_, Self>, _told: &Told) -> Vec<String> {
+    fn wrong_ending(scene: &Scene<'_, Self>, _outputs: &Outputs) -> Vec<String> {
         let Scene { world, ran, before: State { here: before, there }, after: State { here: after, .. }, .. } = *scene;
         let mut wrong = Vec::new();
         let Download { has_checksums, is_listed, .. } = world.of;
@@ -97,9 +107,9 @@ impl Scene<'_, Download> {
         let Some(bytes) = self.after.here.get(name) else {
             return Some(format!("(i) `{name}` is {status}, and is not here"));
         };
-        let is_as_told = row.size == Some(bytes.len() as u64) && row.sha256 == Some(sha256(bytes).to_string());
-        if !is_as_told || !self.is_right(name, bytes) {
-            return Some(format!("(i) `{name}` is {status}, and what is here is not what was told: {row:?}"));
+        let is_as_said = row.size == Some(bytes.len() as u64) && row.sha256 == Some(sha256(bytes).to_string());
+        if !is_as_said || !self.is_right(name, bytes) {
+            return Some(format!("(i) `{name}` is {status}, and what is here is not what the outputs say: {row:?}"));
         }
         let was_asked_for = self.requests.iter().any(|request| {
             !request.target.contains("/api/v1/") && request.target.ends_with(&format!("/{}", segment(name)))
@@ -107,19 +117,12 @@ impl Scene<'_, Download> {
         (status == "unchanged" && was_asked_for).then(|| format!("(iv) `{name}` is unchanged, and was asked for"))
     }
 
-    /// Nothing is asked but for what is wanted, (vi) a visitor says not who he is, and (vii) the rest of a file is
-    /// asked for with a condition.
+    /// (vi) A visitor says not who he is, and (vii) the rest of a file is asked for with a condition.
     fn what_was_asked(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         let is_visitor = self.world.of.is_visitor;
         for request in self.requests {
-            let (method, target) = (&request.method, &request.target);
-            let last = target.rsplit('/').next().unwrap_or_default();
-            let is_question = target.contains("/api/v1/packages/");
-            let is_wanted = self.world.of.wanted().any(|file| segment(&file.name) == last);
-            if method != "GET" || !(is_question || is_wanted || last == CHECKSUMS) {
-                wrong.push(format!("nobody asked for {method} {target}"));
-            }
+            let target = &request.target;
             if request.header("Authorization").is_some() == is_visitor {
                 wrong.push(format!("(vi) {target} is asked as somebody else"));
             }

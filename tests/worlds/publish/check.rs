@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use embedded_registry::{Action, Match, Point, Request, StoredFile};
 
 use super::super::kind::{Promises, Scene};
-use super::super::script::{segment, sha256};
-use super::super::told::{Row, Told};
+use super::super::outputs::{Outputs, Row};
+use super::super::script::{last_segment, segment, sha256};
 use super::super::world::{Act, Content, Event, is_about_lists};
 use super::journal::{Deletion, Seen};
 use super::{Others, Planned, Policy, Publish};
@@ -22,7 +22,7 @@ fn holds(stored: Option<&StoredFile>, content: Content) -> bool {
 
 impl Promises for Publish {
     /// (i), (ii) and (iv): the exit code, the outputs and the log against the registry.
-    fn what_was_told(scene: &Scene<'_, Self>, Told { rows, .. }: &Told) -> Vec<String> {
+    fn wrong_outputs(scene: &Scene<'_, Self>, Outputs { rows, .. }: &Outputs) -> Vec<String> {
         let named: BTreeSet<&str> = rows.iter().map(|row| row.name.as_str()).collect();
         let planned: BTreeSet<&str> = scene.world.of.files.iter().map(|file| file.name.as_str()).collect();
         if named != planned || rows.len() != planned.len() {
@@ -38,25 +38,38 @@ impl Promises for Publish {
         wrong
     }
 
-    fn what_was_done(scene: &Scene<'_, Self>) -> Vec<String> {
+    /// Only own files are sent, and deleted only if they may overwrite others.
+    fn may_send(scene: &Scene<'_, Self>, request: &Request) -> bool {
+        let last = last_segment(request);
+        let is_planned = scene.world.of.files.iter().any(|file| segment(&file.name) == last);
+        match request.method.as_str() {
+            "DELETE" => is_planned && scene.world.of.policy == Policy::Overwrite,
+            "PUT" => is_planned || last == "%2A",
+            // What is posted is the link.
+            method => matches!(method, "GET" | "POST"),
+        }
+    }
+
+    fn wrong_actions(scene: &Scene<'_, Self>) -> Vec<String> {
         [scene.what_was_there(), scene.requests_in_order()].concat()
     }
 
     /// Where the run before it was broken off, an upload of its may still be on its way when this one begins.
-    fn what_was_to_come(scene: &Scene<'_, Self>, told: &Told) -> Vec<String> {
+    fn wrong_ending(scene: &Scene<'_, Self>, outputs: &Outputs) -> Vec<String> {
         let (code, statuses, wanted) = expected(&scene.world.of, scene.before);
-        let told: BTreeMap<&str, &str> = told.rows.iter().map(|row| (row.name.as_str(), row.status.as_str())).collect();
+        let found: BTreeMap<&str, &str> =
+            outputs.rows.iter().map(|row| (row.name.as_str(), row.status.as_str())).collect();
         let mut wrong = Vec::new();
         if scene.ran.code != Some(code) {
             wrong.push(format!("(v) the exit code is {:?} and not {code}", scene.ran.code));
         }
-        let same = |told: &str, wanted: &str| {
-            told == wanted || scene.follows_a_break && told == "unchanged" && wanted == "uploaded"
+        let same = |found: &str, wanted: &str| {
+            found == wanted || scene.follows_a_break && found == "unchanged" && wanted == "uploaded"
         };
         let is_as_wanted =
-            |(name, wanted): (&String, &&str)| told.get(name.as_str()).is_some_and(|told| same(told, wanted));
-        if told.len() != statuses.len() || !statuses.iter().all(is_as_wanted) {
-            wrong.push(format!("(v) told were {told:?} and not {statuses:?}"));
+            |(name, wanted): (&String, &&str)| found.get(name.as_str()).is_some_and(|found| same(found, wanted));
+        if found.len() != statuses.len() || !statuses.iter().all(is_as_wanted) {
+            wrong.push(format!("(v) the statuses are {found:?} and not {statuses:?}"));
         }
         if *scene.after != wanted {
             wrong.push(format!("(v) there is {:?} and not {wanted:?}", scene.after));
@@ -66,30 +79,30 @@ impl Promises for Publish {
 }
 
 impl Scene<'_, Publish> {
-    /// What was told of one file.
+    /// What is wrong with the row of one file.
     fn one_file(&self, row: &Row) -> Option<String> {
         let index = self.world.of.files.iter().position(|file| file.name == row.name)?;
         let file = &self.world.of.files[index];
         let folded = file.name.to_lowercase();
-        let at_last_look = self.entries.looks.last().and_then(|seen| seen.get(&folded));
+        let in_last_list = self.entries.lists.last().and_then(|seen| seen.get(&folded));
         let at_end = self.after.get(&folded);
         // Where the run was asked to end, the list that it left unread may be made after the one that it read last.
-        let at_read_look = self.entries.looks.iter().rev().nth(1).filter(|_| self.ran.code == Some(143));
-        let at_read_look = at_read_look.and_then(|seen| seen.get(&folded));
-        let is_there = [at_end, at_last_look, at_read_look].into_iter().any(|stored| holds(stored, file.content));
+        let in_read_list = self.entries.lists.iter().rev().nth(1).filter(|_| self.ran.code == Some(143));
+        let in_read_list = in_read_list.and_then(|seen| seen.get(&folded));
+        let is_there = [at_end, in_last_list, in_read_list].into_iter().any(|stored| holds(stored, file.content));
         if row.size != Some(file.content.length as u64)
-            || row.sha256.as_ref().is_some_and(|told| *told != hash_of(file.content))
+            || row.sha256.as_ref().is_some_and(|sha256| *sha256 != hash_of(file.content))
         {
-            return Some(format!("(iv) `{}` was told with another size or hash: {row:?}", row.name));
+            return Some(format!("(iv) `{}` has another size or hash: {row:?}", row.name));
         }
         match row.status.as_str() {
             "uploaded" | "replaced" | "unchanged" => (!is_there || row.sha256.is_none())
                 .then(|| format!("(iv) `{}` is {}, and there is {at_end:?}", row.name, row.status)),
             "skipped" => {
                 let differs = |stored: Option<&StoredFile>| stored.is_some() && !holds(stored, file.content);
-                // What was skipped is nothing that was published: a run that fails may have looked earlier.
-                let was_seen = || self.entries.looks.iter().any(|seen| differs(seen.get(&folded)));
-                let is_so = differs(at_end) || differs(at_last_look) || self.ran.code != Some(0) && was_seen();
+                // What was skipped is nothing that was published: a run that fails may have listed it earlier.
+                let was_seen = || self.entries.lists.iter().any(|seen| differs(seen.get(&folded)));
+                let is_so = differs(at_end) || differs(in_last_list) || self.ran.code != Some(0) && was_seen();
                 (self.world.of.policy != Policy::Skip || !is_so)
                     .then(|| format!("(i) `{}` is skipped, and there is {at_end:?}", row.name))
             }
@@ -104,10 +117,10 @@ impl Scene<'_, Publish> {
 
     /// Whether it was not there, and we sent it.
     fn was_sent(&self, file: &Planned) -> bool {
-        let at_first_look = self.entries.looks.first().and_then(|seen| seen.get(&file.name.to_lowercase()));
+        let in_first_list = self.entries.lists.first().and_then(|seen| seen.get(&file.name.to_lowercase()));
         let segment = segment(&file.name);
-        !holds(at_first_look, file.content)
-            && self.requests.iter().any(|it| it.method == "PUT" && it.target.rsplit('/').next() == Some(&segment))
+        !holds(in_first_list, file.content)
+            && self.requests.iter().any(|it| it.method == "PUT" && last_segment(it) == segment)
     }
 
     /// Whether somebody said of a file that was stored that it was not, or stored it for us.
@@ -148,49 +161,45 @@ impl Scene<'_, Publish> {
     fn deletion(&self, deletion: &Deletion) -> Option<String> {
         let file = self.world.of.files.iter().find(|file| file.name.to_lowercase() == deletion.name)?;
         let shown = |seen: &Seen| seen.get(&deletion.name).filter(|stored| !holds(Some(stored), file.content)).cloned();
-        let is_again = |it: &Deletion| it.name == deletion.name && it.looks < deletion.looks;
+        let is_again = |it: &Deletion| it.name == deletion.name && it.lists < deletion.lists;
         let is_ours = self.entries.deletions.iter().any(is_again);
-        let looks = &self.entries.looks[..deletion.looks];
-        let gone = looks.iter().rposition(|seen| !is_ours && !seen.contains_key(&deletion.name));
-        let first = looks[gone.map_or(0, |look| look + 1)..].iter().find_map(shown);
+        let lists = &self.entries.lists[..deletion.lists];
+        let gone = lists.iter().rposition(|seen| !is_ours && !seen.contains_key(&deletion.name));
+        let first = lists[gone.map_or(0, |list| list + 1)..].iter().find_map(shown);
         let before = &self.entries.changes[..deletion.changes];
-        let since = |look: usize| before.iter().filter(move |change| change.looks >= look);
+        let since = |list: usize| before.iter().filter(move |change| change.lists >= list);
         let mut unseen =
-            since(deletion.looks).filter(|change| change.name == deletion.name && change.looks <= deletion.looks);
+            since(deletion.lists).filter(|change| change.name == deletion.name && change.lists <= deletion.lists);
         let too_late =
             unseen.next().is_some_and(|change| change.is_unforeseeable) && unseen.all(|change| change.is_unforeseeable);
         (first.as_ref() != Some(&deletion.content) && !too_late)
             .then(|| format!("(iii) {:?} was deleted, and first seen was {first:?}", deletion.content))
     }
 
-    /// Only our files are sent, only where it was asked for is anything deleted, and that after a look; nothing is sent
-    /// again without a look where it may have been stored, or after the registry has accepted it.
+    /// Nothing is deleted but after a list; nothing is sent again without a list where it may have been stored, or after the registry has accepted it.
     fn requests_in_order(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         let mut sent = BTreeMap::<&str, &Request>::new();
-        let mut has_looked = false;
+        let mut has_listed = false;
         let mut missing = BTreeSet::new();
         let mut accepted = BTreeSet::new();
         for request in self.requests {
-            let last = request.target.rsplit('/').next().unwrap_or_default();
-            let is_planned = self.world.of.files.iter().any(|file| segment(&file.name) == last);
+            let last = last_segment(request);
             match request.method.as_str() {
                 "GET" if last == "files" => {
                     sent.clear();
-                    has_looked = true;
+                    has_listed = true;
                 }
-                // What is posted is the link.
-                "GET" | "POST" => {}
-                "DELETE" if is_planned && self.world.of.policy == Policy::Overwrite => {
+                "DELETE" => {
                     // Until it is there again, a list that is away is no reason not to send it.
                     missing.insert(last);
-                    if !has_looked {
-                        wrong.push(format!("(iii) `{last}` was to be deleted without a look just before"));
+                    if !has_listed {
+                        wrong.push(format!("(iii) `{last}` was to be deleted without a list just before"));
                     }
                 }
-                "PUT" if last == "%2A" => has_looked = false,
-                "PUT" if is_planned => {
-                    has_looked = false;
+                "PUT" if last == "%2A" => has_listed = false,
+                "PUT" => {
+                    has_listed = false;
                     if accepted.contains(last) && self.rival.is_none() && self.every_answer_arrives() {
                         wrong.push(format!("`{last}` was sent again though it was accepted"));
                     }
@@ -201,10 +210,10 @@ impl Scene<'_, Publish> {
                     if let Some(before) =
                         before.filter(|before| !missing.contains(last) && !self.was_not_acted_upon(before))
                     {
-                        wrong.push(format!("`{last}` was sent again without a look after {:?}", before.status));
+                        wrong.push(format!("`{last}` was sent again without a list after {:?}", before.status));
                     }
                 }
-                _ => wrong.push(format!("(iii) nobody asked for {} {}", request.method, request.target)),
+                _ => {}
             }
         }
         wrong

@@ -20,7 +20,7 @@ pub(crate) fn seen(registry: &registry::World, version: &str) -> Seen {
 pub(crate) struct Entries {
     version: &'static str,
     /// What the version had when each list was made.
-    pub(crate) looks: Vec<Seen>,
+    pub(crate) lists: Vec<Seen>,
     /// What others have done to which names, and how many lists there were before.
     pub(crate) changes: Vec<Change>,
     /// What was there at the start or came from others, and was not taken away by others.
@@ -39,8 +39,8 @@ pub(crate) struct Change {
     /// The name in lower case.
     pub(crate) name: String,
     /// How many lists were made before.
-    pub(crate) looks: usize,
-    /// Whether it came with a list or a DELETE, so that nobody can have looked between it and a DELETE.
+    pub(crate) lists: usize,
+    /// Whether it came with a list or a DELETE, so that nobody can have listed between it and a DELETE.
     pub(crate) is_unforeseeable: bool,
 }
 
@@ -50,7 +50,7 @@ pub(crate) struct Deletion {
     pub(crate) name: String,
     pub(crate) content: StoredFile,
     /// How many lists were made before.
-    pub(crate) looks: usize,
+    pub(crate) lists: usize,
     /// How many changes by others there were before.
     pub(crate) changes: usize,
 }
@@ -80,8 +80,8 @@ impl Entries {
     }
 
     fn changed(&mut self, name: &str, is_unforeseeable: bool) {
-        let (name, looks) = (name.to_lowercase(), self.looks.len());
-        self.changes.push(Change { name, looks, is_unforeseeable });
+        let (name, lists) = (name.to_lowercase(), self.lists.len());
+        self.changes.push(Change { name, lists, is_unforeseeable });
     }
 
     /// Somebody else uploads a file.
@@ -102,9 +102,9 @@ impl Entries {
     }
 
     /// A list was asked for, and made where the token is good.
-    pub(crate) fn looked(&mut self, at: &registry::World) {
+    pub(crate) fn listed(&mut self, at: &registry::World) {
         if !self.revoked {
-            self.looks.push(seen(at, self.version));
+            self.lists.push(seen(at, self.version));
         }
     }
 
@@ -125,8 +125,8 @@ impl Entries {
         let before = self.asked_to_delete.take().filter(|(asked, _)| asked == name).and_then(|(_, before)| before);
         let name = name.to_lowercase();
         if let Some(content) = before.filter(|_| !seen(at, self.version).contains_key(&name)) {
-            let (looks, changes) = (self.looks.len(), self.changes.len());
-            self.deletions.push(Deletion { name, content, looks, changes });
+            let (lists, changes) = (self.lists.len(), self.changes.len());
+            self.deletions.push(Deletion { name, content, lists, changes });
         }
     }
 

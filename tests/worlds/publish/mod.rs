@@ -94,7 +94,7 @@ pub(crate) enum Others {
 }
 
 impl Others {
-    /// The file that they change, or that changes later than anybody was told.
+    /// The file that they change, or that changes later than any response says.
     fn file(&self) -> Option<usize> {
         match self {
             Self::PublishSame(file)
@@ -230,7 +230,7 @@ impl Kind for Publish {
         let always = |on: Match, at: Point, action: Action| registry.script(Fault::always(on, at, action));
         always(Match::list(), Point::BeforeStore, journal.hook(|entries, now| entries.catch_up(now, Later::List(0))));
         always(Match::put(""), Point::Head, journal.hook(|entries, now| entries.catch_up(now, Later::Put)));
-        always(Match::list(), Point::AfterStore, journal.hook(Entries::looked));
+        always(Match::list(), Point::AfterStore, journal.hook(Entries::listed));
         for Planned { name, .. } in &self.files {
             let on = Match::delete(&format!("/{}", segment(name)));
             let (before, after) = (name.clone(), name.clone());
@@ -243,7 +243,7 @@ impl Kind for Publish {
 
     fn act(&self, others: &Others, during: &Match, on: &registry::World, entries: &mut Entries) {
         let name = |file: usize| self.files[file].name.as_str();
-        // Nobody can have looked between this and a DELETE that follows.
+        // Nobody can have listed between this and a DELETE that follows.
         let is_unforeseeable = is_about_lists(during) || during.method.as_deref() == Some("DELETE");
         match *others {
             Others::PublishSame(file) => entries.publish(on, name(file), self.files[file].content, is_unforeseeable),

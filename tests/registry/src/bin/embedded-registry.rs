@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use embedded_registry::{Options, Persona, Registry};
 use tokio::signal::unix::{SignalKind, signal};
 
-const USAGE: &str = "usage: embedded-registry [--persona NAME] [--address ADDRESS] [--port PORT] [--sub-path /PATH] [--size-limit BYTES]";
+const USAGE: &str = "usage: embedded-registry [--persona NAME] [--address ADDRESS] [--port PORT] [--sub-path /PATH]";
 
 fn main() -> ExitCode {
     let options = match parse(std::env::args().skip(1)) {
@@ -55,7 +55,6 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String>
             "--persona" => options.persona = Persona::named(&value).ok_or_else(wrong)?,
             "--address" => options.address = value.parse().map_err(|_| wrong())?,
             "--port" => options.port = value.parse().map_err(|_| wrong())?,
-            "--size-limit" => options.size_limit = Some(value.parse().map_err(|_| wrong())?),
             "--sub-path" if value.starts_with('/') => value.trim_end_matches('/').clone_into(&mut options.path_prefix),
             _ => return Err(wrong()),
         }

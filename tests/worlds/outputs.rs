@@ -1,11 +1,11 @@
-//! What a run has told later steps and people: its outputs and its summary, read as runners read them.
+//! The outputs and the summary of a run, read as runners read them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use generic_packages::command::Command;
 use serde_json::Value;
 
-/// What was told of one file.
+/// The row of one file.
 #[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) name: String,
@@ -24,25 +24,25 @@ impl Row {
 
 /// The outputs of a run.
 #[derive(Default)]
-pub(crate) struct Told {
+pub(crate) struct Outputs {
     /// All of them, by their names.
-    pub(crate) outputs: BTreeMap<String, String>,
+    pub(crate) values: BTreeMap<String, String>,
     /// The files of the first.
     pub(crate) rows: Vec<Row>,
 }
 
-impl Told {
+impl Outputs {
     /// Reads the file for the outputs. Of an output that is there twice the later value counts.
     pub(crate) fn read(text: &str) -> Result<Self, String> {
-        let mut outputs = BTreeMap::new();
+        let mut values = BTreeMap::new();
         let mut lines = text.lines();
         while let Some(line) = lines.next() {
             let (name, delimiter) = line.split_once("<<").ok_or_else(|| format!("no output begins with `{line}`"))?;
             let value: Vec<&str> = lines.by_ref().take_while(|line| *line != delimiter).collect();
-            outputs.insert(name.to_owned(), value.join("\n"));
+            values.insert(name.to_owned(), value.join("\n"));
         }
-        let rows = rows(outputs.get("files").ok_or("there is no output `files`")?)?;
-        Ok(Self { outputs, rows })
+        let rows = rows(values.get("files").ok_or("there is no output `files`")?)?;
+        Ok(Self { values, rows })
     }
 
     /// What is wrong with the other outputs, given the files of the first.
@@ -67,9 +67,10 @@ impl Told {
                 expected.extend([("path", "tools".to_owned()), ("downloaded", count(&["downloaded"]))]);
             }
         }
-        let wrong = expected.iter().filter(|(name, value)| self.outputs.get(*name) != Some(value));
-        let told = |name| self.outputs.get(name);
-        wrong.map(|(name, value)| format!("output `{name}` is {:?} and not {value:?}", told(*name))).collect()
+        let wrong = expected.iter().filter(|(name, value)| self.values.get(*name) != Some(value));
+        wrong
+            .map(|(name, value)| format!("output `{name}` is {:?} and not {value:?}", self.values.get(*name)))
+            .collect()
     }
 }
 
