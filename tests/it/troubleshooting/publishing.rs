@@ -72,7 +72,7 @@ pub(super) const CASES: &[Case] = &[
     ("The proxy's body limit", || put(page(413, "413 Request Entity Too Large"))),
     ("Different content under the same name", || over(b"the first build", |job, _| job)),
     ("Different content of the same size", || over(b"an app.", |job, _| job)),
-    ("409: the file exists but is not listed", || put(Answer::text(409, "package file already exists"))),
+    ("409: the file exists but is not listed", || put(text(409, "package file already exists"))),
     ("A file is missing after a failed replacement", || {
         replacing(Fault::always(
             Match::put("/1.2.0/app.tar.gz"),
