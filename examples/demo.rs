@@ -1,9 +1,9 @@
-//! Both commands on the embedded registry, as a maintainer meets them: a release, dry at first, with its checksums file
-//! and `latest`, its re-run, a conflict; then a download, one that breaks, its re-run, and a version that does not
-//! exist.
+//! Shows both commands on the embedded registry: the dry run of a release, the release with its checksums file and
+//! `latest`, its re-run, and a conflict. Then a download, its re-run, a download that breaks, and a version that does
+//! not exist.
 //!
 //! `cargo run --example demo` publishes real files through the program that the actions run: its own executable, a
-//! packed archive of this repository's sources. What it downloads it checks with `sha256sum`, and runs.
+//! packed archive of this repository's sources. It verifies the downloads with `sha256sum`, and runs the executable.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -79,7 +79,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Builds the program that the action runs, and gives its path.
+/// Builds the program that the action runs, and returns its path.
 fn build() -> anyhow::Result<PathBuf> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--quiet", "--bin", "generic-packages"]);
@@ -93,7 +93,7 @@ fn build() -> anyhow::Result<PathBuf> {
 }
 
 impl Step {
-    /// What a build would leave in `dist`.
+    /// Writes release files to `dist`, as a build would.
     fn make_release(&self) -> anyhow::Result<()> {
         let dist = self.workspace.join("dist");
         fs::copy(&self.program, dist.join("generic-packages"))?;
@@ -106,7 +106,7 @@ impl Step {
         Ok(())
     }
 
-    /// Lets `sha256sum` check what was downloaded.
+    /// Verifies the downloaded files with `sha256sum`.
     fn check(&self) -> anyhow::Result<()> {
         let mut command = Command::new("sha256sum");
         let checked = command.args(["-c", "SHA256SUMS"]).current_dir(self.workspace.join("tools")).status()?;
@@ -114,19 +114,19 @@ impl Step {
         Ok(())
     }
 
-    /// Publishes what is in `dist`. Gives the exit code.
+    /// Publishes the files in `dist`. Returns the exit code.
     fn publish(&self, more: &[(&str, &str)]) -> anyhow::Result<i32> {
         let inputs = [("INPUT_FILES", "dist/*"), ("INPUT_CHECKSUMS", "SHA256SUMS"), ("INPUT_ALIASES", "latest")];
         self.run("publish", &[&inputs[..], &[("INPUT_LINK-REPOSITORY", "true")], more].concat())
     }
 
-    /// Downloads what the version has. Gives the exit code.
+    /// Downloads the files of a version. Returns the exit code.
     fn download(&self, version: &str) -> anyhow::Result<i32> {
         let inputs = [("INPUT_VERSION", version), ("INPUT_PATH", "tools")];
         self.run("download", &[&inputs[..], &[("INPUT_EXECUTABLE", "generic-packages")]].concat())
     }
 
-    /// Runs the step; its log goes to the terminal. Gives its exit code.
+    /// Runs the step with its log on the terminal. Returns the exit code.
     fn run(&self, command: &str, inputs: &[(&str, &str)]) -> anyhow::Result<i32> {
         let status = Command::new(&self.program)
             .arg(command)
@@ -142,14 +142,14 @@ impl Step {
         status.code().context("a signal ended the step")
     }
 
-    /// The requests since they were forgotten.
+    /// Returns the requests since the list was cleared.
     fn asked(&self) -> String {
         let asked =
             self.registry.requests().into_iter().map(|request| format!("{} {}", request.method, request.target));
         asked.collect::<Vec<_>>().join(", ")
     }
 
-    /// How many bytes of the executable were sent, each time.
+    /// Returns the number of bytes of the executable that were sent in each download.
     fn sent(&self) -> String {
         let requests = self.registry.requests().into_iter();
         let files = requests.filter(|request| request.target.ends_with("/generic-packages"));

@@ -1,5 +1,5 @@
-//! Visits many worlds: `cargo run --release --example worlds -- COUNT [SEED]`. It asks nobody but itself, on the
-//! loopback interface, ends by itself, and exits with 1 where anything that is promised does not hold.
+//! Visits many worlds: `cargo run --release --example worlds -- COUNT [SEED]`. It uses only the loopback interface,
+//! and exits with 1 if any check fails.
 
 #[path = "../tests/worlds/mod.rs"]
 mod worlds;
@@ -12,9 +12,9 @@ use std::time::Instant;
 use anyhow::{Context as _, ensure};
 use worlds::Tour;
 
-/// After how many worlds it says how far it is.
+/// The number of worlds between two progress lines.
 const STEP: u64 = 500;
-/// How many failures are shown whole.
+/// The number of failures that are shown in full.
 const SHOWN: usize = 5;
 
 #[expect(clippy::print_stdout, reason = "it speaks to the person who runs it")]
@@ -43,7 +43,7 @@ fn main() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(u8::from(!failures.is_empty())))
 }
 
-/// Builds the program that the action runs, and gives its path.
+/// Builds the program that the action runs, and returns its path.
 fn build() -> anyhow::Result<PathBuf> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--quiet", "--bin", "generic-packages"]);

@@ -3,14 +3,14 @@
 /// A command of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Files of the workspace go to the registry.
+    /// Uploads files of the workspace to the registry.
     Publish,
-    /// Files of the registry come into the workspace.
+    /// Downloads files of the registry to the workspace.
     Download,
 }
 
 impl Command {
-    /// The command of that name.
+    /// Returns the command with a name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         match name {

@@ -5,13 +5,13 @@ use std::io;
 
 use rustix::io::Errno;
 
-/// An error with an instruction that ends it. People are shown three parts, each on a line of its own: what failed
+/// An error with an instruction that solves it. Messages show three parts, one per line: the failed operation
 /// (`Display`), the causes (`source`), and the hint.
 pub trait Explain: Error {
-    /// Returns the code of this kind of error, in kebab case. It stays the same if the words change.
+    /// Returns the code of this kind of error, in kebab case. It does not change when the text changes.
     fn code(&self) -> &'static str;
 
-    /// Returns the instruction that solves it, without a full stop; `None` if the error says it all.
+    /// Returns the instruction that solves it, without a full stop; `None` if no hint is needed.
     fn hint(&self) -> Option<String>;
 
     /// Returns the request that failed, if one did: `PUT https://…`.
@@ -24,20 +24,20 @@ pub trait Explain: Error {
         false
     }
 
-    /// Returns how one message tells several errors of this kind; `None` if each has to be told by itself.
+    /// Returns the parts of a message about several errors of this kind; `None` if each error gets its own message.
     fn plural(&self) -> Option<Plural> {
         None
     }
 }
 
-/// How one message tells several errors of one kind. The items follow: ``failed to upload 2 files: `x`, `y` ``.
+/// The parts of a message about several errors of one kind: ``failed to upload 2 files: `x`, `y` ``.
 #[derive(Debug)]
 pub struct Plural {
     /// The failed operation, with `{}` for the number of items: `failed to upload {} files`.
     pub(crate) text: String,
-    /// The name that this error adds, in backticks, with what only this error says of it. It is safe to show.
+    /// The name that this error adds, in backticks, with the details of this error. It is safe to show.
     pub(crate) item: String,
-    /// Whether the hint is an example that holds for the others too, although its words differ.
+    /// Whether the hint is an example that applies to the other errors too, although its text differs.
     pub(crate) is_hint_an_example: bool,
 }
 
@@ -45,15 +45,15 @@ pub struct Plural {
 pub(crate) const HOST_LABEL: &str = "Set `runs-on` to a label that maps to a container image. On a host label, \
                                      container actions cannot access the job's workspace";
 
-/// The hint where no more files can be opened, whatever they were to be: files, folders, connections.
+/// The hint if no more files, folders or connections can be opened.
 pub(crate) const OPEN_FILES: &str = "Lower `concurrency`, or raise the runner's limit on open files (`ulimit -n`)";
 
-/// Whether an error comes of a limit on open files.
+/// Returns whether a limit on open files caused an error.
 pub(crate) fn is_of_open_files(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
 }
 
-/// Returns the code of what the system says of a file or a folder.
+/// Returns the code for a system error about a file or a folder.
 pub(crate) fn code_of_system(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => "permission-denied",
@@ -63,7 +63,7 @@ pub(crate) fn code_of_system(error: &io::Error) -> &'static str {
     }
 }
 
-/// Any such error.
+/// An error of any type that has a code and a hint.
 pub(crate) type Problem = Box<dyn Explain + Send + Sync>;
 
 /// Drops repetitions: several files that are sent at once can meet one failure of all files, each for itself.

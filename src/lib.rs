@@ -2,15 +2,14 @@
 //!
 //! The modules in reading order, which is the order in which data flows:
 //!
-//! 1. [`runner`]: the environment, and which runner it is;
+//! 1. [`runner`]: the environment and the runner;
 //! 2. [`inputs`]: `INPUT_*` -> [`inputs::Inputs`], with `secret`, the names of [`package`], the `network` that leads to the server
 //!    and its `certificate`s, with the `client_certificate`;
 //! 3. [`run`]: runs one of the two [`command`]s;
 //! 4. `files`: patterns -> the local files; the folder that files are written to;
-//! 5. `publish`: the one use case, top to bottom, with
-//!    `plan` (pure: files and the `listing` -> what to do with each file, or why not),
-//!    [`registry`] (the HTTP client) and [`checksum`];
-//! 6. `download`: the other, top to bottom, with the same client; `version`: which one is the highest release;
+//! 5. `publish`: the publish command, top to bottom, with `plan` (pure: files and the `listing` -> the operation for
+//!    each file), [`registry`] (the HTTP client) and [`checksum`];
+//! 6. `download`: the download command, top to bottom, with the same client; `version`: finds the highest release;
 //! 7. [`report`]: outcomes -> log, outputs and exit code; all text from outside goes through [`sanitize`].
 //!
 //! The library reads no environment, prints nothing and never exits: `main` does.

@@ -8,7 +8,7 @@ use crate::checksum::Sha256;
 use crate::package::{FileName, PackageName, Version};
 use crate::sanitize::Sanitized;
 
-/// The files that a version has; none where it does not exist.
+/// The files of a version; empty if the version does not exist.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(try_from = "Vec<Row>")]
 pub(crate) struct Listing {
@@ -20,16 +20,16 @@ pub(crate) struct Listing {
 /// A file as the registry lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RegistryFile {
-    /// The name as it was first spelled; text from outside.
+    /// The name as it was first spelled, not sanitized.
     pub(crate) name: String,
     /// The length in bytes.
     pub(crate) size: u64,
-    /// The registry's word on what it received.
+    /// The SHA-256 that the registry reports.
     pub(crate) sha256: Sha256,
 }
 
 impl RegistryFile {
-    /// Whether this is the content of that size and hash.
+    /// Whether the file has this size and hash.
     #[must_use]
     pub(crate) fn holds(&self, size: u64, sha256: Sha256) -> bool {
         self.size == size && self.sha256 == sha256
@@ -75,7 +75,7 @@ impl Listing {
         Self { version_exists: true, ..self }
     }
 
-    /// All files, in the order of their names.
+    /// Returns all files, sorted by name.
     #[must_use]
     pub(crate) fn files(&self) -> Vec<&RegistryFile> {
         let mut files: Vec<&RegistryFile> = self.by_folded_name.values().collect();
@@ -83,23 +83,23 @@ impl Listing {
         files
     }
 
-    /// The file that the registry takes for one with another version's, by its name.
+    /// Returns the file with the same name as a file of another list, ignoring case.
     #[must_use]
     pub(crate) fn like(&self, file: &RegistryFile) -> Option<&RegistryFile> {
         self.by_folded_name.get(&file.name.to_lowercase())
     }
 
-    /// The file that the registry takes for the one of that name: it does not regard case.
+    /// Returns the file with a name, ignoring case as the registry does.
     #[must_use]
     pub(crate) fn find(&self, name: &FileName) -> Option<&RegistryFile> {
         self.by_folded_name.get(&name.folded())
     }
 }
 
-/// A version as the registry lists it; text from outside.
+/// A version as the registry lists it, not sanitized.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct VersionRow {
-    /// Grows with each new version (recorded on all versions).
+    /// The id, which grows with each new version (recorded on all versions).
     pub(crate) id: u64,
     /// The package.
     pub(crate) name: String,
@@ -108,8 +108,8 @@ pub(crate) struct VersionRow {
 }
 
 impl VersionRow {
-    /// Whether it is a good version of that package. The registry finds every package whose name contains what was asked
-    /// for, and does not regard case.
+    /// Whether it is a valid version of a package. The registry returns every package whose name contains the query,
+    /// ignoring case.
     #[must_use]
     pub(crate) fn is_of(&self, package: &PackageName) -> bool {
         self.name.eq_ignore_ascii_case(package.as_str()) && Version::parse(&self.version).is_ok()

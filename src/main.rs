@@ -29,8 +29,8 @@ const BUG: &str = concat!(
     "\n  hint: Run the step again; existing files are kept. Report the bug with this line:"
 );
 
-/// How long the program waits for the reader of its log after a signal or a panic. GitHub's runner kills a canceled step
-/// after 10 seconds.
+/// The longest wait for the reader of the log after a signal or a panic. GitHub's runner kills a canceled step after
+/// 10 seconds.
 const LAST_WAIT: Duration = Duration::from_secs(2);
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -62,7 +62,7 @@ fn main() -> anyhow::Result<ExitCode> {
 /// Keeps the memory of the process, and the token in it, out of core dumps and away from other processes of its user.
 ///
 /// The limit alone is not enough: the kernel ignores it if `core_pattern` pipes core dumps to a program. If a sandbox
-/// forbids these calls, the run goes on without them.
+/// forbids these calls, the run continues without them.
 fn forbid_core_dumps() {
     let _: rustix::io::Result<()> = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     let _: rustix::io::Result<()> = set_dumpable_behavior(DumpableBehavior::NotDumpable);
@@ -118,7 +118,7 @@ fn run(command: Command, log: &BackgroundWriter) -> ExitCode {
         console.warns(&warning);
     }
     console.closes(&report);
-    // A slow reader gets the whole log, unless a signal asks the program to end.
+    // A slow reader gets the whole log, unless a signal ends this wait.
     if let Some((runtime, stop)) = started {
         runtime.block_on(stop.or(log.wait_until_written())).unwrap_or_default();
         // A thread that waits for a disk must not block the exit.

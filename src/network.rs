@@ -14,32 +14,32 @@ use crate::client_certificate::ClientCertificate;
 pub(crate) struct Network {
     /// Certificates that are trusted in addition to the system's roots.
     pub(crate) certificates: Vec<TrustedCertificate>,
-    /// Shown to the server alone: not to its object storage, and not to a proxy.
+    /// The certificate for the server only, not for its object storage and not for a proxy.
     pub(crate) client_certificate: Option<ClientCertificate>,
     /// The proxies that requests go through.
     pub(crate) proxies: Proxies,
-    /// Sent with every request to the server, and with nothing that is said to a proxy. Every value is marked as
+    /// The headers of every request to the server, but not of requests to a proxy itself. Every value is marked as
     /// sensitive.
     pub(crate) headers: HeaderMap,
 }
 
-/// Which proxy the way to a server goes through: the forge, or where it keeps its files.
+/// The proxies for requests to the server and to its object storage.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Proxies {
     /// The proxy for each scheme that has one.
     pub(crate) by_scheme: Vec<(&'static str, Proxy)>,
-    /// The hosts that are reached without one.
+    /// The hosts that are reached without a proxy.
     pub(crate) exceptions: Vec<Exception>,
 }
 
 impl Proxies {
-    /// The proxy for what is asked of that address, if any.
+    /// Returns the proxy for requests to a URL, if there is one.
     pub(crate) fn for_url(&self, address: &Url) -> Option<&Proxy> {
         let (_, proxy) = self.by_scheme.iter().find(|(scheme, _)| *scheme == address.scheme())?;
         (!self.has_none_for(address)).then_some(proxy)
     }
 
-    /// Whether an address is one of the exceptions.
+    /// Whether a URL is one of the exceptions.
     pub(crate) fn has_none_for(&self, address: &Url) -> bool {
         let is_meant =
             |exception: &&Exception| exception.port.is_none_or(|port| address.port_or_known_default() == Some(port));
@@ -53,22 +53,22 @@ impl Proxies {
 /// An entry of `NO_PROXY`.
 #[derive(Clone, Debug)]
 pub(crate) struct Exception {
-    /// A host, a domain or a network as the matcher takes them, which knows no `*.`.
+    /// A host, a domain or a network in the syntax of the matcher, which does not support `*.`.
     host: String,
-    /// The port that alone is meant; `None` for all.
+    /// The only port that the entry matches; `None` for all ports.
     port: Option<u16>,
 }
 
 impl Exception {
-    /// Reads what is between the commas. What is behind a colon and no port counts for nothing.
+    /// Parses an entry between commas. Text after a colon is ignored if it is not a port.
     pub(crate) fn of(entry: &str) -> Self {
         let (host, port) = match entry.rsplit_once(':') {
-            // An address of version 6 has colons of its own.
+            // An IPv6 address contains colons.
             Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, port.parse().ok()),
             _ => (entry, None),
         };
         let host = match host.trim_matches(['[', ']']) {
-            // The matcher takes it for all names, but for no address.
+            // The matcher applies `*` to all names, but to no IP address.
             "*" => "*,0.0.0.0/0,::/0",
             host => host.strip_prefix('*').filter(|rest| rest.starts_with('.')).unwrap_or(host),
         };
@@ -76,12 +76,12 @@ impl Exception {
     }
 }
 
-/// An HTTP proxy. What it shows of itself is host, port and the variable that names it, never its credentials.
+/// An HTTP proxy. `Display` and `Debug` show host, port and variable, never the credentials.
 #[derive(Clone)]
 pub(crate) struct Proxy {
-    /// Where it is; `http` or `https`, with a host, and with credentials where it wants them.
+    /// The URL: `http` or `https`, with a host, and with credentials if the proxy requires them.
     pub(crate) url: Url,
-    /// The variable that names it.
+    /// The variable that contains it.
     pub(crate) variable: &'static str,
 }
 

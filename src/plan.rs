@@ -1,4 +1,4 @@
-//! Pure: the desired files, what the registry lists and what was tried -> what to do with each file.
+//! Pure: the desired files, the registry's list and the state of each file -> the operation for each file.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -11,16 +11,16 @@ use crate::sanitize::Sanitized;
 use crate::state::{IfMissing, State};
 use crate::units::{self, Bytes};
 
-/// A file that is to be on the registry.
+/// A file that must be on the registry at the end of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Desired {
     /// Its name on the registry.
     pub(crate) name: FileName,
     /// The length in bytes.
     pub(crate) size: u64,
-    /// Its hash, if that is known already.
+    /// Its SHA-256, if already known.
     pub(crate) sha256: Option<Sha256>,
-    /// Whether its name has to be spelled so on the registry; otherwise one that differs by case will do.
+    /// Whether the registry must have exactly this spelling of the name. Otherwise the case may differ.
     pub(crate) is_exact: bool,
     /// Whether it is the checksums file, which is uploaded when all others are there.
     pub(crate) is_checksums_file: bool,
@@ -29,18 +29,18 @@ pub(crate) struct Desired {
 }
 
 impl Desired {
-    /// A file that is to be on the registry under that name.
+    /// Creates a desired file whose hash is not known yet.
     pub(crate) fn new(name: FileName, size: u64, if_file_exists: IfFileExists) -> Self {
         Self { name, size, sha256: None, is_exact: false, is_checksums_file: false, if_file_exists }
     }
 
-    /// Whether it has to be hashed to tell what to do: its name is listed, with its size.
+    /// Whether the plan needs its hash, because its name is listed with the same size.
     #[must_use]
     pub(crate) fn needs_hash(&self, listing: &Listing) -> bool {
         self.sha256.is_none() && listing.find(&self.name).is_some_and(|theirs| theirs.size == self.size)
     }
 
-    /// Compares it with what the registry lists under its name.
+    /// Compares it with the registry's file of the same name.
     #[must_use]
     pub(crate) fn compare(&self, listing: &Listing) -> Listed {
         let Some(theirs) = listing.find(&self.name) else { return Listed::Nothing };
@@ -108,38 +108,38 @@ impl fmt::Display for Conflict {
 pub(crate) enum Op {
     /// The registry lacks it.
     Upload,
-    /// The registry has other content, which is deleted first.
+    /// The registry has different content, which is deleted first.
     Replace(Conflict),
     /// The registry has a file that is not desired.
     Delete(RegistryFile),
     /// The registry has the identical file.
     Keep,
-    /// The registry has other content, and keeps it.
+    /// The registry has different content, and keeps it.
     Skip(Conflict),
-    /// The registry has other content, and that is an error.
+    /// The registry has different content, which is an error.
     Conflict(Conflict, When),
-    /// The list contradicts what is known, for this reason. It is read again.
+    /// The list contradicts the state of the file, for this reason. It is read again.
     ListAgain(&'static str),
-    /// It failed, and the list shows nothing better.
+    /// Its upload failed, and the list does not show it.
     GiveUp,
-    /// The content that was to be deleted for it is still there, and its upload has failed.
+    /// Its upload failed, and the list still shows the old content.
     Blocked,
-    /// It is at its end.
+    /// Its state is final.
     Nothing,
 }
 
-/// When other content was found under a file's name.
+/// The moment when different content was found under a file's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum When {
-    /// Before this run had the file on the registry.
+    /// Before the registry accepted the file from this run.
     Before,
-    /// After an earlier list had shown something else.
+    /// After an earlier list showed something else.
     Meanwhile,
     /// After the registry had accepted the file.
     AfterUpload,
 }
 
-/// Decides what is to be done with each desired file, in their order, and then with each extra file. Extra files are deleted
+/// Returns the operation for each desired file, in the same order, and then for each extra file to delete. Extra files are deleted
 /// if that list has them too, with the same content.
 #[must_use]
 pub(crate) fn plan<'a>(
@@ -186,7 +186,7 @@ pub(crate) fn decide(file: &Desired, state: &State, listing: &Listing) -> Op {
     match state {
         State::Accepted { .. } | State::Verified { .. } if is_what_was_deleted => Op::ListAgain(STALE),
         State::Accepted { .. } => Op::Conflict(now, When::AfterUpload),
-        // The list may be old, and the file be missing.
+        // The list may be outdated, and the file may be missing.
         State::Sent { if_missing, .. } if is_what_was_deleted => match if_missing {
             Some(IfMissing::ListAgain) => Op::Blocked,
             _ => Op::ListAgain(STALE),
@@ -205,7 +205,7 @@ pub(crate) fn decide(file: &Desired, state: &State, listing: &Listing) -> Op {
     }
 }
 
-/// How many files of a version differ from those that are desired.
+/// The numbers of identical, different, missing and extra files of a version.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Diff {
     pub(crate) identical: usize,

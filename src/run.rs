@@ -1,4 +1,4 @@
-//! Runs a command: what the commands share, and where they part.
+//! Runs a command with the connection that both commands share.
 
 use std::io;
 
@@ -10,7 +10,7 @@ use crate::publish::publish;
 use crate::registry::{Connection, Limits};
 use crate::report::{RunContext, RunReport};
 
-/// Why nothing could be started.
+/// An error from starting the runtime.
 #[derive(Debug, thiserror::Error)]
 #[error("failed to start")]
 pub struct StartError(#[from] io::Error);

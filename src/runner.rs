@@ -54,7 +54,7 @@ pub(crate) enum Kind {
     Gitea,
     /// GitHub's runner.
     GitHub,
-    /// nektos/act on somebody's own machine.
+    /// nektos/act on a local machine.
     Act,
     /// No runner: started by hand.
     None,

@@ -1,20 +1,20 @@
-//! The state of one file in a run, and the one function from a state and an event to the next state.
+//! The state of one file in a run, and the function that returns the next state after an event.
 
 use crate::listing::RegistryFile;
 
-/// The state of a file that is to be on the registry.
+/// The state of a desired file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum State {
-    /// Nothing of it is on the registry because of this run.
+    /// This run has stored nothing of it on the registry.
     Planned,
-    /// The registry has other content under its name, which is to be deleted first.
+    /// The registry has different content under its name, which is deleted first.
     ToReplace {
-        /// The content that was listed: only this is deleted.
+        /// The listed content. Only this is deleted.
         seen: RegistryFile,
     },
-    /// Its upload began. The registry may have it.
+    /// Its upload has started. The registry may have it.
     Sent {
-        /// The next step if the next list does not show it; `None` while the upload is under way.
+        /// The next step if the next list does not show it; `None` while the upload is running.
         if_missing: Option<IfMissing>,
         /// Whether an upload that has ended may have reached the server.
         may_be_stored: bool,
@@ -26,21 +26,21 @@ pub(crate) enum State {
         /// The content that was deleted for it.
         deleted: Option<RegistryFile>,
     },
-    /// A list showed it, identical.
+    /// A list showed the identical file.
     Verified {
-        /// Whether this run uploaded it; otherwise it was there before.
+        /// Whether this run uploaded it; otherwise it existed before.
         was_uploaded: bool,
         /// The content that was deleted for it.
         deleted: Option<RegistryFile>,
     },
-    /// The registry keeps other content under its name, as the user wishes.
+    /// The registry keeps different content under its name, because of `if-file-exists: skip`.
     Skipped,
     /// It is not on the registry.
     Failed {
-        /// The content that was deleted for it, so that now nothing is there.
+        /// The content that was deleted for it. The file is missing now.
         deleted: Option<RegistryFile>,
     },
-    /// It may be on the registry, and no list can tell.
+    /// It may be on the registry, but no list could confirm it.
     Unverified {
         /// Whether the registry accepted it, or may have.
         may_be_stored: bool,
@@ -60,12 +60,12 @@ pub(crate) enum IfMissing {
     Fail,
 }
 
-/// An event in the life of a file.
+/// An event that changes the state of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     /// Its upload begins.
     UploadStarted,
-    /// The existing content begins to be deleted.
+    /// The deletion of the existing content starts.
     DeleteStarted { seen: RegistryFile },
     /// The registry accepted its upload.
     Accepted,
@@ -73,23 +73,23 @@ pub(crate) enum Event {
     NotStored,
     /// Its upload ended without a clear response.
     Interrupted { if_missing: IfMissing, may_be_stored: bool },
-    /// A list shows it, identical.
+    /// A list shows the identical file.
     Identical,
     /// The registry has other content, which is to be deleted first.
     Different { seen: RegistryFile },
-    /// A list shows other content, which the registry is to keep.
+    /// A list shows different content, which the registry keeps.
     Skipped,
     /// No list shows it, and it is uploaded next.
     Missing,
-    /// A list contradicts what is known of it, and is read again.
+    /// A list contradicts its state, and is read again.
     ListAgain,
-    /// A list contradicts what is known of it, and no retry is left.
+    /// A list contradicts its state, and no retry is left.
     ListRetriesUsed,
-    /// It cannot be read any more.
+    /// The local file can no longer be read.
     Unreadable,
-    /// It fails for good, whatever was done before.
+    /// It has failed, regardless of its state.
     Failed,
-    /// The list cannot be read any more.
+    /// The list can no longer be read.
     ListFailed,
 }
 
@@ -146,7 +146,7 @@ impl State {
             (state @ (Self::Sent { .. } | Self::Accepted { .. } | Self::Verified { .. }), Event::ListFailed) => {
                 Self::Unverified { may_be_stored: state.may_be_stored(), deleted: None }
             }
-            // Nothing of it is on the registry, or nothing more can be known.
+            // Nothing of it is on the registry, or the event adds no information.
             (state, Event::Missing | Event::ListAgain | Event::ListRetriesUsed | Event::ListFailed) => state,
         }
     }
@@ -183,8 +183,8 @@ mod tests {
     use super::*;
     use crate::checksum::Sha256;
 
-    /// Every transition: an event, and below it the states that it changes. A `!` stands for an upload that may have reached
-    /// the server, a `+` for content that was deleted for the file.
+    /// Every transition: an event, and below it the states that it changes. A `!` marks an upload that may have reached
+    /// the server, a `+` marks content that was deleted for the file.
     const TRANSITIONS: &str = include_str!("state.txt");
 
     fn seen() -> RegistryFile {

@@ -1,9 +1,9 @@
-//! Numbers as people read them.
+//! Formats numbers with units.
 
 use std::fmt;
 use std::time::Duration;
 
-/// A number of bytes; shown in binary units, as the forges show sizes.
+/// A number of bytes, shown in binary units as in Gitea and Forgejo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bytes(pub(crate) u64);
 
@@ -32,7 +32,7 @@ impl fmt::Display for Bytes {
     }
 }
 
-/// A time, to the tenth of a second where it is short.
+/// A duration, shown to the tenth of a second if it is short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span(pub(crate) Duration);
 
@@ -48,7 +48,7 @@ impl fmt::Display for Span {
     }
 }
 
-/// A count with its noun: `1 file`, `2 files`.
+/// Returns a count with its noun: `1 file`, `2 files`.
 #[must_use]
 pub(crate) fn files(count: usize) -> String {
     format!("{count} {}", if count == 1 { "file" } else { "files" })

@@ -1,8 +1,8 @@
-//! What is promised holds in worlds that nobody thought of: see `worlds/mod.rs`.
+//! Checks the promises of the program in random worlds: see `worlds/mod.rs`.
 //!
-//! `WORLD_SEED=... cargo test --test worlds` visits one world again, and `WORLD_COUNT=...` says how many from there on.
-//! Uploads run at the same time, so that a world may need a few visits until it fails again.
-//! `cargo run --release --example worlds -- 10000` visits many.
+//! `WORLD_SEED=... cargo test --test worlds` visits one world again, and `WORLD_COUNT=...` sets the number of worlds
+//! from there on. Uploads run at the same time, so that a world may need a few visits until it fails again. `cargo
+//! run --release --example worlds -- 10000` visits many.
 
 #[path = "worlds/mod.rs"]
 mod worlds;
@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use worlds::Tour;
 
-/// How many worlds a test run visits.
+/// The number of worlds that a test run visits.
 const COUNT: u64 = 500;
 
 #[test]
@@ -24,7 +24,7 @@ fn what_is_promised_holds_in_every_world() {
     let seed = given("WORLD_SEED");
     let count = given("WORLD_COUNT").unwrap_or(if seed.is_some() { 1 } else { COUNT });
     let first = seed.unwrap_or_else(|| getrandom::u32().map(u64::from).expect("chance"));
-    // Past what the test runner keeps to itself of tests that pass.
+    // Bypasses the output capture of the test runner.
     let say = |text: &str| drop(writeln!(io::stderr(), "{text}"));
     say(&format!("{count} worlds from seed {first}"));
     let started = Instant::now();

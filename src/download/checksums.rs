@@ -26,9 +26,9 @@ const TOO_LONG: &str = "it is larger than 64 MiB";
 pub(super) struct Checksums {
     pub(super) name: FileName,
     hashes: BTreeMap<String, Sha256>,
-    /// By names in lower case: the registry does not regard case.
+    /// The hashes by name in lower case, because the registry ignores case.
     by_folded_name: HashMap<String, Sha256>,
-    /// Paths with folders, by the name at their end.
+    /// Paths with folders, by their last component.
     in_folders: HashMap<String, String>,
 }
 
@@ -116,8 +116,8 @@ impl Run<'_> {
     }
 }
 
-/// Reads a checksums file; `None` if it differs from what the registry lists. It is read on a thread of its own, so
-/// that a signal is heard meanwhile.
+/// Parses a checksums file; `None` if it differs from the registry's list. It runs on a separate thread, so that
+/// signals are handled meanwhile.
 async fn read(name: &FileName, bytes: Vec<u8>, listed: Option<&RegistryFile>) -> Option<Result<Checksums, NotAList>> {
     let (name, listed) = (name.clone(), listed.cloned());
     on_own_thread(move || {

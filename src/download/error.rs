@@ -1,4 +1,4 @@
-//! Why a download fails.
+//! Errors of a download.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub(crate) enum DownloadError {
     /// A request failed.
     #[error(transparent)]
     Registry(Box<RegistryError>),
-    /// A file cannot be put into its place.
+    /// A file cannot be written.
     #[error(transparent)]
     Place(#[from] PlaceError),
     /// A signal canceled the run.
@@ -31,16 +31,16 @@ pub(crate) enum DownloadError {
     /// Lines that select files wrongly, in a way that does not depend on the command.
     #[error(transparent)]
     Select(#[from] SelectError),
-    /// A line that is no pattern, and no file's name.
+    /// A line that is neither a valid pattern nor the name of a file.
     #[error("failed to match `{line}`: no file has this name, and {bad}")]
     BadLine { line: Sanitized, bad: BadLine },
     /// A line with `!` above the line that adds its files.
     #[error("failed to apply `{line}`: a later line adds its files again")]
     ExcludedTooEarly { line: Sanitized },
-    /// A new name that cannot be given to a file.
+    /// A new name that is not allowed.
     #[error("failed to rename `{name}`: {why}")]
     NewName { name: FileName, why: String },
-    /// Files to which lines give one name.
+    /// Several files that lines rename to the same name.
     #[error("failed to rename {names}: each would get the name `{local_name}`")]
     SameNewName { names: Names, local_name: FileName },
     /// A line with wildcards, without a list of files.
@@ -53,10 +53,10 @@ pub(crate) enum DownloadError {
     /// Names that lead out of the folder, or that no local file may have.
     #[error("{}", hostile_in_words(.0))]
     Hostile(Vec<Hostile>),
-    /// A name that was typed and that no file can have.
+    /// A typed name that is not a valid file name.
     #[error("failed to download a file by its name: the {0}")]
     BadName(BadName),
-    /// Names that the registry takes for one.
+    /// Two spellings of one file on the registry.
     #[error(
         "failed to download `{0}` and `{1}`: they are one file on the registry, which does not distinguish upper and lower case"
     )]

@@ -1,4 +1,4 @@
-//! One file: from the registry to its place.
+//! Downloads one file to its destination.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::files::{FileWriter, Folder, PlaceError, PlaceFault};
 use crate::registry::{ByteCounter, Part, Promised, Registry, RegistryError};
 use crate::report::{Reporter, Status, with_progress};
 
-/// How many chunks wait to be written.
+/// The maximum number of chunks that wait to be written.
 const AHEAD: usize = 2;
 
 /// Downloads files to a folder.
@@ -27,7 +27,7 @@ pub(crate) struct Fetcher<'a> {
     pub(crate) folder: &'a Arc<Folder>,
 }
 
-/// A file that is in its place: its length in bytes and its hash.
+/// The length in bytes and the hash of a downloaded file.
 pub(crate) type Fetched = (u64, Sha256);
 
 /// The received length of a file in bytes, and its hash if all bytes came.
@@ -35,11 +35,11 @@ type Received = (u64, Option<Sha256>);
 
 /// The part of a file that is kept between two attempts.
 struct PartialFile {
-    /// Missing while a thread writes.
+    /// `None` while a thread writes.
     writing: Option<FileWriter>,
-    /// When the file was changed that it is of. If it is not known, nothing tells whether the rest is of the same file.
+    /// The `Last-Modified` of the file. Without it, the rest may belong to another file.
     modified: Option<HeaderValue>,
-    /// The length that the registry lists, or else that the server has promised.
+    /// The length from the registry's list, or from the response if there is no list.
     size: Option<u64>,
 }
 
@@ -85,7 +85,8 @@ impl Fetcher<'_> {
         }
     }
 
-    /// Receives a file once, or what is missing of it. If the disk is at fault, no retry helps.
+    /// Receives a file, or its missing rest, without retries. The inner error is an error of the disk, which is not
+    /// retried.
     async fn receive(
         self,
         item: &Item,
@@ -93,7 +94,7 @@ impl Fetcher<'_> {
         moved: &ByteCounter,
     ) -> Result<Result<Received, PlaceError>, RegistryError> {
         let part = partial.part();
-        // The connection may have broken behind the last byte.
+        // The connection may have broken after the last byte.
         if let (Some(part), Some(writing)) = (&part, &partial.writing)
             && part.size == Some(part.length)
         {
@@ -110,14 +111,14 @@ impl Fetcher<'_> {
         let (chunks, thread) = begin_to_write(writing, incoming.start);
         let ended = loop {
             match incoming.next(moved).await {
-                // What has no end must not fill the disk.
+                // An endless body must not fill the disk.
                 Ok(Some(_)) if partial.size.is_some_and(|size| moved.bytes() > size) => {
                     too_long = Some(incoming.size.unwrap_or_else(|| moved.bytes()));
                     break Ok(());
                 }
                 Ok(Some(chunk)) => match timeout(self.registry.silence(), chunks.send(chunk)).await {
                     Ok(Ok(())) => {}
-                    // The thread has met an error, and tells it.
+                    // The thread stopped with an error, which it returns.
                     Ok(Err(_)) => break Ok(()),
                     Err(_) => return Ok(Err(self.stalled(item))),
                 },
@@ -152,7 +153,7 @@ impl PartialFile {
         self.writing.take().expect("an attempt that is retried, or has succeeded, gives it back")
     }
 
-    /// The beginning of the file, if its rest can be asked for.
+    /// Returns the beginning of the file if its rest can be requested.
     fn part(&self) -> Option<Part> {
         let length = self.writing.as_ref().map_or(0, FileWriter::length);
         let modified = self.modified.clone().filter(|_| length > 0)?;
@@ -160,11 +161,10 @@ impl PartialFile {
     }
 }
 
-/// A thread that writes, and what it comes to.
+/// A thread that writes, with its result.
 type Writer = JoinHandle<(FileWriter, Result<(), PlaceError>)>;
 
-/// Writes and hashes chunks as they come, on a thread of its own. The first one is at `start` in the file: its beginning, or
-/// its end so far.
+/// Writes and hashes chunks on a separate thread. The first chunk is at `start` in the file: 0, or the length so far.
 fn begin_to_write(mut writing: FileWriter, start: u64) -> (mpsc::Sender<Bytes>, Writer) {
     let (sender, mut chunks) = mpsc::channel::<Bytes>(AHEAD);
     let thread = spawn_blocking(move || {

@@ -39,7 +39,7 @@ pub(crate) enum Source {
     Unlisted(Arc<RegistryError>),
 }
 
-/// Downloads files. An error means that nothing was asked.
+/// Downloads files. An error means that no request was sent.
 pub(crate) async fn download(
     inputs: &Inputs,
     wanted: &DownloadOptions,
@@ -89,7 +89,7 @@ impl Run<'_> {
         let checksums = self.checksums(&source).await.map_err(|error| vec![error])?;
         let (wanted, target) = (self.wanted.clone(), self.registry.target().clone());
         let redactor = self.inputs.redactor.clone();
-        // A long list must not keep signals waiting.
+        // A long list must not delay signals.
         let (source, selected) = on_own_thread(move || {
             let selected = select::select(&wanted, &target, &source, checksums.as_ref(), &redactor);
             (source, selected)
@@ -140,7 +140,7 @@ impl Run<'_> {
         self.context.reporter.notes(&format!("{count}{size}, to {folder}"));
     }
 
-    /// Warns of downloaded files of which nothing but the length is verified.
+    /// Warns about downloaded files of which only the length was verified.
     fn warn_of_unverified(&self, source: &Source) {
         let Source::Unlisted(error) = source else { return };
         let is_unverified = |(item, outcome): &(&Item, &Outcome)| {
@@ -162,7 +162,7 @@ impl Run<'_> {
         }
     }
 
-    /// Warns of files that git tracks and that other content is to replace.
+    /// Warns about files that are tracked by git and will be overwritten.
     async fn warn_of_tracked(&self, missing: &[usize], folder: &Arc<Folder>) {
         let names: Vec<FileName> = missing.iter().map(|&index| self.items[index].local_name.clone()).collect();
         let folder = Arc::clone(folder);
@@ -204,7 +204,7 @@ impl Run<'_> {
                 Ok(versions) => versions,
                 Err(unlisted) => return Ok(unlisted),
             };
-            // It would be seen in each URL.
+            // It would be visible in each URL.
             versions.retain(|row| !self.inputs.redactor.finds(&row.version));
             let Some(latest) = version::latest(&versions) else { return Err(self.no_version(&versions).await) };
             self.context.reporter.notes(&latest.to_string());
@@ -264,11 +264,11 @@ impl Run<'_> {
                 if item.expected.size.is_some_and(|size| size != file.size) {
                     return Ok(None);
                 }
-                // What cannot be read is fetched.
+                // A file that cannot be read is downloaded.
                 if files::hash(&file, registry.silence()).await.ok() != Some(wanted) {
                     return Ok(None);
                 }
-                // Nor can what is somebody else's be made executable.
+                // A file of another user cannot be made executable, so it is downloaded too.
                 let is_as_wanted = !item.is_executable || file.make_executable().is_ok();
                 Ok(Some(file.size).filter(|_| is_as_wanted))
             })
@@ -293,8 +293,8 @@ impl Run<'_> {
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 
-    /// Fetches many at once; the largest first, so that none of them is left to run alone at the end. What becomes of each
-    /// is put down at once, since the run may end at any time.
+    /// Downloads files in parallel, the largest first, so that no large file runs alone at the end. Each result is
+    /// recorded immediately, because the run may end at any time.
     async fn fetch(&mut self, missing: Vec<usize>, folder: &Arc<Folder>) {
         let mut queue = missing;
         queue.sort_by_key(|&index| std::cmp::Reverse(self.items[index].expected.size));

@@ -16,7 +16,7 @@ use crate::sanitize::{Names, Sanitized};
 use crate::secret::Redactor;
 use crate::suggest::SimilarNames;
 
-/// A file that is to be downloaded.
+/// A file to download.
 #[derive(Clone, Debug)]
 pub(crate) struct Item {
     pub(crate) name: FileName,
@@ -26,7 +26,7 @@ pub(crate) struct Item {
 }
 
 impl Item {
-    /// Whether a line of `executable` means it, by its name on the registry or in the workspace.
+    /// Whether a line of `executable` matches it, by its name on the registry or in the workspace.
     fn is_meant_by(&self, line: &Line) -> bool {
         line.stands_for(self.name.as_str()) || line.stands_for(self.local_name.as_str())
     }
@@ -111,7 +111,7 @@ pub(super) fn select(
     if errors.is_empty() { Ok(Selected { items, warnings }) } else { Err(errors) }
 }
 
-/// Explains a line that took nothing away, if files are selected in the end that it seems to mean.
+/// Explains a line that excluded nothing, if it seems to mean files that are selected in the end.
 fn explain(line: &Line, names: &BTreeMap<String, Vec<&Line>>) -> Option<DownloadError> {
     let selects = |line: &Line| names.keys().any(|name| line.stands_for(name));
     if selects(line) {
@@ -138,8 +138,8 @@ fn of_one_name(items: &[Item]) -> Vec<DownloadError> {
     .collect()
 }
 
-/// Returns the files of a version that a line matches. A line that is a file's name means that file, whatever its
-/// characters mean in a pattern.
+/// Returns the files of a version that a line matches. A line that is the name of a file means that file, even if it
+/// is also a pattern.
 fn among(line: &Line, listing: &Listing, target: &Target) -> Result<Vec<String>, DownloadError> {
     let all: Vec<&str> = listing.files().into_iter().map(|file| file.name.as_str()).collect();
     if all.contains(&line.as_name()) {
@@ -172,7 +172,7 @@ fn hostile(name: &str, why: impl Into<String>) -> DownloadError {
     DownloadError::Hostile(vec![Hostile { name: name.to_owned(), why: why.into() }])
 }
 
-/// Makes sure that a file of that name may be in a workspace; the error says why not.
+/// Checks that a file with this name is allowed in a workspace. The error is the reason if it is not.
 fn allow_on_disk(name: &FileName) -> Result<(), &'static str> {
     if makes_repository(name.as_str()) {
         return Err("git takes a folder with such a file for a repository");
@@ -186,7 +186,7 @@ fn allow_on_disk(name: &FileName) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// The name that a line gives to a file in the workspace.
+/// Returns the name that a line gives to a file in the workspace.
 fn local_name(name: &FileName, line: &Line, redactor: &Redactor) -> Result<FileName, DownloadError> {
     let Some(new_name) = line.new_name(name) else {
         allow_on_disk(name).map_err(|why| hostile(name.as_str(), why))?;
@@ -201,7 +201,7 @@ fn local_name(name: &FileName, line: &Line, redactor: &Redactor) -> Result<FileN
     Ok(renamed)
 }
 
-/// The downloads of a file: one for each name that lines give it.
+/// Returns the downloads of a file, one for each name that lines give it.
 fn items_of(
     name: &str,
     lines: &[&Line],
@@ -227,7 +227,7 @@ fn items_of(
     Ok(names.into_iter().map(item).collect())
 }
 
-/// The expected size and hash of a file.
+/// Returns the expected size and hash of a file.
 fn expected(name: &FileName, source: &Source, checksums: Option<&Checksums>) -> Result<Expected, DownloadError> {
     let named = checksums.map(|checksums| checksums.hash_of(name)).transpose()?.flatten();
     Ok(match (source, named) {

@@ -20,7 +20,7 @@ use crate::sanitize::Sanitized;
 /// a few megabytes.
 pub(super) const CHUNK: usize = 64 * 1024;
 
-/// How a folder of a path is opened. A link to a folder is an error.
+/// The flags for opening a folder of a path. A link to a folder is an error.
 pub(super) const ENTER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// A regular file in the workspace that can be read.

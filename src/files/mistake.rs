@@ -119,7 +119,8 @@ impl Explain for Mistake {
 }
 
 impl Mistake {
-    /// Finds a mistake that makes a line useless, whatever files exist. Lines are relative to `base`, a path in the workspace.
+    /// Finds a mistake that makes a line useless, regardless of which files exist. Lines are relative to `base`, a path
+    /// in the workspace.
     pub(super) fn of(line: &str, base: &Path) -> Option<Self> {
         let Self { kind, mut lines } = Self::first_of(line, base)?;
         // One line can have several: `- "dist\*.zip"`.

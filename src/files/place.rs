@@ -14,7 +14,7 @@ use crate::units::Bytes;
 /// The folder in the workspace for files that this action creates. Wildcards do not enter it.
 pub(crate) const OWN_FOLDER: &str = ".generic-packages";
 
-/// The folder in it for files that are downloaded to be uploaded to an alias.
+/// Its subfolder for files that are downloaded in order to upload them to an alias.
 pub(crate) const FETCHED_FOLDER: &str = "mirrored";
 
 /// A folder in the workspace, which need not exist yet.

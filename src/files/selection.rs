@@ -75,7 +75,7 @@ pub(crate) enum SelectError {
         line: String,
         /// The nearest match, sanitized.
         reason: String,
-        /// How to correct the line.
+        /// The instruction that corrects the line.
         hint: &'static str,
     },
     /// A line that matches no file, and is in the syntax of another tool.

@@ -150,7 +150,7 @@ pub(super) fn refuse_folder(selection: &Selection, line: &Line) -> Result<(), Se
     Ok(())
 }
 
-/// Whether an error says that a path does not exist. Other errors can hide files.
+/// Returns whether an error means that a path does not exist. Other errors can hide files.
 fn is_absent(error: &io::Error) -> bool {
     // No file can have a name that is too long.
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename)

@@ -5,7 +5,7 @@ use crate::files::{FETCHED_FOLDER, Line, is_temporary_name, makes_repository};
 use crate::package::{FileName, Version};
 
 impl Reader<'_> {
-    /// Reads the options of the checksums file; `None` if none is to be published, or an input is wrong.
+    /// Reads the options of the checksums file; `None` if `checksums` is not set, or if an input is invalid.
     pub(super) fn checksums_options(&mut self, version: Option<&Version>) -> Option<ChecksumsOptions> {
         if self.raw.get("checksums").is_none() {
             for input in ["expect", "aliases"].into_iter().filter(|input| self.raw.get(input).is_some()) {

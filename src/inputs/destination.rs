@@ -23,7 +23,8 @@ const NOT_A_TAG: &str = "is a git ref, but not a tag";
 const NO_REPOSITORY: &str = "is not set, and no workflow repository provides a default";
 
 impl Reader<'_> {
-    /// Reads the token, without white space around it: that is a frequent accident, and a newline gives a 401 (recorded).
+    /// Reads the token and trims white space around it, which is a frequent accident. A newline causes a 401
+    /// (recorded).
     ///
     /// Downloads of public packages need no token, and neither do dry runs, which then skip the registry.
     pub(super) fn token(&self, is_dry_run: bool) -> Result<Option<Secret>, InputError> {

@@ -1,4 +1,4 @@
-//! The action's inputs: `INPUT_*` -> `RawInputs` (what was typed) -> [`Inputs`] (what it means).
+//! The action's inputs: `INPUT_*` -> `RawInputs` (as typed) -> [`Inputs`] (checked).
 //!
 //! Every rule about an input is here, and no other module sees a raw string. All problems are collected before any is
 //! reported, so that one run shows them all.
@@ -35,7 +35,7 @@ use crate::suggest::suggest;
 /// The checked inputs of a run.
 #[derive(Debug)]
 pub struct Inputs {
-    /// The command, and what only it needs.
+    /// The command, with the options that only it has.
     pub(crate) task: Task,
     /// The version to publish or download. For downloads, `latest` can mean another one: see [`DownloadOptions`].
     pub(crate) target: Target,

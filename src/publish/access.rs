@@ -1,10 +1,10 @@
-//! Write access: what is known of it, and the check that asks for it.
+//! The check of write access.
 
 use super::execute::{VersionRun, WriteAccess};
 
 impl VersionRun<'_> {
-    /// Checks write access, unless that is done. Returns whether the run may go on. Only a rejection by the forge itself
-    /// ends it.
+    /// Checks write access, unless it was checked before. Returns whether the run may continue. Only a rejection by the
+    /// server itself ends it.
     pub(super) async fn check_write_access(&mut self) -> bool {
         if self.write_access != WriteAccess::NotChecked {
             return true;

@@ -1,8 +1,8 @@
 //! Aliases such as `latest`: other versions that are made identical to this one, its checksums file included.
 //!
-//! It is the loop of [`execute`](super::execute) on another version, with that one's list as what is desired, and extra files
-//! deleted. The checksums come last. A list that comes after all that tells whether the alias is identical: of two runs at
-//! once the one that lists last has either made the alias whole, or fails.
+//! An update runs the loop of [`execute`](super::execute) on the alias. The desired files are those of the version,
+//! and extra files are deleted. The checksums file comes last. A final list shows whether the alias is identical. If
+//! two runs update an alias at the same time, the run that lists last has completed the alias, or fails.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -30,7 +30,7 @@ use crate::units;
 /// How often an alias is updated while other jobs change it.
 const MOST_ATTEMPTS: u32 = 3;
 
-/// The files of a version as those that an alias is to have.
+/// Returns the files of a version as the desired files of an alias.
 pub(super) fn desired(version: &Listing, checksums: &FileName) -> Result<Vec<Desired>, BadName> {
     let files = version.files().into_iter().map(|file| {
         let name = FileName::parse(&file.name)?;
@@ -55,7 +55,7 @@ impl Compared {
         Self { diff: Diff::of(&ops), ops }
     }
 
-    /// The extra files, once it is certain that each can be deleted.
+    /// Returns the extra files, or an error if one cannot be deleted because of its name.
     pub(super) fn extras(&self) -> Result<Vec<&RegistryFile>, BadName> {
         let extras = self.ops.iter().filter_map(|op| match op {
             Op::Delete(extra) => Some(FileName::parse(&extra.name).map(|_| extra)),
@@ -66,7 +66,7 @@ impl Compared {
 }
 
 impl Run<'_> {
-    /// Makes every alias identical to the version, of which that is the list. The first that fails is the last.
+    /// Makes every alias identical to the listed version. Stops at the first alias that fails.
     pub(super) async fn update_aliases(&mut self, version: &Listing) -> Result<(), Halt> {
         let Some(checksums) = &self.job.task.checksums else { return Ok(()) };
         let Some(folder) = self.folder.clone() else { return Ok(()) };
@@ -170,7 +170,7 @@ impl Run<'_> {
                 break;
             }
             match job.context.stop.or(reason_to_stay(&self.version.registry, version, alias, versions)).await?? {
-                // What this run has written may be a part of a mixture.
+                // The alias may contain files of this run next to files of another.
                 Some(Stay { release: Some(release), .. }) if round > 0 => {
                     return Err(PublishError::Superseded { alias: alias.clone(), release }.into());
                 }
@@ -184,14 +184,14 @@ impl Run<'_> {
                 job.context.reporter.announces(&format!("Updating alias {alias} to {version}: {}", compared.diff));
             }
             self.execute(registry, desired, &compared, store).await?;
-            // Uploads take time, and the job of a higher release may have ended meanwhile.
+            // Uploads take time, so a higher release may have been published meanwhile.
             *versions = None;
         }
         let (alias, times) = (alias.clone(), MOST_ATTEMPTS);
         Err(PublishError::Unsettled { alias, times }.into())
     }
 
-    /// Uploads, replaces and deletes what differs, once. If another job was faster, the next list tells what is left.
+    /// Uploads, replaces and deletes files once. If another job was faster, the next list shows the rest.
     async fn execute(
         &mut self,
         registry: &Registry<'_>,
@@ -199,7 +199,7 @@ impl Run<'_> {
         compared: &Compared,
         store: &mut Store,
     ) -> Result<(), Halt> {
-        // Before anything changes.
+        // Checked before anything changes.
         let extras = compared
             .extras()
             .map_err(PublishError::UnsafeName)?
@@ -222,7 +222,7 @@ impl Run<'_> {
     }
 }
 
-/// Decides what follows if something has failed: another round, if other jobs were faster and nothing else failed.
+/// Returns the errors of an update that failed, or `Ok` for another round if only other jobs were faster.
 fn unsettled(mut run: VersionRun<'_>, halt: Option<Halt>) -> Result<(), Halt> {
     match halt {
         Some(Halt { signal: Some(signal), .. }) => {
@@ -232,19 +232,19 @@ fn unsettled(mut run: VersionRun<'_>, halt: Option<Halt>) -> Result<(), Halt> {
         None => {}
     }
     let was_overtaken = run.files.iter().any(Tracked::was_overtaken);
-    // What was not attempted waited for what was overtaken.
+    // Files that were not attempted waited for the overtaken ones.
     let is_at_fault =
         |file: &Tracked| !file.is_verified() && file.status() != Status::NotAttempted && !file.was_overtaken();
     if run.errors.is_empty() && was_overtaken && !run.files.iter().any(is_at_fault) {
         return Ok(());
     }
     let mut errors = run.into_errors();
-    // What the alias has is told for all of its files.
+    // One error describes the state of all files of the alias.
     errors.retain(|error| !matches!(error, PublishError::NotVerified { .. }));
     Err(Halt { errors, signal: None })
 }
 
-/// The contents of the version's files: those of this run, and those that were downloaded.
+/// The contents of the version's files, published by this run or downloaded.
 struct Store {
     files: HashMap<Sha256, Content>,
     folder: Arc<Folder>,
@@ -259,7 +259,7 @@ impl Store {
         Self { files, folder, fetched: None }
     }
 
-    /// Returns these files with their contents. What this run has not published itself is downloaded.
+    /// Returns files with their contents. Files that this run has not published are downloaded.
     async fn download(&mut self, main: &Run<'_>, wanted: Vec<Desired>) -> Result<Vec<(Desired, Content)>, Halt> {
         let mut new = HashSet::new();
         let mut items = Vec::new();

@@ -1,5 +1,5 @@
-//! The checksums file of a version: the SHA-256 of all its other files, from the registry's own list. It is the last file of a
-//! version, and replaces an older one without being asked, because it follows from the rest.
+//! The checksums file of a version: the SHA-256 of all its other files, from the registry's own list. It is published
+//! last, and always replaces an older one, because it is derived from the other files.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -30,11 +30,11 @@ use crate::units;
 /// How often the checksums file is made while other jobs change the version.
 pub(super) const MOST_ATTEMPTS: u32 = 3;
 
-/// The name of a checksums file if the inputs give none.
+/// The name of a checksums file, in lower case, if `checksums` is not set.
 const USUAL_NAME: &str = "sha256sums";
 
-/// Makes sure, before anything is sent, that no file has the name of the checksums file, and that its copy can be written
-/// to the workspace. Returns the folder of the copy.
+/// Checks that no file has the name of the checksums file, and that its copy can be written to the workspace. Returns
+/// the folder of the copy.
 pub(super) fn check(
     files: &[(Desired, Content)],
     ChecksumsOptions { name, aliases, .. }: &ChecksumsOptions,
@@ -55,8 +55,8 @@ pub(super) fn check(
     Err(errors)
 }
 
-/// Returns the folder of the copy, once it has proved that it can be written there; and that what is downloaded for
-/// aliases can be put below it.
+/// Returns the folder of the copy, after checking that the copy can be written there, and downloads for aliases below
+/// it.
 fn folder_for_copy(workspace: &Path, name: &FileName, has_aliases: bool) -> Result<Arc<Folder>, PlaceError> {
     let folder = Arc::new(Folder::make(&Place::own(workspace))?);
     folder.remove_leftovers();
@@ -70,8 +70,8 @@ fn folder_for_copy(workspace: &Path, name: &FileName, has_aliases: bool) -> Resu
 }
 
 impl Run<'_> {
-    /// Publishes the checksums file, once all of the run's own files are there. If other jobs change the version meanwhile,
-    /// it is made again. Returns the last list, and whether the published file covers it; if not, the errors say why.
+    /// Publishes the checksums file if all files of the run are on the registry. If other jobs change the version
+    /// meanwhile, it is updated. Returns the last list, and whether the published file covers it; if not, the errors say why.
     pub(super) async fn publish_checksums(&mut self, mut listing: Listing) -> Result<(Listing, bool), Halt> {
         let is_in_place = |file: &Tracked| file.desired.is_checksums_file || file.status().is_success();
         if !self.version.files.iter().all(is_in_place) || !self.version.errors.is_empty() {
@@ -120,7 +120,7 @@ impl Run<'_> {
         Some(Tracked::new((desired, Content::Memory(content)), label, &self.version.registry))
     }
 
-    /// Compares the checksums file that was made, if any, with that of a list.
+    /// Returns whether the checksums file of this run, if there is one, matches a list.
     pub(super) async fn compare_checksums(&self, listing: &Listing) -> bool {
         match self.version.checksums_file() {
             Some(file) => self.job.compare_checksums(&file.content, listing).await,
@@ -128,7 +128,8 @@ impl Run<'_> {
         }
     }
 
-    /// Waits before the next attempt after a change by another job. Random waits keep two jobs from meeting forever.
+    /// Waits before the next attempt after a change by another job. Random waits keep two jobs from conflicting
+    /// forever.
     pub(super) async fn wait_for_others(
         &self,
         retries: &mut Retries,
@@ -142,7 +143,7 @@ impl Run<'_> {
         self.job.context.stop.or(wait_for_longest([wait])).await.map(drop)
     }
 
-    /// Whether another job has replaced our checksums file, and nothing else has failed.
+    /// Whether another job has replaced this run's checksums file, and nothing else has failed.
     pub(super) fn is_only_checksums_overtaken(&self) -> bool {
         let have_failed = self.version.files.iter().any(|file| !file.desired.is_checksums_file && file.has_failed());
         self.version.errors.is_empty()
@@ -186,7 +187,7 @@ impl Run<'_> {
         }
     }
 
-    /// Returns the files of a list that the checksums file covers: every other one.
+    /// Returns the files of a list that the checksums file covers: all except itself.
     pub(super) fn covered(&self, listing: &Listing) -> Vec<FileName> {
         let Some(checksums) = &self.job.task.checksums else { return Vec::new() };
         let names = listing.files().into_iter().filter_map(|file| FileName::parse(&file.name).ok());
@@ -222,12 +223,12 @@ impl Run<'_> {
     }
 }
 
-/// Puts the copy into its place.
+/// Writes the copy to its folder.
 fn copy(folder: &Arc<Folder>, name: &FileName, content: &Content) -> Result<(), PlaceError> {
     let (unfinished, mut writing) = folder.begin(name)?;
     writing.expect(Some(content.size()));
     let mut written = Ok(());
-    // Bytes in memory can be read.
+    // Reading from memory cannot fail.
     let _ = content.read(|chunk| {
         written = writing.write(&chunk);
         written.is_ok()
@@ -237,8 +238,8 @@ fn copy(folder: &Arc<Folder>, name: &FileName, content: &Content) -> Result<(), 
     folder.verify_place()
 }
 
-/// Makes the content of the checksums file from a list, on a thread of its own because a list can be long. The error says
-/// why there can be no checksums file.
+/// Creates the content of the checksums file from a list, on a separate thread because a list can be long. The errors
+/// explain why that is impossible.
 pub(super) async fn content_for(
     Job { inputs, .. }: Job<'_>,
     checksums: &ChecksumsOptions,
@@ -276,7 +277,7 @@ fn make_content(
     }
 }
 
-/// Checks names on the registry against our own rules, and returns one error for all that break them.
+/// Checks names from the registry against the naming rules, and returns one error for all unsafe names.
 fn unsafe_names(names: &[&str], redactor: &Redactor) -> Option<PublishError> {
     let mut bad = Names::default();
     let mut first = None;

@@ -1,4 +1,4 @@
-//! A dry run: the plan of a real run, made of the lists as they are and as they would be then, and shown instead of executed.
+//! A dry run: prints the plan of a real run, based on the current lists and on those that the uploads would produce.
 
 use super::alias::{self, Compared};
 use super::error::PublishError;
@@ -16,8 +16,8 @@ use crate::state::{Event, State};
 use crate::units::Bytes;
 
 impl Run<'_> {
-    /// Lists the version, makes the plan, and checks write access if anything would be written. Returns the page of the
-    /// version if it exists. What fails here would fail in a real run.
+    /// Lists the version, makes the plan, and checks write access if anything would be written. Returns the public
+    /// address of the version if it exists. An error here would be an error of a real run.
     pub(super) async fn dry_run(&mut self) -> Result<Option<PublicAddress>, Halt> {
         let stop = self.job.context.stop.clone();
         if self.is_empty() {
@@ -32,7 +32,7 @@ impl Run<'_> {
         let is_sent = |op: &Op| matches!(op, Op::Upload | Op::Replace(_));
         let mut sent: Vec<usize> = (0..ops.len()).filter(|&index| is_sent(&ops[index])).collect();
         if others_would_be_sent {
-            // That a file cannot be read is found out now, and what follows from it needs the hashes.
+            // Unreadable files are found now, and the checksums file and the aliases need the hashes.
             let files = &self.version.files;
             let unhashed = sent.iter().copied().filter(|&index| files[index].desired.sha256.is_none()).collect();
             for (index, error) in stop.or(self.version.hash(unhashed)).await? {
@@ -70,7 +70,7 @@ impl Run<'_> {
         self.report.plan.get_or_insert_default().extend(rows);
     }
 
-    /// Plans what needs no response of the registry: which files a real run would publish.
+    /// Plans the files that a real run would publish, without a request to the registry.
     fn plan_without_registry(&mut self) {
         let row = |what, size| Planned { action: Action::Upload, what, size, there: "not checked".to_owned() };
         self.version.files.iter_mut().for_each(|file| file.is_planned = true);
@@ -79,7 +79,7 @@ impl Run<'_> {
         self.report.plan = Some(files.chain(checksums).collect());
     }
 
-    /// Plans the files; a replacement comes when all else is there.
+    /// Plans the files. Replacements come after all uploads.
     fn plan_files(&mut self, ops: &[Op], sent: &[usize]) {
         let is_done = |index: &usize| sent.contains(index) || !matches!(ops[*index], Op::Upload | Op::Replace(_));
         let rows = (0..self.version.files.len()).filter(is_done).filter_map(|index| {
@@ -125,7 +125,7 @@ impl Run<'_> {
         Ok(Some(file))
     }
 
-    /// Plans how an alias would be made identical to the version, in the order of a real run. Stores how it differs as soon as that
+    /// Plans the update of an alias, in the order of a real run. Stores how it differs as soon as that
     /// is known.
     async fn rows_of_alias(
         &self,

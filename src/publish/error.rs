@@ -32,7 +32,7 @@ pub(crate) enum PublishError {
     /// A file cannot be read.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The registry has other content under a file's name.
+    /// A file already exists with different content.
     #[error("{}", conflict_in_words(conflict, *.when))]
     Conflict {
         conflict: Conflict,
@@ -41,7 +41,7 @@ pub(crate) enum PublishError {
         /// The page of the version, where files can be deleted.
         page: Url,
     },
-    /// A file was deleted to be replaced, and that failed.
+    /// The old file was deleted, but the upload of the new one failed.
     #[error(
         "failed to replace `{name}`: {} missing on the registry",
         if *.is_certain { "the old file was deleted, but the upload failed. The file is now" }
@@ -51,7 +51,7 @@ pub(crate) enum PublishError {
         name: FileName,
         /// Whether it is known to be missing.
         is_certain: bool,
-        /// Why nothing took its place, if that is known.
+        /// Why the upload failed, if known.
         #[source]
         cause: Option<Box<PublishError>>,
     },
@@ -73,7 +73,7 @@ pub(crate) enum PublishError {
     #[error("{}", unsafe_names_in_words(names, why))]
     UnsafeNames {
         names: Names,
-        /// Why the first one is refused.
+        /// Why the first name is rejected.
         why: String,
     },
     /// The checksums file on the registry does not match the version.
@@ -81,7 +81,7 @@ pub(crate) enum PublishError {
     ChecksumsOutdated {
         name: FileName,
         version: Version,
-        /// How often it was made, if other jobs changed the version each time.
+        /// The number of attempts, if other jobs changed the version during each.
         times: Option<u32>,
     },
     /// An alias is not identical to the version.
@@ -100,13 +100,13 @@ pub(crate) enum PublishError {
     #[error("other jobs changed alias {alias} during each of {times} attempts")]
     Unsettled {
         alias: Version,
-        /// How often it was tried.
+        /// The number of attempts.
         times: u32,
     },
-    /// While an alias was updated, another job changed it, and the package got a release that it has to follow.
+    /// Another job changed an alias during its update, and the package now has a release that the alias must follow.
     #[error("another job changed alias {alias} at the same time, and the package now has release {release}")]
     Superseded { alias: Version, release: Version },
-    /// A file whose name no request could have.
+    /// A file name that is not valid in a request.
     #[error("cannot delete or upload a file of the alias: the {0}")]
     UnsafeName(BadName),
     /// A file of the version cannot be downloaded.
@@ -130,7 +130,7 @@ pub(crate) enum PublishError {
     #[error("failed to verify `{name}`: an earlier list showed it, but the registry no longer lists it ({url})")]
     Lost {
         name: FileName,
-        /// Where it should be.
+        /// The URL of the file.
         url: Url,
     },
 }
@@ -234,7 +234,7 @@ impl Explain for PublishError {
                 &and_then(cause.as_deref(), "run the step again to upload the new file. The old file is not restored")
             }
             Self::AliasDiffers { cause, .. } => {
-                // What is missing comes back with the rest.
+                // The next run uploads the missing file too.
                 let cause = match cause.as_deref() {
                     Some(Self::Missing { cause, .. }) => cause,
                     // This step would not update the alias again.
@@ -316,10 +316,10 @@ impl Explain for PublishError {
     }
 }
 
-/// Joins the hint of a cause, if it has one, and what to do after that.
+/// Joins the hint of a cause, if there is one, and the instruction after it.
 fn and_then(cause: Option<&PublishError>, then: &str) -> String {
     let hint = cause.and_then(Explain::hint);
-    // Where nothing else is to be done, it has been said.
+    // A hint that only asks to run the step again is already included in `then`.
     match hint.filter(|hint| !hint.starts_with("Run the step again")) {
         Some(hint) => {
             let hint = hint.split(", then run the step again").next().unwrap_or_default();

@@ -15,15 +15,15 @@ use crate::plan::{self, Desired, Listed, Op};
 use crate::registry::{FailureKind, Registry, RetryRule, wait_for_longest};
 use crate::state::{Event, State};
 
-/// How long a run that was asked to end may wait for the list.
+/// The timeout of the last list after a signal.
 pub(super) const LAST_LIST: Duration = Duration::from_secs(1);
 
-/// The knowledge about write access.
+/// The result of the check of write access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WriteAccess {
     /// It was not checked yet.
     NotChecked,
-    /// The server itself did not respond to the check: a proxy in front of it may reject only the odd name of the check.
+    /// The server itself did not respond to the check. A proxy may reject only the unusual file name of the check.
     Unknown,
     /// The server confirmed it, or stored a file.
     Confirmed,
@@ -48,7 +48,7 @@ pub(super) struct VersionRun<'a> {
     /// The extra files of an alias at the start, which are deleted; `None` if this is no alias.
     pub(super) extras: Option<Listing>,
     pub(super) write_access: WriteAccess,
-    /// Errors that are about no single file.
+    /// Errors that do not concern a single file.
     pub(super) errors: Vec<PublishError>,
 }
 
@@ -83,7 +83,7 @@ impl<'a> VersionRun<'a> {
     pub(super) async fn settle(&mut self, save: &mut Save<'_>) -> Result<Listing, Halt> {
         let stop = self.job.context.stop.clone();
         let (mut listing, mut ops) = stop.or(self.list_and_plan()).await??;
-        // With any conflict nothing is sent.
+        // If there is any conflict, nothing is uploaded.
         if self.has_failed() {
             return Ok(listing);
         }
@@ -133,7 +133,7 @@ impl<'a> VersionRun<'a> {
         Step::Nothing
     }
 
-    /// Reads the list and plans what follows from it. If it contradicts what is known, it is read again.
+    /// Reads the list and plans the operations. If the list contradicts the known states, it is read again.
     pub(super) async fn list_and_plan(&mut self) -> Result<(Listing, Vec<Op>), Halt> {
         loop {
             let listing = self.registry.files().await?;
@@ -152,7 +152,7 @@ impl<'a> VersionRun<'a> {
         }
     }
 
-    /// Hashes files. Returns those that cannot be read, with the reason.
+    /// Hashes files. Returns the unreadable ones with their errors.
     pub(super) async fn hash(&mut self, indices: Vec<usize>) -> Vec<(usize, PublishError)> {
         let (files, timeout) = (&self.files, self.registry.silence());
         let hash = async |index: usize| (index, files[index].content.hash(timeout).await);
@@ -204,7 +204,7 @@ impl<'a> VersionRun<'a> {
         wait_for_longest(waits).await
     }
 
-    /// Deletes an extra file, once, and waits before that is retried.
+    /// Deletes an extra file, with retries.
     async fn delete(&mut self, seen: &RegistryFile) -> Result<(), Halt> {
         let stop = &self.job.context.stop;
         let name = FileName::parse(&seen.name).map_err(PublishError::UnsafeName)?;
@@ -220,7 +220,7 @@ impl<'a> VersionRun<'a> {
                 self.errors.push(error.after(retries.attempts()).into());
                 return Ok(());
             }
-            // Only what was seen is deleted.
+            // Only the content that was listed before is deleted.
             let listing = stop.or(self.registry.files()).await??;
             if listing.like(seen) != Some(seen) {
                 return Ok(());
@@ -234,7 +234,8 @@ impl<'a> VersionRun<'a> {
         self.files.iter_mut().for_each(Tracked::record_list_failure);
     }
 
-    /// Lists the version one last time, quickly, because the run has to end. Listed files are verified, the others unknown. Returns the list.
+    /// Lists the version one last time, with a short timeout. Listed files are verified, the others unknown. Returns
+    /// the list.
     pub(super) async fn list_at_the_end(&mut self) -> Option<Listing> {
         let listing = tokio::time::timeout(LAST_LIST, self.registry.files_now()).await.ok().and_then(Result::ok);
         for file in &mut self.files {
@@ -250,19 +251,19 @@ impl<'a> VersionRun<'a> {
         listing
     }
 
-    /// Whether anything has failed for good.
+    /// Whether anything has failed.
     pub(super) fn has_failed(&self) -> bool {
         !self.errors.is_empty() || self.files.iter().any(Tracked::has_failed)
     }
 
-    /// Whether anything has failed for good that every other file would meet as well.
+    /// Whether an error has occurred that every other file would have too.
     pub(super) fn is_hopeless(&self) -> bool {
         let is_failed = |file: &&Tracked| matches!(file.state, State::Failed { .. });
         !self.errors.is_empty() || self.files.iter().filter(is_failed).any(Tracked::ends_round)
     }
 
-    /// Returns what failed; a file that is missing because of this run goes first, and what could not be verified last. What
-    /// every file meets is said once, though several uploads that ran at once have met it.
+    /// Returns the errors: files that are missing because of this run first, files that could not be verified last. An
+    /// error that affects every file is returned once, even if several parallel uploads have it.
     pub(super) fn into_errors(self) -> Vec<PublishError> {
         let errors = self.files.into_iter().filter_map(Tracked::into_error).chain(self.errors);
         let mut errors = hint::without_repetitions(errors);

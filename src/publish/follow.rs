@@ -10,14 +10,14 @@ use crate::version::Release;
 /// Why an alias is not updated.
 pub(super) struct Stay {
     pub(super) why: String,
-    /// The release of the package because of which it stays, if there is one.
+    /// The release of the package that prevents the update, if there is one.
     pub(super) release: Option<Version>,
 }
 
 /// The releases that an alias follows.
 enum Followed<'a> {
     All,
-    /// Those that begin with the alias' numbers.
+    /// Releases that begin with the numbers of the alias.
     Within(Release<'a>),
 }
 
@@ -26,7 +26,7 @@ impl<'a> Followed<'a> {
         if [Version::LATEST, "stable"].contains(&alias.folded().as_str()) {
             return Some(Self::All);
         }
-        // A date is the name of a snapshot.
+        // An alias with `-` or `+`, such as a date, is the name of a snapshot.
         let is_number = !alias.as_str().contains(['-', '+']);
         Release::parse(alias.as_str()).filter(|release| is_number && release.is_without_prefix()).map(Self::Within)
     }
@@ -74,7 +74,7 @@ pub(super) fn announce_stay(job: Job<'_>, alias: &Version, stay: &Stay) {
     job.context.reporter.notices(&format!("alias {alias} {is} updated: {}", stay.why));
 }
 
-/// The highest release that an alias follows, of those that are higher than ours if ours is a release.
+/// Returns the highest release that the alias follows. If `own` is a release, only higher releases count.
 fn highest(
     rows: &[VersionRow],
     alias: &Version,

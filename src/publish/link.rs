@@ -10,17 +10,18 @@ use crate::sanitize::Sanitized;
 
 /// The link of the package.
 pub(super) enum Linked {
-    /// Nothing, or a repository that the token's user cannot see.
+    /// No repository, or one that the token's user cannot see.
     ToNothing,
-    /// The repository that it is to be linked to.
+    /// The requested repository.
     AsWanted,
-    /// Another one.
+    /// Another repository.
     Elsewhere,
 }
 
 impl Run<'_> {
-    /// Links the package, unless it is linked. The registry rejects a second link, so before each retry the link is read
-    /// (recorded on Gitea 1.24 and 1.26, Forgejo 11 and 15). Returns what the registry says of the version, if it does.
+    /// Links the package, unless it is already linked. The registry rejects a second link, so the link is read before
+    /// each retry (recorded on Gitea 1.24 and 1.26, Forgejo 11 and 15). Returns the details of the version, if they
+    /// could be read.
     pub(super) async fn link(&self, repository: &RepositoryName) -> Option<About> {
         let (registry, reporter) = (&self.version.registry, self.job.context.reporter);
         let mut retries = registry.retries();
@@ -50,7 +51,7 @@ impl Run<'_> {
                         if error.retry_rule() == RetryRule::CheckOnly
                             || !registry.wait_before_retry(&mut retries, &error).await
                         {
-                            // It may be linked all the same.
+                            // The package may be linked anyway.
                             given_up = Some(error.after(retries.attempts()));
                         }
                         continue;
@@ -61,7 +62,7 @@ impl Run<'_> {
         }
     }
 
-    /// Returns which repository it is linked to. Warns if that is another one.
+    /// Compares the package's link with a repository. Warns if it is linked to another one.
     pub(super) fn linked(&self, repository: &RepositoryName, about: &About) -> Linked {
         match about.linked_to() {
             None => Linked::ToNothing,

@@ -1,4 +1,4 @@
-//! The use case: files -> names -> the version -> its checksums file -> aliases -> the link -> the report.
+//! Publishes: files -> names -> the version -> its checksums file -> aliases -> the link -> the report.
 
 mod access;
 mod alias;
@@ -32,7 +32,7 @@ use crate::stop::{Signal, Stopped};
 /// How long to wait for the address of the version's page: everything else is done.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Publishes files. An error means that nothing was uploaded, and holds every problem that has to be fixed first.
+/// Publishes files. An error means that nothing was uploaded, and contains every problem to fix.
 pub(crate) async fn publish(
     inputs: &Inputs,
     task: &PublishOptions,
@@ -41,7 +41,7 @@ pub(crate) async fn publish(
 ) -> Result<RunReport, Vec<Problem>> {
     let job = Job { inputs, task, context };
     let selection = task.selection.clone();
-    // A workspace can have many files, and a pattern many alternatives.
+    // On a separate thread, because a workspace can have many files and a pattern many alternatives.
     let selected = match context.stop.or(on_own_thread(move || files::select(&selection))).await {
         Ok(selected) => selected.map_err(hint::problems)?,
         Err(signal) => {
@@ -103,8 +103,8 @@ impl Job<'_> {
         outcomes
     }
 
-    /// Makes the checksums file of a list, and compares it with that content. A version that another job deletes is not brought
-    /// back by a checksums file of what it had.
+    /// Returns whether `content` is the checksums file of a list. So an outdated checksums file does not recreate a
+    /// version that another job has deleted.
     async fn compare_checksums(self, content: &Content, listing: &Listing) -> bool {
         let Some(checksums) = &self.task.checksums else { return true };
         let now = checksums::content_for(self, checksums, listing).await;
@@ -112,14 +112,14 @@ impl Job<'_> {
     }
 }
 
-/// Saves what is known of a version so far, after a signal.
+/// Saves the results of a version so far, after a signal.
 type Save<'s> = dyn FnMut(&VersionRun<'_>, Signal) + 's;
 
 /// A run that publishes.
 struct Run<'a> {
     job: Job<'a>,
     version: VersionRun<'a>,
-    /// The folder of the copy of the checksums file, if there is to be one.
+    /// The folder for the copy of the checksums file, if `checksums` is set.
     folder: Option<Arc<Folder>>,
     /// The report so far, without the files of the version.
     report: RunReport,
@@ -162,7 +162,7 @@ impl Run<'_> {
                 }
             }
             Err(Halt { signal: Some(signal), .. }) => {
-                // A dry run has changed nothing that is to be verified.
+                // A dry run changes nothing, so there is nothing to verify.
                 if !self.job.task.dry_run {
                     self.list_at_the_end().await;
                     self.write_copy().await;
@@ -174,14 +174,14 @@ impl Run<'_> {
         self.into_report(address)
     }
 
-    /// The run is to end now: one quick list, so that what is reported as published is.
+    /// Lists the version quickly after a signal, so that only verified files are reported as published.
     async fn list_at_the_end(&mut self) {
         if let Some(listing) = self.version.list_at_the_end().await
             && !self.compare_checksums(&listing).await
         {
             self.mark_checksums_outdated();
         }
-        // The version may have changed since they were compared with it, and nobody lists them again.
+        // The version may have changed since the aliases were compared with it, and they are not listed again.
         self.report.aliases.clear();
     }
 
@@ -208,7 +208,8 @@ impl Run<'_> {
         self.version.files.is_empty() && self.job.task.checksums.is_none()
     }
 
-    /// Publishes, and does what is left to be done then. Returns the public address of the version, if it exists.
+    /// Publishes the version, writes the copy of the checksums file and links the package. Returns the public address
+    /// of the version, if it exists.
     async fn publish(&mut self) -> Result<Option<PublicAddress>, Halt> {
         if self.is_empty() {
             return Ok(None);
@@ -229,7 +230,7 @@ impl Run<'_> {
         Ok(if listing.version_exists { Some(self.link_and_locate().await) } else { None })
     }
 
-    /// Publishes the checksums file and makes the aliases identical; again if other jobs change the version meanwhile. Returns
+    /// Publishes the checksums file and updates the aliases. Repeats both if other jobs change the version meanwhile. Returns
     /// the last list, and whether the published checksums file covers it.
     async fn publish_checksums_and_aliases(&mut self, mut listing: Listing) -> Result<(Listing, bool), Halt> {
         let has_aliases = self.job.task.checksums.as_ref().is_some_and(|checksums| !checksums.aliases.is_empty());
@@ -263,7 +264,7 @@ impl Run<'_> {
         version.settle(&mut |version, signal| save(*job, report, version, signal)).await
     }
 
-    /// Links the package, if that is asked for and nothing has failed. Returns the public address of the version.
+    /// Links the package if `link-repository` is set and nothing has failed. Returns the public address of the version.
     async fn link_and_locate(&self) -> PublicAddress {
         let is_complete = !self.version.has_failed()
             && self.job.outcomes(&self.version).iter().all(|outcome| outcome.status.is_success());
@@ -281,21 +282,22 @@ impl Run<'_> {
         self.address_by(about.as_ref())
     }
 
-    /// Reads what the registry has about the version. Only its page depends on it, so it is read once, and not for long.
+    /// Requests the details of the version, with a short timeout and without retries, because only the link to its page
+    /// needs them.
     async fn ask_about(&self) -> Option<About> {
         let asked = tokio::time::timeout(PAGE_TIMEOUT, self.version.registry.about_once());
         match self.job.context.stop.or(asked).await {
             Ok(Ok(Ok(about))) => return Some(about),
             Ok(Ok(Err(error))) => self.warn_of_page(&error),
             Ok(Err(_)) => self.job.context.reporter.warns("no response in time about the page of the version"),
-            // All is done, and the runner waits for our end.
+            // Everything is done, and the runner waits for the program to exit.
             Err(_) => {}
         }
         None
     }
 
-    /// Returns the public address of the version. If the registry does not give it, that is no failure: `server-url` leads to
-    /// the same forge.
+    /// Returns the public address of the version. If the registry does not return it, the address uses `server-url`,
+    /// which leads to the same server.
     fn address_by(&self, about: Option<&About>) -> PublicAddress {
         let Some(about) = about else { return self.job.inputs.target.address() };
         self.version.registry.public_address(about).unwrap_or_else(|error| {

@@ -1,4 +1,4 @@
-//! The names that files get on the registry. Pure: nothing is sent before they are good.
+//! Names the files on the registry. Pure: nothing is uploaded before all names are valid.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,33 +10,33 @@ use crate::plan::Desired;
 use crate::sanitize::Sanitized;
 use crate::secret::Redactor;
 
-/// Why files cannot be published under their names.
+/// An error about the names of files.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NameError {
-    /// A name that the registry refuses.
+    /// A name that the registry rejects.
     #[error("failed to publish {path}: the {bad}")]
     Name {
         path: Sanitized,
         bad: BadName,
-        /// Whether it is one that a line gives.
+        /// Whether a line of `files` sets the name.
         is_renamed: bool,
-        /// A line that gives the file a name which the registry accepts, if there is one.
+        /// A line that renames the file to a valid name, if there is one.
         line: Option<String>,
     },
-    /// Names that the registry takes for one.
+    /// Several files with the same name on the registry.
     #[error("failed to publish {} under one name: {how}", listed(.paths))]
     SameName {
         paths: Vec<Sanitized>,
         name: FileName,
-        /// The reason why the registry takes the names for one.
+        /// The reason why the names are equal on the registry.
         how: String,
-        /// A way to tell them apart.
+        /// The instruction that makes the names unique.
         hint: String,
     },
     /// The name of the checksums file.
     #[error("failed to publish {path}: `{name}` is the checksums file that `checksums` creates")]
     Reserved { path: Sanitized, name: FileName },
-    /// A name with the token in it.
+    /// A name that contains the token or another secret.
     #[error("failed to publish a file: its name contains the token or another secret")]
     Secret,
 }
@@ -75,7 +75,7 @@ impl Explain for NameError {
             Self::SameName { name, paths, .. } => {
                 ("failed to publish several files under each of {} names", format!("`{name}` ({})", listed(paths)))
             }
-            // Which ones is as secret as what they contain.
+            // The names are not shown, because they contain a secret.
             Self::Secret => {
                 ("failed to publish {} files: their names contain the token or another secret", String::new())
             }
@@ -85,7 +85,7 @@ impl Explain for NameError {
     }
 }
 
-/// Gives every file its name; the error has all that is wrong with any of them.
+/// Gives every file its name on the registry. The errors cover all files.
 pub(super) fn name_files(
     files: Vec<SelectedFile>,
     if_file_exists: IfFileExists,
@@ -104,7 +104,7 @@ pub(super) fn name_files(
             }
         }
     }
-    // The same file under the same name, from two lines, is one.
+    // A file that two lines select under the same name is published once.
     let mut known = BTreeSet::new();
     named.retain(|(chosen, name)| known.insert((chosen.local.path.clone(), name.clone())));
     let mut by_name = BTreeMap::<String, Vec<&(SelectedFile, FileName)>>::new();
@@ -132,7 +132,7 @@ pub(super) fn name_files(
     Ok(desired.collect())
 }
 
-/// Returns how to tell files apart that have one name.
+/// Returns the hint that makes the names of these files unique.
 fn apart(files: &[&SelectedFile]) -> String {
     let differs = files[0].placeholders.iter().find_map(|(placeholder, _)| {
         let value = |file: &&SelectedFile| {

@@ -1,5 +1,5 @@
-//! Replaces content on the registry: DELETE, then PUT, because the registry has no other way. In between the file is missing
-//! there, so everything that can be checked is checked before.
+//! Replaces content on the registry: DELETE, then PUT, because the registry has no other way. In between, the file is
+//! missing on the registry, so everything that can be checked is checked before.
 
 use std::pin::pin;
 
@@ -18,7 +18,7 @@ use crate::state::Event;
 use crate::stop::Signal;
 use crate::units::{Bytes, Span};
 
-/// How often an upload is retried while the file is missing on the registry.
+/// The number of retries of an upload while the file is missing on the registry.
 const RETRIES: u32 = 20;
 
 /// The result of a DELETE and the PUT after it.
@@ -29,14 +29,14 @@ enum Swapped {
     NotDeleted(RegistryError),
     /// The file may be missing on the registry.
     Interrupted(FailedUpload),
-    /// Another job was faster.
+    /// Another job uploaded different content.
     Overtaken(Conflict),
     /// A second signal canceled it.
     GivenUp,
 }
 
 impl VersionRun<'_> {
-    /// Replaces one file. The list is read just before, each time, and only what was seen there is deleted.
+    /// Replaces one file. The list is read before each attempt, and only the content `seen` is deleted.
     pub(super) async fn replace(&mut self, index: usize, seen: RegistryFile, save: &mut Save<'_>) -> Result<(), Halt> {
         let stop = self.job.context.stop.clone();
         if self.files[index].desired.sha256.is_none()
@@ -105,7 +105,7 @@ impl VersionRun<'_> {
             if is_final || !stop.or(self.registry.wait_before_retry(&mut deletions, &error)).await? {
                 let error = error.after(deletions.attempts());
                 let file = &mut self.files[index];
-                // What the server says of a deletion that it may have carried out is for the next list to decide.
+                // The deletion may have succeeded despite the error, so the next list decides.
                 if may_be_deleted && !is_final {
                     file.start_replacing(seen, RETRIES);
                     file.record_failure(FailedUpload {
@@ -122,7 +122,7 @@ impl VersionRun<'_> {
         }
     }
 
-    /// Warns that a file is missing on the registry, and saves the outputs, in case that the runner kills the program.
+    /// Warns that a file is missing on the registry, and saves the outputs in case the runner kills the program.
     fn save_in_between(&self, index: usize, signal: Signal, save: &mut Save<'_>) {
         let name = &self.files[index].desired.name;
         let way_out = match signal {
@@ -145,7 +145,7 @@ async fn swap(registry: &Registry<'_>, context: &RunContext<'_>, file: &Tracked,
     context.reporter.notes(&format!("replacing `{name}`: deleting {size} with SHA-256 {theirs}"));
     let begun = Instant::now();
     let mut unclear_deletion = match registry.delete_to_replace(name).await {
-        // It may be deleted, and the server is away.
+        // The content may be deleted, and the server is unavailable.
         Err(error) if matches!(error.cause, Cause::Outage { .. }) && error.was_sent() => {
             return Swapped::Interrupted(FailedUpload { error, retry: RetryRule::CheckOnly, begun, moved: None });
         }
@@ -182,7 +182,7 @@ async fn swap(registry: &Registry<'_>, context: &RunContext<'_>, file: &Tracked,
             Listed::Identical(sha256) => return Swapped::Accepted(sha256),
             Listed::Other(now) if now.theirs == *seen => match unclear_deletion.take() {
                 Some(error) => return Swapped::NotDeleted(error),
-                // The list may be old; if it is not, the file has to be deleted again.
+                // The list may be outdated. If it is not, the file must be deleted again.
                 None => drop(registry.delete_to_replace(name).await),
             },
             Listed::Other(now) => return Swapped::Overtaken(now),

@@ -1,4 +1,4 @@
-//! A file of a run: its state, why it is not on the registry, and how often it may be retried.
+//! A file of a run, with its state, its error and its retries.
 
 use tokio::time::Instant;
 
@@ -13,23 +13,23 @@ use crate::registry::{Cause, FailureKind, Registry, RegistryError, Retries, Retr
 use crate::report::{Outcome, Status};
 use crate::state::{Event, IfMissing, State};
 
-/// An upload that failed.
+/// A failed upload.
 #[derive(Debug)]
 pub(super) struct FailedUpload {
     pub(super) error: RegistryError,
     pub(super) retry: RetryRule,
-    /// When it began.
+    /// When the upload began.
     pub(super) begun: Instant,
     /// When bytes last moved, if any did.
     pub(super) moved: Option<Instant>,
 }
 
-/// A file that is uploaded, and how the log names it.
+/// A file to upload, with its name in the log.
 pub(super) struct Upload {
     pub(super) desired: Desired,
     pub(super) content: Content,
     pub(super) label: String,
-    /// Its status once the registry has it: uploaded, or replaced.
+    /// Its status after the upload: uploaded or replaced.
     pub(super) becomes: Status,
 }
 
@@ -42,7 +42,7 @@ pub(super) struct Tracked {
     pub(super) state: State,
     /// Whether a real run would upload it, in a dry run.
     pub(super) is_planned: bool,
-    /// Why it is not on the registry, as far as that is known.
+    /// Why it is not on the registry, if known.
     pub(super) error: Option<PublishError>,
     pub(super) retries: Retries,
 }
@@ -174,7 +174,7 @@ impl Tracked {
         }
     }
 
-    /// Whether every other file would fail now as it did.
+    /// Whether every other file would fail with the same error now.
     pub(super) fn ends_round(&self) -> bool {
         self.error.as_ref().is_some_and(Explain::meets_every_file)
     }
@@ -191,7 +191,7 @@ impl Tracked {
         }
     }
 
-    /// Whether another job was faster, or has replaced it since.
+    /// Whether another job changed the file before or after this run's upload.
     pub(super) fn was_overtaken(&self) -> bool {
         matches!(&self.error, Some(PublishError::Conflict { when: When::Meanwhile | When::AfterUpload, .. }))
     }
@@ -209,13 +209,13 @@ impl Tracked {
         }
     }
 
-    /// Returns what is needed to upload it, whatever happens to the run meanwhile.
+    /// Returns a copy of everything that an upload needs, so that it does not borrow the run.
     pub(super) fn to_upload(&self) -> Upload {
         let becomes = if self.state.deleted().is_some() { Status::Replaced } else { Status::Uploaded };
         Upload { desired: self.desired.clone(), content: self.content.clone(), label: self.label.clone(), becomes }
     }
 
-    /// Returns what is reported of it if the run ends now.
+    /// Returns the outcome of the file if the run ends now.
     pub(super) fn outcome(&self, registry: &Registry<'_>) -> Outcome {
         Outcome {
             name: self.desired.name.clone(),

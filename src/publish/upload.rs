@@ -1,4 +1,4 @@
-//! Uploads: one file once, and a round of many files at once.
+//! Uploads: a single attempt for one file, and a round of many files in parallel.
 
 use std::collections::VecDeque;
 
@@ -16,13 +16,13 @@ use crate::registry::{ByteCounter, Registry, RetryRule, wait_for_longest};
 use crate::report::{Reporter, with_progress};
 use crate::state::{Event, IfMissing, State};
 
-/// A file over this size, in bytes, is not sent before write access is checked: a server that rejects it closes
-/// the connection, and clients lose the answer.
+/// The size in bytes above which write access is checked before an upload. If a server rejects a large upload, it
+/// closes the connection, and clients lose the response.
 const LARGE: u64 = 1024 * 1024;
 
-/// Uploads a file once. If the body breaks off without a response, or a proxy responds for the server, the server may
-/// have refused the token at once: then write access is checked, and a rejection is what is reported. It does not tell
-/// whether the upload was stored.
+/// Uploads a file without retries. If the body breaks off without a response, or a proxy responds for the server, the
+/// server may have rejected the token. So write access is checked, and a rejection becomes the error. The rejection
+/// does not show whether the upload was stored.
 pub(super) async fn upload_once(
     registry: &Registry<'_>,
     reporter: &dyn Reporter,
@@ -49,7 +49,7 @@ pub(super) async fn upload_once(
 }
 
 impl VersionRun<'_> {
-    /// Uploads files, each once, and waits before those that failed are retried.
+    /// Uploads each file once, and waits before failed ones are retried.
     pub(super) async fn upload_round(&mut self, mut queue: Vec<usize>, version_exists: bool) {
         queue.sort_by_key(|&index| self.files[index].desired.size);
         let mut queue = VecDeque::from(queue);
@@ -72,9 +72,9 @@ impl VersionRun<'_> {
         wait_for_longest(waits).await;
     }
 
-    /// Uploads file after file, until the version exists and write access is known; `false` if the others would fail too.
-    /// Several uploads must not create a version at once: Gitea 1.22 and 1.24 on PostgreSQL answer 500 to some
-    /// (recorded). The smallest file goes first, because it shows soonest what the others would meet.
+    /// Uploads files one by one until the version exists and write access is known. Returns `false` if the other files
+    /// would fail too. Parallel uploads must not create a version, because Gitea 1.22 and 1.24 on PostgreSQL respond
+    /// 500 to some (recorded). The smallest file is first, because it shows errors soonest.
     async fn upload_first(
         &mut self,
         queue: &mut VecDeque<usize>,
@@ -109,8 +109,8 @@ impl VersionRun<'_> {
         true
     }
 
-    /// Uploads many at once; the largest first, so that none of them is left to run alone at the end. What is known of
-    /// each is put down at once, because the run may end at any time.
+    /// Uploads files in parallel, the largest first, so that no large file runs alone at the end. Each result is
+    /// recorded immediately, because the run may end at any time.
     async fn upload_rest(&mut self, mut queue: VecDeque<usize>, failed: &mut Vec<usize>) {
         let (registry, reporter) = (&self.registry, self.job.context.reporter);
         let upload = async |index: usize, file: Upload| (index, upload_once(registry, reporter, &file).await);

@@ -1,4 +1,4 @@
-//! The body of an upload: a file, read and hashed on a thread of its own while it is sent.
+//! The body of an upload: a file that is read and hashed on a separate thread while it is sent.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,10 +11,10 @@ use tokio::time::Instant;
 use crate::checksum::{Hasher, Sha256};
 use crate::files::{Content, FileError};
 
-/// How many chunks wait to be sent.
+/// The maximum number of chunks that wait to be sent.
 const AHEAD: usize = 2;
 
-/// How far a transfer has come: the bytes that were handed to the connection, or that came from it.
+/// Counts the bytes of a transfer that were passed to the connection or received from it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ByteCounter(Arc<Count>);
 
@@ -25,17 +25,17 @@ struct Count {
 }
 
 impl ByteCounter {
-    /// The number of bytes.
+    /// Returns the number of bytes.
     pub(crate) fn bytes(&self) -> u64 {
         self.0.bytes.load(Ordering::Relaxed)
     }
 
-    /// Makes it that many bytes, of which none has moved now.
+    /// Sets the number of bytes, without counting them as moved now.
     pub(crate) fn starts_at(&self, bytes: u64) {
         self.0.bytes.store(bytes, Ordering::Relaxed);
     }
 
-    /// When the last of them was, if there are any.
+    /// Returns when the last byte moved, if any did.
     pub(crate) fn last_moved(&self) -> Option<Instant> {
         *self.0.last.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! Failed requests: for which operation, and why.
+//! Failed requests: the operation and the cause.
 
 use std::time::Duration;
 
@@ -22,9 +22,9 @@ pub(crate) enum Operation {
     CheckWriteAccess,
     /// Stores a file.
     Upload(FileName),
-    /// Deletes a file, so that another can take its place.
+    /// Deletes a file to replace it.
     Replace(FileName),
-    /// Deletes a file for good.
+    /// Deletes a file permanently.
     Delete(FileName),
     /// Reads the version itself: its page, and the repository that its package is linked to.
     ReadVersion,
@@ -37,7 +37,7 @@ pub(crate) enum Operation {
 }
 
 impl Operation {
-    /// Returns what it is about, in a few words.
+    /// Returns a short description of the operation.
     pub(super) fn in_short(&self) -> String {
         match self {
             Self::ListFiles => "list of files".to_owned(),
@@ -70,17 +70,17 @@ impl Operation {
         matches!(self, Self::Replace(_) | Self::Delete(_))
     }
 
-    /// Whether it may change which files there are.
+    /// Whether it can change the files of the version.
     pub(super) fn can_change_files(&self) -> bool {
         matches!(self, Self::Upload(_)) || self.is_deletion()
     }
 
-    /// Returns what may follow if it is unclear whether the server acted on the request.
+    /// Returns the retry rule if it is unclear whether the server processed the request.
     pub(super) fn rule_if_unclear(&self) -> RetryRule {
         if self.can_change_files() { RetryRule::AfterCheck } else { RetryRule::Repeat }
     }
 
-    /// Returns what failed, in one sentence.
+    /// Returns the first line of the error, such as `failed to list the files of acme/widget 1.2.0`.
     pub(super) fn failed(&self, Target { owner, package, version, .. }: &Target) -> String {
         let version = format!("{owner}/{package} {version}");
         match self {
@@ -113,7 +113,7 @@ pub(crate) struct RegistryError {
     was_sent: bool,
     failure: Failure,
     attempts: u32,
-    /// Whether the server was away, and is back.
+    /// Whether the server was unavailable, and is back.
     pub(super) is_outlasted: bool,
 }
 
@@ -126,15 +126,15 @@ pub(crate) enum Cause {
         /// Its row in the table of rejections.
         failure: Failure,
         status: StatusCode,
-        /// The server's words.
+        /// The server's message.
         words: Sanitized,
-        /// How long the server asks us to wait.
+        /// The wait that the server asks for.
         retry_after: Option<Duration>,
     },
-    /// A response of the right status that is not what it should be.
+    /// A response with the right status but unexpected content.
     #[error("unexpected response from the server: {what}")]
     Garbled {
-        /// The problem of it.
+        /// The problem with the content.
         what: Sanitized,
         /// Whether it ends too early.
         is_cut: bool,
@@ -145,7 +145,7 @@ pub(crate) enum Cause {
     /// The server stopped responding, and the run no longer waits for it.
     #[error("{given_up}")]
     Outage {
-        /// Why the run waits no longer.
+        /// Why the run no longer waits.
         given_up: GivenUp,
         /// Why this request failed, if it was sent at all.
         own: Option<Box<Cause>>,
@@ -156,7 +156,7 @@ pub(crate) enum Cause {
 }
 
 impl Cause {
-    /// Returns what follows from it.
+    /// Returns the consequences of the cause.
     fn classify(&self, operation: &Operation, url: &Url) -> Failure {
         let unclear = operation.rule_if_unclear();
         match self {
@@ -167,7 +167,7 @@ impl Cause {
             Self::Garbled { is_cut, .. } => {
                 let hint = "Check that `server-url` is a Gitea or Forgejo server, and that no proxy in front of it changes \
                             responses";
-                // A list that breaks off in its middle behind a proxy that says it is whole.
+                // A proxy may cut a list and still mark it as complete.
                 let is_unclear = *is_cut || operation.can_change_files();
                 one("unexpected-response", hint).retry(if is_unclear { unclear } else { RetryRule::Never })
             }
@@ -191,7 +191,7 @@ fn response_in_words(status: StatusCode, words: &Sanitized) -> String {
         None => status.as_u16().to_string(),
     };
     match words.to_string() {
-        // The titles of proxies' pages say no more.
+        // The titles of proxies' error pages only repeat the status.
         words if words.is_empty() || words == status => status,
         words => format!("{status}: {words}"),
     }
@@ -213,18 +213,17 @@ impl RegistryError {
         self
     }
 
-    /// Tells this cause about the upload for which it was found out.
+    /// Turns this error into an error of `upload` with the same cause.
     pub(crate) fn about(self, upload: Self) -> Self {
         Self { operation: upload.operation, what: upload.what, url: upload.url, ..self }
     }
 
-    /// Takes note that there were so many attempts, or more.
+    /// Sets the number of attempts to at least `attempts`.
     pub(crate) fn after(self, attempts: u32) -> Self {
         Self { attempts: self.attempts.max(attempts), ..self }
     }
 
-    /// Marks the error of a request that failed because the server was away. The server is back, so the request can be
-    /// repeated.
+    /// Marks an error that an outage of the server caused. The server is back, so the request can be repeated.
     pub(super) fn outlasted(mut self) -> Self {
         self.is_outlasted = true;
         self.failure.meets_every_file = false;
@@ -232,7 +231,7 @@ impl RegistryError {
         self
     }
 
-    /// Turns it into the error of an outage that the run no longer waits for.
+    /// Turns the error into that of an outage that the run no longer waits for.
     pub(super) fn given_up(self, given_up: GivenUp) -> Self {
         let cause = Cause::Outage { given_up, own: Some(self.cause.into()) };
         let failure = cause.classify(&self.operation, &self.url);
@@ -243,17 +242,17 @@ impl RegistryError {
         self.failure.kind
     }
 
-    /// Whether the server itself responded, and no proxy in its place.
+    /// Whether the server itself responded, not a proxy.
     pub(super) fn is_response(&self) -> bool {
         matches!(self.cause, Cause::Rejected { .. }) && self.failure.kind != FailureKind::Unavailable
     }
 
-    /// Returns what may follow on this.
+    /// Returns the retry rule.
     pub(crate) fn retry_rule(&self) -> RetryRule {
         self.failure.retry
     }
 
-    /// Returns why this request failed, also if the run has given up on the server since.
+    /// Returns the cause of this request's failure, even if the run no longer waits for the server.
     pub(crate) fn own_cause(&self) -> &Cause {
         match &self.cause {
             Cause::Outage { own: Some(own), .. } => own,
@@ -266,7 +265,7 @@ impl RegistryError {
         self.was_sent
     }
 
-    /// Returns how long the server asks us to wait.
+    /// Returns the wait that the server asks for.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self.cause {
             Cause::Rejected { retry_after, .. } => retry_after,
@@ -274,13 +273,13 @@ impl RegistryError {
         }
     }
 
-    /// Whether the registry itself rejects this, and every other file of this run, however often. Of the check of write
-    /// access only responses of the forge count.
+    /// Whether the registry itself rejects this and every other file of this run. For the check of write access, only
+    /// responses of the server itself count.
     pub(crate) fn is_rejection_of_every_file(&self) -> bool {
         matches!(self.cause, Cause::Rejected { .. }) && self.meets_every_file()
     }
 
-    /// Whether a wrong token may hide behind this: the body broke off, or a proxy responded for the server.
+    /// Whether a rejected token may be the real cause: the body broke off, or a proxy responded for the server.
     pub(crate) fn can_hide_rejection(&self) -> bool {
         let is_vague = match &self.cause {
             Cause::Rejected { status, .. } => *status == StatusCode::BAD_GATEWAY,

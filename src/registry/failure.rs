@@ -1,26 +1,26 @@
-//! Failures: the consequences of a request that failed, whatever the reason.
+//! Failures: the consequences of a failed request, regardless of the reason.
 
 /// The consequences of a failed request.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
     pub(super) kind: FailureKind,
-    /// Whether every other file of the run would meet it.
+    /// Whether it would affect every other file of the run.
     pub(super) meets_every_file: bool,
     pub(super) retry: RetryRule,
     pub(super) code: &'static str,
     pub(super) hint: String,
 }
 
-/// The kinds of failures that code tells apart.
+/// The kinds of failures that the code distinguishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FailureKind {
     /// The server does not accept the file's name.
     FileName,
-    /// Visitors get no response.
+    /// The server requires a token.
     SignInRequired,
-    /// A file of that name is there.
+    /// A file of that name already exists.
     Exists,
-    /// The file that is to be deleted, or downloaded, is not there.
+    /// The file to delete or download does not exist.
     NotFound,
     /// The server could not be reached: no connection, or a response of a proxy in its place.
     Unavailable,
@@ -30,23 +30,23 @@ pub(crate) enum FailureKind {
 /// The request that may follow a failed one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RetryRule {
-    /// Nothing: it would fail again.
+    /// None, because it would fail again.
     Never,
-    /// It may be sent again.
+    /// A retry of the request.
     Repeat,
-    /// First a check of what the registry has, because the request may have taken effect. It is repeated only if it has not.
+    /// A list of the files first, because the request may have taken effect. It is repeated only if it did not.
     AfterCheck,
-    /// A check of what the registry has, and nothing after it.
+    /// A list of the files, and nothing after it.
     CheckOnly,
 }
 
-/// A failure of one file, or of one request, that would be the same each time.
+/// Returns a failure of one file or one request that a retry does not change.
 pub(super) fn one(code: &'static str, hint: impl Into<String>) -> Failure {
     let (kind, retry) = (FailureKind::Other, RetryRule::Never);
     Failure { kind, meets_every_file: false, retry, code, hint: hint.into() }
 }
 
-/// A failure that every file of the run would meet, each time.
+/// Returns a failure that affects every file of the run and that a retry does not change.
 pub(super) fn every(code: &'static str, hint: impl Into<String>) -> Failure {
     Failure { meets_every_file: true, ..one(code, hint) }
 }

@@ -1,4 +1,4 @@
-//! Fetching a file: the request, the way to where a forge keeps its files, and the bytes as they come.
+//! Downloads of files: the request, redirects to object storage, and the bytes of the body.
 
 use bytes::Bytes;
 use reqwest::header::{
@@ -17,46 +17,46 @@ use super::transport::Transport;
 use super::{ByteCounter, Limits, Registry};
 use crate::package::FileName;
 
-/// How many times a forge may lead elsewhere; it does so once, to its object storage.
+/// The maximum number of redirects. A server redirects once, to its object storage.
 const MOST_HOPS: usize = 5;
 
-/// The beginning of a file that is there already.
+/// The beginning of a file that was already downloaded.
 #[derive(Clone, Debug)]
 pub(crate) struct Part {
-    /// How many bytes.
+    /// Its length in bytes.
     pub(crate) length: u64,
-    /// How many the whole has, if that is known.
+    /// The length of the whole file in bytes, if known.
     pub(crate) size: Option<u64>,
-    /// When the file was changed that they are of, as the server said.
+    /// The `Last-Modified` of the file that it belongs to.
     pub(crate) modified: HeaderValue,
 }
 
-/// The properties of a file that are known before it comes, and tell in the end whether it has come.
+/// The known properties of a file before its download, which verify it afterwards.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Promised {
-    /// Its length in bytes, if that is known.
+    /// Its length in bytes, if known.
     pub(crate) size: Option<u64>,
     /// Whether its hash is known.
     pub(crate) has_hash: bool,
 }
 
-/// A file on its way to us.
+/// A running download of a file.
 pub(crate) struct Incoming<'r> {
     registry: &'r Registry<'r>,
     response: Response,
     operation: Operation,
     url: Url,
-    /// Which of its bytes comes first: 0, or the length of the part that is there already.
+    /// The position of the first received byte: 0, or the length of the part that was already downloaded.
     pub(crate) start: u64,
-    /// The length of the whole file; `None` if the server does not say.
+    /// The length of the whole file in bytes; `None` if the server does not send it.
     pub(crate) size: Option<u64>,
-    /// When it was changed, if the server takes that for a condition.
+    /// The `Last-Modified` of the file, if the server accepts it for a range request.
     pub(crate) modified: Option<HeaderValue>,
 }
 
 impl Registry<'_> {
-    /// Asks for a file, once, or for what is missing of it. The response is the whole file if it has changed, or if
-    /// only the whole is available.
+    /// Requests a file, or its missing rest, without retries. The response is the whole file if the file has changed or
+    /// ranges are not supported.
     pub(crate) async fn fetch(
         &self,
         name: &FileName,
@@ -91,13 +91,14 @@ impl Registry<'_> {
                     .map_err(|target| self.error(&operation, &url, Transport::from(target)))?;
                 client.get(url.clone())
             };
-            // The rest of the file, if it still is the same (RFC 9110, 13.1.5 and 14.2).
+            // The rest of the file if it is unchanged (RFC 9110, 13.1.5 and 14.2).
             let request = part.into_iter().fold(request, |request, Part { length, modified, .. }| {
                 request.header(RANGE, format!("bytes={length}-")).header(IF_RANGE, modified)
             });
             let is_good = |response: &Response| match response.status() {
-                // The registry gives every file as bytes (recorded): a page is not the file, unless a hash will tell, and the
-                // length is not another one. One from storage has to have the length where there is no hash.
+                // The registry sends no file as HTML (recorded). So HTML is an error page, unless a hash can verify it
+                // and its length is not wrong. HTML from object storage is accepted without a hash if it has the right
+                // length.
                 StatusCode::OK if size.is_some() && (hop > 0 || promised.has_hash) => {
                     let is_of_length = response.content_length().map(|length| Some(length) == size);
                     !is_html(response) || is_of_length.unwrap_or(promised.has_hash)
@@ -119,21 +120,21 @@ impl Registry<'_> {
         unreachable!("the last hop is no good response if it leads elsewhere")
     }
 
-    /// The client for an address that a redirect leads to. A local one is an error, unless it may be local.
+    /// Returns the client for the target of a redirect. A local target is an error unless `may_be_local`.
     fn client_for(&self, url: &Url, may_be_local: bool) -> Result<&reqwest::Client, LocalTarget> {
         if may_be_local {
             return Ok(&self.http_elsewhere);
         }
         match LocalTarget::of(url) {
             Some(target) => Err(target),
-            // The proxy resolves the name, so what it may connect to is for the proxy to say.
+            // The proxy resolves the name, so the proxy decides which addresses are allowed.
             None if self.connection.network.proxies.for_url(url).is_some() => Ok(&self.http_elsewhere),
             None => Ok(&self.http_not_local),
         }
     }
 
-    /// Whether the server that responded is at a local address itself. The connection says so: what its name resolves to
-    /// is for the server's own DNS to choose, and may change.
+    /// Whether the server that responded has a local address itself. The address of the connection is used, because the
+    /// name may resolve to another address later.
     fn is_server_local(&self, response: &Response) -> bool {
         match self.connection.network.proxies.for_url(response.url()) {
             Some(_) => LocalTarget::of(response.url()).is_some(),
@@ -141,7 +142,7 @@ impl Registry<'_> {
         }
     }
 
-    /// Takes a response for a file; the error says why it cannot be one.
+    /// Turns a response into a download. The error explains why that is impossible.
     fn incoming(
         &self,
         operation: Operation,
@@ -153,7 +154,7 @@ impl Registry<'_> {
         let is_of_the_file = response.status() != StatusCode::RANGE_NOT_SATISFIABLE;
         let encoding = header(CONTENT_ENCODING).filter(|encoding| is_of_the_file && *encoding != "identity");
         if let Some(encoding) = encoding {
-            // Nothing of what another origin says is shown.
+            // No text of another origin is shown.
             return Err(match String::from_utf8_lossy(encoding.as_bytes()) {
                 encoding if self.target.server.is_origin_of(&url) => format!("the file is encoded as {encoding}"),
                 _ => "the file is encoded".to_owned(),
@@ -165,11 +166,11 @@ impl Registry<'_> {
             (StatusCode::PARTIAL_CONTENT, Some((start, whole))) => {
                 (start, whole.or_else(|| Some(start.saturating_add(length?))))
             }
-            // It does not say of which part it is.
+            // The range of this part is unknown.
             (StatusCode::PARTIAL_CONTENT, None) => (u64::MAX, None),
             (_, _) => (0, length),
         };
-        // A body that just ends may be half of one, and one that does not end fills the disk.
+        // Without a length, a truncated body looks complete, and an endless one fills the disk.
         if whole.is_none() && promised.size.is_none() && response.status() == StatusCode::OK {
             return Err("the response has no length".to_owned());
         }
@@ -179,7 +180,7 @@ impl Registry<'_> {
     }
 }
 
-/// Where a part begins, and how long the whole is: `bytes 2-5/6`.
+/// Parses the start of a part and the length of the whole file: `bytes 2-5/6`.
 fn range_of(header: &str) -> Option<(u64, Option<u64>)> {
     let (range, whole) = header.strip_prefix("bytes ")?.split_once('/')?;
     let start = range.split('-').next()?.parse().ok()?;
@@ -187,11 +188,11 @@ fn range_of(header: &str) -> Option<(u64, Option<u64>)> {
 }
 
 impl Incoming<'_> {
-    /// Whether it is the whole file, or what is missing of the same one.
+    /// Whether the response is the whole file, or the missing rest of the same file.
     fn continues(&self, part: &Part) -> bool {
         match self.response.status() {
             StatusCode::OK => true,
-            // Object storage may not know of If-Range, so what it says is compared.
+            // Object storage may ignore If-Range, so its headers are compared.
             StatusCode::PARTIAL_CONTENT => {
                 let is_of_the_same = self.modified.as_ref() == Some(&part.modified);
                 let is_as_long = self.size.is_some() && (part.size.is_none() || self.size == part.size);
@@ -201,7 +202,7 @@ impl Incoming<'_> {
         }
     }
 
-    /// The next bytes; `None` at the end. Waits for them no longer than is allowed.
+    /// Receives the next bytes, within the timeout; `None` at the end.
     pub(crate) async fn next(&mut self, moved: &ByteCounter) -> Result<Option<Bytes>, RegistryError> {
         let allowed = self.registry.connection.limits.silence;
         let why: Transport = match timeout(allowed, self.response.chunk()).await {
@@ -215,8 +216,7 @@ impl Incoming<'_> {
         Err(self.registry.error(&self.operation, &self.url, why))
     }
 
-    /// All bytes of a file that is to be short, or more than the longest that is wanted. They may take as long as the
-    /// response to a question.
+    /// Reads a short file into memory. Stops when it is longer than `longest`. The timeout is that of a whole response.
     pub(crate) async fn read(self, longest: u64) -> Result<Vec<u8>, RegistryError> {
         let Self { registry, response, operation, url, .. } = self;
         let Limits { silence, answer, .. } = registry.connection.limits;

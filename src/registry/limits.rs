@@ -1,35 +1,35 @@
-//! How long to wait, for what, and how often to retry.
+//! Timeouts, waits and the number of retries.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-/// How long to wait, and for what; how often to retry.
+/// Timeouts, waits and the number of retries.
 #[derive(Clone)]
 pub struct Limits {
-    /// For a connection, with resolving the name and TLS; the addresses of a name share it.
+    /// The timeout of a connection, including name resolution and TLS. All addresses of a name share it.
     pub connect: Duration,
-    /// For the next byte while an upload or a response is under way.
+    /// The timeout for the next byte of an upload or a response.
     pub silence: Duration,
-    /// For the response to an upload after its last byte, because object storage is slow; and for all of any other response,
-    /// from its first byte on.
+    /// The timeout for the response to an upload after its last byte, because object storage is slow. Also the timeout
+    /// for any other whole response, from its first byte on.
     pub answer: Duration,
-    /// How long a connection may idle and still be reused.
+    /// The longest time that a connection may be idle and still be reused.
     pub idle: Duration,
-    /// How many times one file, or one request, is retried.
+    /// The maximum number of retries per file and per request.
     pub retries: u32,
-    /// How long the first wait between two attempts may be; each further one may be twice as long as the one before it.
+    /// The longest first wait between two attempts. Each later wait may be twice as long as the previous one.
     pub first_wait: Duration,
     /// The longest wait between two attempts, unless the server asks for a longer one.
     pub longest_wait: Duration,
-    /// How long the waiting and failing may go on since bytes last moved.
+    /// The longest time for waits and failed attempts since bytes last moved.
     pub longest_trouble: Duration,
-    /// How long a wait may be that the server asks for.
+    /// The longest wait that the server may ask for.
     pub longest_pause: Duration,
-    /// How long to wait for a server that stopped responding.
+    /// The longest wait for a server that stopped responding.
     pub longest_outage: Duration,
-    /// How long the first wait between two probes of such a server may be; each further one may be twice as long.
+    /// The longest first wait between two probes of such a server. Each later wait may be twice as long.
     pub first_probe_wait: Duration,
     /// The longest wait between two probes.
     pub longest_probe_wait: Duration,
@@ -53,7 +53,7 @@ impl Default for Limits {
             longest_outage: Duration::from_mins(5),
             first_probe_wait: Duration::from_secs(1),
             longest_probe_wait: Duration::from_secs(15),
-            // Without a source of randomness the waits are as long as they may be.
+            // Without a source of randomness, each wait has its maximum length.
             jitter: Arc::new(|| getrandom::u32().map_or(1.0, |random| f64::from(random) / f64::from(u32::MAX))),
         }
     }
@@ -66,31 +66,32 @@ impl Limits {
         Self { connect, silence: timeout, answer, retries, ..self }
     }
 
-    /// Returns the waits between the probes of a server that stopped responding, without an end.
+    /// Returns an endless iterator over the waits between the probes of a server that stopped responding.
     pub(super) fn probe_waits(&self) -> impl Iterator<Item = Duration> {
         (0..).map(|number| self.backoff(number, self.first_probe_wait, self.longest_probe_wait))
     }
 
-    /// Exponential backoff: `first` doubled so many times, `longest` at most, and by chance down to half of that.
+    /// Returns an exponential backoff: `first` doubled `doublings` times, at most `longest`, then randomly reduced by
+    /// up to half.
     pub(super) fn backoff(&self, doublings: u32, first: Duration, longest: Duration) -> Duration {
         let wait = first.saturating_mul(2_u32.saturating_pow(doublings)).min(longest);
         wait.mul_f64(0.5 + (self.jitter)().clamp(0.0, 1.0) / 2.0)
     }
 }
 
-/// A pause that the server asks for, and that every request keeps.
+/// A pause that the server asks for. Every request waits for its end.
 #[derive(Debug, Default)]
 pub(super) struct Pause(Mutex<Option<Instant>>);
 
 impl Pause {
-    /// Makes every request wait for so long, from now on.
+    /// Makes every request wait for `length` from now on.
     pub(super) fn start(&self, length: Duration) {
         let end = Instant::now() + length;
         let mut until = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *until = (*until).max(Some(end));
     }
 
-    /// Ends it at once.
+    /// Ends the pause at once.
     pub(super) fn end(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }

@@ -1,7 +1,7 @@
-//! Addresses that a redirect must not lead to: those of the runner itself, and of the link that it is on.
+//! Local addresses, which a redirect must not lead to: loopback, link-local and unspecified addresses.
 //!
-//! A registry that leads a download there would reach services that trust whoever reaches them, such as the metadata of
-//! a cloud. Private addresses are allowed, since object storage often has one.
+//! Such a redirect could reach services that trust every local client, such as a cloud's metadata service. Private
+//! addresses are allowed, because object storage often has one.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -35,7 +35,7 @@ fn kind_of(address: IpAddr) -> Option<&'static str> {
     }
 }
 
-/// Whether an address is that of the runner itself, or of its link.
+/// Returns whether an address is loopback, link-local or unspecified.
 pub(super) fn is_local(address: IpAddr) -> bool {
     kind_of(address).is_some()
 }
@@ -51,7 +51,7 @@ pub(crate) struct LocalTarget {
 }
 
 impl LocalTarget {
-    /// Checks the host of a URL, if it is an address: clients do not resolve one.
+    /// Checks the host of a URL if it is an IP address, because clients do not resolve those.
     pub(super) fn of(url: &Url) -> Option<Self> {
         let kind = kind_of(address_of(url)?)?;
         Some(Self { host: Sanitized::new(url.host_str()?), kind, is_name: false })
@@ -60,8 +60,8 @@ impl LocalTarget {
 
 /// Resolves names as the system does.
 pub(super) struct Resolver {
-    /// Whether local addresses are left out. The connection is made to one of those that are left, so that a name cannot
-    /// resolve to another address after the check.
+    /// Whether local addresses are removed. The client connects to one of the remaining addresses, so that a name
+    /// cannot resolve to another address after the check.
     pub(super) refuses_local: bool,
 }
 

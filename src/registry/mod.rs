@@ -1,8 +1,8 @@
-//! The HTTP client: requests, and what the responses mean.
+//! The HTTP client: sends requests and classifies responses.
 //!
-//! No redirect is followed but to where a forge keeps its files, without the token: it must not reach another host. Requests
-//! that change nothing are retried if that can help; whether a file is uploaded again is for the caller to decide, who has
-//! to check first what the registry has.
+//! Only redirects of downloads to object storage are followed, without the token, which must not reach another host.
+//! Requests that change nothing are retried if that can help. The caller decides whether to repeat an upload, after a
+//! new list of the files.
 
 mod body;
 mod error;
@@ -56,7 +56,7 @@ use crate::sanitize::Sanitized;
 use crate::secret::{Credentials, Redactor};
 use crate::stop::Stop;
 
-/// Why there can be no client.
+/// An error from setting up the HTTP client.
 #[derive(Debug, thiserror::Error)]
 #[error("failed to set up the HTTP client")]
 pub(crate) struct SetupError(#[from] reqwest::Error);
@@ -71,44 +71,44 @@ impl Explain for SetupError {
     }
 }
 
-/// How the server is reached: as whom, through what, and how patiently.
+/// The settings for requests to the server: credentials, network and limits.
 #[derive(Clone)]
 pub(crate) struct Connection<'a> {
     /// The command that requests are made for.
     pub(crate) command: Command,
-    /// None for a visitor.
+    /// `None` without a token.
     pub(crate) credentials: Option<Credentials>,
     /// Certificates, proxies and headers.
     pub(crate) network: Network,
-    /// Takes secrets out of what the server says.
+    /// Removes secrets from texts of the server.
     pub(crate) redactor: Redactor,
     /// Timeouts and retries.
     pub(crate) limits: Limits,
-    /// Knows whether the run is to end before its end.
+    /// Reports the signal that ends the run early.
     pub(crate) stop: Stop,
-    /// Hears of every request.
+    /// Receives the events of every request.
     pub(crate) observer: &'a dyn Observer,
 }
 
-/// One version of a package on a forge, as one user meets it.
+/// A client for one version of a package on a server.
 #[derive(Clone)]
 pub(crate) struct Registry<'a> {
-    /// For the server: it alone is shown the client certificate.
+    /// Sends requests to the server. Only this client has the client certificate.
     http: reqwest::Client,
-    /// For other hosts that the server leads to.
+    /// Sends requests to other hosts that the server redirects to.
     http_elsewhere: reqwest::Client,
-    /// Goes through no proxy, and connects to no local address.
+    /// Sends requests to other hosts without a proxy, and never to a local address.
     http_not_local: reqwest::Client,
     target: Target,
     connection: Connection<'a>,
-    /// Shared by all that were made of one.
+    /// Shared by all clones.
     pause: Arc<Pause>,
-    /// Shared by all that were made of one.
+    /// Shared by all clones.
     outages: Arc<Outages>,
 }
 
 impl<'a> Registry<'a> {
-    /// Sets up the client. The roots of trust are the system's, and what the way adds.
+    /// Sets up the client. It trusts the system's roots and the certificates of `network`.
     pub(crate) fn new(target: Target, connection: Connection<'a>) -> Result<Self, SetupError> {
         let Connection { network, limits, .. } = &connection;
         let tls = tls::config(&network.certificates);
@@ -148,26 +148,26 @@ impl<'a> Registry<'a> {
         &self.target
     }
 
-    /// Turns to another version of the package.
+    /// Switches to another version of the package.
     pub(crate) fn turn_to(&mut self, version: Version) {
         self.target.version = version;
     }
 
-    /// Another version of the package, met in the same way and with the same pauses.
+    /// Returns a client for another version of the package. It shares the connection, pauses and outages.
     pub(crate) fn of_version(&self, version: Version) -> Self {
         let mut other = self.clone();
         other.turn_to(version);
         other
     }
 
-    /// How long nothing may move while bytes are sent or received.
+    /// Returns how long a transfer may make no progress.
     pub(crate) fn silence(&self) -> Duration {
         self.connection.limits.silence
     }
 
-    /// Checks write access without storing anything, by an empty file of a name that no server accepts. If the server
-    /// refuses the name, then token, scope, owner and rights are good (recorded on Gitea 1.22 to 1.26 and Forgejo 7 to
-    /// 15).
+    /// Checks write access without storing anything, with an empty upload under a name that every server rejects. If
+    /// the server rejects the name, then token, scope, owner and permissions are valid (recorded on Gitea 1.22 to 1.26
+    /// and Forgejo 7 to 15).
     pub(crate) async fn check_write_access(&self) -> Result<(), RegistryError> {
         self.with_retries(async || self.check_write_access_once().await).await
     }
@@ -179,12 +179,13 @@ impl<'a> Registry<'a> {
         match self.ask(&operation, &url).await {
             Err(error) if error.kind() == FailureKind::FileName => Ok(()),
             Err(error) => Err(error),
-            // No forge stores it.
+            // No server stores such a file.
             Ok(_) => Err(self.garbled(&operation, &url, "it accepted a file named `*`")),
         }
     }
 
-    /// Sends a file, once. Returns the hash of what was sent; only a 201 is a success. `sent` tells how far it is.
+    /// Uploads a file without retries. Returns the hash of the uploaded bytes. Only 201 is a success. `sent` counts the
+    /// bytes.
     pub(crate) async fn upload(
         &self,
         content: &Content,
@@ -195,7 +196,7 @@ impl<'a> Registry<'a> {
         let operation = Operation::Upload(name.clone());
         self.wait_until_ready(&operation, &url).await?;
         if content.size() == 0 {
-            // hyper asks an empty body for nothing, so the file has to prove before that it still is empty.
+            // hyper never polls an empty body, so the file is checked first to be still empty.
             let still_empty = content.hash(self.connection.limits.silence).await;
             still_empty.map_err(|error| self.error(&operation, &url, error))?;
         }
@@ -209,10 +210,10 @@ impl<'a> Registry<'a> {
         match self.send(&operation, &url, request, upload, is_success(&operation)).await {
             Ok(_) => match timeout(self.connection.limits.silence, &mut outcome).await {
                 Ok(Ok(sent)) => sent.map_err(|error| self.error(&operation, &url, error)),
-                // A response before the whole file was taken: it cannot be about all of it.
+                // The response came before the end of the file, so it cannot confirm the whole file.
                 Ok(Err(_)) | Err(_) => Err(self.garbled(&operation, &url, "201 Created before the end of the file")),
             },
-            // If the file itself is at fault, that is why the upload broke off.
+            // If reading the file failed, that is the cause of the broken upload.
             Err(error) => Err(match outcome.try_recv() {
                 Ok(Err(fault)) => self.error(&operation, &url, fault),
                 _ => error,
@@ -220,17 +221,17 @@ impl<'a> Registry<'a> {
         }
     }
 
-    /// Deletes a file, so that another can take its place.
+    /// Deletes a file to replace it.
     pub(crate) async fn delete_to_replace(&self, name: &FileName) -> Result<(), RegistryError> {
         self.change(&Operation::Replace(name.clone()), &self.target.file_url(name)).await
     }
 
-    /// Deletes a file for good.
+    /// Deletes a file permanently.
     pub(crate) async fn delete(&self, name: &FileName) -> Result<(), RegistryError> {
         self.change(&Operation::Delete(name.clone()), &self.target.file_url(name)).await
     }
 
-    /// Sends a request that changes something and has no body, and waits for the server if it is away.
+    /// Sends a request that changes something and has no body. If the server is unavailable, waits for it.
     async fn change(&self, operation: &Operation, url: &Url) -> Result<(), RegistryError> {
         let begun = tokio::time::Instant::now();
         match self.ask(operation, url).await {
@@ -248,7 +249,7 @@ impl<'a> Registry<'a> {
     async fn ask_at_once(&self, operation: &Operation, url: &Url) -> Result<Response, RegistryError> {
         let request = self.request(operation, url);
         let request = match operation.method() {
-            // A cache on the way has to ask the server, because an old list would be wrong.
+            // Caches between runner and server must revalidate, because an old list would be wrong.
             Method::GET => request.header(CACHE_CONTROL, HeaderValue::from_static("no-cache")),
             Method::DELETE => request,
             _ => request.header(CONTENT_LENGTH, 0),
@@ -256,8 +257,8 @@ impl<'a> Registry<'a> {
         self.send(operation, url, request, None, is_success(operation)).await
     }
 
-    /// Waits until the next request may go. The error is the outage that the run has given up on. Yielding lets the runtime
-    /// look at the connections that idle: one that the server has ended meanwhile is not reused.
+    /// Waits until the next request may be sent. The error is the outage that the run no longer waits for. Yielding
+    /// lets the runtime drop idle connections that the server has closed, so that they are not reused.
     async fn wait_until_ready(&self, operation: &Operation, url: &Url) -> Result<(), RegistryError> {
         let ready = self.outages.wait_until_ready().await;
         ready.map_err(|given_up| self.error(operation, url, Cause::Outage { given_up, own: None }))?;
@@ -270,13 +271,13 @@ impl<'a> Registry<'a> {
         let request =
             self.http.request(operation.method(), url.clone()).headers(self.connection.network.headers.clone());
         match &self.connection.credentials {
-            // Basic is all that Forgejo's documentation allows for packages; it marks its header as sensitive.
+            // Forgejo's documentation allows only Basic for packages. reqwest marks the header as sensitive.
             Some(Credentials { username, token, .. }) => request.basic_auth(username, Some(token.expose())),
             None => request,
         }
     }
 
-    /// Sends a request, and waits for the response no longer than is allowed; `is_good` says which one is a success.
+    /// Sends a request and waits for the response within the limits. `is_good` decides whether a response is a success.
     async fn send(
         &self,
         operation: &Operation,
@@ -293,7 +294,8 @@ impl<'a> Registry<'a> {
             }
             timeout = stalls(&self.connection.limits, &tracker, upload) => Err(timeout.into()),
         };
-        // Of a response of another origin, only its status is shown; a path may be the word of one that led here.
+        // Only the status of a response from another origin is shown. Its path comes from a redirect and may be a
+        // secret.
         let is_own = self.target.server.is_origin_of(url);
         let origin = url.origin().ascii_serialization();
         self.connection.observer.request_ends(&Exchange {
@@ -311,7 +313,7 @@ impl<'a> Registry<'a> {
             }
             Ok(response) if let Some(fault) = self.rejected_by_proxy(&response) => fault.into(),
             Ok(response) => {
-                // What comes with success may be a file of which nobody has said that it is for everybody.
+                // The body of a successful download may be a private file, so it is not shown.
                 let is_file = matches!(operation, Operation::Download(_))
                     && response.status().is_success()
                     && !is_html(&response);
@@ -327,7 +329,7 @@ impl<'a> Registry<'a> {
                     self.pause.start(pause.min(self.connection.limits.longest_pause));
                 }
                 match response.broken.take() {
-                    // Half of these words would be taken for another rejection.
+                    // An incomplete text could match the wrong row.
                     Some(broken) if rejection::has_rows_by_words(operation, response.status) => broken.into(),
                     _ => self.rejected(operation, url, &response),
                 }

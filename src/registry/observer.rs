@@ -1,17 +1,17 @@
-//! The interface to the log: what the client says of its work to whoever shows it.
+//! The interface between the client and the log.
 
 use std::fmt::Display;
 use std::time::Duration;
 
-/// Hears of requests as they are sent.
+/// Receives the events of requests.
 pub trait Observer: Sync {
-    /// Something is worth knowing, and nothing to worry about.
+    /// Reports a detail that is useful to know. Nothing is wrong.
     fn notes(&self, note: &str);
-    /// Something is worth knowing for whoever looks for a fault.
+    /// Reports a detail for debugging.
     fn debug(&self, _text: &str) {}
-    /// Something failed that is retried after a wait, which begins now.
+    /// Reports a failed attempt that is retried after a wait, which begins now.
     fn retries(&self, retry: &Retry<'_>);
-    /// A request has got its response, or waits for none.
+    /// Reports that a request has ended, with or without a response.
     fn request_ends(&self, exchange: &Exchange<'_>);
 }
 
@@ -19,13 +19,13 @@ pub trait Observer: Sync {
 pub struct Retry<'a> {
     /// The request that failed, in a few words.
     pub(crate) what: &'a (dyn Display + Sync),
-    /// Why.
+    /// Why it failed.
     pub(crate) why: &'a (dyn Display + Sync),
-    /// How long from now.
+    /// The wait from now on.
     pub(crate) wait: Duration,
-    /// Which retry it is, from 1.
+    /// The number of the retry, from 1.
     pub(crate) number: u32,
-    /// How many there can be.
+    /// The maximum number of retries.
     pub(crate) of: u32,
 }
 
@@ -38,6 +38,6 @@ pub struct Exchange<'a> {
     pub(crate) path: &'a str,
     /// The status of the response; `None` if there is none.
     pub(crate) status: Option<u16>,
-    /// From the first byte of the request to the head of the response.
+    /// The time from the first byte of the request to the head of the response.
     pub(crate) took: Duration,
 }

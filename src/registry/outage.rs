@@ -1,4 +1,4 @@
-//! Waiting for a server that stopped responding. A forge restarts within seconds, and a run outlasts that.
+//! Waiting for a server that stopped responding. A server restarts within seconds, so a run waits for it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,7 +16,7 @@ use crate::units::Span;
 pub(super) struct Outages {
     /// Whether the server has responded in this run.
     has_responded: AtomicBool,
-    /// Held by the one request that probes the server. All others wait for it.
+    /// Locked by the one request that probes the server. All others wait for the lock.
     probe: Mutex<Probe>,
 }
 
@@ -24,7 +24,7 @@ pub(super) struct Outages {
 struct Probe {
     /// When the last outage ended.
     ended: Option<Instant>,
-    /// The outage that outlasted the run's patience.
+    /// The outage that the run no longer waits for.
     given_up: Option<GivenUp>,
 }
 
@@ -39,7 +39,7 @@ impl Outages {
         self.has_responded.store(true, Ordering::Relaxed);
     }
 
-    /// Waits until nobody probes the server. The error is the outage that the run has given up on.
+    /// Waits until no request probes the server. The error is the outage that the run no longer waits for.
     pub(super) async fn wait_until_ready(&self) -> Result<(), GivenUp> {
         self.probe.lock().await.given_up.clone().map_or(Ok(()), Err)
     }
@@ -109,8 +109,8 @@ impl Registry<'_> {
         self.outages.probe.try_lock().is_err()
     }
 
-    /// Whether the server responds in time to the question about the version, which has the shortest response of all. Any
-    /// response but that of a proxy counts.
+    /// Requests the version, which has the shortest response, and returns whether the server responds in time. A
+    /// response of a proxy does not count.
     async fn responds(&self) -> bool {
         self.pause.wait().await;
         tokio::task::yield_now().await;

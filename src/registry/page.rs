@@ -1,4 +1,4 @@
-//! The public address of a version, as the server names it: that of its page.
+//! The public address of a version, derived from the page URL that the server returns.
 
 use percent_encoding::percent_decode_str;
 use url::{Host, Url};
@@ -7,11 +7,11 @@ use super::redirect::is_plain;
 use crate::host::{is_loopback, is_unspecified};
 use crate::package::{PublicAddress, ServerUrl, Target};
 
-/// The longest address of a page that is taken, in characters. Names have 255 at most.
+/// The longest accepted URL of a page, in bytes. Names have at most 255 characters.
 const LONGEST: usize = 2048;
 
-/// Returns whether links can use an address. A forge whose own base URL is not set up names itself `localhost`, or says
-/// `http` behind a proxy that speaks `https`.
+/// Returns whether links can use an address. A server without a configured base URL returns `localhost`, or `http`
+/// behind an `https` proxy.
 pub(super) fn is_usable(address: &PublicAddress, target: &Target) -> bool {
     let is_own = |server: &ServerUrl| is_loopback(server.as_url()) || is_unspecified(server.as_url());
     let is_elsewhere = is_own(&address.server) && !is_own(&target.server);
@@ -19,11 +19,11 @@ pub(super) fn is_usable(address: &PublicAddress, target: &Target) -> bool {
     !is_elsewhere && !is_downgrade
 }
 
-/// Returns the public address of a version by its page, with each segment of the path encoded anew; `None` if that is not
-/// the page of this version, or if its host has characters that a shell could run. What precedes the known path of the page
-/// is the base URL.
+/// Returns the public address of a version from the URL of its page, with each path segment re-encoded; `None` if
+/// that is not the page of this version, or if its host has shell metacharacters. The part before the known path is
+/// the base URL.
 pub(super) fn address_by_page(address: &Url, target: &Target) -> Option<PublicAddress> {
-    // First of all, because it bounds the length.
+    // First, because it limits the length.
     if address.as_str().len() > LONGEST
         || !is_plain(address)
         || address.query().is_some()
@@ -35,7 +35,7 @@ pub(super) fn address_by_page(address: &Url, target: &Target) -> Option<PublicAd
         address.path_segments()?.map(|one| percent_decode_str(one).decode_utf8()).collect::<Result<_, _>>().ok()?;
     let tail = [target.owner.as_str(), "-", "packages", "generic", target.package.as_str(), target.version.as_str()];
     let start = segments.len().checked_sub(tail.len())?;
-    // Servers regard no case in any of these, and name the version in lower case (recorded).
+    // Servers ignore case in all of these, and return the version in lower case (recorded).
     let is_its_page =
         segments[start..].iter().zip(tail).all(|(one, wanted)| one.to_lowercase() == wanted.to_lowercase());
     let has_plain_host = match address.host()? {

@@ -1,4 +1,4 @@
-//! Which phase a request is in, so that a timeout counts from the last progress and says what it waited for.
+//! Tracks the phase of a request, so that a timeout counts from the last progress and names its cause.
 
 use std::fmt;
 use std::pin::Pin;
@@ -11,7 +11,7 @@ use tower_service::Service;
 
 use super::{ByteCounter, Limits};
 
-/// The phases of a request, each of which can take too long.
+/// The phases of a request. Each has a timeout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     /// The addresses of the host.
@@ -29,7 +29,7 @@ pub(super) enum Phase {
 }
 
 impl Phase {
-    /// Whether the server cannot have got anything of the request yet.
+    /// Whether the server cannot have received anything of the request yet.
     pub(super) fn is_before_the_request(self) -> bool {
         matches!(self, Self::Resolving | Self::Connecting)
     }
@@ -40,7 +40,7 @@ impl Phase {
 pub(super) struct Timeout {
     /// The phase that took too long.
     pub(super) phase: Phase,
-    /// How long it waited.
+    /// The duration of the wait.
     pub(super) after: Duration,
 }
 
@@ -69,18 +69,17 @@ tokio::task_local! {
     static REQUEST: Tracker;
 }
 
-/// Notes that the request of this task has come to another phase. A connection that is made for whoever needs it next
-/// belongs to no request.
+/// Sets the phase of this task's request. A connection that is made for the pool belongs to no request.
 pub(super) fn enter(phase: Phase) {
     let _ = REQUEST.try_with(|tracker| tracker.set(phase));
 }
 
-/// The phase of one request, and since when it is in it.
+/// The phase of one request, and when it began.
 #[derive(Clone, Debug)]
 pub(super) struct Tracker(Arc<Mutex<(Phase, Instant)>>);
 
 impl Tracker {
-    /// A request that may find a connection ready for it.
+    /// Starts in [`Phase::Waiting`], because a pooled connection may be ready.
     pub(super) fn new() -> Self {
         Self(Arc::new(Mutex::new((Phase::Waiting, Instant::now()))))
     }
@@ -103,16 +102,16 @@ impl Tracker {
     }
 }
 
-/// The body of an upload on its way.
+/// The body of a running upload.
 #[derive(Clone, Copy)]
 pub(super) struct Upload<'a> {
     pub(super) sent: &'a ByteCounter,
-    /// The length of the whole, in bytes.
+    /// The total length in bytes.
     pub(super) size: u64,
 }
 
-/// Ends when a request has made no progress for as long as is allowed, counted from the last byte that moved. There is no
-/// limit on how long a whole upload takes.
+/// Waits until a request has made no progress for its limit, counted from the last byte that moved. A whole upload
+/// has no time limit.
 pub(super) async fn stalls(limits: &Limits, tracker: &Tracker, upload: Option<Upload<'_>>) -> Timeout {
     let now = || {
         let (mut phase, mut since) = tracker.get();
@@ -130,13 +129,13 @@ pub(super) async fn stalls(limits: &Limits, tracker: &Tracker, upload: Option<Up
         let (phase, since) = now();
         let (waits_for, after) = match phase {
             Phase::Waiting if upload.is_some() => (phase, limits.answer),
-            // The client ends a connection itself that takes too long. So this one was not needed, because that of another
+            // The client itself aborts a slow connection. So this one was not needed, because the connection of another
             // request became free.
             _ if phase.is_before_the_request() => (Phase::Waiting, limits.connect + limits.silence),
             _ => (phase, limits.silence),
         };
         let end = since + after;
-        // The next phase may end sooner than this one could, but no sooner than that from now on.
+        // The next phase may have an earlier end than this one, but not before `silence` from now.
         sleep_until(end.min(Instant::now() + limits.silence)).await;
         if Instant::now() >= end && now() == (phase, since) {
             return Timeout { phase: waits_for, after };

@@ -13,7 +13,7 @@ use crate::network::Proxy;
 use crate::sanitize::Sanitized;
 
 impl Proxy {
-    /// The proxy refuses to work without credentials, or with those that it has.
+    /// Returns the fault of a proxy that requires credentials, or rejects the given ones.
     pub(super) fn rejects_credentials(&self) -> Transport {
         let has_credentials = !self.url.username().is_empty() || self.url.password().is_some();
         let words = if has_credentials {
@@ -39,7 +39,7 @@ impl Proxy {
         is_unresolved: bool,
         url: &Url,
     ) -> Option<Transport> {
-        // hyper-util 0.1 gives what happens before a tunnel is there as an error of a private type.
+        // hyper-util 0.1 returns errors of the tunnel setup in a private type.
         let tunnel = chain.iter().find_map(|error| error.to_string().strip_prefix("tunnel error: ").map(str::to_owned));
         let tls = chain.iter().find_map(|error| error.downcast_ref::<rustls::Error>());
         let server = Sanitized::new(&format!("{}:{}", url.host_str()?, url.port_or_known_default()?));
@@ -56,7 +56,7 @@ impl Proxy {
             Transport::not_sent(words, failure.kind(FailureKind::Unavailable).retry(RetryRule::Repeat))
         };
         Some(match (tunnel.as_deref(), tls) {
-            // Behind the tunnel there is the server.
+            // Behind the tunnel, TLS is with the server.
             (None, Some(_)) if url.scheme() == "https" => return None,
             (Some("proxy authorization required"), _) => self.rejects_credentials(),
             (Some("unsuccessful"), _) => no_way(format!("{self} failed to connect to {server}")),
@@ -93,7 +93,7 @@ impl Proxy {
     }
 }
 
-/// Whether an error says that nothing listens at the address.
+/// Returns whether an error means that nothing listens at the address.
 fn is_refused(error: &(dyn StdError + 'static)) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::ConnectionRefused)
 }

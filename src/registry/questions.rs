@@ -1,4 +1,4 @@
-//! Lists, and other requests about a version and an owner's packages.
+//! Requests for lists, and for the details of a version.
 
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
@@ -14,25 +14,26 @@ use crate::listing::{Listing, VersionRow};
 use crate::package::{PackageName, PublicAddress, RepositoryName};
 use crate::units::Bytes;
 
-/// The longest list of a version that is read, in bytes. It is 341 bytes a file; this is room for 190,000.
+/// The longest list of files that is read, in bytes. With 341 bytes per file, it has room for 190,000 files.
 pub(crate) const LONGEST_LIST: usize = 64 * 1024 * 1024;
 
-/// A page of versions is some 100 KB: each row has its owner, its repository and who made it.
+/// The longest page of versions that is read, in bytes. Usual pages have about 100 KB.
 const LONGEST_PAGE: usize = 4 * 1024 * 1024;
 
-/// How many versions are requested for a page; no server gives more (recorded), and one may be set up to give fewer.
+/// The number of versions that are requested per page. No server returns more (recorded), and some are configured to
+/// return fewer.
 const PAGE: usize = 50;
 
-/// How many pages are read: up to 20,000 versions of packages whose names contain that of ours.
+/// The maximum number of pages: up to 20,000 versions of packages whose names contain the package's name.
 const MOST_PAGES: usize = 400;
 
-/// How many bytes all pages of versions may have: 400 pages have 40 MB.
+/// The maximum size of all pages of versions, in bytes: 400 pages have 40 MB.
 const LONGEST_PAGES: usize = 64 * 1024 * 1024;
 
-/// How often a list is read that changes while it is read.
+/// The maximum number of attempts to read a list that changes meanwhile.
 const MOST_READINGS: u32 = 3;
 
-/// A version, as far as we read it; text from outside.
+/// The API's details of a version, not sanitized.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct About {
     html_url: String,
@@ -45,7 +46,7 @@ struct Repository {
 }
 
 impl About {
-    /// The repository that the version's package is linked to, with its owner; text from outside.
+    /// Returns the repository that the package is linked to, with its owner, not sanitized.
     pub(crate) fn linked_to(&self) -> Option<&str> {
         self.repository.as_ref().map(|repository| repository.full_name.as_str())
     }
@@ -54,13 +55,13 @@ impl About {
 /// A page of a list of versions.
 struct Page {
     rows: Vec<VersionRow>,
-    /// How many rows there are on all pages, if the registry says it.
+    /// The number of rows on all pages, if the registry returns it.
     total: Option<usize>,
-    /// How long it was, in bytes.
+    /// The length of the page in bytes.
     length: usize,
 }
 
-/// How many rows a list has on all of its pages, as the registry says in a header (recorded on all versions).
+/// Returns the number of rows on all pages of a list, from a header (recorded on all versions).
 fn total_of(response: &Response) -> Option<usize> {
     response.headers().get("x-total-count")?.to_str().ok()?.parse().ok()
 }
@@ -71,7 +72,7 @@ impl Registry<'_> {
         self.with_retries(async || self.files_once().await).await
     }
 
-    /// Lists the files without retries, and without a pause that the server asked for: no request follows.
+    /// Lists the files without retries. It ends a pause that the server asked for, because no further request follows.
     pub(crate) async fn files_now(&self) -> Result<Listing, RegistryError> {
         self.pause.end();
         self.files_once().await
@@ -83,29 +84,29 @@ impl Registry<'_> {
         let operation = Operation::ListFiles;
         let response = match self.ask(&operation, &url).await {
             Ok(response) => response,
-            // Nothing there yet. Unknown owners have other words.
+            // The version does not exist yet. Unknown owners have another text.
             Err(error) if is_absent(&error) => return Ok(Listing::default()),
             Err(error) => return Err(error),
         };
         self.json(&operation, &url, response, LONGEST_LIST).await.map(|(listing, _)| listing)
     }
 
-    /// Reads what the API knows of the version.
+    /// Requests the details of the version.
     pub(crate) async fn about(&self) -> Result<About, RegistryError> {
         self.with_retries(async || self.about_once().await).await
     }
 
-    /// Reads what the API knows of the version, without retries.
+    /// Requests the details of the version without retries.
     pub(crate) async fn about_once(&self) -> Result<About, RegistryError> {
         let url = self.target.version_url();
         let response = self.ask(&Operation::ReadVersion, &url).await?;
         self.json(&Operation::ReadVersion, &url, response, LONGEST_PAGE).await.map(|(about, _)| about)
     }
 
-    /// Returns the public address of the version, as the API gives it. If the forge does not know its own public address, it
-    /// is the address of the requests.
+    /// Returns the public address of the version from the API. If the server does not know its own public address,
+    /// returns the address of the requests.
     pub(crate) fn public_address(&self, about: &About) -> Result<PublicAddress, Box<RegistryError>> {
-        // It is shown and handed on to other steps, so it has to be a plain address, and that of the version's page.
+        // It is printed and passed to other steps, so it must be a plain URL, and that of the version's page.
         let address = Url::parse(&about.html_url).ok().and_then(|page| address_by_page(&page, &self.target));
         let address =
             address.filter(|address| !self.connection.redactor.finds(address.page.as_str())).ok_or_else(|| {
@@ -115,12 +116,13 @@ impl Registry<'_> {
         Ok(if is_usable(&address, &self.target) { address } else { self.target.address() })
     }
 
-    /// Links the package to a repository of its owner, once. A second link is rejected, even if it is to the same one.
+    /// Links the package to a repository of its owner, without retries. A second link is rejected, even if it is to the
+    /// same one.
     pub(crate) async fn link(&self, repository: &RepositoryName) -> Result<(), RegistryError> {
         self.change(&Operation::Link(repository.clone()), &self.target.link_url(repository)).await
     }
 
-    /// Lists the versions of a package of the owner, newest first. What could be no version is left out.
+    /// Lists the versions of a package of the owner, newest first. Rows with invalid versions are left out.
     pub(crate) async fn versions(&self, package: &PackageName) -> Result<Vec<VersionRow>, RegistryError> {
         for _ in 0..MOST_READINGS {
             if let Some(versions) = self.versions_unless_they_change(package).await? {
@@ -130,8 +132,8 @@ impl Registry<'_> {
         Err(self.unread(package, "the list changed while it was being read"))
     }
 
-    /// Lists the versions once; `None` if their number has changed from one page to the next, which may have moved a row from a page
-    /// that was still to be read to one that was read already.
+    /// Lists the versions once; `None` if their number changed between two pages, because then a row may have moved
+    /// from an unread page to one that was already read.
     async fn versions_unless_they_change(
         &self,
         package: &PackageName,
@@ -147,7 +149,8 @@ impl Registry<'_> {
             known = read.total;
             count += read.rows.len();
             length += read.length;
-            // How many are on a page tells nothing: an administrator can have fewer than are asked for.
+            // A page with fewer rows than requested may not be the last, because administrators can configure smaller
+            // pages.
             let is_past_the_end = read.rows.is_empty();
             versions.extend(read.rows.into_iter().filter(|row| row.is_of(package)));
             if is_past_the_end || read.total.is_some_and(|total| count >= total) {
@@ -163,14 +166,14 @@ impl Registry<'_> {
         Err(self.unread(package, &format!("the list has more than {count} versions")))
     }
 
-    /// A list of versions that cannot be read to its end. The responses are good, so nothing is wrong with the server.
+    /// Returns the error for a list of versions that cannot be read to its end, although each response is valid.
     fn unread(&self, package: &PackageName, why: &str) -> RegistryError {
         let error = self.garbled(&Operation::ListVersions, &self.target.versions_url(package.as_str(), PAGE, 1), why);
         error.with_hint("Set `version`, or run the step again when no other job publishes")
     }
 
-    /// Lists the newest versions of the owner's packages whose names contain that text, without retries: what is told of
-    /// them is worth no more.
+    /// Lists the newest versions of the owner's packages whose names contain a text; empty if that fails. There are no
+    /// retries, because the list is only used for hints.
     pub(crate) async fn newest_versions(&self, name: &str) -> Vec<VersionRow> {
         self.page_of_versions(name, 1).await.map(|page| page.rows).unwrap_or_default()
     }
@@ -185,8 +188,7 @@ impl Registry<'_> {
         Ok(Page { rows, total, length })
     }
 
-    /// Reads a JSON response of at most so many bytes, and how many it had; a page in HTML is told apart from JSON that is
-    /// broken.
+    /// Reads a JSON response of at most `longest` bytes, and returns its length too. A web page is an error of its own.
     async fn json<T: DeserializeOwned + Send + 'static>(
         &self,
         operation: &Operation,
@@ -220,8 +222,8 @@ impl Registry<'_> {
     }
 }
 
-/// Parses a JSON body, and says how long it was, on a thread of its own: a long one would keep signals waiting. The error
-/// says what is wrong, and whether the body ends too early.
+/// Parses a JSON body on a separate thread, because a long one would delay signals. Returns its length too. The error
+/// contains the reason, and whether the body ends too early.
 async fn parsed<T: DeserializeOwned + Send + 'static>(body: Vec<u8>) -> Result<(T, usize), (String, bool)> {
     let parse = move || match serde_json::from_slice(&body) {
         Ok(value) => Ok((value, body.len())),
@@ -230,7 +232,7 @@ async fn parsed<T: DeserializeOwned + Send + 'static>(body: Vec<u8>) -> Result<(
     on_own_thread(parse).await
 }
 
-/// Whether the response to the list call means that the version has no files yet.
+/// Returns whether an error of the list means that the version does not exist yet.
 fn is_absent(error: &RegistryError) -> bool {
     matches!(&error.cause, Cause::Rejected { status: StatusCode::NOT_FOUND, words, .. }
         if words.to_string().contains("package does not exist"))

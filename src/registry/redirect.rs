@@ -10,12 +10,12 @@ use super::response::ErrorResponse;
 use crate::package::Target;
 use crate::sanitize::Sanitized;
 
-/// The longest place that is gone to, in characters; a key to object storage has two thousand at most.
+/// The longest URL that a redirect may lead to, in bytes. A signed URL of object storage has at most two thousand.
 const LONGEST_PLACE: usize = 8 * 1024;
 
-/// Where a response leads that may be followed: from a forge to object storage on another host (303 by Gitea's source, 302 and
-/// 307 by others), and on from there; never from https to http, and never from http to the same by https: there `server-url`
-/// is wrong.
+/// Returns the target of a redirect that may be followed: from the server to object storage on another host (303 by
+/// Gitea's source, 302 and 307 by others), and on from there. A redirect from https to http is never followed, and
+/// neither is one from http to the same path with https, which means a wrong `server-url`.
 pub(super) fn leads_to(response: &Response, hop: usize) -> Option<Url> {
     let asked = response.url();
     if !is_for_now(response.status()) {
@@ -27,17 +27,17 @@ pub(super) fn leads_to(response: &Response, hop: usize) -> Option<Url> {
         ("http", "https") => place.path() != asked.path(),
         (from, to) => from == to,
     };
-    // Within the forge it leads to another name of the owner, or to the login.
+    // A redirect within the server leads to a renamed owner or to the login page.
     let is_elsewhere = hop > 0 || place.origin() != asked.origin();
     (is_plain(&place) && is_followed && is_elsewhere).then_some(place)
 }
 
-/// Whether a redirect with that status is for this request alone. What leads elsewhere for good means another `server-url`.
+/// Returns whether a redirect is temporary. A permanent one means another `server-url`.
 fn is_for_now(status: StatusCode) -> bool {
     matches!(status, StatusCode::FOUND | StatusCode::SEE_OTHER | StatusCode::TEMPORARY_REDIRECT)
 }
 
-/// Whether an address is one that a file could be fetched from.
+/// Returns whether a file can be downloaded from a URL: HTTP, no credentials, limited length.
 pub(super) fn is_plain(place: &Url) -> bool {
     matches!(place.scheme(), "http" | "https")
         && place.username().is_empty()
@@ -46,7 +46,7 @@ pub(super) fn is_plain(place: &Url) -> bool {
 }
 
 impl Registry<'_> {
-    /// Reads a redirect of a download that is not followed.
+    /// Classifies a redirect of a download that is not followed.
     pub(super) fn rejected_download_redirect(&self, url: &Url, response: &ErrorResponse) -> Failure {
         let server = &self.target.server;
         let is_at_forge = server.is_origin_of(url);
@@ -60,7 +60,7 @@ impl Registry<'_> {
                          not encrypted"
                     )
                 } else {
-                    // Where another origin leads is not shown.
+                    // The target of another origin's redirect is not shown.
                     "Configure the server's object storage with https, because one of its redirects leads from https to http, \
                      which is not encrypted"
                         .to_owned()
@@ -72,7 +72,7 @@ impl Registry<'_> {
             ),
             _ if !is_at_forge => self.storage_error(url),
             Some(place) if !is_plain(&place) => self.storage_error(&place),
-            // What follows the origin may be a key to it.
+            // The path and query may be a secret.
             Some(place) if place.host_str() != url.host_str() => self.redirected(&place.origin().ascii_serialization()),
             _ => self.rejected_redirect(url, response),
         }
@@ -96,7 +96,7 @@ impl Registry<'_> {
             Some(new) if response.status == StatusCode::TEMPORARY_REDIRECT => {
                 every("owner-renamed", format!("Set `owner: {new}`, which is the new name of {owner}"))
             }
-            // Elsewhere on the same server: to its login.
+            // Another path on the same server: its login page.
             _ => self.web_page(),
         }
     }

@@ -1,8 +1,8 @@
-//! The table of rejections: what follows from each response that is no success, and what to do about it. A new response of
-//! a server is a row here and a recording.
+//! The table of rejections: code, retry rule and hint of each error response. A new response of a server is a row
+//! here and a recording.
 //!
 //! The rows are the recorded responses of Gitea 1.22 to 1.26 and Forgejo 7 to 15, and of the reverse proxies in front of
-//! them; a row that holds for some versions only says so. `docs/troubleshooting.md` shows them as they are printed.
+//! them; a row that applies to some versions only says so. `docs/troubleshooting.md` shows them as they are printed.
 
 use reqwest::StatusCode;
 use url::Url;
@@ -15,20 +15,20 @@ use crate::command::Command;
 use crate::package::{Target, Version};
 use crate::secret::{Credentials, TokenShape};
 
-/// Reads a response that is no success.
+/// Classifies an error response.
 pub(super) fn classify(registry: &Registry<'_>, operation: &Operation, url: &Url, response: &ErrorResponse) -> Failure {
     let (row, status) = (row(registry, operation, url, response), response.status);
-    // Traefik's words for a server that is not running. The forge has others for a version that does not exist. Whatever
-    // rejects the check of write access, the status of a gateway says enough.
+    // Traefik's text for a server that is not running. The server's own text for a missing version is different. For
+    // the check of write access too, the status of a gateway is enough.
     let is_away = is_of_gateway(status) || status == StatusCode::NOT_FOUND && response.words == "404 page not found";
     let kind = if is_away { FailureKind::Unavailable } else { row.kind };
     let retry = match status.as_u16() {
-        // RFC 9110, 15.5.9, RFC 8470, 5.2, and RFC 6585, 4: the request was not acted upon, and may be repeated.
+        // RFC 9110, 15.5.9, RFC 8470, 5.2, and RFC 6585, 4: the request was not processed, and may be repeated.
         408 | 425 | 429 => RetryRule::Repeat,
-        // A race of first uploads (Gitea 1.22 and 1.24 on PostgreSQL), a proxy in front of a server that restarts; a 500
-        // can follow on a commit (source), and a 502 on an upload that the server took.
+        // A race of first uploads (Gitea 1.22 and 1.24 on PostgreSQL), or a proxy in front of a server that restarts. A
+        // 500 can follow a commit (source), and a 502 an upload that the server accepted.
         500..=599 => operation.rule_if_unclear(),
-        // A success that is not the one of the registry may be anybody's word.
+        // A success with another status may not come from the registry.
         200..=299 if operation.can_change_files() => RetryRule::CheckOnly,
         _ => row.retry,
     };
@@ -50,7 +50,7 @@ fn row(registry: &Registry<'_>, operation: &Operation, url: &Url, response: &Err
     let packages = format!("{server}/{}/-/packages", owner.as_str());
     let settings = format!("{}/settings", target.page_url());
     let user = credentials.and_then(Credentials::user).map_or("the token's user".to_owned(), |user| user.to_string());
-    // Gitea's runner puts the job's own token into no variable, so it is not recognized.
+    // Gitea's runner does not put the job's own token into a variable, so it is not recognized.
     let jobs_own = "If the token is the job's own, set `token` to a personal access token instead";
 
     let token = |code, hint: String| match credentials.map(Credentials::shape) {
@@ -83,7 +83,7 @@ fn row(registry: &Registry<'_>, operation: &Operation, url: &Url, response: &Err
     match status.as_u16() {
         300..=399 if is_download => registry.rejected_download_redirect(url, response),
         _ if !server.is_origin_of(url) => registry.storage_error(url),
-        // A gate may reject the odd name of the check, and still let uploads through.
+        // A firewall or login page may reject the unusual name of the check, but allow uploads.
         _ if *operation == Operation::CheckWriteAccess && !is_of_forge(response) => registry.unexpected(),
         300..=399 => registry.rejected_redirect(url, response),
         // nginx, with `ssl_verify_client on`.
@@ -112,7 +112,8 @@ fn row(registry: &Registry<'_>, operation: &Operation, url: &Url, response: &Err
         }
         // Everything else at this status is about the token (all versions).
         401 if has("reqPackageAccess") => no_access(),
-        // To visitors, on the API's lists: Gitea, and Forgejo up to 11; servers that require a sign-in for everything.
+        // Without a token, on the API's lists: Gitea, Forgejo up to 11, and servers that require a sign-in for
+        // everything.
         401 if words == "token is required" => bad_token().kind(FailureKind::SignInRequired),
         403 if words == "Only signed in user is allowed to call APIs." => bad_token().kind(FailureKind::SignInRequired),
         200 | 401 | 403 if *is_html => registry.web_page().kind(FailureKind::Unavailable),
@@ -166,8 +167,8 @@ fn row(registry: &Registry<'_>, operation: &Operation, url: &Url, response: &Err
             ),
         ),
         403 => no_access(),
-        // The API names the missing owner; below /api/packages the words are the same for all owners that are not to be
-        // had. Elsewhere they mean a path that does not exist.
+        // The API names the missing owner. Below /api/packages, the text is the same for all unavailable owners.
+        // Elsewhere it means a path that does not exist.
         404 if has("user redirect does not exist") || has("Not found.") && !is_list && !is_link => every(
             "owner-not-found",
             format!("Check `owner`. There is no user or organization {owner}, or packages are disabled on {server}"),
@@ -187,7 +188,7 @@ fn row(registry: &Registry<'_>, operation: &Operation, url: &Url, response: &Err
             };
             every("version-not-found", hint)
         }
-        // Gitea before 1.24, Forgejo before 11. The list was there before, so this is about no other path.
+        // Gitea before 1.24, Forgejo before 11. The list was read before, so the path itself is right.
         404 | 405 if is_link => one(
             "links-not-supported",
             format!(
@@ -195,7 +196,7 @@ fn row(registry: &Registry<'_>, operation: &Operation, url: &Url, response: &Err
                  package by hand: {settings}"
             ),
         ),
-        // The file is not there, or is no longer (all versions).
+        // The file does not exist, or no longer exists (all versions).
         404 if has("does not exist") && (is_download || operation.is_deletion()) => {
             let hint = match command {
                 Command::Publish => {
@@ -208,7 +209,7 @@ fn row(registry: &Registry<'_>, operation: &Operation, url: &Url, response: &Err
             };
             one("file-not-found", hint).kind(FailureKind::NotFound).retry(RetryRule::CheckOnly)
         }
-        // A reverse proxy took `%2F` in the version for a `/`.
+        // A reverse proxy decoded `%2F` in the version to `/`.
         404 if version.as_str().contains('/') => every(
             "slash-in-version",
             format!(
@@ -223,7 +224,7 @@ fn row(registry: &Registry<'_>, operation: &Operation, url: &Url, response: &Err
                  remove an extra one"
             ),
         ),
-        // The file is there, or was a moment ago (all versions).
+        // The file exists, or existed a moment ago (all versions).
         409 if matches!(operation, Operation::Upload(_)) => {
             let hint = format!(
                 "Run the step again. If the error persists, turn off the cache for {server}/api/ in the proxy in front of the \
@@ -243,7 +244,7 @@ fn row(registry: &Registry<'_>, operation: &Operation, url: &Url, response: &Err
         408 | 425 | 429 => one("rate-limited", "Run the step again later, because the server limits the request rate"),
         // The registry's own errors are JSON or plain text (all versions).
         500.. if *is_html || is_of_gateway(*status) => {
-            // Without a tunnel, its own responses look like those of a proxy in front of the server.
+            // Without a tunnel, responses of the runner's proxy look like those of a reverse proxy.
             let proxy = network.proxies.for_url(url).map(|proxy| format!(", and that {proxy} reaches the server"));
             let hint = format!(
                 "Run the step again; existing files are kept. If the error persists, check that the server runs behind its \
@@ -276,7 +277,7 @@ impl Registry<'_> {
         one("unexpected-response", format!("Check that {server} is a Gitea or Forgejo server"))
     }
 
-    /// Returns what to do about a rejected token that is no access token of a user.
+    /// Returns the hint for a rejected token that is not a personal access token.
     fn hint_of_shape(&self, shape: TokenShape, tokens: &str) -> String {
         let access = access_of(self.connection.command);
         match shape {
@@ -314,8 +315,8 @@ fn access_of(command: Command) -> &'static str {
     }
 }
 
-/// Whether the forge itself gave this response to the check of write access, and nothing in front of it. `404 page not
-/// found` is not among these texts: Go's own 404 is also that of proxies written in Go.
+/// Returns whether this response to the check of write access comes from the server itself, not from a proxy. `404
+/// page not found` is not among these texts, because proxies written in Go return it too.
 fn is_of_forge(response: &ErrorResponse) -> bool {
     let texts: &[&str] = match response.status.as_u16() {
         400 => &["invalid filename", "invalid package name", "invalid package version"],
@@ -329,12 +330,12 @@ fn is_of_forge(response: &ErrorResponse) -> bool {
     !response.is_html && texts.iter().any(|text| response.words.contains(text))
 }
 
-/// Whether the words of a response with that status decide which row it is.
+/// Returns whether the row of a response with this status depends on its text.
 pub(super) fn has_rows_by_words(operation: &Operation, status: StatusCode) -> bool {
     use Operation::{CheckWriteAccess, ListFiles, ListVersions};
     match status.as_u16() {
         400 | 403 | 404 => true,
-        // A visitor may be shown no list, or may be no visitor that anybody lets in.
+        // Either only lists require a token, or the server requires one for everything.
         401 => matches!(operation, ListFiles | ListVersions | CheckWriteAccess),
         _ => false,
     }

@@ -1,4 +1,4 @@
-//! A response of the server that is no success, read as far as it is worth reading, without anything secret in it.
+//! Error responses of the server, read up to a limit and redacted.
 
 use std::time::{Duration, SystemTime};
 
@@ -13,38 +13,39 @@ use super::transport::{Reach, Transport};
 use crate::sanitize::Sanitized;
 use crate::secret::{Redactor, unescape_html};
 
-/// Status and text of a response that is no success. The texts have been redacted, but are not harmless yet.
+/// Status and text of an error response. The texts are redacted, but not yet sanitized.
 #[derive(Debug)]
 pub(super) struct ErrorResponse {
     pub(super) status: StatusCode,
     pub(super) is_html: bool,
-    /// Where a redirect leads.
+    /// The target of a redirect.
     pub(super) location: Option<String>,
-    /// The server's words: the message of a JSON error, the title of a page, or the first line.
+    /// The server's message: the last line of a JSON error, the title of a web page, or the first line.
     pub(super) words: String,
-    /// The words of a JSON error before those: Forgejo 16 and later give a reason for each way to authenticate, a line
-    /// each, and the last one is about the credentials that were sent.
+    /// The earlier lines of a JSON error. Forgejo 16 and later return one line per authentication method, and the last
+    /// one is about the credentials that were sent.
     pub(super) other_reasons: Option<Sanitized>,
-    /// How long the server asks us to wait.
+    /// The wait that the server asks for.
     pub(super) retry_after: Option<Duration>,
-    /// Why its words may not be all of them, if the connection broke.
+    /// The error that cut the message off, if the connection broke.
     pub(super) broken: Option<Transport>,
 }
 
-/// How long the next piece of an error's text is waited for; the status is known already, and says most.
+/// The timeout for the next piece of an error's text. The status is already known and matters most.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How the API words an error.
+/// The JSON body of an API error.
 #[derive(Deserialize)]
 struct Message {
     message: String,
 }
 
 impl ErrorResponse {
-    /// No error message is longer, in bytes.
+    /// The longest error message that is read, in bytes.
     const LONGEST: usize = 64 * 1024;
 
-    /// Reads it, for so long at most. What breaks off is taken as far as it came: the status says most.
+    /// Reads an error response for at most `silence`. If it breaks off, the received part is used, because the status
+    /// matters most.
     pub(super) async fn read(response: Response, redactor: &Redactor, silence: Duration) -> Self {
         let head = Self::without_words(&response, redactor);
         let (body, is_whole, broken) = match read_up_to(response, Self::LONGEST, PATIENCE.min(silence), silence).await {
@@ -54,7 +55,7 @@ impl ErrorResponse {
         let text = String::from_utf8_lossy(&body);
         let mut other_reasons = None;
         let words = if let Ok(Message { message }) = serde_json::from_str(&text) {
-            // All of it is searched: a secret in an earlier line may be long, and may have a line break inside.
+            // The whole text is redacted first, because a secret may contain a line break.
             let message = redactor.redact(&message);
             let mut lines = message.lines().map(str::trim).filter(|line| !line.is_empty());
             let last = lines.next_back().unwrap_or_default().to_owned();
@@ -64,28 +65,28 @@ impl ErrorResponse {
         } else if head.is_html {
             title(&text, redactor, is_whole)
         } else {
-            // A secret may have a line break inside, so it is searched for before the first line is taken.
+            // A secret may contain a line break, so the text is redacted before the first line is taken.
             let text = redactor.redact_start(text.trim(), is_whole);
             text.lines().next().unwrap_or_default().to_owned()
         };
         Self { words: words.trim().to_owned(), other_reasons, broken, ..head }
     }
 
-    /// Takes the status and the headers alone.
+    /// Reads only the status and the headers.
     pub(super) fn without_words(response: &Response, redactor: &Redactor) -> Self {
         let status = response.status();
         let header = |name| response.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
-        // All of it decides where it leads; hyper 1 reads no longer head than 408 KiB.
+        // The whole value is needed to find the target. hyper 1 limits all headers to 408 KiB.
         let location = header(LOCATION).map(|place| redactor.redact(&place).into_owned());
-        // RFC 9110, 10.2.3, and RFC 6585, 4. With other statuses there is nothing to wait for.
+        // RFC 9110, 10.2.3, and RFC 6585, 4. The header is ignored with other statuses.
         let may_wait = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
         let retry_after = header(RETRY_AFTER).filter(|_| may_wait).and_then(|wait| wait_of(&wait, SystemTime::now()));
         let (words, other_reasons, is_html) = (String::new(), None, is_html(response));
         Self { status, is_html, location, words, other_reasons, retry_after, broken: None }
     }
 
-    /// Returns its words, or else where it leads on the same server. What stands behind the `?` there may be a
-    /// key to it.
+    /// Returns the server's message, or else the path of a redirect within the server. The query is removed, because it
+    /// may contain a secret.
     pub(super) fn in_words(&self) -> String {
         let path = self.location.as_deref().filter(|place| place.starts_with('/') && !place.starts_with("//"));
         match path.and_then(|path| path.split(['?', '#']).next()) {
@@ -95,13 +96,13 @@ impl ErrorResponse {
     }
 }
 
-/// Whether a response says that it is a web page.
+/// Returns whether the content type of a response is HTML.
 pub(super) fn is_html(response: &Response) -> bool {
     let kind = response.headers().get(CONTENT_TYPE).map_or(&b""[..], |kind| kind.as_bytes().trim_ascii_start());
     kind.get(..9).is_some_and(|start| start.eq_ignore_ascii_case(b"text/html"))
 }
 
-/// Whether a status is one of proxies whose server does not respond. Cloudflare has numbers of its own.
+/// Returns whether a status means that a proxy got no response from the server. Cloudflare uses statuses from 520 on.
 pub(super) fn is_of_gateway(status: StatusCode) -> bool {
     let gateway = [StatusCode::BAD_GATEWAY, StatusCode::SERVICE_UNAVAILABLE, StatusCode::GATEWAY_TIMEOUT];
     gateway.contains(&status) || status.as_u16() >= 520
@@ -115,7 +116,7 @@ pub(super) struct Broken {
     pub(super) why: Option<Transport>,
 }
 
-/// Reads a body of at most so many bytes; waits so long for each next piece, and so long for all of them.
+/// Reads a body of at most `longest` bytes. Waits at most `silence` for each piece, and at most `whole` for all.
 pub(super) async fn read_up_to(
     response: Response,
     longest: usize,
@@ -141,7 +142,7 @@ pub(super) async fn read_up_to(
     Err(Broken { body, why: None })
 }
 
-/// How long a `Retry-After` asks to wait: seconds, or the time until a date (RFC 9110, 10.2.3).
+/// Parses a `Retry-After`: seconds, or the time until a date (RFC 9110, 10.2.3).
 fn wait_of(header: &str, now: SystemTime) -> Option<Duration> {
     let header = header.trim();
     if let Ok(seconds) = header.parse() {
@@ -150,8 +151,8 @@ fn wait_of(header: &str, now: SystemTime) -> Option<Duration> {
     httpdate::parse_http_date(header).ok().map(|date| date.duration_since(now).unwrap_or_default())
 }
 
-/// Returns the title of a page, without entities and secrets. A secret may itself hold an entity, so it is searched for
-/// before entities are decoded, and again after that.
+/// Returns the title of a web page, decoded and redacted. A secret may itself contain an entity, so the title is
+/// redacted before and after decoding.
 fn title(page: &str, redactor: &Redactor, is_whole: bool) -> String {
     let title = page.split_once("<title>").and_then(|(_, rest)| Some(rest.split_once('<')?.0));
     let encoded = redactor.redact_start(title.unwrap_or_default(), is_whole);

@@ -1,4 +1,4 @@
-//! Retries: which failed requests have any, how many are left, and the waits before them. Only this file waits between two
+//! Retries: which failed requests are retried, how often, and the waits before. Only this file waits between
 //! attempts.
 
 use std::fmt::Display;
@@ -8,14 +8,14 @@ use tokio::time::{Instant, sleep};
 
 use super::{ByteCounter, Limits, Registry, RegistryError, Retry, RetryRule};
 
-/// How many outages of the server cost a request no retry.
+/// The number of outages of the server that cost a request no retry.
 const FREE_OUTAGES: u32 = 3;
 
 /// The retries that are left for one file, or for one request.
 pub(crate) struct Retries {
     limits: Limits,
     used: u32,
-    /// How many outages of the server cost no retry.
+    /// The number of outages so far.
     outages: u32,
     /// Time spent on waits and failed attempts since the last byte moved.
     trouble: Duration,
@@ -26,8 +26,8 @@ impl Retries {
         Self { limits: limits.clone(), used: 0, outages: 0, trouble: Duration::ZERO }
     }
 
-    /// Takes note of an attempt that failed: when it began, and when bytes last moved, if any did. An outage of the server
-    /// is no trouble of a request.
+    /// Records a failed attempt: when it began, and when bytes last moved, if any did. The time of an outage is not
+    /// counted.
     pub(crate) fn note_failure(&mut self, error: &RegistryError, begun: Instant, moved: Option<Instant>) {
         match moved {
             _ if error.is_outlasted => {}
@@ -36,7 +36,7 @@ impl Retries {
         }
     }
 
-    /// Allows for that many retries, if not for more.
+    /// Raises the number of retries to at least `retries`.
     pub(crate) fn allow_at_least(&mut self, retries: u32) {
         self.limits.retries = self.limits.retries.max(retries);
     }
@@ -88,7 +88,7 @@ impl Registry<'_> {
                 Ok(good) => return Ok(good),
                 Err(error) => self.outlast(begun, error).await,
             };
-            // Bytes that moved in an earlier attempt are no sign of life in this one.
+            // Bytes of an earlier attempt do not count as progress of this one.
             retries.note_failure(&error, begun, counter.last_moved().filter(|moved| *moved > begun));
             if error.retry_rule() != RetryRule::Repeat || !self.wait_before_retry(&mut retries, &error).await {
                 return Err(error.after(retries.attempts()));
@@ -96,16 +96,16 @@ impl Registry<'_> {
         }
     }
 
-    /// Waits before a request that failed is retried, and shows it; `false` if no retry is left.
+    /// Waits before a failed request is retried, and reports it. Returns `false` if no retry is left.
     pub(crate) async fn wait_before_retry(&self, retries: &mut Retries, error: &RegistryError) -> bool {
         wait_for_longest([self.spend_retry_on(retries, error)]).await
     }
 
-    /// Spends a retry on a request that failed, and shows it. A request that failed because the server was away costs no
-    /// retry, and need not wait.
+    /// Spends a retry on a failed request, and reports it. The first failures that an outage caused cost no retry and
+    /// no wait.
     pub(crate) fn spend_retry_on(&self, retries: &mut Retries, error: &RegistryError) -> Option<Duration> {
         if error.is_outlasted {
-            // A request that takes the server down each time must not go on for ever.
+            // A request that crashes the server each time must not be repeated forever.
             retries.outages += 1;
             if retries.outages <= FREE_OUTAGES {
                 return Some(Duration::ZERO);
@@ -114,8 +114,8 @@ impl Registry<'_> {
         self.spend_retry(retries, &error.operation.in_short(), &error.cause, error.retry_after())
     }
 
-    /// Spends a retry on what is not yet as it should be, and shows it. Returns how long to wait before it; `None` if no
-    /// retry is left.
+    /// Spends a retry, and reports it with `what` failed and `why`. Returns the wait before it; `None` if no retry is
+    /// left.
     pub(crate) fn spend_retry(
         &self,
         retries: &mut Retries,
@@ -130,7 +130,7 @@ impl Registry<'_> {
     }
 }
 
-/// Waits once before several retries, as long as the longest of their waits; `false` if no retry is left for any.
+/// Waits once for several retries, as long as the longest of their waits. Returns `false` if none has a retry left.
 pub(crate) async fn wait_for_longest(waits: impl IntoIterator<Item = Option<Duration>>) -> bool {
     let longest = waits.into_iter().flatten().max();
     sleep(longest.unwrap_or_default()).await;

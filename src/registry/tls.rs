@@ -1,8 +1,8 @@
-//! TLS: whom we trust, and why somebody is not trusted.
+//! TLS: the trusted certificates, and the reasons for a rejection.
 //!
 //! No option turns verification off. A certificate of `ca-certificate` adds to the system's roots if it is an authority's.
-//! Any of them also makes the server trusted that shows this very certificate: webpki refuses an authority's
-//! certificate as a server's, and `openssl req -x509` marks each certificate as an authority's.
+//! A server that presents exactly such a certificate is trusted too. webpki rejects an authority's certificate as a
+//! server's, and `openssl req -x509` marks each certificate as an authority's.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -27,8 +27,8 @@ use crate::client_certificate::ClientCertificate;
 use crate::package::ServerUrl;
 use crate::sanitize::Sanitized;
 
-/// TLS with the system's roots, if there are any, and the given certificates that are authorities now. Without any
-/// root every certificate is refused, which says more than a client that cannot be built.
+/// Returns a TLS configuration with the system's roots, if there are any, and the given certificates that are valid
+/// authorities. Without any root, every certificate is rejected, which is a clearer error than a failed setup.
 pub(super) fn config(given: &[TrustedCertificate]) -> ClientConfig {
     let now = UnixTime::now();
     let mut roots = RootCertStore::empty();
@@ -43,7 +43,7 @@ pub(super) fn config(given: &[TrustedCertificate]) -> ClientConfig {
         .with_no_client_auth()
 }
 
-/// Adds a client certificate to a configuration, with sessions of its own, because only the server may see them.
+/// Adds a client certificate to a configuration, with separate TLS sessions, because only the server may use them.
 pub(super) fn with_client_certificate(config: &ClientConfig, certificate: &ClientCertificate) -> ClientConfig {
     let mut config = config.clone();
     config.client_auth_cert_resolver = certificate.0.clone();
@@ -51,8 +51,8 @@ pub(super) fn with_client_certificate(config: &ClientConfig, certificate: &Clien
     config
 }
 
-/// The system's roots. `SSL_CERT_FILE` and `SSL_CERT_DIR` take their place; if a job has these for its own machine, they
-/// lead nowhere in the action's container, which has its roots in the usual place all the same.
+/// Returns the system's root certificates. `SSL_CERT_FILE` and `SSL_CERT_DIR` replace them. If a job sets these for
+/// its host, the paths may not exist in the action's container, so its usual path is read then.
 fn of_system() -> Vec<CertificateDer<'static>> {
     let named = rustls_native_certs::load_native_certs().certs;
     if !named.is_empty() {
@@ -61,8 +61,8 @@ fn of_system() -> Vec<CertificateDer<'static>> {
     rustls_native_certs::load_certs_from_paths(Some(Path::new("/etc/ssl/certs/ca-certificates.crt")), None).certs
 }
 
-/// Verifies as rustls does by itself, except that a server that shows a given certificate needs no authority. Its name,
-/// its dates and the signature of the handshake have to be right all the same.
+/// Verifies as rustls does by default, except that a server that presents a given certificate needs no authority. Its
+/// name, dates and the signature of the handshake must still be valid.
 #[derive(Debug)]
 struct Verifier {
     webpki: Arc<WebPkiServerVerifier>,
@@ -71,7 +71,7 @@ struct Verifier {
 
 impl Verifier {
     fn new(mut roots: RootCertStore, given: &[TrustedCertificate]) -> Self {
-        // rustls makes no verifier without a root. This one has no key, so that it can have signed nothing.
+        // rustls rejects an empty set of roots. This root has no key, so it cannot have signed anything.
         let (subject, subject_public_key_info) = (Der::from_slice(b"nobody"), Der::from_slice(b""));
         roots.roots.push(TrustAnchor { subject, subject_public_key_info, name_constraints: None });
         let provider = Arc::new(ring::default_provider());
@@ -79,8 +79,8 @@ impl Verifier {
         Self { webpki: webpki.expect("there is a root"), given: given.to_vec() }
     }
 
-    /// Explains why a chain is refused, if it is because a given certificate is no authority's. If another one of that
-    /// name is, webpki has the reason.
+    /// Explains a rejected chain if a given certificate with the issuer's name is not an authority. If another one with
+    /// that name is, the error of webpki stays.
     fn explain(&self, error: Error, chain: &[&CertificateDer<'_>], now: UnixTime) -> Error {
         let issuers: Vec<_> = chain.iter().filter_map(|shown| certificate::issuer(shown)).collect();
         let given = self.given.iter().filter(|given| issuers.contains(given.subject()));
@@ -133,7 +133,7 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// Why somebody is not trusted, and what to do about it. `{host}` in the hint stands for the host.
+/// A TLS failure with its reason and hint. `{host}` in the hint stands for the host.
 struct Fault {
     code: &'static str,
     reason: String,
@@ -301,13 +301,13 @@ pub(super) fn client_alert(error: &Error) -> Option<&'static str> {
     })
 }
 
-/// A name of a certificate without the kind that webpki puts around it: `DnsName("a")`, `IpAddress(..)`.
+/// Returns the name in a certificate without webpki's type around it: `DnsName("a")`, `IpAddress(..)`.
 fn bare(presented: &str) -> Sanitized {
     let inner = presented.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')')).unwrap_or(presented);
     Sanitized::new(inner.trim_matches('"'))
 }
 
-/// A time as people and other programs read it.
+/// Formats a time as a date in RFC 3339.
 fn date(time: UnixTime) -> String {
     DateTime::from_unix_duration(Duration::from_secs(time.as_secs()))
         .map_or_else(|_| format!("{} s after 1970", time.as_secs()), |date| date.to_string())

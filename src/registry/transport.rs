@@ -1,4 +1,4 @@
-//! Why there is no response, and what follows from that.
+//! Requests without a response: the reason, retry rule and hint.
 
 use std::error::Error as StdError;
 use std::io;
@@ -57,7 +57,7 @@ impl Transport {
         Self { words, reach: Reach::NotSent, failure }
     }
 
-    /// Reads why a request broke off in its middle. The response may be all that was lost (RFC 9110, 9.2.2: PUT and DELETE may
+    /// Returns the failure of a request that broke off. The response may be all that was lost (RFC 9110, 9.2.2: PUT and DELETE may
     /// be repeated, but the registry responds 409 and 404 to a second one, all versions).
     pub(super) fn broken(error: &reqwest::Error) -> Self {
         let reason = root(&chain_of(error));
@@ -84,7 +84,7 @@ impl Registry<'_> {
         let tls_error = chain.iter().find_map(|error| error.downcast_ref::<rustls::Error>());
         let tls_fault = |fault| tls::fault(fault, host, network.client_certificate.is_some(), elsewhere);
         if !error.is_connect() {
-            // In TLS 1.3 a server refuses a client when the handshake is over. By http only a proxy speaks TLS.
+            // In TLS 1.3, a server rejects a client after the handshake. With http, only a proxy uses TLS.
             let refused = tls_error.filter(|fault| tls::client_alert(fault).is_some() && url.scheme() == "https");
             return refused.map_or_else(|| Transport::broken(error), tls_fault);
         }
@@ -96,7 +96,7 @@ impl Registry<'_> {
         if let Some(target) = chain.iter().find_map(|error| error.downcast_ref::<LocalTarget>()) {
             return target.clone().into();
         }
-        // hyper-util 0.1 wraps what the resolver says in an error of a private type.
+        // hyper-util 0.1 wraps the resolver's error in a private type.
         let is_unresolved = chain.iter().any(|error| error.to_string() == "dns error");
         let proxy = network.proxies.for_url(url);
         if let Some(fault) = proxy.and_then(|proxy| proxy.fault(error, &chain, is_unresolved, url)) {
@@ -125,13 +125,13 @@ impl Registry<'_> {
         if error.is_timeout() && phase.is_before_the_request() {
             let timeout = Timeout { phase, after: self.connection.limits.connect };
             let check = check(phase == Phase::Resolving);
-            // No connection takes longer, whatever `timeout` says.
+            // Above its default, the timeout of a connection cannot be raised with `timeout`.
             let can_be_longer = elsewhere.is_none() && timeout.after < Limits::default().connect;
             let hint = if can_be_longer { format!("{check}; {}", timeout.hint()) } else { check };
             return unreachable("timeout", timeout.to_string(), hint, RetryRule::Repeat);
         }
         if is_unresolved {
-            // A name that does not exist will not come to exist.
+            // A name that does not exist will not exist at a retry.
             let (for_now, retry) =
                 if is_temporary(&reason) { (" for now", RetryRule::Repeat) } else { ("", RetryRule::Never) };
             let words = format!("failed to resolve the host name{for_now}: {reason}");
@@ -140,7 +140,7 @@ impl Registry<'_> {
         unreachable("connection-failed", not_connected, check(false), RetryRule::Repeat)
     }
 
-    /// The proxy's own rejection. Inside a tunnel nobody but the server responds.
+    /// Returns the proxy's own rejection, if `response` is one. Inside a tunnel, only the server responds.
     pub(super) fn rejected_by_proxy(&self, response: &Response) -> Option<Transport> {
         let url = response.url();
         let proxy = self.connection.network.proxies.for_url(url).filter(|_| url.scheme() == "http")?;

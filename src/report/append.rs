@@ -1,4 +1,4 @@
-//! Appends to the files that the runner names: all of a text or nothing of it.
+//! Appends text to the runner's files, completely or not at all.
 
 use std::borrow::Cow;
 use std::fs::OpenOptions;
@@ -10,13 +10,13 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 /// Appends the text to a regular file. If that fails, the file keeps the length that it had: half an entry would
-/// make a runner reject the whole file, or take a part of it for a value.
+/// make a runner reject the whole file, or parse a part of it as a value.
 pub(super) fn append(path: &Path, text: &str) -> io::Result<()> {
     let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
     let options = OpenOptions::new().read(true).append(true).create(true).custom_flags(nonblocking).to_owned();
     let mut file = match options.open(path) {
         Ok(file) if file.metadata()?.is_file() => file,
-        // Without O_NONBLOCK, opening a FIFO waits until somebody reads it. With it, a FIFO without a reader is ENXIO.
+        // Without O_NONBLOCK, opening a FIFO waits for a reader. With it, a FIFO without a reader is ENXIO.
         Ok(_) => return Err(io::Error::other("not a regular file")),
         Err(error) if error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => {
             return Err(io::Error::other("not a regular file"));
@@ -28,8 +28,8 @@ pub(super) fn append(path: &Path, text: &str) -> io::Result<()> {
     if let Some(at) = before.checked_sub(1) {
         file.read_at(&mut last, at)?;
     }
-    // A step before may have left its last line open.
+    // An earlier step may have written a last line without a newline.
     let text = if last == *b"\n" { Cow::Borrowed(text) } else { Cow::Owned(format!("\n{text}")) };
-    // In one piece, so that a step that is killed leaves all of it or nothing.
+    // A single write, so that a killed step leaves all of the text or nothing.
     file.write_all(text.as_bytes()).inspect_err(|_| drop(file.set_len(before)))
 }

@@ -1,4 +1,4 @@
-//! Writes the log on a thread of its own: a pipe that nobody reads stops neither transfers nor signals.
+//! Writes the log on a separate thread, so that a pipe that nobody reads blocks neither transfers nor signals.
 
 use std::io::{self, Write};
 use std::sync::mpsc::{self, Sender};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-/// Hands everything to a thread, which writes it in the same order. Clones share the thread.
+/// Sends all output to a thread, which writes it in order. Clones share the thread.
 ///
 /// The queue is unbounded: a bound could only block or lose lines. If nobody reads, it grows by about 100 bytes per file
 /// and per retry, and by as much per transfer every 10 seconds.
@@ -18,7 +18,7 @@ pub struct BackgroundWriter {
 
 enum Message {
     Write(Vec<u8>),
-    /// Everything before it is written.
+    /// Called when everything before it is written.
     Call(Box<dyn FnOnce() + Send>),
 }
 
@@ -29,7 +29,7 @@ impl BackgroundWriter {
         thread::Builder::new().name("log".to_owned()).spawn(move || {
             for message in messages {
                 match message {
-                    // A log that nobody reads any more is no reason to stop publishing.
+                    // If the log can no longer be written, publishing continues.
                     Message::Write(bytes) => {
                         let _: io::Result<()> = out.write_all(&bytes).and_then(|()| out.flush());
                     }
@@ -47,7 +47,7 @@ impl BackgroundWriter {
         called.await.unwrap_or_default();
     }
 
-    /// Blocks until everything so far is written, or for that time.
+    /// Blocks until everything so far is written, at most for `longest`.
     pub fn block_until_written(&self, longest: Duration) {
         let (call, called) = mpsc::channel();
         self.send(Message::Call(Box::new(move || call.send(()).unwrap_or_default())));

@@ -1,7 +1,7 @@
 //! The log: plain lines that read well on a phone, then, for GitHub's runner, a few short commands.
 //!
-//! The plain lines carry everything, because other runners print commands as they are. No line begins with what others
-//! gave us.
+//! The plain lines contain everything, because other runners print commands as plain text. No line begins with text
+//! from outside.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -24,22 +24,22 @@ use crate::sanitize::Sanitized;
 use crate::secret::{Redactor, Secret, User};
 use crate::units::{Bytes, Span, files};
 
-/// No line is wider, in characters, but for names and URLs that are longer themselves.
+/// The maximum width of a line in characters. Longer names and URLs are not broken.
 const WIDTH: usize = 100;
 
-/// A list of more files than this is folded, if the runner can.
+/// A list of more files than this is folded if the runner supports it.
 const LONG_LIST: usize = 20;
 
 /// How many errors are shown. The others could be any number.
 const MOST_ERRORS: usize = 1_000;
 
-/// How many remarks of a level become annotations; GitHub shows ten a step.
+/// The maximum number of annotations per level. GitHub shows ten per step.
 const MOST_ANNOTATIONS: usize = 10;
 
-/// How many characters of a message an annotation has.
+/// The maximum length of a message in an annotation, in characters.
 const LONGEST_ANNOTATION: usize = 300;
 
-/// How many characters of a remark an annotation has. A remark includes its hint.
+/// The maximum length of a remark in an annotation, in characters. A remark includes its hint.
 const LONGEST_REMARK: usize = 500;
 
 /// Writes the log.
@@ -50,14 +50,14 @@ pub struct Console<W> {
     live: Option<Live>,
     /// Whether the last line was indented.
     is_indented: AtomicBool,
-    /// For the annotations at the end.
+    /// The remarks so far, for the annotations at the end.
     remarks: Mutex<Vec<Remark>>,
     /// Removes secrets from every text; known when the inputs are read.
     redactor: OnceLock<Redactor>,
 }
 
 impl<W: Write + Send> Console<W> {
-    /// A log for that runner. Where it is a terminal, `live` draws the progress of uploads on it.
+    /// Creates a log for a runner. On a terminal, `live` draws the progress of transfers.
     pub fn new(out: W, runner: &Runner, live: Option<MultiProgress>) -> Self {
         Self {
             out: Mutex::new(out),
@@ -70,12 +70,13 @@ impl<W: Write + Send> Console<W> {
         }
     }
 
-    /// Asks the runner to hide secrets, and takes what `redactor` knows out of every later line. Started by hand, nobody
-    /// would hide these lines themselves.
+    /// Asks the runner to mask secrets, and redacts every later line with `redactor`. Without a runner nothing is
+    /// printed, because nothing would mask these lines.
     pub fn hide(&self, secrets: &[Secret], redactor: &Redactor) {
         self.redactor.get_or_init(|| redactor.clone());
         for secret in secrets {
-            // Gitea's and Forgejo's runners, and act, would take a part of it for the command, and show the rest.
+            // The runners of Gitea and Forgejo, and act, would parse a part of the secret as the command, and show the
+            // rest.
             let is_taken_apart = secret.expose().contains("::") || secret.expose().starts_with(':');
             if is_taken_apart && self.runner != Kind::GitHub {
                 self.warns("the runner cannot hide a secret with such colons in it, so it was not asked to");
@@ -123,12 +124,12 @@ impl<W: Write + Send> Console<W> {
         });
     }
 
-    /// The plan of a dry run, as a table.
+    /// Writes the plan of a dry run as a table.
     fn plan(&self, plan: &[Planned]) {
         const HEAD: &str = "on the registry";
         let width = plan.iter().map(|row| row.there.len()).chain([HEAD.len()]).max().unwrap_or_default();
         let line = |action: &str, size: &str, there: &str, what: &str| {
-            // What is left over in an alias may be called as anybody likes.
+            // An extra file of an alias may have any name.
             let what = Sanitized::whole(&self.redacted(what));
             self.line(&format!("  {action:<9}  {size:>10}  {there:<width$}  {what}"));
         };
@@ -141,7 +142,7 @@ impl<W: Write + Send> Console<W> {
         });
     }
 
-    /// Writes a list, folded where it is long and the runner can.
+    /// Writes a list, folded if it is long and the runner supports it.
     fn folded(&self, length: usize, title: &str, list: impl FnOnce()) {
         let is_folded = length > LONG_LIST;
         if is_folded {
@@ -198,7 +199,7 @@ impl<W: Write + Send> Console<W> {
         }
     }
 
-    /// The warnings and notices so far.
+    /// Returns the warnings and notices so far.
     pub fn remarks(&self) -> Vec<Remark> {
         self.remarks.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -217,7 +218,7 @@ impl<W: Write + Send> Console<W> {
 
     /// Prints a workflow command if the runner handles it. Of our commands, the runners of Gitea and Forgejo handle only
     /// `add-mask`. They print the others as they are, with their escapes (seen with Gitea 1.24 to 1.27 and Forgejo 15 and
-    /// 17; so does act 0.2.89). A second `::` would cut the message on such a runner, if it looks like GitHub's.
+    /// 17; so does act 0.2.89). If such a runner is mistaken for GitHub's, a second `::` would cut the message.
     fn command(&self, command: &str, message: &str) {
         let is_mask = command == "add-mask";
         let is_handled = match self.runner {
@@ -230,7 +231,7 @@ impl<W: Write + Send> Console<W> {
         }
         let mut message = if is_mask { Cow::Borrowed(message) } else { self.redacted(message) }.into_owned();
         message = message.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
-        // A mask has to be the secret to the letter.
+        // A mask must be exactly the secret.
         if !is_mask {
             message = expand_ipv6(&message.replace("##[", "##\\["));
             while message.contains("::") {
@@ -244,7 +245,7 @@ impl<W: Write + Send> Console<W> {
         self.write(&format!("::{command}::{message}"));
     }
 
-    /// Writes an empty line, unless the last line was one or stood at the margin.
+    /// Writes an empty line if the last line was indented.
     fn separate(&self) {
         if self.is_indented.swap(false, Ordering::Relaxed) {
             self.line("");
@@ -262,18 +263,18 @@ impl<W: Write + Send> Console<W> {
         self.redactor.get().map_or(Cow::Borrowed(text), |redactor| redactor.redact(text))
     }
 
-    /// Writes a line, or several.
+    /// Writes one or more lines.
     fn line(&self, text: &str) {
         self.is_indented.store(text.starts_with(' ') || text.contains("\n "), Ordering::Relaxed);
         self.write(text);
     }
 
-    /// Writes text to the log. A log that nobody reads any more is no reason to stop publishing, so a failure to write is
-    /// dropped.
+    /// Writes text to the log. If the log can no longer be written, publishing continues, so a failure to write is
+    /// ignored.
     fn write(&self, text: &str) {
         let write = || {
             let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-            // In one piece: what a panic writes from another thread must not come between a line and its end.
+            // A single write, so that a panic message of another thread cannot split a line.
             let _: io::Result<()> = out.write_all(format!("{text}\n").as_bytes()).and_then(|()| out.flush());
         };
         match &self.live {
@@ -352,7 +353,7 @@ impl<W: Write + Send> Reporter for Console<W> {
             return live.progresses(progress);
         }
         let Progress { command, name, moved, size, took } = progress;
-        // Some servers take their time with a large file that they have, and some have gone.
+        // The server may need time for a large file after its last byte, or it may be down.
         if *command == Command::Publish && *size == Some(*moved) {
             let text = format_args!("{name}: all bytes sent, waiting for the response");
             return self.file("uploading", *size, Some(*took), text);

@@ -1,4 +1,4 @@
-//! Progress on a terminal: a bar for each transfer that goes on.
+//! Progress bars on a terminal, one per running transfer.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -8,22 +8,22 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::Progress;
 
-/// The bars of the transfers that go on.
+/// The progress bars of the running transfers.
 pub(super) struct Live {
     all: MultiProgress,
     bars: Mutex<HashMap<String, ProgressBar>>,
 }
 
 impl Live {
-    /// How often a bar moves: often enough to look alive.
+    /// The interval between two updates of a bar.
     pub(super) const INTERVAL: Duration = Duration::from_millis(100);
 
-    /// Draws on that terminal.
+    /// Creates an empty set of bars on a terminal.
     pub(super) fn new(all: MultiProgress) -> Self {
         Self { all, bars: Mutex::default() }
     }
 
-    /// Moves the bar of a transfer, which is made where there is none yet.
+    /// Updates the bar of a transfer, and creates it if it is missing.
     pub(super) fn progresses(&self, progress: &Progress<'_>) {
         let mut bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner);
         let bar = bars.entry(progress.name.to_owned()).or_insert_with(|| {
@@ -38,7 +38,7 @@ impl Live {
         bar.set_position(progress.moved);
     }
 
-    /// Takes the bar of a transfer away.
+    /// Removes the bar of a transfer.
     pub(super) fn ends(&self, name: &str) {
         let mut bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(bar) = bars.remove(name) {
@@ -47,7 +47,7 @@ impl Live {
         }
     }
 
-    /// Writes something above the bars.
+    /// Hides the bars while `write` runs, so that its text is above them.
     pub(super) fn above<T>(&self, write: impl FnOnce() -> T) -> T {
         self.all.suspend(write)
     }

@@ -3,7 +3,7 @@
 use crate::hint::{Explain, Plural, Problem};
 use crate::sanitize::CUT;
 
-/// How many items of one message are shown.
+/// The maximum number of items that one message shows.
 const MOST_ITEMS: usize = 5;
 
 /// The longest item that is shown in full, in characters.
@@ -15,7 +15,7 @@ pub(super) struct Message {
     pub(super) code: &'static str,
     /// The failed operation.
     pub(super) what: String,
-    /// Why, the nearest cause first.
+    /// The causes, nearest first.
     causes: Vec<String>,
     /// The request that failed, if it is only one.
     request: Option<String>,
@@ -23,7 +23,7 @@ pub(super) struct Message {
     pub(super) hint: Option<String>,
     kind: Option<String>,
     is_hint_an_example: bool,
-    /// The first items, and how many there are.
+    /// The first items. `count` is the number of all items.
     items: Vec<String>,
     count: usize,
 }
@@ -51,7 +51,7 @@ impl Message {
         message
     }
 
-    /// Returns whether one message can tell both.
+    /// Returns whether one message can cover both errors.
     fn can_include(&self, other: &Self) -> bool {
         let is_hint_shared = self.is_hint_an_example || self.hint == other.hint;
         self.kind.is_some() && self.kind == other.kind && self.causes == other.causes && is_hint_shared
@@ -94,7 +94,7 @@ fn cut(item: String) -> String {
     }
 }
 
-/// Returns the messages that tell all of some errors, each where its first error is.
+/// Groups errors of one kind into messages, in the order of the first error of each.
 pub(super) fn messages(problems: &[Problem]) -> Vec<Message> {
     let mut messages: Vec<Message> = Vec::new();
     for problem in problems {

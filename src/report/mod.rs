@@ -34,22 +34,21 @@ use crate::stop::Stop;
 
 /// Receives the events of a run.
 pub trait Reporter: Observer {
-    /// Inputs, local files and names are good; the first request follows.
+    /// Reports that inputs, local files and names are valid. The first request follows.
     fn begins(&self, header: &Header<'_>);
-    /// Something may be wrong, though nothing has failed.
+    /// Reports a warning: something may be wrong, but nothing has failed.
     fn warns(&self, warning: &str);
-    /// The program decided something that the user may not expect. Nothing is wrong.
+    /// Reports a notice: the program made a decision that the user may not expect. Nothing is wrong.
     fn notices(&self, notice: &str);
-    /// A new part of the run begins, or has ended.
+    /// Reports that a part of the run begins or has ended.
     fn announces(&self, part: &str);
     /// A transfer continues. Called every [`Reporter::progress_interval`].
     fn progresses(&self, progress: &Progress<'_>);
     /// Returns how often the progress of a transfer is reported.
     fn progress_interval(&self) -> Duration;
-    /// A transfer has ended, in whichever way.
+    /// Reports that a transfer has ended, successfully or not.
     fn transfer_ends(&self, name: &str);
-    /// A file is where it belongs: uploaded, downloaded, or unchanged without a transfer. The list that verifies an upload is
-    /// still to come.
+    /// Reports a finished file: uploaded, downloaded or unchanged. The list that verifies an upload is read later.
     fn file_is_done(&self, status: Status, name: &str, size: u64, took: Option<Duration>);
 }
 
@@ -57,24 +56,24 @@ pub trait Reporter: Observer {
 pub struct RunContext<'a> {
     /// Receives the events of the run.
     pub reporter: &'a dyn Reporter,
-    /// Knows whether the run is to end before its end.
+    /// Reports the signal that ends the run early.
     pub stop: Stop,
-    /// Saves what is known so far, in case the run is killed.
+    /// Saves the report so far, in case the run is killed.
     pub save: &'a dyn Fn(&RunReport),
 }
 
-/// How far a transfer is.
+/// The progress of a transfer.
 #[derive(Debug)]
 pub struct Progress<'a> {
-    /// Which way the bytes go.
+    /// The command, which determines the direction of the transfer.
     pub command: Command,
-    /// The file, as the log names it.
+    /// The name of the file in the log.
     pub name: &'a str,
-    /// How many bytes have moved.
+    /// The number of bytes transferred so far.
     pub moved: u64,
     /// How many there are; `None` if that is unknown.
     pub size: Option<u64>,
-    /// Since it began.
+    /// The time since the transfer began.
     pub took: Duration,
 }
 
@@ -82,13 +81,13 @@ pub struct Progress<'a> {
 #[derive(Debug)]
 pub struct Header<'a> {
     pub(crate) command: Command,
-    /// Where the files go, or come from.
+    /// The version that files are uploaded to or downloaded from.
     pub(crate) target: &'a Target,
-    /// As whom.
+    /// The user that sends the requests.
     pub(crate) user: User,
-    /// Whether nothing is to be changed.
+    /// Whether this is a dry run.
     pub(crate) is_dry: bool,
-    /// How many files there are, and their length together in bytes; `None` if the registry is yet to be asked.
+    /// The number of files and their total size in bytes; `None` if they are not known yet.
     pub(crate) files: Option<(usize, u64)>,
 }
 

@@ -19,7 +19,8 @@ impl Command {
     }
 }
 
-/// An output that a later step takes into its environment breaks there at 128 KiB (Linux's limit on one variable).
+/// The longest value of an output, in bytes. Linux limits an environment variable to 128 KiB, and later steps may use
+/// an output as one.
 const LONGEST: usize = 100 * 1024;
 
 /// One object of the output `files`.
@@ -96,7 +97,7 @@ pub(super) fn write(outputs: &[(&'static str, String)], path: &Path) -> io::Resu
     append(path, &entries.collect::<Vec<_>>().concat())
 }
 
-/// A JSON array with one object a line: older Gitea and Forgejo runners lose a line of more than 64 KiB.
+/// Returns a JSON array with one object per line, because older Gitea and Forgejo runners lose lines over 64 KiB.
 fn rows(outcomes: &[Outcome]) -> String {
     let rows: Vec<String> = outcomes
         .iter()

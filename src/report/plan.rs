@@ -1,6 +1,6 @@
-//! The plan of a dry run: a row for each thing that a real run would do, or keep.
+//! The plan of a dry run: one row per action of a real run.
 
-/// One thing that a real run would do, or keep.
+/// One action of a real run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     /// A file that the registry lacks is uploaded.
@@ -9,13 +9,13 @@ pub(crate) enum Action {
     Replace,
     /// An identical file is kept.
     Unchanged,
-    /// Different content is kept, as the user wishes; or an alias, or a link.
+    /// Different content is kept, as `if-file-exists: skip` requires; or an alias or a link is kept.
     Skip,
     /// Different content already exists, and the run fails.
     Conflict,
     /// An extra file of an alias is deleted.
     Delete,
-    /// An alias is made identical to this version; the rows after it say how.
+    /// An alias is made identical to this version; the rows after it list its files.
     Alias,
     /// The package is linked to a repository.
     Link,
@@ -33,7 +33,7 @@ impl Action {
         Self::Link,
     ];
 
-    /// Returns the word for it in log and summary.
+    /// Returns the word for the action in log and summary.
     #[must_use]
     pub(crate) fn word(self) -> &'static str {
         match self {
@@ -48,7 +48,7 @@ impl Action {
         }
     }
 
-    /// Whether it changes files, which needs write access.
+    /// Whether the action changes files, which requires write access.
     pub(crate) fn changes_files(self) -> bool {
         matches!(self, Self::Upload | Self::Replace | Self::Delete)
     }
@@ -58,11 +58,11 @@ impl Action {
 #[derive(Clone, Debug)]
 pub(crate) struct Planned {
     pub(crate) action: Action,
-    /// Its object: the name of a file, after the alias if it is a file of one; an alias; or a repository with its owner. It
-    /// has been sanitized.
+    /// The object of the action: a file name, prefixed with the alias if it is a file of an alias; an alias; or a
+    /// repository with its owner. The text is already sanitized.
     pub(crate) what: String,
     /// The length of a file in bytes.
     pub(crate) size: Option<u64>,
-    /// The object on the registry now, in a few words.
+    /// The current state of the object on the registry, in a few words.
     pub(crate) there: String,
 }

@@ -1,4 +1,4 @@
-//! How to download what was published, and to verify it: what a maintainer pastes into release notes.
+//! Commands that download and verify the published files, for release notes.
 
 use std::fmt::Write as _;
 
@@ -18,7 +18,8 @@ pub(super) fn recipe(report: &RunReport, action: Option<&Action>) -> String {
     let is_published = report.command == Command::Publish && report.plan.is_none() && report.is_complete();
     let mut text = String::new();
     let (Some(target), Some(last), true) = (&report.target, files.last(), is_published) else { return text };
-    // The checksums file verifies all files of the version, also those of other jobs, and this hash verifies the checksums file.
+    // The checksums file verifies all files of the version, including those of other jobs. The hash verifies the
+    // checksums file.
     let checksums = Some(&last.name).filter(|_| !report.covered.is_empty());
     let (names, sums) = match checksums {
         Some(checksums) => (report.covered.iter().chain([checksums]).collect(), &files[files.len() - 1..]),
@@ -43,14 +44,14 @@ fn block(text: &mut String, language: &str, code: &str) {
     let _ = writeln!(text, "{fence}{language}\n{code}{fence}\n");
 }
 
-/// Writes commands that download these files and verify them: against these hashes, and then against the checksums file.
+/// Returns commands that download files and verify them, first by hash, then with the checksums file.
 fn commands(target: &Target, names: &[&FileName], sums: &[&Outcome], checksums: Option<&FileName>) -> String {
     let mut commands = String::new();
     for name in names {
         let url = target.file_url(name);
         let last = url.path().rsplit('/').next().unwrap_or_default();
         let (is_last, url) = (last == name.as_str(), quoted(url.as_str()));
-        // curl saves under the last segment as it stands, without decoding it.
+        // curl uses the last segment of the URL as the file name without decoding it.
         let _ = if is_last {
             writeln!(commands, "curl -fsSLO {url}")
         } else {
@@ -61,7 +62,7 @@ fn commands(target: &Target, names: &[&FileName], sums: &[&Outcome], checksums: 
     let _ = writeln!(commands, "sha256sum -c{lists} <<'EOF'");
     for Outcome { name, sha256, .. } in sums {
         if let Some(sha256) = sha256 {
-            // sha256sum takes `-` alone for its standard input.
+            // sha256sum interprets `-` as standard input.
             let name = if name.as_str() == "-" { "./-" } else { name.as_str() };
             let _ = writeln!(commands, "{sha256}  {name}");
         }

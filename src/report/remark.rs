@@ -1,18 +1,18 @@
 //! Warnings and notices.
 
-/// How much a remark asks for.
+/// The level of a remark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Level {
     /// Something may be wrong, although nothing has failed.
     Warning,
-    /// The program decided something that the user may not expect. Nothing is wrong.
+    /// The program made a decision that the user may not expect. Nothing is wrong.
     Notice,
 }
 
 impl Level {
     pub(super) const ALL: [Self; 2] = [Self::Warning, Self::Notice];
 
-    /// The word for it in the log and the summary, which is also the name of the workflow command.
+    /// Returns the word for the level in the log and the summary, which is also the name of the workflow command.
     #[must_use]
     pub(crate) fn word(self) -> &'static str {
         match self {

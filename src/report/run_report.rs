@@ -16,21 +16,21 @@ use crate::units;
 pub enum Status {
     /// It was uploaded, and the registry has the identical file.
     Uploaded,
-    /// It was fetched, and is in its place.
+    /// It was downloaded and is at its destination.
     Downloaded,
     /// The identical file existed before.
     Unchanged,
     /// It replaced different content, and the registry has the identical file.
     Replaced,
-    /// The registry has other content under its name, and was to keep it.
+    /// It already exists with different content, and `if-file-exists: skip` keeps that.
     Skipped,
     /// It is missing at its destination, or differs there.
     Failed,
-    /// It may be on the registry: it could not be verified.
+    /// It may be on the registry, but was not verified.
     Unknown,
-    /// It would be sent, and this is a dry run.
+    /// It would be uploaded in a real run.
     Planned,
-    /// It was not sent or fetched, since the run had to end before.
+    /// It was not attempted, because the run ended early.
     NotAttempted,
 }
 
@@ -47,7 +47,7 @@ impl Status {
         Self::NotAttempted,
     ];
 
-    /// The word for it in log and outputs.
+    /// Returns the word for the status in log and outputs.
     #[must_use]
     pub(crate) fn word(self) -> &'static str {
         match self {
@@ -63,7 +63,7 @@ impl Status {
         }
     }
 
-    /// Whether the file is in place, or was to be skipped.
+    /// Whether the file is in place or skipped.
     #[must_use]
     pub(crate) fn is_success(self) -> bool {
         self.is_in_place() || self == Self::Skipped
@@ -88,7 +88,7 @@ pub(crate) enum VerifiedBy {
 }
 
 impl VerifiedBy {
-    /// The word for it in outputs and summary.
+    /// Returns the word for the source in outputs and summary.
     #[must_use]
     pub(crate) fn word(self) -> &'static str {
         match self {
@@ -102,7 +102,7 @@ impl VerifiedBy {
 /// The local side of a downloaded file.
 #[derive(Clone, Debug)]
 pub(crate) struct Local {
-    /// Its path relative to the workspace; text from outside.
+    /// Its path relative to the workspace, not sanitized.
     pub(crate) path: String,
     /// The source of its hash.
     pub(crate) verified_by: VerifiedBy,
@@ -121,7 +121,7 @@ pub struct Outcome {
     pub(crate) sha256: Option<Sha256>,
     /// Its status.
     pub status: Status,
-    /// Where it was downloaded to; `None` if it was published.
+    /// The local side of a download; `None` for a published file.
     pub(crate) local: Option<Local>,
 }
 
@@ -142,7 +142,7 @@ pub struct RunReport {
     pub outcomes: Vec<Outcome>,
     /// The plan, if this was a dry run.
     pub(crate) plan: Option<Vec<Planned>>,
-    /// Whether the registry was not asked, because a dry run has no token.
+    /// Whether no request was sent, because a dry run has no token.
     pub(crate) is_offline: bool,
     /// All that failed.
     pub errors: Vec<Problem>,
@@ -183,16 +183,16 @@ impl RunReport {
         self.target.is_none()
     }
 
-    /// Whether every file is in place or was to be skipped. After a dry run: whether a real run would succeed, as far as it
-    /// can be predicted.
+    /// Whether every file is in place or skipped, without errors. After a dry run: whether a real run would succeed, as
+    /// far as it can be predicted.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         let is_good = |status: Status| status.is_success() || status == Status::Planned;
         self.errors.is_empty() && self.outcomes.iter().all(|outcome| is_good(outcome.status))
     }
 
-    /// Returns the exit code: 0 if every file is in place or was to be skipped; 1 if an operation failed; 2 if an error must
-    /// be fixed before anything can be uploaded; 130 and 143 if a signal ended the run.
+    /// Returns the exit code: 0 if every file is in place or skipped; 1 if an operation failed; 2 if an error must be
+    /// fixed before anything can be uploaded; 130 and 143 if a signal ended the run.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self.stopped {
@@ -202,7 +202,7 @@ impl RunReport {
         }
     }
 
-    /// Returns what happened in two or three words, for a title.
+    /// Returns a title of one to four words.
     pub(super) fn title(&self) -> &'static str {
         match (self.command, self.exit_code()) {
             (Command::Publish, _) if self.plan.is_some() => "Dry run of publishing",
@@ -213,8 +213,8 @@ impl RunReport {
         }
     }
 
-    /// Returns one sentence, such as `Published 2 of 3 files to acme/widget 1.2.0: 2 uploaded, 1 failed`. Names in it,
-    /// which may hold anything, are written by `name`.
+    /// Returns one sentence, such as `Published 2 of 3 files to acme/widget 1.2.0: 2 uploaded, 1 failed`. Names in it
+    /// may contain anything, so `name` formats them.
     pub(super) fn sentence(&self, name: impl Fn(&str) -> String) -> String {
         match (&self.target, &self.plan, self.command) {
             (None, _, Command::Publish) => "Nothing was uploaded".to_owned(),
@@ -224,8 +224,8 @@ impl RunReport {
         }
     }
 
-    /// Returns what was done, how many files were verified, and what became of the others. The registry may have files
-    /// that the run could not verify, so the sentence gives no number of files on the registry.
+    /// Returns the sentence of a real run: the number of verified files, and the number of files per status. The
+    /// registry may have files that the run could not verify, so the sentence gives no number of files on the registry.
     fn sentence_of_run(&self, target: &Target, name: impl Fn(&str) -> String) -> String {
         let count = |status: Status| self.outcomes.iter().filter(|outcome| outcome.status == status).count();
         let all = self.outcomes.len();

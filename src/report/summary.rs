@@ -12,10 +12,10 @@ use crate::sanitize::Sanitized;
 use crate::secret::Redactor;
 use crate::units::Bytes;
 
-/// GitHub drops a step's summary of more than 1 MiB as a whole; this leaves room for what follows the table.
+/// The maximum size of the summary up to the end of the table, in bytes. GitHub drops a summary of more than 1 MiB.
 const LONGEST_TABLE: usize = 900 * 1024;
 
-/// The limit with the commands, which leaves room for errors.
+/// The maximum size of the summary with the download commands, in bytes. The rest is for remarks and errors.
 const LONGEST: usize = 960 * 1024;
 
 const PUBLISH_HEAD: &str = "| file | size | SHA-256 | status |\n|---|---:|---|---|\n";

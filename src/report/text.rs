@@ -1,9 +1,9 @@
-//! Texts cut, split and made harmless for the log.
+//! Cuts, splits and escapes texts for the log.
 
 use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
-/// A message of a length that fits beside a log. It ends with a word: half of an address would lead nowhere.
+/// Cuts a text to at most `longest` characters, after a whole word, because half a URL is useless.
 pub(super) fn shortened(text: &str, longest: usize) -> String {
     let Some((end, _)) = text.char_indices().nth(longest) else { return text.to_owned() };
     let text = &text[..end];
@@ -11,7 +11,7 @@ pub(super) fn shortened(text: &str, longest: usize) -> String {
 }
 
 /// Writes the IPv6 addresses of a text without `::`, such as `[0:0:0:0:0:0:0:1]` for `[::1]`. Only addresses in brackets
-/// are meant, as in URLs: outside of them, `a::b` may be anything.
+/// are expanded, as in URLs, because `a::b` elsewhere may be anything.
 pub(super) fn expand_ipv6(text: &str) -> String {
     let expanded =
         text.split_inclusive(['[', ']']).map(|part| match part.strip_suffix(']').map(str::parse::<Ipv6Addr>) {

@@ -1,4 +1,4 @@
-//! What has to hold of every run, in whatever world.
+//! The checks of every run, in any world.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
@@ -14,7 +14,7 @@ use super::script::OWNER;
 use super::world::{Act, World};
 
 impl<K: Promises> Scene<'_, K> {
-    /// All that does not hold of the run that met what the world has.
+    /// Returns the violations of the run with the events of the world.
     pub(crate) fn violations(&self) -> Vec<String> {
         let (mut wrong, outputs) = ending(self.world, self.ran);
         wrong.extend(self.rival.into_iter().flat_map(|rival| ending(self.world, rival).0));
@@ -33,7 +33,7 @@ impl<K: Promises> Scene<'_, K> {
         wrong
     }
 
-    /// All that does not hold of the run that follows, in which nothing goes wrong.
+    /// Returns the violations of the later run without faults.
     pub(crate) fn violations_in_peace(&self) -> Vec<String> {
         let (mut wrong, outputs) = ending(self.world, self.ran);
         wrong.extend(self.wrong_ending(&outputs.unwrap_or_default()));
@@ -45,7 +45,7 @@ impl<K: Promises> Scene<'_, K> {
     }
 }
 
-/// All that does not hold of a dry run, whatever it met.
+/// Returns the violations of a dry run, in any world.
 pub(crate) fn violations_of_dry_run<K: Kind>(world: &World<K>, ran: &Ran, requests: &[Request]) -> Vec<String> {
     let (mut wrong, outputs) = ending(world, ran);
     wrong.extend(outputs.iter().flat_map(|outputs| dry_run::wrong_outputs(ran, outputs)));
@@ -60,7 +60,7 @@ fn ending<K: Kind>(world: &World<K>, ran: &Ran) -> (Vec<String>, Option<Outputs>
     match ran.code {
         Some(0 | 1) => {}
         Some(143) if world.has(|act| matches!(act, Act::Terminate)) => {}
-        // It can end before it writes anything.
+        // The program can be killed before it writes anything.
         None if world.has(|act| matches!(act, Act::Kill)) => return (wrong, None),
         code => wrong.push(format!("(ii) the exit code is {code:?}")),
     }
@@ -70,7 +70,7 @@ fn ending<K: Kind>(world: &World<K>, ran: &Ran) -> (Vec<String>, Option<Outputs>
     match Outputs::read(&ran.outputs) {
         Ok(outputs) => {
             let mut contradictions = outputs.contradictions(K::TASK);
-            // That of a dry run has the plan.
+            // The summary of a dry run contains the plan.
             if !ran.is_dry {
                 contradictions.extend(outputs::summary_contradictions(&ran.summary, &outputs.rows));
             }
@@ -84,7 +84,7 @@ fn ending<K: Kind>(world: &World<K>, ran: &Ran) -> (Vec<String>, Option<Outputs>
     }
 }
 
-/// (vi): where a secret is seen, in any form in which it could come out.
+/// (vi): returns the outputs that contain a secret, in any form in which it could be printed.
 pub(crate) fn shown_secrets(ran: &Ran, secret: &str) -> Vec<String> {
     if secret.is_empty() {
         return Vec::new();

@@ -1,9 +1,9 @@
-//! Draws a world from a seed: what every kind has. What goes wrong in it is drawn by `faults`.
+//! Draws the settings of a world from a seed. `faults` draws its faults.
 //!
-//! In every fourth world everything passes: each thing goes wrong once, and there are as many retries as such things.
-//! So it is where two jobs run at the same time. In some of these worlds nothing but the server goes away, and there is
-//! one retry. Where the program runs it has waits of half a second and more, so little goes wrong there but for
-//! signals: in half of these worlds one ends it at some moment, SIGKILL more often than SIGTERM.
+//! In every fourth world, all faults are temporary: each occurs once, and there are as many retries as faults. The
+//! same applies if two jobs run at the same time. In some of these worlds, the only fault is an outage, and there is
+//! one retry. The program has waits of half a second and more, so its worlds have few faults except signals. In half
+//! of them a signal ends the program, SIGKILL more often than SIGTERM.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use super::kind::Kind;
 use super::link;
 use super::world::{Act, Content, Event, File, Runs, Setting, World};
 
-/// Names that nobody would choose, none of them the beginning of another, also percent-encoded.
+/// Usual and unusual names. None is the beginning of another, not even percent-encoded.
 pub(crate) const NAMES: [&str; 14] = [
     "app.tar.gz",
     "SHA256SUMS",
@@ -34,12 +34,12 @@ pub(crate) const NAMES: [&str; 14] = [
     "plus+plus:colon",
 ];
 const VERSIONS: [&str; 4] = ["v1.0.0", "feature/x", "1.0 \u{e9}", "1.0+b?c#d"];
-/// The registry is asked for the right to write before a file of more than 1 MiB is sent.
+/// A size in bytes for which write access is checked before the upload.
 const LARGE: usize = 1024 * 1024 + 1;
-/// How often it may be tried again where it depends on another job as well.
+/// The number of additional retries if another job runs at the same time.
 const TRIES_AGAINST_A_RIVAL: u32 = 8;
 
-/// The world of a seed.
+/// Draws the world of a seed.
 pub(crate) fn world<K: Kind>(seed: u64) -> World<K> {
     let mut rng = Rng::with_seed(seed ^ K::SALT);
     let runs = if seed.is_multiple_of(K::PROGRAM_EVERY) { Runs::Program } else { Runs::Library };
@@ -61,7 +61,7 @@ pub(crate) fn world<K: Kind>(seed: u64) -> World<K> {
     world.setting.is_dry &= !has_rival;
     if heals && rng.u8(0..3) == 0 {
         world.events = faults::outage(&mut rng, &world, true).into();
-        // It may be back before the first probe.
+        // The server may be back before the first probe.
         world.setting.retries = 1;
     } else if heals || has_rival {
         world.events = (0..rng.usize(0..6)).map(|_| faults::passing(&mut rng, &world)).collect();
@@ -94,12 +94,12 @@ pub(crate) fn one_of<T: Clone>(rng: &mut Rng, from: &[T]) -> T {
     from[rng.usize(0..from.len())].clone()
 }
 
-/// The name of a version, most often a usual one.
+/// Draws the name of a version, most often a usual one.
 pub(crate) fn version(rng: &mut Rng) -> &'static str {
     if rng.u8(0..4) > 0 { VERSIONS[0] } else { one_of(rng, &VERSIONS) }
 }
 
-/// All names but some, in any order.
+/// Returns all names except some, in random order.
 pub(crate) fn names(rng: &mut Rng, but: &[&str]) -> impl Iterator<Item = String> + use<> {
     let mut names = NAMES.map(str::to_owned).to_vec();
     names.retain(|name| !but.contains(&name.as_str()));
@@ -107,7 +107,7 @@ pub(crate) fn names(rng: &mut Rng, but: &[&str]) -> impl Iterator<Item = String>
     names.into_iter()
 }
 
-/// So many files, of the next names.
+/// Draws `least` to `most` files with the next names.
 pub(crate) fn files(rng: &mut Rng, names: &mut impl Iterator<Item = String>, least: usize, most: usize) -> Vec<File> {
     let count = rng.usize(least..=most);
     names.take(count).map(|name| (name, content(rng))).collect()
@@ -127,7 +127,7 @@ pub(crate) fn content(rng: &mut Rng) -> Content {
     Content { of: rng.u64(..), length }
 }
 
-/// Another content, of the same length or not.
+/// Draws another content, of the same or a different length.
 pub(crate) fn other_than(content: Content, rng: &mut Rng) -> Content {
     let is_of_same_length = content.length > 0 && rng.bool();
     Content { of: rng.u64(..), length: content.length + usize::from(!is_of_same_length) }

@@ -8,10 +8,10 @@ use embedded_registry::Request;
 use super::job::Ran;
 use super::outputs::{Outputs, Row};
 
-/// What it can say of a file.
+/// The statuses that a dry run can report.
 const STATUSES: [&str; 5] = ["planned", "unchanged", "skipped", "failed", "not-attempted"];
 
-/// A row of the plan, as the summary has it.
+/// A row of the plan in the summary.
 struct Planned<'a> {
     action: &'a str,
     there: &'a str,
@@ -19,7 +19,7 @@ struct Planned<'a> {
 
 fn plan(summary: &str) -> Vec<Planned<'_>> {
     let rows = summary.lines().skip_while(|line| !line.starts_with("| what | plan |")).skip(2);
-    // What is planned with which name comes first, and may have anything in it.
+    // The first column contains the name, which may contain anything.
     let planned = |row| {
         let mut columns = str::strip_suffix(row, " |")?.rsplit(" | ");
         let (there, _size, action) = (columns.next()?, columns.next()?, columns.next()?);
@@ -28,12 +28,12 @@ fn plan(summary: &str) -> Vec<Planned<'_>> {
     rows.map_while(planned).collect()
 }
 
-/// Those requests that change something. The question for the right to write changes nothing.
+/// Returns the requests that change something. The check of write access changes nothing.
 fn changes(requests: &[Request]) -> impl Iterator<Item = &Request> {
     requests.iter().filter(|request| request.method != "GET" && !request.target.ends_with("/%2A"))
 }
 
-/// What is wrong with what it did.
+/// Returns the violations in the requests of a dry run.
 pub(super) fn wrong_actions(requests: &[Request]) -> Vec<String> {
     changes(requests).map(|it| format!("(ix) a dry run asked for {} {}", it.method, it.target)).collect()
 }
@@ -73,7 +73,7 @@ pub(super) fn differences(dry: &Ran, real: &Ran, requests: &[Request]) -> Vec<St
     }
     for (method, count) in expected.into_iter().filter(|_| real.code == Some(0)) {
         let made = changes(requests).filter(|request| request.method == method).count();
-        // A new version may be of a package that is linked.
+        // The package of a new version may be linked already.
         let may_be_fewer = method == "POST" && plan.iter().any(|row| row.there.starts_with("not known yet"));
         if made != count && !(may_be_fewer && made < count) {
             wrong.push(format!("(ix) {made} {method}s were made, and {count} planned:\n{}", dry.summary));

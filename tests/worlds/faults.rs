@@ -1,6 +1,6 @@
-//! Draws what goes wrong or happens in a world: the requests, the point in them, and what it is there.
+//! Draws the faults and events of a world: the requests, the point and the action.
 //!
-//! Passing faults are drawn more often than final ones, which end a run soon.
+//! Temporary faults are drawn more often than permanent ones, which end a run early.
 
 use std::time::Duration;
 
@@ -11,15 +11,15 @@ use super::draw::one_of;
 use super::kind::Kind;
 use super::world::{Act, Event, Runs, World, is_about_lists};
 
-/// What no server of HTTP says.
+/// Bytes that are not HTTP.
 const NO_HTTP: &[u8] = b"\x16\x03\x01\0\0";
 
-/// How long the server may be away: for moments, as long as a restart and as a minute where seconds are milliseconds, and
-/// for longer than a run waits.
+/// The lengths of outages: a moment, a restart and a minute (scaled from seconds to milliseconds), and longer than a
+/// run waits.
 const OUTAGES: [Duration; 4] =
     [Duration::from_millis(2), Duration::from_millis(8), Duration::from_millis(60), Duration::from_secs(30)];
 
-/// Which requests, and where in them.
+/// Draws requests, and a point in them.
 pub(super) fn place<K: Kind>(rng: &mut Rng, world: &World<K>) -> (Match, Point) {
     let is_about_link = world.setting.link.is_some() && rng.u8(0..8) == 0;
     let (on, length) =
@@ -38,12 +38,12 @@ pub(super) fn place<K: Kind>(rng: &mut Rng, world: &World<K>) -> (Match, Point) 
     (on, at)
 }
 
-/// How many matching requests pass first.
+/// Draws the number of matching requests that pass first.
 fn skip(rng: &mut Rng) -> usize {
     if rng.bool() { 0 } else { rng.usize(0..4) }
 }
 
-/// Anything.
+/// Draws any event.
 pub(super) fn event<K: Kind>(rng: &mut Rng, world: &World<K>) -> Event<K::Others> {
     let (on, at) = place(rng, world);
     let is_program = world.setting.runs == Runs::Program;
@@ -63,7 +63,7 @@ pub(super) fn event<K: Kind>(rng: &mut Rng, world: &World<K>) -> Event<K::Others
         _ => Act::Fault(Action::StopListening(one_of(rng, &OUTAGES))),
     };
     match act {
-        // A hang costs time, so it ends.
+        // A hang costs time, so it affects at most two requests.
         Act::Fault(Action::Hang) => Event { on, at, act, times: times.min(2), skip },
         Act::Fault(_) => Event { on, at, act, times, skip },
         // Between two lists is where others catch a run out.
@@ -72,18 +72,18 @@ pub(super) fn event<K: Kind>(rng: &mut Rng, world: &World<K>) -> Event<K::Others
             let skip = rng.usize(0..if early { 5 } else { 12 });
             Event { on: Match::list(), at: Point::BeforeStore, act, times: 1, skip }
         }
-        // What others do, they do once.
+        // Other jobs act once.
         act => Event { on, at: within_a_request(at), act, times: 1, skip },
     }
 }
 
-/// Something that goes wrong once, and is no reason to fail.
+/// Draws a fault that occurs once, and must not fail the run.
 pub(super) fn passing<K: Kind>(rng: &mut Rng, world: &World<K>) -> Event<K::Others> {
     let (on, at) = place(rng, world);
     let action = match rng.u8(0..12) {
         0..2 => Action::Reset,
         2 => Action::Close,
-        // Within an answer these would be words of it.
+        // Within a response, these bytes would be part of it.
         3 if !matches!(at, Point::AnswerByte(_)) => Action::Raw(NO_HTTP.into()),
         4 => Action::Answer(Answer::text(408, "Request Timeout")),
         5 => Action::Answer(Answer::text(429, "slow down").header("Retry-After", "1")),
@@ -91,15 +91,15 @@ pub(super) fn passing<K: Kind>(rng: &mut Rng, world: &World<K>) -> Event<K::Othe
         8 => Action::Answer(Answer::html(504, "<title>504 Gateway Time-out</title>")),
         _ => Action::Answer(Answer::html(502, "<title>502 Bad Gateway</title>")),
     };
-    // An answer that nobody asked for is one to any question.
+    // Without a request, a response could answer any later one.
     Event { on, at: within_a_request(at), act: Act::Fault(action), times: 1, skip: skip(rng) }
 }
 
-/// The server goes away during a request, whose connection breaks, after it has responded to another. It comes back if
-/// that `heals`.
+/// Draws an outage: the server stops listening during a request, whose connection breaks, after it has responded to
+/// another one. The outage is short if `heals`.
 pub(super) fn outage<K: Kind>(rng: &mut Rng, world: &World<K>, heals: bool) -> [Event<K::Others>; 2] {
     let (on, at) = place(rng, world);
-    // The first request of all is for a list.
+    // The first request of a run is for a list.
     let skip = skip(rng).max(usize::from(is_about_lists(&on)));
     let length = one_of(rng, if heals { &OUTAGES[..3] } else { &OUTAGES });
     [Action::StopListening(length), Action::Reset].map(|action| Event {
@@ -111,7 +111,7 @@ pub(super) fn outage<K: Kind>(rng: &mut Rng, world: &World<K>, heals: bool) -> [
     })
 }
 
-/// There is no request yet when a connection comes.
+/// Replaces a point without a request by the head of a request.
 fn within_a_request(at: Point) -> Point {
     if at == Point::Accept { Point::Head } else { at }
 }
@@ -143,7 +143,7 @@ fn fault<K: Kind>(rng: &mut Rng, on: &Match, world: &World<K>) -> Action {
     }
 }
 
-/// An answer in the server's place.
+/// Draws a response in place of the server's.
 fn answer(rng: &mut Rng, on: &Match, persona: Persona, soon: &str, may_lie: bool) -> Answer {
     let page = "<html><head><title>502 Bad Gateway</title></head></html>";
     match rng.u8(0..40) {

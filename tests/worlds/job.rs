@@ -1,4 +1,4 @@
-//! Runs the library or the program in a world, as a runner does, and reads what it leaves behind.
+//! Runs the library or the program in a world, as a runner does, and reads the results.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -24,33 +24,33 @@ use tokio::sync::Notify;
 use super::script::{OWNER, PACKAGE};
 use super::world::{Runs, Setting};
 
-/// A workspace with what is in it, and the environment of a step.
+/// A workspace with its files, and the environment of a step.
 pub(crate) struct Job {
     task: Task,
     folder: TempDir,
     variables: BTreeMap<OsString, OsString>,
 }
 
-/// What a run left behind.
+/// The results of a run.
 #[derive(Debug)]
 pub(crate) struct Ran {
     /// Whether it was a dry run.
     pub(crate) is_dry: bool,
-    /// The exit code; `None` where a signal ended it.
+    /// The exit code; `None` if a signal ended the program.
     pub(crate) code: Option<i32>,
     /// The log, without the `::add-mask::` lines.
     pub(crate) log: String,
-    /// The file for the outputs.
+    /// The content of the output file.
     pub(crate) outputs: String,
-    /// The file for the summary.
+    /// The content of the summary file.
     pub(crate) summary: String,
 }
 
-/// Ends a run before its end.
+/// Ends a run early.
 #[derive(Default)]
 pub(crate) struct Ender {
     library: Notify,
-    /// Of the program, as long as it may run.
+    /// The process of the program, once it has started.
     program: Mutex<Option<rustix::fd::OwnedFd>>,
     started: Condvar,
     runs_program: bool,
@@ -61,13 +61,13 @@ impl Ender {
         Self { runs_program: runs == Runs::Program, ..Self::default() }
     }
 
-    /// Asks it to end.
+    /// Sends SIGTERM to the program, or cancels the library's run.
     pub(crate) fn terminate(&self) {
         self.library.notify_one();
         self.signal(rustix::process::Signal::TERM);
     }
 
-    /// Ends it at once. Nothing happens to the library, which is never killed alone.
+    /// Kills the program. Has no effect on the library.
     pub(crate) fn kill(&self) {
         self.signal(rustix::process::Signal::KILL);
     }
@@ -77,11 +77,11 @@ impl Ender {
             return;
         }
         let program = self.program.lock().unwrap_or_else(PoisonError::into_inner);
-        // The first request may come before we know whom we have started.
+        // The first request may come before the process is known.
         let known = self.started.wait_timeout_while(program, Duration::from_secs(10), |program| program.is_none());
         let (program, _) = known.unwrap_or_else(PoisonError::into_inner);
         if let Some(program) = &*program {
-            // Who has ended already needs no signal.
+            // A process that has ended needs no signal.
             let _ = pidfd_send_signal(program, signal);
         }
     }
@@ -95,7 +95,7 @@ impl Ender {
 }
 
 impl Job {
-    /// A job of a workflow of the package's repository on that registry, with what every kind of world has.
+    /// Creates a job of a workflow of the package's repository, with the settings that every kind of world has.
     pub(crate) fn new(task: Task, registry: &Registry, setting: &Setting) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         fs::create_dir_all(folder.path().join("workspace")).expect("a workspace");
@@ -117,7 +117,7 @@ impl Job {
         ])
     }
 
-    /// The same, with these variables.
+    /// Adds variables to the job.
     pub(crate) fn with(mut self, variables: &[(&str, &str)]) -> Self {
         self.variables.extend(variables.iter().map(|(name, value)| (name.into(), value.into())));
         self
@@ -130,17 +130,17 @@ impl Job {
         fs::write(path, bytes).expect("a file can be written");
     }
 
-    /// A path beside the workspace, or the workspace.
+    /// Returns a path in the folder of the job, such as the workspace.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// Makes it a dry run, or a real one.
+    /// Makes the job a dry run or a real run.
     pub(crate) fn is_dry(&mut self, is_dry: bool) {
         self.variables.insert("INPUT_DRY-RUN".into(), is_dry.to_string().into());
     }
 
-    /// The same job with that token or without any, and nothing written by a run before.
+    /// Sets or removes the token, and empties the files of an earlier run.
     pub(crate) fn with_token(&mut self, token: Option<&str>) -> &Self {
         self.variables.insert("INPUT_TOKEN".into(), token.unwrap_or_default().into());
         for name in ["output", "summary"] {
@@ -149,7 +149,7 @@ impl Job {
         self
     }
 
-    /// Runs it. The error is what is wrong with that alone.
+    /// Runs the job. The error means that it could not run at all.
     pub(crate) fn run(&self, setting: &Setting, program: &Path, ender: &Arc<Ender>) -> Result<Ran, String> {
         match setting.runs {
             Runs::Library => self.run_library(setting, ender),
@@ -196,7 +196,7 @@ impl Job {
         Ok(self.ran(Some(ran.exit_code().into()), &String::from_utf8_lossy(&log)))
     }
 
-    /// Runs the program.
+    /// Runs the built program to its end.
     fn run_program(&self, program: &Path, ender: &Ender) -> io::Result<Ran> {
         let mut command = Command::new(program);
         let word = match self.task {

@@ -1,10 +1,10 @@
-//! What happened on a registry, as its own hooks saw it.
+//! Records events on a registry through its hooks.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use embedded_registry::{self as registry, Action};
 
-/// What is put down while a run goes on.
+/// The entries that are recorded during a run.
 pub(crate) struct Journal<E>(Arc<Mutex<E>>);
 
 impl<E> Clone for Journal<E> {
@@ -22,7 +22,7 @@ impl<E: Send + 'static> Journal<E> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes into it during a request.
+    /// Creates a hook that writes entries during a request.
     pub(crate) fn hook(&self, writes: impl Fn(&mut E, &registry::World) + Send + Sync + 'static) -> Action {
         let journal = self.clone();
         Action::then(move |now| writes(&mut journal.entries(), now))

@@ -1,4 +1,4 @@
-//! What a kind of world has to say of itself: what is drawn, what the run is, and what has to hold.
+//! The traits of a kind of world: its data, its run and its checks.
 
 use std::fmt;
 
@@ -12,60 +12,60 @@ use super::outputs::Outputs;
 use super::script::TOKENS;
 use super::world::{Setting, World};
 
-/// A kind of world; a value of it is what only such a world has.
+/// A kind of world. Its value is the data that only this kind has.
 pub(crate) trait Kind: Clone + fmt::Debug + Send + Sync + 'static {
-    /// What it is called in a report.
+    /// Its name in reports.
     const NAME: &'static str;
-    /// What the run does.
+    /// The command of the run.
     const TASK: Command;
-    /// The program runs where the seed is a multiple of this, and the library elsewhere.
+    /// The program runs if the seed is a multiple of this number; otherwise the library runs.
     const PROGRAM_EVERY: u64;
-    /// Keeps the kinds apart that are drawn from one seed.
+    /// Makes the random numbers of each kind different for the same seed.
     const SALT: u64;
-    /// Whether a list may be drawn that shows what is not there. Where it may not, what was there when the last list was
-    /// made is what a run knows at its end.
+    /// Whether lists may differ from the stored files. If not, a run knows at its end what was stored when the last
+    /// list was made.
     const LISTS_MAY_LIE: bool;
 
-    /// What other jobs do meanwhile.
+    /// The actions of other jobs.
     type Others: Clone + fmt::Debug + Send + Sync + 'static;
-    /// What is put down while a run goes on.
+    /// The entries that are recorded during a run.
     type Entries: Send + 'static;
-    /// All that a run can change, as it is at one moment.
+    /// Everything that a run can change, at one moment.
     type State;
 
-    /// What only this kind has, but for what others do.
+    /// Draws the data of this kind, except the actions of other jobs.
     fn draw(rng: &mut Rng, setting: &Setting) -> Self;
 
-    /// Some of the requests of a run, and the length of a file that they may be about.
+    /// Draws a selection of requests, and the length of a file that they may transfer.
     fn requests(&self, rng: &mut Rng) -> (Match, usize);
 
-    /// Something that others do.
+    /// Draws an action of another job.
     fn others(&self, rng: &mut Rng) -> Self::Others;
 
-    /// Makes of what was drawn a world in which everything can be decided.
+    /// Changes the drawn events so that every check is decidable.
     fn settle(_world: &mut World<Self>) {}
 
-    /// Puts what is there at the start on the registry.
+    /// Stores the initial files on the registry.
     fn stock(&self, registry: &Registry) -> Self::Entries;
 
-    /// Lets the registry put down what it sees. These hooks come before everything else that happens.
+    /// Adds hooks that record events. They act before the events of the world.
     fn observe(&self, _registry: &Registry, _journal: &Journal<Self::Entries>) {}
 
-    /// Does what others do, during one of these requests.
+    /// Performs an action of another job, during one of the matching requests.
     fn act(&self, others: &Self::Others, during: &Match, on: &registry::World, entries: &mut Self::Entries);
 
-    /// Makes the token worthless.
+    /// Revokes the token of the run.
     fn revoke(on: &registry::World, _entries: &mut Self::Entries) {
         on.revoke(TOKENS[0]);
     }
 
-    /// Does what is late when a run has ended.
+    /// Executes the delayed requests after the end of a run.
     fn catch_up(_on: &registry::World, _entries: &mut Self::Entries) {}
 
-    /// Makes a bare job the one of this world.
+    /// Configures a job for this world.
     fn job(&self, job: Job) -> Job;
 
-    /// Makes a bare job the one that runs at the same time, where one does.
+    /// Configures the job that runs at the same time, if there is one.
     fn rival(&self, _job: Job) -> Option<Job> {
         None
     }
@@ -80,11 +80,11 @@ pub(crate) trait Kind: Clone + fmt::Debug + Send + Sync + 'static {
         false
     }
 
-    /// How everything is now.
+    /// Returns the current state.
     fn state(&self, registry: &Registry, job: &Job) -> Self::State;
 }
 
-/// What has to hold in a kind of world; the numbers are those of its promises.
+/// The checks of a kind of world. Numbers such as (i) refer to the promises in its module.
 pub(crate) trait Promises: Kind {
     /// What is wrong with the outputs.
     fn wrong_outputs(scene: &Scene<'_, Self>, outputs: &Outputs) -> Vec<String>;
@@ -92,14 +92,14 @@ pub(crate) trait Promises: Kind {
     /// Whether a run of this world may send this request.
     fn may_send(scene: &Scene<'_, Self>, request: &Request) -> bool;
 
-    /// What is wrong with what was done.
+    /// Returns the violations in the requests and the resulting files.
     fn wrong_actions(scene: &Scene<'_, Self>) -> Vec<String>;
 
-    /// (v): what is wrong with a run that nothing stood in the way of for long.
+    /// (v): returns the violations of a run without lasting faults.
     fn wrong_ending(scene: &Scene<'_, Self>, outputs: &Outputs) -> Vec<String>;
 }
 
-/// A run in its world, and what is known around it.
+/// A run in its world, with the data for its checks.
 pub(crate) struct Scene<'a, K: Kind> {
     pub(crate) world: &'a World<K>,
     pub(crate) ran: &'a Ran,
@@ -108,10 +108,10 @@ pub(crate) struct Scene<'a, K: Kind> {
     pub(crate) before: &'a K::State,
     pub(crate) after: &'a K::State,
     pub(crate) entries: &'a K::Entries,
-    /// What the package was linked to before, and is after.
+    /// The package's link before and after the run.
     pub(crate) linked: [Option<String>; 2],
     pub(crate) requests: &'a [Request],
-    /// Whether the run before it was broken off, so that an upload of its may still be on its way when this one begins.
+    /// Whether the previous run was broken off, so that one of its uploads may still be running.
     pub(crate) follows_a_break: bool,
 }
 

@@ -1,5 +1,5 @@
-//! Links of the package to a repository, in worlds for publishing and for checksums files: (viii) nothing is linked but
-//! what is linked to nothing, when all else is done and well; and whatever comes of it, it is no reason to fail.
+//! Links of the package to a repository, in worlds for publishing and for checksums files: (viii) only a package
+//! without a link is linked, after everything else has succeeded. A failed link does not fail the run.
 
 use embedded_registry::{Persona, Registry};
 use fastrand::Rng;
@@ -8,17 +8,17 @@ use super::draw::one_of;
 use super::kind::{Kind, Scene};
 use super::script::{OWNER, PACKAGE};
 
-/// The repositories of the owner, and one that is none.
+/// The repositories of the owner, and one that does not exist.
 const REPOSITORIES: [&str; 3] = ["widget", "gadget", "unknown"];
 
-/// What the package is to be linked to, and what it is linked to at the start.
+/// The requested link of the package, and its initial link.
 #[derive(Clone, Debug)]
 pub(crate) struct Link {
     pub(crate) wanted: &'static str,
     there: Option<&'static str>,
 }
 
-/// A link, where one is wanted.
+/// Draws a requested link, or none.
 pub(super) fn draw(rng: &mut Rng) -> Option<Link> {
     let there = (rng.u8(0..3) == 0).then(|| one_of(rng, &REPOSITORIES[..2]));
     let wanted = if rng.u8(0..4) > 0 { "widget" } else { one_of(rng, &REPOSITORIES) };
@@ -32,7 +32,7 @@ impl Link {
         }
     }
 
-    /// What the package should be linked to in the end, given what it is linked to.
+    /// Returns the expected link after a run, given the link before.
     fn outcome(&self, persona: Persona, before: Option<&String>) -> Option<String> {
         let can_be = persona.has_links() && self.wanted != REPOSITORIES[2];
         before.cloned().or_else(|| can_be.then(|| self.full_name()))
@@ -43,7 +43,7 @@ impl Link {
     }
 }
 
-/// What is wrong with what was done.
+/// Returns the violations in the requests and the resulting link.
 pub(super) fn wrong_actions<K: Kind>(scene: &Scene<'_, K>) -> Vec<String> {
     let mut wrong = Vec::new();
     let setting = &scene.world.setting;
@@ -57,7 +57,7 @@ pub(super) fn wrong_actions<K: Kind>(scene: &Scene<'_, K>) -> Vec<String> {
     if before != after && (before.is_some() || *after != setting.link.as_ref().map(Link::full_name)) {
         wrong.push(format!("(viii) the package was linked to {before:?}, and is to {after:?}"));
     }
-    // What another run asks for comes in between.
+    // The requests of another run come in between.
     if scene.rival.is_none() {
         let is = |meant: &[&str], method: &str| meant.contains(&method);
         let first = scene.requests.iter().position(|request| is(&["POST"], &request.method));
@@ -73,7 +73,7 @@ pub(super) fn wrong_actions<K: Kind>(scene: &Scene<'_, K>) -> Vec<String> {
     wrong
 }
 
-/// What is wrong with a link that nothing stood in the way of for long.
+/// Returns the violations of a link without lasting faults.
 pub(super) fn wrong_ending<K: Kind>(scene: &Scene<'_, K>) -> Vec<String> {
     let setting = &scene.world.setting;
     let Some(link) = &setting.link else { return Vec::new() };

@@ -1,5 +1,5 @@
-//! Draws worlds, runs the library or the program in each over real sockets, and holds what comes of it against what the
-//! registry has.
+//! Draws random worlds, runs the library or the program in each over real sockets, and compares the results with the
+//! registry.
 //!
 //! A seed has a world of each kind: `publish`, `download` and `checksums` say what is drawn in theirs, what the run is,
 //! and what has to hold. What they share stands here once: `kind` is what a kind has to say, `world` what a run meets,
@@ -32,28 +32,28 @@ use self::checksums::Checksums;
 use self::download::Download;
 use self::publish::Publish;
 
-/// Many worlds.
+/// A sequence of worlds to visit.
 pub(crate) struct Tour<'a> {
-    /// The seed of the first; the others follow it.
+    /// The seed of the first world. The others have the next numbers.
     pub(crate) first: u64,
-    /// How many.
+    /// The number of worlds.
     pub(crate) count: u64,
-    /// The built program, for those in which it runs.
+    /// The built program, for worlds in which it runs.
     pub(crate) program: &'a Path,
-    /// How many at a time; most of their time is waiting.
+    /// The number of worlds at a time. They spend most of their time waiting.
     pub(crate) at_a_time: usize,
 }
 
-/// A world in which something does not hold.
+/// A world with violations.
 pub(crate) struct Failure {
     /// Its seed.
     pub(crate) seed: u64,
-    /// What does not hold, the whole world, and the log.
+    /// The violations, the whole world, and the log.
     pub(crate) report: String,
 }
 
 impl Tour<'_> {
-    /// Visits every world; `visited` hears how many are behind us.
+    /// Visits every world. `visited` is called with the number of finished worlds.
     pub(crate) fn visit(&self, visited: impl Fn(u64) + Sync) -> Vec<Failure> {
         let (next, done) = (AtomicU64::new(0), AtomicU64::new(0));
         let failures = Mutex::new(Vec::new());
@@ -80,7 +80,7 @@ impl Tour<'_> {
     }
 }
 
-/// Lets the worlds of a seed run their course, one of each kind; the error says what does not hold in them.
+/// Visits the worlds of a seed, one of each kind. The error contains the violations.
 fn visit(seed: u64, program: &Path) -> Result<(), String> {
     let visits = [visit::visit::<Publish>, visit::visit::<Download>, visit::visit::<Checksums>];
     let reports: Vec<String> = visits.iter().filter_map(|visit| visit(seed, program).err()).collect();

@@ -16,7 +16,7 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    /// Whether it was said to be where it was to go.
+    /// Whether the file was reported as in place.
     pub(crate) fn is_in_place(&self) -> bool {
         matches!(self.status.as_str(), "uploaded" | "replaced" | "downloaded" | "unchanged")
     }
@@ -32,7 +32,7 @@ pub(crate) struct Outputs {
 }
 
 impl Outputs {
-    /// Reads the file for the outputs. Of an output that is there twice the later value counts.
+    /// Parses the output file. If an output is written twice, the later value counts.
     pub(crate) fn read(text: &str) -> Result<Self, String> {
         let mut values = BTreeMap::new();
         let mut lines = text.lines();
@@ -45,7 +45,7 @@ impl Outputs {
         Ok(Self { values, rows })
     }
 
-    /// What is wrong with the other outputs, given the files of the first.
+    /// Returns the contradictions between the output `files` and the other outputs.
     pub(crate) fn contradictions(&self, task: Command) -> Vec<String> {
         let count = |statuses: &[&str]| {
             self.rows.iter().filter(|row| statuses.contains(&row.status.as_str())).count().to_string()
@@ -92,7 +92,7 @@ fn rows(json: &str) -> Result<Vec<Row>, String> {
         .ok_or_else(|| format!("the output `files` lacks something: {json}"))
 }
 
-/// The files that a summary links to, by their URLs, and whether each row has the status of the outputs.
+/// Returns the contradictions between a summary and the output `files`: statuses and links.
 pub(crate) fn summary_contradictions(summary: &str, rows: &[Row]) -> Vec<String> {
     let table: Vec<&str> = summary
         .lines()

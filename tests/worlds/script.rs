@@ -1,4 +1,4 @@
-//! Makes a registry of a world: what is there, and a script of what goes wrong or happens.
+//! Creates the registry of a world, with its files and its scripted events.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpStream};
@@ -15,26 +15,26 @@ use super::journal::Journal;
 use super::kind::Kind;
 use super::world::{Act, Event, World};
 
-/// Whose packages.
+/// The owner of the packages.
 pub(crate) const OWNER: &str = "alice";
-/// The package that it is about.
+/// The package that is tested.
 pub(crate) const PACKAGE: &str = "widget";
-/// The token that the run has, and the one that it has when that may have been revoked.
+/// The token of a run, and the token of the later run if the first one may have been revoked.
 pub(crate) const TOKENS: [&str; 2] = ["alice_write", "alice_all"];
-/// Other versions than those that it is about, of other packages and owners too.
+/// Unrelated versions, also of other packages and owners.
 pub(crate) const ELSEWHERE: [(&str, &str, &str); 4] = [
     (OWNER, PACKAGE, "v0.9.0"),
     (OWNER, "gadget", "v1.0.0"),
     (OWNER, "widget-extra", "v9.0.0"),
     ("acme", PACKAGE, "v1.0.0"),
 ];
-/// What clients leave as it is in a segment of a path.
+/// The characters that clients percent-encode in a path segment.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'+');
 
 /// The contents of files by their names.
 pub(crate) type Files = BTreeMap<String, Vec<u8>>;
 
-/// The last segment of a file's URL.
+/// Returns the last segment of a file's URL.
 pub(crate) fn segment(name: &str) -> String {
     utf8_percent_encode(name, SEGMENT).to_string()
 }
@@ -50,18 +50,18 @@ pub(crate) fn sha256(bytes: &[u8]) -> Sha256 {
     hasher.finish()
 }
 
-/// What a version has now.
+/// Returns the current files of a version.
 pub(crate) fn files(registry: &registry::World, version: &str) -> Files {
     let read = |name: &str| registry.read(OWNER, PACKAGE, version, name).unwrap_or_default();
     registry.files(OWNER, PACKAGE, version).into_iter().map(|file| (file.name.clone(), read(&file.name))).collect()
 }
 
-/// What there is elsewhere.
+/// Returns the files of the unrelated versions.
 pub(crate) fn elsewhere(registry: &Registry) -> [Vec<StoredFile>; 4] {
     ELSEWHERE.map(|(owner, package, version)| registry.files(owner, package, version))
 }
 
-/// A registry on which everything is as at the start, and what its hooks put down.
+/// Starts a registry with the initial files of a world, and creates the journal for its hooks.
 pub(crate) fn registry<K: Kind>(world: &World<K>) -> (Registry, Journal<K::Entries>) {
     let leaves_its_port = world.has_fault(|action| matches!(action, Action::StopListening(_)));
     let port = if leaves_its_port { port() } else { 0 };
@@ -76,21 +76,22 @@ pub(crate) fn registry<K: Kind>(world: &World<K>) -> (Registry, Journal<K::Entri
     (registry, journal)
 }
 
-/// A free port that the system gives to nobody who asks for any: a registry that leaves off listening must not find
-/// that another has been given its own meanwhile.
+/// Returns a free port that the system never assigns automatically, so that no other process gets it while the
+/// registry does not listen.
 fn port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = u16::try_from(process::id() % 10_000).unwrap_or_default();
     loop {
         let port = 15_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed) % 10_000) % 10_000;
-        // Not by taking it: a process that is being started would have a copy of our socket for a moment.
+        // The port is not bound for this check, because a process that is being started would hold a copy of the socket
+        // for a moment.
         if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
             return port;
         }
     }
 }
 
-/// Lets the registry put down what it sees, and everything happen that the world has.
+/// Adds the hooks of the journal and the events of the world to the registry.
 pub(crate) fn script<K: Kind>(
     registry: &Registry,
     world: &Arc<World<K>>,
@@ -123,7 +124,7 @@ fn action<K: Kind>(
     }
 }
 
-/// An answer that shows the token to whoever reads it.
+/// Replaces `TOKEN` in a scripted response by the token.
 fn with_echo(action: Action, token: &str) -> Action {
     match action {
         Action::Answer(answer) => {

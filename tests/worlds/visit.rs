@@ -1,5 +1,5 @@
-//! Lets a world of any kind run its course: a run that meets what the world has, and one after it in which nothing goes
-//! wrong; before that one, where it publishes, a dry run.
+//! Visits a world of any kind: a run with the events of the world, then a run without faults. If it publishes, a dry
+//! run comes before the second run.
 
 use std::any::Any;
 use std::fmt::Write as _;
@@ -21,10 +21,10 @@ use super::kind::{Kind, Promises, Scene};
 use super::script::{self, OWNER, PACKAGE, TOKENS};
 use super::world::{Act, Runs, Setting, World};
 
-/// A run that nothing stands in the way of may take its time.
+/// The timeout of runs without faults.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Visits the world that a seed has of one kind; the error says what does not hold in it, with all that there is to know.
+/// Visits the world of one kind of a seed. The error contains the violations with all details.
 pub(super) fn visit<K: Promises>(seed: u64, program: &Path) -> Result<(), String> {
     let world = Arc::new(draw::world::<K>(seed));
     let mut visit = Visit { world: &world, program, violations: Vec::new(), runs: Vec::new(), requests: Vec::new() };
@@ -48,12 +48,12 @@ struct Visit<'a, K: Kind> {
     program: &'a Path,
     violations: Vec<String>,
     runs: Vec<Ran>,
-    /// Those of the first run, and the status of each answer.
+    /// The requests of the first run, with the status of each response.
     requests: Vec<(String, Option<u16>)>,
 }
 
 impl<K: Promises> Visit<'_, K> {
-    /// It ends early where a run does not come about, which is a violation.
+    /// Visits the world. Ends early if a run cannot start, which is a violation.
     fn go(&mut self) -> Option<()> {
         let World { setting, of, .. } = &**self.world;
         let (registry, journal) = script::registry(self.world);
@@ -71,7 +71,7 @@ impl<K: Promises> Visit<'_, K> {
         Some(())
     }
 
-    /// The run that meets what the world has. Returns whether it was broken off.
+    /// Runs the job with the events of the world. Returns whether it was broken off.
     fn meet_the_world(&mut self, job: &mut Job, registry: &Registry, journal: &Journal<K::Entries>) -> Option<bool> {
         let world = self.world;
         let World { setting, of, .. } = &**world;
@@ -98,7 +98,7 @@ impl<K: Promises> Visit<'_, K> {
         Some(is_broken_off)
     }
 
-    /// A run that meets nothing, after a dry run where it publishes.
+    /// Runs the job without faults, after a dry run if it publishes.
     fn meet_nothing(
         &mut self,
         job: &mut Job,
@@ -109,7 +109,7 @@ impl<K: Promises> Visit<'_, K> {
         let world = self.world;
         let dry = if K::TASK == Command::Publish {
             let dry = self.run_in_peace(job, registry, true)?;
-            // What was broken off may still come.
+            // Requests of the run that was broken off may still arrive.
             let requests = if follows_a_break { Vec::new() } else { registry.requests() };
             self.violations.extend(check::violations_of_dry_run(world, &dry, &requests));
             Some(dry)
@@ -139,7 +139,7 @@ impl<K: Promises> Visit<'_, K> {
         self.run(job, &token, &setting, &Arc::new(Ender::new(setting.runs)))
     }
 
-    /// The run, and its rival at the same time where there is one.
+    /// Runs the job, and its rival at the same time if there is one.
     fn run_both(&mut self, ours: &mut Job, registry: &Registry, ender: &Arc<Ender>) -> Option<(Ran, Option<Ran>)> {
         let World { setting, of, .. } = &**self.world;
         let token = registry.token(TOKENS[0]);
@@ -159,7 +159,7 @@ impl<K: Promises> Visit<'_, K> {
     fn run(&mut self, job: &mut Job, token: &str, setting: &Setting, ender: &Arc<Ender>) -> Option<Ran> {
         let token = Some(token).filter(|_| !self.world.of.is_visitor());
         let result = job.with_token(token).run(setting, self.program, ender);
-        // A token that the run does not have is none of its secrets.
+        // A token that the run does not have is not one of its secrets.
         self.has_run(result, token.unwrap_or_default())
     }
 
@@ -176,7 +176,7 @@ impl<K: Promises> Visit<'_, K> {
         }
     }
 
-    /// What does not hold, the whole world, the logs and the requests.
+    /// Returns the violations, the whole world, the logs and the requests.
     fn report(&self) -> String {
         let World { setting, of, heals, events } = &**self.world;
         let mut report = format!("world {}, {}:\n", setting.seed, K::NAME);
@@ -198,8 +198,8 @@ impl<K: Promises> Visit<'_, K> {
     }
 }
 
-/// Waits until the registry has dealt with every request, also with those that nobody waits for any more. One that
-/// hangs and has not read all that was sent never learns that its client is gone; it does nothing any more.
+/// Waits until the registry has finished every request, including those that no client waits for. A request that
+/// hangs with unread data never notices that its client is gone. It has no further effect.
 fn until_idle(registry: &Registry, hangs: bool) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let patience = if hangs { Duration::from_secs(1) } else { PATIENCE };

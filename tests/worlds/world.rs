@@ -1,6 +1,6 @@
-//! A world: what a run meets.
+//! A world: the settings, the faults and the other jobs of a run.
 //!
-//! It is plain data that follows from its seed alone, so that a seed replays it and `Debug` shows it.
+//! It is plain data that depends only on its seed, so that a seed reproduces it and `Debug` shows it.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,18 +10,18 @@ use embedded_registry::{Action, Call, Match, Persona, Point};
 use super::kind::Kind;
 use super::link::Link;
 
-/// Everything that a run meets.
+/// Everything that affects a run.
 #[derive(Clone, Debug)]
 pub(crate) struct World<K: Kind> {
     pub(crate) setting: Setting,
-    /// What only this kind of world has.
+    /// The data that only this kind of world has.
     pub(crate) of: K,
-    /// Whether everything that goes wrong passes while tries are left, so that the run has to end as if nothing had.
+    /// Whether all faults are temporary and retries suffice, so that the run must end as if there were no faults.
     pub(crate) heals: bool,
     pub(crate) events: Vec<Event<K::Others>>,
 }
 
-/// What every kind of world has.
+/// The settings that every kind of world has.
 #[derive(Clone, Debug)]
 pub(crate) struct Setting {
     pub(crate) seed: u64,
@@ -29,47 +29,47 @@ pub(crate) struct Setting {
     pub(crate) runs: Runs,
     pub(crate) concurrency: usize,
     pub(crate) retries: u32,
-    /// How long nothing may move. Short where something hangs.
+    /// The timeout of transfers. It is short if a request hangs.
     pub(crate) silence: Duration,
-    /// Whether the run is a dry one.
+    /// Whether the run is a dry run.
     pub(crate) is_dry: bool,
-    /// The link that is asked for.
+    /// The requested link.
     pub(crate) link: Option<Link>,
 }
 
-/// What runs.
+/// The code that runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Runs {
     /// The library, with waits of milliseconds.
     Library,
-    /// The built program, with its own waits.
+    /// The built program, with the default waits.
     Program,
 }
 
-/// Something that goes wrong, or happens, during a request.
+/// A fault or another event during a request.
 #[derive(Clone, Debug)]
 pub(crate) struct Event<O> {
     pub(crate) on: Match,
     pub(crate) at: Point,
     pub(crate) act: Act<O>,
-    /// On how many requests; `usize::MAX` means on all.
+    /// The number of requests that it affects; `usize::MAX` means all.
     pub(crate) times: usize,
-    /// How many matching requests pass first.
+    /// The number of matching requests that pass first.
     pub(crate) skip: usize,
 }
 
-/// What happens.
+/// The action of an event.
 #[derive(Clone, Debug)]
 pub(crate) enum Act<O> {
-    /// A fault of the registry or of the way there.
+    /// A fault of the registry or of the network.
     Fault(Action),
-    /// What other jobs do.
+    /// An action of another job.
     Others(O),
-    /// The token is made worthless.
+    /// The token is revoked.
     Revoke,
-    /// The run is asked to end.
+    /// The run is canceled.
     Terminate,
-    /// The program is killed. Only where the program runs.
+    /// The program is killed. The library ignores it.
     Kill,
 }
 
@@ -83,7 +83,7 @@ impl<K: Kind> World<K> {
     }
 }
 
-/// Whether lists of files or versions are among the requests.
+/// Returns whether the requests include lists of files or versions.
 pub(crate) fn is_about_lists(on: &Match) -> bool {
     matches!(on.call, None | Some(Call::Files | Call::Versions))
 }
@@ -91,7 +91,7 @@ pub(crate) fn is_about_lists(on: &Match) -> bool {
 /// A file: its name and its content.
 pub(crate) type File = (String, Content);
 
-/// The bytes of a file, as a number that they follow from and a length.
+/// The bytes of a file, as a seed and a length.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Content {
     pub(crate) of: u64,

@@ -28,8 +28,8 @@ impl Job {
         self.run_library(limits, Some(Duration::from_secs(1)), None)
     }
 
-    /// Runs the library as the program does, with its own waits, on a clock that runs fast once the
-    /// first fault acts. The registry listens again so long after that.
+    /// Runs the library as the program does, with the default waits, on a simulated clock that runs fast after the
+    /// first fault. The registry listens again `length` after that fault.
     pub(crate) fn run_through_outage(&self, registry: &Registry, length: Duration) -> Ran {
         self.run_library(Limits::default(), None, Some((registry, length)))
     }
@@ -123,13 +123,13 @@ impl<F: Fn(Event) + Sync> Reporter for Listener<F> {
     }
 }
 
-/// Lets the registry listen again so long after its first fault, on a clock that runs fast until then.
+/// Lets the registry listen again after an outage. The simulated clock runs fast from the first fault until then.
 async fn end_outage(outage: Option<(&Registry, Duration)>) {
     const STEP: Duration = Duration::from_millis(20);
     let Some((registry, mut left)) = outage else { return std::future::pending().await };
     tokio::time::pause();
     loop {
-        // While a thread is busy the clock does not move by itself, so that no timeout ends a request that is under way.
+        // While a thread is busy the clock does not move by itself, so that no timeout ends a running request.
         tokio::task::spawn_blocking(|| {}).await.expect("nothing panics");
         let is_away = !registry.acted().is_empty() && !left.is_zero();
         tokio::time::advance(if is_away { STEP } else { STEP / 5 }).await;

@@ -1,4 +1,4 @@
-//! A job: a workspace, a runner's environment, and the program started in it as a runner starts it.
+//! A job: a workspace, a runner's environment, and the program, started as a runner does.
 
 mod library;
 mod ran;
@@ -21,7 +21,7 @@ use tempfile::TempDir;
 pub(crate) use self::library::Event;
 pub(crate) use self::ran::{RETRY, Ran};
 
-/// Names that a server takes, and that something on the way to it might not leave as they are.
+/// Names that servers accept, but that clients or proxies might change.
 pub(crate) const AWKWARD_NAMES: [&str; 25] = [
     "a b",
     "-dash",
@@ -50,21 +50,21 @@ pub(crate) const AWKWARD_NAMES: [&str; 25] = [
     "$(id)",
 ];
 
-/// A step of a workflow of the repository alice/widget, run on the tag v1.0.0 by alice, with a good token.
+/// A step of a workflow of the repository alice/widget, run on the tag v1.0.0 by alice, with a valid token.
 pub(crate) struct Job {
     task: Task,
     folder: TempDir,
     variables: BTreeMap<OsString, OsString>,
     /// What may not be seen anywhere.
     secrets: Vec<String>,
-    /// What is in the file for the outputs before the step.
+    /// The content of the output file before the step.
     outputs_so_far: String,
 }
 
 impl Job {
     pub(crate) fn new(registry: &Registry) -> Self {
         let mut job = Self::on_no_forge();
-        // What a test lets fail once is to be seen to fail.
+        // A fault that a test scripts once must make the run fail.
         job.input("retries", "0");
         job.against(registry);
         job
@@ -79,20 +79,20 @@ impl Job {
         job
     }
 
-    /// A step that downloads everything of the latest version into the folder `tools`.
+    /// Creates a step that downloads all files of the latest version to the folder `tools`.
     pub(crate) fn downloading(registry: &Registry) -> Self {
         let mut job = Self::new(registry);
         job.downloads();
         job
     }
 
-    /// Makes it a step that downloads everything of the latest version into the folder `tools`.
+    /// Turns it into a step that downloads all files of the latest version to the folder `tools`.
     pub(crate) fn downloads(&mut self) -> &mut Self {
         self.task = Task::Download;
         self.without("INPUT_FILES").input("path", "tools")
     }
 
-    /// Makes it a step that publishes what is in `dist`.
+    /// Turns it into a step that publishes the files in `dist`.
     pub(crate) fn publishes(&mut self) -> &mut Self {
         self.task = Task::Publish;
         self.without("INPUT_PATH").input("files", "dist/*")
@@ -103,7 +103,7 @@ impl Job {
         self.task
     }
 
-    /// The same, on a forge that is yet to be named, and without a token.
+    /// Creates a step without a server and without a token.
     pub(crate) fn on_no_forge() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         fs::create_dir(folder.path().join("workspace")).expect("a workspace");
@@ -132,18 +132,18 @@ impl Job {
         job
     }
 
-    /// The address of an embedded registry.
+    /// Returns the address of an embedded registry.
     pub(crate) fn address_of(registry: &Registry) -> std::net::SocketAddr {
         registry.url().trim_start_matches("http://").parse().expect("an address")
     }
 
-    /// Makes it a step of a workflow on that forge, with a good token.
+    /// Sets the workflow's server to a registry, and a valid token.
     pub(crate) fn against(&mut self, registry: &Registry) -> &mut Self {
         self.variable("GITHUB_SERVER_URL", registry.url());
         self.token(&registry.token("alice_write"))
     }
 
-    /// The workspace's path, as the runner gives it.
+    /// Returns the path of the workspace, as the runner sets it.
     pub(crate) fn workspace(&self) -> PathBuf {
         self.folder.path().join("workspace")
     }
@@ -154,13 +154,13 @@ impl Job {
         self
     }
 
-    /// Takes a variable out of the environment.
+    /// Removes a variable from the environment.
     pub(crate) fn without(&mut self, name: &str) -> &mut Self {
         self.variables.remove(OsStr::new(name));
         self
     }
 
-    /// Sets an input, as a runner hands it over.
+    /// Sets an input, as a runner passes it.
     pub(crate) fn input(&mut self, name: &str, value: impl Into<OsString>) -> &mut Self {
         self.variable(&format!("INPUT_{}", name.to_uppercase()), value)
     }
@@ -171,7 +171,7 @@ impl Job {
         self.input("token", token)
     }
 
-    /// Names a text that no output may show from then on.
+    /// Adds a text that no output may show from then on.
     pub(crate) fn secret(&mut self, text: &str) -> &mut Self {
         self.secrets.push(text.to_owned());
         self
@@ -191,7 +191,7 @@ impl Job {
         self
     }
 
-    /// Puts a link into the workspace; a target that is not absolute is relative to the folder of the link.
+    /// Creates a link in the workspace. A relative target is relative to the folder of the link.
     pub(crate) fn link(&mut self, path: impl AsRef<Path>, target: impl AsRef<Path>) -> &mut Self {
         let path = self.workspace().join(path);
         fs::create_dir_all(path.parent().expect("a folder")).expect("folders can be made");
@@ -199,25 +199,25 @@ impl Job {
         self
     }
 
-    /// A path beside the workspace, where nothing may be published from.
+    /// Returns a path next to the workspace, from which nothing may be published.
     pub(crate) fn outside(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// Puts text into the file for the outputs, as steps before this one would.
+    /// Sets the existing text of the output file, as earlier steps would write it.
     pub(crate) fn outputs_so_far(&mut self, text: &str) -> &mut Self {
         text.clone_into(&mut self.outputs_so_far);
         self
     }
 
-    /// The variables of the step. Debug messages are on unless the test says otherwise, for the codes of errors.
+    /// Returns the variables of the step. By default, debug messages are on, because they contain the codes of errors.
     pub(crate) fn environment(&self) -> BTreeMap<OsString, OsString> {
         let mut variables = self.variables.clone();
         variables.entry("RUNNER_DEBUG".into()).or_insert_with(|| "1".into());
         variables
     }
 
-    /// The environment of the step, and nothing else.
+    /// Returns a command for the program, with only the environment of the step.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_generic-packages"));
         let word = match self.task {
@@ -237,17 +237,17 @@ impl Job {
         command
     }
 
-    /// Runs the program to its end, and searches everything that it wrote for the secrets.
+    /// Runs the program to its end, and searches all its output for the secrets.
     pub(crate) fn run(&self) -> Ran {
         self.run_as(self.command())
     }
 
-    /// The same, started in another way.
+    /// Runs a command for the program, as [`Job::run`] does.
     pub(crate) fn run_as(&self, command: Command) -> Ran {
         self.run_while(command, |_| {})
     }
 
-    /// The same, with something done to the program while it runs.
+    /// Runs a command for the program, as [`Job::run`] does, and calls `act` while it runs.
     pub(crate) fn run_while(&self, mut command: Command, act: impl FnOnce(&Child)) -> Ran {
         self.make_runners_files();
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
@@ -272,7 +272,7 @@ impl Job {
         Ran::read((code, stdout), self.folder.path(), &self.outputs_so_far, &secrets, shows_debug)
     }
 
-    /// Runs the program, which has to refuse before it has asked the registry anything.
+    /// Runs the program, and asserts that it rejects its inputs before the first request.
     #[track_caller]
     pub(crate) fn is_refused(&self, registry: &Registry) -> Ran {
         registry.forget_requests();
@@ -301,12 +301,12 @@ pub(crate) fn run_at_once(jobs: &[Job], run: impl Fn(&Job) -> Ran + Sync) -> Vec
     })
 }
 
-/// Says what a test leaves out on this machine. It goes past what the test runner keeps to itself of tests that pass.
+/// Prints what a test skips on this machine. The text bypasses the output capture of the test runner.
 pub(crate) fn says_that_it_is_not_tested(what: &str) {
     drop(writeln!(io::stderr(), "not tested: {what}"));
 }
 
-/// Lets no request go on before so many have come. The time-out ends a test in which they never do.
+/// Returns an action that delays each request until `expected` requests have arrived, at most for 20 seconds.
 pub(crate) fn gather(expected: usize) -> Action {
     let arrived = Arc::new((Mutex::new(0), Condvar::new()));
     Action::then(move |_| {

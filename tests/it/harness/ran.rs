@@ -9,7 +9,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_S
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
-/// How a line of the log about a retry begins.
+/// The start of a log line about a retry.
 pub(crate) const RETRY: &str = "  retrying in ";
 
 /// The commands that the program gives a runner.
@@ -22,7 +22,7 @@ const COMMANDS: [&str; 6] = [
     "endgroup",
 ];
 
-/// What a run of the program left behind.
+/// The results of a run of the program.
 #[derive(Debug)]
 pub(crate) struct Ran {
     /// The exit code; `None` if a signal ended it.
@@ -33,7 +33,7 @@ pub(crate) struct Ran {
     pub(crate) codes: Vec<String>,
     /// The outputs, as a runner reads them.
     pub(crate) outputs: BTreeMap<String, String>,
-    /// What the program has put into the file for the outputs.
+    /// The text that the program appended to the output file.
     pub(crate) written: String,
     /// The step's part of the job's summary.
     pub(crate) summary: String,
@@ -83,12 +83,12 @@ impl Ran {
         }
     }
 
-    /// The output `files`, with its JSON read.
+    /// Returns the output `files`, parsed.
     pub(crate) fn files(&self) -> Vec<Value> {
         serde_json::from_str(&self.outputs["files"]).expect("the output `files` is a JSON array")
     }
 
-    /// The status of each file, by its name.
+    /// Returns the status of each file by name.
     pub(crate) fn statuses(&self) -> BTreeMap<String, String> {
         let text = |value: &Value| value.as_str().expect("a text").to_owned();
         self.files().iter().map(|file| (text(&file["name"]), text(&file["status"]))).collect()
@@ -116,7 +116,7 @@ impl Ran {
         self
     }
 
-    /// The log with each text that is broken into lines on one line again.
+    /// Returns the log with each wrapped text joined to one line.
     pub(crate) fn unbroken(&self) -> String {
         self.log.replace("\n        ", " ")
     }
@@ -126,7 +126,7 @@ impl Ran {
         self.unbroken().lines().filter_map(|line| line.strip_prefix(beginning)).map(str::to_owned).collect()
     }
 
-    /// What the log says first of each error.
+    /// Returns the first line of each error.
     pub(crate) fn errors(&self) -> Vec<String> {
         self.lines("error: ")
     }
@@ -155,7 +155,7 @@ impl Ran {
         self
     }
 
-    /// Whether the log has that text, however its lines are broken.
+    /// Whether the log contains a text, ignoring line breaks.
     fn has(&self, text: &str) -> bool {
         let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         words(&self.log).contains(&words(text))
@@ -186,7 +186,7 @@ pub(super) fn forms(secret: &str, user: &str) -> Vec<String> {
     forms
 }
 
-/// The text of a debug message, as each runner gets it.
+/// Returns the text of a debug message, in the format of any runner.
 fn debug_message(line: &str) -> Option<&str> {
     line.strip_prefix("::debug::").or_else(|| line.strip_prefix("debug: "))
 }
@@ -198,7 +198,7 @@ fn read_outputs(text: &str) -> BTreeMap<String, String> {
     while let Some(line) = lines.next() {
         let (name, delimiter) = line.split_once("<<").expect("an entry begins with its name and delimiter");
         let value: Vec<&str> = lines.by_ref().take_while(|line| *line != delimiter).collect();
-        // Written twice, the later one counts.
+        // If an output is written twice, the later value counts.
         outputs.insert(name.to_owned(), value.join("\n"));
     }
     outputs

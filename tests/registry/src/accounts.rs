@@ -1,4 +1,4 @@
-//! Users, organisations, tokens, and who may do what.
+//! Users, organizations, tokens and permissions.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use crate::hex::hex;
 use crate::persona::Persona;
 
-/// What somebody may do with the packages of an owner.
+/// The access to the packages of an owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Access {
     None,
@@ -22,7 +22,7 @@ pub(crate) enum Visibility {
     Private,
 }
 
-/// A user or an organisation.
+/// A user or an organization.
 #[derive(Clone, Debug)]
 pub(crate) struct Account {
     pub(crate) id: u64,
@@ -30,9 +30,9 @@ pub(crate) struct Account {
     former_names: Vec<String>,
     pub(crate) visibility: Visibility,
     pub(crate) is_admin: bool,
-    /// Only users have one.
+    /// The password, which only users have.
     password: Option<String>,
-    /// Members of the teams of an organisation.
+    /// The members of an organization's teams, with their access.
     teams: Vec<(u64, Access)>,
 }
 
@@ -66,15 +66,15 @@ struct Token {
     revoked: bool,
 }
 
-/// Who asks.
+/// The authenticated user of a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Caller {
     pub(crate) user: u64,
-    /// None for a password, which may do everything.
+    /// `None` for a password, which allows everything.
     pub(crate) scope: Option<Scope>,
 }
 
-/// Why somebody could not be signed in; the text for `/api/v1`.
+/// A failed authentication, with the text for `/api/v1`.
 pub(crate) struct Refused(pub(crate) String);
 
 #[derive(Clone)]
@@ -84,7 +84,7 @@ pub(crate) struct Accounts {
     repositories: Vec<(u64, &'static str)>,
 }
 
-/// Names, users and scopes of the tokens of the recordings.
+/// The name, user and scope of each token in the recordings.
 const TOKENS: [(&str, &str, &str); 9] = [
     ("alice_write", "alice", "write:package"),
     ("alice_read", "alice", "read:package"),
@@ -101,7 +101,7 @@ const TOKENS: [(&str, &str, &str); 9] = [
 const USERS: [&str; 5] = ["root1", "alice", "bob", "carol", "dave"];
 
 impl Accounts {
-    /// The accounts the recordings start with. Secrets look real, and differ from persona to persona.
+    /// Returns the initial accounts of the recordings. Secrets look real, and differ between personas.
     pub(crate) fn as_recorded(persona: Persona) -> Self {
         let secret = |name: &str| {
             let digest = Sha256::digest(format!("{} {name}", persona.name()));
@@ -150,7 +150,7 @@ impl Accounts {
         Self { all: accounts, tokens, repositories: vec![(alice, "widget"), (alice, "gadget")] }
     }
 
-    /// Names and values of the tokens, then the passwords.
+    /// Returns the names and values of the tokens, then the passwords.
     pub(crate) fn secrets(&self) -> Vec<(String, String)> {
         let tokens = self.tokens.iter().map(|token| (token.name.to_owned(), token.value.clone()));
         let passwords = self.all.iter().zip(USERS).filter_map(|(account, name)| {
@@ -164,7 +164,7 @@ impl Accounts {
         token.unwrap_or_else(|| panic!("no token is named {name}")).revoked = true;
     }
 
-    /// Gives an account another name; the old one redirects from then on. False without such an account.
+    /// Renames an account. The old name redirects from then on. Returns `false` if the account does not exist.
     pub(crate) fn rename(&mut self, from: &str, to: &str) -> bool {
         let Some(account) = self.all.iter_mut().find(|account| account.name.eq_ignore_ascii_case(from)) else {
             return false;
@@ -190,7 +190,7 @@ impl Accounts {
         self.repositories.iter().find(|(id, own)| *id == owner && own.eq_ignore_ascii_case(name)).map(|(_, own)| *own)
     }
 
-    /// What the caller may do with the packages of the owner, leaving scopes aside.
+    /// Returns the access of a caller to the packages of an owner, ignoring scopes.
     pub(crate) fn access(&self, caller: Option<Caller>, owner: &Account) -> Access {
         let Some(caller) = caller else {
             return if owner.visibility == Visibility::Public { Access::Read } else { Access::None };
@@ -220,15 +220,15 @@ impl Accounts {
         match scheme.to_ascii_lowercase().as_str() {
             "basic" => self.sign_in_basic(persona, value).map(Some),
             "token" | "bearer" => self.by_token(value).map(Some).ok_or_else(|| refuse_token(persona, value)),
-            // Other kinds of packages have schemes of their own, so that /api/packages refuses what it can't read
-            // (auth-unknown-scheme); /api/v1 sees nobody.
+            // Other package types have their own schemes, so /api/packages rejects an unknown scheme
+            // (auth-unknown-scheme). /api/v1 treats the request as anonymous.
             _ if is_api => Ok(None),
             _ => Err(Refused(String::new())),
         }
     }
 
-    /// The token may be the password, whatever the user, or the user's name alone (auth-basic-token-as-username).
-    /// Garbage that is not base64 counts as an empty name and password (auth-garbage).
+    /// Authenticates with Basic. The token may be the password, with any user name, or the user name alone
+    /// (auth-basic-token-as-username). Text that is not base64 counts as an empty name and password (auth-garbage).
     fn sign_in_basic(&self, persona: Persona, encoded: &str) -> Result<Caller, Refused> {
         let decoded = STANDARD.decode(encoded).unwrap_or_default();
         let decoded = String::from_utf8_lossy(&decoded);

@@ -1,4 +1,4 @@
-//! What faults do when their point is reached.
+//! The actions of faults.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,76 +7,77 @@ use std::time::Duration;
 use crate::answer::Answer;
 use crate::world::World;
 
-/// What happens at a point.
+/// The action of a fault at its point.
 #[derive(Clone)]
 pub enum Action {
-    /// The connection is reset: the client meets an error, whatever was sent before may be lost.
+    /// The connection is reset. The client gets an error, and data that was sent before may be lost.
     Reset,
-    /// The connection is closed. If the client has sent more than was read, the system makes a reset of it.
+    /// The connection is closed. If the client has sent more than was read, the system resets it instead.
     Close,
-    /// Nothing more happens until the client gives up or the registry stops.
+    /// The request hangs until the client gives up or the registry stops.
     Hang,
-    /// Another answer. Where the body was not read, at most 256 KiB of it are read and thrown away, as a Go server
-    /// would; if there is more, the connection is closed at once, so that a client that still sends meets a reset.
-    /// Within an answer ([`Point::AnswerByte`](crate::Point::AnswerByte)) it closes the connection.
+    /// Another response is sent. If the body was not read, at most 256 KiB of it are read and discarded, as a Go server
+    /// does. If there is more, the connection is closed immediately, so that a client that still sends gets a reset.
+    /// Within a response ([`Point::AnswerByte`](crate::Point::AnswerByte)), the connection is closed.
     Answer(Answer),
-    /// These bytes in place of an answer, or of the rest of one, whatever they are; then the connection is closed. If
-    /// the client has sent more than was read, the system makes a reset of it, and the bytes may be lost.
+    /// These bytes are sent in place of a response or its rest, then the connection is closed. If the client has sent
+    /// more than was read, the system resets the connection, and the bytes may be lost.
     Raw(Vec<u8>),
-    /// The request waits, and goes on.
+    /// The request waits and continues.
     Pause {
-        /// How long it waits each time.
+        /// The length of each wait.
         pause: Duration,
-        /// Within a body: after how many more bytes it waits again.
+        /// Within a body: the number of bytes between two waits.
         every: u64,
-        /// Within a body: how often it waits. Elsewhere it waits once.
+        /// Within a body: the number of waits. Elsewhere it waits once.
         times: u32,
     },
-    /// Nobody listens for so long: new connections are refused. The request goes on, idle connections end, and others
-    /// end after the request they are busy with. [`Registry::listen_again`](crate::Registry::listen_again) ends it
-    /// early.
+    /// The registry does not listen for this long, so new connections are refused. The request continues, idle
+    /// connections are closed, and others are closed after their current request.
+    /// [`Registry::listen_again`](crate::Registry::listen_again) ends it early.
     StopListening(Duration),
-    /// Other bytes are stored than were sent, behind a good answer: a broken store. The point does not matter.
+    /// Bytes other than the sent ones are stored, with a successful response: a broken storage. The point does not
+    /// matter.
     StoreOtherBytes,
-    /// Other bytes of a file are sent than are stored: a broken way. The point does not matter.
+    /// Bytes other than the stored ones are sent: a transfer error. The point does not matter.
     SendOtherBytes,
     /// A GET or a HEAD is answered as before so many of the latest changes, as by a replica that is behind. A change is
     /// a file stored or deleted; who is who, and what is linked to what, is as it is now. The point does not matter.
     Lag(usize),
-    /// The answer is changed before it is framed, so that its framing fits. The point does not matter.
+    /// The body of the response is changed before its length is computed. The point does not matter.
     Alter(Alter),
-    /// The hook is called, and the request goes on. It may change the world, and may block.
+    /// The hook is called, and the request continues. The hook may change the stored data, and may block.
     Then(Arc<dyn Fn(&World) + Send + Sync>),
 }
 
-/// A change to the body of an answer. Bodies of files are left alone.
+/// A change to the body of a response. Contents of files are not changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Alter {
-    /// No more than so many bytes are there.
+    /// The body is cut to this number of bytes.
     CutAt(usize),
-    /// The hashes in a list of files are in upper case.
+    /// The hashes in a list of files become upper case.
     UpperCaseHashes,
 }
 
 impl Action {
-    /// [`Action::Then`], from a closure.
+    /// Creates an [`Action::Then`] from a closure.
     pub fn then(hook: impl Fn(&World) + Send + Sync + 'static) -> Self {
         Self::Then(Arc::new(hook))
     }
 
-    /// An [`Action::Pause`] before each of the next so many pieces of a body, which have so many bytes; the rest follows
-    /// at once.
+    /// Creates an [`Action::Pause`] that waits before each of the next `pieces` of `bytes` bytes. The rest of the body
+    /// is not delayed.
     #[must_use]
     pub fn drip(pieces: u32, bytes: u64, pause: Duration) -> Self {
         Self::Pause { pause, every: bytes, times: pieces }
     }
 
-    /// Whether the request goes on afterwards, so that other faults of the same point act too.
+    /// Whether the request continues afterwards, so that other faults of the same point act too.
     pub(crate) fn lets_go_on(&self) -> bool {
         self.is_about_the_whole() || matches!(self, Self::Pause { .. } | Self::StopListening(_) | Self::Then(_))
     }
 
-    /// Whether it acts wherever it has to, in place of at its point.
+    /// Whether it acts independently of its point.
     pub(crate) fn is_about_the_whole(&self) -> bool {
         matches!(self, Self::StoreOtherBytes | Self::SendOtherBytes | Self::Lag(_) | Self::Alter(_))
     }
@@ -108,7 +109,7 @@ impl fmt::Debug for Action {
 const HASHES: [&str; 4] = ["md5", "sha1", "sha256", "sha512"];
 
 impl Alter {
-    /// Changes a body; what it can't be applied to stays as it is.
+    /// Changes a body, if the change applies to it.
     pub(crate) fn apply(&self, body: &mut Vec<u8>) {
         match self {
             Self::CutAt(length) => body.truncate(*length),
@@ -124,7 +125,7 @@ impl Alter {
     }
 }
 
-/// The text with what follows each `key` in upper case, up to the next quotation mark.
+/// Returns the text with the value after each `key` in upper case, up to the next quotation mark.
 fn with_upper_case_values(text: &str, key: &str) -> String {
     let mut parts = text.split(key);
     let mut changed = parts.next().unwrap_or_default().to_owned();

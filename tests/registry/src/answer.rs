@@ -1,4 +1,4 @@
-//! Answers, before they are written.
+//! Responses before they are written.
 
 use std::fmt::{self, Write as _};
 use std::ops::Range;
@@ -11,37 +11,37 @@ use crate::action::Alter;
 use crate::blob::Blob;
 use crate::persona::{NO_STORE, Persona};
 
-/// An answer that a fault script gives in place of the registry.
+/// A response of a fault, in place of the registry's.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The status code.
     pub status: u16,
-    /// Headers beside `Date` and `Content-Length`. One that is named here replaces the one the registry would set.
+    /// Headers in addition to `Date` and `Content-Length`. They replace headers of the registry with the same name.
     pub headers: Vec<(String, String)>,
-    /// The body, sent as it is.
+    /// The body, sent unchanged.
     pub body: Vec<u8>,
 }
 
 impl Answer {
-    /// An answer without a body.
+    /// Creates a response without a body.
     #[must_use]
     pub fn empty(status: u16) -> Self {
         Self { status, headers: Vec::new(), body: Vec::new() }
     }
 
-    /// An HTML page, as reverse proxies answer.
+    /// Creates an HTML response, as reverse proxies send it.
     #[must_use]
     pub fn html(status: u16, body: impl Into<Vec<u8>>) -> Self {
         Self::of_type(status, "text/html", body)
     }
 
-    /// Plain text, as the servers answer under `/api/packages`.
+    /// Creates a plain text response, as servers send it under `/api/packages`.
     #[must_use]
     pub fn text(status: u16, body: impl Into<Vec<u8>>) -> Self {
         Self::of_type(status, "text/plain;charset=utf-8", body)
     }
 
-    /// JSON, as the servers answer under `/api/v1`.
+    /// Creates a JSON response, as servers send it under `/api/v1`.
     #[must_use]
     pub fn json(status: u16, body: impl Into<Vec<u8>>) -> Self {
         Self::of_type(status, "application/json;charset=utf-8", body)
@@ -51,13 +51,13 @@ impl Answer {
         Self { body: body.into(), ..Self::empty(status) }.header("Content-Type", content_type)
     }
 
-    /// What this server says under `/api/packages` when something of its own goes wrong, such as a full disk.
+    /// Creates the response of a server under `/api/packages` for an internal error, such as a full disk.
     #[must_use]
     pub fn internal_error(persona: Persona) -> Self {
         Self::text(500, persona.internal_error())
     }
 
-    /// The same, with this body.
+    /// Sets the body.
     #[must_use]
     pub fn with_body(self, body: impl Into<Vec<u8>>) -> Self {
         Self { body: body.into(), ..self }
@@ -86,15 +86,15 @@ pub(crate) enum Body {
     File(Arc<Blob>, Range<u64>),
 }
 
-/// An answer of the registry.
+/// A response of the registry.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Body,
-    /// Sent in chunks when it is long, as Go does with a body whose length it was not told.
+    /// Whether a long body is sent in chunks, as Go does for a body of unknown length.
     may_be_chunked: bool,
-    /// Whether the first byte of a file is another one on its way out.
+    /// Whether the first byte of a file is changed when it is sent.
     pub(crate) is_spoiled: bool,
 }
 
@@ -105,7 +105,7 @@ impl From<Answer> for Reply {
     }
 }
 
-/// What Go holds back to find out the length by itself.
+/// The number of bytes that Go buffers to determine the length itself.
 const HELD_BACK: usize = 2048;
 
 impl Reply {
@@ -113,27 +113,28 @@ impl Reply {
         Answer::empty(status).into()
     }
 
-    /// Plain text written by a handler, without the blank in its type that Go's own errors have.
+    /// Creates plain text of a handler. Its content type has no space, unlike Go's own errors.
     pub(crate) fn text(status: u16, body: &str) -> Self {
         Answer::text(status, body).into()
     }
 
-    /// Plain text of Go's `http.Error`.
+    /// Creates plain text like Go's `http.Error`.
     pub(crate) fn go_error(status: u16, body: &str) -> Self {
         Answer::of_type(status, "text/plain; charset=utf-8", body).into()
     }
 
-    /// A page of Go's `http.Redirect`.
+    /// Creates a page like Go's `http.Redirect`.
     pub(crate) fn page(status: u16, body: String) -> Self {
         Answer::of_type(status, "text/html; charset=utf-8", body).into()
     }
 
-    /// The router knows no such path.
+    /// Creates the response for a path that the router does not know.
     pub(crate) fn no_route() -> Self {
         Self::go_error(404, "404 page not found\n")
     }
 
-    /// The router knows the path, but not with this method. Real servers give one of the methods, in no fixed order.
+    /// Creates the response for a known path with an unsupported method. Real servers name one of the methods, in no
+    /// fixed order.
     pub(crate) fn wrong_method(allowed: &str) -> Self {
         Self::empty(405).header("Allow", allowed)
     }
@@ -152,12 +153,12 @@ impl Reply {
         self
     }
 
-    /// What all of `/api/v1` carries.
+    /// Adds the Cache-Control of `/api/v1`.
     pub(crate) fn uncached(self) -> Self {
         self.header("Cache-Control", NO_STORE)
     }
 
-    /// Changes a body that is at hand; false if nothing came of it.
+    /// Changes a body in memory. Returns whether it is different now.
     pub(crate) fn alter(&mut self, alter: &Alter) -> bool {
         let Body::Bytes(bytes) = &mut self.body else { return false };
         let before = bytes.clone();
@@ -165,13 +166,13 @@ impl Reply {
         *bytes != before
     }
 
-    /// Changes the first byte of a file; false if it has none.
+    /// Marks the first byte of a file to be changed. Returns `false` if it has none.
     pub(crate) fn spoil(&mut self) -> bool {
         self.is_spoiled = matches!(&self.body, Body::File(_, range) if !range.is_empty());
         self.is_spoiled
     }
 
-    /// Whether it says that the connection ends with it.
+    /// Whether its headers close the connection.
     pub(crate) fn announces_the_end(&self) -> bool {
         self.headers
             .iter()
@@ -189,7 +190,7 @@ impl Reply {
         self.may_be_chunked && matches!(&self.body, Body::Bytes(bytes) if bytes.len() > HELD_BACK)
     }
 
-    /// The bytes up to the body.
+    /// Returns the bytes before the body.
     pub(crate) fn head(&self, close: bool) -> Vec<u8> {
         let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
         for (name, value) in &self.headers {

@@ -1,4 +1,4 @@
-//! `/api/v1`: questions about packages. Answers are JSON.
+//! `/api/v1`: lists and details of packages. Responses are JSON.
 //!
 //! Users and repositories are cut down to their names, as in the recordings.
 
@@ -15,7 +15,7 @@ use crate::server::Shared;
 use crate::store::{Package, Version};
 use crate::world::State;
 
-/// What is asked of the packages of an owner.
+/// A parsed request about the packages of an owner.
 enum Question<'a> {
     List,
     Version(&'a str, &'a str),
@@ -23,13 +23,13 @@ enum Question<'a> {
     Link(&'a str, &'a str),
 }
 
-/// Answers a request under `/api/v1`, as before so many changes.
+/// Handles a request under `/api/v1`, with the state before the last `lag` changes.
 pub(crate) fn answer(shared: &Shared, head: &Head, segments: &[String], lag: usize) -> Reply {
     let answer = |state: &mut State| answer_or_refuse(shared, state, head, segments);
     shared.world.before(lag, answer).unwrap_or_else(|refusal| refusal).uncached()
 }
 
-/// The order of the checks is the servers': what is not there is said before who may see it.
+/// Handles a request about packages. The checks are in the order of the servers: existence before permissions.
 fn answer_or_refuse(shared: &Shared, state: &mut State, head: &Head, segments: &[String]) -> Result<Reply, Reply> {
     let persona = shared.options.persona;
     let (owner, question) = understand(persona, &head.method, segments).ok_or_else(Reply::no_route)?;
@@ -115,8 +115,8 @@ fn link(shared: &Shared, state: &mut State, owner: u64, name: &str, wanted: &str
     Ok(Reply::empty(201))
 }
 
-/// One page of versions. 30 of them unless asked otherwise, 50 at most (`api-list-over-limit`), or fewer where a server is
-/// set up so.
+/// Returns one page of versions: 30 by default, at most 50 (`api-list-over-limit`), or fewer if the server is
+/// configured so.
 fn list(shared: &Shared, state: &State, head: &Head, owner: &Account) -> Reply {
     let is_wanted = head.query_value("type").is_none_or(|kind| kind.is_empty() || kind == "generic");
     let text = head.query_value("q").unwrap_or_default().to_lowercase();
@@ -142,7 +142,7 @@ fn version_json(
         let full_name = format!("{}/{name}", owner.name);
         json::Repository { name, html_url: format!("{base}/{full_name}"), full_name }
     });
-    // The address is made of the lower-case names (version 1.0-RC1 in api-list).
+    // The URL contains the lower-case names (version 1.0-RC1 in api-list).
     let escaped = |name: &str| utf8_percent_encode(&name.to_lowercase(), PATH_SEGMENT).to_string();
     let (name, number) = (escaped(&package.name), escaped(&version.name));
     json::Package {
@@ -157,7 +157,7 @@ fn version_json(
     }
 }
 
-/// The list of files, which has no pages (`api-files`).
+/// Returns the list of files, which has no pages (`api-files`).
 fn files(shared: &Shared, version: &Version) -> Reply {
     let persona = shared.options.persona;
     let mut files: Vec<_> = version.files.iter().collect();

@@ -1,4 +1,4 @@
-//! Stored bytes: a temporary file and its digests, made while the bytes pass by.
+//! Stored bytes: a temporary file and its digests, computed while it is written.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -11,7 +11,7 @@ use tempfile::{NamedTempFile, TempPath};
 
 use crate::hex::hex;
 
-/// The bytes of a file; their temporary file goes with them.
+/// The bytes of a file. Dropping it deletes the temporary file.
 #[derive(Debug)]
 pub(crate) struct Blob {
     path: TempPath,
@@ -38,7 +38,7 @@ impl Blob {
     }
 }
 
-/// A blob that is being written. Memory does not grow with it.
+/// A blob that is being written. It is not kept in memory.
 pub(crate) struct Spool {
     file: File,
     path: TempPath,
@@ -47,7 +47,7 @@ pub(crate) struct Spool {
     sha1: Sha1,
     sha256: Sha256,
     sha512: Sha512,
-    /// A broken store: the first byte is changed on its way in.
+    /// Whether the first byte is changed, to simulate a broken storage.
     spoil: bool,
 }
 

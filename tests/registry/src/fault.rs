@@ -1,4 +1,4 @@
-//! Scripts of what goes wrong: which request, at which point, in which way.
+//! Scripted faults: the requests, the point and the action.
 
 use std::sync::{Arc, Mutex};
 
@@ -6,45 +6,46 @@ use crate::action::Action;
 use crate::guard::Guard as _;
 use crate::http::Head;
 
-/// Something that goes wrong, or happens, during a request.
+/// A scripted fault or event during a request.
 ///
-/// Of several faults for the same point of a request those act that have turns left, oldest first, up to the first that
-/// ends the request's course, and only their turns are used up. Hooks, pauses and what changes the world or the answer
-/// let it go on. Faults for different points do not know of each other.
+/// If several faults match the same point of a request, those with turns left act, oldest first, up to the first that
+/// ends the request. Only those use up a turn. Hooks, pauses and changes to the data or the response let the request
+/// continue. Faults for different points are independent.
 #[derive(Clone, Debug)]
 pub struct Fault {
-    /// Which requests it is about.
+    /// The requests that it affects.
     pub on: Match,
-    /// Where in the request it acts.
+    /// The point in the request at which it acts.
     pub at: Point,
-    /// What happens.
+    /// The action.
     pub action: Action,
-    /// On how many requests it acts, or might if they get as far as its point; `usize::MAX` means on all.
+    /// The number of requests that it affects, including those that never reach its point; `usize::MAX` means all.
     pub times: usize,
-    /// How many matching requests pass first, those not counted that an older fault acts on at this point.
+    /// The number of matching requests that pass first. Requests that an older fault ends at this point are not
+    /// counted.
     pub skip: usize,
 }
 
 impl Fault {
-    /// A fault that acts on the first matching request.
+    /// Creates a fault that affects the first matching request.
     #[must_use]
     pub fn once(on: Match, at: Point, action: Action) -> Self {
         Self { on, at, action, times: 1, skip: 0 }
     }
 
-    /// A fault that acts on every matching request.
+    /// Creates a fault that affects every matching request.
     #[must_use]
     pub fn always(on: Match, at: Point, action: Action) -> Self {
         Self { times: usize::MAX, ..Self::once(on, at, action) }
     }
 
-    /// The same, on so many requests.
+    /// Sets the number of requests that it affects.
     #[must_use]
     pub fn times(self, times: usize) -> Self {
         Self { times, ..self }
     }
 
-    /// The same, after so many matching requests have passed.
+    /// Sets the number of matching requests that pass first.
     #[must_use]
     pub fn skip(self, skip: usize) -> Self {
         Self { skip, ..self }
@@ -80,7 +81,7 @@ impl Call {
     }
 }
 
-/// Which requests; every condition that is there has to hold.
+/// Selects requests. All given conditions must match.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Match {
     /// The method.
@@ -92,7 +93,7 @@ pub struct Match {
 }
 
 impl Match {
-    /// Every request.
+    /// Matches every request.
     #[must_use]
     pub fn any() -> Self {
         Self::default()
@@ -102,49 +103,49 @@ impl Match {
         Self { method: Some(method.to_owned()), path_contains: None, call: Some(call) }
     }
 
-    /// Uploads whose path contains the text; the empty text stands for all.
+    /// Matches uploads whose path contains a text. The empty text matches all.
     #[must_use]
     pub fn put(path_contains: &str) -> Self {
         Self::call("PUT", Call::File).containing(path_contains)
     }
 
-    /// Downloads whose path contains the text.
+    /// Matches downloads whose path contains a text.
     #[must_use]
     pub fn get(path_contains: &str) -> Self {
         Self::call("GET", Call::File).containing(path_contains)
     }
 
-    /// Deletions of files whose path contains the text.
+    /// Matches deletions of files whose path contains a text.
     #[must_use]
     pub fn delete(path_contains: &str) -> Self {
         Self::call("DELETE", Call::File).containing(path_contains)
     }
 
-    /// The list of the files of a version.
+    /// Matches the list of the files of a version.
     #[must_use]
     pub fn list() -> Self {
         Self::call("GET", Call::Files)
     }
 
-    /// The question about one version.
+    /// Matches the details of one version.
     #[must_use]
     pub fn version() -> Self {
         Self::call("GET", Call::Version)
     }
 
-    /// The list of versions.
+    /// Matches the list of versions.
     #[must_use]
     pub fn versions() -> Self {
         Self::call("GET", Call::Versions)
     }
 
-    /// Linking to a repository.
+    /// Matches linking to a repository.
     #[must_use]
     pub fn link() -> Self {
         Self::call("POST", Call::Link)
     }
 
-    /// The same, if the path as it was sent contains the text.
+    /// Adds the condition that the path, as it was sent, contains a text.
     #[must_use]
     pub fn containing(self, text: &str) -> Self {
         Self { path_contains: Some(text.to_owned()), ..self }
@@ -160,23 +161,25 @@ impl Match {
 /// A point in the course of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Point {
-    /// A connection was accepted, and nothing was read from it. There is no request yet that could be matched: faults
-    /// with [`Match::any`] act here, on connections in place of requests, and others never do. An
-    /// [`Action::Answer`] is given unasked and closes the connection.
+    /// A connection was accepted, and nothing was read from it. There is no request to match yet, so only faults with
+    /// [`Match::any`] act here, on connections instead of requests. An [`Action::Answer`] is sent without a request and
+    /// closes the connection.
     Accept,
-    /// The head was read, nothing of the body was (beyond what came in the same packet), nobody was asked who he is.
+    /// The head was read, but nothing of the body (except bytes in the same packet). The request is not authenticated
+    /// yet.
     Head,
-    /// So many bytes of the body were read. Nothing happens if the body is shorter, or is not read that far.
+    /// This number of bytes of the body was read. Nothing happens if the body is shorter, or is not read that far.
     RequestByte(u64),
-    /// An upload has been read to its end and is not stored yet; with other calls: before they are carried out.
+    /// An upload was read completely and is not stored yet. For other calls: before they are executed.
     BeforeStore,
-    /// An upload was stored, or refused by what is stored; another call was carried out. No byte of the answer was sent.
+    /// An upload was stored, or rejected because of stored data; or another call was executed. No byte of the response
+    /// was sent.
     AfterStore,
-    /// The head of the answer and so many bytes of its body were sent. Nothing happens if the body is shorter.
+    /// The head of the response and this number of bytes of its body were sent. Nothing happens if the body is shorter.
     AnswerByte(u64),
 }
 
-/// The faults of a registry, and what became of them.
+/// The faults of a registry, scripted and acted.
 #[derive(Default)]
 pub(crate) struct Faults {
     script: Mutex<Vec<Scripted>>,
@@ -189,17 +192,17 @@ struct Scripted {
     skip: usize,
 }
 
-/// A fault that a request or a connection has still before it.
+/// A fault that is still to act on a request or a connection.
 #[derive(Clone)]
 pub(crate) struct Pending {
     pub(crate) at: Point,
     pub(crate) action: Action,
-    /// None if it has acted on this request already.
+    /// `None` if it has already acted on this request.
     fault: Option<Arc<Fault>>,
 }
 
 impl Pending {
-    /// What follows when it has acted.
+    /// Returns the next wait of a pause, if there is one.
     pub(crate) fn next(&self) -> Option<Self> {
         let Action::Pause { pause, every, times } = self.action else { return None };
         let every = every.max(1);
@@ -222,7 +225,7 @@ impl Faults {
         self.script.guard().clear();
     }
 
-    /// Notes that a fault acts.
+    /// Records that a fault acts.
     pub(crate) fn note(&self, pending: &Pending) {
         if let Some(fault) = &pending.fault {
             self.acted.guard().push(Fault::clone(fault));
@@ -233,12 +236,12 @@ impl Faults {
         self.acted.guard().clone()
     }
 
-    /// What is to happen to this connection before it is read from.
+    /// Returns the faults for a connection, and uses up their turns.
     pub(crate) fn take_for_connection(&self) -> Vec<Pending> {
         self.take(|fault| fault.at == Point::Accept && fault.on == Match::any())
     }
 
-    /// What is to happen during this request.
+    /// Returns the faults for a request, and uses up their turns.
     pub(crate) fn take_for_request(&self, head: &Head, call: Option<Call>) -> Vec<Pending> {
         self.take(|fault| fault.at != Point::Accept && fault.on.fits(head, call))
     }

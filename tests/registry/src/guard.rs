@@ -1,4 +1,4 @@
-//! Locks that outlive a panic: a hook that fails an assertion must not hide it behind poisoned locks.
+//! Locks that ignore poisoning, so that a failed assertion in a hook is not hidden by later panics.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -1,4 +1,4 @@
-//! Requests, read by hand: fault scripts need to know of every byte.
+//! Reads requests without an HTTP library, because faults need to know every byte.
 
 use std::io;
 use std::time::Duration;
@@ -7,22 +7,22 @@ use percent_encoding::percent_decode_str;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
 use tokio::net::TcpStream;
 
-/// More than any head of these tests; Go's own limit is 1 MiB.
+/// The maximum size of a head, in bytes. Go's own limit is 1 MiB.
 const HEAD_LIMIT: usize = 256 * 1024;
-/// How much of a body is read at a time.
+/// The number of bytes of a body that are read at a time.
 pub(crate) const PIECE: u64 = 64 * 1024;
 
 /// The head of a request.
 #[derive(Clone, Debug)]
 pub(crate) struct Head {
     pub(crate) method: String,
-    /// As it was sent, with the query.
+    /// The target as it was sent, with the query.
     pub(crate) target: String,
     pub(crate) headers: Vec<(String, String)>,
 }
 
 impl Head {
-    /// The first header of that name, which is compared without regard to case.
+    /// Returns the first header with a name, ignoring case.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
@@ -35,16 +35,16 @@ impl Head {
         self.target.split_once('?').map(|(_, query)| query)
     }
 
-    /// A value of the query, unescaped.
+    /// Returns a value of the query, unescaped.
     pub(crate) fn query_value(&self, name: &str) -> Option<String> {
         let pairs = self.query()?.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
         let (_, value) = pairs.into_iter().find(|(key, _)| *key == name)?;
         Some(percent_decode_str(&value.replace('+', " ")).decode_utf8_lossy().into_owned())
     }
 
-    /// The segments of the path behind the prefix, each unescaped once. Empty ones are dropped, so that a trailing or a
-    /// double slash means nothing (`put-trailing-slash`, `put-empty-package-name`); `.` and `..` are names like others
-    /// (`version:..`). None outside the prefix.
+    /// Returns the path segments after the prefix, each unescaped once; `None` outside the prefix. Empty segments are
+    /// dropped, so that trailing and double slashes are ignored (`put-trailing-slash`, `put-empty-package-name`). `.`
+    /// and `..` are ordinary names (`version:..`).
     pub(crate) fn segments(&self, prefix: &str) -> Option<Vec<String>> {
         let path = self.path().strip_prefix(prefix).filter(|rest| rest.starts_with('/'))?;
         let parts = path.split('/').filter(|segment| !segment.is_empty());
@@ -67,11 +67,11 @@ impl Head {
     }
 }
 
-/// What can't be read as a request.
+/// Bytes that are not a valid request.
 #[derive(Debug)]
 pub(crate) struct Malformed;
 
-/// A connection of a client, with what was read ahead.
+/// A connection of a client, with the bytes that were read ahead.
 pub(crate) struct Connection {
     pub(crate) stream: TcpStream,
     ahead: Vec<u8>,
@@ -83,7 +83,7 @@ impl Connection {
         Self { stream, ahead: Vec::new() }
     }
 
-    /// The next head; None when the client closed instead.
+    /// Reads the next head; `None` if the client closed the connection.
     pub(crate) async fn read_head(&mut self) -> io::Result<Option<Result<Head, Malformed>>> {
         loop {
             let mut headers = [httparse::EMPTY_HEADER; 100];
@@ -127,13 +127,13 @@ impl Connection {
         if piece.is_empty() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
     }
 
-    /// Waits for the client to close its side, without reading what it sends.
+    /// Waits until the client closes its side, without reading its data.
     pub(crate) async fn until_closed(&self) {
         while let Ok(ready) = self.stream.ready(Interest::READABLE | Interest::ERROR).await {
             if ready.is_read_closed() || ready.is_error() {
                 return;
             }
-            // Readiness stays as long as there is something to read.
+            // The socket stays ready as long as there is unread data.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

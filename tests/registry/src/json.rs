@@ -1,4 +1,4 @@
-//! The JSON of `/api/v1`, with its fields in the order of the servers.
+//! The JSON structures of `/api/v1`, with fields in the order of the servers.
 
 use serde::Serialize;
 
@@ -22,7 +22,7 @@ pub(crate) struct Repository {
     pub(crate) html_url: String,
 }
 
-/// A version; the API calls it a package.
+/// A version, which the API calls a package.
 #[derive(Serialize)]
 pub(crate) struct Package {
     pub(crate) id: u64,
@@ -40,7 +40,7 @@ pub(crate) struct File<'a> {
     id: u64,
     #[serde(rename = "size", skip_serializing_if = "Option::is_none")]
     size: Option<u64>,
-    /// The same under its older name.
+    /// The length under its older field name.
     #[serde(rename = "Size", skip_serializing_if = "Option::is_none")]
     old_size: Option<u64>,
     name: &'a str,

@@ -1,9 +1,9 @@
-//! A generic package registry in a process of one's own.
+//! An embedded generic package registry for tests.
 //!
-//! It speaks HTTP on the loopback interface, keeps what it is given until it is dropped, and answers as one of nine
-//! recorded servers does, its [`Persona`]: the recordings in `recordings/` are its truth, and `tests/replay.rs` holds it
-//! to them. Beyond that it can be told to go wrong: a [`Fault`] resets a connection in the middle of an upload, answers
-//! in a proxy's place, or changes the world while a request runs.
+//! It serves HTTP on the loopback interface, and stores files until it is dropped. It responds like one of nine
+//! recorded servers, its [`Persona`]. `tests/replay.rs` compares its responses with the recordings in `recordings/`.
+//! A [`Fault`] can reset a connection in the middle of an upload, respond in place of the server, or change the
+//! stored data during a request.
 //!
 //! ```
 //! use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
@@ -16,7 +16,7 @@
 //! assert!(registry.requests().is_empty());
 //! ```
 //!
-//! # Who is there
+//! # Accounts
 //! The users root1 (an administrator), alice, bob, carol and dave; the organisations acme (public), secretorg (private) and
 //! limitedorg (for signed-in users). alice is an owner of all three, carol reads in a team of acme. alice has the
 //! repositories widget and gadget. [`World::token`] knows these names: `alice_write`, `bob_write`, `carol_write` and
@@ -24,10 +24,11 @@
 //! and write:package), `alice_all` and `root_all` (everything), and each user's password, such as `alice_password`.
 //!
 //! # Layout
-//! `listener` accepts connections, and `server` takes their requests through their course, with the faults at its points:
-//! `fault` says which and where, `action` what they do. `race` is where first uploads meet. `http` reads requests and
-//! `answer` shapes what is written; `packages` and `api` are the two families of paths; `accounts`, `store` and `blob` hold what there
-//! is, behind the lock of `world`; `persona` is where servers differ.
+//! `listener` accepts connections, and `server` processes their requests and applies faults at each point. `fault`
+//! selects requests and points, `action` defines the effects. `race` simulates the race of first uploads. `http`
+//! reads requests, and `answer` writes responses. `packages` and `api` implement the two families of paths.
+//! `accounts`, `store` and `blob` contain the data, behind the lock of `world`. `persona` contains the differences
+//! between servers.
 
 mod accounts;
 mod action;
@@ -70,20 +71,20 @@ use log::Log;
 use race::Race;
 use server::Shared;
 
-/// How a registry is set up.
+/// The options of a registry.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The server it answers as.
+    /// The server that it emulates.
     pub persona: Persona,
-    /// The sub-path that everything lives under, such as `/git`; empty for none. No slash at its end.
+    /// The sub-path of all URLs, such as `/git`, without a trailing slash; empty for none.
     pub path_prefix: String,
     /// The address it listens on.
     pub address: IpAddr,
     /// The port; 0 for any free one.
     pub port: u16,
-    /// A clock that stands still, for tests in which the order of versions must not depend on when a second ends.
+    /// A fixed time, for tests in which the order of versions must not depend on the clock.
     pub clock: Option<SystemTime>,
-    /// How many versions a page of their list has at the most, whatever is asked for: 50 on the recorded servers.
+    /// The maximum number of versions per page, regardless of the requested number: 50 on the recorded servers.
     pub page_limit: usize,
 }
 
@@ -103,7 +104,7 @@ impl Default for Options {
 /// A file of a version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredFile {
-    /// Its name, as it was first spelled.
+    /// Its name as it was first spelled.
     pub name: String,
     /// Its length in bytes.
     pub size: u64,
@@ -131,7 +132,7 @@ impl Registry {
     /// Starts a registry.
     ///
     /// # Panics
-    /// If the port is taken or threads can't be had.
+    /// If the port is in use, or no thread can be started.
     #[must_use]
     pub fn start_with(options: Options) -> Self {
         let listener = TcpListener::bind((options.address, options.port)).expect("the port is free");
@@ -154,71 +155,71 @@ impl Registry {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build();
             let runtime = runtime.expect("a runtime can be built");
             runtime.block_on(listener::serve(listener, served, commands, stopped));
-            // A hook that waits for what never comes must not hold up a test that failed.
+            // A hook that waits forever must not block the end of a failed test.
             runtime.shutdown_timeout(Duration::from_secs(2));
         });
         Self { shared, stop: Some(stop), thread: Some(thread) }
     }
 
-    /// The address of the server with its sub-path, without a slash at its end.
+    /// Returns the base URL with its sub-path, without a trailing slash.
     #[must_use]
     pub fn url(&self) -> String {
         self.shared.base.clone()
     }
 
-    /// What it answers as.
+    /// Returns the server that it emulates.
     #[must_use]
     pub fn persona(&self) -> Persona {
         self.shared.options.persona
     }
 
-    /// What it holds; hooks are given the same.
+    /// Returns the stored data, as hooks receive it.
     #[must_use]
     pub fn world(&self) -> &World {
         &self.shared.world
     }
 
-    /// Every request so far, in the order in which their heads were read.
+    /// Returns all requests so far, in the order in which their heads were read.
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {
         self.shared.log.all()
     }
 
-    /// The largest number of uploads that ran at the same time.
+    /// Returns the largest number of uploads that ran at the same time.
     #[must_use]
     pub fn max_uploads_in_flight(&self) -> usize {
         log::max_in_flight(self.requests().iter().filter(|request| request.method == "PUT"))
     }
 
-    /// Starts the list of requests anew.
+    /// Clears the list of requests.
     pub fn forget_requests(&self) {
         self.shared.log.forget();
     }
 
-    /// Lets something go wrong from now on.
+    /// Adds a fault for later requests.
     pub fn script(&self, fault: Fault) {
         self.shared.faults.add(fault);
     }
 
-    /// Lets nothing go wrong any more on requests that are still to come. What has acted stays known.
+    /// Removes all faults for later requests. [`Registry::acted`] keeps the faults that have acted.
     pub fn clear_script(&self) {
         self.shared.faults.clear();
     }
 
-    /// The faults that have acted, as they were scripted and in the order in which they did; each as often as there were
-    /// requests or connections that it acted on. A fault whose point was not reached, or that changed nothing, has not.
+    /// Returns the faults that have acted, in order, once per affected request or connection. A fault whose point was
+    /// not reached, or that changed nothing, is not included.
     #[must_use]
     pub fn acted(&self) -> Vec<Fault> {
         self.shared.faults.acted()
     }
 
-    /// Leaves off listening: new connections are refused, idle ones end, and others end after the request they are busy
-    /// with. The port stays the registry's.
+    /// Stops listening: new connections are refused, idle ones are closed, and others are closed after their current
+    /// request. The port stays reserved.
     pub fn stop_listening(&self) {
         self.shared.door.listen(false);
     }
 
-    /// Listens again, where nobody did.
+    /// Starts listening again after [`Registry::stop_listening`].
     pub fn listen_again(&self) {
         self.shared.door.listen(true);
     }
@@ -237,7 +238,7 @@ impl Drop for Registry {
     fn drop(&mut self) {
         self.stop.take();
         if let Some(thread) = self.thread.take() {
-            // A panic in there was printed already.
+            // A panic of the thread was already printed.
             let _ = thread.join();
         }
     }

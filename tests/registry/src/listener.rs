@@ -1,4 +1,4 @@
-//! The socket that listens, and leaves off listening for a while.
+//! The listening socket, which can stop listening for a while.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, mpsc};
@@ -9,13 +9,13 @@ use tokio::sync::{mpsc as commands, oneshot, watch};
 
 use crate::server::{Shared, serve_connection};
 
-/// How many connections wait to be accepted, as the standard library has it.
+/// The maximum number of connections that wait to be accepted, as in the standard library.
 const BACKLOG: u32 = 128;
 
-/// Where to ask for listening, and for leaving off.
+/// Starts and stops listening.
 pub(crate) struct Door {
     commands: commands::UnboundedSender<Command>,
-    /// How often nobody listened any more: connections of an earlier time end.
+    /// The number of times that listening was stopped. Connections from before a stop are closed.
     closed: watch::Sender<u64>,
 }
 
@@ -30,16 +30,16 @@ impl Door {
         (Self { commands: sender, closed: watch::Sender::new(0) }, receiver)
     }
 
-    /// Listens, or not; it is so when this returns. It blocks for a moment.
+    /// Starts or stops listening, and blocks until that is done.
     pub(crate) fn listen(&self, listen: bool) {
         let (done, is_done) = mpsc::channel();
         if self.commands.send(Command { listen, done }).is_ok() {
-            // An error says that the registry has stopped.
+            // An error means that the registry has stopped.
             let _ = is_done.recv();
         }
     }
 
-    /// What tells a connection of now when to end.
+    /// Returns a handle that shows a new connection when it must end.
     pub(crate) fn epoch(&self) -> Epoch {
         let closed = self.closed.subscribe();
         let number = *closed.borrow();
@@ -47,7 +47,7 @@ impl Door {
     }
 }
 
-/// A time in which somebody listened.
+/// A period of listening.
 pub(crate) struct Epoch {
     number: u64,
     closed: watch::Receiver<u64>,
@@ -56,18 +56,18 @@ pub(crate) struct Epoch {
 impl Epoch {
     pub(crate) async fn ends(&mut self) {
         let number = self.number;
-        // An error says that the registry has stopped.
+        // An error means that the registry has stopped.
         let _ = self.closed.wait_for(|now| *now != number).await;
     }
 }
 
 enum Socket {
     Listening(tokio::net::TcpListener),
-    /// Bound, so that nobody else is given the port meanwhile.
+    /// Bound, so that no other process gets the port meanwhile.
     Bound(TcpSocket),
 }
 
-/// Serves until the sender of `stop` goes.
+/// Serves until the sender of `stop` is dropped.
 pub(crate) async fn serve(
     listener: TcpListener,
     shared: Arc<Shared>,
@@ -95,7 +95,7 @@ pub(crate) async fn serve(
                     }
                     (socket, _) => socket,
                 };
-                // Nobody waits any more if the asking thread is gone.
+                // The result is not needed if the requesting thread is gone.
                 let _ = done.send(());
             }
             _ = &mut stop => return,
@@ -103,15 +103,15 @@ pub(crate) async fn serve(
     }
 }
 
-/// Takes a port that was left. A process that is being started right now has a copy of the old socket until it runs its
-/// own program, so this may take a moment.
+/// Binds a port that was released. A process that is being started has a copy of the old socket until its exec, so
+/// this may take a moment.
 async fn bind(address: SocketAddr) -> TcpSocket {
     const MOST: u32 = 5000;
     let mut tries = 0;
     loop {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
         let socket = socket.expect("sockets can be had");
-        // Connections of the socket before may linger.
+        // Connections of the old socket may linger.
         socket.set_reuseaddr(true).expect("addresses can be used again");
         match socket.bind(address) {
             Ok(()) => return socket,
@@ -127,7 +127,7 @@ async fn accept(socket: &Socket) -> TcpStream {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => return stream,
-            // Out of file descriptors, most likely; some will come back.
+            // Most likely no file descriptor is free. Some will be released.
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
         }
     }

@@ -1,11 +1,11 @@
-//! What was asked, in the order in which it came.
+//! The log of requests, in the order of their arrival.
 
 use std::sync::Mutex;
 
 use crate::guard::Guard as _;
 use crate::http::Head;
 
-/// A request that came in.
+/// A received request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// The method.
@@ -14,28 +14,28 @@ pub struct Request {
     pub target: String,
     /// The headers as they were sent.
     pub headers: Vec<(String, String)>,
-    /// How many bytes of the body were read.
+    /// The number of bytes of the body that were read.
     pub body_bytes: u64,
-    /// How many bytes of a file were sent, or of another answer that was sent in pieces.
+    /// The number of bytes sent of a file, or of another response that was sent in pieces.
     pub answer_bytes: u64,
-    /// The status of the answer; none if there was no whole answer, or not yet.
+    /// The status of the response; `None` if there was no complete response, or not yet.
     pub status: Option<u16>,
-    /// When the head had been read, as a number that grows with every event.
+    /// When the head was read, as a number that grows with every event.
     pub started: u64,
-    /// When the last of the answer was about to be written, or the connection ended, on the same scale; none while it
-    /// still runs.
+    /// When the end of the response was about to be written, or the connection ended, on the same scale; `None` while
+    /// the request runs.
     pub finished: Option<u64>,
 }
 
 impl Request {
-    /// The first header of that name, which is compared without regard to case.
+    /// Returns the first header with a name, ignoring case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 }
 
-/// The largest number of these requests that ran at the same time.
+/// Returns the largest number of these requests that ran at the same time.
 pub(crate) fn max_in_flight<'a>(requests: impl IntoIterator<Item = &'a Request>) -> usize {
     let mut events: Vec<(u64, bool)> = Vec::new();
     for request in requests {
@@ -68,7 +68,7 @@ impl Entries {
 pub(crate) struct Log(Mutex<Entries>);
 
 impl Log {
-    /// Notes a request; the number stands for it from then on.
+    /// Adds a request, and returns its number.
     pub(crate) fn start(&self, head: &Head) -> u64 {
         let mut entries = self.0.guard();
         let started = entries.tick();
@@ -103,7 +103,7 @@ impl Log {
     fn change(&self, started: u64, change: impl FnOnce(&mut Request, u64)) {
         let mut entries = self.0.guard();
         let now = entries.tick();
-        // Forgotten requests are gone.
+        // Cleared requests are not in the list.
         if let Ok(index) = entries.requests.binary_search_by_key(&started, |request| request.started) {
             change(&mut entries.requests[index], now);
         }

@@ -2,7 +2,7 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 
-/// What Go's `url.PathEscape` escapes.
+/// The characters that Go's `url.PathEscape` escapes.
 pub(crate) const PATH_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
@@ -15,7 +15,8 @@ pub(crate) const PATH_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'=')
     .remove(b'@');
 
-/// What is wrong with the names of an upload, in the order in which the servers look (`name:*`, `file:*`, `version:*`).
+/// Returns the error for the names of an upload, in the order of the servers' checks (`name:*`, `file:*`,
+/// `version:*`).
 pub(crate) fn refuse(package: &str, version: &str, file: &str) -> Option<&'static str> {
     if !is_package(package) {
         Some("invalid package name")

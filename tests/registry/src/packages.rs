@@ -1,4 +1,4 @@
-//! `/api/packages`: files go in and out here. Answers are plain text.
+//! `/api/packages`: uploads, downloads and deletions of files. Responses are plain text.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,13 +14,13 @@ use crate::server::Shared;
 use crate::store::{Duplicate, File, Place};
 use crate::world::State;
 
-/// An upload that may read its body.
+/// An upload that was accepted up to its body.
 pub(crate) struct Upload {
     pub(crate) place: Place,
     creator: u64,
 }
 
-/// Whether a PUT of a file gets as far as its body: everything here is answered without a byte of it.
+/// Checks a PUT of a file before its body is read. The error is a response that does not wait for the body.
 pub(crate) fn check_upload(shared: &Shared, head: &Head, segments: &[String]) -> Result<Upload, Reply> {
     let state = shared.world.state();
     let caller = sign_in(shared, &state, head)?;
@@ -31,7 +31,7 @@ pub(crate) fn check_upload(shared: &Shared, head: &Head, segments: &[String]) ->
         return Err(Reply::text(400, refusal));
     }
     let place = Place { owner: owner.id, package: package.clone(), version: version.clone(), file: file.clone() };
-    // Nobody without a name may write.
+    // Anonymous users have no write access.
     Ok(Upload { place, creator: caller.map_or(0, |caller| caller.user) })
 }
 
@@ -53,7 +53,7 @@ pub(crate) fn internal_error(shared: &Shared) -> Reply {
     Answer::internal_error(shared.options.persona).into()
 }
 
-/// Everything but the upload, as before so many changes.
+/// Handles all requests except uploads, with the state before the last `lag` changes.
 pub(crate) fn answer(shared: &Shared, head: &Head, segments: &[String], lag: usize) -> Reply {
     shared.world.before(lag, |state| answer_or_refuse(shared, state, head, segments).unwrap_or_else(|refusal| refusal))
 }
@@ -83,14 +83,15 @@ fn answer_or_refuse(shared: &Shared, state: &mut State, head: &Head, segments: &
     Ok(Reply::empty(204))
 }
 
-/// Who asks. Wrong credentials are refused even where none would do (`get-bad-token-public`).
+/// Authenticates a request. Wrong credentials are rejected even if none are required (`get-bad-token-public`).
 fn sign_in(shared: &Shared, state: &State, head: &Head) -> Result<Option<Caller>, Reply> {
     let persona = shared.options.persona;
     let caller = state.accounts.sign_in(persona, head.header("Authorization"), false);
     caller.map_err(|_| Reply::go_error(401, persona.bad_credentials()))
 }
 
-/// The owner in the path; a former name redirects (`renamed-owner-put`), with a page for those who read (`renamed-owner-get`).
+/// Returns the owner in the path. A former name redirects (`renamed-owner-put`), with a page for GET and HEAD
+/// (`renamed-owner-get`).
 pub(crate) fn owner<'a>(
     shared: &Shared,
     state: &'a State,
@@ -102,7 +103,7 @@ pub(crate) fn owner<'a>(
         return Ok(account);
     }
     let Some(renamed) = state.accounts.formerly_named(name) else { return Err(unknown) };
-    // The first place where the name stands, as the servers do it, though it need not be the owner's.
+    // Like the servers, replaces the first occurrence of the name, even if it is not the owner.
     let prefix = &shared.options.path_prefix;
     let path = head.path().strip_prefix(prefix.as_str()).unwrap_or_default().replacen(name, &renamed.name, 1);
     let query = head.query().map(|query| format!("?{query}")).unwrap_or_default();
@@ -115,7 +116,7 @@ pub(crate) fn owner<'a>(
     Err(reply.header("Location", &location))
 }
 
-/// Whether the caller may do this: first what his token is for, then what he may do himself (`auth-scope-*`, `owner-*`).
+/// Checks the access of a caller: first the scope of the token, then the user's access (`auth-scope-*`, `owner-*`).
 fn demand(
     shared: &Shared,
     state: &State,
@@ -142,7 +143,7 @@ fn download(shared: &Shared, head: &Head, file: &File) -> Reply {
     let persona = shared.options.persona;
     let modified = httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(file.created));
     let size = file.blob.size;
-    // Any If-Range but the very date asks for the whole (get-if-range-date); there are no ETags.
+    // Any If-Range except the exact date requests the whole file (get-if-range-date). There are no ETags.
     let range = head.header("Range").filter(|_| head.header("If-Range").is_none_or(|date| date == modified));
     let disposition = persona.content_disposition(&file.name);
     let whole = |status, range| {
@@ -172,7 +173,7 @@ fn download(shared: &Shared, head: &Head, file: &File) -> Reply {
     }
 }
 
-/// One range of bytes. Several at once, and what is not understood, count as none.
+/// Parses one range of bytes. Several ranges and unknown syntax count as none.
 fn parse_range(range: &str, size: u64) -> Option<Result<Range<u64>, ()>> {
     let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;
     if first.is_empty() {
@@ -184,7 +185,7 @@ fn parse_range(range: &str, size: u64) -> Option<Result<Range<u64>, ()>> {
     Some(if first >= size || end <= first { Err(()) } else { Ok(first..end) })
 }
 
-/// A path that belongs neither to packages nor to the API.
+/// Returns the response for a path that belongs neither to packages nor to the API.
 pub(crate) fn not_found() -> Reply {
     Reply::text(404, "Not found.\n").header("Cache-Control", NO_STORE)
 }

@@ -1,7 +1,7 @@
-//! The recorded servers, and where they differ.
+//! The recorded servers and their differences.
 //!
-//! Everything in here is a difference that the recordings show; what is the same on all servers is written where it is
-//! answered. Each function names the recorded case it was learned from.
+//! Each function is a difference that the recordings show, and names the recorded case. Behavior that all servers
+//! share is implemented where the response is created.
 
 use percent_encoding::utf8_percent_encode;
 
@@ -37,7 +37,7 @@ use Persona::{
 };
 
 impl Persona {
-    /// Every persona, oldest Gitea first.
+    /// Returns all personas, oldest Gitea first.
     #[must_use]
     pub fn all() -> [Self; 9] {
         [
@@ -53,7 +53,7 @@ impl Persona {
         ]
     }
 
-    /// The name of its recording, for example `gitea-1.26.3-postgres`.
+    /// Returns the name of its recording, for example `gitea-1.26.3-postgres`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -69,7 +69,7 @@ impl Persona {
         }
     }
 
-    /// The persona of that name.
+    /// Returns the persona with a name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::all().into_iter().find(|persona| persona.name() == name)
@@ -83,22 +83,22 @@ impl Persona {
         matches!(self, Gitea1_24 | Gitea1_24Postgres) || self.is_gitea_1_26()
     }
 
-    /// The body of a 401 to wrong credentials under `/api/packages` (`auth-basic-bad-token`).
+    /// Returns the body of a 401 for wrong credentials under `/api/packages` (`auth-basic-bad-token`).
     pub(crate) fn bad_credentials(self) -> &'static str {
         if self.is_gitea_1_26() { "Failed to authenticate user\n" } else { "authGroup.Verify\n" }
     }
 
-    /// The body of a 500 (`put-content-type-application-x-www-form-urlencoded`).
+    /// Returns the body of a 500 (`put-content-type-application-x-www-form-urlencoded`).
     pub(crate) fn internal_error(self) -> &'static str {
         if self.is_gitea_1_26() { "internal server error" } else { "" }
     }
 
-    /// Whether the length in the list of files is `Size`, else `size` (`api-files`).
+    /// Whether lists of files have the length as `Size` instead of `size` (`api-files`).
     pub(crate) fn writes_size_upper_case(self) -> bool {
         !self.is_gitea_1_24_or_later()
     }
 
-    /// What `/api/v1` says of an unknown version (`api-version-unknown`).
+    /// Returns the error of `/api/v1` for an unknown version (`api-version-unknown`).
     pub(crate) fn unknown_version(self) -> &'static str {
         if self.is_gitea_1_24_or_later() {
             "GetVersionByNameAndVersion: package does not exist"
@@ -107,12 +107,12 @@ impl Persona {
         }
     }
 
-    /// What linking says of an unknown package (`link-unknown-package`).
+    /// Returns the error of linking an unknown package (`link-unknown-package`).
     pub(crate) fn unknown_package(self) -> &'static str {
         if self.is_gitea_1_26() { "GetPackageByName: package does not exist" } else { "package does not exist" }
     }
 
-    /// What `/api/v1` says to a token without the scope (`api-files-alice_none`).
+    /// Returns the error of `/api/v1` for a token without the scope (`api-files-alice_none`).
     pub(crate) fn missing_scope(self, required: &str, scope: &str) -> String {
         let sentence = "token does not have at least one of required scope(s)";
         if self.is_gitea_1_24_or_later() {
@@ -122,10 +122,10 @@ impl Persona {
         }
     }
 
-    /// The Content-Disposition of a download (`get`).
+    /// Returns the Content-Disposition of a download (`get`).
     pub(crate) fn content_disposition(self, file: &str) -> String {
         if self.is_gitea_1_26() {
-            // Go's mime.FormatMediaType quotes only what is no token.
+            // Go's mime.FormatMediaType quotes only names that are not tokens.
             let is_token = file.bytes().all(|byte| byte.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?=".contains(&byte));
             if is_token { format!("attachment; filename={file}") } else { format!("attachment; filename=\"{file}\"") }
         } else {
@@ -133,7 +133,7 @@ impl Persona {
         }
     }
 
-    /// The Cache-Control of a download (`get`).
+    /// Returns the Cache-Control of a download (`get`).
     pub(crate) fn download_cache_control(self) -> &'static str {
         if self.is_gitea_1_24_or_later() { NO_STORE } else { "private, max-age=300" }
     }
@@ -144,48 +144,49 @@ impl Persona {
         matches!(self, Gitea1_22 | Gitea1_22Postgres)
     }
 
-    /// Whether packages can be linked to repositories by the API (`link`).
+    /// Whether the API can link packages to repositories (`link`).
     #[must_use]
     pub fn has_links(self) -> bool {
         self.is_gitea_1_24_or_later() || matches!(self, Forgejo11 | Forgejo15)
     }
 
-    /// Whether a public-only token is kept out of private owners; Forgejo 7 stores (`owner-private-publiconly`).
+    /// Whether a public-only token has no access to private owners. Forgejo 7 stores its uploads
+    /// (`owner-private-publiconly`).
     pub(crate) fn minds_public_only(self) -> bool {
         self != Forgejo7
     }
 
-    /// Whether `/api/v1` shows public packages to everybody (`api-files-anonymous`).
+    /// Whether `/api/v1` shows public packages without a token (`api-files-anonymous`).
     pub(crate) fn api_is_public(self) -> bool {
         self == Forgejo15
     }
 
-    /// Whether a 401 of `/api/v1` repeats a token that it does not know (seen on Forgejo 15, not in its recording).
+    /// Whether a 401 of `/api/v1` repeats an unknown token (seen on Forgejo 15, not in its recording).
     pub(crate) fn echoes_tokens(self) -> bool {
         self == Forgejo15
     }
 
-    /// Whether `/api/v1` keeps to itself which part of the credentials was wrong (`api-files-bad-token`).
+    /// Whether a 401 of `/api/v1` hides which part of the credentials was wrong (`api-files-bad-token`).
     pub(crate) fn hides_what_was_wrong(self) -> bool {
         self.is_gitea_1_26()
     }
 
-    /// Whether versions of the same second come newest first; elsewhere oldest first (`api-list`).
+    /// Whether versions of the same second are sorted newest first; otherwise oldest first (`api-list`).
     pub(crate) fn ties_newest_first(self) -> bool {
         self.is_gitea_1_24_or_later() || self == Forgejo15
     }
 
-    /// Whether lists of files are in the order of their names, else in that of their upload (`files-list-of-names`).
+    /// Whether lists of files are sorted by name; otherwise by upload (`files-list-of-names`).
     pub(crate) fn files_by_name(self) -> bool {
         self.is_gitea_1_26()
     }
 
-    /// Whether first uploads to a version fail when another creates it at that moment (`burst-new`).
+    /// Whether a first upload fails if another one creates the version at the same time (`burst-new`).
     pub(crate) fn first_uploads_race(self) -> bool {
         matches!(self, Gitea1_22Postgres | Gitea1_24Postgres)
     }
 
-    /// How many characters a name may have before the database refuses it (`name:a*256`); SQLite takes all.
+    /// Returns the maximum number of characters of a name in the database (`name:a*256`). SQLite has no limit.
     pub(crate) fn column_limit(self) -> Option<usize> {
         matches!(self, Gitea1_22Postgres | Gitea1_24Postgres | Gitea1_26Postgres).then_some(255)
     }

@@ -1,10 +1,10 @@
-//! The race of first uploads, on servers that have it.
+//! The race of first uploads on servers with PostgreSQL.
 //!
-//! There, an upload that finds no version creates it, with its package, in a transaction of its own. Whoever finds none
-//! either before that is committed fails with a unique index of PostgreSQL, is answered 500, and stores nothing
-//! (`burst-new` of Gitea 1.22.6 and 1.24.7). Here the window between looking and committing is open for as long as a commit
-//! takes, and longer while another upload to that version runs; it closes when one has come into it. So clients that
-//! upload at the same time do race, and one that is alone never does.
+//! On these servers, an upload that finds no version creates it, with its package, in a separate transaction. Another
+//! upload that finds no version before the commit violates a unique index of PostgreSQL, gets a 500, and stores
+//! nothing (`burst-new` of Gitea 1.22.6 and 1.24.7). Here the window between check and commit is as long as a commit,
+//! or longer while another upload to that version runs. It closes when another upload has entered it. So parallel
+//! uploads always race, and a single upload never does.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -15,26 +15,26 @@ use tokio::time::timeout;
 use crate::answer::Reply;
 use crate::store::Place;
 
-/// How long the window stays open when no other upload runs: about a commit on a disk.
+/// The window if no other upload runs: about the time of a commit on a disk.
 const COMMIT: Duration = Duration::from_millis(10);
-/// How long the window stays open for another upload that runs, but does not come.
+/// The longest window for another upload that runs.
 const WINDOW: Duration = Duration::from_millis(250);
 
-/// A version: its owner, its package and its own name, both in lower case.
+/// A version: its owner, and the names of its package and of itself in lower case.
 type Key = (u64, String, String);
 
 /// The uploads to one version.
 #[derive(Default)]
 struct Uploads {
-    /// How many run.
+    /// The number of running uploads.
     running: usize,
-    /// One of them creates the version.
+    /// Whether one of them is creating the version.
     is_created: bool,
-    /// So many came meanwhile, and wait for that to end.
+    /// The number of uploads that wait for the end of the creation.
     waiting: usize,
 }
 
-/// The uploads that run, by version.
+/// The running uploads by version.
 pub(crate) struct Race(watch::Sender<HashMap<Key, Uploads>>);
 
 impl Default for Race {
@@ -44,7 +44,7 @@ impl Default for Race {
 }
 
 impl Race {
-    /// Notes that an upload runs, from its head on.
+    /// Registers an upload when its head was read.
     pub(crate) fn enter(&self, place: &Place) -> Runner<'_> {
         let runner =
             Runner { race: self, key: (place.owner, place.package.to_lowercase(), place.version.to_lowercase()) };
@@ -53,14 +53,14 @@ impl Race {
     }
 }
 
-/// An upload that runs; it ends when this is dropped.
+/// A running upload. Dropping it ends the upload.
 pub(crate) struct Runner<'a> {
     race: &'a Race,
     key: Key,
 }
 
 impl Runner<'_> {
-    /// Stores the upload, unless it comes while another creates the version; None then.
+    /// Stores the upload; `None` if another upload was creating the version at the same time.
     pub(crate) async fn store(
         &self,
         version_exists: impl Fn() -> bool,
@@ -76,7 +76,7 @@ impl Runner<'_> {
             });
             if creates {
                 let _creation = Creation(self);
-                // Whether the time is over or not: what counts is who is there.
+                // A timeout is not an error here.
                 let _ = timeout(COMMIT, self.until(|uploads| uploads.waiting > 0 || uploads.running > 1)).await;
                 let _ = timeout(WINDOW, self.until(|uploads| uploads.waiting > 0 || uploads.running == 1)).await;
                 return Some(store());
@@ -84,7 +84,7 @@ impl Runner<'_> {
             if !is_late {
                 return Some(store());
             }
-            // PostgreSQL lets the second insertion wait for the end of the first transaction.
+            // PostgreSQL delays the second insertion until the first transaction ends.
             self.until(|uploads| !uploads.is_created).await;
             self.change(|uploads| uploads.waiting -= 1);
             if version_exists() {
@@ -99,7 +99,7 @@ impl Runner<'_> {
 
     async fn until(&self, holds: impl Fn(&Uploads) -> bool) {
         let mut changes = self.race.0.subscribe();
-        // The sender lives as long as the runner.
+        // The sender exists as long as the runner.
         let _ = changes.wait_for(|all| all.get(&self.key).is_none_or(&holds)).await;
     }
 }
@@ -117,7 +117,7 @@ impl Drop for Runner<'_> {
     }
 }
 
-/// The creation of a version; its window closes when this is dropped.
+/// The creation of a version. Dropping it closes its window.
 struct Creation<'a>(&'a Runner<'a>);
 
 impl Drop for Creation<'_> {

@@ -1,4 +1,4 @@
-//! What connections and requests go through.
+//! Serves connections and requests.
 
 use std::io::{self, Cursor, Read as _, Seek as _, SeekFrom};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::race::Race;
 use crate::world::World;
 use crate::{Options, api, packages};
 
-/// What all connections share.
+/// The state that all connections share.
 pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) base: String,
@@ -29,13 +29,13 @@ pub(crate) struct Shared {
     pub(crate) door: Door,
 }
 
-/// Go reads this much of a body that nobody wanted, to keep the connection (net/http, maxPostHandlerReadBytes).
+/// The number of bytes that Go reads of an unwanted body to keep the connection (net/http, maxPostHandlerReadBytes).
 const READ_AFTER_ANSWER: u64 = 256 * 1024;
-/// Go waits this long before it closes a connection on a client that may still send, so that the client has a chance
-/// to read the answer before the reset destroys it (net/http, rstAvoidanceDelay).
+/// The time that Go waits before it closes a connection to a client that may still send, so that the client can read
+/// the response before the reset (net/http, rstAvoidanceDelay).
 const BEFORE_RESET: Duration = Duration::from_millis(500);
 
-/// Serves a connection until one side ends it, or nobody listens any more.
+/// Serves a connection until one side closes it, or the registry stops listening.
 pub(crate) async fn serve_connection(stream: TcpStream, shared: Arc<Shared>, faults: Vec<Pending>, mut epoch: Epoch) {
     let mut connection = Connection::new(stream);
     for pending in faults {
@@ -86,7 +86,7 @@ async fn leave(mut connection: Connection, end: End) {
     }
 }
 
-/// Lets an action act where it is; an error if the request, or the connection, does not go on.
+/// Performs an action. Returns an error if the request or the connection must not continue.
 async fn act(shared: &Arc<Shared>, connection: &mut Connection, action: Action) -> Result<(), Stop> {
     match action {
         Action::Reset => return Err(Stop::End(End::Reset)),
@@ -115,17 +115,17 @@ async fn act(shared: &Arc<Shared>, connection: &mut Connection, action: Action) 
     Ok(())
 }
 
-/// How a request leaves its connection.
+/// The end of a request for its connection.
 #[derive(Debug)]
 enum End {
     KeepAlive,
     Close,
-    /// As Go's server does: no more is sent, and the reset comes a little later.
+    /// Sends no more, and resets a little later, as Go's server does.
     CloseSoftly,
     Reset,
 }
 
-/// Why a request does not get its own answer.
+/// The reason why a request does not get its normal response.
 enum Stop {
     End(End),
     Answer(Answer),
@@ -137,7 +137,7 @@ impl From<io::Error> for Stop {
     }
 }
 
-/// One request and its answer.
+/// One request and its response.
 struct Exchange<'a> {
     shared: &'a Arc<Shared>,
     connection: &'a mut Connection,
@@ -227,7 +227,7 @@ impl<'a> Exchange<'a> {
         Ok(reply)
     }
 
-    /// Reads the next piece of the body; false at its end.
+    /// Reads the next piece of the body. Returns `false` at its end.
     async fn read_piece(&mut self, piece: &mut Vec<u8>) -> Result<bool, Stop> {
         self.reach(Point::RequestByte(self.body_read)).await?;
         let limit = self.until_next(self.body_read, |at| match at {
@@ -246,7 +246,7 @@ impl<'a> Exchange<'a> {
         ahead.min().map_or(PIECE, |byte| PIECE.min(byte - done))
     }
 
-    /// Lets the faults for this point act, if there are any.
+    /// Performs the faults for this point.
     async fn reach(&mut self, point: Point) -> Result<(), Stop> {
         let is_due = |pending: &Pending| pending.at == point && !pending.action.is_about_the_whole();
         while let Some(index) = self.faults.iter().position(is_due) {
@@ -262,7 +262,7 @@ impl<'a> Exchange<'a> {
         self.faults.iter().any(|pending| is_meant(&pending.action))
     }
 
-    /// Takes the faults whose action could be applied, and notes that they acted.
+    /// Removes the faults whose action was applied, and records that they acted.
     fn apply(&mut self, mut apply: impl FnMut(&Action) -> bool) {
         self.faults.retain(|pending| {
             let applied = apply(&pending.action);
@@ -273,7 +273,7 @@ impl<'a> Exchange<'a> {
         });
     }
 
-    /// How many changes this request does not know of yet.
+    /// Returns the number of latest changes that this request does not see.
     fn lag(&mut self) -> usize {
         let mut lag = 0;
         if self.head.method == "GET" && self.shared.world.state().packages.have_changed() {
@@ -288,7 +288,7 @@ impl<'a> Exchange<'a> {
         lag
     }
 
-    /// Deals with a body that nobody wanted, as Go's server does; true if the connection can be used again.
+    /// Discards an unwanted body, as Go's server does. Returns whether the connection can be reused.
     async fn drop_body(&mut self) -> Result<bool, Stop> {
         if self.left > READ_AFTER_ANSWER {
             return Ok(false);
@@ -308,7 +308,7 @@ impl<'a> Exchange<'a> {
         let mut head = reply.head(close);
         match &reply.body {
             Body::Bytes(bytes) if !has_body || !self.cuts_answer() => {
-                // One write: a client that waits for the answer must not wait for a second packet.
+                // A single write, so that a client does not have to wait for a second packet.
                 if has_body {
                     head.extend(framed(bytes, reply.is_chunked()));
                 }

@@ -1,4 +1,4 @@
-//! Packages, versions and files, as the tables of the servers hold them.
+//! Packages, versions and files, as in the servers' tables.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub(crate) struct Version {
     pub(crate) creator: u64,
     /// Seconds since 1970.
     pub(crate) created: u64,
-    /// In the order of their upload.
+    /// The files in upload order.
     pub(crate) files: Vec<File>,
 }
 
@@ -33,18 +33,18 @@ pub(crate) struct File {
     added: u64,
 }
 
-/// A file that was deleted.
+/// A deleted file.
 struct Gone {
     owner: u64,
     package: String,
-    /// The version it was in, without files.
+    /// Its version, without files.
     version: Version,
     file: File,
     /// The number of the change that removed it.
     removed: u64,
 }
 
-/// Where a file belongs. Names are unique without regard to case; the first spelling stays.
+/// The owner, package, version and name of a file. Names are unique ignoring case, and keep their first spelling.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     pub(crate) owner: u64,
@@ -53,7 +53,7 @@ pub(crate) struct Place {
     pub(crate) file: String,
 }
 
-/// A file of that name is there.
+/// A file with this name already exists.
 #[derive(Debug)]
 pub(crate) struct Duplicate;
 
@@ -62,7 +62,7 @@ pub(crate) struct Packages {
     rows: Vec<Package>,
     last_version: u64,
     last_file: u64,
-    /// How many times files were added or removed.
+    /// The number of times that files were added or removed.
     changes: u64,
     gone: Vec<Gone>,
 }
@@ -72,7 +72,7 @@ fn same(left: &str, right: &str) -> bool {
 }
 
 impl Packages {
-    /// A package that has versions; the servers keep the row of an emptied one, but do not show it.
+    /// Returns a package that has versions. The servers keep the row of an empty package, but do not show it.
     pub(crate) fn package(&self, owner: u64, name: &str) -> Option<&Package> {
         let matches = |package: &&Package| package.owner == owner && same(&package.name, name);
         self.rows.iter().find(matches).filter(|package| !package.versions.is_empty())
@@ -87,7 +87,7 @@ impl Packages {
         Some((package, package.versions.iter().find(|candidate| same(&candidate.name, version))?))
     }
 
-    /// Adds a file, and package and version where they are missing.
+    /// Adds a file, and its package and version if they are missing.
     pub(crate) fn add(&mut self, place: &Place, creator: u64, blob: Arc<Blob>, now: u64) -> Result<(), Duplicate> {
         let known = |package: &Package| package.owner == place.owner && same(&package.name, &place.package);
         let index = self.rows.iter().position(known).unwrap_or_else(|| {
@@ -112,7 +112,7 @@ impl Packages {
         Ok(())
     }
 
-    /// The last file takes its version with it. False if it is not there.
+    /// Deletes a file, and the version with its last file. Returns `false` if the file does not exist.
     pub(crate) fn delete_file(&mut self, place: &Place) -> bool {
         let Some(row) = self.rows.iter_mut().find(|row| row.owner == place.owner && same(&row.name, &place.package))
         else {
@@ -137,7 +137,7 @@ impl Packages {
         true
     }
 
-    /// Everything as it was before so many of the latest changes.
+    /// Returns the packages before the latest `changes` changes.
     pub(crate) fn before(&self, changes: usize) -> Self {
         let then = self.changes.saturating_sub(changes as u64);
         let mut rows = self.rows.clone();
@@ -160,12 +160,13 @@ impl Packages {
         Self { rows, changes: then, ..Self::default() }
     }
 
-    /// Whether anything was ever added.
+    /// Whether any file was ever added.
     pub(crate) fn have_changed(&self) -> bool {
         self.changes > 0
     }
 
-    /// The versions of an owner's packages whose names contain the text, newest first; with ties of a second as told.
+    /// Returns the versions of an owner's packages whose names contain a text, newest first. `ties_newest_first` sorts
+    /// versions of the same second.
     pub(crate) fn versions(&self, owner: u64, text: &str, ties_newest_first: bool) -> Vec<(&Package, &Version)> {
         let wanted = |package: &&Package| package.owner == owner && package.name.to_lowercase().contains(text);
         let packages = self.rows.iter().filter(wanted);

@@ -1,4 +1,4 @@
-//! What the registry holds, and the handle by which tests and hooks change it.
+//! The stored data, and its interface for tests and hooks.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -10,13 +10,13 @@ use crate::guard::Guard as _;
 use crate::store::{File, Packages, Place};
 use crate::{Options, StoredFile};
 
-/// What stands behind one lock.
+/// The data behind one lock.
 pub(crate) struct State {
     pub(crate) accounts: Accounts,
     pub(crate) packages: Packages,
 }
 
-/// Accounts and packages of a registry. Everything in it may be changed while requests run.
+/// Accounts and packages of a registry. Tests can change everything while requests run.
 pub struct World {
     state: Mutex<State>,
     clock: Option<SystemTime>,
@@ -32,7 +32,8 @@ impl World {
         self.state.guard()
     }
 
-    /// Lets something be made of the state as before so many changes to files. What it changes lasts only if that is now.
+    /// Calls `make` with the state before the last `changes` changes to files. If that is a past state, changes to it
+    /// are lost.
     pub(crate) fn before<T>(&self, changes: usize, make: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state();
         if changes == 0 {
@@ -47,19 +48,19 @@ impl World {
         self.state().packages.version(place.owner, &place.package, &place.version).is_some()
     }
 
-    /// Seconds since 1970 by the clock of the registry.
+    /// Returns the seconds since 1970 by the clock of the registry.
     pub(crate) fn now(&self) -> u64 {
         let now = self.clock.unwrap_or_else(SystemTime::now);
         now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()
     }
 
-    /// Tokens by name, and the users' passwords.
+    /// Returns the tokens and the users' passwords, by name.
     #[must_use]
     pub fn secrets(&self) -> Vec<(String, String)> {
         self.state().accounts.secrets()
     }
 
-    /// The value of a token, such as `alice_write`, or a password, such as `alice_password`.
+    /// Returns the value of a token, such as `alice_write`, or a password, such as `alice_password`.
     ///
     /// # Panics
     /// If there is no token of that name.
@@ -73,16 +74,16 @@ impl World {
     /// Stores a file as if it had been uploaded earlier.
     ///
     /// # Panics
-    /// If there is no such owner, or the file is there already.
+    /// If the owner does not exist, or the file already exists.
     pub fn seed(&self, owner: &str, package: &str, version: &str, file: &str, bytes: &[u8]) {
         let stored = self.store(owner, package, version, file, bytes);
         assert!(stored, "{owner}/{package}/{version}/{file} is there already");
     }
 
-    /// Stores a file as if somebody else had uploaded it. False if it is there already, which stays as it is.
+    /// Stores a file as if another job had uploaded it. Returns `false` if it already exists, and keeps it.
     ///
     /// # Panics
-    /// If there is no such owner.
+    /// If the owner does not exist.
     pub fn store(&self, owner: &str, package: &str, version: &str, file: &str, bytes: &[u8]) -> bool {
         let blob = Arc::new(Blob::of(bytes).expect("temporary files can be written"));
         let now = self.now();
@@ -97,14 +98,15 @@ impl World {
         state.packages.add(&place, creator, blob, now).is_ok()
     }
 
-    /// Deletes a file as if somebody had asked for it; the last one takes its version with it. False if it is not there.
+    /// Deletes a file as if another job had deleted it, and the version with its last file. Returns `false` if it does
+    /// not exist.
     pub fn delete(&self, owner: &str, package: &str, version: &str, file: &str) -> bool {
         let mut state = self.state();
         let place = state.place(owner, package, version, file);
         place.is_some_and(|place| state.packages.delete_file(&place))
     }
 
-    /// The files of a version in the order of their upload; none if there is no such version.
+    /// Returns the files of a version in upload order; empty if the version does not exist.
     #[must_use]
     pub fn files(&self, owner: &str, package: &str, version: &str) -> Vec<StoredFile> {
         let state = self.state();
@@ -113,19 +115,19 @@ impl World {
         version.map(|(_, version)| version.files.iter().map(stored).collect()).unwrap_or_default()
     }
 
-    /// The bytes of a file, if it is there.
+    /// Returns the bytes of a file, if it exists.
     #[must_use]
     pub fn read(&self, owner: &str, package: &str, version: &str, file: &str) -> Option<Vec<u8>> {
         self.blob(owner, package, version, file)?.read().ok()
     }
 
-    /// Where the bytes of a file lie, to compare large ones. They go with the registry.
+    /// Returns the path of the stored bytes of a file, to compare large ones. It is deleted with the registry.
     #[must_use]
     pub fn path_of(&self, owner: &str, package: &str, version: &str, file: &str) -> Option<PathBuf> {
         Some(self.blob(owner, package, version, file)?.path().to_owned())
     }
 
-    /// The full name of the repository that a package is linked to.
+    /// Returns the full name of the repository that a package is linked to.
     #[must_use]
     pub fn link_of(&self, owner: &str, package: &str) -> Option<String> {
         let state = self.state();
@@ -134,10 +136,10 @@ impl World {
         Some(format!("{}/{repository}", owner.name))
     }
 
-    /// Links a package to a repository as if somebody had asked for it.
+    /// Links a package to a repository as if another job had linked it.
     ///
     /// # Panics
-    /// If there is no such package or repository.
+    /// If the package or the repository does not exist.
     pub fn link(&self, owner: &str, package: &str, repository: &str) {
         let mut state = self.state();
         let owner = state.accounts.named(owner).expect("an owner").id;
@@ -152,7 +154,7 @@ impl World {
         version.file(file).map(|file| Arc::clone(&file.blob))
     }
 
-    /// Makes a token worthless.
+    /// Revokes a token. Later requests with it are rejected.
     ///
     /// # Panics
     /// If there is no token of that name.
@@ -160,10 +162,10 @@ impl World {
         self.state().accounts.revoke(token_name);
     }
 
-    /// Renames a user or an organisation; requests under the old name are redirected from then on.
+    /// Renames a user or an organization. Later requests with the old name are redirected.
     ///
     /// # Panics
-    /// If nobody has the old name.
+    /// If no account has the old name.
     pub fn rename_user(&self, from: &str, to: &str) {
         assert!(self.state().accounts.rename(from, to), "nobody is named {from}");
     }

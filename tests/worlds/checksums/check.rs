@@ -1,4 +1,4 @@
-//! What has to hold of a run that publishes the checksums file of a version and makes aliases of it, whatever it met.
+//! The checks of a run that publishes the checksums file of a version and updates aliases, in any world.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::super::script::{Files, OWNER, PACKAGE, segment, sha256};
 use super::super::world::File;
 use super::{CHECKSUMS, Checksums, OTHER};
 
-/// Whether the checksums file of a version is that of all its other files.
+/// Returns whether the checksums file of a version covers exactly all its other files.
 fn has_checksums(files: &Files) -> bool {
     let others = files.iter().filter(|(name, _)| *name != CHECKSUMS);
     let list: Vec<_> = others.map(|(name, bytes)| (name.as_str(), sha256(bytes))).collect();
@@ -80,7 +80,7 @@ impl Promises for Checksums {
         let is_version = version == segment(of.order.version);
         let is_list_of_versions = request.target.contains(&format!("/api/v1/packages/{OWNER}?"));
         match request.method.as_str() {
-            // What an alias has, whether the server is away, and which release is the highest.
+            // Lists of aliases, probes of the server, and lists of versions.
             "GET" => is_alias && (name == "files" || name.is_empty()) || is_version || is_list_of_versions,
             "PUT" => is_follower || is_version && (is_own(name) || name == CHECKSUMS || name == "%2A"),
             "DELETE" => is_follower || is_version && (name == CHECKSUMS || of.overwrites && is_own(name)),
@@ -128,7 +128,7 @@ impl Promises for Checksums {
     }
 }
 
-/// (i): the checksums file is that of the version, and the aliases that follow the version are identical to it.
+/// (i): checks that the checksums file covers the version, and that the aliases that follow it are identical to it.
 fn what_green_means(scene: &Scene<'_, Checksums>) -> Vec<String> {
     if scene.ran.code != Some(0) {
         return Vec::new();
@@ -157,7 +157,7 @@ fn what_green_means(scene: &Scene<'_, Checksums>) -> Vec<String> {
     wrong
 }
 
-/// (vii): both are green, and something is neither of the two, or a checksums file does not hold.
+/// (vii): checks, if both runs have succeeded, that no alias is a mixture and that the checksums files are correct.
 fn mixture(scene: &Scene<'_, Checksums>, rival: &Ran) -> Vec<String> {
     let (of, end) = (&scene.world.of, scene.after);
     if [scene.ran, rival].iter().any(|ran| ran.code != Some(0)) {
@@ -179,7 +179,7 @@ fn mixture(scene: &Scene<'_, Checksums>, rival: &Ran) -> Vec<String> {
     wrong
 }
 
-/// Names and lengths.
+/// Returns names and lengths of files, and the checksums file.
 fn in_short(files: &Files) -> String {
     let names: Vec<String> = files.iter().map(|(name, bytes)| format!("{name} ({})", bytes.len())).collect();
     let checksums =

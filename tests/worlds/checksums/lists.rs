@@ -7,19 +7,19 @@ use embedded_registry::{self as registry, StoredFile};
 use super::super::script::{self, Files, OWNER, PACKAGE};
 use super::CHECKSUMS;
 
-/// What was put down during a run.
+/// The lists and unsafe requests that were recorded during a run.
 #[derive(Default)]
 pub(crate) struct Lists {
     /// The version that is covered by a checksums file.
     version: &'static str,
-    /// What each version had when the last list of it was made.
+    /// The files of each version at the time of its last list.
     pub(super) last: BTreeMap<&'static str, Files>,
     /// What each version had when the list before the last one was made. A signal drops a list, and the registry may
     /// send that list after the one that follows it.
     pub(super) before_last: BTreeMap<&'static str, Files>,
-    /// The version that the last list of all was of.
+    /// The version of the last list of all.
     pub(super) latest: &'static str,
-    /// What the lists of each version have shown, one after another.
+    /// The lists of each version, in order.
     shown: BTreeMap<&'static str, Vec<Vec<StoredFile>>>,
     /// What was to be deleted though only one list had shown it as it was, or with checksums though the last list had
     /// shown nothing.
@@ -30,12 +30,12 @@ pub(crate) struct Lists {
 }
 
 impl Lists {
-    /// Nothing yet of a run that publishes the checksums file of that version.
+    /// Creates an empty record for a run that publishes the checksums file of a version.
     pub(super) fn at(version: &'static str) -> Self {
         Self { version, ..Self::default() }
     }
 
-    /// A list was made.
+    /// Records a list.
     pub(super) fn listed(&mut self, at: &registry::World, version: &'static str) {
         self.latest = version;
         if version == self.version && at.files(OWNER, PACKAGE, version).iter().any(|file| file.name == CHECKSUMS) {
@@ -47,8 +47,7 @@ impl Lists {
         self.shown.entry(version).or_default().push(at.files(OWNER, PACKAGE, version));
     }
 
-    /// The checksums file of the version has come. Where others have deleted all of it, it must not be brought back by
-    /// its checksums file.
+    /// Records an upload of the version's checksums file. It must not recreate a version that other jobs have deleted.
     pub(super) fn checksums_are_put(&mut self) {
         let is_empty = self.last.get(self.version).is_none_or(|files| files.keys().all(|name| *name == CHECKSUMS));
         if is_empty && !self.is_replacing {
@@ -57,14 +56,14 @@ impl Lists {
         }
     }
 
-    /// A DELETE has come. What is there may be another file by now, so it is about the one that the last list has shown;
-    /// where that had none, the answer to an earlier one was a lie.
+    /// Records a DELETE of the file that the last list has shown, because the current file may be another one. If the
+    /// last list had no such file, the response to an earlier DELETE was wrong.
     pub(super) fn deletes(&mut self, version: &'static str, name: &str) {
         self.is_replacing |= version == self.version && name == CHECKSUMS;
         let shown = self.shown.get(version).map(Vec::as_slice).unwrap_or_default();
         let find = |list: &Vec<StoredFile>| list.iter().find(|file| file.name.eq_ignore_ascii_case(name)).cloned();
         let wanted = shown.last().and_then(find);
-        // What others put back, bit for bit, while it is replaced is no other content.
+        // An identical file that another job restores during the replacement is not different content.
         let is_new = !shown.iter().rev().skip(1).any(|list| find(list) == wanted);
         if let Some(file) = wanted.filter(|_| is_new) {
             self.rash.push(format!("{file:?} of {version} is deleted after one list"));

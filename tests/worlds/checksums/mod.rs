@@ -1,19 +1,18 @@
-//! Worlds for checksums files and aliases, and what has to hold in each:
+//! Worlds for checksums files and aliases, with their promises:
 //!
-//! - (i) exit code 0 means that the checksums file is that of all the version's files, the aliases that follow the
-//!   version are identical
-//!   to it, and the run's own files are in it;
-//! - (ii) any other comes with an error;
+//! - (i) exit code 0 means that the checksums file covers all files of the version, that the aliases that follow the
+//!   version are identical to it, and that the version contains the run's own files;
+//! - (ii) any other code comes with an error;
 //! - (iii) outside these aliases nothing but the checksums file is deleted or replaced, and own files that are to
 //!   overwrite others; no
 //!   version that is not named changes, and what is deleted was shown as it was by two lists;
-//! - (iv) outputs and summary say what is there;
-//! - (v) a run after it in which nothing goes wrong makes all of it right, whatever was left behind;
-//! - (vi) no secret is seen anywhere;
-//! - (vii) of two runs at once, where both are green, each alias is one of the two versions as it is, or as before if it
-//!   follows none of them.
+//! - (iv) outputs and summary match the registry;
+//! - (v) a later run without faults corrects everything, regardless of the state before it;
+//! - (vi) no output contains a secret;
+//! - (vii) if two runs at the same time both succeed, each alias is identical to one of the two versions, or
+//!   unchanged if it follows neither.
 //!
-//! In every fifth world two runs race.
+//! In every fifth world, two runs start at the same time.
 
 mod check;
 mod lists;
@@ -34,19 +33,19 @@ use super::world::{File, Runs, Setting};
 
 /// The name of the checksums file.
 const CHECKSUMS: &str = "SHA256SUMS";
-/// The version that another run publishes the checksums file of, where it is not the same.
+/// The version of the rival run, if it is a different one.
 const OTHER: &str = "v2.0.0";
-/// The aliases. All but the last follow releases.
+/// The aliases. All except the last follow releases.
 const ALIASES: [&str; 4] = ["latest", "v1", "1.0", "night/ly"];
 
-/// Which aliases follow the version that is covered by a checksums file. The package has release v0.9.0 in each world.
+/// A version, and the aliases that do not follow it. The package has release v0.9.0 in each world.
 #[derive(Clone, Copy, Debug)]
 struct Order {
     /// The version that is covered by a checksums file.
     version: &'static str,
     /// Another version of the package.
     other: &'static str,
-    /// The aliases that stay as they are.
+    /// The aliases that are not updated.
     stay: &'static [&'static str],
 }
 
@@ -62,25 +61,25 @@ const ORDERS: [Order; 9] = [
     Order { version: "build-abc", other: "v1.0.5", stay: &["latest", "v1", "1.0"] },
 ];
 
-/// What the version and its aliases have.
+/// The files of the version and its aliases.
 #[derive(Clone, Debug)]
 pub(crate) struct Checksums {
     order: Order,
-    /// What the run publishes itself.
+    /// The files that the run publishes.
     own: Vec<File>,
-    /// What the version has already, of other jobs; also a checksums file that is not right.
+    /// The existing files of the version, from other jobs. They can include a wrong checksums file.
     there: Vec<File>,
-    /// The aliases, and what each has.
+    /// The aliases and their files.
     aliases: Vec<(&'static str, Vec<File>)>,
-    /// Whether what the version has under the names of own files may be replaced.
+    /// Whether existing files with the names of own files may be replaced.
     overwrites: bool,
-    /// What the version has to have: the beginning of a name and a `*`.
+    /// The required files of the version: the beginning of a name and a `*`.
     expected: Vec<String>,
-    /// Another run at the same time, where there is one.
+    /// Another run at the same time, if there is one.
     rival: Option<Rival>,
 }
 
-/// A run that publishes the checksums file at the same time, and makes the same aliases.
+/// A run that publishes a checksums file at the same time, and updates the same aliases.
 #[derive(Clone, Debug)]
 struct Rival {
     /// Whether it publishes the checksums file of another version.
@@ -88,36 +87,36 @@ struct Rival {
     own: Vec<File>,
 }
 
-/// What others do with the files of one version.
+/// The actions of other jobs on the files of one version.
 #[derive(Clone, Debug)]
 pub(crate) enum Others {
-    /// They publish one.
+    /// They publish a file.
     Publish(&'static str, String),
-    /// They replace one.
+    /// They replace a file.
     Replace(&'static str, String),
-    /// They delete one.
+    /// They delete a file.
     Delete(&'static str, String),
     /// They delete the version, with all its files.
     DeleteVersion,
 }
 
 impl Checksums {
-    /// The aliases that are given.
+    /// Returns the aliases of the inputs.
     fn aliases(&self) -> impl Iterator<Item = &'static str> {
         self.aliases.iter().map(|(alias, _)| *alias)
     }
 
-    /// Those of them that are to be identical to the version.
+    /// Returns the aliases that must be identical to the version.
     fn followers(&self) -> impl Iterator<Item = &'static str> {
         self.aliases().filter(|alias| !self.order.stay.contains(alias))
     }
 
-    /// The versions that a run may read or change.
+    /// Returns the versions that a run may read or change.
     fn versions(&self) -> impl Iterator<Item = &'static str> {
         [self.order.version, OTHER].into_iter().chain(ALIASES)
     }
 
-    /// Whether these files are not all that is expected.
+    /// Whether a required file is missing from these files.
     fn lack(&self, files: &Files) -> bool {
         let is_there = |expected: &String| {
             let start = expected.trim_end_matches('*');
@@ -126,7 +125,7 @@ impl Checksums {
         !self.expected.iter().all(is_there)
     }
 
-    /// One of the aliases, where there are any, and the name of a file that it has or may come to have.
+    /// Draws one of the aliases, if there is one, and the name of a file that it has or may get.
     fn in_alias(&self, rng: &mut Rng) -> Option<(&'static str, String)> {
         let alias = (!self.aliases.is_empty()).then(|| rng.usize(0..self.aliases.len()))?;
         let (alias, has) = &self.aliases[alias];
@@ -134,7 +133,7 @@ impl Checksums {
         Some((alias, one_of(rng, &files).0.clone()))
     }
 
-    /// The version that the job publishes, with checksums file and aliases.
+    /// Configures a job that publishes a version with its checksums file and aliases.
     fn checksums_job(&self, mut job: Job, version: &str, own: &[File]) -> Job {
         for (name, content) in own {
             job.file(&format!("dist/{name}"), &content.bytes());
@@ -170,19 +169,19 @@ fn alias(rng: &mut Rng, version: &[File], extras: &[File]) -> Vec<File> {
     files
 }
 
-/// The part of a path that names a version; `/v1/` alone is in the path of each call of the API.
+/// Returns the part of a path that identifies a version. `/v1/` alone occurs in the path of every API call.
 fn path_of(version: &str) -> String {
     format!("/{PACKAGE}/{}/", segment(version))
 }
 
-/// A pattern for what is there, what comes late, or what never comes.
+/// Draws a pattern for a file that exists, that is published late, or that never exists.
 fn expected(rng: &mut Rng, version: &[File]) -> String {
     match rng.u8(0..8) {
         0 => "absent-*".to_owned(),
         1..3 => "late-*".to_owned(),
         _ => {
             let name = one_of(rng, version).0;
-            // What is special in a pattern ends it.
+            // The first special character of patterns ends it.
             format!("{}*", name.split(['*', '?', '[', ']', '{', '}', '!', '\\']).next().unwrap_or_default())
         }
     }
@@ -228,7 +227,7 @@ impl Kind for Checksums {
     }
 
     fn requests(&self, rng: &mut Rng) -> (Match, usize) {
-        // Those about one alias alone, or all.
+        // Requests for one alias only, or for all.
         let place = match self.in_alias(rng) {
             Some((alias, _)) if rng.bool() => path_of(alias),
             _ => String::new(),
@@ -237,7 +236,7 @@ impl Kind for Checksums {
             0..4 => Match::list().containing(&place),
             4..10 => Match::put(&place),
             10..12 => Match::put(&format!("{}/{CHECKSUMS}", place.trim_end_matches('/'))),
-            // Only the version is downloaded from.
+            // Files are downloaded only from the version.
             12..14 => Match::get(""),
             14..16 => Match::delete(&place),
             16 => Match::versions(),

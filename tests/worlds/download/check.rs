@@ -1,4 +1,4 @@
-//! What has to hold of a download, whatever it met.
+//! The checks of a download, in any world.
 
 use embedded_registry::Request;
 
@@ -8,7 +8,7 @@ use super::super::script::{last_segment, segment, sha256};
 use super::{CHECKSUMS, Download, PART, Remote, State};
 
 impl Promises for Download {
-    /// (i) and (iv): the exit code and the outputs.
+    /// (i) and (iv): checks the exit code and the outputs.
     fn wrong_outputs(scene: &Scene<'_, Self>, Outputs { rows, .. }: &Outputs) -> Vec<String> {
         let mut wrong: Vec<String> = rows.iter().filter_map(|row| scene.one_file(row)).collect();
         if scene.ran.code == Some(0) {
@@ -39,7 +39,7 @@ impl Promises for Download {
         let Scene { world, ran, before: State { here: before, there }, after: State { here: after, .. }, .. } = *scene;
         let mut wrong = Vec::new();
         let Download { has_checksums, is_listed, .. } = world.of;
-        // The file of checksums is that of the first contents. Where nobody lists what is there, it is what counts.
+        // The checksums file covers the initial contents. Without a list, it decides which content is right.
         let is_here =
             |file: &Remote| has_checksums && !is_listed && before.get(&file.name) == Some(&file.content.bytes());
         let is_good = |file: &Remote| {
@@ -66,16 +66,16 @@ impl Promises for Download {
 }
 
 impl Scene<'_, Download> {
-    /// Whether a content is one that the registry had under that name, or may be taken for one.
+    /// Whether the registry had this content under the name, or the run could not detect that it did not.
     fn is_right(&self, name: &str, bytes: &[u8]) -> bool {
         let known = &self.entries[name];
-        // Where nothing verifies, others may come under the right length, or a mixture of two.
+        // Without verification, other bytes of the right length may come, or a mixture of two contents.
         let may_be_a_mixture = || known.len() > 1 && known.iter().any(|known| known.len() == bytes.len());
         known.iter().any(|known| known == bytes)
             || self.world.may_be_unverified() && (self.world.lies() || may_be_a_mixture())
     }
 
-    /// (ii) and (iii).
+    /// (ii) and (iii): checks the local files.
     fn what_is_here(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         let is_wanted = |name: &str| self.world.of.wanted().any(|file| file.name == name);

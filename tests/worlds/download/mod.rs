@@ -1,16 +1,14 @@
-//! Worlds for downloads, and what has to hold in each:
+//! Worlds for downloads, with their promises:
 //!
-//! - (i) exit code 0 means that each wanted file is here with a content that the registry had under its name, or, where
-//!   nothing could verify, with the length that the server promised;
-//! - (ii) whatever the exit code, and also where the program was killed, what is here under a wanted name is what was
-//!   here
-//!   before or such a content, and under any other name what was here before;
-//! - (iii) nothing is left beside the files by a run that was not killed, and what a killed one left is deleted by the
-//!   next;
-//! - (iv) outputs and summary say what is here, and of what is unchanged nothing was asked;
-//! - (v) a run after it in which nothing goes wrong brings all that is there;
-//! - (vi) no secret is seen anywhere, and a visitor sends none;
-//! - (vii) the rest of a file is asked for only if it still is the same.
+//! - (i) exit code 0 means that each wanted file exists locally with a content that the registry had under its name,
+//!   or, if it could not be verified, with the length that the server sent;
+//! - (ii) with any exit code, and even if the program was killed, each wanted file has its earlier local content or
+//!   such a content, and all other files are unchanged;
+//! - (iii) a run that was not killed leaves no temporary files, and the next run deletes those of a killed run;
+//! - (iv) outputs and summary match the local files, and unchanged files were not requested;
+//! - (v) a later run without faults downloads all wanted files;
+//! - (vi) no output contains a secret, and a run without a token sends none;
+//! - (vii) the rest of a file is requested only on the condition that the file is unchanged.
 
 mod check;
 
@@ -28,21 +26,21 @@ use super::kind::Kind;
 use super::script::{self, Files, OWNER, PACKAGE, segment, sha256};
 use super::world::{Act, Content, File, Setting, World};
 
-/// The file of checksums.
+/// The name of the checksums file.
 const CHECKSUMS: &str = "checksums.sha256";
 
-/// What a version has, and what is here already.
+/// The files of a version, and the local files.
 #[derive(Clone, Debug)]
 pub(crate) struct Download {
     version: &'static str,
-    /// What the version is asked for as: by its name, or as `latest`.
+    /// The requested version: its name or `latest`.
     called: &'static str,
     files: Vec<Remote>,
     /// Whether there is no token.
     is_visitor: bool,
-    /// Whether the registry shows its lists to who asks.
+    /// Whether the registry shows its lists to this run.
     is_listed: bool,
-    /// Whether the version has a file of checksums, which is to be used.
+    /// Whether the version has a checksums file, which the run uses.
     has_checksums: bool,
 }
 
@@ -51,26 +49,26 @@ pub(crate) struct Download {
 struct Remote {
     name: String,
     content: Content,
-    /// What is here under its name.
+    /// The local content under its name, if any.
     here: Option<Content>,
-    /// Whether a killed run has left something of it.
+    /// Whether a killed run has left a temporary file of it.
     is_left: bool,
     is_wanted: bool,
 }
 
-/// What others do with the files of the version.
+/// The actions of other jobs on the files of the version.
 #[derive(Clone, Debug)]
 pub(crate) enum Others {
-    /// They replace one, by one of the same length or of another.
+    /// They replace a file with one of the same or a different length.
     Replace(File),
-    /// They delete one.
+    /// They delete a file.
     Delete(String),
 }
 
-/// All contents that the registry ever had, by their names.
+/// All contents that the registry ever had, by file name.
 type History = BTreeMap<String, Vec<Vec<u8>>>;
 
-/// What is here, and what the registry has.
+/// The local files, and the files on the registry.
 pub(crate) struct State {
     here: Files,
     there: Files,
@@ -83,15 +81,14 @@ impl Download {
 }
 
 impl World<Download> {
-    /// Whether it may be that only the length of what comes is known to be right: also where somebody else refuses the
-    /// list.
+    /// Whether downloads may be verified by length only, also because a fault rejects the list.
     fn may_be_unverified(&self) -> bool {
         let is_refused = |action: &Action| matches!(action, Action::Answer(it) if matches!(it.status, 401 | 403));
         let Download { is_visitor, has_checksums, is_listed, .. } = self.of;
         is_visitor && !has_checksums && (!is_listed || self.has_fault(is_refused))
     }
 
-    /// Whether bytes come, under a good status, that are not those of the file.
+    /// Whether a successful response may contain other bytes than the file's.
     fn lies(&self) -> bool {
         self.events.iter().any(|event| match &event.act {
             Act::Fault(Action::SendOtherBytes) => true,
@@ -102,7 +99,7 @@ impl World<Download> {
     }
 }
 
-/// How the names of temporary files end.
+/// The suffix of temporary names.
 const PART: &str = ".generic-packages-part";
 
 fn remote(rng: &mut Rng, (name, content): File) -> Remote {
@@ -129,7 +126,7 @@ impl Kind for Download {
     fn draw(rng: &mut Rng, setting: &Setting) -> Self {
         let is_visitor = rng.u8(0..3) == 0;
         let is_listed = !is_visitor || setting.persona == Persona::Forgejo15;
-        // Where nobody lists the files, these would be patterns.
+        // Without a list, these names would be patterns.
         let mut names = names(rng, &[]).filter(|name| is_listed || !name.contains(['[', '{']));
         let files = files(rng, &mut names, 1, 6);
         let mut files: Vec<Remote> = files.into_iter().map(|file| remote(rng, file)).collect();

@@ -1,4 +1,4 @@
-//! What has to hold of a run that publishes, whatever it met.
+//! The checks of a run that publishes, in any world.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use super::super::world::{Act, Content, Event, is_about_lists};
 use super::journal::{Deletion, Seen};
 use super::{Others, Planned, Policy, Publish};
 
-/// The SHA-256 of a content, in lower-case hexadecimal.
+/// Returns the SHA-256 of a content, in lower-case hexadecimal.
 fn hash_of(content: Content) -> String {
     sha256(&content.bytes()).to_string()
 }
@@ -21,7 +21,7 @@ fn holds(stored: Option<&StoredFile>, content: Content) -> bool {
 }
 
 impl Promises for Publish {
-    /// (i), (ii) and (iv): the exit code, the outputs and the log against the registry.
+    /// (i), (ii) and (iv): compares the exit code, the outputs and the log with the registry.
     fn wrong_outputs(scene: &Scene<'_, Self>, Outputs { rows, .. }: &Outputs) -> Vec<String> {
         let named: BTreeSet<&str> = rows.iter().map(|row| row.name.as_str()).collect();
         let planned: BTreeSet<&str> = scene.world.of.files.iter().map(|file| file.name.as_str()).collect();
@@ -30,7 +30,7 @@ impl Promises for Publish {
         }
         let mut wrong: Vec<String> = rows.iter().filter_map(|row| scene.one_file(row)).collect();
         let all_good = rows.iter().all(|row| row.is_in_place() || row.status == "skipped");
-        // Where the last list is not to be had, a run fails though it has only skipped files.
+        // If the last list cannot be read, a run fails even if it has only skipped files.
         let all_published = rows.iter().all(Row::is_in_place);
         if scene.ran.code == Some(0) && !all_good || scene.ran.code == Some(1) && all_published {
             wrong.push(format!("(i) exit code {:?}, and all files as wanted: {all_good}", scene.ran.code));
@@ -54,7 +54,7 @@ impl Promises for Publish {
         [scene.what_was_there(), scene.requests_in_order()].concat()
     }
 
-    /// Where the run before it was broken off, an upload of its may still be on its way when this one begins.
+    /// (v): checks a run without faults. If the previous run was broken off, one of its uploads may still be running.
     fn wrong_ending(scene: &Scene<'_, Self>, outputs: &Outputs) -> Vec<String> {
         let (code, statuses, wanted) = expected(&scene.world.of, scene.before);
         let found: BTreeMap<&str, &str> =
@@ -86,7 +86,7 @@ impl Scene<'_, Publish> {
         let folded = file.name.to_lowercase();
         let in_last_list = self.entries.lists.last().and_then(|seen| seen.get(&folded));
         let at_end = self.after.get(&folded);
-        // Where the run was asked to end, the list that it left unread may be made after the one that it read last.
+        // If the run was canceled, its unread list may have been made after the last list that it read.
         let in_read_list = self.entries.lists.iter().rev().nth(1).filter(|_| self.ran.code == Some(143));
         let in_read_list = in_read_list.and_then(|seen| seen.get(&folded));
         let is_there = [at_end, in_last_list, in_read_list].into_iter().any(|stored| holds(stored, file.content));
@@ -115,7 +115,7 @@ impl Scene<'_, Publish> {
         }
     }
 
-    /// Whether it was not there, and we sent it.
+    /// Whether the file was missing or different at first, and the run uploaded it.
     fn was_sent(&self, file: &Planned) -> bool {
         let in_first_list = self.entries.lists.first().and_then(|seen| seen.get(&file.name.to_lowercase()));
         let segment = segment(&file.name);
@@ -123,7 +123,7 @@ impl Scene<'_, Publish> {
             && self.requests.iter().any(|it| it.method == "PUT" && last_segment(it) == segment)
     }
 
-    /// Whether somebody said of a file that was stored that it was not, or stored it for us.
+    /// Whether a response denied that a stored file was stored, or another job stored it.
     fn may_be_misled(&self, file: usize) -> bool {
         let lies = |event: &Event<Others>| match &event.act {
             Act::Fault(Action::Answer(answer)) if event.at == Point::AfterStore && answer.status < 500 => true,
@@ -135,7 +135,7 @@ impl Scene<'_, Publish> {
             || self.entries.changes.iter().any(|change| change.name == name)
     }
 
-    /// (iii): nothing of what is not ours to change has changed.
+    /// (iii): checks that the run has changed only files that it may change.
     fn what_was_there(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         for (name, theirs) in &self.entries.theirs {
@@ -156,8 +156,8 @@ impl Scene<'_, Publish> {
         wrong
     }
 
-    /// What was deleted has to be what a list showed at first, unless somebody changed it when it was too late to see.
-    /// Where others took it away before we did, and a list showed that, what was there after it is what counts.
+    /// Checks that the deleted content is the one that a list showed first, unless another job changed it too late to
+    /// be listed. If a list showed that another job had deleted it, the content after that counts.
     fn deletion(&self, deletion: &Deletion) -> Option<String> {
         let file = self.world.of.files.iter().find(|file| file.name.to_lowercase() == deletion.name)?;
         let shown = |seen: &Seen| seen.get(&deletion.name).filter(|stored| !holds(Some(stored), file.content)).cloned();
@@ -191,7 +191,7 @@ impl Scene<'_, Publish> {
                     has_listed = true;
                 }
                 "DELETE" => {
-                    // Until it is there again, a list that is away is no reason not to send it.
+                    // Until the file exists again, it is uploaded even if no list can be read.
                     missing.insert(last);
                     if !has_listed {
                         wrong.push(format!("(iii) `{last}` was to be deleted without a list just before"));
@@ -219,7 +219,7 @@ impl Scene<'_, Publish> {
         wrong
     }
 
-    /// Whether nothing comes between an answer and the run: the events only change answers or what is stored.
+    /// Whether every response reaches the run, because the events only change responses or stored files.
     fn every_answer_arrives(&self) -> bool {
         let changes_answers = |act: &Act<Others>| match act {
             Act::Others(_) => true,
@@ -232,7 +232,7 @@ impl Scene<'_, Publish> {
             .all(|event| matches!(event.at, Point::BeforeStore | Point::AfterStore) && changes_answers(&event.act))
     }
 
-    /// Whether the answer said so, or may have, where it was not sent whole.
+    /// Whether the response meant that the request was not processed. An incomplete response may have meant it.
     fn was_not_acted_upon(&self, request: &Request) -> bool {
         let says_so = |status: u16| matches!(status, 408 | 425 | 429);
         let may_say_so = |action: &Action| matches!(action, Action::Answer(answer) if says_so(answer.status));
@@ -240,7 +240,7 @@ impl Scene<'_, Publish> {
     }
 }
 
-/// Whether it makes lists show other files than those that are there.
+/// Returns whether an event makes lists differ from the stored files.
 fn shows_other_lists(on: &Match, act: &Act<Others>) -> bool {
     match act {
         Act::Fault(Action::Lag(_) | Action::Alter(_)) => true,
@@ -249,8 +249,7 @@ fn shows_other_lists(on: &Match, act: &Act<Others>) -> bool {
     }
 }
 
-/// What a run comes to where nothing goes wrong, given what is there: the exit code, the statuses, and what is there
-/// then.
+/// Returns the exit code, the statuses and the final files of a run without faults, given the existing files.
 fn expected(of: &Publish, there: &Seen) -> (i32, BTreeMap<String, &'static str>, Seen) {
     let stored = |index: usize| there.get(&of.files[index].name.to_lowercase());
     let is_conflict = |index: usize| stored(index).is_some() && !holds(stored(index), of.files[index].content);

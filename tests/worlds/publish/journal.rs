@@ -1,4 +1,4 @@
-//! What happened on the registry, as the registry's own hooks saw it.
+//! Records lists, changes and deletions on the registry through its hooks.
 
 use std::collections::BTreeMap;
 
@@ -7,74 +7,74 @@ use embedded_registry::{self as registry, StoredFile};
 use super::super::script::{OWNER, PACKAGE};
 use super::super::world::Content;
 
-/// The files of the version, by their names in lower case.
+/// The files of a version by their names in lower case.
 pub(crate) type Seen = BTreeMap<String, StoredFile>;
 
-/// What the version has now.
+/// Returns the current files of a version.
 pub(crate) fn seen(registry: &registry::World, version: &str) -> Seen {
     registry.files(OWNER, PACKAGE, version).into_iter().map(|file| (file.name.to_lowercase(), file)).collect()
 }
 
-/// In the order in which it happened.
+/// The recorded events, in order.
 #[derive(Default)]
 pub(crate) struct Entries {
     version: &'static str,
-    /// What the version had when each list was made.
+    /// The files of the version at the time of each list.
     pub(crate) lists: Vec<Seen>,
-    /// What others have done to which names, and how many lists there were before.
+    /// The changes by other jobs.
     pub(crate) changes: Vec<Change>,
-    /// What was there at the start or came from others, and was not taken away by others.
+    /// The files that existed at the start or came from other jobs, and that no other job deleted.
     pub(crate) theirs: Seen,
-    /// What was there when the DELETE of a file of ours came, and is not any more.
+    /// The files that a DELETE of the run has deleted.
     pub(crate) deletions: Vec<Deletion>,
-    /// The name of the file whose DELETE was reached last, and what was there. There is one at a time.
+    /// The name in the last DELETE, and the file at that time. There is only one DELETE at a time.
     asked_to_delete: Option<(String, Option<StoredFile>)>,
     late: Vec<(Late, Later)>,
-    /// The token is worth nothing any more, so that nothing is shown.
+    /// Whether the token was revoked, so that no list is returned.
     revoked: bool,
 }
 
-/// Something that others have done.
+/// A change by another job.
 pub(crate) struct Change {
     /// The name in lower case.
     pub(crate) name: String,
-    /// How many lists were made before.
+    /// The number of lists before it.
     pub(crate) lists: usize,
     /// Whether it came with a list or a DELETE, so that nobody can have listed between it and a DELETE.
     pub(crate) is_unforeseeable: bool,
 }
 
-/// A deletion that we asked for.
+/// A deletion that the run requested.
 pub(crate) struct Deletion {
     /// The name in lower case.
     pub(crate) name: String,
     pub(crate) content: StoredFile,
-    /// How many lists were made before.
+    /// The number of lists before it.
     pub(crate) lists: usize,
-    /// How many changes by others there were before.
+    /// The number of changes by other jobs before it.
     pub(crate) changes: usize,
 }
 
-/// What was asked for and is not done yet.
+/// A delayed request.
 #[derive(Clone)]
 pub(crate) enum Late {
     Store(String, Content),
     Delete(String),
 }
 
-/// When something happens that was asked for earlier.
+/// The time at which a delayed request is executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Later {
-    /// Before a list is made, so many lists later.
+    /// Before a list, after this number of other lists.
     List(usize),
-    /// When the next head of an upload has come.
+    /// When the head of the next upload was read.
     Put,
     /// When the run has ended.
     End,
 }
 
 impl Entries {
-    /// Of a run that is to begin.
+    /// Creates the entries for a run that is about to start.
     pub(crate) fn new(version: &'static str, now: &registry::World) -> Self {
         Self { version, theirs: seen(now, version), ..Self::default() }
     }
@@ -84,7 +84,7 @@ impl Entries {
         self.changes.push(Change { name, lists, is_unforeseeable });
     }
 
-    /// Somebody else uploads a file.
+    /// Uploads a file as another job.
     pub(crate) fn publish(&mut self, to: &registry::World, name: &str, of: Content, unforeseeable: bool) {
         if to.store(OWNER, PACKAGE, self.version, name, &of.bytes()) {
             self.changed(name, unforeseeable);
@@ -93,7 +93,7 @@ impl Entries {
         }
     }
 
-    /// Somebody else deletes a file.
+    /// Deletes a file as another job.
     pub(crate) fn delete(&mut self, on: &registry::World, name: &str, unforeseeable: bool) {
         if on.delete(OWNER, PACKAGE, self.version, name) {
             self.changed(name, unforeseeable);
@@ -101,26 +101,26 @@ impl Entries {
         }
     }
 
-    /// A list was asked for, and made where the token is good.
+    /// Records a list, if the token is valid.
     pub(crate) fn listed(&mut self, at: &registry::World) {
         if !self.revoked {
             self.lists.push(seen(at, self.version));
         }
     }
 
-    /// Makes the token worthless.
+    /// Revokes the token, and records that.
     pub(crate) fn revoke(&mut self, at: &registry::World, token: &str) {
         at.revoke(token);
         self.revoked = true;
     }
 
-    /// A DELETE of a file of ours is carried out next.
+    /// Records the file that a DELETE of the run is about to delete.
     pub(crate) fn deletes(&mut self, at: &registry::World, name: &str) {
         let there = seen(at, self.version).remove(&name.to_lowercase());
         self.asked_to_delete = Some((name.to_owned(), there));
     }
 
-    /// It was carried out, or refused.
+    /// Records whether the DELETE has deleted the file.
     pub(crate) fn deleted(&mut self, at: &registry::World, name: &str) {
         let before = self.asked_to_delete.take().filter(|(asked, _)| asked == name).and_then(|(_, before)| before);
         let name = name.to_lowercase();
@@ -130,17 +130,17 @@ impl Entries {
         }
     }
 
-    /// Which file the DELETE that was reached last is about.
+    /// Returns the name in the last DELETE.
     pub(crate) fn being_deleted(&self) -> Option<String> {
         self.asked_to_delete.as_ref().map(|(name, _)| name.clone())
     }
 
-    /// Puts down what is to be done later.
+    /// Adds a delayed request.
     pub(crate) fn postpone(&mut self, late: Late, until: Later) {
         self.late.push((late, until));
     }
 
-    /// Does what is due.
+    /// Executes the delayed requests that are due.
     pub(crate) fn catch_up(&mut self, with: &registry::World, now: Later) {
         let mut due = Vec::new();
         self.late.retain_mut(|(late, until)| match (now, &mut *until) {
@@ -155,7 +155,7 @@ impl Entries {
             _ => true,
         });
         for late in due {
-            // A server refuses what is there by then, and what is there no longer.
+            // A server rejects an upload of an existing file, and a deletion of a missing one.
             let name = match late {
                 Late::Store(name, content) => {
                     with.store(OWNER, PACKAGE, self.version, &name, &content.bytes());

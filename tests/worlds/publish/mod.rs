@@ -1,21 +1,20 @@
-//! Worlds for publishing, and what has to hold in each:
+//! Worlds for publishing, with their promises:
 //!
-//! - (i) exit code 0 means that each file of the plan is there bit for bit, or `skipped`;
-//! - (ii) any other means that each file of the plan that is not there is named, and each that is named as published is
-//!   there; doubt is `unknown`;
-//! - (iii) no file that the user did not ask to overwrite has changed or gone;
-//! - (iv) what outputs and summary call published is on the registry;
-//! - (v) a run after it in which nothing goes wrong ends as the policy has it;
-//! - (vi) no secret is seen anywhere.
+//! - (i) exit code 0 means that each file of the plan is identical on the registry, or `skipped`;
+//! - (ii) any other code means that the log names each file that is not published, and that each file that is
+//!   reported as published exists; uncertain files are `unknown`;
+//! - (iii) no file has changed or disappeared, except files that the user wants to overwrite;
+//! - (iv) files that outputs and summary report as published are on the registry;
+//! - (v) a later run without faults ends as the policy requires;
+//! - (vi) no output contains a secret.
 //!
-//! What is left out, so that every check stays decidable:
+//! Some combinations are left out, so that every check stays decidable:
 //!
-//! - A list that shows the registry as it was earlier is not combined with others who take files away: what it shows of
-//!   them was true once.
-//! - Where others take files away, a list that was made reaches us: what goes wrong with lists goes wrong before. So
-//!   what was there when the last list was made is all that a run can know at its end: what it says has to hold of
-//!   that, or of what is there in the end.
-//! - No list names a file that is not there.
+//! - Outdated lists are not combined with other jobs that delete files, because such a list was correct earlier.
+//! - If other jobs delete files, each list that is made reaches the run, because faults of lists act before it is
+//!   made. So the last list is all that a run can know at its end. Its report must match that list or the final
+//!   state.
+//! - No list contains a file that does not exist.
 
 mod check;
 mod journal;
@@ -32,25 +31,25 @@ use super::kind::Kind;
 use super::script::{ELSEWHERE, OWNER, PACKAGE, TOKENS, segment};
 use super::world::{Act, Content, Event, File, Setting, World, is_about_lists};
 
-/// What is published, and what is there already.
+/// The local files, and the existing files on the registry.
 #[derive(Clone, Debug)]
 pub(crate) struct Publish {
     version: &'static str,
     /// The local files.
     files: Vec<Planned>,
-    /// Files of the version that are not published.
+    /// Files of the version that the run does not publish.
     unrelated: Vec<File>,
     policy: Policy,
-    /// What others publish.
+    /// The content that other jobs publish.
     other: Content,
 }
 
-/// A local file, and what the registry has under its name.
+/// A local file, and the registry's file under its name.
 #[derive(Clone, Debug)]
 struct Planned {
     name: String,
     content: Content,
-    /// What is there: its spelling of the name, and its content.
+    /// The registry's file: its spelling of the name, and its content.
     there: Option<File>,
 }
 
@@ -72,24 +71,24 @@ impl Policy {
     }
 }
 
-/// What others do with our names, which go by their index, and with others.
+/// The actions of other jobs. A number is the index of a local file.
 #[derive(Clone, Debug)]
 pub(crate) enum Others {
-    /// They publish what we publish.
+    /// They publish the identical file.
     PublishSame(usize),
-    /// They publish other content under our name.
+    /// They publish different content under the file's name.
     PublishOther(usize),
-    /// They replace what is there under our name.
+    /// They replace the registry's file under the file's name.
     Replace(usize),
-    /// They delete what is there under our name.
+    /// They delete the registry's file under the file's name.
     Delete(usize),
-    /// They publish a file of another name.
+    /// They publish a file with another name.
     PublishUnrelated,
-    /// They delete a file of another name.
+    /// They delete a file with another name.
     DeleteUnrelated,
-    /// The connection of an upload is reset, and what it carried is stored only later.
+    /// The connection of an upload is reset, and its file is stored later.
     StoreLater(usize, Later),
-    /// The connection of a DELETE is reset, and it is carried out only later.
+    /// The connection of a DELETE is reset, and the DELETE is executed later.
     DeleteLater(Later),
 }
 
@@ -106,7 +105,7 @@ impl Others {
         }
     }
 
-    /// Whether they take away what may have been ours.
+    /// Whether they delete or replace a file that the run may have published.
     fn take_away(&self) -> bool {
         matches!(self, Self::Replace(_) | Self::Delete(_) | Self::DeleteLater(_))
     }
@@ -117,14 +116,14 @@ impl Publish {
         self.files.iter().any(|file| file.name.to_lowercase() == folded)
     }
 
-    /// The index of a file; where others take something away it is more often one that is there.
+    /// Returns the index of a random file. With `is_better_there`, it is more often one that exists on the registry.
     fn any(&self, rng: &mut Rng, is_better_there: bool) -> usize {
         let is_fine = |index: &usize| !is_better_there || self.files[*index].there.is_some();
         let fine: Vec<usize> = (0..self.files.len()).filter(is_fine).collect();
         if fine.is_empty() || rng.u8(0..3) == 0 { rng.usize(0..self.files.len()) } else { one_of(rng, &fine) }
     }
 
-    /// Where what was asked for is done only later, the connection is reset.
+    /// Adds a reset of the connection to an event that delays a request.
     fn with_reset(&self, event: Event<Others>) -> Vec<Event<Others>> {
         let on = match event.act {
             Act::Others(Others::StoreLater(file, _)) => self.upload_of(file),
@@ -258,7 +257,7 @@ impl Kind for Publish {
             Others::StoreLater(file, later) => {
                 entries.postpone(Late::Store(name(file).to_owned(), self.files[file].content), later);
             }
-            // Whichever file it is about.
+            // Applies to the DELETE of any file.
             Others::DeleteLater(later) => {
                 if let Some(name) = entries.being_deleted() {
                     entries.postpone(Late::Delete(name), later);

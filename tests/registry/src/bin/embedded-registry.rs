@@ -1,4 +1,4 @@
-//! Runs the registry by hand, for containers and for people.
+//! Runs the registry as a program, for containers and manual tests.
 #![expect(clippy::print_stdout, reason = "the addresses and tokens it prints are what it is for")]
 
 use std::io;
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Waits for SIGINT or SIGTERM: killed at once, it would leave the uploads behind in the temporary directory.
+/// Waits for SIGINT or SIGTERM, so that the uploads in the temporary directory are deleted at the end.
 fn wait_for_end() -> io::Result<()> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
