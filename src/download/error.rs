@@ -32,10 +32,10 @@ pub(crate) enum DownloadError {
     #[error(transparent)]
     Select(#[from] SelectError),
     /// A line that is neither a valid pattern nor the name of a file.
-    #[error("failed to match `{line}`: no file has this name, and {bad}")]
+    #[error("failed to match `{line}`: no file has this name, and the line {bad}")]
     BadLine { line: Sanitized, bad: BadLine },
     /// A line with `!` above the line that adds its files.
-    #[error("failed to apply `{line}`: a later line adds its files again")]
+    #[error("failed to exclude `{line}`: a later line adds its files again")]
     ExcludedTooEarly { line: Sanitized },
     /// A new name that is not allowed.
     #[error("failed to rename `{name}`: {why}")]
@@ -163,12 +163,12 @@ fn mismatch_in_words(expected: &Expected, (size, sha256): &(u64, Option<Sha256>)
     match (expected.size, expected.sha256, sha256) {
         (Some(wanted), _, _) if wanted != *size => {
             let (wanted, size) = (Bytes::exact(wanted), Bytes::exact(*size));
-            format!("wrong length after 2 attempts ({source}: {wanted}, downloaded: {size})")
+            format!("wrong size after 2 attempts ({source}: {wanted}, downloaded: {size})")
         }
         (_, Some(wanted), Some(sha256)) => {
             format!("SHA-256 mismatch after 2 attempts ({source}: {wanted}, downloaded: {sha256})")
         }
-        _ => format!("wrong length after 2 attempts (downloaded: {})", Bytes::exact(*size)),
+        _ => format!("wrong size after 2 attempts (downloaded: {})", Bytes::exact(*size)),
     }
 }
 

@@ -48,7 +48,7 @@ pub(crate) async fn download(
 ) -> Result<RunReport, SetupError> {
     let registry = Registry::new(inputs.target.clone(), connection)?;
     let (command, target, user) = (Command::Download, &inputs.target, inputs.user());
-    context.reporter.begins(&Header { command, target, user, is_dry: false, files: None });
+    context.reporter.begins(&Header { command, target, user, is_dry: false, files: None, checksums: None });
     let run = Run { inputs, wanted, context, registry, items: Vec::new(), outcomes: Vec::new(), errors: Vec::new() };
     Ok(run.go().await)
 }
@@ -154,7 +154,7 @@ impl Run<'_> {
                 None => ", or set `checksums` to the name of a checksums file of the version",
             };
             self.context.reporter.warns(&format!(
-                "only the length of {} was verified, because the registry does not list hashes without a token ({}). Set \
+                "only the size of {} was verified, because the registry does not list hashes without a token ({}). Set \
                  `token`{or_checksums}",
                 units::files(unverified),
                 error.cause

@@ -119,9 +119,8 @@ impl Explain for BadLine {
                  after `**` do not count"
             }
             Self::Name(_) => "Correct the name after `=>`, which is the file's name on the registry",
-            Self::Pattern(_) => {
-                "Write `**` as a separate component, close each `[`, and write `[*]`, `[?]`, `[[]` for literal characters"
-            }
+            Self::Pattern("invalid range pattern") => "Close the `[`, or write `[[]` for a literal `[`",
+            Self::Pattern(_) => "Write `**` as a separate component, as in `dist/**/app`, or write `[*]` for a literal `*`",
         };
         Some(hint.to_owned())
     }

@@ -38,8 +38,8 @@ pub(super) fn none_found(folders: &mut Folders, selection: &Selection, line: &Li
         ),
         (
             hidden.links,
-            "links to folders, such as {}, are not entered",
-            "Write the name of the link itself, as in `link/*`, because wildcards do not enter linked folders",
+            "wildcards do not follow links to folders, such as {}",
+            "Write the name of the link: `link/*`",
         ),
         (
             other_case.files,
@@ -88,7 +88,7 @@ pub(super) fn none_found(folders: &mut Folders, selection: &Selection, line: &Li
     let has =
         if content.is_empty() { "is empty".to_owned() } else { format!("contains {}", first_paths(content.iter())) };
     found(
-        format!("{place} {has}"),
+        format!("no file matches; {place} {has}"),
         "Correct the pattern, or build the file first. To continue without it, set `if-no-files-found: warn`",
     )
 }

@@ -122,7 +122,7 @@ pub(crate) fn select(selection: &Selection) -> Result<Selected, Vec<SelectError>
     }
     if !links.is_empty() {
         let links = first_paths(links.iter());
-        warnings.push(format!("links to folders are not entered: {links}. To enter one, add a line such as `link/**`"));
+        warnings.push(format!("wildcards do not follow links to folders: {links}. To follow one, add a line such as `link/**`"));
     }
     let any_found = !paths.is_empty();
     let mut files = Vec::new();

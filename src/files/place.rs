@@ -15,7 +15,7 @@ use crate::units::Bytes;
 pub(crate) const OWN_FOLDER: &str = ".generic-packages";
 
 /// Its subfolder for files that are downloaded in order to upload them to an alias.
-pub(crate) const FETCHED_FOLDER: &str = "mirrored";
+pub(crate) const FETCHED_FOLDER: &str = "downloads";
 
 /// A folder in the workspace, which need not exist yet.
 #[derive(Clone, Debug)]
@@ -98,7 +98,7 @@ pub(crate) enum PlaceFault {
     #[error("")]
     Open(#[source] io::Error),
     /// The file cannot be written.
-    #[error("{}", .missing.map(|size| format!(" ({} left)", Bytes(size))).unwrap_or_default())]
+    #[error("{}", .missing.map(|size| format!(": {} are not written yet", Bytes(size))).unwrap_or_default())]
     Write {
         /// The number of bytes that are not written yet, if known.
         missing: Option<u64>,
@@ -136,7 +136,7 @@ impl Explain for PlaceError {
             }
         };
         Some(match (hint::code_of_system(error), missing) {
-            ("disk-full", Some(size)) => format!("Free {} more on the runner's disk, or raise its quota", Bytes(size)),
+            ("disk-full", Some(size)) => format!("Free at least {} on the runner's disk, or raise its quota", Bytes(size)),
             ("disk-full", None) => "Free space on the runner's disk, or raise its quota".to_owned(),
             ("permission-denied", _) => {
                 format!("Make it writable for this step, for example with `chmod -R u+w` in an earlier step{elsewhere}")

@@ -182,7 +182,6 @@ impl Reader<'_> {
     pub(super) fn read_version(input: &'static str, text: &str, hint: &str) -> Result<Version, InputError> {
         let what = if input == "aliases" { "alias" } else { "version" };
         let hint = match text {
-            "." | ".." => format!("Change the {what}, because `{text}` cannot be part of a URL path"),
             _ if text.chars().count() > LONGEST => format!("Shorten the {what} to {LONGEST} characters or less"),
             _ => hint.to_owned(),
         };

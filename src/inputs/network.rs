@@ -24,6 +24,8 @@ use crate::unexpanded::unexpanded;
 
 const CLIENT_CERTIFICATE: &str = "client-certificate";
 
+const OUTSIDE: &str = "is outside the workspace";
+
 /// The largest PEM file, in bytes. The root certificates of a browser take 0.25 MiB.
 const LARGEST_BUNDLE: u64 = 4 * 1024 * 1024;
 
@@ -165,8 +167,9 @@ impl Reader<'_> {
             },
             Ok(false) => "is larger than 4 MiB".to_owned(),
             Err(error) => match error.fault {
+                FileFault::System(_) if within.is_absolute() || within.starts_with("..") => OUTSIDE.to_owned(),
                 FileFault::System(error) => format!("cannot be read: {error}"),
-                FileFault::Outside => "is outside the workspace".to_owned(),
+                FileFault::Outside => OUTSIDE.to_owned(),
                 FileFault::Git => "is inside `.git`".to_owned(),
                 other => other.to_string(),
             },
@@ -192,14 +195,17 @@ impl Reader<'_> {
             let value = value.trim();
             self.hide_value(value, public);
             let is_variable = unexpanded(value) == Some(value);
+            let mut hint = hint;
             let problem = match (HeaderName::from_bytes(name.trim().as_bytes()), HeaderValue::from_str(value)) {
                 _ if !line.contains(':') => "has no colon".to_owned(),
                 _ if is_variable => "has a variable as its value, which is not expanded".to_owned(),
                 (Err(_), _) => "has an invalid header name".to_owned(),
                 (Ok(name), _) if let Some((name, why)) = RESERVED.iter().find(|(known, _)| name == *known) => {
+                    hint = "Remove this line";
                     format!("sets `{name}`, which {why}")
                 }
                 (Ok(name), _) if let Some(first) = known.insert(name.clone(), number) => {
+                    hint = "Remove one of these lines";
                     format!("repeats the header of line {first}")
                 }
                 _ if value.is_empty() => "has no value, or its secret is empty".to_owned(),

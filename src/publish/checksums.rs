@@ -283,9 +283,9 @@ fn unsafe_names(names: &[&str], redactor: &Redactor) -> Option<PublishError> {
     let mut first = None;
     for name in names {
         let why = if redactor.finds_in_name(name) {
-            "it contains the token or another secret, which everybody would see".to_owned()
+            "contains the token or another secret, which everybody would see".to_owned()
         } else if let Err(refused) = FileName::parse(name) {
-            format!("that {}", refused.why)
+            refused.why.to_string()
         } else {
             continue;
         };

@@ -170,9 +170,9 @@ fn alias_in_words(version: &Version, state: Option<&Diff>) -> String {
 
 fn unsafe_names_in_words(names: &Names, why: &str) -> String {
     match names.count {
-        1 => format!("failed to create the checksums file: a file of the version is called {names}, and {why}"),
+        1 => format!("failed to create the checksums file: a file of the version has the name {names}, which {why}"),
         count => format!(
-            "failed to create the checksums file because of the names of {count} files: {names}. The first is refused because {why}"
+            "failed to create the checksums file because of the names of {count} files: {names}. The first is refused because it {why}"
         ),
     }
 }
@@ -269,8 +269,8 @@ impl Explain for PublishError {
                 "Set `checksums` in one job only, list all publishing jobs in its `needs:`, then run that job again"
             }
             Self::NotListed { server, .. } => &format!(
-                "Turn off the cache for {server}/api/ in the proxy in front of the server, then run the step again; if there \
-                 is no cache, check the log of the server"
+                "Turn off the cache for {server}/api/ in the proxy in front of the server. If there is no cache, check the \
+                 server's log. Then run the step again"
             ),
             Self::NotVerified { .. } => {
                 "Run the step again: it verifies every file, and uploads those that the registry lacks"
@@ -322,7 +322,9 @@ fn and_then(cause: Option<&PublishError>, then: &str) -> String {
     // A hint that only asks to run the step again is already included in `then`.
     match hint.filter(|hint| !hint.starts_with("Run the step again")) {
         Some(hint) => {
-            let hint = hint.split(", then run the step again").next().unwrap_or_default();
+            let hint = [", then run the step again", ". Then run the step again"]
+                .into_iter()
+                .fold(&*hint, |hint, end| hint.split(end).next().unwrap_or_default());
             format!("{hint}. Then {then}")
         }
         None => format!("{}{}", then[..1].to_uppercase(), &then[1..]),

@@ -59,6 +59,7 @@ pub(crate) async fn publish(
         user: inputs.user(),
         is_dry: task.dry_run,
         files: Some((files.len(), files.iter().map(|(file, _)| file.size).sum())).filter(|(count, _)| *count > 0),
+        checksums: task.checksums.as_ref().map(|checksums| &checksums.name),
     });
     for warning in &selected.warnings {
         context.reporter.warns(warning);

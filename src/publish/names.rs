@@ -14,7 +14,7 @@ use crate::secret::Redactor;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NameError {
     /// A name that the registry rejects.
-    #[error("failed to publish {path}: the {bad}")]
+    #[error("failed to publish `{path}`: the {bad}")]
     Name {
         path: Sanitized,
         bad: BadName,
@@ -34,7 +34,7 @@ pub(crate) enum NameError {
         hint: String,
     },
     /// The name of the checksums file.
-    #[error("failed to publish {path}: `{name}` is the checksums file that `checksums` creates")]
+    #[error("failed to publish `{path}`: `{name}` is the checksums file that `checksums` creates")]
     Reserved { path: Sanitized, name: FileName },
     /// A name that contains the token or another secret.
     #[error("failed to publish a file: its name contains the token or another secret")]
@@ -146,7 +146,7 @@ fn apart(files: &[&SelectedFile]) -> String {
     match differs {
         Some((placeholder, values)) if files.iter().all(|file| file.is_renamed) => {
             let values: Vec<Sanitized> = values.iter().map(|value| Sanitized::new(value)).collect();
-            format!("Add `{placeholder}` to the name after `=>`. Its values here are {}", listed(&values))
+            format!("Add `{placeholder}` to the name after `=>`. Its values are {}", listed(&values))
         }
         Some((placeholder, _)) if files.iter().all(|file| !file.is_renamed) => format!(
             "Add ` => {placeholder}-{{name}}` after the pattern so that each name is unique. By default, only the last part \
@@ -162,7 +162,7 @@ fn apart(files: &[&SelectedFile]) -> String {
 /// Lists the first few paths.
 fn listed(paths: &[Sanitized]) -> String {
     const SHOWN: usize = 4;
-    let mut shown: Vec<String> = paths.iter().take(SHOWN).map(ToString::to_string).collect();
+    let mut shown: Vec<String> = paths.iter().take(SHOWN).map(|path| format!("`{path}`")).collect();
     if paths.len() > SHOWN {
         shown.push(format!("{} more", paths.len() - SHOWN));
     }

@@ -228,7 +228,7 @@ fn row(registry: &Registry<'_>, operation: &Operation, url: &Url, response: &Err
         409 if matches!(operation, Operation::Upload(_)) => {
             let hint = format!(
                 "Run the step again. If the error persists, turn off the cache for {server}/api/ in the proxy in front of the \
-                 server, because the registry has a file of this name but does not list it"
+                 server. The registry has a file of this name but does not list it"
             );
             one("file-exists", hint).kind(FailureKind::Exists).retry(RetryRule::AfterCheck)
         }
@@ -241,7 +241,11 @@ fn row(registry: &Registry<'_>, operation: &Operation, url: &Url, response: &Err
             "body-limit-exceeded",
             "Raise the body size limit of the reverse proxy (nginx: `client_max_body_size 0;`)",
         ),
-        408 | 425 | 429 => one("rate-limited", "Run the step again later, because the server limits the request rate"),
+        429 => one("rate-limited", "Run the step again later, because the server limits the request rate"),
+        408 | 425 => one(
+            "request-timeout",
+            "Run the step again; existing files are kept. If the error persists, check the timeout of the reverse proxy",
+        ),
         // The registry's own errors are JSON or plain text (all versions).
         500.. if *is_html || is_of_gateway(*status) => {
             // Without a tunnel, responses of the runner's proxy look like those of a reverse proxy.

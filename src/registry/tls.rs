@@ -187,7 +187,7 @@ fn of_certificate(error: &CertificateError, host: &str, shows_names: bool) -> Fa
         CertificateError::NotValidYetContext { time, not_before } => {
             let (since, now) = (date(*not_before), date(*time));
             let reason = format!("the certificate is not valid before {since}, and the runner's clock shows {now}");
-            let hint = "Set the clock of the runner, or renew the certificate of {host}";
+            let hint = "Correct the clock of the runner, or renew the certificate of {host}";
             Fault::new("certificate-not-yet-valid", reason, hint)
         }
         CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => {

@@ -79,7 +79,7 @@ impl<W: Write + Send> Console<W> {
             // rest.
             let is_taken_apart = secret.expose().contains("::") || secret.expose().starts_with(':');
             if is_taken_apart && self.runner != Kind::GitHub {
-                self.warns("the runner cannot hide a secret with such colons in it, so it was not asked to");
+                self.warns("the runner cannot mask a secret that contains `::` or begins with `:`");
             } else {
                 self.command("add-mask", secret.expose());
             }
@@ -322,7 +322,9 @@ impl<W: Write + Send> Reporter for Console<W> {
             Kind::None => String::new(),
             runner => format!(" on {runner}"),
         };
-        let files = header.files.map(|(count, size)| format!(" {} ({})", files(count), Bytes(size)));
+        let files = header.files.map(|(count, size)| format!("{} ({}) ", files(count), Bytes(size)));
+        let checksums = header.checksums.map(|name| format!("{name} "));
+        let what = [files, checksums].into_iter().flatten().collect::<Vec<_>>().join("and ");
         let (work, preposition) = match (header.command, is_dry) {
             (Command::Publish, false) => ("Publishing", "to"),
             (Command::Publish, true) => ("Dry run: publishing", "to"),
@@ -330,8 +332,7 @@ impl<W: Write + Send> Reporter for Console<W> {
         };
         let version = format!("{}/{} {}", target.owner, target.package, target.version);
         self.line(&format!("generic-packages {}{runner}", env!("CARGO_PKG_VERSION")));
-        let files = files.unwrap_or_default();
-        self.paragraph("", &format!("{work}{files} {preposition} {version} at {}{user}", target.server));
+        self.paragraph("", &format!("{work} {what}{preposition} {version} at {}{user}", target.server));
         self.line("");
     }
 

@@ -26,7 +26,7 @@ pub(crate) use self::remark::Remark;
 pub(crate) use self::run_report::{Local, Outcome, VerifiedBy};
 pub use self::run_report::{RunReport, Status};
 use crate::command::Command;
-use crate::package::Target;
+use crate::package::{FileName, Target};
 use crate::registry::{ByteCounter, Observer, Registry};
 use crate::runner::Runner;
 use crate::secret::{Redactor, User};
@@ -89,6 +89,8 @@ pub struct Header<'a> {
     pub(crate) is_dry: bool,
     /// The number of files and their total size in bytes; `None` if they are not known yet.
     pub(crate) files: Option<(usize, u64)>,
+    /// The checksums file to publish.
+    pub(crate) checksums: Option<&'a FileName>,
 }
 
 /// Runs the transfer of a file, and reports its progress, unless the server is waited for.
@@ -138,7 +140,7 @@ pub fn hand_over_outputs(report: &RunReport, runner: &Runner) -> Vec<String> {
         Some(path) => {
             // A runner that runs the job on its host has no such file in the container.
             if runner.reads_commands() && !path.exists() {
-                warnings.push("GITHUB_OUTPUT is not there, so later steps may get no outputs".to_owned());
+                warnings.push("the file in `GITHUB_OUTPUT` does not exist, so later steps may get no outputs".to_owned());
             }
             warnings.extend(output::write(&outputs, path).err().map(|error| format!("the outputs are lost: {error}")));
         }

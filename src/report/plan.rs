@@ -48,6 +48,21 @@ impl Action {
         }
     }
 
+    /// Returns the words after a number in the result of a dry run: `2 to upload, 1 alias to update`.
+    pub(super) fn in_sentence(self, count: usize) -> &'static str {
+        match self {
+            Self::Upload => "to upload",
+            Self::Replace => "to replace",
+            Self::Unchanged => "unchanged",
+            Self::Skip => "to skip",
+            Self::Conflict => "in conflict",
+            Self::Alias if count == 1 => "alias to update",
+            Self::Alias => "aliases to update",
+            Self::Delete => "to delete",
+            Self::Link => "link to create",
+        }
+    }
+
     /// Whether the action changes files, which requires write access.
     pub(crate) fn changes_files(self) -> bool {
         matches!(self, Self::Upload | Self::Replace | Self::Delete)

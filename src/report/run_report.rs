@@ -266,7 +266,7 @@ impl RunReport {
             return format!("Dry run without a token: {files} checked, no request sent to the registry");
         }
         let count = |action: Action| plan.iter().filter(|row| row.action == action).count();
-        let counts = match units::counts(Action::ALL.map(|action| (count(action), action.word()))) {
+        let counts = match units::counts(Action::ALL.map(|action| (count(action), action.in_sentence(count(action))))) {
             counts if counts.is_empty() => counts,
             counts => format!(": {counts}"),
         };
@@ -286,8 +286,8 @@ impl RunReport {
         let all = if self.outcomes.len() == 1 { "" } else { "all " };
         match self.outcomes.iter().filter(is_unverified).count() {
             0 => format!(", {all}verified by SHA-256"),
-            count if count == self.outcomes.len() => format!(", {all}verified by length only"),
-            count => format!(", {} verified by SHA-256, {count} by length only", self.outcomes.len() - count),
+            count if count == self.outcomes.len() => format!(", {all}verified by size only"),
+            count => format!(", {} verified by SHA-256, {count} by size only", self.outcomes.len() - count),
         }
     }
 }

@@ -52,7 +52,7 @@ fn a_new_alias_gets_all_files_of_the_version_and_its_checksums_file_last() {
         seed(&registry, "v0.9.0", &[("a", "0")]);
         let mut job = job(&registry);
         // Files that a killed run left behind.
-        let left = [".generic-packages/mirrored/left", ".generic-packages/.left.generic-packages-part"];
+        let left = [".generic-packages/downloads/left", ".generic-packages/.left.generic-packages-part"];
         job.file(left[0], "").file(left[1], "").input("aliases", "latest\n\n nightly/x ").run().exits_with(0);
         assert_eq!(contents(&registry, "v1.0.0").len(), 5);
         is_identical(&registry, "latest");

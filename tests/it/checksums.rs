@@ -192,7 +192,7 @@ fn a_place_that_cannot_take_the_copy_is_refused_before_any_request() {
         (|job| job.link(".generic-packages", "dist"), "destination-is-no-folder"),
         (|job| job.folder(".generic-packages/SHA256SUMS"), "destination-is-a-folder"),
         // Files that are downloaded for an alias.
-        (|job| job.input("aliases", "latest").file(".generic-packages/mirrored", ""), "destination-is-no-folder"),
+        (|job| job.input("aliases", "latest").file(".generic-packages/downloads", ""), "destination-is-no-folder"),
     ] {
         let (registry, mut job) = version(&[]);
         spoil(publishes(&mut job, "a", "1"));
@@ -202,7 +202,7 @@ fn a_place_that_cannot_take_the_copy_is_refused_before_any_request() {
     }
     // Without an alias nothing is downloaded.
     let (registry, mut job) = version(&[("a", "1")]);
-    job.file(".generic-packages/mirrored", "").run().exits_with(0);
+    job.file(".generic-packages/downloads", "").run().exits_with(0);
     registry.forget_requests();
     let folder = job.folder(".generic-packages").workspace().join(".generic-packages");
     fs::set_permissions(folder, fs::Permissions::from_mode(0o555)).expect("rights can be changed");

@@ -349,7 +349,7 @@ fn a_signal_leaves_a_plan_that_says_that_it_is_incomplete() {
     let mut job = files(&registry);
     job.input("if-file-exists", "overwrite").input("timeout", "3600");
     let ran = stopped(&job, &moment, Signal::INT).exits_with(130).has_codes(&["stopped-by-signal"]);
-    ran.says("The plan is incomplete: 1 upload, 1 replace, 1 unchanged");
+    ran.says("The plan is incomplete: 1 to upload, 1 to replace, 1 unchanged");
 }
 
 #[test]

@@ -310,6 +310,13 @@ fn links_to_folders_that_a_wildcard_matches_are_reported() {
 }
 
 #[test]
+fn exclusions_include_hidden_files() {
+    let registry = Registry::start(Persona::default());
+    let mut job = job_with(&registry, &["dist/a", "dist/.env"]);
+    publishes(&mut job, "dist/a\ndist/.env\n!dist/*v", &["a"]);
+}
+
+#[test]
 fn a_file_without_a_length_does_not_count_as_empty() {
     let registry = Registry::start(Persona::default());
     let mut job = Job::new(&registry);
