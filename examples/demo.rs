@@ -60,16 +60,16 @@ fn main() -> anyhow::Result<()> {
     say("What was downloaded says of itself:", String::from_utf8_lossy(&version.stdout).trim());
 
     say("The same step again:", "everything is here, so nothing is fetched");
-    step.registry.forget_requests();
+    step.registry.clear_requests();
     ensure!(step.download("latest")? == 0, "the re-run failed");
     say("Asked for were", &step.asked());
 
     say("A connection that breaks at 90 %:", "the rest alone is fetched, and the whole is verified");
     let size = fs::metadata(&tool)?.len();
     fs::remove_dir_all(step.workspace.join("tools"))?;
-    step.registry.forget_requests();
+    step.registry.clear_requests();
     let at = Point::AnswerByte(size * 9 / 10);
-    step.registry.script(Fault::once(Match::get("/generic-packages"), at, Action::Close));
+    step.registry.add_fault(Fault::once(Match::get("/generic-packages"), at, Action::Close));
     ensure!(step.download("v1.0.0")? == 0, "the broken transfer did not go on");
     say("Bytes on the wire, of a file that has", &format!("{size}: {}", step.sent()));
     ensure!(step.sent().contains(" and "), "the connection did not break");

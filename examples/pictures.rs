@@ -24,7 +24,7 @@ fn main() -> anyhow::Result<()> {
     let registry = Registry::start(Persona::Gitea1_26);
     let plan = run(&program, workspace.path(), &registry, &[(DRY, "true")])?;
     let interrupts = Fault::once(Match::put("/widget-linux-arm64.tar.gz"), Point::AfterStore, Action::Close);
-    registry.script(interrupts);
+    registry.add_fault(interrupts);
     let log = run(&program, workspace.path(), &registry, &[])?;
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
     fs::write(docs.join("plan.svg"), picture("The plan of a dry run", &plan)?)?;

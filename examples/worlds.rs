@@ -10,7 +10,7 @@ use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
-use worlds::Tour;
+use worlds::WorldRange;
 
 /// The number of worlds between two progress lines.
 const STEP: u64 = 500;
@@ -28,7 +28,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let program = build()?;
     println!("{count} worlds from seed {first}");
     let started = Instant::now();
-    let tour = Tour { first, count, program: &program, at_a_time: 8 };
+    let tour = WorldRange { first, count, program: &program, at_a_time: 8 };
     let failures = tour.visit(|visited| {
         if visited.is_multiple_of(STEP) {
             println!("{visited} of {count} after {:.0} s", started.elapsed().as_secs_f64());

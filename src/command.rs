@@ -12,7 +12,7 @@ pub enum Command {
 impl Command {
     /// Returns the command with a name.
     #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
+    pub fn from_name(name: &str) -> Option<Self> {
         match name {
             "publish" => Some(Self::Publish),
             "download" => Some(Self::Download),

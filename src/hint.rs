@@ -20,7 +20,7 @@ pub trait Explain: Error {
     }
 
     /// Whether every other file of the run would fail in the same way.
-    fn meets_every_file(&self) -> bool {
+    fn affects_every_file(&self) -> bool {
         false
     }
 
@@ -49,16 +49,16 @@ pub(crate) const HOST_LABEL: &str = "Set `runs-on` to a label that maps to a con
 pub(crate) const OPEN_FILES: &str = "Lower `concurrency`, or raise the runner's limit on open files (`ulimit -n`)";
 
 /// Returns whether a limit on open files caused an error.
-pub(crate) fn is_of_open_files(error: &io::Error) -> bool {
+pub(crate) fn is_open_files_limit(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
 }
 
 /// Returns the code for a system error about a file or a folder.
-pub(crate) fn code_of_system(error: &io::Error) -> &'static str {
+pub(crate) fn system_error_code(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => "permission-denied",
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => "disk-full",
-        _ if is_of_open_files(error) => "too-many-open-files",
+        _ if is_open_files_limit(error) => "too-many-open-files",
         _ => "file-system-error",
     }
 }
@@ -71,8 +71,8 @@ pub(crate) fn without_repetitions<E: Explain>(errors: impl IntoIterator<Item = E
     let cause = |error: &E| error.source().map(ToString::to_string);
     let mut kept: Vec<E> = Vec::new();
     for error in errors {
-        let is_same = |known: &E| known.meets_every_file() && cause(known) == cause(&error);
-        if !error.meets_every_file() || !kept.iter().any(is_same) {
+        let is_same = |known: &E| known.affects_every_file() && cause(known) == cause(&error);
+        if !error.affects_every_file() || !kept.iter().any(is_same) {
             kept.push(error);
         }
     }

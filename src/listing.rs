@@ -31,7 +31,7 @@ pub(crate) struct RegistryFile {
 impl RegistryFile {
     /// Whether the file has this size and hash.
     #[must_use]
-    pub(crate) fn holds(&self, size: u64, sha256: Sha256) -> bool {
+    pub(crate) fn has_content(&self, size: u64, sha256: Sha256) -> bool {
         self.size == size && self.sha256 == sha256
     }
 }
@@ -58,7 +58,7 @@ impl TryFrom<Vec<Row>> for Listing {
             let size = row.size.or(row.older_size).ok_or_else(|| bad("size"))?;
             let sha256 = row.sha256.parse().map_err(|_| bad("SHA-256"))?;
             let known = by_folded_name.get(&row.name.to_lowercase());
-            if let Some(other) = known.filter(|other| !other.holds(size, sha256)) {
+            if let Some(other) = known.filter(|other| !other.has_content(size, sha256)) {
                 return Err(format!("it gives no one content for `{}`", Sanitized::new(&other.name)));
             }
             by_folded_name.insert(row.name.to_lowercase(), RegistryFile { name: row.name, size, sha256 });
@@ -85,7 +85,7 @@ impl Listing {
 
     /// Returns the file with the same name as a file of another list, ignoring case.
     #[must_use]
-    pub(crate) fn like(&self, file: &RegistryFile) -> Option<&RegistryFile> {
+    pub(crate) fn find_same_name(&self, file: &RegistryFile) -> Option<&RegistryFile> {
         self.by_folded_name.get(&file.name.to_lowercase())
     }
 
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn other_packages_and_what_no_version_can_be_are_left_out() {
+    fn other_packages_and_invalid_versions_are_left_out() {
         let package = PackageName::parse("Widget").expect("a name");
         let is_of = |name: &str, version: &str| {
             VersionRow { id: 1, name: name.to_owned(), version: version.to_owned() }.is_of(&package)

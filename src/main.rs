@@ -47,12 +47,12 @@ fn main() -> anyhow::Result<ExitCode> {
     }));
     let arguments: Vec<String> = env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
     Ok(match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [name] if let Some(command) = Command::named(name) => run(command, &log),
+        [name] if let Some(command) = Command::from_name(name) => run(command, &log),
         ["--help" | "-h" | "help"] | [_, "--help" | "-h"] => say(HELP, 0),
         ["--version" | "-V"] => say(concat!("generic-packages ", env!("CARGO_PKG_VERSION"), "\n"), 0),
         [] => say(HELP, 2),
         // The arguments are not shown, because they can be secret.
-        [name, ..] if Command::named(name).is_some() => {
+        [name, ..] if Command::from_name(name).is_some() => {
             say(&format!("error: `{name}` takes no arguments. It reads the variables that `--help` lists\n"), 2)
         }
         [unknown, ..] => say(&format!("error: unknown command `{}`\n\n{HELP}", Sanitized::new(unknown)), 2),
@@ -98,15 +98,15 @@ fn run(command: Command, log: &BackgroundWriter) -> ExitCode {
     let reading = Inputs::read(command, &environment, &runner);
     console.hide(&reading.secrets, &reading.redactor);
     for warning in &reading.warnings {
-        console.warns(warning);
+        console.warn(warning);
     }
     let (report, started) = match (started, reading.inputs) {
         (Err(error), _) => (RunReport::rejected(command, vec![error]), None),
         (Ok(started), Err(errors)) => (RunReport::rejected(command, errors), Some(started)),
         (Ok((runtime, stop)), Ok(inputs)) => {
             let save = |so_far: &RunReport| {
-                for warning in report::hand_over_outputs(so_far, &runner) {
-                    console.warns(&warning);
+                for warning in report::write_outputs(so_far, &runner) {
+                    console.warn(&warning);
                 }
             };
             let context = RunContext { reporter: &console, stop: stop.clone(), save: &save };
@@ -114,10 +114,10 @@ fn run(command: Command, log: &BackgroundWriter) -> ExitCode {
             (report, Some((runtime, stop)))
         }
     };
-    for warning in report::hand_over(&report, &console.remarks(), &runner, &reading.redactor) {
-        console.warns(&warning);
+    for warning in report::write_results(&report, &console.remarks(), &runner, &reading.redactor) {
+        console.warn(&warning);
     }
-    console.closes(&report);
+    console.write_end(&report);
     // A slow reader gets the whole log, unless a signal ends this wait.
     if let Some((runtime, stop)) = started {
         runtime.block_on(stop.or(log.wait_until_written())).unwrap_or_default();

@@ -36,11 +36,11 @@ impl Proxies {
     /// Returns the proxy for requests to a URL, if there is one.
     pub(crate) fn for_url(&self, address: &Url) -> Option<&Proxy> {
         let (_, proxy) = self.by_scheme.iter().find(|(scheme, _)| *scheme == address.scheme())?;
-        (!self.has_none_for(address)).then_some(proxy)
+        (!self.is_exception(address)).then_some(proxy)
     }
 
     /// Whether a URL is one of the exceptions.
-    pub(crate) fn has_none_for(&self, address: &Url) -> bool {
+    pub(crate) fn is_exception(&self, address: &Url) -> bool {
         let is_meant =
             |exception: &&Exception| exception.port.is_none_or(|port| address.port_or_known_default() == Some(port));
         let hosts: Vec<&str> =

@@ -269,7 +269,7 @@ impl Target {
 
     /// Returns the URL to check write access: a file name that no server accepts.
     #[must_use]
-    pub(crate) fn question_url(&self) -> Url {
+    pub(crate) fn write_access_url(&self) -> Url {
         self.version_below(&["api"], &["*"])
     }
 
@@ -348,7 +348,7 @@ mod tests {
             target.file_url(&file).as_str(),
             "https://host/git/api/packages/acme/generic/widget/feature%2Fx+1%20%2541/a%20b%23%5B1%5D%252F~.txt"
         );
-        assert!(target.question_url().as_str().ends_with("/%2A"));
+        assert!(target.write_access_url().as_str().ends_with("/%2A"));
         assert_eq!(target.server.to_string(), "https://host/git");
     }
 }

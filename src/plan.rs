@@ -45,11 +45,11 @@ impl Desired {
     pub(crate) fn compare(&self, listing: &Listing) -> Listed {
         let Some(theirs) = listing.find(&self.name) else { return Listed::Nothing };
         let is_named_so = !self.is_exact || theirs.name == self.name.as_str();
-        if let Some(sha256) = self.sha256.filter(|sha256| is_named_so && theirs.holds(self.size, *sha256)) {
+        if let Some(sha256) = self.sha256.filter(|sha256| is_named_so && theirs.has_content(self.size, *sha256)) {
             return Listed::Identical(sha256);
         }
         let (name, theirs, size, sha256) = (self.name.clone(), theirs.clone(), self.size, self.sha256);
-        Listed::Other(Conflict { name, theirs, size, sha256 })
+        Listed::Other(Conflict { name, existing: theirs, size, sha256 })
     }
 }
 
@@ -67,7 +67,7 @@ pub(crate) enum Listed {
 pub(crate) struct Conflict {
     pub(crate) name: FileName,
     /// The file on the registry, with the registry's spelling of the name.
-    pub(crate) theirs: RegistryFile,
+    pub(crate) existing: RegistryFile,
     size: u64,
     sha256: Option<Sha256>,
 }
@@ -75,7 +75,7 @@ pub(crate) struct Conflict {
 impl Conflict {
     /// Returns the name with the difference, for a message about several conflicts.
     pub(crate) fn in_brief(&self) -> String {
-        if self.theirs.size == self.size {
+        if self.existing.size == self.size {
             return format!("`{}` (same size, different SHA-256)", self.name);
         }
         format!("`{}` ({})", self.name, self.difference())
@@ -84,11 +84,11 @@ impl Conflict {
     /// Returns the difference: `registry: 15 bytes, local: 7 bytes`.
     pub(crate) fn difference(&self) -> String {
         match self.sha256 {
-            Some(ours) if self.theirs.size == self.size => {
-                let (size, theirs) = (Bytes::exact(self.size), self.theirs.sha256);
+            Some(ours) if self.existing.size == self.size => {
+                let (size, theirs) = (Bytes::exact(self.size), self.existing.sha256);
                 format!("{size} each; registry: SHA-256 {theirs}, local: SHA-256 {ours}")
             }
-            _ => format!("registry: {}, local: {}", Bytes::exact(self.theirs.size), Bytes::exact(self.size)),
+            _ => format!("registry: {}, local: {}", Bytes::exact(self.existing.size), Bytes::exact(self.size)),
         }
     }
 }
@@ -96,8 +96,8 @@ impl Conflict {
 impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` already exists", self.name)?;
-        if self.theirs.name != self.name.as_str() {
-            write!(f, " as `{}`", Sanitized::new(&self.theirs.name))?;
+        if self.existing.name != self.name.as_str() {
+            write!(f, " as `{}`", Sanitized::new(&self.existing.name))?;
         }
         write!(f, " with different content ({})", self.difference())
     }
@@ -117,7 +117,7 @@ pub(crate) enum Op {
     /// The registry has different content, and keeps it.
     Skip(Conflict),
     /// The registry has different content, which is an error.
-    Conflict(Conflict, When),
+    Conflict(Conflict, ConflictTime),
     /// The list contradicts the state of the file, for this reason. It is read again.
     ListAgain(&'static str),
     /// Its upload failed, and the list does not show it.
@@ -130,11 +130,11 @@ pub(crate) enum Op {
 
 /// The moment when different content was found under a file's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum When {
+pub(crate) enum ConflictTime {
     /// Before the registry accepted the file from this run.
     Before,
     /// After an earlier list showed something else.
-    Meanwhile,
+    DuringRun,
     /// After the registry had accepted the file.
     AfterUpload,
 }
@@ -155,7 +155,7 @@ pub(crate) fn plan<'a>(
     }
     if let Some(seen) = extras {
         let is_extra = |file: &&RegistryFile| !desired.contains(&file.name.to_lowercase());
-        let was_seen = |file: &&RegistryFile| seen.like(file) == Some(*file);
+        let was_seen = |file: &&RegistryFile| seen.find_same_name(file) == Some(*file);
         ops.extend(listing.files().into_iter().filter(is_extra).filter(was_seen).cloned().map(Op::Delete));
     }
     ops
@@ -182,23 +182,23 @@ pub(crate) fn decide(file: &Desired, state: &State, listing: &Listing) -> Op {
         (Listed::Nothing, State::Verified { .. } | State::Skipped) => return Op::ListAgain("it is no longer listed"),
         (Listed::Other(now), _) => now,
     };
-    let is_what_was_deleted = state.deleted() == Some(&now.theirs);
+    let is_what_was_deleted = state.deleted() == Some(&now.existing);
     match state {
         State::Accepted { .. } | State::Verified { .. } if is_what_was_deleted => Op::ListAgain(STALE),
-        State::Accepted { .. } => Op::Conflict(now, When::AfterUpload),
+        State::Accepted { .. } => Op::Conflict(now, ConflictTime::AfterUpload),
         // The list may be outdated, and the file may be missing.
         State::Sent { if_missing, .. } if is_what_was_deleted => match if_missing {
             Some(IfMissing::ListAgain) => Op::Blocked,
             _ => Op::ListAgain(STALE),
         },
-        State::Sent { deleted: Some(_), .. } => Op::Conflict(now, When::Meanwhile),
+        State::Sent { deleted: Some(_), .. } => Op::Conflict(now, ConflictTime::DuringRun),
         _ => match (file.if_file_exists, state) {
-            (IfFileExists::Fail, _) => Op::Conflict(now, When::Before),
+            (IfFileExists::Fail, _) => Op::Conflict(now, ConflictTime::Before),
             (IfFileExists::Skip, _) => Op::Skip(now),
             // Only the content that was seen first is deleted.
-            (IfFileExists::Overwrite, State::Verified { .. }) => Op::Conflict(now, When::Meanwhile),
-            (IfFileExists::Overwrite, State::ToReplace { seen }) if *seen != now.theirs => {
-                Op::Conflict(now, When::Meanwhile)
+            (IfFileExists::Overwrite, State::Verified { .. }) => Op::Conflict(now, ConflictTime::DuringRun),
+            (IfFileExists::Overwrite, State::ToReplace { seen }) if *seen != now.existing => {
+                Op::Conflict(now, ConflictTime::DuringRun)
             }
             (IfFileExists::Overwrite, _) => Op::Replace(now),
         },

@@ -18,14 +18,14 @@ pub struct StartError(#[from] io::Error);
 impl Explain for StartError {
     fn code(&self) -> &'static str {
         match &self.0 {
-            error if hint::is_of_open_files(error) => "too-many-open-files",
+            error if hint::is_open_files_limit(error) => "too-many-open-files",
             _ => "start-failed",
         }
     }
 
     fn hint(&self) -> Option<String> {
         Some(match &self.0 {
-            error if hint::is_of_open_files(error) => {
+            error if hint::is_open_files_limit(error) => {
                 "Raise the runner's limit on open files (`ulimit -n`) to 128 or more".to_owned()
             }
             _ => "Look at the limits of the runner (`ulimit -a`), then run the step again".to_owned(),

@@ -48,7 +48,7 @@ impl Sanitized {
                 '\r' => clean.push_str("\\r"),
                 '\t' => clean.push_str("\\t"),
                 '[' if clean.ends_with("##") => clean.push_str("\\["),
-                _ if misleads(character) => {
+                _ if is_misleading(character) => {
                     // Writing to a String cannot fail.
                     let _ = write!(clean, "{}", character.escape_unicode());
                 }
@@ -107,7 +107,7 @@ impl fmt::Display for Names {
 
 /// Whether a character changes how a text is shown: control characters, line and paragraph separators, and invisible
 /// characters such as direction marks (Unicode's property `Default_Ignorable_Code_Point`).
-pub(crate) fn misleads(character: char) -> bool {
+pub(crate) fn is_misleading(character: char) -> bool {
     character.is_control()
         || matches!(character,
             '\u{2028}' | '\u{2029}' | '\u{fff9}'..='\u{fffb}'

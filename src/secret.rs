@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 pub(crate) use self::escapes::unescape_html;
 use self::escapes::{View, views};
-use crate::sanitize::{CUT, Sanitized, misleads};
+use crate::sanitize::{CUT, Sanitized, is_misleading};
 
 /// A token or a password. It has no `Display` and no `Serialize`, and its `Debug` shows nothing of it.
 #[derive(Clone, Deserialize)]
@@ -200,13 +200,13 @@ impl Redactor {
     }
 
     /// Whether a text contains any form of a secret.
-    pub(crate) fn finds(&self, text: &str) -> bool {
+    pub(crate) fn contains_secret(&self, text: &str) -> bool {
         !self.forms.is_empty() && views(text).any(|view| self.forms.iter().any(|form| form.find(&view.bytes).is_some()))
     }
 
     /// Whether the part of a name from outside that can be shown contains any form of a secret.
-    pub(crate) fn finds_in_name(&self, name: &str) -> bool {
-        self.finds(&name[..name.floor_char_boundary(Self::LONGEST)])
+    pub(crate) fn name_contains_secret(&self, name: &str) -> bool {
+        self.contains_secret(&name[..name.floor_char_boundary(Self::LONGEST)])
     }
 
     /// Finds the start of a form that ends at a cut in the text. The part before the cut starts at `part_start`.
@@ -232,7 +232,7 @@ fn forms_of(secret: &str) -> Vec<Vec<u8>> {
         return Vec::new();
     }
     // Texts are searched without invisible characters.
-    let mut forms = vec![secret.replace(misleads, "")];
+    let mut forms = vec![secret.replace(is_misleading, "")];
     for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
         forms.push(engine.encode(secret));
         // In a longer text it follows any number of bytes, and only these digits encode the secret alone.
@@ -300,8 +300,8 @@ mod tests {
             r"s3cret/t0\nken\u{200b}+x",
             "s3cret/t0%E2%80%8Bken+x",
         ] {
-            assert!(redactor.finds(echo), "{echo}");
-            assert!(!redactor.finds(&redactor.redact(echo)), "{echo}");
+            assert!(redactor.contains_secret(echo), "{echo}");
+            assert!(!redactor.contains_secret(&redactor.redact(echo)), "{echo}");
             assert!(redactor.redact(echo).contains("***"), "{echo}");
         }
         let odd = credentials_of("%41é\"x/").redactor();

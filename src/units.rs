@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_are_shown_in_the_unit_that_people_would_take() {
+    fn sizes_are_shown_in_readable_units() {
         for (count, shown) in [
             (0, "0 B"),
             (1023, "1023 B"),

@@ -12,13 +12,13 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::Instant;
 
-use worlds::Tour;
+use worlds::WorldRange;
 
 /// The number of worlds that a test run visits.
 const COUNT: u64 = 500;
 
 #[test]
-fn what_is_promised_holds_in_every_world() {
+fn all_promises_hold_in_every_world() {
     let given =
         |name| env::var_os(name).map(|text| text.to_str().and_then(|text| text.parse().ok()).expect("a number"));
     let seed = given("WORLD_SEED");
@@ -28,7 +28,7 @@ fn what_is_promised_holds_in_every_world() {
     let say = |text: &str| drop(writeln!(io::stderr(), "{text}"));
     say(&format!("{count} worlds from seed {first}"));
     let started = Instant::now();
-    let tour = Tour { first, count, program: Path::new(env!("CARGO_BIN_EXE_generic-packages")), at_a_time: 8 };
+    let tour = WorldRange { first, count, program: Path::new(env!("CARGO_BIN_EXE_generic-packages")), at_a_time: 8 };
     let failures = tour.visit(|_| {});
     say(&format!("{count} worlds from seed {first}: {:.1} s", started.elapsed().as_secs_f64()));
     let reports: Vec<&str> = failures.iter().take(3).map(|failure| failure.report.as_str()).collect();

@@ -9,7 +9,7 @@ use crate::checksum::{self, NotAList, Sha256};
 use crate::files::Folder;
 use crate::listing::RegistryFile;
 use crate::package::FileName;
-use crate::registry::{FailureKind, LONGEST_LIST, Promised, RegistryError};
+use crate::registry::{FailureKind, KnownProperties, LONGEST_LIST, RegistryError};
 use crate::sanitize::Sanitized;
 use crate::suggest::SimilarNames;
 
@@ -106,7 +106,7 @@ impl Run<'_> {
 
     /// Downloads the checksums file, but not much more than the expected or the largest size.
     async fn fetch_checksums(&self, name: &FileName, listed: Option<&RegistryFile>) -> Result<Vec<u8>, RegistryError> {
-        let promised = Promised { size: listed.map(|file| file.size), has_hash: listed.is_some() };
+        let promised = KnownProperties { size: listed.map(|file| file.size), has_hash: listed.is_some() };
         let longest = promised.size.unwrap_or(LONGEST as u64);
         let fetch = async || self.registry.fetch(name, None, &promised).await?.read(longest).await;
         self.registry.with_retries(fetch).await.map_err(|error| match error.kind() {
@@ -121,7 +121,7 @@ impl Run<'_> {
 async fn read(name: &FileName, bytes: Vec<u8>, listed: Option<&RegistryFile>) -> Option<Result<Checksums, NotAList>> {
     let (name, listed) = (name.clone(), listed.cloned());
     on_own_thread(move || {
-        let is_as_listed = listed.is_none_or(|file| file.holds(bytes.len() as u64, Sha256::of(&bytes)));
+        let is_as_listed = listed.is_none_or(|file| file.has_content(bytes.len() as u64, Sha256::of(&bytes)));
         is_as_listed.then(|| Ok(Checksums::new(name, checksum::read_list(&bytes)?)))
     })
     .await

@@ -51,8 +51,8 @@ pub(crate) enum DownloadError {
         cause: Arc<RegistryError>,
     },
     /// Names that lead out of the folder, or that no local file may have.
-    #[error("{}", hostile_in_words(.0))]
-    Hostile(Vec<Hostile>),
+    #[error("{}", unsafe_names_in_words(.0))]
+    UnsafeNames(Vec<UnsafeName>),
     /// A typed name that is not a valid file name.
     #[error("failed to download a file by its name: the {0}")]
     BadName(BadName),
@@ -80,7 +80,7 @@ pub(crate) enum DownloadError {
     },
     /// The downloaded bytes have a wrong length or hash.
     #[error("failed to download `{name}`: {}", mismatch_in_words(.expected, .received))]
-    Differs {
+    Mismatch {
         name: FileName,
         /// The expected size and hash.
         expected: Box<Expected>,
@@ -116,13 +116,13 @@ fn missing_in_words(missing: &Missing, Target { server, owner, package, version 
 
 /// A file on the registry that is not downloaded because of its name.
 #[derive(Debug)]
-pub(crate) struct Hostile {
+pub(crate) struct UnsafeName {
     /// The name; text from outside.
     pub(crate) name: String,
     pub(crate) why: String,
 }
 
-impl Hostile {
+impl UnsafeName {
     /// Returns a pattern for `files` that matches the name, and contains no character that has a meaning in a pattern.
     fn pattern(&self) -> String {
         /// The number of characters that the pattern repeats.
@@ -134,10 +134,10 @@ impl Hostile {
     }
 }
 
-fn hostile_in_words(files: &[Hostile]) -> String {
+fn unsafe_names_in_words(files: &[UnsafeName]) -> String {
     let names: Names = files.iter().map(|file| Sanitized::new(&file.name)).collect();
     match files {
-        [Hostile { why, .. }] => format!("failed to download {names}: {why}"),
+        [UnsafeName { why, .. }] => format!("failed to download {names}: {why}"),
         _ => format!(
             "failed to download {} files because of their names: {names}. The first is refused because {}",
             files.len(),
@@ -190,12 +190,12 @@ impl Explain for DownloadError {
             Self::NewName { .. } | Self::BadName(_) => "invalid-file-name",
             Self::SameNewName { .. } | Self::SameName(..) => "duplicate-name",
             Self::Wildcard { .. } => "token-required",
-            Self::Hostile(_) => "unsafe-name",
+            Self::UnsafeNames(_) => "unsafe-name",
             Self::Secret => "secret-in-name",
             Self::BadChecksums { .. } => "invalid-checksums-file",
             Self::NotInChecksums { .. } => "not-in-checksums-file",
             Self::ChecksumsMismatch { .. } => "checksums-mismatch",
-            Self::Differs { .. } => "download-mismatch",
+            Self::Mismatch { .. } => "download-mismatch",
         }
     }
 
@@ -235,12 +235,12 @@ impl Explain for DownloadError {
                 "Set `token` to a personal access token with the scope read:package, from a secret. If the owner is public, \
                  you can name the files without wildcards instead"
             }
-            Self::Hostile(files) if let [file] = &files[..] => &format!(
+            Self::UnsafeNames(files) if let [file] = &files[..] => &format!(
                 "Delete the file from the registry, and check which job published it. To skip it, add a line `!{}` to `files` \
                  (`?` is any character)",
                 file.pattern()
             ),
-            Self::Hostile(files) => {
+            Self::UnsafeNames(files) => {
                 let patterns = files.iter().take(Names::SHOWN).map(|file| format!("`!{}`", file.pattern()));
                 &format!(
                     "Delete the files from the registry, and check which job published them. To skip them, add lines to \
@@ -265,11 +265,11 @@ impl Explain for DownloadError {
             Self::ChecksumsMismatch { .. } => {
                 "Check which job changed the file or the checksums file. The file was not downloaded"
             }
-            Self::Differs { expected, .. } if expected.by == VerifiedBy::Checksums => {
+            Self::Mismatch { expected, .. } if expected.by == VerifiedBy::Checksums => {
                 "Check which job changed the file or the checksums file, and check the server's storage. The local file is \
                  unchanged"
             }
-            Self::Differs { .. } => {
+            Self::Mismatch { .. } => {
                 "Run the step again, because another job may be replacing the file. If the error persists, check the proxy in \
                  front of the server, and its storage. The local file is unchanged"
             }
@@ -284,8 +284,8 @@ impl Explain for DownloadError {
         }
     }
 
-    fn meets_every_file(&self) -> bool {
-        matches!(self, Self::Registry(error) if error.meets_every_file())
+    fn affects_every_file(&self) -> bool {
+        matches!(self, Self::Registry(error) if error.affects_every_file())
     }
 
     fn plural(&self) -> Option<Plural> {

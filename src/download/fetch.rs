@@ -13,7 +13,7 @@ use super::select::Item;
 use crate::checksum::Sha256;
 use crate::command::Command;
 use crate::files::{FileWriter, Folder, PlaceError, PlaceFault};
-use crate::registry::{ByteCounter, Part, Promised, Registry, RegistryError};
+use crate::registry::{ByteCounter, KnownProperties, Part, Registry, RegistryError};
 use crate::report::{Reporter, Status, with_progress};
 
 /// The maximum number of chunks that wait to be written.
@@ -51,7 +51,7 @@ impl Fetcher<'_> {
         let file = (Command::Download, name.as_str(), item.expected.size);
         let transfer = self.fetch_until_verified(item, &moved);
         let (size, sha256) = with_progress(self.reporter, self.registry, file, &moved, transfer).await?;
-        self.reporter.file_is_done(Status::Downloaded, &name, size, Some(begun.elapsed()));
+        self.reporter.finish_file(Status::Downloaded, &name, size, Some(begun.elapsed()));
         Ok((size, sha256))
     }
 
@@ -76,10 +76,10 @@ impl Fetcher<'_> {
                 return Ok((length, sha256));
             }
             if is_last {
-                return Err(DownloadError::Differs { name: item.name.clone(), expected: expected.into(), received });
+                return Err(DownloadError::Mismatch { name: item.name.clone(), expected: expected.into(), received });
             }
             self.reporter
-                .notes(&format!("`{}` has a wrong length or SHA-256; downloading it again from the start", item.name));
+                .note(&format!("`{}` has a wrong length or SHA-256; downloading it again from the start", item.name));
             partial.modified = None;
             is_last = true;
         }
@@ -100,11 +100,11 @@ impl Fetcher<'_> {
         {
             return Ok(Ok((part.length, Some(writing.sha256()))));
         }
-        let promised = Promised { size: item.expected.size, has_hash: item.expected.sha256.is_some() };
+        let promised = KnownProperties { size: item.expected.size, has_hash: item.expected.sha256.is_some() };
         let mut incoming = self.registry.fetch(&item.name, part.as_ref(), &promised).await?;
         partial.modified.clone_from(&incoming.modified);
         partial.size = item.expected.size.or(incoming.size);
-        moved.starts_at(incoming.start);
+        moved.set_start(incoming.start);
         let mut writing = partial.take();
         writing.expect(partial.size);
         let mut too_long = None;
@@ -116,7 +116,7 @@ impl Fetcher<'_> {
                     too_long = Some(incoming.size.unwrap_or_else(|| moved.bytes()));
                     break Ok(());
                 }
-                Ok(Some(chunk)) => match timeout(self.registry.silence(), chunks.send(chunk)).await {
+                Ok(Some(chunk)) => match timeout(self.registry.stall_timeout(), chunks.send(chunk)).await {
                     Ok(Ok(())) => {}
                     // The thread stopped with an error, which it returns.
                     Ok(Err(_)) => break Ok(()),
@@ -127,7 +127,7 @@ impl Fetcher<'_> {
             }
         };
         drop(chunks);
-        let Ok(written) = timeout(self.registry.silence(), thread).await else {
+        let Ok(written) = timeout(self.registry.stall_timeout(), thread).await else {
             return Ok(Err(self.stalled(item)));
         };
         let (writing, written) = written.expect("the thread does not panic");
@@ -144,7 +144,7 @@ impl Fetcher<'_> {
 
     fn stalled(self, item: &Item) -> PlaceError {
         let path = self.folder.place().path_of(&item.local_name);
-        PlaceError { path, fault: PlaceFault::Stalled(self.registry.silence()) }
+        PlaceError { path, fault: PlaceFault::Stalled(self.registry.stall_timeout()) }
     }
 }
 

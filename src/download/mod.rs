@@ -48,7 +48,7 @@ pub(crate) async fn download(
 ) -> Result<RunReport, SetupError> {
     let registry = Registry::new(inputs.target.clone(), connection)?;
     let (command, target, user) = (Command::Download, &inputs.target, inputs.user());
-    context.reporter.begins(&Header { command, target, user, is_dry: false, files: None, checksums: None });
+    context.reporter.begin(&Header { command, target, user, is_dry_run: false, files: None, checksums: None });
     let run = Run { inputs, wanted, context, registry, items: Vec::new(), outcomes: Vec::new(), errors: Vec::new() };
     Ok(run.go().await)
 }
@@ -100,10 +100,10 @@ impl Run<'_> {
         self.outcomes = self.items.iter().map(|item| self.outcome(item)).collect();
         self.announce();
         for warning in &selected.warnings {
-            self.context.reporter.warns(warning);
+            self.context.reporter.warn(warning);
         }
         if self.items.is_empty() {
-            self.context.reporter.warns("no files to download");
+            self.context.reporter.warn("no files to download");
             return Ok(());
         }
         let wrong = |error: PlaceError| vec![error.into()];
@@ -137,7 +137,7 @@ impl Run<'_> {
             .map(|sizes| format!(", {}", Bytes(sizes.into_iter().fold(0, u64::saturating_add))))
             .unwrap_or_default();
         let (count, folder) = (units::files(self.items.len()), Sanitized::new(&self.wanted.place.path()));
-        self.context.reporter.notes(&format!("{count}{size}, to {folder}"));
+        self.context.reporter.note(&format!("{count}{size}, to {folder}"));
     }
 
     /// Warns about downloaded files of which only the length was verified.
@@ -153,7 +153,7 @@ impl Run<'_> {
                 Some(_) => "",
                 None => ", or set `checksums` to the name of a checksums file of the version",
             };
-            self.context.reporter.warns(&format!(
+            self.context.reporter.warn(&format!(
                 "only the size of {} was verified, because the registry does not list hashes without a token ({}). Set \
                  `token`{or_checksums}",
                 units::files(unverified),
@@ -173,7 +173,7 @@ impl Run<'_> {
             Ok::<Names, io::Error>(tracked.into_iter().map(|name| Sanitized::path(&place.path_of(name))).collect())
         });
         match tracked.await {
-            Ok(names) if names.count > 0 => self.context.reporter.warns(&format!(
+            Ok(names) if names.count > 0 => self.context.reporter.warn(&format!(
                 "the download overwrites {} tracked by git: {names}; set `path` to another folder to keep them",
                 units::files(names.count)
             )),
@@ -205,10 +205,10 @@ impl Run<'_> {
                 Err(unlisted) => return Ok(unlisted),
             };
             // It would be visible in each URL.
-            versions.retain(|row| !self.inputs.redactor.finds(&row.version));
+            versions.retain(|row| !self.inputs.redactor.contains_secret(&row.version));
             let Some(latest) = version::latest(&versions) else { return Err(self.no_version(&versions).await) };
-            self.context.reporter.notes(&latest.to_string());
-            self.registry.turn_to(latest.version);
+            self.context.reporter.note(&latest.to_string());
+            self.registry.set_version(latest.version);
         }
         match self.unless_unlisted(self.registry.files().await)? {
             Ok(listing) if listing.version_exists => Ok(Source::Listed(listing)),
@@ -265,7 +265,7 @@ impl Run<'_> {
                     return Ok(None);
                 }
                 // A file that cannot be read is downloaded.
-                if files::hash(&file, registry.silence()).await.ok() != Some(wanted) {
+                if files::hash(&file, registry.stall_timeout()).await.ok() != Some(wanted) {
                     return Ok(None);
                 }
                 // A file of another user cannot be made executable, so it is downloaded too.
@@ -281,7 +281,7 @@ impl Run<'_> {
                 Ok(Some(size)) => {
                     outcome.status = Status::Unchanged;
                     outcome.size = Some(size);
-                    self.context.reporter.file_is_done(Status::Unchanged, &item.name.to_string(), size, None);
+                    self.context.reporter.finish_file(Status::Unchanged, &item.name.to_string(), size, None);
                 }
                 Ok(None) => {}
                 Err(error) => {
@@ -318,7 +318,7 @@ impl Run<'_> {
                 }
                 Err(error) => {
                     outcome.status = Status::Failed;
-                    if error.meets_every_file() {
+                    if error.affects_every_file() {
                         queue.clear();
                     }
                     self.errors.push(error);

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::Source;
 use super::checksums::Checksums;
-use super::error::{DownloadError, Expected, Hostile, Missing};
-use crate::files::{self, IfNoneFound, Line, OWN_FOLDER, SelectError, is_temporary_name, makes_repository};
+use super::error::{DownloadError, Expected, Missing, UnsafeName};
+use crate::files::{self, IfNoneFound, Line, OWN_FOLDER, SelectError, is_repository_file, is_temporary_name};
 use crate::inputs::DownloadOptions;
 use crate::listing::Listing;
 use crate::package::{FileName, Target};
@@ -27,7 +27,7 @@ pub(crate) struct Item {
 
 impl Item {
     /// Whether a line of `executable` matches it, by its name on the registry or in the workspace.
-    fn is_meant_by(&self, line: &Line) -> bool {
+    fn is_matched_by(&self, line: &Line) -> bool {
         line.stands_for(self.name.as_str()) || line.stands_for(self.local_name.as_str())
     }
 }
@@ -64,8 +64,8 @@ pub(super) fn select(
             continue;
         }
         let found = match source {
-            Source::Listed(listing) => among(line, listing, target),
-            Source::Unlisted(cause) => unlisted(line)
+            Source::Listed(listing) => matching_files(line, listing, target),
+            Source::Unlisted(cause) => name_without_list(line)
                 .ok_or_else(|| DownloadError::Wildcard { line: Sanitized::new(&line.text), cause: Arc::clone(cause) }),
         };
         match (found, wanted.if_none_found) {
@@ -95,15 +95,15 @@ pub(super) fn select(
     for (name, lines) in names {
         match items_of(&name, &lines, wanted, source, checksums, redactor) {
             Ok(own) => items.extend(own),
-            Err(DownloadError::Hostile(files)) => hostile.extend(files),
+            Err(DownloadError::UnsafeNames(files)) => hostile.extend(files),
             Err(error) => errors.push(error),
         }
     }
     if !hostile.is_empty() {
-        errors.push(DownloadError::Hostile(hostile));
+        errors.push(DownloadError::UnsafeNames(hostile));
     }
-    errors.extend(of_one_name(&items));
-    let is_none = |line: &Line| !items.iter().any(|item| item.is_meant_by(line));
+    errors.extend(duplicate_names(&items));
+    let is_none = |line: &Line| !items.iter().any(|item| item.is_matched_by(line));
     for line in wanted.executable.iter().filter(|line| !line.excludes && !items.is_empty() && is_none(line)) {
         let line = Sanitized::new(&line.text);
         warnings.push(format!("`{line}` in `executable` matches no downloaded file"));
@@ -122,7 +122,7 @@ fn explain(line: &Line, names: &BTreeMap<String, Vec<&Line>>) -> Option<Download
 }
 
 /// Finds files that would have one name in the workspace.
-fn of_one_name(items: &[Item]) -> Vec<DownloadError> {
+fn duplicate_names(items: &[Item]) -> Vec<DownloadError> {
     let mut by_name = BTreeMap::<String, Vec<&Item>>::new();
     for item in items {
         by_name.entry(item.local_name.folded()).or_default().push(item);
@@ -140,7 +140,7 @@ fn of_one_name(items: &[Item]) -> Vec<DownloadError> {
 
 /// Returns the files of a version that a line matches. A line that is the name of a file means that file, even if it
 /// is also a pattern.
-fn among(line: &Line, listing: &Listing, target: &Target) -> Result<Vec<String>, DownloadError> {
+fn matching_files(line: &Line, listing: &Listing, target: &Target) -> Result<Vec<String>, DownloadError> {
     let all: Vec<&str> = listing.files().into_iter().map(|file| file.name.as_str()).collect();
     if all.contains(&line.as_name()) {
         return Ok(vec![line.as_name().to_owned()]);
@@ -164,17 +164,17 @@ fn among(line: &Line, listing: &Listing, target: &Target) -> Result<Vec<String>,
 }
 
 /// Returns the name that a line is, for a registry that lists no files; `None` if the line can match several.
-fn unlisted(line: &Line) -> Option<Vec<String>> {
+fn name_without_list(line: &Line) -> Option<Vec<String>> {
     (line.is_literal || line.malformed.is_some()).then(|| vec![line.as_name().to_owned()])
 }
 
 fn hostile(name: &str, why: impl Into<String>) -> DownloadError {
-    DownloadError::Hostile(vec![Hostile { name: name.to_owned(), why: why.into() }])
+    DownloadError::UnsafeNames(vec![UnsafeName { name: name.to_owned(), why: why.into() }])
 }
 
 /// Checks that a file with this name is allowed in a workspace. The error is the reason if it is not.
 fn allow_on_disk(name: &FileName) -> Result<(), &'static str> {
-    if makes_repository(name.as_str()) {
+    if is_repository_file(name.as_str()) {
         return Err("git takes a folder with such a file for a repository");
     }
     if name.as_str().eq_ignore_ascii_case(OWN_FOLDER) {
@@ -194,7 +194,7 @@ fn local_name(name: &FileName, line: &Line, redactor: &Redactor) -> Result<FileN
     };
     let bad = |why: String| DownloadError::NewName { name: name.clone(), why };
     let renamed = new_name.map_err(|error| bad(error.to_string()))?;
-    if redactor.finds_in_name(renamed.as_str()) {
+    if redactor.name_contains_secret(renamed.as_str()) {
         return Err(DownloadError::Secret);
     }
     allow_on_disk(&renamed).map_err(|why| bad(format!("`{renamed}` is not allowed because {why}")))?;
@@ -211,7 +211,7 @@ fn items_of(
     redactor: &Redactor,
 ) -> Result<Vec<Item>, DownloadError> {
     let name = match (FileName::parse(name), source) {
-        _ if redactor.finds_in_name(name) => return Err(DownloadError::Secret),
+        _ if redactor.name_contains_secret(name) => return Err(DownloadError::Secret),
         (Ok(name), _) => name,
         (Err(bad), Source::Unlisted(_)) => return Err(DownloadError::BadName(bad)),
         (Err(bad), Source::Listed(_)) => return Err(hostile(name, format!("it {}", bad.why))),
@@ -221,7 +221,7 @@ fn items_of(
     let expected = expected(&name, source, checksums)?;
     let item = |local_name| {
         let item = Item { name: name.clone(), local_name, expected, is_executable: false };
-        let last = wanted.executable.iter().rfind(|line| item.is_meant_by(line));
+        let last = wanted.executable.iter().rfind(|line| item.is_matched_by(line));
         Item { is_executable: last.is_some_and(|line| !line.excludes), ..item }
     };
     Ok(names.into_iter().map(item).collect())

@@ -120,7 +120,9 @@ impl Explain for BadLine {
             }
             Self::Name(_) => "Correct the name after `=>`, which is the file's name on the registry",
             Self::Pattern("invalid range pattern") => "Close the `[`, or write `[[]` for a literal `[`",
-            Self::Pattern(_) => "Write `**` as a separate component, as in `dist/**/app`, or write `[*]` for a literal `*`",
+            Self::Pattern(_) => {
+                "Write `**` as a separate component, as in `dist/**/app`, or write `[*]` for a literal `*`"
+            }
         };
         Some(hint.to_owned())
     }

@@ -27,7 +27,7 @@ pub(super) fn none_found(folders: &mut Folders, selection: &Selection, line: &Li
             "Set `include-hidden-files: true`, or write the dot in the pattern",
         ),
         (
-            hidden.passed_over,
+            hidden.skipped,
             "the only match is {}, which `checksums` generates from the registry's list",
             "Remove the line. A job that only creates the checksums file needs no `files`",
         ),
@@ -36,11 +36,7 @@ pub(super) fn none_found(folders: &mut Folders, selection: &Selection, line: &Li
             "only folders match, such as {}",
             "Add `/*` for the files in them, or `/**` to include subfolders",
         ),
-        (
-            hidden.links,
-            "wildcards do not follow links to folders, such as {}",
-            "Write the name of the link: `link/*`",
-        ),
+        (hidden.links, "wildcards do not follow links to folders, such as {}", "Write the name of the link: `link/*`"),
         (
             other_case.files,
             "only files with different letter case match, such as {}",
@@ -72,7 +68,7 @@ pub(super) fn none_found(folders: &mut Folders, selection: &Selection, line: &Li
     let content: BTreeSet<PathBuf> = entries.iter().map(shown).collect();
     let is_workspace = folder.as_os_str().is_empty();
     if content.is_empty() && is_workspace {
-        return if selection.sees_runner {
+        return if selection.has_runner_files {
             found(
                 "the workspace is empty".to_owned(),
                 "Check out the repository, or build or download the files, in an earlier step",

@@ -103,7 +103,7 @@ impl Folder {
             Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
                 match LocalFile::at(&self.place.workspace, &path) {
                     Ok(file) => Ok(Some(file)),
-                    Err(FileFault::System(error)) if hint::is_of_open_files(&error) => {
+                    Err(FileFault::System(error)) if hint::is_open_files_limit(&error) => {
                         Err(PlaceError { path, fault: PlaceFault::Open(error) })
                     }
                     Err(_) => Ok(None),

@@ -21,7 +21,7 @@ pub(crate) fn is_git(component: &OsStr) -> bool {
 /// Whether a file with this name can make its folder a git repository. Git looks for `HEAD` first, and reads objects, refs and
 /// configuration from the folder in `commondir`.
 #[must_use]
-pub(crate) fn makes_repository(name: &str) -> bool {
+pub(crate) fn is_repository_file(name: &str) -> bool {
     is_git(OsStr::new(name)) || matches!(on_any_file_system(name).as_str(), "head" | "commondir" | "gitdir")
 }
 
@@ -144,13 +144,13 @@ mod tests {
         for name in
             ["HEAD", "head", "Head.", "HEAD. .", "HEAD:x", "commondir", "CommonDir", "gitdir", ".git", ".GIT.", "git~1"]
         {
-            assert!(makes_repository(name), "{name}");
+            assert!(is_repository_file(name), "{name}");
         }
         for name in [".git", ".Git", ".git..", ".git ", ".git::$INDEX_ALLOCATION", "GIT~1"] {
             assert!(is_git(OsStr::new(name)), "{name}");
         }
         for name in ["HEAD.txt", "AHEAD", "heads", "config", "objects", "refs", ".gitignore", "git~2", ".", ":HEAD"] {
-            assert!(!makes_repository(name), "{name}");
+            assert!(!is_repository_file(name), "{name}");
         }
         assert!(!is_git(OsStr::new("HEAD")));
     }

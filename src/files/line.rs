@@ -167,12 +167,12 @@ mod tests {
     }
 
     #[test]
-    fn only_folders_that_can_hold_a_match_are_entered() {
+    fn only_folders_that_can_contain_a_match_are_entered() {
         let enters = |text: &str, folder: &str| {
             let line = line(text);
             let roots = line.roots(Matching { ignore_case: true, ..STRICT });
             let start = roots.into_values().next().expect("a root");
-            Path::new(folder).iter().fold(start, |inside, name| inside.behind(name, STRICT)).can_match_below()
+            Path::new(folder).iter().fold(start, |inside, name| inside.after_component(name, STRICT)).can_match_below()
         };
         for (text, entered, others) in [
             ("dist/*/x", "build/dist build/dist/a", "build/dist/a/b build/other"),

@@ -135,7 +135,7 @@ impl Explain for FileError {
             FileFault::NotUtf8 => "invalid-file-name",
             FileFault::Gone | FileFault::Changed => "file-changed",
             FileFault::Stalled(_) => "file-system-timeout",
-            FileFault::System(error) => hint::code_of_system(error),
+            FileFault::System(error) => hint::system_error_code(error),
         }
     }
 
@@ -151,7 +151,7 @@ impl Explain for FileError {
                 "Make sure that nothing writes the file during this step, then run the step again"
             }
             FileFault::System(error) if error.kind() == io::ErrorKind::PermissionDenied => READABLE,
-            FileFault::System(error) if hint::is_of_open_files(error) => hint::OPEN_FILES,
+            FileFault::System(error) if hint::is_open_files_limit(error) => hint::OPEN_FILES,
             FileFault::Stalled(_) | FileFault::System(_) => CHECK_DISK,
         };
         Some(hint.to_owned())

@@ -30,18 +30,18 @@ pub(crate) use self::content::{Content, hash};
 pub(crate) use self::correction::correction;
 use self::explain::{none_found, nothing_excluded};
 pub(crate) use self::folder::Folder;
-pub(crate) use self::git::{is_git, makes_repository, tracked};
+pub(crate) use self::git::{is_git, is_repository_file, tracked};
 pub(crate) use self::line::Line;
 pub(crate) use self::local::{FileError, FileFault, LocalFile};
 pub(crate) use self::mistake::mistake_in_path;
-pub(crate) use self::place::{FETCHED_FOLDER, OWN_FOLDER};
+pub(crate) use self::place::{ALIAS_DOWNLOADS, OWN_FOLDER};
 pub(crate) use self::place::{Place, PlaceError, PlaceFault};
 pub(crate) use self::renaming::Placeholder;
 use self::selection::Paths;
 pub(crate) use self::selection::{IfNoneFound, SelectError, Selection};
 use self::syntax::escaped;
 pub(crate) use self::temporary::{FileWriter, is_temporary_name};
-use self::walk::{Folders, find, refuse_folder};
+use self::walk::{Folders, find, reject_folder};
 use crate::package::FileName;
 use crate::sanitize::Sanitized;
 use crate::suggest::first_paths;
@@ -122,7 +122,9 @@ pub(crate) fn select(selection: &Selection) -> Result<Selected, Vec<SelectError>
     }
     if !links.is_empty() {
         let links = first_paths(links.iter());
-        warnings.push(format!("wildcards do not follow links to folders: {links}. To follow one, add a line such as `link/**`"));
+        warnings.push(format!(
+            "wildcards do not follow links to folders: {links}. To follow one, add a line such as `link/**`"
+        ));
     }
     let any_found = !paths.is_empty();
     let mut files = Vec::new();
@@ -149,14 +151,14 @@ pub(crate) fn select(selection: &Selection) -> Result<Selected, Vec<SelectError>
 /// file means that file.
 fn exclude(selection: &Selection, line: &Line, paths: &mut Paths<'_>) -> Result<bool, SelectError> {
     let named = selection.workspace.join(&line.literal);
-    refuse_folder(selection, line)?;
+    reject_folder(selection, line)?;
     let before = paths.len();
     if named.symlink_metadata().is_ok_and(|metadata| !metadata.is_dir()) {
         paths.remove(&line.literal);
     } else {
         paths.retain(|path, _| !line.matches(path, selection.matching_for_exclusion()));
     }
-    Ok(paths.len() < before || selection.passes_over(&line.literal))
+    Ok(paths.len() < before || selection.is_skipped(&line.literal))
 }
 
 /// Adds a file that a line matches. A file gets every new name that lines give it, and its own name if none does.

@@ -55,7 +55,7 @@ impl<'a> Candidates<'a> {
     }
 
     /// Returns the patterns that can still match after one more name of a path.
-    pub(super) fn behind(&self, name: &OsStr, matching: Matching) -> Self {
+    pub(super) fn after_component(&self, name: &OsStr, matching: Matching) -> Self {
         // Names that are not UTF-8 cannot be published, but are matched so that errors can name them.
         let name = name.to_string_lossy();
         let advanced = self.0.iter().map(|(pattern, before)| (*pattern, pattern.advance(before, &name, matching)));

@@ -15,7 +15,7 @@ use crate::units::Bytes;
 pub(crate) const OWN_FOLDER: &str = ".generic-packages";
 
 /// Its subfolder for files that are downloaded in order to upload them to an alias.
-pub(crate) const FETCHED_FOLDER: &str = "downloads";
+pub(crate) const ALIAS_DOWNLOADS: &str = "downloads";
 
 /// A folder in the workspace, which need not exist yet.
 #[derive(Clone, Debug)]
@@ -115,7 +115,7 @@ impl Explain for PlaceError {
             PlaceFault::NoFolder => "destination-is-no-folder",
             PlaceFault::TemporaryFileRemoved | PlaceFault::Moved => "destination-changed",
             PlaceFault::Stalled(_) => "file-system-timeout",
-            PlaceFault::Open(error) | PlaceFault::Write { source: error, .. } => hint::code_of_system(error),
+            PlaceFault::Open(error) | PlaceFault::Write { source: error, .. } => hint::system_error_code(error),
         }
     }
 
@@ -135,8 +135,10 @@ impl Explain for PlaceError {
                 return Some(hint.to_owned());
             }
         };
-        Some(match (hint::code_of_system(error), missing) {
-            ("disk-full", Some(size)) => format!("Free at least {} on the runner's disk, or raise its quota", Bytes(size)),
+        Some(match (hint::system_error_code(error), missing) {
+            ("disk-full", Some(size)) => {
+                format!("Free at least {} on the runner's disk, or raise its quota", Bytes(size))
+            }
             ("disk-full", None) => "Free space on the runner's disk, or raise its quota".to_owned(),
             ("permission-denied", _) => {
                 format!("Make it writable for this step, for example with `chmod -R u+w` in an earlier step{elsewhere}")

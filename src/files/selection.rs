@@ -43,7 +43,7 @@ pub(crate) struct Selection {
     /// A file with a secret of the inputs, which is never published.
     pub(crate) secret_file: Option<Box<LocalFile>>,
     /// Whether the runner's files are visible. In a container on a host label they are not.
-    pub(crate) sees_runner: bool,
+    pub(crate) has_runner_files: bool,
 }
 
 impl Selection {
@@ -56,7 +56,7 @@ impl Selection {
         Matching { include_hidden: true, ..self.matching() }
     }
 
-    pub(super) fn passes_over(&self, path: &Path) -> bool {
+    pub(super) fn is_skipped(&self, path: &Path) -> bool {
         let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase());
         self.passes_over.as_ref().is_some_and(|passed| name == Some(passed.folded()))
     }
@@ -148,7 +148,7 @@ impl Explain for SelectError {
         match self {
             Self::File(error) => error.code(),
             Self::Mistake { mistake, .. } => mistake.code(),
-            Self::Walk { source, .. } => hint::code_of_system(source),
+            Self::Walk { source, .. } => hint::system_error_code(source),
             Self::NoneFound { .. } => "no-files-found",
             Self::ExcludedTooEarly { .. } => "excluded-too-early",
             Self::ExcludedInOneFolder { .. } => "excluded-in-one-folder",
@@ -187,7 +187,7 @@ impl Explain for SelectError {
                 "Exclude it with a line `!{}`, or set `client-certificate` to the text instead of a path",
                 Sanitized::path(path)
             ),
-            Self::Walk { source, .. } if hint::is_of_open_files(source) => hint::OPEN_FILES.to_owned(),
+            Self::Walk { source, .. } if hint::is_open_files_limit(source) => hint::OPEN_FILES.to_owned(),
             Self::Walk { .. } => READABLE.to_owned(),
         })
     }

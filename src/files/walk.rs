@@ -66,7 +66,7 @@ pub(super) struct Matches {
     /// Links to folders that can contain more matches. They are not entered, because they can lead into loops and out of the
     /// workspace.
     pub(super) links: BTreeSet<PathBuf>,
-    pub(super) passed_over: BTreeSet<PathBuf>,
+    pub(super) skipped: BTreeSet<PathBuf>,
 }
 
 /// Matches all patterns of a line against each entry of the folders in which one of them can match.
@@ -96,12 +96,12 @@ pub(super) fn walk(
             Err(source) => return Err(SelectError::Walk { path: folder, source }),
         };
         for Entry { name, kind } in entries.iter().filter(|entry| !is_git(&entry.name)) {
-            let candidates = candidates.behind(name, matching);
+            let candidates = candidates.after_component(name, matching);
             let path = folder.join(name);
             if candidates.has_match() {
                 let kept = match kind {
                     Kind::Folder | Kind::LinkToFolder => &mut matches.folders,
-                    Kind::Other if line.new_name.is_none() && selection.passes_over(&path) => &mut matches.passed_over,
+                    Kind::Other if line.new_name.is_none() && selection.is_skipped(&path) => &mut matches.skipped,
                     Kind::Other => &mut matches.files,
                 };
                 kept.insert(path.clone());
@@ -127,7 +127,7 @@ pub(super) fn walk(
 
 /// Finds the paths that a line matches, relative to the workspace.
 pub(super) fn find(folders: &mut Folders, selection: &Selection, line: &Line) -> Result<Matches, SelectError> {
-    refuse_folder(selection, line)?;
+    reject_folder(selection, line)?;
     // The name of an existing file means that file, even if it is also a pattern.
     match fs::symlink_metadata(selection.workspace.join(&line.literal)) {
         Ok(metadata) if line.is_literal || !metadata.is_dir() => {
@@ -142,7 +142,7 @@ pub(super) fn find(folders: &mut Folders, selection: &Selection, line: &Line) ->
 }
 
 /// Rejects a line that names a folder, because only files are published.
-pub(super) fn refuse_folder(selection: &Selection, line: &Line) -> Result<(), SelectError> {
+pub(super) fn reject_folder(selection: &Selection, line: &Line) -> Result<(), SelectError> {
     if line.is_literal && selection.workspace.join(&line.literal).is_dir() {
         let typed = line.text.trim_end_matches('/').to_owned();
         return Err(SelectError::Folder { path: line.literal.clone(), line: typed });

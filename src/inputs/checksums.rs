@@ -1,7 +1,7 @@
 //! The inputs about the checksums file: `checksums`, `expect` and `aliases`.
 
 use super::{ChecksumsOptions, InputError, Reader};
-use crate::files::{FETCHED_FOLDER, Line, is_temporary_name, makes_repository};
+use crate::files::{ALIAS_DOWNLOADS, Line, is_repository_file, is_temporary_name};
 use crate::package::{FileName, Version};
 
 impl Reader<'_> {
@@ -24,8 +24,8 @@ impl Reader<'_> {
         let text = self.raw.get("checksums").unwrap_or_default();
         let hint = "Set `checksums` to the name of the checksums file, such as `checksums: SHA256SUMS`";
         let name = FileName::parse(text).map_err(InputError::bad_name("checksums", hint))?;
-        let is_reserved = is_temporary_name(name.as_str()) || name.folded() == FETCHED_FOLDER;
-        if makes_repository(name.as_str()) || is_reserved {
+        let is_reserved = is_temporary_name(name.as_str()) || name.folded() == ALIAS_DOWNLOADS;
+        if is_repository_file(name.as_str()) || is_reserved {
             let problem = "is a name that git or this action reserves";
             return Err(InputError::new("checksums", Some(text), problem, hint));
         }

@@ -6,7 +6,7 @@ use super::{InputError, Reader};
 use crate::command::Command;
 use crate::host::is_loopback;
 use crate::package::{LONGEST, Owner, PackageName, ServerUrl, Version};
-use crate::sanitize::{Sanitized, misleads};
+use crate::sanitize::{Sanitized, is_misleading};
 use crate::secret::Secret;
 use crate::unexpanded::unexpanded;
 
@@ -50,7 +50,7 @@ impl Reader<'_> {
         if unexpanded(token) == Some(token) {
             return Err(error("is a variable, which is not expanded".to_owned()).with_code("unexpanded-variable"));
         }
-        if token.chars().any(|c| c.is_whitespace() || misleads(c)) {
+        if token.chars().any(|c| c.is_whitespace() || is_misleading(c)) {
             return Err(error("contains white space or an invisible character".to_owned()));
         }
         if token.chars().count() < SHORTEST_TOKEN {

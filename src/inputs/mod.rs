@@ -270,7 +270,8 @@ impl Reader<'_> {
 
     /// Rejects a secret in another input: it would end up in URLs, outputs or errors.
     fn reject_secrets(&mut self, redactor: &Redactor, exempt: &[&str], what: &str, to_remove: &str) {
-        for (name, _) in self.raw.all().filter(|(name, text)| !exempt.contains(name) && redactor.finds(text)) {
+        for (name, _) in self.raw.all().filter(|(name, text)| !exempt.contains(name) && redactor.contains_secret(text))
+        {
             self.problems.retain(|problem| problem.input != name);
             let problem = format!("contains {what}, which would become public");
             let hint = format!("Remove the {to_remove} from this input");

@@ -265,7 +265,7 @@ impl Reader<'_> {
                     proxies.by_scheme.push((scheme, proxy));
                 }
                 // If the server needs no proxy, its object storage may not need one either.
-                Err(_) if server_url.scheme() != scheme || proxies.has_none_for(&server_url) => {}
+                Err(_) if server_url.scheme() != scheme || proxies.is_exception(&server_url) => {}
                 Err(problem) => {
                     let hint = format!(
                         "Set `{variable}` to a URL such as `http://proxy.example.com:3128`. If the proxy needs credentials, \

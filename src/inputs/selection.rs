@@ -24,7 +24,7 @@ impl Reader<'_> {
             include_hidden: include_hidden?,
             passes_over,
             secret_file: self.secret_file.clone(),
-            sees_runner: self.runner.has_runner_files(),
+            has_runner_files: self.runner.has_runner_files(),
         })
     }
 

@@ -11,13 +11,13 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 
 use super::error::PublishError;
-use super::execute::{LAST_LIST, VersionRun};
-use super::follow::{Stay, announce_stay, reason_to_stay};
+use super::execute::{LAST_LIST_TIMEOUT, VersionRun};
+use super::follow::{NoUpdate, announce_no_update, reason_not_to_update};
 use super::tracked::Tracked;
 use super::{Halt, Job, Run, save};
 use crate::checksum::Sha256;
 use crate::download::{Expected, Fetcher, Item};
-use crate::files::{Content, FETCHED_FOLDER, FileError, FileFault, Folder};
+use crate::files::{ALIAS_DOWNLOADS, Content, FileError, FileFault, Folder};
 use crate::inputs::IfFileExists;
 use crate::listing::{Listing, RegistryFile, VersionRow};
 use crate::package::{BadName, FileName, Version};
@@ -42,13 +42,13 @@ pub(super) fn desired(version: &Listing, checksums: &FileName) -> Result<Vec<Des
 }
 
 /// The files of an alias, compared with those of the version.
-pub(super) struct Compared {
+pub(super) struct Comparison {
     /// The operation for each desired file, and then for each extra file.
     pub(super) ops: Vec<Op>,
     pub(super) diff: Diff,
 }
 
-impl Compared {
+impl Comparison {
     pub(super) fn of(desired: &[Desired], there: &Listing) -> Self {
         let files = desired.iter().map(|file| (file, &State::Planned));
         let ops = plan(files, there, Some(there));
@@ -75,13 +75,13 @@ impl Run<'_> {
         let desired = desired(version, &checksums.name).map_err(PublishError::UnsafeName)?;
         let mut store = Store::new(&self.version, folder);
         for (index, alias) in checksums.aliases.iter().enumerate() {
-            let registry = self.version.registry.of_version(alias.clone());
+            let registry = self.version.registry.for_version(alias.clone());
             let updated = Box::pin(self.update_alias(&registry, &desired, &mut store, &mut versions)).await;
             if matches!(updated, Ok(false)) {
                 continue;
             }
-            if !self.touched.contains(alias) {
-                self.touched.push(alias.clone());
+            if !self.changed_aliases.contains(alias) {
+                self.changed_aliases.push(alias.clone());
             }
             let Err(Halt { errors, signal }) = updated else {
                 self.report.aliases.push(alias.clone());
@@ -97,10 +97,10 @@ impl Run<'_> {
                 self.version.errors.extend(errors);
             }
             for other in &checksums.aliases[index + 1..] {
-                if self.touched.contains(other) {
+                if self.changed_aliases.contains(other) {
                     self.compare_alias(other, &desired, None).await;
                 } else {
-                    self.job.context.reporter.notes(&format!("alias {other} was not changed"));
+                    self.job.context.reporter.note(&format!("alias {other} was not changed"));
                 }
             }
             return signal.map_or(Ok(()), |signal| Err(signal.into()));
@@ -124,13 +124,13 @@ impl Run<'_> {
     /// Lists an alias once more, and fails it with that cause if it is not identical to the version. Returns whether it is,
     /// whatever has failed on the way.
     async fn compare_alias(&mut self, alias: &Version, desired: &[Desired], cause: Option<Box<PublishError>>) -> bool {
-        let registry = self.version.registry.of_version(alias.clone());
-        let listed = tokio::time::timeout(LAST_LIST, registry.files_now()).await;
-        let state = listed.ok().and_then(Result::ok).map(|there| Compared::of(desired, &there).diff);
+        let registry = self.version.registry.for_version(alias.clone());
+        let listed = tokio::time::timeout(LAST_LIST_TIMEOUT, registry.files_now()).await;
+        let state = listed.ok().and_then(Result::ok).map(|there| Comparison::of(desired, &there).diff);
         let (alias, version) = (alias.clone(), self.job.inputs.target.version.clone());
         let is_identical = state.is_some_and(Diff::is_empty);
         if is_identical {
-            self.job.context.reporter.announces(&format!("Alias {alias} matches {version}"));
+            self.job.context.reporter.announce(&format!("Alias {alias} matches {version}"));
         } else {
             self.version.errors.push(PublishError::AliasDiffers { alias, version, state, cause });
         }
@@ -149,8 +149,8 @@ impl Run<'_> {
     ) -> Result<bool, Halt> {
         let job = self.job;
         let (alias, version) = (&registry.target().version, &job.inputs.target.version);
-        let compare = async || -> Result<Compared, Halt> {
-            Ok(Compared::of(desired, &job.context.stop.or(registry.files()).await??))
+        let compare = async || -> Result<Comparison, Halt> {
+            Ok(Comparison::of(desired, &job.context.stop.or(registry.files()).await??))
         };
         let mut retries = registry.retries();
         for round in 0..=MOST_ATTEMPTS {
@@ -163,25 +163,25 @@ impl Run<'_> {
             }
             if compared.diff.is_empty() {
                 let count = units::files(compared.diff.identical);
-                job.context.reporter.announces(&format!("Alias {alias} matches {version}: {count}"));
+                job.context.reporter.announce(&format!("Alias {alias} matches {version}: {count}"));
                 return Ok(true);
             }
             if round == MOST_ATTEMPTS {
                 break;
             }
-            match job.context.stop.or(reason_to_stay(&self.version.registry, version, alias, versions)).await?? {
+            match job.context.stop.or(reason_not_to_update(&self.version.registry, version, alias, versions)).await?? {
                 // The alias may contain files of this run next to files of another.
-                Some(Stay { release: Some(release), .. }) if round > 0 => {
+                Some(NoUpdate { release: Some(release), .. }) if round > 0 => {
                     return Err(PublishError::Superseded { alias: alias.clone(), release }.into());
                 }
                 Some(stay) => {
-                    announce_stay(job, alias, &stay);
+                    announce_no_update(job, alias, &stay);
                     return Ok(false);
                 }
                 None => {}
             }
             if round == 0 {
-                job.context.reporter.announces(&format!("Updating alias {alias} to {version}: {}", compared.diff));
+                job.context.reporter.announce(&format!("Updating alias {alias} to {version}: {}", compared.diff));
             }
             self.execute(registry, desired, &compared, store).await?;
             // Uploads take time, so a higher release may have been published meanwhile.
@@ -196,7 +196,7 @@ impl Run<'_> {
         &mut self,
         registry: &Registry<'_>,
         desired: &[Desired],
-        compared: &Compared,
+        compared: &Comparison,
         store: &mut Store,
     ) -> Result<(), Halt> {
         // Checked before anything changes.
@@ -217,13 +217,13 @@ impl Run<'_> {
         let settled = run.settle(&mut |_, signal| save(*job, report, version, signal)).await;
         match settled {
             Ok(_) if run.errors.is_empty() && run.files.iter().all(Tracked::is_verified) => Ok(()),
-            settled => unsettled(run, settled.err()),
+            settled => after_failed_update(run, settled.err()),
         }
     }
 }
 
 /// Returns the errors of an update that failed, or `Ok` for another round if only other jobs were faster.
-fn unsettled(mut run: VersionRun<'_>, halt: Option<Halt>) -> Result<(), Halt> {
+fn after_failed_update(mut run: VersionRun<'_>, halt: Option<Halt>) -> Result<(), Halt> {
     match halt {
         Some(Halt { signal: Some(signal), .. }) => {
             return Err(Halt { errors: run.into_errors(), signal: Some(signal) });
@@ -277,7 +277,7 @@ impl Store {
         }
         let files = wanted.into_iter().map(|file| {
             let content = file.sha256.and_then(|sha256| self.files.get(&sha256)).cloned();
-            let path = || self.folder.place().below(FETCHED_FOLDER).within.join(file.name.as_str());
+            let path = || self.folder.place().below(ALIAS_DOWNLOADS).within.join(file.name.as_str());
             let content = content.ok_or_else(|| FileError { path: path(), fault: FileFault::Gone })?;
             Ok((file, content))
         });
@@ -286,7 +286,7 @@ impl Store {
 
     async fn fetch(&mut self, main: &Run<'_>, items: &[Item]) -> Result<(), Halt> {
         if self.fetched.is_none() {
-            let fetched = Folder::make(&self.folder.place().below(FETCHED_FOLDER))?;
+            let fetched = Folder::make(&self.folder.place().below(ALIAS_DOWNLOADS))?;
             fetched.empty();
             self.fetched = Some(Arc::new(fetched));
         }
@@ -310,7 +310,7 @@ impl Drop for Store {
     fn drop(&mut self) {
         if let Some(fetched) = &self.fetched {
             fetched.empty();
-            self.folder.remove_empty(FETCHED_FOLDER);
+            self.folder.remove_empty(ALIAS_DOWNLOADS);
         }
     }
 }

@@ -13,7 +13,7 @@ use super::tracked::Tracked;
 use super::{Halt, Job, Run};
 use crate::blocking::on_own_thread;
 use crate::checksum::{self, Sha256};
-use crate::files::{Content, FETCHED_FOLDER, Folder, Place, PlaceError};
+use crate::files::{ALIAS_DOWNLOADS, Content, Folder, Place, PlaceError};
 use crate::hint::{self, Problem};
 use crate::inputs::{ChecksumsOptions, IfFileExists};
 use crate::listing::Listing;
@@ -63,8 +63,8 @@ fn folder_for_copy(workspace: &Path, name: &FileName, has_aliases: bool) -> Resu
     folder.find(name)?;
     drop(folder.begin(name)?);
     if has_aliases {
-        Folder::make(&folder.place().below(FETCHED_FOLDER))?;
-        folder.remove_empty(FETCHED_FOLDER);
+        Folder::make(&folder.place().below(ALIAS_DOWNLOADS))?;
+        folder.remove_empty(ALIAS_DOWNLOADS);
     }
     Ok(folder)
 }
@@ -138,7 +138,7 @@ impl Run<'_> {
     ) -> Result<(), Signal> {
         let wait = self.version.registry.spend_retry(retries, what, why, None);
         if wait.is_none() {
-            self.job.context.reporter.notes(&format!("{what}: {why}"));
+            self.job.context.reporter.note(&format!("{what}: {why}"));
         }
         self.job.context.stop.or(wait_for_longest([wait])).await.map(drop)
     }
@@ -209,13 +209,13 @@ impl Run<'_> {
         let has_changed = files().any(is_change);
         let is_ours = files().any(|file| is_meant(file.desired.name.as_str()));
         if missing.count > 0 {
-            self.job.context.reporter.warns(&format!(
+            self.job.context.reporter.warn(&format!(
                 "`{name}` no longer matches version {version}, which now lacks {missing}. A run with `checksums: \
                  {name}` updates it when all uploads have succeeded"
             ));
         } else if has_changed && !is_ours && own_name.is_none() {
             let (is, published) = if self.job.task.dry_run { ("would be", "new") } else { ("is", "published") };
-            self.job.context.reporter.warns(&format!(
+            self.job.context.reporter.warn(&format!(
                 "`{name}` of {version} {is} out of date: it does not cover the {published} files. Set `checksums: {name}` \
                  in the last job to update it"
             ));
@@ -282,10 +282,10 @@ fn unsafe_names(names: &[&str], redactor: &Redactor) -> Option<PublishError> {
     let mut bad = Names::default();
     let mut first = None;
     for name in names {
-        let why = if redactor.finds_in_name(name) {
+        let why = if redactor.name_contains_secret(name) {
             "contains the token or another secret, which everybody would see".to_owned()
         } else if let Err(refused) = FileName::parse(name) {
-            refused.why.to_string()
+            refused.why
         } else {
             continue;
         };

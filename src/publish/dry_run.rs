@@ -1,15 +1,15 @@
 //! A dry run: prints the plan of a real run, based on the current lists and on those that the uploads would produce.
 
-use super::alias::{self, Compared};
+use super::alias::{self, Comparison};
 use super::error::PublishError;
-use super::follow::{announce_stay, reason_to_stay};
+use super::follow::{announce_no_update, reason_not_to_update};
 use super::link::Linked;
 use super::tracked::Tracked;
 use super::{Halt, Run};
 use crate::listing::{Listing, RegistryFile, VersionRow};
 use crate::package::{PublicAddress, Version};
-use crate::plan::{Desired, Diff, Op, When, plan};
-use crate::registry::About;
+use crate::plan::{ConflictTime, Desired, Diff, Op, plan};
+use crate::registry::VersionDetails;
 use crate::report::{Action, Planned};
 use crate::sanitize::Sanitized;
 use crate::state::{Event, State};
@@ -58,7 +58,7 @@ impl Run<'_> {
                 self.warn_of_outdated_checksums(&listing);
             }
         }
-        let about = if listing.version_exists { self.ask_about().await } else { None };
+        let about = if listing.version_exists { self.read_version_details().await } else { None };
         if !self.version.has_failed() {
             self.plan_link(&listing, about.as_ref());
         }
@@ -72,7 +72,7 @@ impl Run<'_> {
 
     /// Plans the files that a real run would publish, without a request to the registry.
     fn plan_without_registry(&mut self) {
-        let row = |what, size| Planned { action: Action::Upload, what, size, there: "not checked".to_owned() };
+        let row = |what, size| Planned { action: Action::Upload, what, size, on_registry: "not checked".to_owned() };
         self.version.files.iter_mut().for_each(|file| file.is_planned = true);
         let files = self.version.files.iter().map(|file| row(file.desired.name.to_string(), Some(file.desired.size)));
         let checksums = self.job.task.checksums.as_ref().map(|it| row(format!("{} (checksums)", it.name), None));
@@ -134,16 +134,17 @@ impl Run<'_> {
         versions: &mut Option<Vec<VersionRow>>,
         state: &mut Option<Diff>,
     ) -> Result<Vec<Planned>, PublishError> {
-        let listed = self.version.registry.of_version(alias.clone()).files().await?;
-        let compared = Compared::of(desired, &listed);
+        let listed = self.version.registry.for_version(alias.clone()).files().await?;
+        let compared = Comparison::of(desired, &listed);
         let diff = *state.insert(compared.diff);
-        let of_alias = |action, there| Planned { action, what: format!("alias {alias}"), size: None, there };
+        let of_alias =
+            |action, there| Planned { action, what: format!("alias {alias}"), size: None, on_registry: there };
         if diff.is_empty() {
             return Ok(vec![of_alias(Action::Unchanged, IDENTICAL.to_owned())]);
         }
         let version = &self.job.inputs.target.version;
-        if let Some(stay) = reason_to_stay(&self.version.registry, version, alias, versions).await? {
-            announce_stay(self.job, alias, &stay);
+        if let Some(stay) = reason_not_to_update(&self.version.registry, version, alias, versions).await? {
+            announce_no_update(self.job, alias, &stay);
             return Ok(vec![of_alias(Action::Skip, diff.in_brief())]);
         }
         compared.extras().map_err(PublishError::UnsafeName)?;
@@ -169,25 +170,25 @@ impl Run<'_> {
 
     /// Plans the link. A package without this version may be linked by another one: only a version is asked for it. Whether the
     /// registry accepts the link is not known before: it shows a link to a private repository to that repository's users only.
-    fn plan_link(&mut self, listing: &Listing, about: Option<&About>) {
+    fn plan_link(&mut self, listing: &Listing, about: Option<&VersionDetails>) {
         let Some(repository) = &self.job.task.link_repository else { return };
-        let linked = about.map(|about| self.linked(repository, about));
+        let linked = about.map(|about| self.compare_link(repository, about));
         let (action, there) = match linked {
             None if !listing.version_exists => (Action::Link, "not known yet: version is new"),
             None => (Action::Link, "not known"),
-            Some(Linked::ToNothing) => (Action::Link, "no visible link"),
-            Some(Linked::AsWanted) => (Action::Unchanged, "already linked"),
-            Some(Linked::Elsewhere) => (Action::Skip, "linked elsewhere"),
+            Some(Linked::Missing) => (Action::Link, "no visible link"),
+            Some(Linked::Requested) => (Action::Unchanged, "already linked"),
+            Some(Linked::OtherRepository) => (Action::Skip, "linked elsewhere"),
         };
-        let named = self.named(repository);
+        let named = self.with_owner(repository);
         if action == Action::Link {
-            self.job.context.reporter.notes(&format!(
+            self.job.context.reporter.note(&format!(
                 "a dry run does not check whether the registry accepts the link to {named}. If the registry rejects it, a \
                  real run only warns"
             ));
         }
         let what = format!("repository {named}");
-        self.show([Planned { action, what, size: None, there: there.to_owned() }]);
+        self.show([Planned { action, what, size: None, on_registry: there.to_owned() }]);
     }
 }
 
@@ -198,14 +199,14 @@ fn row(op: &Op, what: String, size: u64) -> Option<Planned> {
     let different = |theirs: &RegistryFile| format!("different, {}", Bytes(theirs.size));
     let (action, there) = match op {
         Op::Upload => (Action::Upload, "missing".to_owned()),
-        Op::Replace(now) => (Action::Replace, different(&now.theirs)),
+        Op::Replace(now) => (Action::Replace, different(&now.existing)),
         Op::Keep => (Action::Unchanged, IDENTICAL.to_owned()),
-        Op::Skip(now) => (Action::Skip, different(&now.theirs)),
-        Op::Conflict(now, When::Before) => (Action::Conflict, different(&now.theirs)),
+        Op::Skip(now) => (Action::Skip, different(&now.existing)),
+        Op::Conflict(now, ConflictTime::Before) => (Action::Conflict, different(&now.existing)),
         Op::Delete(_) => (Action::Delete, "extra file".to_owned()),
         _ => return None,
     };
-    Some(Planned { action, what, size: Some(size), there })
+    Some(Planned { action, what, size: Some(size), on_registry: there })
 }
 
 /// Returns a file as the registry would list it, once it is hashed.

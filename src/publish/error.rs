@@ -6,7 +6,7 @@ use crate::download::DownloadError;
 use crate::files::{FileError, PlaceError};
 use crate::hint::{Explain, Plural};
 use crate::package::{BadName, FileName, ServerUrl, Target, Version};
-use crate::plan::{Conflict, Diff, When};
+use crate::plan::{Conflict, ConflictTime, Diff};
 use crate::registry::RegistryError;
 use crate::sanitize::{Names, Sanitized};
 use crate::stop::Stopped;
@@ -37,7 +37,7 @@ pub(crate) enum PublishError {
     Conflict {
         conflict: Conflict,
         /// When it was found.
-        when: When,
+        when: ConflictTime,
         /// The page of the version, where files can be deleted.
         page: Url,
     },
@@ -135,14 +135,14 @@ pub(crate) enum PublishError {
     },
 }
 
-fn conflict_in_words(conflict: &Conflict, when: When) -> String {
+fn conflict_in_words(conflict: &Conflict, when: ConflictTime) -> String {
     let (name, difference) = (&conflict.name, conflict.difference());
     match when {
-        When::Before => conflict.to_string(),
-        When::Meanwhile => {
+        ConflictTime::Before => conflict.to_string(),
+        ConflictTime::DuringRun => {
             format!("failed to replace `{name}`: the registry's file changed during this run ({difference})")
         }
-        When::AfterUpload => format!(
+        ConflictTime::AfterUpload => format!(
             "failed to verify `{name}`: the registry accepted the upload but has different content ({difference})"
         ),
     }
@@ -195,9 +195,9 @@ impl Explain for PublishError {
             Self::Place(error) => error.code(),
             Self::Download(error) => error.code(),
             Self::Stopped(stopped) => stopped.code(),
-            Self::Conflict { when: When::Before, .. } => "conflict",
-            Self::Conflict { when: When::Meanwhile, .. } => "changed-by-another-job",
-            Self::Conflict { when: When::AfterUpload, .. } => "upload-mismatch",
+            Self::Conflict { when: ConflictTime::Before, .. } => "conflict",
+            Self::Conflict { when: ConflictTime::DuringRun, .. } => "changed-by-another-job",
+            Self::Conflict { when: ConflictTime::AfterUpload, .. } => "upload-mismatch",
             Self::Missing { .. } => "replaced-file-missing",
             Self::NotListed { .. } => "not-listed",
             Self::NotVerified { .. } => "not-verified",
@@ -219,19 +219,19 @@ impl Explain for PublishError {
             Self::Place(error) => return error.hint(),
             Self::Download(error) => return error.hint(),
             Self::Stopped(stopped) => return stopped.hint(),
-            Self::Conflict { when: When::Before, page, .. } => &format!(
+            Self::Conflict { when: ConflictTime::Before, page, .. } => &format!(
                 "Publish the first build's files again, because a rebuild rarely produces identical files. Or use a new \
                  version, set `if-file-exists: overwrite`, or delete the old file: {page}"
             ),
-            Self::Conflict { when: When::Meanwhile, .. } => {
+            Self::Conflict { when: ConflictTime::DuringRun, .. } => {
                 "Check which other job publishes the same file name to this version, then run the step again"
             }
-            Self::Conflict { when: When::AfterUpload, .. } => {
+            Self::Conflict { when: ConflictTime::AfterUpload, .. } => {
                 "Check whether another job publishes the same file name to this version. If not, check the server's storage. Then \
                  run the step again"
             }
             Self::Missing { cause, .. } => {
-                &and_then(cause.as_deref(), "run the step again to upload the new file. The old file is not restored")
+                &join_hints(cause.as_deref(), "run the step again to upload the new file. The old file is not restored")
             }
             Self::AliasDiffers { cause, .. } => {
                 // The next run uploads the missing file too.
@@ -241,7 +241,7 @@ impl Explain for PublishError {
                     Some(superseded @ Self::Superseded { .. }) => return superseded.hint(),
                     _ => cause,
                 };
-                &and_then(cause.as_deref(), "run the step again; it changes only files that are not identical")
+                &join_hints(cause.as_deref(), "run the step again; it changes only files that are not identical")
             }
             Self::Unsettled { alias, .. } => {
                 &format!("Allow only one job at a time to update alias {alias} (`concurrency:` in the workflow)")
@@ -288,8 +288,8 @@ impl Explain for PublishError {
         }
     }
 
-    fn meets_every_file(&self) -> bool {
-        matches!(self, Self::Registry(error) if error.meets_every_file())
+    fn affects_every_file(&self) -> bool {
+        matches!(self, Self::Registry(error) if error.affects_every_file())
     }
 
     fn plural(&self) -> Option<Plural> {
@@ -297,7 +297,7 @@ impl Explain for PublishError {
         match self {
             Self::Registry(error) => error.plural(),
             Self::File(error) => error.plural(),
-            Self::Conflict { conflict, when: When::Before, .. } => {
+            Self::Conflict { conflict, when: ConflictTime::Before, .. } => {
                 of_files("{} files already exist with different content", conflict.in_brief())
             }
             Self::NotListed { name, was_accepted: true, .. } => {
@@ -317,7 +317,7 @@ impl Explain for PublishError {
 }
 
 /// Joins the hint of a cause, if there is one, and the instruction after it.
-fn and_then(cause: Option<&PublishError>, then: &str) -> String {
+fn join_hints(cause: Option<&PublishError>, then: &str) -> String {
     let hint = cause.and_then(Explain::hint);
     // A hint that only asks to run the step again is already included in `then`.
     match hint.filter(|hint| !hint.starts_with("Run the step again")) {

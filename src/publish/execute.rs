@@ -16,7 +16,7 @@ use crate::registry::{FailureKind, Registry, RetryRule, wait_for_longest};
 use crate::state::{Event, State};
 
 /// The timeout of the last list after a signal.
-pub(super) const LAST_LIST: Duration = Duration::from_secs(1);
+pub(super) const LAST_LIST_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The result of the check of write access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +87,7 @@ impl<'a> VersionRun<'a> {
         if self.has_failed() {
             return Ok(listing);
         }
-        while !self.is_hopeless() {
+        while !self.has_fatal_error() {
             match self.next_step(&ops) {
                 Step::Upload(files) if !self.are_current(&files, &listing).await => break,
                 Step::Upload(files) => stop.or(self.upload_round(files, listing.version_exists)).await?,
@@ -124,7 +124,7 @@ impl<'a> VersionRun<'a> {
             }
             for (index, op) in ops() {
                 match op {
-                    Op::Replace(now) => return Step::Replace(index, now.theirs.clone()),
+                    Op::Replace(now) => return Step::Replace(index, now.existing.clone()),
                     Op::Delete(seen) => return Step::Delete(seen.clone()),
                     _ => {}
                 }
@@ -154,7 +154,7 @@ impl<'a> VersionRun<'a> {
 
     /// Hashes files. Returns the unreadable ones with their errors.
     pub(super) async fn hash(&mut self, indices: Vec<usize>) -> Vec<(usize, PublishError)> {
-        let (files, timeout) = (&self.files, self.registry.silence());
+        let (files, timeout) = (&self.files, self.registry.stall_timeout());
         let hash = async |index: usize| (index, files[index].content.hash(timeout).await);
         let hashes: Vec<_> = stream::iter(indices).map(hash).buffered(self.job.inputs.concurrency).collect().await;
         let mut unreadable = Vec::new();
@@ -173,7 +173,7 @@ impl<'a> VersionRun<'a> {
         match op {
             Op::Keep => file.keep(self.job),
             Op::Upload => file.apply(Event::Missing),
-            Op::Replace(now) => file.apply_with(Event::Different { seen: now.theirs.clone() }, None),
+            Op::Replace(now) => file.apply_with(Event::Different { seen: now.existing.clone() }, None),
             Op::Skip(now) => file.skip(now, self.job),
             Op::Conflict(now, when) => {
                 let (conflict, when, page) = (now.clone(), *when, self.registry.target().page_url());
@@ -208,7 +208,7 @@ impl<'a> VersionRun<'a> {
     async fn delete(&mut self, seen: &RegistryFile) -> Result<(), Halt> {
         let stop = &self.job.context.stop;
         let name = FileName::parse(&seen.name).map_err(PublishError::UnsafeName)?;
-        self.job.context.reporter.notes(&format!("deleting `{name}`, which is an extra file"));
+        self.job.context.reporter.note(&format!("deleting `{name}`, which is an extra file"));
         let mut retries = self.registry.retries();
         loop {
             let Err(error) = stop.or(self.registry.delete(&name)).await? else { return Ok(()) };
@@ -217,12 +217,12 @@ impl<'a> VersionRun<'a> {
             }
             let is_final = error.retry_rule() == RetryRule::Never;
             if is_final || !stop.or(self.registry.wait_before_retry(&mut retries, &error)).await? {
-                self.errors.push(error.after(retries.attempts()).into());
+                self.errors.push(error.with_attempts(retries.attempts()).into());
                 return Ok(());
             }
             // Only the content that was listed before is deleted.
             let listing = stop.or(self.registry.files()).await??;
-            if listing.like(seen) != Some(seen) {
+            if listing.find_same_name(seen) != Some(seen) {
                 return Ok(());
             }
         }
@@ -236,8 +236,9 @@ impl<'a> VersionRun<'a> {
 
     /// Lists the version one last time, with a short timeout. Listed files are verified, the others unknown. Returns
     /// the list.
-    pub(super) async fn list_at_the_end(&mut self) -> Option<Listing> {
-        let listing = tokio::time::timeout(LAST_LIST, self.registry.files_now()).await.ok().and_then(Result::ok);
+    pub(super) async fn list_after_signal(&mut self) -> Option<Listing> {
+        let listing =
+            tokio::time::timeout(LAST_LIST_TIMEOUT, self.registry.files_now()).await.ok().and_then(Result::ok);
         for file in &mut self.files {
             let listed = listing.as_ref().map(|listing| file.desired.compare(listing));
             if matches!(listed, Some(Listed::Identical(_))) {
@@ -257,9 +258,9 @@ impl<'a> VersionRun<'a> {
     }
 
     /// Whether an error has occurred that every other file would have too.
-    pub(super) fn is_hopeless(&self) -> bool {
+    pub(super) fn has_fatal_error(&self) -> bool {
         let is_failed = |file: &&Tracked| matches!(file.state, State::Failed { .. });
-        !self.errors.is_empty() || self.files.iter().filter(is_failed).any(Tracked::ends_round)
+        !self.errors.is_empty() || self.files.iter().filter(is_failed).any(Tracked::stops_other_files)
     }
 
     /// Returns the errors: files that are missing because of this run first, files that could not be verified last. An

@@ -8,7 +8,7 @@ use crate::registry::{Registry, RegistryError};
 use crate::version::Release;
 
 /// Why an alias is not updated.
-pub(super) struct Stay {
+pub(super) struct NoUpdate {
     pub(super) why: String,
     /// The release of the package that prevents the update, if there is one.
     pub(super) release: Option<Version>,
@@ -41,19 +41,19 @@ impl<'a> Followed<'a> {
 
 /// Returns why an alias is not to be updated; `None` if it is. The list of the package's versions is read only if
 /// it decides, and only if it is not known yet.
-pub(super) async fn reason_to_stay(
+pub(super) async fn reason_not_to_update(
     registry: &Registry<'_>,
     version: &Version,
     alias: &Version,
     known: &mut Option<Vec<VersionRow>>,
-) -> Result<Option<Stay>, RegistryError> {
+) -> Result<Option<NoUpdate>, RegistryError> {
     let own = Release::parse(version.as_str());
     let Some(followed) = Followed::by(alias) else { return Ok(None) };
     if own.as_ref().is_some_and(Release::is_pre_release) {
-        return Ok(Some(Stay { why: format!("{version} is a pre-release"), release: None }));
+        return Ok(Some(NoUpdate { why: format!("{version} is a pre-release"), release: None }));
     }
     if !own.as_ref().map_or(matches!(followed, Followed::All), |own| followed.has(own)) {
-        return Ok(Some(Stay { why: format!("{version} is not a release of {alias}"), release: None }));
+        return Ok(Some(NoUpdate { why: format!("{version} is not a release of {alias}"), release: None }));
     }
     let rows = match known {
         Some(rows) => rows,
@@ -64,14 +64,14 @@ pub(super) async fn reason_to_stay(
             Some(_) => format!("the package has the higher release {release}"),
             None => format!("{version} is not a release, and the package has release {release}"),
         };
-        Stay { why, release: Some(release) }
+        NoUpdate { why, release: Some(release) }
     }))
 }
 
 /// Announces that an alias is not updated, and why.
-pub(super) fn announce_stay(job: Job<'_>, alias: &Version, stay: &Stay) {
+pub(super) fn announce_no_update(job: Job<'_>, alias: &Version, stay: &NoUpdate) {
     let is = if job.task.dry_run { "would not be" } else { "is not" };
-    job.context.reporter.notices(&format!("alias {alias} {is} updated: {}", stay.why));
+    job.context.reporter.notice(&format!("alias {alias} {is} updated: {}", stay.why));
 }
 
 /// Returns the highest release that the alias follows. If `own` is a release, only higher releases count.

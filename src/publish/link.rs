@@ -5,46 +5,46 @@ use tokio::time::Instant;
 use super::Run;
 use crate::hint::Explain as _;
 use crate::package::RepositoryName;
-use crate::registry::{About, Operation, RegistryError, RetryRule};
+use crate::registry::{Operation, RegistryError, RetryRule, VersionDetails};
 use crate::sanitize::Sanitized;
 
 /// The link of the package.
 pub(super) enum Linked {
     /// No repository, or one that the token's user cannot see.
-    ToNothing,
+    Missing,
     /// The requested repository.
-    AsWanted,
+    Requested,
     /// Another repository.
-    Elsewhere,
+    OtherRepository,
 }
 
 impl Run<'_> {
     /// Links the package, unless it is already linked. The registry rejects a second link, so the link is read before
     /// each retry (recorded on Gitea 1.24 and 1.26, Forgejo 11 and 15). Returns the details of the version, if they
     /// could be read.
-    pub(super) async fn link(&self, repository: &RepositoryName) -> Option<About> {
+    pub(super) async fn link(&self, repository: &RepositoryName) -> Option<VersionDetails> {
         let (registry, reporter) = (&self.version.registry, self.job.context.reporter);
         let mut retries = registry.retries();
         let mut given_up = None;
         loop {
             let begun = Instant::now();
-            let about = match registry.about().await {
+            let about = match registry.version_details().await {
                 Ok(about) => about,
                 Err(error) => {
                     self.warn_of(repository, &error);
                     return None;
                 }
             };
-            match (self.linked(repository, &about), given_up.take()) {
-                (Linked::AsWanted, _) => {
-                    reporter.announces(&format!("Already linked to repository {}", self.named(repository)));
+            match (self.compare_link(repository, &about), given_up.take()) {
+                (Linked::Requested, _) => {
+                    reporter.announce(&format!("Already linked to repository {}", self.with_owner(repository)));
                 }
-                (Linked::Elsewhere, _) => {}
-                (Linked::ToNothing, Some(error)) => self.warn_of(repository, &error),
-                (Linked::ToNothing, None) => match registry.link(repository).await {
-                    Ok(()) => reporter.announces(&format!("Linked to repository {}", self.named(repository))),
+                (Linked::OtherRepository, _) => {}
+                (Linked::Missing, Some(error)) => self.warn_of(repository, &error),
+                (Linked::Missing, None) => match registry.link(repository).await {
+                    Ok(()) => reporter.announce(&format!("Linked to repository {}", self.with_owner(repository))),
                     Err(error) if error.retry_rule() == RetryRule::Never => {
-                        self.warn_of(repository, &error.after(retries.attempts()));
+                        self.warn_of(repository, &error.with_attempts(retries.attempts()));
                     }
                     Err(error) => {
                         retries.note_failure(&error, begun, None);
@@ -52,7 +52,7 @@ impl Run<'_> {
                             || !registry.wait_before_retry(&mut retries, &error).await
                         {
                             // The package may be linked anyway.
-                            given_up = Some(error.after(retries.attempts()));
+                            given_up = Some(error.with_attempts(retries.attempts()));
                         }
                         continue;
                     }
@@ -63,18 +63,18 @@ impl Run<'_> {
     }
 
     /// Compares the package's link with a repository. Warns if it is linked to another one.
-    pub(super) fn linked(&self, repository: &RepositoryName, about: &About) -> Linked {
+    pub(super) fn compare_link(&self, repository: &RepositoryName, about: &VersionDetails) -> Linked {
         match about.linked_to() {
-            None => Linked::ToNothing,
-            Some(there) if there.eq_ignore_ascii_case(&self.named(repository)) => Linked::AsWanted,
+            None => Linked::Missing,
+            Some(there) if there.eq_ignore_ascii_case(&self.with_owner(repository)) => Linked::Requested,
             Some(there) => {
-                let (there, wanted) = (Sanitized::new(there), self.named(repository));
-                self.job.context.reporter.warns(&format!(
+                let (there, wanted) = (Sanitized::new(there), self.with_owner(repository));
+                self.job.context.reporter.warn(&format!(
                     "the package is already linked to repository {there}; the link is kept. To link it to {wanted}, unlink \
                      it first: {}/settings",
                     self.job.inputs.target.page_url()
                 ));
-                Linked::Elsewhere
+                Linked::OtherRepository
             }
         }
     }
@@ -86,11 +86,11 @@ impl Run<'_> {
             Operation::Link(_) => error.to_string(),
             _ => format!("failed to link the package to repository {repository}: {error}"),
         };
-        self.job.context.reporter.warns(&format!("{what} ({}). {hint}", error.cause));
+        self.job.context.reporter.warn(&format!("{what} ({}). {hint}", error.cause));
     }
 
     /// Returns a repository with its owner.
-    pub(super) fn named(&self, repository: &RepositoryName) -> String {
+    pub(super) fn with_owner(&self, repository: &RepositoryName) -> String {
         format!("{}/{repository}", self.job.inputs.target.owner)
     }
 }

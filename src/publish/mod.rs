@@ -25,7 +25,7 @@ use crate::hint::{self, Problem};
 use crate::inputs::{Inputs, PublishOptions};
 use crate::listing::Listing;
 use crate::package::{PublicAddress, Version};
-use crate::registry::{About, Connection, Registry, RegistryError};
+use crate::registry::{Connection, Registry, RegistryError, VersionDetails};
 use crate::report::{Header, Outcome, RunContext, RunReport, Status};
 use crate::stop::{Signal, Stopped};
 
@@ -53,23 +53,23 @@ pub(crate) async fn publish(
     let check = |checksums| checksums::check(&files, checksums, &task.selection.workspace);
     let folder = task.checksums.as_ref().map(check).transpose()?;
     let registry = Registry::new(inputs.target.clone(), connection).map_err(|error| hint::problems([error]))?;
-    context.reporter.begins(&Header {
+    context.reporter.begin(&Header {
         command: Command::Publish,
         target: &inputs.target,
         user: inputs.user(),
-        is_dry: task.dry_run,
+        is_dry_run: task.dry_run,
         files: Some((files.len(), files.iter().map(|(file, _)| file.size).sum())).filter(|(count, _)| *count > 0),
         checksums: task.checksums.as_ref().map(|checksums| &checksums.name),
     });
     for warning in &selected.warnings {
-        context.reporter.warns(warning);
+        context.reporter.warn(warning);
     }
     if files.is_empty() && task.checksums.is_none() {
-        context.reporter.warns("no files to publish");
+        context.reporter.warn("no files to publish");
     }
     let version = VersionRun::new(job, registry, files, "");
-    let run = Run { job, version, folder, report: job.report(), touched: Vec::new() };
-    Ok(Box::pin(run.go()).await)
+    let run = Run { job, version, folder, report: job.report(), changed_aliases: Vec::new() };
+    Ok(Box::pin(run.run()).await)
 }
 
 /// The inputs of a run and its caller.
@@ -125,7 +125,7 @@ struct Run<'a> {
     /// The report so far, without the files of the version.
     report: RunReport,
     /// Aliases that this run has changed, or may have.
-    touched: Vec<Version>,
+    changed_aliases: Vec<Version>,
 }
 
 /// Why a run ends early.
@@ -148,7 +148,7 @@ impl From<Signal> for Halt {
 }
 
 impl Run<'_> {
-    async fn go(mut self) -> RunReport {
+    async fn run(mut self) -> RunReport {
         let done = if self.job.task.dry_run { self.dry_run().await } else { self.publish().await };
         let mut address = None;
         match done {
@@ -157,7 +157,7 @@ impl Run<'_> {
                 self.version.record_list_failure(errors);
                 for alias in std::mem::take(&mut self.report.aliases) {
                     let version = &self.job.inputs.target.version;
-                    self.job.context.reporter.warns(&format!(
+                    self.job.context.reporter.warn(&format!(
                         "alias {alias} matched {version} before the list failed; run the step again to verify it"
                     ));
                 }
@@ -177,7 +177,7 @@ impl Run<'_> {
 
     /// Lists the version quickly after a signal, so that only verified files are reported as published.
     async fn list_at_the_end(&mut self) {
-        if let Some(listing) = self.version.list_at_the_end().await
+        if let Some(listing) = self.version.list_after_signal().await
             && !self.compare_checksums(&listing).await
         {
             self.mark_checksums_outdated();
@@ -271,26 +271,26 @@ impl Run<'_> {
             && self.job.outcomes(&self.version).iter().all(|outcome| outcome.status.is_success());
         let about = match self.job.task.link_repository.as_ref().filter(|_| is_complete) {
             Some(repository) => self.job.context.stop.or(self.link(repository)).await.unwrap_or_else(|signal| {
-                let named = self.named(repository);
+                let named = self.with_owner(repository);
                 let warning = format!(
                     "received {signal} before the package was linked to {named}. Run the step again to link it"
                 );
-                self.job.context.reporter.warns(&warning);
+                self.job.context.reporter.warn(&warning);
                 None
             }),
-            None => self.ask_about().await,
+            None => self.read_version_details().await,
         };
         self.address_by(about.as_ref())
     }
 
     /// Requests the details of the version, with a short timeout and without retries, because only the link to its page
     /// needs them.
-    async fn ask_about(&self) -> Option<About> {
-        let asked = tokio::time::timeout(PAGE_TIMEOUT, self.version.registry.about_once());
+    async fn read_version_details(&self) -> Option<VersionDetails> {
+        let asked = tokio::time::timeout(PAGE_TIMEOUT, self.version.registry.version_details_once());
         match self.job.context.stop.or(asked).await {
             Ok(Ok(Ok(about))) => return Some(about),
             Ok(Ok(Err(error))) => self.warn_of_page(&error),
-            Ok(Err(_)) => self.job.context.reporter.warns("no response in time about the page of the version"),
+            Ok(Err(_)) => self.job.context.reporter.warn("no response in time about the page of the version"),
             // Everything is done, and the runner waits for the program to exit.
             Err(_) => {}
         }
@@ -299,7 +299,7 @@ impl Run<'_> {
 
     /// Returns the public address of the version. If the registry does not return it, the address uses `server-url`,
     /// which leads to the same server.
-    fn address_by(&self, about: Option<&About>) -> PublicAddress {
+    fn address_by(&self, about: Option<&VersionDetails>) -> PublicAddress {
         let Some(about) = about else { return self.job.inputs.target.address() };
         self.version.registry.public_address(about).unwrap_or_else(|error| {
             self.warn_of_page(&error);
@@ -311,7 +311,7 @@ impl Run<'_> {
         self.job
             .context
             .reporter
-            .warns(&format!("{error} ({}). The link to the page of the version uses `server-url`", error.cause));
+            .warn(&format!("{error} ({}). The link to the page of the version uses `server-url`", error.cause));
     }
 }
 

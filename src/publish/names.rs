@@ -95,7 +95,7 @@ pub(super) fn name_files(
     let mut errors = Vec::new();
     for chosen in files {
         match FileName::parse(&chosen.name) {
-            _ if redactor.finds_in_name(&chosen.name) => errors.push(NameError::Secret),
+            _ if redactor.name_contains_secret(&chosen.name) => errors.push(NameError::Secret),
             Ok(name) => named.push((chosen, name)),
             Err(bad) => {
                 let (path, is_renamed) = (Sanitized::path(&chosen.local.path), chosen.is_renamed);
@@ -121,7 +121,7 @@ pub(super) fn name_files(
             _ => "the registry has no folders".to_owned(),
         };
         let paths = files.iter().map(|file| Sanitized::path(&file.local.path)).collect();
-        errors.push(NameError::SameName { paths, name: same[0].1.clone(), how, hint: apart(&files) });
+        errors.push(NameError::SameName { paths, name: same[0].1.clone(), how, hint: hint_for_unique_names(&files) });
     }
     if !errors.is_empty() {
         return Err(errors);
@@ -133,7 +133,7 @@ pub(super) fn name_files(
 }
 
 /// Returns the hint that makes the names of these files unique.
-fn apart(files: &[&SelectedFile]) -> String {
+fn hint_for_unique_names(files: &[&SelectedFile]) -> String {
     let differs = files[0].placeholders.iter().find_map(|(placeholder, _)| {
         let value = |file: &&SelectedFile| {
             let (_, text) = file.placeholders.iter().find(|(known, _)| known == placeholder)?;

@@ -11,7 +11,7 @@ use super::upload::upload_once;
 use super::{Halt, Save};
 use crate::checksum::Sha256;
 use crate::listing::RegistryFile;
-use crate::plan::{self, Conflict, Listed, Op, When};
+use crate::plan::{self, Conflict, ConflictTime, Listed, Op};
 use crate::registry::{Cause, FailureKind, Registry, RegistryError, RetryRule};
 use crate::report::RunContext;
 use crate::state::Event;
@@ -62,13 +62,13 @@ impl VersionRun<'_> {
             let mut signal = None;
             let begun = Instant::now();
             let swapped = {
-                let mut swap = pin!(swap(&self.registry, self.job.context, &self.files[index], &seen));
+                let mut swap = pin!(delete_and_upload(&self.registry, self.job.context, &self.files[index], &seen));
                 tokio::select! {
                     biased;
                     swapped = &mut swap => swapped,
                     came = stop.wait_for_signal() => {
                         signal = Some(came);
-                        self.save_in_between(index, came, save);
+                        self.warn_and_save(index, came, save);
                         tokio::select! {
                             biased;
                             swapped = &mut swap => swapped,
@@ -82,7 +82,7 @@ impl VersionRun<'_> {
             match swapped {
                 Swapped::Accepted(sha256) => {
                     let (name, away) = (&file.desired.name, Span(begun.elapsed()));
-                    self.job.context.reporter.notes(&format!("`{name}` was unavailable for {away} at most"));
+                    self.job.context.reporter.note(&format!("`{name}` was unavailable for {away} at most"));
                     file.desired.sha256 = Some(sha256);
                     file.apply_with(Event::Accepted, None);
                 }
@@ -93,7 +93,7 @@ impl VersionRun<'_> {
                 Swapped::Interrupted(failed) => {
                     file.record_failure(FailedUpload { retry: RetryRule::CheckOnly, ..failed });
                 }
-                Swapped::Overtaken(now) => drop(self.apply(index, &Op::Conflict(now, When::Meanwhile))),
+                Swapped::Overtaken(now) => drop(self.apply(index, &Op::Conflict(now, ConflictTime::DuringRun))),
                 Swapped::GivenUp => {}
             }
             if let Some(signal) = signal {
@@ -103,7 +103,7 @@ impl VersionRun<'_> {
             let is_final = error.retry_rule() == RetryRule::Never;
             may_be_deleted |= !is_final && error.was_sent();
             if is_final || !stop.or(self.registry.wait_before_retry(&mut deletions, &error)).await? {
-                let error = error.after(deletions.attempts());
+                let error = error.with_attempts(deletions.attempts());
                 let file = &mut self.files[index];
                 // The deletion may have succeeded despite the error, so the next list decides.
                 if may_be_deleted && !is_final {
@@ -123,13 +123,13 @@ impl VersionRun<'_> {
     }
 
     /// Warns that a file is missing on the registry, and saves the outputs in case the runner kills the program.
-    fn save_in_between(&self, index: usize, signal: Signal, save: &mut Save<'_>) {
+    fn warn_and_save(&self, index: usize, signal: Signal, save: &mut Save<'_>) {
         let name = &self.files[index].desired.name;
         let way_out = match signal {
             Signal::Interrupt => ". A second SIGINT cancels it",
             Signal::Terminate => "",
         };
-        self.job.context.reporter.warns(&format!(
+        self.job.context.reporter.warn(&format!(
             "received {signal} while replacing `{name}`. The file is missing on the registry until its upload ends, so \
              the upload continues{way_out}"
         ));
@@ -139,10 +139,15 @@ impl VersionRun<'_> {
 
 /// Deletes the content that was seen, and uploads the file until the registry has it or no retry is left. If the list cannot be
 /// read after the deletion, the upload is repeated all the same: an upload of an existing file does no harm.
-async fn swap(registry: &Registry<'_>, context: &RunContext<'_>, file: &Tracked, seen: &RegistryFile) -> Swapped {
+async fn delete_and_upload(
+    registry: &Registry<'_>,
+    context: &RunContext<'_>,
+    file: &Tracked,
+    seen: &RegistryFile,
+) -> Swapped {
     let (desired, to_upload) = (&file.desired, file.to_upload());
     let (name, size, theirs) = (&desired.name, Bytes::exact(seen.size), seen.sha256);
-    context.reporter.notes(&format!("replacing `{name}`: deleting {size} with SHA-256 {theirs}"));
+    context.reporter.note(&format!("replacing `{name}`: deleting {size} with SHA-256 {theirs}"));
     let begun = Instant::now();
     let mut unclear_deletion = match registry.delete_to_replace(name).await {
         // The content may be deleted, and the server is unavailable.
@@ -158,7 +163,7 @@ async fn swap(registry: &Registry<'_>, context: &RunContext<'_>, file: &Tracked,
                 FailureKind::NotFound => format!("another job has deleted `{name}`: {cause}"),
                 _ => format!("uploading `{name}`, although it is unclear whether the old file was deleted: {cause}"),
             };
-            context.reporter.notes(&note);
+            context.reporter.note(&note);
             Some(error)
         }
         Ok(()) => None,
@@ -173,14 +178,14 @@ async fn swap(registry: &Registry<'_>, context: &RunContext<'_>, file: &Tracked,
         retries.note_failure(&failed.error, failed.begun, failed.moved);
         let may_pass = matches!(failed.retry, RetryRule::Repeat | RetryRule::AfterCheck);
         if !may_pass || !registry.wait_before_retry(&mut retries, &failed.error).await {
-            let error = failed.error.after(retries.attempts());
+            let error = failed.error.with_attempts(retries.attempts());
             return Swapped::Interrupted(FailedUpload { error, ..failed });
         }
         let Ok(listing) = registry.files_once().await else { continue };
         match desired.compare(&listing) {
             Listed::Nothing => {}
             Listed::Identical(sha256) => return Swapped::Accepted(sha256),
-            Listed::Other(now) if now.theirs == *seen => match unclear_deletion.take() {
+            Listed::Other(now) if now.existing == *seen => match unclear_deletion.take() {
                 Some(error) => return Swapped::NotDeleted(error),
                 // The list may be outdated. If it is not, the file must be deleted again.
                 None => drop(registry.delete_to_replace(name).await),

@@ -8,7 +8,7 @@ use crate::checksum::Sha256;
 use crate::files::Content;
 use crate::hint::Explain;
 use crate::listing::RegistryFile;
-use crate::plan::{Conflict, Desired, When};
+use crate::plan::{Conflict, ConflictTime, Desired};
 use crate::registry::{Cause, FailureKind, Registry, RegistryError, Retries, RetryRule};
 use crate::report::{Outcome, Status};
 use crate::state::{Event, IfMissing, State};
@@ -30,7 +30,7 @@ pub(super) struct Upload {
     pub(super) content: Content,
     pub(super) label: String,
     /// Its status after the upload: uploaded or replaced.
-    pub(super) becomes: Status,
+    pub(super) status_after: Status,
 }
 
 /// A desired file with its state.
@@ -91,7 +91,7 @@ impl Tracked {
                 Event::Interrupted { if_missing, may_be_stored: error.was_sent() && !exists }
             }
         };
-        self.apply_with(event, Some(error.after(self.retries.attempts()).into()));
+        self.apply_with(event, Some(error.with_attempts(self.retries.attempts()).into()));
     }
 
     /// Records that the list cannot be read, so that the file cannot be verified.
@@ -121,11 +121,11 @@ impl Tracked {
         if self.status() == Status::Unchanged && before != Status::Unchanged {
             // The plan of a dry run has it.
             if !task.dry_run {
-                context.reporter.file_is_done(Status::Unchanged, &self.label, self.desired.size, None);
+                context.reporter.finish_file(Status::Unchanged, &self.label, self.desired.size, None);
             }
         } else if let Some(error) = error {
             let (name, reason) = (&self.desired.name, error.reason());
-            context.reporter.notes(&format!(
+            context.reporter.note(&format!(
                 "no confirmation of the upload of `{name}`, but the registry has the identical file: {reason}"
             ));
         }
@@ -134,7 +134,7 @@ impl Tracked {
     /// Records that the registry keeps other content under its name, and warns of it once.
     pub(super) fn skip(&mut self, now: &Conflict, job: Job<'_>) {
         if self.state != State::Skipped {
-            job.context.reporter.warns(&format!("{now}: skipped; the registry keeps its file"));
+            job.context.reporter.warn(&format!("{now}: skipped; the registry keeps its file"));
         }
         self.apply_with(Event::Skipped, None);
     }
@@ -175,8 +175,8 @@ impl Tracked {
     }
 
     /// Whether every other file would fail with the same error now.
-    pub(super) fn ends_round(&self) -> bool {
-        self.error.as_ref().is_some_and(Explain::meets_every_file)
+    pub(super) fn stops_other_files(&self) -> bool {
+        self.error.as_ref().is_some_and(Explain::affects_every_file)
     }
 
     pub(super) fn is_verified(&self) -> bool {
@@ -193,7 +193,10 @@ impl Tracked {
 
     /// Whether another job changed the file before or after this run's upload.
     pub(super) fn was_overtaken(&self) -> bool {
-        matches!(&self.error, Some(PublishError::Conflict { when: When::Meanwhile | When::AfterUpload, .. }))
+        matches!(
+            &self.error,
+            Some(PublishError::Conflict { when: ConflictTime::DuringRun | ConflictTime::AfterUpload, .. })
+        )
     }
 
     pub(super) fn status(&self) -> Status {
@@ -212,7 +215,12 @@ impl Tracked {
     /// Returns a copy of everything that an upload needs, so that it does not borrow the run.
     pub(super) fn to_upload(&self) -> Upload {
         let becomes = if self.state.deleted().is_some() { Status::Replaced } else { Status::Uploaded };
-        Upload { desired: self.desired.clone(), content: self.content.clone(), label: self.label.clone(), becomes }
+        Upload {
+            desired: self.desired.clone(),
+            content: self.content.clone(),
+            label: self.label.clone(),
+            status_after: becomes,
+        }
     }
 
     /// Returns the outcome of the file if the run ends now.

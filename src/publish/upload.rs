@@ -26,24 +26,24 @@ const LARGE: u64 = 1024 * 1024;
 pub(super) async fn upload_once(
     registry: &Registry<'_>,
     reporter: &dyn Reporter,
-    Upload { desired: Desired { name, size, .. }, content, label, becomes }: &Upload,
+    Upload { desired: Desired { name, size, .. }, content, label, status_after: becomes }: &Upload,
 ) -> Result<Sha256, FailedUpload> {
     let (begun, sent) = (Instant::now(), ByteCounter::default());
     let file = (Command::Publish, label.as_str(), Some(*size));
     let result = with_progress(reporter, registry, file, &sent, registry.upload(content, name, &sent)).await;
     let error = match result {
         Ok(sha256) => {
-            reporter.file_is_done(*becomes, label, *size, Some(begun.elapsed()));
+            reporter.finish_file(*becomes, label, *size, Some(begun.elapsed()));
             return Ok(sha256);
         }
-        Err(error) => registry.outlast(begun, error).await,
+        Err(error) => registry.wait_for_outage(begun, error).await,
     };
     let moved = sent.last_moved();
     if error.can_hide_rejection()
         && let Err(hidden) = registry.check_write_access_once().await
         && hidden.is_rejection_of_every_file()
     {
-        return Err(FailedUpload { error: hidden.about(error), retry: RetryRule::CheckOnly, begun, moved });
+        return Err(FailedUpload { error: hidden.for_upload(error), retry: RetryRule::CheckOnly, begun, moved });
     }
     Err(FailedUpload { retry: error.retry_rule(), error, begun, moved })
 }
@@ -102,7 +102,7 @@ impl VersionRun<'_> {
             if self.files[next].record_upload(result) {
                 failed.push(next);
             }
-            if self.files[next].ends_round() {
+            if self.files[next].stops_other_files() {
                 return false;
             }
         }
@@ -127,7 +127,7 @@ impl VersionRun<'_> {
             if self.files[index].record_upload(result) {
                 failed.push(index);
             }
-            if self.files[index].ends_round() {
+            if self.files[index].stops_other_files() {
                 queue.clear();
             }
         }

@@ -31,7 +31,7 @@ impl ByteCounter {
     }
 
     /// Sets the number of bytes, without counting them as moved now.
-    pub(crate) fn starts_at(&self, bytes: u64) {
+    pub(crate) fn set_start(&self, bytes: u64) {
         self.0.bytes.store(bytes, Ordering::Relaxed);
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::{Method, StatusCode};
 use url::Url;
 
-use super::failure::{Failure, FailureKind, RetryRule, every, one};
+use super::failure::{Failure, FailureKind, RetryRule, for_every_file, for_file};
 use super::outage::GivenUp;
 use super::transport::{Reach, Transport};
 use crate::files::FileError;
@@ -38,7 +38,7 @@ pub(crate) enum Operation {
 
 impl Operation {
     /// Returns a short description of the operation.
-    pub(super) fn in_short(&self) -> String {
+    pub(super) fn short_name(&self) -> String {
         match self {
             Self::ListFiles => "list of files".to_owned(),
             Self::CheckWriteAccess => "check of write access".to_owned(),
@@ -133,7 +133,7 @@ pub(crate) enum Cause {
     },
     /// A response with the right status but unexpected content.
     #[error("unexpected response from the server: {what}")]
-    Garbled {
+    Unexpected {
         /// The problem with the content.
         what: Sanitized,
         /// Whether it ends too early.
@@ -164,12 +164,12 @@ impl Cause {
                 failure.clone()
             }
             Self::Transport(Transport { failure, .. }) => failure.clone().retry(unclear),
-            Self::Garbled { is_cut, .. } => {
+            Self::Unexpected { is_cut, .. } => {
                 let hint = "Check that `server-url` is a Gitea or Forgejo server, and that no proxy in front of it changes \
                             responses";
                 // A proxy may cut a list and still mark it as complete.
                 let is_unclear = *is_cut || operation.can_change_files();
-                one("unexpected-response", hint).retry(if is_unclear { unclear } else { RetryRule::Never })
+                for_file("unexpected-response", hint).retry(if is_unclear { unclear } else { RetryRule::Never })
             }
             Self::Outage { .. } => {
                 let server = url.origin().ascii_serialization();
@@ -177,10 +177,10 @@ impl Cause {
                     "Check the server {server} and the reverse proxy in front of it, then run the step again. It continues \
                      after the last verified file"
                 );
-                every("server-unavailable", hint)
+                for_every_file("server-unavailable", hint)
             }
             // The server stores nothing of an upload that breaks off (all versions).
-            Self::File(error) => one(error.code(), error.hint().unwrap_or_default()),
+            Self::File(error) => for_file(error.code(), error.hint().unwrap_or_default()),
         }
     }
 }
@@ -203,7 +203,7 @@ impl RegistryError {
         let was_sent = match &cause {
             Cause::Transport(transport) => transport.reach != Reach::NotSent,
             Cause::Outage { .. } => false,
-            Cause::Rejected { .. } | Cause::Garbled { .. } | Cause::File(_) => true,
+            Cause::Rejected { .. } | Cause::Unexpected { .. } | Cause::File(_) => true,
         };
         Self { operation, what, url, cause, was_sent, failure, attempts: 1, is_outlasted: false }
     }
@@ -214,25 +214,25 @@ impl RegistryError {
     }
 
     /// Turns this error into an error of `upload` with the same cause.
-    pub(crate) fn about(self, upload: Self) -> Self {
+    pub(crate) fn for_upload(self, upload: Self) -> Self {
         Self { operation: upload.operation, what: upload.what, url: upload.url, ..self }
     }
 
     /// Sets the number of attempts to at least `attempts`.
-    pub(crate) fn after(self, attempts: u32) -> Self {
+    pub(crate) fn with_attempts(self, attempts: u32) -> Self {
         Self { attempts: self.attempts.max(attempts), ..self }
     }
 
     /// Marks an error that an outage of the server caused. The server is back, so the request can be repeated.
-    pub(super) fn outlasted(mut self) -> Self {
+    pub(super) fn mark_recovered(mut self) -> Self {
         self.is_outlasted = true;
-        self.failure.meets_every_file = false;
+        self.failure.affects_every_file = false;
         self.failure.retry = if self.was_sent { self.operation.rule_if_unclear() } else { RetryRule::Repeat };
         self
     }
 
     /// Turns the error into that of an outage that the run no longer waits for.
-    pub(super) fn given_up(self, given_up: GivenUp) -> Self {
+    pub(super) fn with_outage(self, given_up: GivenUp) -> Self {
         let cause = Cause::Outage { given_up, own: Some(self.cause.into()) };
         let failure = cause.classify(&self.operation, &self.url);
         Self { cause, failure, is_outlasted: false, ..self }
@@ -243,7 +243,7 @@ impl RegistryError {
     }
 
     /// Whether the server itself responded, not a proxy.
-    pub(super) fn is_response(&self) -> bool {
+    pub(super) fn is_server_response(&self) -> bool {
         matches!(self.cause, Cause::Rejected { .. }) && self.failure.kind != FailureKind::Unavailable
     }
 
@@ -276,7 +276,7 @@ impl RegistryError {
     /// Whether the registry itself rejects this and every other file of this run. For the check of write access, only
     /// responses of the server itself count.
     pub(crate) fn is_rejection_of_every_file(&self) -> bool {
-        matches!(self.cause, Cause::Rejected { .. }) && self.meets_every_file()
+        matches!(self.cause, Cause::Rejected { .. }) && self.affects_every_file()
     }
 
     /// Whether a rejected token may be the real cause: the body broke off, or a proxy responded for the server.
@@ -284,7 +284,7 @@ impl RegistryError {
         let is_vague = match &self.cause {
             Cause::Rejected { status, .. } => *status == StatusCode::BAD_GATEWAY,
             Cause::Transport(transport) => transport.reach == Reach::Broken,
-            Cause::Garbled { .. } | Cause::Outage { .. } | Cause::File(_) => false,
+            Cause::Unexpected { .. } | Cause::Outage { .. } | Cause::File(_) => false,
         };
         is_vague && !self.is_outlasted
     }
@@ -304,8 +304,8 @@ impl Explain for RegistryError {
         Some(format!("{} {}{attempts}", self.operation.method(), self.url))
     }
 
-    fn meets_every_file(&self) -> bool {
-        self.failure.meets_every_file
+    fn affects_every_file(&self) -> bool {
+        self.failure.affects_every_file
     }
 
     fn plural(&self) -> Option<Plural> {

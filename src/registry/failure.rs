@@ -5,7 +5,7 @@
 pub(crate) struct Failure {
     pub(super) kind: FailureKind,
     /// Whether it would affect every other file of the run.
-    pub(super) meets_every_file: bool,
+    pub(super) affects_every_file: bool,
     pub(super) retry: RetryRule,
     pub(super) code: &'static str,
     pub(super) hint: String,
@@ -41,14 +41,14 @@ pub(crate) enum RetryRule {
 }
 
 /// Returns a failure of one file or one request that a retry does not change.
-pub(super) fn one(code: &'static str, hint: impl Into<String>) -> Failure {
+pub(super) fn for_file(code: &'static str, hint: impl Into<String>) -> Failure {
     let (kind, retry) = (FailureKind::Other, RetryRule::Never);
-    Failure { kind, meets_every_file: false, retry, code, hint: hint.into() }
+    Failure { kind, affects_every_file: false, retry, code, hint: hint.into() }
 }
 
 /// Returns a failure that affects every file of the run and that a retry does not change.
-pub(super) fn every(code: &'static str, hint: impl Into<String>) -> Failure {
-    Failure { meets_every_file: true, ..one(code, hint) }
+pub(super) fn for_every_file(code: &'static str, hint: impl Into<String>) -> Failure {
+    Failure { affects_every_file: true, ..for_file(code, hint) }
 }
 
 impl Failure {

@@ -33,7 +33,7 @@ pub(crate) struct Part {
 
 /// The known properties of a file before its download, which verify it afterwards.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Promised {
+pub(crate) struct KnownProperties {
     /// Its length in bytes, if known.
     pub(crate) size: Option<u64>,
     /// Whether its hash is known.
@@ -41,7 +41,7 @@ pub(crate) struct Promised {
 }
 
 /// A running download of a file.
-pub(crate) struct Incoming<'r> {
+pub(crate) struct Download<'r> {
     registry: &'r Registry<'r>,
     response: Response,
     operation: Operation,
@@ -61,11 +61,11 @@ impl Registry<'_> {
         &self,
         name: &FileName,
         part: Option<&Part>,
-        promised: &Promised,
-    ) -> Result<Incoming<'_>, RegistryError> {
+        promised: &KnownProperties,
+    ) -> Result<Download<'_>, RegistryError> {
         if let Some(part) = part {
-            let rest = self.fetch_from(name, Some(part), &Promised { size: part.size, ..*promised }).await?;
-            if rest.continues(part) {
+            let rest = self.fetch_from(name, Some(part), &KnownProperties { size: part.size, ..*promised }).await?;
+            if rest.is_continuation_of(part) {
                 return Ok(rest);
             }
         }
@@ -76,15 +76,15 @@ impl Registry<'_> {
         &self,
         name: &FileName,
         part: Option<&Part>,
-        promised: &Promised,
-    ) -> Result<Incoming<'_>, RegistryError> {
+        promised: &KnownProperties,
+    ) -> Result<Download<'_>, RegistryError> {
         let size = promised.size;
         let operation = Operation::Download(name.clone());
         let mut url = self.target.file_url(name);
         let mut may_be_local = false;
         for hop in 0..=MOST_HOPS {
             let request = if hop == 0 {
-                self.request(&operation, &url)
+                self.build_request(&operation, &url)
             } else {
                 let client = self
                     .client_for(&url, may_be_local)
@@ -115,7 +115,7 @@ impl Registry<'_> {
                 continue;
             }
             let incoming = self.incoming(operation.clone(), url.clone(), response, promised);
-            return incoming.map_err(|what| self.garbled(&operation, &url, &what));
+            return incoming.map_err(|what| self.unexpected_response(&operation, &url, &what));
         }
         unreachable!("the last hop is no good response if it leads elsewhere")
     }
@@ -148,8 +148,8 @@ impl Registry<'_> {
         operation: Operation,
         url: Url,
         response: Response,
-        promised: &Promised,
-    ) -> Result<Incoming<'_>, String> {
+        promised: &KnownProperties,
+    ) -> Result<Download<'_>, String> {
         let header = |name: HeaderName| response.headers().get(name);
         let is_of_the_file = response.status() != StatusCode::RANGE_NOT_SATISFIABLE;
         let encoding = header(CONTENT_ENCODING).filter(|encoding| is_of_the_file && *encoding != "identity");
@@ -176,7 +176,7 @@ impl Registry<'_> {
         }
         let takes_ranges = header(ACCEPT_RANGES).is_none_or(|unit| unit != "none");
         let modified = header(LAST_MODIFIED).filter(|_| takes_ranges).cloned();
-        Ok(Incoming { registry: self, response, operation, url, start, size: whole, modified })
+        Ok(Download { registry: self, response, operation, url, start, size: whole, modified })
     }
 }
 
@@ -187,9 +187,9 @@ fn range_of(header: &str) -> Option<(u64, Option<u64>)> {
     Some((start, whole.parse().ok()))
 }
 
-impl Incoming<'_> {
+impl Download<'_> {
     /// Whether the response is the whole file, or the missing rest of the same file.
-    fn continues(&self, part: &Part) -> bool {
+    fn is_continuation_of(&self, part: &Part) -> bool {
         match self.response.status() {
             StatusCode::OK => true,
             // Object storage may ignore If-Range, so its headers are compared.
@@ -204,7 +204,7 @@ impl Incoming<'_> {
 
     /// Receives the next bytes, within the timeout; `None` at the end.
     pub(crate) async fn next(&mut self, moved: &ByteCounter) -> Result<Option<Bytes>, RegistryError> {
-        let allowed = self.registry.connection.limits.silence;
+        let allowed = self.registry.connection.limits.stall_timeout;
         let why: Transport = match timeout(allowed, self.response.chunk()).await {
             Ok(Ok(chunk)) => {
                 moved.add(chunk.as_ref().map_or(0, Bytes::len));
@@ -219,7 +219,7 @@ impl Incoming<'_> {
     /// Reads a short file into memory. Stops when it is longer than `longest`. The timeout is that of a whole response.
     pub(crate) async fn read(self, longest: u64) -> Result<Vec<u8>, RegistryError> {
         let Self { registry, response, operation, url, .. } = self;
-        let Limits { silence, answer, .. } = registry.connection.limits;
+        let Limits { stall_timeout: silence, answer, .. } = registry.connection.limits;
         let longest = usize::try_from(longest).unwrap_or(usize::MAX);
         match read_up_to(response, longest, silence, answer).await {
             Ok(body) | Err(Broken { body, why: None }) => Ok(body),
@@ -233,7 +233,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_range_says_where_it_begins_and_how_long_the_whole_is() {
+    fn a_range_has_its_start_and_the_total_length() {
         assert_eq!(range_of("bytes 2-5/6"), Some((2, Some(6))));
         assert_eq!(range_of("bytes 2-5/*"), Some((2, None)));
         for header in ["", "bytes */6", "2-5/6", "bytes 2-5", "lines 1-2/3"] {

@@ -9,14 +9,14 @@ use tokio::time::{Instant, sleep_until};
 #[derive(Clone)]
 pub struct Limits {
     /// The timeout of a connection, including name resolution and TLS. All addresses of a name share it.
-    pub connect: Duration,
+    pub connect_timeout: Duration,
     /// The timeout for the next byte of an upload or a response.
-    pub silence: Duration,
+    pub stall_timeout: Duration,
     /// The timeout for the response to an upload after its last byte, because object storage is slow. Also the timeout
     /// for any other whole response, from its first byte on.
     pub answer: Duration,
     /// The longest time that a connection may be idle and still be reused.
-    pub idle: Duration,
+    pub idle_timeout: Duration,
     /// The maximum number of retries per file and per request.
     pub retries: u32,
     /// The longest first wait between two attempts. Each later wait may be twice as long as the previous one.
@@ -24,7 +24,7 @@ pub struct Limits {
     /// The longest wait between two attempts, unless the server asks for a longer one.
     pub longest_wait: Duration,
     /// The longest time for waits and failed attempts since bytes last moved.
-    pub longest_trouble: Duration,
+    pub max_failing_time: Duration,
     /// The longest wait that the server may ask for.
     pub longest_pause: Duration,
     /// The longest wait for a server that stopped responding.
@@ -41,14 +41,14 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connect: Duration::from_secs(10),
-            silence: Duration::from_mins(1),
+            connect_timeout: Duration::from_secs(10),
+            stall_timeout: Duration::from_mins(1),
             answer: Duration::from_mins(5),
-            idle: Duration::from_secs(5),
+            idle_timeout: Duration::from_secs(5),
             retries: 5,
             first_wait: Duration::from_millis(500),
             longest_wait: Duration::from_secs(30),
-            longest_trouble: Duration::from_mins(10),
+            max_failing_time: Duration::from_mins(10),
             longest_pause: Duration::from_mins(2),
             longest_outage: Duration::from_mins(5),
             first_probe_wait: Duration::from_secs(1),
@@ -62,8 +62,8 @@ impl Default for Limits {
 impl Limits {
     /// Applies the inputs `timeout` and `retries`.
     pub(crate) fn with(self, timeout: Duration, retries: u32) -> Self {
-        let (connect, answer) = (self.connect.min(timeout), self.answer.max(timeout));
-        Self { connect, silence: timeout, answer, retries, ..self }
+        let (connect, answer) = (self.connect_timeout.min(timeout), self.answer.max(timeout));
+        Self { connect_timeout: connect, stall_timeout: timeout, answer, retries, ..self }
     }
 
     /// Returns an endless iterator over the waits between the probes of a server that stopped responding.
@@ -113,8 +113,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_short_timeout_holds_for_connections_and_a_long_one_for_every_wait() {
-        let seconds = |limits: Limits| [limits.connect, limits.silence, limits.answer].map(|limit| limit.as_secs());
+    fn a_short_timeout_applies_to_connections_and_a_long_one_to_every_wait() {
+        let seconds =
+            |limits: Limits| [limits.connect_timeout, limits.stall_timeout, limits.answer].map(|limit| limit.as_secs());
         let with = |timeout| seconds(Limits::default().with(Duration::from_secs(timeout), 0));
         assert_eq!(with(1), [1, 1, 300]);
         assert_eq!(with(60), [10, 60, 300]);
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_pause_holds_everybody_until_its_end_and_is_never_shortened() {
+    async fn a_pause_delays_every_request_and_is_never_shortened() {
         let pause = Pause::default();
         let begun = Instant::now();
         pause.wait().await;

@@ -62,23 +62,23 @@ impl LocalTarget {
 pub(super) struct Resolver {
     /// Whether local addresses are removed. The client connects to one of the remaining addresses, so that a name
     /// cannot resolve to another address after the check.
-    pub(super) refuses_local: bool,
+    pub(super) rejects_local: bool,
 }
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let refuses_local = self.refuses_local;
+        let refuses_local = self.rejects_local;
         Box::pin(async move {
             enter(Phase::Resolving);
             let addresses: Vec<SocketAddr> = lookup_host((name.as_str(), 0)).await?.collect();
             enter(Phase::Connecting);
-            let allowed = if refuses_local { not_local(name.as_str(), addresses)? } else { addresses };
+            let allowed = if refuses_local { without_local(name.as_str(), addresses)? } else { addresses };
             Ok(Box::new(allowed.into_iter()) as Addrs)
         })
     }
 }
 
-fn not_local(name: &str, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, LocalTarget> {
+fn without_local(name: &str, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, LocalTarget> {
     let kind = addresses.iter().find_map(|address| kind_of(address.ip()));
     let allowed: Vec<SocketAddr> = addresses.into_iter().filter(|address| !is_local(address.ip())).collect();
     match kind {
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_of_the_runner_or_of_its_link_is_local_in_each_spelling_and_a_private_one_is_not() {
+    fn loopback_and_link_local_addresses_are_local_and_private_ones_are_not() {
         let local = "127.0.0.1 127.9.9.9 2130706433 0x7f.1 0177.0.0.1 127.0.0.1. 0.0.0.0 0.1.2.3 169.254.169.254 [::1] [::] \
                      [fe80::1] [febf::1] [::ffff:127.0.0.1] [::ffff:169.254.169.254] [::ffff:0:0] [64:ff9b::169.254.169.254]";
         let others = "10.0.0.1 192.168.1.1 172.17.0.1 100.64.0.1 [fd00::1] [2001:db8::1] [fec0::1] h";
@@ -105,12 +105,12 @@ mod tests {
     }
 
     #[test]
-    fn a_name_loses_its_local_addresses_and_one_that_has_no_others_is_refused() {
+    fn local_addresses_are_removed_and_a_name_with_only_local_ones_is_rejected() {
         let addresses = |texts: &[&str]| -> Vec<SocketAddr> {
             texts.iter().map(|text| SocketAddr::new(text.parse().expect("an address"), 0)).collect()
         };
         let resolved = |texts: &[&str]| {
-            let allowed = not_local("host", addresses(texts)).map_err(|error| error.to_string())?;
+            let allowed = without_local("host", addresses(texts)).map_err(|error| error.to_string())?;
             Ok::<_, String>(allowed.iter().map(|address| address.ip().to_string()).collect::<Vec<_>>())
         };
         assert_eq!(resolved(&["fe80::1", "10.0.0.1", "127.0.0.1"]), Ok(vec!["10.0.0.1".to_owned()]));

@@ -36,14 +36,14 @@ use url::Url;
 pub(crate) use self::body::ByteCounter;
 pub(crate) use self::error::{Cause, Operation, RegistryError};
 pub(crate) use self::failure::{FailureKind, RetryRule};
-pub(crate) use self::fetch::{Part, Promised};
+pub(crate) use self::fetch::{KnownProperties, Part};
 pub use self::limits::Limits;
 use self::limits::Pause;
 use self::local_address::Resolver;
 pub use self::observer::{Exchange, Observer, Retry};
 use self::outage::Outages;
-use self::phase::{TrackedConnector, Tracker, Upload, stalls};
-pub(crate) use self::questions::{About, LONGEST_LIST};
+use self::phase::{TrackedConnector, Tracker, Upload, wait_for_stall};
+pub(crate) use self::questions::{LONGEST_LIST, VersionDetails};
 use self::response::{ErrorResponse, is_html};
 pub(crate) use self::retry::{Retries, wait_for_longest};
 use crate::checksum::Sha256;
@@ -123,14 +123,14 @@ impl<'a> Registry<'a> {
                 // Not those that the environment may name for reqwest.
                 .no_proxy()
                 .proxy(reqwest::Proxy::custom(move |url| proxies.for_url(url).map(|proxy| proxy.url.clone())))
-                .dns_resolver(Resolver { refuses_local })
+                .dns_resolver(Resolver { rejects_local: refuses_local })
                 .user_agent(concat!("generic-packages/", env!("CARGO_PKG_VERSION")))
                 .redirect(reqwest::redirect::Policy::none())
                 .referer(false)
                 .retry(reqwest::retry::never())
-                .connect_timeout(limits.connect)
+                .connect_timeout(limits.connect_timeout)
                 .connector_layer(layer_fn(TrackedConnector))
-                .pool_idle_timeout(limits.idle)
+                .pool_idle_timeout(limits.idle_timeout)
         };
         Ok(Self {
             http: client(&tls_to_server, false).build()?,
@@ -149,20 +149,20 @@ impl<'a> Registry<'a> {
     }
 
     /// Switches to another version of the package.
-    pub(crate) fn turn_to(&mut self, version: Version) {
+    pub(crate) fn set_version(&mut self, version: Version) {
         self.target.version = version;
     }
 
     /// Returns a client for another version of the package. It shares the connection, pauses and outages.
-    pub(crate) fn of_version(&self, version: Version) -> Self {
+    pub(crate) fn for_version(&self, version: Version) -> Self {
         let mut other = self.clone();
-        other.turn_to(version);
+        other.set_version(version);
         other
     }
 
     /// Returns how long a transfer may make no progress.
-    pub(crate) fn silence(&self) -> Duration {
-        self.connection.limits.silence
+    pub(crate) fn stall_timeout(&self) -> Duration {
+        self.connection.limits.stall_timeout
     }
 
     /// Checks write access without storing anything, with an empty upload under a name that every server rejects. If
@@ -174,13 +174,13 @@ impl<'a> Registry<'a> {
 
     /// Checks write access without retries.
     pub(crate) async fn check_write_access_once(&self) -> Result<(), RegistryError> {
-        let url = self.target.question_url();
+        let url = self.target.write_access_url();
         let operation = Operation::CheckWriteAccess;
-        match self.ask(&operation, &url).await {
+        match self.send_request(&operation, &url).await {
             Err(error) if error.kind() == FailureKind::FileName => Ok(()),
             Err(error) => Err(error),
             // No server stores such a file.
-            Ok(_) => Err(self.garbled(&operation, &url, "it accepted a file named `*`")),
+            Ok(_) => Err(self.unexpected_response(&operation, &url, "it accepted a file named `*`")),
         }
     }
 
@@ -197,21 +197,23 @@ impl<'a> Registry<'a> {
         self.wait_until_ready(&operation, &url).await?;
         if content.size() == 0 {
             // hyper never polls an empty body, so the file is checked first to be still empty.
-            let still_empty = content.hash(self.connection.limits.silence).await;
+            let still_empty = content.hash(self.connection.limits.stall_timeout).await;
             still_empty.map_err(|error| self.error(&operation, &url, error))?;
         }
         let (body, mut outcome) = body::read(content.clone(), sent.clone());
         let request = self
-            .request(&operation, &url)
+            .build_request(&operation, &url)
             .header(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))
             .header(CONTENT_LENGTH, content.size())
             .body(reqwest::Body::wrap_stream(body));
         let upload = Some(Upload { sent, size: content.size() });
         match self.send(&operation, &url, request, upload, is_success(&operation)).await {
-            Ok(_) => match timeout(self.connection.limits.silence, &mut outcome).await {
+            Ok(_) => match timeout(self.connection.limits.stall_timeout, &mut outcome).await {
                 Ok(Ok(sent)) => sent.map_err(|error| self.error(&operation, &url, error)),
                 // The response came before the end of the file, so it cannot confirm the whole file.
-                Ok(Err(_)) | Err(_) => Err(self.garbled(&operation, &url, "201 Created before the end of the file")),
+                Ok(Err(_)) | Err(_) => {
+                    Err(self.unexpected_response(&operation, &url, "201 Created before the end of the file"))
+                }
             },
             // If reading the file failed, that is the cause of the broken upload.
             Err(error) => Err(match outcome.try_recv() {
@@ -234,20 +236,20 @@ impl<'a> Registry<'a> {
     /// Sends a request that changes something and has no body. If the server is unavailable, waits for it.
     async fn change(&self, operation: &Operation, url: &Url) -> Result<(), RegistryError> {
         let begun = tokio::time::Instant::now();
-        match self.ask(operation, url).await {
+        match self.send_request(operation, url).await {
             Ok(_) => Ok(()),
-            Err(error) => Err(self.outlast(begun, error).await),
+            Err(error) => Err(self.wait_for_outage(begun, error).await),
         }
     }
 
     /// Sends a request without a body.
-    async fn ask(&self, operation: &Operation, url: &Url) -> Result<Response, RegistryError> {
+    async fn send_request(&self, operation: &Operation, url: &Url) -> Result<Response, RegistryError> {
         self.wait_until_ready(operation, url).await?;
-        self.ask_at_once(operation, url).await
+        self.send_request_now(operation, url).await
     }
 
-    async fn ask_at_once(&self, operation: &Operation, url: &Url) -> Result<Response, RegistryError> {
-        let request = self.request(operation, url);
+    async fn send_request_now(&self, operation: &Operation, url: &Url) -> Result<Response, RegistryError> {
+        let request = self.build_request(operation, url);
         let request = match operation.method() {
             // Caches between runner and server must revalidate, because an old list would be wrong.
             Method::GET => request.header(CACHE_CONTROL, HeaderValue::from_static("no-cache")),
@@ -267,7 +269,7 @@ impl<'a> Registry<'a> {
         Ok(())
     }
 
-    fn request(&self, operation: &Operation, url: &Url) -> RequestBuilder {
+    fn build_request(&self, operation: &Operation, url: &Url) -> RequestBuilder {
         let request =
             self.http.request(operation.method(), url.clone()).headers(self.connection.network.headers.clone());
         match &self.connection.credentials {
@@ -292,13 +294,13 @@ impl<'a> Registry<'a> {
             sent = tracker.follow(request.send()) => {
                 sent.map_err(|error| self.no_response(&error, url, tracker.phase()))
             }
-            timeout = stalls(&self.connection.limits, &tracker, upload) => Err(timeout.into()),
+            timeout = wait_for_stall(&self.connection.limits, &tracker, upload) => Err(timeout.into()),
         };
         // Only the status of a response from another origin is shown. Its path comes from a redirect and may be a
         // secret.
         let is_own = self.target.server.is_origin_of(url);
         let origin = url.origin().ascii_serialization();
-        self.connection.observer.request_ends(&Exchange {
+        self.connection.observer.end_request(&Exchange {
             method: operation.method().as_str(),
             path: if is_own { url.path() } else { &origin },
             status: sent.as_ref().ok().map(|response| response.status().as_u16()),
@@ -318,9 +320,9 @@ impl<'a> Registry<'a> {
                     && response.status().is_success()
                     && !is_html(&response);
                 let mut response = if is_own && !is_file {
-                    ErrorResponse::read(response, &self.connection.redactor, self.connection.limits.silence).await
+                    ErrorResponse::read(response, &self.connection.redactor, self.connection.limits.stall_timeout).await
                 } else {
-                    ErrorResponse::without_words(&response, &self.connection.redactor)
+                    ErrorResponse::from_headers(&response, &self.connection.redactor)
                 };
                 if let Some(reasons) = response.other_reasons.take() {
                     self.connection.observer.debug(&format!("other reasons that the server gave: {reasons}"));
@@ -330,21 +332,21 @@ impl<'a> Registry<'a> {
                 }
                 match response.broken.take() {
                     // An incomplete text could match the wrong row.
-                    Some(broken) if rejection::has_rows_by_words(operation, response.status) => broken.into(),
+                    Some(broken) if rejection::depends_on_message(operation, response.status) => broken.into(),
                     _ => self.rejected(operation, url, &response),
                 }
             }
             Err(error) => Cause::Transport(error),
         };
         let error = self.error(operation, url, cause);
-        if is_own && error.is_response() {
+        if is_own && error.is_server_response() {
             self.outages.note_response();
         }
         Err(error)
     }
 
     fn rejected(&self, operation: &Operation, url: &Url, response: &ErrorResponse) -> Cause {
-        let words = if self.target.server.is_origin_of(url) { response.in_words() } else { String::new() };
+        let words = if self.target.server.is_origin_of(url) { response.to_text() } else { String::new() };
         Cause::Rejected {
             failure: rejection::classify(self, operation, url, response),
             status: response.status,

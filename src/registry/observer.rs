@@ -6,13 +6,13 @@ use std::time::Duration;
 /// Receives the events of requests.
 pub trait Observer: Sync {
     /// Reports a detail that is useful to know. Nothing is wrong.
-    fn notes(&self, note: &str);
+    fn note(&self, note: &str);
     /// Reports a detail for debugging.
     fn debug(&self, _text: &str) {}
     /// Reports a failed attempt that is retried after a wait, which begins now.
-    fn retries(&self, retry: &Retry<'_>);
+    fn report_retry(&self, retry: &Retry<'_>);
     /// Reports that a request has ended, with or without a response.
-    fn request_ends(&self, exchange: &Exchange<'_>);
+    fn end_request(&self, exchange: &Exchange<'_>);
 }
 
 /// A retry that is about to wait.

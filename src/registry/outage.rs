@@ -48,26 +48,26 @@ impl Outages {
 impl Registry<'_> {
     /// Waits for the server if `error`, of a request that began at `begun`, may mean that it is away. Returns the error,
     /// [outlasted](RegistryError::outlasted) if the server is back, or that of the outage if it is not.
-    pub(crate) async fn outlast(&self, begun: Instant, error: RegistryError) -> RegistryError {
+    pub(crate) async fn wait_for_outage(&self, begun: Instant, error: RegistryError) -> RegistryError {
         let may_be_away = error.kind() == FailureKind::Unavailable && self.target.server.is_origin_of(&error.url);
         if !may_be_away || !self.outages.has_responded.load(Ordering::Relaxed) {
             return error;
         }
         let mut probe = self.outages.probe.lock().await;
         if let Some(given_up) = &probe.given_up {
-            return error.given_up(given_up.clone());
+            return error.with_outage(given_up.clone());
         }
         if probe.ended.is_some_and(|ended| ended > begun) {
-            return error.outlasted();
+            return error.mark_recovered();
         }
         // If the server asks for a pause, a probe would not keep it. Both futures are in boxes, because few requests come
         // here, and every other one would have room for them.
-        if error.retry_after().is_none() && Box::pin(self.responds()).await {
+        if error.retry_after().is_none() && Box::pin(self.is_responding()).await {
             return error;
         }
         match Box::pin(self.wait_for_server(&mut probe, &error)).await {
-            Ok(()) => error.outlasted(),
-            Err(given_up) => error.given_up(given_up),
+            Ok(()) => error.mark_recovered(),
+            Err(given_up) => error.with_outage(given_up),
         }
     }
 
@@ -76,19 +76,19 @@ impl Registry<'_> {
         let Connection { limits, stop, observer, .. } = &self.connection;
         let (server, longest) = (&self.target.server, Span(limits.longest_outage));
         let failure = Sanitized::new(&error.cause.to_string());
-        observer.notes(&format!("{server} stopped responding; waiting for it, up to {longest}: {failure}"));
+        observer.note(&format!("{server} stopped responding; waiting for it, up to {longest}: {failure}"));
         let begun = Instant::now();
         let comes_back = async {
             for wait in limits.probe_waits() {
                 sleep(wait).await;
-                if self.responds().await {
+                if self.is_responding().await {
                     return;
                 }
             }
         };
         match stop.or(timeout(limits.longest_outage, comes_back)).await {
             Ok(Ok(())) => {
-                observer.notes(&format!("{server} responds again after {}", Span(begun.elapsed())));
+                observer.note(&format!("{server} responds again after {}", Span(begun.elapsed())));
                 probe.ended = Some(Instant::now());
                 Ok(())
             }
@@ -111,14 +111,14 @@ impl Registry<'_> {
 
     /// Requests the version, which has the shortest response, and returns whether the server responds in time. A
     /// response of a proxy does not count.
-    async fn responds(&self) -> bool {
+    async fn is_responding(&self) -> bool {
         self.pause.wait().await;
         tokio::task::yield_now().await;
         let url = self.target.version_url();
-        let sent = self.ask_at_once(&Operation::ReadVersion, &url);
-        match timeout(self.connection.limits.connect, sent).await {
+        let sent = self.send_request_now(&Operation::ReadVersion, &url);
+        match timeout(self.connection.limits.connect_timeout, sent).await {
             Ok(Ok(response)) => !is_html(&response),
-            Ok(Err(error)) => error.is_response(),
+            Ok(Err(error)) => error.is_server_response(),
             Err(_) => false,
         }
     }

@@ -30,7 +30,7 @@ pub(super) enum Phase {
 
 impl Phase {
     /// Whether the server cannot have received anything of the request yet.
-    pub(super) fn is_before_the_request(self) -> bool {
+    pub(super) fn is_before_request(self) -> bool {
         matches!(self, Self::Resolving | Self::Connecting)
     }
 }
@@ -112,7 +112,7 @@ pub(super) struct Upload<'a> {
 
 /// Waits until a request has made no progress for its limit, counted from the last byte that moved. A whole upload
 /// has no time limit.
-pub(super) async fn stalls(limits: &Limits, tracker: &Tracker, upload: Option<Upload<'_>>) -> Timeout {
+pub(super) async fn wait_for_stall(limits: &Limits, tracker: &Tracker, upload: Option<Upload<'_>>) -> Timeout {
     let now = || {
         let (mut phase, mut since) = tracker.get();
         if let Some(Upload { sent, size }) = upload {
@@ -131,12 +131,12 @@ pub(super) async fn stalls(limits: &Limits, tracker: &Tracker, upload: Option<Up
             Phase::Waiting if upload.is_some() => (phase, limits.answer),
             // The client itself aborts a slow connection. So this one was not needed, because the connection of another
             // request became free.
-            _ if phase.is_before_the_request() => (Phase::Waiting, limits.connect + limits.silence),
-            _ => (phase, limits.silence),
+            _ if phase.is_before_request() => (Phase::Waiting, limits.connect_timeout + limits.stall_timeout),
+            _ => (phase, limits.stall_timeout),
         };
         let end = since + after;
         // The next phase may have an earlier end than this one, but not before `silence` from now.
-        sleep_until(end.min(Instant::now() + limits.silence)).await;
+        sleep_until(end.min(Instant::now() + limits.stall_timeout)).await;
         if Instant::now() >= end && now() == (phase, since) {
             return Timeout { phase: waits_for, after };
         }
@@ -187,11 +187,11 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn limits() -> Limits {
-        Limits { connect: 10 * SECOND, silence: 60 * SECOND, answer: 300 * SECOND, ..Limits::default() }
+        Limits { connect_timeout: 10 * SECOND, stall_timeout: 60 * SECOND, answer: 300 * SECOND, ..Limits::default() }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_upload_stalls_so_long_after_its_last_byte_and_no_longer() {
+    async fn an_upload_times_out_sixty_seconds_after_its_last_byte() {
         let (begun, sent, tracker) = (Instant::now(), ByteCounter::default(), Tracker::new());
         let moving = async {
             for _ in 0..3 {
@@ -200,7 +200,7 @@ mod tests {
             }
         };
         let (limits, upload) = (limits(), Some(Upload { sent: &sent, size: 4 }));
-        let ((), timeout) = tokio::join!(moving, stalls(&limits, &tracker, upload));
+        let ((), timeout) = tokio::join!(moving, wait_for_stall(&limits, &tracker, upload));
         assert_eq!((timeout.phase, timeout.after), (Phase::Sending, 60 * SECOND));
         assert_eq!(begun.elapsed().as_secs(), 3 * 59 + 60);
     }
@@ -210,7 +210,7 @@ mod tests {
         let (sent, tracker) = (ByteCounter::default(), Tracker::new());
         sent.add(4);
         for (upload, wanted) in [(Some(Upload { sent: &sent, size: 4 }), 300 * SECOND), (None, 60 * SECOND)] {
-            let timeout = stalls(&limits(), &tracker, upload).await;
+            let timeout = wait_for_stall(&limits(), &tracker, upload).await;
             assert_eq!((timeout.phase, timeout.after), (Phase::Waiting, wanted));
         }
     }
@@ -227,24 +227,27 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_name_that_is_not_resolved_in_time_is_told_as_that() {
+    async fn a_host_name_that_is_not_resolved_in_time_is_reported_as_such() {
         let (limits, tracker) = (limits(), Tracker::new());
         let builder = reqwest::Client::builder().tls_backend_preconfigured(tls::config(&[])).no_proxy();
         let builder = builder.dns_resolver(Unanswered).connector_layer(layer_fn(TrackedConnector));
-        let client = builder.connect_timeout(limits.connect).build().expect("a client");
+        let client = builder.connect_timeout(limits.connect_timeout).build().expect("a client");
         let request = client.get("http://git.example.com/").send();
         let error = tokio::select! {
             response = tracker.follow(request) => response.expect_err("nothing answers"),
-            timeout = stalls(&limits, &tracker, None) => panic!("{timeout}"),
+            timeout = wait_for_stall(&limits, &tracker, None) => panic!("{timeout}"),
         };
         assert_eq!((error.is_timeout(), tracker.phase()), (true, Phase::Resolving));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_request_that_went_over_the_connection_of_another_may_have_been_sent() {
+    async fn a_request_on_a_reused_connection_may_have_been_sent() {
         let tracker = Tracker::new();
         tracker.follow(async { enter(Phase::Connecting) }).await;
-        assert_eq!(stalls(&limits(), &tracker, None).await, Timeout { phase: Phase::Waiting, after: 70 * SECOND });
+        assert_eq!(
+            wait_for_stall(&limits(), &tracker, None).await,
+            Timeout { phase: Phase::Waiting, after: 70 * SECOND }
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -256,7 +259,7 @@ mod tests {
             enter(Phase::Waiting);
         });
         let limits = limits();
-        let ((), timeout) = tokio::join!(connecting, stalls(&limits, &tracker, None));
+        let ((), timeout) = tokio::join!(connecting, wait_for_stall(&limits, &tracker, None));
         assert_eq!((timeout.phase, begun.elapsed().as_secs()), (Phase::Waiting, 69));
     }
 }

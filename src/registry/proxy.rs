@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 
 use url::Url;
 
-use super::failure::{FailureKind, RetryRule, every};
+use super::failure::{FailureKind, RetryRule, for_every_file};
 use super::tls;
 use super::transport::Transport;
 use crate::host::is_loopback;
@@ -28,7 +28,7 @@ impl Proxy {
             self.url.scheme(),
             self.place()
         );
-        Transport::not_sent(words, every("proxy-credentials-rejected", hint))
+        Transport::not_sent(words, for_every_file("proxy-credentials-rejected", hint))
     }
 
     /// Reads why there is no connection to `url`; `None` if the proxy has done its part.
@@ -48,11 +48,11 @@ impl Proxy {
         let variable = self.variable;
         let around = "If the runner reaches the server without a proxy, add its host to `NO_PROXY`";
         let check_place = format!("Check host and port of the proxy in `{variable}`. {around}");
-        let unreachable = |hint: String| every("proxy-unreachable", hint);
+        let unreachable = |hint: String| for_every_file("proxy-unreachable", hint);
         let no_way = |words: String| {
             let hint =
                 format!("Check that the proxy in `{variable}` is able and allowed to connect to {server}. {around}");
-            let failure = every("proxy-connection-failed", hint);
+            let failure = for_every_file("proxy-connection-failed", hint);
             Transport::not_sent(words, failure.kind(FailureKind::Unavailable).retry(RetryRule::Repeat))
         };
         Some(match (tunnel.as_deref(), tls) {
@@ -67,7 +67,7 @@ impl Proxy {
                 );
                 let words =
                     format!("failed to connect through {self}: {}", tls::fault(fault, self.host(), false, None));
-                Transport::not_sent(words, every("proxy-tls-error", hint))
+                Transport::not_sent(words, for_every_file("proxy-tls-error", hint))
             }
             _ if is_unresolved => {
                 Transport::not_sent(format!("failed to resolve the name of {self}: {reason}"), unreachable(check_place))

@@ -31,11 +31,11 @@ const MOST_PAGES: usize = 400;
 const LONGEST_PAGES: usize = 64 * 1024 * 1024;
 
 /// The maximum number of attempts to read a list that changes meanwhile.
-const MOST_READINGS: u32 = 3;
+const MAX_LIST_ATTEMPTS: u32 = 3;
 
 /// The API's details of a version, not sanitized.
 #[derive(Clone, Debug, Deserialize)]
-pub(crate) struct About {
+pub(crate) struct VersionDetails {
     html_url: String,
     repository: Option<Repository>,
 }
@@ -45,7 +45,7 @@ struct Repository {
     full_name: String,
 }
 
-impl About {
+impl VersionDetails {
     /// Returns the repository that the package is linked to, with its owner, not sanitized.
     pub(crate) fn linked_to(&self) -> Option<&str> {
         self.repository.as_ref().map(|repository| repository.full_name.as_str())
@@ -82,7 +82,7 @@ impl Registry<'_> {
     pub(crate) async fn files_once(&self) -> Result<Listing, RegistryError> {
         let url = self.target.files_url();
         let operation = Operation::ListFiles;
-        let response = match self.ask(&operation, &url).await {
+        let response = match self.send_request(&operation, &url).await {
             Ok(response) => response,
             // The version does not exist yet. Unknown owners have another text.
             Err(error) if is_absent(&error) => return Ok(Listing::default()),
@@ -92,26 +92,27 @@ impl Registry<'_> {
     }
 
     /// Requests the details of the version.
-    pub(crate) async fn about(&self) -> Result<About, RegistryError> {
-        self.with_retries(async || self.about_once().await).await
+    pub(crate) async fn version_details(&self) -> Result<VersionDetails, RegistryError> {
+        self.with_retries(async || self.version_details_once().await).await
     }
 
     /// Requests the details of the version without retries.
-    pub(crate) async fn about_once(&self) -> Result<About, RegistryError> {
+    pub(crate) async fn version_details_once(&self) -> Result<VersionDetails, RegistryError> {
         let url = self.target.version_url();
-        let response = self.ask(&Operation::ReadVersion, &url).await?;
+        let response = self.send_request(&Operation::ReadVersion, &url).await?;
         self.json(&Operation::ReadVersion, &url, response, LONGEST_PAGE).await.map(|(about, _)| about)
     }
 
     /// Returns the public address of the version from the API. If the server does not know its own public address,
     /// returns the address of the requests.
-    pub(crate) fn public_address(&self, about: &About) -> Result<PublicAddress, Box<RegistryError>> {
+    pub(crate) fn public_address(&self, about: &VersionDetails) -> Result<PublicAddress, Box<RegistryError>> {
         // It is printed and passed to other steps, so it must be a plain URL, and that of the version's page.
         let address = Url::parse(&about.html_url).ok().and_then(|page| address_by_page(&page, &self.target));
-        let address =
-            address.filter(|address| !self.connection.redactor.finds(address.page.as_str())).ok_or_else(|| {
+        let address = address
+            .filter(|address| !self.connection.redactor.contains_secret(address.page.as_str()))
+            .ok_or_else(|| {
                 let what = format!("its html_url is {}", about.html_url);
-                Box::new(self.garbled(&Operation::ReadVersion, &self.target.version_url(), &what))
+                Box::new(self.unexpected_response(&Operation::ReadVersion, &self.target.version_url(), &what))
             })?;
         Ok(if is_usable(&address, &self.target) { address } else { self.target.address() })
     }
@@ -124,12 +125,12 @@ impl Registry<'_> {
 
     /// Lists the versions of a package of the owner, newest first. Rows with invalid versions are left out.
     pub(crate) async fn versions(&self, package: &PackageName) -> Result<Vec<VersionRow>, RegistryError> {
-        for _ in 0..MOST_READINGS {
+        for _ in 0..MAX_LIST_ATTEMPTS {
             if let Some(versions) = self.versions_unless_they_change(package).await? {
                 return Ok(versions);
             }
         }
-        Err(self.unread(package, "the list changed while it was being read"))
+        Err(self.unreadable_list(package, "the list changed while it was being read"))
     }
 
     /// Lists the versions once; `None` if their number changed between two pages, because then a row may have moved
@@ -160,15 +161,21 @@ impl Registry<'_> {
                 break;
             }
             if length > LONGEST_PAGES {
-                return Err(self.unread(package, &format!("the list is longer than {}", Bytes(LONGEST_PAGES as u64))));
+                return Err(
+                    self.unreadable_list(package, &format!("the list is longer than {}", Bytes(LONGEST_PAGES as u64)))
+                );
             }
         }
-        Err(self.unread(package, &format!("the list has more than {count} versions")))
+        Err(self.unreadable_list(package, &format!("the list has more than {count} versions")))
     }
 
     /// Returns the error for a list of versions that cannot be read to its end, although each response is valid.
-    fn unread(&self, package: &PackageName, why: &str) -> RegistryError {
-        let error = self.garbled(&Operation::ListVersions, &self.target.versions_url(package.as_str(), PAGE, 1), why);
+    fn unreadable_list(&self, package: &PackageName, why: &str) -> RegistryError {
+        let error = self.unexpected_response(
+            &Operation::ListVersions,
+            &self.target.versions_url(package.as_str(), PAGE, 1),
+            why,
+        );
         error.with_hint("Set `version`, or run the step again when no other job publishes")
     }
 
@@ -182,7 +189,7 @@ impl Registry<'_> {
     async fn page_of_versions(&self, name: &str, page: usize) -> Result<Page, RegistryError> {
         let operation = Operation::ListVersions;
         let url = self.target.versions_url(name, PAGE, page);
-        let response = self.ask(&operation, &url).await?;
+        let response = self.send_request(&operation, &url).await?;
         let total = total_of(&response);
         let (rows, length) = self.json(&operation, &url, response, LONGEST_PAGE).await?;
         Ok(Page { rows, total, length })
@@ -198,27 +205,29 @@ impl Registry<'_> {
     ) -> Result<(T, usize), RegistryError> {
         let cause = if is_html(&response) {
             let Connection { redactor, limits, .. } = &self.connection;
-            let response = ErrorResponse::read(response, redactor, limits.silence).await;
+            let response = ErrorResponse::read(response, redactor, limits.stall_timeout).await;
             self.rejected(operation, url, &response)
         } else {
-            match read_up_to(response, longest, self.connection.limits.silence, self.connection.limits.answer).await {
+            match read_up_to(response, longest, self.connection.limits.stall_timeout, self.connection.limits.answer)
+                .await
+            {
                 Ok(body) => match parsed(body).await {
                     Ok(parsed) => return Ok(parsed),
-                    Err((error, is_cut)) => Cause::Garbled { what: self.connection.redactor.shown(&error), is_cut },
+                    Err((error, is_cut)) => Cause::Unexpected { what: self.connection.redactor.shown(&error), is_cut },
                 },
                 Err(Broken { why: Some(why), .. }) => why.into(),
                 Err(Broken { why: None, .. }) => {
                     let what = format!("it is longer than {}", Bytes(longest as u64));
-                    return Err(self.garbled(operation, url, &what));
+                    return Err(self.unexpected_response(operation, url, &what));
                 }
             }
         };
         Err(self.error(operation, url, cause))
     }
 
-    pub(super) fn garbled(&self, operation: &Operation, url: &Url, what: &str) -> RegistryError {
+    pub(super) fn unexpected_response(&self, operation: &Operation, url: &Url, what: &str) -> RegistryError {
         let what = self.connection.redactor.shown(what);
-        self.error(operation, url, Cause::Garbled { what, is_cut: false })
+        self.error(operation, url, Cause::Unexpected { what, is_cut: false })
     }
 }
 

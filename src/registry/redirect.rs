@@ -5,7 +5,7 @@ use reqwest::{Response, StatusCode};
 use url::Url;
 
 use super::Registry;
-use super::failure::{Failure, every, one};
+use super::failure::{Failure, for_every_file, for_file};
 use super::response::ErrorResponse;
 use crate::package::Target;
 use crate::sanitize::Sanitized;
@@ -51,7 +51,7 @@ impl Registry<'_> {
         let server = &self.target.server;
         let is_at_forge = server.is_origin_of(url);
         match response.location.as_ref().and_then(|given| url.join(given).ok()) {
-            Some(place) if url.scheme() == "https" && place.scheme() == "http" => every(
+            Some(place) if url.scheme() == "https" && place.scheme() == "http" => for_every_file(
                 "redirect-to-http",
                 if is_at_forge {
                     let host = Sanitized::new(place.host_str().unwrap_or_default());
@@ -66,7 +66,7 @@ impl Registry<'_> {
                         .to_owned()
                 },
             ),
-            Some(place) if !is_at_forge && is_for_now(response.status) && is_plain(&place) => every(
+            Some(place) if !is_at_forge && is_for_now(response.status) && is_plain(&place) => for_every_file(
                 "too-many-redirects",
                 format!("Check the server's object storage, because {server} redirects too many times"),
             ),
@@ -90,11 +90,11 @@ impl Registry<'_> {
             return self.redirected(base);
         }
         if url.scheme() == "http" && place.scheme() == "https" {
-            return every("https-required", format!("Set `server-url: {}`", Sanitized::new(base)));
+            return for_every_file("https-required", format!("Set `server-url: {}`", Sanitized::new(base)));
         }
         match new_owner(url.path(), place.path()).map(Sanitized::new) {
             Some(new) if response.status == StatusCode::TEMPORARY_REDIRECT => {
-                every("owner-renamed", format!("Set `owner: {new}`, which is the new name of {owner}"))
+                for_every_file("owner-renamed", format!("Set `owner: {new}`, which is the new name of {owner}"))
             }
             // Another path on the same server: its login page.
             _ => self.web_page(),
@@ -103,7 +103,7 @@ impl Registry<'_> {
 
     fn redirected(&self, place: &str) -> Failure {
         let (server, place) = (&self.target.server, Sanitized::new(place));
-        every(
+        for_every_file(
             "redirected",
             format!("Set `server-url` to the address of the server itself, because {server} redirects to {place}"),
         )
@@ -116,7 +116,7 @@ impl Registry<'_> {
             "Run the step again. If the error persists, check the server's object storage. {server} redirects to {host} for this \
              file"
         );
-        one("object-storage-error", hint)
+        for_file("object-storage-error", hint)
     }
 }
 

@@ -8,7 +8,7 @@ use reqwest::StatusCode;
 use url::Url;
 
 use super::error::Operation;
-use super::failure::{Failure, FailureKind, RetryRule, every, one};
+use super::failure::{Failure, FailureKind, RetryRule, for_every_file, for_file};
 use super::response::{ErrorResponse, is_of_gateway};
 use super::{Connection, Registry};
 use crate::command::Command;
@@ -54,9 +54,9 @@ fn row(registry: &Registry<'_>, operation: &Operation, url: &Url, response: &Err
     let jobs_own = "If the token is the job's own, set `token` to a personal access token instead";
 
     let token = |code, hint: String| match credentials.map(Credentials::shape) {
-        Some(TokenShape::Plain) => every(code, hint),
-        Some(shape) => every(code, registry.hint_of_shape(shape, &tokens)),
-        None => every(
+        Some(TokenShape::Plain) => for_every_file(code, hint),
+        Some(shape) => for_every_file(code, registry.hint_of_shape(shape, &tokens)),
+        None => for_every_file(
             "token-required",
             format!(
                 "Set `token` to a personal access token with the scope read:package, from a secret. The token's user needs \
@@ -87,19 +87,23 @@ fn row(registry: &Registry<'_>, operation: &Operation, url: &Url, response: &Err
         _ if *operation == Operation::CheckWriteAccess && !is_of_forge(response) => registry.unexpected(),
         300..=399 => registry.rejected_redirect(url, response),
         // nginx, with `ssl_verify_client on`.
-        400 if *is_html && (has("No required SSL certificate was sent") || has("The SSL certificate error")) => every(
-            "client-certificate-rejected",
-            format!("Set `client-certificate` to a certificate that {server} accepts, with its private key, in PEM"),
-        ),
+        400 if *is_html && (has("No required SSL certificate was sent") || has("The SSL certificate error")) => {
+            for_every_file(
+                "client-certificate-rejected",
+                format!(
+                    "Set `client-certificate` to a certificate that {server} accepts, with its private key, in PEM"
+                ),
+            )
+        }
         400 if has("invalid filename") => {
             let hint = "Rename the file. Gitea before 1.22 accepts only letters, digits and `._+-` in names";
-            one("invalid-file-name", hint).kind(FailureKind::FileName)
+            for_file("invalid-file-name", hint).kind(FailureKind::FileName)
         }
         400 if has("invalid package name") => {
-            every("invalid-package-name", "Set `repo` to a name of letters, digits and `._-`")
+            for_every_file("invalid-package-name", "Set `repo` to a name of letters, digits and `._-`")
         }
         400 if has("invalid package version") => {
-            every("invalid-version", "Set `version` to one of letters, digits and `._+-`")
+            for_every_file("invalid-version", "Set `version` to one of letters, digits and `._+-`")
         }
         // The package is linked, by another job or by an attempt whose response was lost (all versions that can link);
         // if a check shows no link, it is to a repository that the token's user cannot see.
@@ -108,7 +112,7 @@ fn row(registry: &Registry<'_>, operation: &Operation, url: &Url, response: &Err
                 "Check the link as a user who can see all repositories of the owner, because {user} cannot see the linked \
                  one: {settings}"
             );
-            one("already-linked", hint).retry(RetryRule::CheckOnly)
+            for_file("already-linked", hint).retry(RetryRule::CheckOnly)
         }
         // Everything else at this status is about the token (all versions).
         401 if has("reqPackageAccess") => no_access(),
@@ -118,17 +122,17 @@ fn row(registry: &Registry<'_>, operation: &Operation, url: &Url, response: &Err
         403 if words == "Only signed in user is allowed to call APIs." => bad_token().kind(FailureKind::SignInRequired),
         200 | 401 | 403 if *is_html => registry.web_page().kind(FailureKind::Unavailable),
         401 => bad_token(),
-        403 if has("package type size") => one(
+        403 if has("package type size") => for_file(
             "file-too-large",
             "Reduce the size of the file, or ask the server's administrator to raise `LIMIT_SIZE_GENERIC`",
         ),
-        403 if has("storage quota") => every(
+        403 if has("storage quota") => for_every_file(
             "quota-exceeded",
             format!(
                 "Delete old versions, or ask the server's administrator to raise `LIMIT_TOTAL_OWNER_SIZE`: {packages}"
             ),
         ),
-        403 if has("package count") => every(
+        403 if has("package count") => for_every_file(
             "too-many-versions",
             format!(
                 "Delete old versions, or ask the server's administrator to raise `LIMIT_TOTAL_OWNER_COUNT`: {packages}"
@@ -153,7 +157,7 @@ fn row(registry: &Registry<'_>, operation: &Operation, url: &Url, response: &Err
             token("no-write-access", format!("Give {user} write access to packages of {owner}. {jobs_own}: {tokens}"))
         }
         // `permission denied` is about the repository (source: Gitea 1.24, services/packages/package_update.go).
-        403 if is_link && has("permission") => one(
+        403 if is_link && has("permission") => for_file(
             "no-repository-access",
             format!(
                 "Give the token's user write access to packages of that repository, or link the package by hand: {settings}"
@@ -169,11 +173,11 @@ fn row(registry: &Registry<'_>, operation: &Operation, url: &Url, response: &Err
         403 => no_access(),
         // The API names the missing owner. Below /api/packages, the text is the same for all unavailable owners.
         // Elsewhere it means a path that does not exist.
-        404 if has("user redirect does not exist") || has("Not found.") && !is_list && !is_link => every(
+        404 if has("user redirect does not exist") || has("Not found.") && !is_list && !is_link => for_every_file(
             "owner-not-found",
             format!("Check `owner`. There is no user or organization {owner}, or packages are disabled on {server}"),
         ),
-        404 if is_link && has("repository does not exist") => one(
+        404 if is_link && has("repository does not exist") => for_file(
             "repository-not-found",
             format!("Correct `link-repository`, because {owner} has no repository of that name"),
         ),
@@ -186,10 +190,10 @@ fn row(registry: &Registry<'_>, operation: &Operation, url: &Url, response: &Err
             } else {
                 format!("Check `version` and `repo`, because {owner}/{package} has no version {version}")
             };
-            every("version-not-found", hint)
+            for_every_file("version-not-found", hint)
         }
         // Gitea before 1.24, Forgejo before 11. The list was read before, so the path itself is right.
-        404 | 405 if is_link => one(
+        404 | 405 if is_link => for_file(
             "links-not-supported",
             format!(
                 "Remove `link-repository`, because Gitea before 1.24 and Forgejo before 11 have no API for it. To link the \
@@ -207,17 +211,17 @@ fn row(registry: &Registry<'_>, operation: &Operation, url: &Url, response: &Err
                      time"
                 ),
             };
-            one("file-not-found", hint).kind(FailureKind::NotFound).retry(RetryRule::CheckOnly)
+            for_file("file-not-found", hint).kind(FailureKind::NotFound).retry(RetryRule::CheckOnly)
         }
         // A reverse proxy decoded `%2F` in the version to `/`.
-        404 if version.as_str().contains('/') => every(
+        404 if version.as_str().contains('/') => for_every_file(
             "slash-in-version",
             format!(
                 "Use a version without `/`, or configure the reverse proxy to forward `%2F` (nginx: `proxy_pass` without a path; \
                  Apache: `AllowEncodedSlashes NoDecode` and `nocanon`). Or check that {server} is the server's base URL"
             ),
         ),
-        404 | 405 => every(
+        404 | 405 => for_every_file(
             "wrong-server-url",
             format!(
                 "Check `server-url`: {server} is not the base URL of a Gitea or Forgejo server. Add a missing sub-path, or \
@@ -230,19 +234,19 @@ fn row(registry: &Registry<'_>, operation: &Operation, url: &Url, response: &Err
                 "Run the step again. If the error persists, turn off the cache for {server}/api/ in the proxy in front of the \
                  server. The registry has a file of this name but does not list it"
             );
-            one("file-exists", hint).kind(FailureKind::Exists).retry(RetryRule::AfterCheck)
+            for_file("file-exists", hint).kind(FailureKind::Exists).retry(RetryRule::AfterCheck)
         }
         // Forgejo 9 and later, before the body; a proxy gives the same status with HTML.
-        413 if has("enforcePackagesQuota") => every(
+        413 if has("enforcePackagesQuota") => for_every_file(
             "quota-exceeded",
             format!("Delete old versions, or ask the server's administrator for a larger quota: {packages}"),
         ),
-        413 => one(
+        413 => for_file(
             "body-limit-exceeded",
             "Raise the body size limit of the reverse proxy (nginx: `client_max_body_size 0;`)",
         ),
-        429 => one("rate-limited", "Run the step again later, because the server limits the request rate"),
-        408 | 425 => one(
+        429 => for_file("rate-limited", "Run the step again later, because the server limits the request rate"),
+        408 | 425 => for_file(
             "request-timeout",
             "Run the step again; existing files are kept. If the error persists, check the timeout of the reverse proxy",
         ),
@@ -255,9 +259,9 @@ fn row(registry: &Registry<'_>, operation: &Operation, url: &Url, response: &Err
                  reverse proxy{}",
                 proxy.unwrap_or_default()
             );
-            one("server-unavailable", hint).kind(FailureKind::Unavailable)
+            for_file("server-unavailable", hint).kind(FailureKind::Unavailable)
         }
-        500.. => one(
+        500.. => for_file(
             "server-error",
             "Run the step again; existing files are kept. If the error persists, check the server's log",
         ),
@@ -273,12 +277,12 @@ impl Registry<'_> {
             "Check `server-url`: {server} returned a web page. If a login page or bot check protects the server, exclude `/api/` \
              from it"
         );
-        every("web-page", hint)
+        for_every_file("web-page", hint)
     }
 
     pub(super) fn unexpected(&self) -> Failure {
         let server = &self.target.server;
-        one("unexpected-response", format!("Check that {server} is a Gitea or Forgejo server"))
+        for_file("unexpected-response", format!("Check that {server} is a Gitea or Forgejo server"))
     }
 
     /// Returns the hint for a rejected token that is not a personal access token.
@@ -335,7 +339,7 @@ fn is_of_forge(response: &ErrorResponse) -> bool {
 }
 
 /// Returns whether the row of a response with this status depends on its text.
-pub(super) fn has_rows_by_words(operation: &Operation, status: StatusCode) -> bool {
+pub(super) fn depends_on_message(operation: &Operation, status: StatusCode) -> bool {
     use Operation::{CheckWriteAccess, ListFiles, ListVersions};
     match status.as_u16() {
         400 | 403 | 404 => true,

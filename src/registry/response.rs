@@ -47,7 +47,7 @@ impl ErrorResponse {
     /// Reads an error response for at most `silence`. If it breaks off, the received part is used, because the status
     /// matters most.
     pub(super) async fn read(response: Response, redactor: &Redactor, silence: Duration) -> Self {
-        let head = Self::without_words(&response, redactor);
+        let head = Self::from_headers(&response, redactor);
         let (body, is_whole, broken) = match read_up_to(response, Self::LONGEST, PATIENCE.min(silence), silence).await {
             Ok(body) => (body, true, None),
             Err(Broken { body, why }) => (body, false, why.filter(|why| why.reach == Reach::Broken)),
@@ -73,21 +73,22 @@ impl ErrorResponse {
     }
 
     /// Reads only the status and the headers.
-    pub(super) fn without_words(response: &Response, redactor: &Redactor) -> Self {
+    pub(super) fn from_headers(response: &Response, redactor: &Redactor) -> Self {
         let status = response.status();
         let header = |name| response.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
         // The whole value is needed to find the target. hyper 1 limits all headers to 408 KiB.
         let location = header(LOCATION).map(|place| redactor.redact(&place).into_owned());
         // RFC 9110, 10.2.3, and RFC 6585, 4. The header is ignored with other statuses.
         let may_wait = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-        let retry_after = header(RETRY_AFTER).filter(|_| may_wait).and_then(|wait| wait_of(&wait, SystemTime::now()));
+        let retry_after =
+            header(RETRY_AFTER).filter(|_| may_wait).and_then(|wait| parse_retry_after(&wait, SystemTime::now()));
         let (words, other_reasons, is_html) = (String::new(), None, is_html(response));
         Self { status, is_html, location, words, other_reasons, retry_after, broken: None }
     }
 
     /// Returns the server's message, or else the path of a redirect within the server. The query is removed, because it
     /// may contain a secret.
-    pub(super) fn in_words(&self) -> String {
+    pub(super) fn to_text(&self) -> String {
         let path = self.location.as_deref().filter(|place| place.starts_with('/') && !place.starts_with("//"));
         match path.and_then(|path| path.split(['?', '#']).next()) {
             Some(path) if self.words.is_empty() => format!("redirect to {path}"),
@@ -143,7 +144,7 @@ pub(super) async fn read_up_to(
 }
 
 /// Parses a `Retry-After`: seconds, or the time until a date (RFC 9110, 10.2.3).
-fn wait_of(header: &str, now: SystemTime) -> Option<Duration> {
+fn parse_retry_after(header: &str, now: SystemTime) -> Option<Duration> {
     let header = header.trim();
     if let Ok(seconds) = header.parse() {
         return Some(Duration::from_secs(seconds));
@@ -176,7 +177,7 @@ mod tests {
     #[test]
     fn a_wait_is_given_in_seconds_or_as_a_date() {
         let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").expect("a date");
-        let wait = |header| wait_of(header, now);
+        let wait = |header| parse_retry_after(header, now);
         assert_eq!(wait(" 7 "), Some(Duration::from_secs(7)));
         assert_eq!(wait("Sun, 06 Nov 1994 08:50:07 GMT"), Some(Duration::from_secs(30)));
         assert_eq!(wait("Sun, 06 Nov 1994 08:00:00 GMT"), Some(Duration::ZERO));

@@ -52,7 +52,7 @@ impl Retries {
         let limits = &self.limits;
         let backoff = limits.backoff(self.used, limits.first_wait, limits.longest_wait);
         let wait = backoff.max(asked_for.unwrap_or_default().min(limits.longest_pause));
-        if self.used >= limits.retries || self.trouble + wait > limits.longest_trouble {
+        if self.used >= limits.retries || self.trouble + wait > limits.max_failing_time {
             return None;
         }
         self.used += 1;
@@ -86,12 +86,12 @@ impl Registry<'_> {
             let begun = Instant::now();
             let error = match transfer().await {
                 Ok(good) => return Ok(good),
-                Err(error) => self.outlast(begun, error).await,
+                Err(error) => self.wait_for_outage(begun, error).await,
             };
             // Bytes of an earlier attempt do not count as progress of this one.
             retries.note_failure(&error, begun, counter.last_moved().filter(|moved| *moved > begun));
             if error.retry_rule() != RetryRule::Repeat || !self.wait_before_retry(&mut retries, &error).await {
-                return Err(error.after(retries.attempts()));
+                return Err(error.with_attempts(retries.attempts()));
             }
         }
     }
@@ -111,7 +111,7 @@ impl Registry<'_> {
                 return Some(Duration::ZERO);
             }
         }
-        self.spend_retry(retries, &error.operation.in_short(), &error.cause, error.retry_after())
+        self.spend_retry(retries, &error.operation.short_name(), &error.cause, error.retry_after())
     }
 
     /// Spends a retry, and reports it with `what` failed and `why`. Returns the wait before it; `None` if no retry is
@@ -125,7 +125,7 @@ impl Registry<'_> {
     ) -> Option<Duration> {
         let wait = retries.spend(asked_for)?;
         let (number, of) = (retries.used, retries.limits.retries);
-        self.connection.observer.retries(&Retry { what, why, wait, number, of });
+        self.connection.observer.report_retry(&Retry { what, why, wait, number, of });
         Some(wait)
     }
 }
@@ -171,9 +171,9 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn trouble_of_ten_minutes_ends_it_counted_from_the_last_byte_that_moved() {
+    async fn retries_end_ten_minutes_after_the_last_byte() {
         let url = url::Url::parse("https://git.example.com/").expect("a URL");
-        let cause = Cause::Garbled { what: Sanitized::new("nothing"), is_cut: true };
+        let cause = Cause::Unexpected { what: Sanitized::new("nothing"), is_cut: true };
         let error = RegistryError::new(Operation::ListFiles, "failed to list".to_owned(), url, cause);
         let mut retries = Retries::new(&Limits { retries: 100, jitter: Arc::new(|| 1.0), ..Limits::default() });
         let begun = Instant::now();

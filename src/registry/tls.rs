@@ -20,7 +20,7 @@ use rustls::{
 };
 use x509_cert::der::DateTime;
 
-use super::failure::every;
+use super::failure::for_every_file;
 use super::transport::Transport;
 use crate::certificate::{self, NoAuthority, TrustedCertificate};
 use crate::client_certificate::ClientCertificate;
@@ -166,7 +166,7 @@ pub(super) fn fault(error: &Error, host: &str, shows_certificate: bool, elsewher
             format!("Configure {{host}}, where {server} keeps its files, to accept clients without a certificate");
     }
     let host = Sanitized::new(host);
-    let failure = every(fault.code, fault.hint.replace("{host}", &host.to_string()));
+    let failure = for_every_file(fault.code, fault.hint.replace("{host}", &host.to_string()));
     // No certificate gets better, and the server leads to the same place again.
     Transport::not_sent(format!("TLS error for {host}: {}", fault.reason), failure)
 }

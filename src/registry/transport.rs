@@ -6,7 +6,7 @@ use std::io;
 use reqwest::{Response, StatusCode};
 use url::Url;
 
-use super::failure::{Failure, FailureKind, RetryRule, every, one};
+use super::failure::{Failure, FailureKind, RetryRule, for_every_file, for_file};
 use super::local_address::LocalTarget;
 use super::phase::{Phase, Timeout};
 use super::{Limits, Registry, tls};
@@ -39,7 +39,7 @@ impl From<Timeout> for Transport {
     fn from(timeout: Timeout) -> Self {
         let hint = format!("Run the step again; {}", timeout.hint());
         // A server that says nothing for so long would cost the next files as much.
-        let failure = every("timeout", hint).kind(FailureKind::Unavailable);
+        let failure = for_every_file("timeout", hint).kind(FailureKind::Unavailable);
         Self { words: timeout.to_string(), reach: Reach::Stalled, failure }
     }
 }
@@ -48,7 +48,7 @@ impl From<LocalTarget> for Transport {
     fn from(target: LocalTarget) -> Self {
         let hint = "Set the object storage of the server to an address that other machines can reach. Only a `server-url` with a \
                     local address may redirect to a local address";
-        Self::not_sent(target.to_string(), every("redirect-to-local-address", hint))
+        Self::not_sent(target.to_string(), for_every_file("redirect-to-local-address", hint))
     }
 }
 
@@ -68,7 +68,7 @@ impl Transport {
             "Run the step again; existing files are kept. If the connection breaks again, check the timeout and body size limit \
              of the reverse proxy"
         };
-        let failure = one("connection-broken", hint).kind(FailureKind::Unavailable);
+        let failure = for_file("connection-broken", hint).kind(FailureKind::Unavailable);
         Self { words: format!("the connection was interrupted: {reason}"), reach: Reach::Broken, failure }
     }
 }
@@ -89,8 +89,8 @@ impl Registry<'_> {
             return refused.map_or_else(|| Transport::broken(error), tls_fault);
         }
         let not_connected = format!("failed to connect to the server: {reason}");
-        if chain.iter().filter_map(|error| error.downcast_ref()).any(hint::is_of_open_files) {
-            let failure = every("too-many-open-files", hint::OPEN_FILES).retry(RetryRule::Repeat);
+        if chain.iter().filter_map(|error| error.downcast_ref()).any(hint::is_open_files_limit) {
+            let failure = for_every_file("too-many-open-files", hint::OPEN_FILES).retry(RetryRule::Repeat);
             return Transport::not_sent(not_connected, failure);
         }
         if let Some(target) = chain.iter().find_map(|error| error.downcast_ref::<LocalTarget>()) {
@@ -120,13 +120,13 @@ impl Registry<'_> {
             }
         };
         let unreachable = |code, words: String, hint: String, retry| {
-            Transport::not_sent(words, every(code, hint).kind(FailureKind::Unavailable).retry(retry))
+            Transport::not_sent(words, for_every_file(code, hint).kind(FailureKind::Unavailable).retry(retry))
         };
-        if error.is_timeout() && phase.is_before_the_request() {
-            let timeout = Timeout { phase, after: self.connection.limits.connect };
+        if error.is_timeout() && phase.is_before_request() {
+            let timeout = Timeout { phase, after: self.connection.limits.connect_timeout };
             let check = check(phase == Phase::Resolving);
             // Above its default, the timeout of a connection cannot be raised with `timeout`.
-            let can_be_longer = elsewhere.is_none() && timeout.after < Limits::default().connect;
+            let can_be_longer = elsewhere.is_none() && timeout.after < Limits::default().connect_timeout;
             let hint = if can_be_longer { format!("{check}; {}", timeout.hint()) } else { check };
             return unreachable("timeout", timeout.to_string(), hint, RetryRule::Repeat);
         }

@@ -79,7 +79,7 @@ impl<W: Write + Send> Console<W> {
             // rest.
             let is_taken_apart = secret.expose().contains("::") || secret.expose().starts_with(':');
             if is_taken_apart && self.runner != Kind::GitHub {
-                self.warns("the runner cannot mask a secret that contains `::` or begins with `:`");
+                self.warn("the runner cannot mask a secret that contains `::` or begins with `:`");
             } else {
                 self.command("add-mask", secret.expose());
             }
@@ -87,10 +87,10 @@ impl<W: Write + Send> Console<W> {
     }
 
     /// Writes the last lines of a run: the files that are not in place, the errors, one sentence, and the annotations.
-    pub fn closes(&self, report: &RunReport) {
+    pub fn write_end(&self, report: &RunReport) {
         match &report.plan {
-            Some(plan) => self.plan(plan),
-            None => self.rest(report),
+            Some(plan) => self.write_plan(plan),
+            None => self.write_unfinished(report),
         }
         let messages = messages(&report.errors);
         for message in messages.iter().take(MOST_ERRORS) {
@@ -111,13 +111,13 @@ impl<W: Write + Send> Console<W> {
     }
 
     /// Writes the files that are not in place.
-    fn rest(&self, report: &RunReport) {
+    fn write_unfinished(&self, report: &RunReport) {
         let rest: Vec<&Outcome> = report.outcomes.iter().filter(|outcome| !outcome.status.is_in_place()).collect();
         let what = match report.command {
             Command::Publish => "published",
             Command::Download => "downloaded",
         };
-        self.folded(rest.len(), &format!("{} not {what}", files(rest.len())), || {
+        self.write_folded(rest.len(), &format!("{} not {what}", files(rest.len())), || {
             for Outcome { status, size, name, .. } in rest {
                 self.file(status.word(), *size, None, name);
             }
@@ -125,17 +125,17 @@ impl<W: Write + Send> Console<W> {
     }
 
     /// Writes the plan of a dry run as a table.
-    fn plan(&self, plan: &[Planned]) {
+    fn write_plan(&self, plan: &[Planned]) {
         const HEAD: &str = "on the registry";
-        let width = plan.iter().map(|row| row.there.len()).chain([HEAD.len()]).max().unwrap_or_default();
+        let width = plan.iter().map(|row| row.on_registry.len()).chain([HEAD.len()]).max().unwrap_or_default();
         let line = |action: &str, size: &str, there: &str, what: &str| {
             // An extra file of an alias may have any name.
             let what = Sanitized::whole(&self.redacted(what));
             self.line(&format!("  {action:<9}  {size:>10}  {there:<width$}  {what}"));
         };
-        self.folded(plan.len(), "the plan", || {
+        self.write_folded(plan.len(), "the plan", || {
             line("plan", "size", HEAD, "what");
-            for Planned { action, what, size, there } in plan {
+            for Planned { action, what, size, on_registry: there } in plan {
                 let size = size.map(|size| Bytes(size).to_string()).unwrap_or_default();
                 line(action.word(), &size, there, what);
             }
@@ -143,7 +143,7 @@ impl<W: Write + Send> Console<W> {
     }
 
     /// Writes a list, folded if it is long and the runner supports it.
-    fn folded(&self, length: usize, title: &str, list: impl FnOnce()) {
+    fn write_folded(&self, length: usize, title: &str, list: impl FnOnce()) {
         let is_folded = length > LONG_LIST;
         if is_folded {
             self.command("group", title);
@@ -278,14 +278,14 @@ impl<W: Write + Send> Console<W> {
             let _: io::Result<()> = out.write_all(format!("{text}\n").as_bytes()).and_then(|()| out.flush());
         };
         match &self.live {
-            Some(live) => live.above(write),
+            Some(live) => live.write_above(write),
             None => write(),
         }
     }
 }
 
 impl<W: Write + Send> Observer for Console<W> {
-    fn notes(&self, note: &str) {
+    fn note(&self, note: &str) {
         self.paragraph("  ", note);
     }
 
@@ -297,13 +297,13 @@ impl<W: Write + Send> Observer for Console<W> {
         }
     }
 
-    fn retries(&self, retry: &Retry<'_>) {
+    fn report_retry(&self, retry: &Retry<'_>) {
         let Retry { what, why, wait, number, of } = retry;
         let wait = Span(*wait);
         self.paragraph("  ", &format!("retrying in {wait} ({number}/{of}): {what}: {why}"));
     }
 
-    fn request_ends(&self, exchange: &Exchange<'_>) {
+    fn end_request(&self, exchange: &Exchange<'_>) {
         let Exchange { method, path, status, took } = exchange;
         let status = status.map_or_else(|| "no response".to_owned(), |status| status.to_string());
         self.debug(&format!("{method} {path} {status} {} ms", took.as_millis()));
@@ -311,8 +311,8 @@ impl<W: Write + Send> Observer for Console<W> {
 }
 
 impl<W: Write + Send> Reporter for Console<W> {
-    fn begins(&self, header: &Header<'_>) {
-        let Header { target, is_dry, .. } = header;
+    fn begin(&self, header: &Header<'_>) {
+        let Header { target, is_dry_run: is_dry, .. } = header;
         let user = match &header.user {
             User::Nobody => " without a token".to_owned(),
             User::Unnamed => " with a token".to_owned(),
@@ -336,20 +336,20 @@ impl<W: Write + Send> Reporter for Console<W> {
         self.line("");
     }
 
-    fn warns(&self, warning: &str) {
+    fn warn(&self, warning: &str) {
         self.remark(Level::Warning, warning);
     }
 
-    fn notices(&self, notice: &str) {
+    fn notice(&self, notice: &str) {
         self.remark(Level::Notice, notice);
     }
 
-    fn announces(&self, part: &str) {
+    fn announce(&self, part: &str) {
         self.separate();
         self.paragraph("", part);
     }
 
-    fn progresses(&self, progress: &Progress<'_>) {
+    fn report_progress(&self, progress: &Progress<'_>) {
         if let Some(live) = &self.live {
             return live.progresses(progress);
         }
@@ -377,13 +377,13 @@ impl<W: Write + Send> Reporter for Console<W> {
         if self.live.is_some() { Live::INTERVAL } else { Duration::from_secs(10) }
     }
 
-    fn file_is_done(&self, status: Status, name: &str, size: u64, took: Option<Duration>) {
+    fn finish_file(&self, status: Status, name: &str, size: u64, took: Option<Duration>) {
         self.file(status.word(), Some(size), took, name);
     }
 
-    fn transfer_ends(&self, name: &str) {
+    fn end_transfer(&self, name: &str) {
         if let Some(live) = &self.live {
-            live.ends(name);
+            live.remove(name);
         }
     }
 }

@@ -39,7 +39,7 @@ impl Live {
     }
 
     /// Removes the bar of a transfer.
-    pub(super) fn ends(&self, name: &str) {
+    pub(super) fn remove(&self, name: &str) {
         let mut bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(bar) = bars.remove(name) {
             bar.finish_and_clear();
@@ -48,7 +48,7 @@ impl Live {
     }
 
     /// Hides the bars while `write` runs, so that its text is above them.
-    pub(super) fn above<T>(&self, write: impl FnOnce() -> T) -> T {
+    pub(super) fn write_above<T>(&self, write: impl FnOnce() -> T) -> T {
         self.all.suspend(write)
     }
 }

@@ -35,21 +35,21 @@ use crate::stop::Stop;
 /// Receives the events of a run.
 pub trait Reporter: Observer {
     /// Reports that inputs, local files and names are valid. The first request follows.
-    fn begins(&self, header: &Header<'_>);
+    fn begin(&self, header: &Header<'_>);
     /// Reports a warning: something may be wrong, but nothing has failed.
-    fn warns(&self, warning: &str);
+    fn warn(&self, warning: &str);
     /// Reports a notice: the program made a decision that the user may not expect. Nothing is wrong.
-    fn notices(&self, notice: &str);
+    fn notice(&self, notice: &str);
     /// Reports that a part of the run begins or has ended.
-    fn announces(&self, part: &str);
+    fn announce(&self, part: &str);
     /// A transfer continues. Called every [`Reporter::progress_interval`].
-    fn progresses(&self, progress: &Progress<'_>);
+    fn report_progress(&self, progress: &Progress<'_>);
     /// Returns how often the progress of a transfer is reported.
     fn progress_interval(&self) -> Duration;
     /// Reports that a transfer has ended, successfully or not.
-    fn transfer_ends(&self, name: &str);
+    fn end_transfer(&self, name: &str);
     /// Reports a finished file: uploaded, downloaded or unchanged. The list that verifies an upload is read later.
-    fn file_is_done(&self, status: Status, name: &str, size: u64, took: Option<Duration>);
+    fn finish_file(&self, status: Status, name: &str, size: u64, took: Option<Duration>);
 }
 
 /// The parts of the program that a run needs from its caller.
@@ -86,7 +86,7 @@ pub struct Header<'a> {
     /// The user that sends the requests.
     pub(crate) user: User,
     /// Whether this is a dry run.
-    pub(crate) is_dry: bool,
+    pub(crate) is_dry_run: bool,
     /// The number of files and their total size in bytes; `None` if they are not known yet.
     pub(crate) files: Option<(usize, u64)>,
     /// The checksums file to publish.
@@ -108,7 +108,13 @@ pub(crate) async fn with_progress<T>(
         loop {
             interval.tick().await;
             if !registry.is_waiting() {
-                reporter.progresses(&Progress { command, name, moved: counter.bytes(), size, took: started.elapsed() });
+                reporter.report_progress(&Progress {
+                    command,
+                    name,
+                    moved: counter.bytes(),
+                    size,
+                    took: started.elapsed(),
+                });
             }
         }
     };
@@ -116,15 +122,15 @@ pub(crate) async fn with_progress<T>(
         result = transfer => result,
         () = report => unreachable!("the report goes on for as long as the transfer does"),
     };
-    reporter.transfer_ends(name);
+    reporter.end_transfer(name);
     result
 }
 
 /// Writes the outputs and the summary to the files of the runner. An error there is no failure of the run, so it is returned as
 /// a warning. The summary has the remarks of the run too.
 #[must_use]
-pub fn hand_over(report: &RunReport, remarks: &[Remark], runner: &Runner, redactor: &Redactor) -> Vec<String> {
-    let mut warnings = hand_over_outputs(report, runner);
+pub fn write_results(report: &RunReport, remarks: &[Remark], runner: &Runner, redactor: &Redactor) -> Vec<String> {
+    let mut warnings = write_outputs(report, runner);
     if let Some(path) = &runner.summary {
         let written = append::append(path, &summary::markdown(report, remarks, runner.action.as_ref(), redactor));
         warnings.extend(written.err().map(|error| format!("the summary is lost: {error}")));
@@ -134,13 +140,14 @@ pub fn hand_over(report: &RunReport, remarks: &[Remark], runner: &Runner, redact
 
 /// Writes the outputs. If they are written twice, runners use the later ones.
 #[must_use]
-pub fn hand_over_outputs(report: &RunReport, runner: &Runner) -> Vec<String> {
+pub fn write_outputs(report: &RunReport, runner: &Runner) -> Vec<String> {
     let (outputs, mut warnings) = output::outputs(report);
     match &runner.output {
         Some(path) => {
             // A runner that runs the job on its host has no such file in the container.
             if runner.reads_commands() && !path.exists() {
-                warnings.push("the file in `GITHUB_OUTPUT` does not exist, so later steps may get no outputs".to_owned());
+                warnings
+                    .push("the file in `GITHUB_OUTPUT` does not exist, so later steps may get no outputs".to_owned());
             }
             warnings.extend(output::write(&outputs, path).err().map(|error| format!("the outputs are lost: {error}")));
         }

@@ -79,5 +79,5 @@ pub(crate) struct Planned {
     /// The length of a file in bytes.
     pub(crate) size: Option<u64>,
     /// The current state of the object on the registry, in a few words.
-    pub(crate) there: String,
+    pub(crate) on_registry: String,
 }

@@ -6,7 +6,7 @@ use super::{Outcome, RunReport};
 use crate::command::Command;
 use crate::package::{FileName, Target};
 use crate::runner::Action;
-use crate::sanitize::misleads;
+use crate::sanitize::is_misleading;
 
 /// The most files for which commands are shown. For more files, the step for a workflow is shorter.
 const MOST_COMMANDS: usize = 50;
@@ -58,7 +58,7 @@ fn commands(target: &Target, names: &[&FileName], sums: &[&Outcome], checksums: 
             writeln!(commands, "curl -fsSL -o {} {url}", quoted(name.as_str()))
         };
     }
-    let lists = checksums.map(|checksums| format!(" - {}", quoted(&as_a_path(checksums)))).unwrap_or_default();
+    let lists = checksums.map(|checksums| format!(" - {}", quoted(&as_path_argument(checksums)))).unwrap_or_default();
     let _ = writeln!(commands, "sha256sum -c{lists} <<'EOF'");
     for Outcome { name, sha256, .. } in sums {
         if let Some(sha256) = sha256 {
@@ -71,7 +71,7 @@ fn commands(target: &Target, names: &[&FileName], sums: &[&Outcome], checksums: 
 }
 
 /// Returns a name that no program takes for an option.
-fn as_a_path(name: &FileName) -> String {
+fn as_path_argument(name: &FileName) -> String {
     let before = if name.as_str().starts_with('-') { "./" } else { "" };
     format!("{before}{}", name.as_str())
 }
@@ -108,7 +108,7 @@ fn in_yaml(text: &str) -> String {
     for character in text.chars() {
         let _ = match character {
             '"' | '\\' => write!(quoted, "\\{character}"),
-            character if misleads(character) => write!(quoted, "\\U{:08X}", u32::from(character)),
+            character if is_misleading(character) => write!(quoted, "\\U{:08X}", u32::from(character)),
             character => write!(quoted, "{character}"),
         };
     }

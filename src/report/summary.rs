@@ -89,7 +89,7 @@ fn outcome_row(outcome: &Outcome, code: impl Fn(&str) -> String) -> String {
 
 fn plan_row(row: &Planned, code: impl Fn(&str) -> String) -> String {
     let size = row.size.map(|size| Bytes(size).to_string()).unwrap_or_default();
-    format!("| {} | {} | {size} | {} |\n", code(&row.what), row.action.word(), row.there)
+    format!("| {} | {} | {size} | {} |\n", code(&row.what), row.action.word(), row.on_registry)
 }
 
 fn problems(text: &mut String, messages: &[Message], code: impl Fn(&str) -> String) {
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn code_ends_where_its_text_does() {
+    fn a_code_span_ends_after_its_text() {
         assert_eq!(code("a|b"), "` a\\|b `");
         assert_eq!(code("`a``b`"), "``` `a``b` ```");
         assert_eq!(code(""), "`  `");

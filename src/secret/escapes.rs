@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::sanitize::misleads;
+use crate::sanitize::is_misleading;
 
 /// A text in lower case, without invisible characters and with one kind of escapes decoded.
 pub(super) struct View {
@@ -20,7 +20,7 @@ impl View {
         let mut seen = Self { bytes: Vec::with_capacity(decoded.len()), places: Vec::with_capacity(decoded.len()) };
         let mut at = 0;
         for chunk in decoded.utf8_chunks() {
-            let valid = chunk.valid().chars().map(|character| (character.len_utf8(), !misleads(character)));
+            let valid = chunk.valid().chars().map(|character| (character.len_utf8(), !is_misleading(character)));
             for (length, is_seen) in valid.chain([(chunk.invalid().len(), true)]) {
                 if is_seen {
                     seen.bytes.extend_from_slice(&decoded[at..at + length]);

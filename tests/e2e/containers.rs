@@ -91,12 +91,12 @@ fn a_container_that_is_stopped_says_what_is_published_and_ends_by_itself() {
     let engine = Engine::new();
     let registry = Registry::start(Persona::default());
     let (come, comes) = channel();
-    registry.script(Fault::once(
+    registry.add_fault(Fault::once(
         Match::put("app.tar.gz"),
         Point::Head,
         Action::then(move |_| come.send(()).expect("the test waits")),
     ));
-    registry.script(Fault::once(Match::put("app.tar.gz"), Point::Head, Action::Hang));
+    registry.add_fault(Fault::once(Match::put("app.tar.gz"), Point::Head, Action::Hang));
     let name = format!("generic-packages-stopped-{}", registry.url().rsplit(':').next().expect("a port"));
     let container = by_hand(&engine, &registry.url(), &registry.token("alice_write"));
     let container = container.option("--network").option("host").option("--name").option(&name);

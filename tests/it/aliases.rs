@@ -78,7 +78,7 @@ fn missing_files_of_an_alias_are_uploaded_different_ones_replaced_extra_ones_del
     // The outputs are about the version.
     let ran = ran.has_statuses(&["uploaded"]);
     assert!(ran.outputs["urls"].ends_with("/v1.0.0/SHA256SUMS"));
-    registry.forget_requests();
+    registry.clear_requests();
     job.run().exits_with(0);
     let is_list = |request: &String| request.ends_with("/files") || request == "GET v1.0.0";
     assert!(requests(&registry).iter().all(is_list), "an identical alias is only listed: {:?}", requests(&registry));
@@ -117,14 +117,14 @@ fn a_version_without_a_checksums_file_of_verified_files_updates_no_alias() {
     job(&registry).run().exits_with(1).has_codes(&["version-has-no-files"]);
     seed(&registry, "v1.0.0", NEW);
     job(&registry).input("expect", "*.exe").run().exits_with(1).has_codes(&["expected-file-missing"]);
-    registry.script(Fault::once(put("a"), Point::Head, Action::Answer(Answer::text(400, "invalid filename"))));
+    registry.add_fault(Fault::once(put("a"), Point::Head, Action::Answer(Answer::text(400, "invalid filename"))));
     let mut job = job(&registry);
     job.file("dist/a", "1").input("files", "dist/*").run().exits_with(1).has_codes(&["invalid-file-name"]);
     let path = job.workspace().join("dist/a");
     let delete = Action::then(move |_| fs::remove_file(&path).expect("the file is there"));
-    registry.script(Fault::once(put("a"), Point::AfterStore, delete));
-    registry.script(Fault::once(put("a"), Point::AfterStore, Action::Close));
-    let ran = job.run_in_short().exits_with(1).has_a_hint_for_each_error().has_codes(&["file-changed"]);
+    registry.add_fault(Fault::once(put("a"), Point::AfterStore, delete));
+    registry.add_fault(Fault::once(put("a"), Point::AfterStore, Action::Close));
+    let ran = job.run_with_short_waits().exits_with(1).has_a_hint_for_each_error().has_codes(&["file-changed"]);
     ran.has_statuses(&["not-attempted", "unknown"]).has_outputs(&[("checksums-file", "")]);
     assert_eq!((contents(&registry, "latest"), changes(&registry)), (before, vec!["PUT v1.0.0/a".to_owned(); 2]));
     assert!(!requests(&registry).iter().any(|request| request.contains("latest")));
@@ -133,16 +133,16 @@ fn a_version_without_a_checksums_file_of_verified_files_updates_no_alias() {
 #[test]
 fn bad_aliases_are_refused_together() {
     let (registry, mut job) = start(&[], &[]);
-    let ran = job.input("aliases", "V1.0.0\n..\nlatest\nLATEST\nnightly").is_refused(&registry);
+    let ran = job.input("aliases", "V1.0.0\n..\nlatest\nLATEST\nnightly").run_rejected(&registry);
     ran.has_codes(&["invalid-input"; 3]).says("input `aliases`: `V1.0.0`").says("`..`").says("`LATEST`");
     // A list in one line.
     for line in
         ["latest, stable", "latest,", "latest,stable", "latest stable", "- latest", "\"latest\"", "latest # new", "# x"]
     {
-        job.input("aliases", line).is_refused(&registry).has_codes(&["invalid-input"]).says("`aliases`");
+        job.input("aliases", line).run_rejected(&registry).has_codes(&["invalid-input"]).says("`aliases`");
     }
     job.input("aliases", "latest").without("INPUT_CHECKSUMS").input("files", "dist/*").input("expect", "a");
-    job.is_refused(&registry).has_codes(&["invalid-input"; 2]).says("input `aliases`").says("input `expect`");
+    job.run_rejected(&registry).has_codes(&["invalid-input"; 2]).says("input `aliases`").says("input `expect`");
 }
 
 #[test]
@@ -154,11 +154,11 @@ fn a_failed_alias_is_an_error_with_its_state_the_next_is_not_changed_and_the_nex
         (Match::put("/latest/SHA256SUMS"), answer(too_large()), "3 of 4 files", "client_max_body_size 0;`"),
         (Match::delete("/latest/extra"), answer(Answer::text(403, "no")), "3 of 4 files", "`extra`"),
         // Nothing is deleted before all files are downloaded.
-        (Match::get("/v1.0.0/new"), Action::SendOtherBytes, "1 of 4 files", "`new`"),
+        (Match::get("/v1.0.0/new"), Action::CorruptDownload, "1 of 4 files", "`new`"),
     ] {
         let (registry, mut job) = start(NEW, OLD);
         seed(&registry, "nightly", OLD);
-        registry.script(Fault::always(on.clone(), Point::Head, action));
+        registry.add_fault(Fault::always(on.clone(), Point::Head, action));
         let ran = job.input("aliases", "latest\nnightly").run().exits_with(1).has_a_hint_for_each_error();
         let ran = ran.has_codes(&["alias-mismatch"]).says(state).says(cause).says("alias nightly was not changed");
         ran.does_not_say("alice/widget v1.0.0 and").has_statuses(&["uploaded"]);
@@ -166,7 +166,7 @@ fn a_failed_alias_is_an_error_with_its_state_the_next_is_not_changed_and_the_nex
         if on.method.as_deref() == Some("GET") {
             assert!(!changes(&registry).iter().any(|change| change.starts_with("DELETE")));
         }
-        registry.clear_script();
+        registry.clear_faults();
         job.run().exits_with(0);
         is_identical(&registry, "latest");
         is_identical(&registry, "nightly");
@@ -187,8 +187,8 @@ fn an_extra_file_is_deleted_once_and_only_if_it_is_as_it_was_listed() {
         (Match::put("/latest/other"), Point::AfterStore, replaces(), 1, true),
     ] {
         let (registry, mut job) = start(NEW, OLD);
-        registry.script(Fault::once(on.clone(), at, action));
-        let ran = job.input("retries", "1").run_in_short().exits_with(0);
+        registry.add_fault(Fault::once(on.clone(), at, action));
+        let ran = job.input("retries", "1").run_with_short_waits().exits_with(0);
         is_identical(&registry, "latest");
         assert_eq!(count(&registry, "DELETE latest/extra"), deletions, "{on:?} {at:?}");
         assert_eq!(ran.log.contains("alias latest: another job changed it"), is_listed_again, "{}", ran.log);
@@ -201,8 +201,8 @@ fn an_alias_that_another_job_changes_is_updated_again_up_to_three_times() {
     for name in ["other", "new", "late"] {
         let (registry, mut job) = start(NEW, OLD);
         let another = another_job_publishes("latest", name, "another one");
-        registry.script(Fault::once(Match::put("/latest/new"), Point::AfterStore, another));
-        job.input("retries", "2").run_in_short().exits_with(0);
+        registry.add_fault(Fault::once(Match::put("/latest/new"), Point::AfterStore, another));
+        job.input("retries", "2").run_with_short_waits().exits_with(0);
         is_identical(&registry, "latest");
     }
     let (registry, job) = start(NEW, OLD);
@@ -211,10 +211,10 @@ fn an_alias_that_another_job_changes_is_updated_again_up_to_three_times() {
         let name = format!("late-{}", number.fetch_add(1, Ordering::SeqCst));
         world.seed("alice", "widget", "latest", &name, b"late");
     });
-    registry.script(Fault::always(Match::list().containing("latest"), Point::BeforeStore, another));
-    let ran = job.run_in_short().exits_with(1).has_a_hint_for_each_error();
+    registry.add_fault(Fault::always(Match::list().containing("latest"), Point::BeforeStore, another));
+    let ran = job.run_with_short_waits().exits_with(1).has_a_hint_for_each_error();
     ran.has_codes(&["alias-mismatch"]).says("each of 3 attempts");
-    registry.clear_script();
+    registry.clear_faults();
     job.run().exits_with(0);
     is_identical(&registry, "latest");
 }
@@ -227,20 +227,20 @@ fn of_two_runs_at_once_at_least_one_fails_if_they_leave_a_mixture() {
         seed(&registry, "v2.0.0", &[("same", "2"), ("other", "2"), ("two", "2")]);
         seed(&registry, "nightly", OLD);
         let lists = Match::list().containing("/nightly/");
-        registry.script(Fault::once(lists, Point::AfterStore, gather(2)).times(2).skip(2 * skip));
+        registry.add_fault(Fault::once(lists, Point::AfterStore, gather(2)).times(2).skip(2 * skip));
         let jobs = ["v1.0.0", "v2.0.0"].map(|version| {
             let mut job = job(&registry);
             job.input("version", version).input("aliases", "nightly").input("retries", "3");
             job
         });
-        let runs = run_at_once(&jobs, Job::run_in_short);
+        let runs = run_at_once(&jobs, Job::run_with_short_waits);
         let nightly = contents(&registry, "nightly");
         let is_whole = ["v1.0.0", "v2.0.0"].iter().any(|version| nightly == contents(&registry, version));
         let failed: Vec<&Ran> = runs.iter().filter(|ran| ran.code != Some(0)).collect();
         assert!(is_whole || !failed.is_empty(), "{nightly:?}\n{}\n{}", runs[0].log, runs[1].log);
         assert!(failed.iter().all(|ran| ran.codes[0] == "alias-mismatch"), "{failed:?}");
         // Each alone repairs it.
-        jobs[1].run_in_short().exits_with(0);
+        jobs[1].run_with_short_waits().exits_with(0);
         assert_eq!(contents(&registry, "nightly"), contents(&registry, "v2.0.0"));
     }
 }
@@ -257,7 +257,7 @@ fn a_version_that_changes_while_an_alias_is_updated_updates_the_alias_again() {
     for (actions, status) in [(vec![publishes()], "replaced"), (vec![publishes(), made_again], "unchanged")] {
         let (registry, job) = start(&[("a", "1")], &[]);
         for action in actions {
-            registry.script(Fault::once(Match::put("/latest/SHA256SUMS"), Point::AfterStore, action));
+            registry.add_fault(Fault::once(Match::put("/latest/SHA256SUMS"), Point::AfterStore, action));
         }
         let ran = job.run().exits_with(0).says("alice/widget v1.0.0 and latest: ");
         assert!(contents(&registry, "v1.0.0")["SHA256SUMS"].contains("  late\n"));
@@ -267,9 +267,9 @@ fn a_version_that_changes_while_an_alias_is_updated_updates_the_alias_again() {
     let (registry, mut job) = start(&[("a", "1")], &[]);
     for name in ["a", "SHA256SUMS"] {
         let deletes = another_job_deletes("v1.0.0", name);
-        registry.script(Fault::once(Match::put("/latest/SHA256SUMS"), Point::AfterStore, deletes));
+        registry.add_fault(Fault::once(Match::put("/latest/SHA256SUMS"), Point::AfterStore, deletes));
     }
-    let ran = job.input("retries", "2").run_in_short().exits_with(1).has_a_hint_for_each_error();
+    let ran = job.input("retries", "2").run_with_short_waits().exits_with(1).has_a_hint_for_each_error();
     assert!(ran.codes.contains(&"alias-mismatch".to_owned()), "{}", ran.log);
     assert_eq!((contents(&registry, "v1.0.0").len(), ran.outputs["checksums-file"].as_str()), (0, ""));
 }
@@ -280,9 +280,10 @@ fn aliases_that_were_identical_before_the_version_changed_again_are_errors_if_th
         let (registry, mut job) = start(&[("a", "1")], &[]);
         seed(&registry, "nightly", &[("a", "0"), ("extra", "x")]);
         let publishes = another_job_publishes("v1.0.0", "late", "3");
-        registry.script(Fault::once(Match::put("/nightly/SHA256SUMS"), Point::AfterStore, publishes));
-        registry.script(Fault::always(on, Point::Head, Action::Answer(quota())).skip(skip));
-        let ran = job.input("aliases", "latest\nnightly").run_in_short().exits_with(1).has_a_hint_for_each_error();
+        registry.add_fault(Fault::once(Match::put("/nightly/SHA256SUMS"), Point::AfterStore, publishes));
+        registry.add_fault(Fault::always(on, Point::Head, Action::Answer(quota())).skip(skip));
+        let ran =
+            job.input("aliases", "latest\nnightly").run_with_short_waits().exits_with(1).has_a_hint_for_each_error();
         for alias in ["latest", "nightly"] {
             let error = format!("alias {alias} does not match v1.0.0: ");
             assert!(ran.errors().iter().any(|text| text.starts_with(&error)), "{}", ran.log);
@@ -302,7 +303,7 @@ fn an_alias_that_is_identical_in_the_end_is_no_failure_whatever_the_last_respons
     let lists = count(&registry, "GET latest/files");
     let registry = Registry::start(Persona::default());
     let fails = Action::Answer(Answer::html(502, ""));
-    registry.script(Fault::once(Match::list().containing("/latest/"), Point::Head, fails).skip(lists - 1));
+    registry.add_fault(Fault::once(Match::list().containing("/latest/"), Point::Head, fails).skip(lists - 1));
     run(&registry).exits_with(0).does_not_say("error:").says("alice/widget v1.0.0 and latest and nightly: ");
     assert_eq!(contents(&registry, "nightly").len(), 2);
 }

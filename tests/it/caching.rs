@@ -29,7 +29,7 @@ fn count(registry: &Registry, method: &str, name: &str) -> usize {
 
 /// Lists are answered by that, whatever there is.
 fn cache(registry: &Registry, list: Answer) -> Fault {
-    registry.clear_script();
+    registry.clear_faults();
     Fault::always(Match::list(), Point::Head, Action::Answer(list))
 }
 
@@ -70,8 +70,8 @@ fn every_question_about_a_version_asks_caches_to_ask_the_server() {
 fn a_file_that_was_accepted_and_is_not_listed_is_unknown_and_not_sent_again() {
     let registry = Registry::start(Persona::default());
     let job = job(&registry);
-    registry.script(cache(&registry, no_version()));
-    let ran = job.run_in_short().exits_with(1).has_codes(&["not-listed"]).says("(3/3): `second`");
+    registry.add_fault(cache(&registry, no_version()));
+    let ran = job.run_with_short_waits().exits_with(1).has_codes(&["not-listed"]).says("(3/3): `second`");
     let ran = ran.says("`first`, `second`").does_not_say("another job");
     assert_eq!(ran.outputs["urls"], "");
     assert_eq!(["first", "second"].map(|name| count(&registry, "PUT", name)), [1, 1]);
@@ -81,7 +81,7 @@ fn a_file_that_was_accepted_and_is_not_listed_is_unknown_and_not_sent_again() {
         "the first list, and one try and three retries after the uploads"
     );
     // Without the cache nothing is left to do.
-    registry.clear_script();
+    registry.clear_faults();
     assert_eq!(job.run().exits_with(0).statuses().into_values().collect::<Vec<_>>(), ["unchanged"; 2]);
 }
 
@@ -89,8 +89,8 @@ fn a_file_that_was_accepted_and_is_not_listed_is_unknown_and_not_sent_again() {
 fn a_list_that_is_old_for_a_while_is_read_again() {
     let registry = Registry::start(Persona::default());
     let job = job(&registry);
-    registry.script(cache(&registry, no_version()).times(4));
-    job.run_in_short().exits_with(0).has_retries(6).has_statuses(&["uploaded"; 2]);
+    registry.add_fault(cache(&registry, no_version()).times(4));
+    job.run_with_short_waits().exits_with(0).has_retries(6).has_statuses(&["uploaded"; 2]);
     assert_eq!(["first", "second"].map(|name| count(&registry, "PUT", name)), [1, 1]);
 }
 
@@ -98,14 +98,14 @@ fn a_list_that_is_old_for_a_while_is_read_again() {
 fn a_replacement_that_the_list_does_not_show_is_unknown_and_made_once() {
     let registry = Registry::start(Persona::default());
     let job = replacing(&registry);
-    registry.script(cache(&registry, old_list(b"what was there")));
-    blames_the_cache(job.run_in_short(), &registry, "second");
+    registry.add_fault(cache(&registry, old_list(b"what was there")));
+    blames_the_cache(job.run_with_short_waits(), &registry, "second");
     assert_eq!(count(&registry, "DELETE", "first"), 0, "where a list is known to be old nothing is deleted by it");
 
-    registry.script(cache(&registry, old_list(b"what was there")));
+    registry.add_fault(cache(&registry, old_list(b"what was there")));
     let mut job = job;
     job.input("files", "dist/first");
-    blames_the_cache(job.run_in_short(), &registry, "first").has_retries(20);
+    blames_the_cache(job.run_with_short_waits(), &registry, "first").has_retries(20);
     assert_eq!(["DELETE", "PUT"].map(|method| count(&registry, method, "first")), [1, 1]);
     assert_eq!(read(&registry, "first").as_deref(), Some("1"));
 }
@@ -115,8 +115,8 @@ fn a_replacement_that_an_old_list_does_not_show_for_a_while_is_made_once() {
     let registry = Registry::start(Persona::default());
     let mut job = replacing(&registry);
     job.input("files", "dist/first");
-    registry.script(cache(&registry, old_list(b"what was there")).times(8));
-    let ran = job.run_in_short().exits_with(0).has_retries(6);
+    registry.add_fault(cache(&registry, old_list(b"what was there")).times(8));
+    let ran = job.run_with_short_waits().exits_with(0).has_retries(6);
     assert_eq!(ran.statuses()["first"], "replaced");
     assert_eq!(["DELETE", "PUT"].map(|method| count(&registry, method, "first")), [1, 1]);
 }
@@ -128,10 +128,10 @@ fn a_replacement_that_deleted_and_stored_nothing_is_unknown() {
         let job = replacing(&registry);
         if !deletes {
             let good = Action::Answer(Answer::empty(204));
-            registry.script(Fault::once(Match::delete("/v1.0.0/first"), Point::BeforeStore, good));
+            registry.add_fault(Fault::once(Match::delete("/v1.0.0/first"), Point::BeforeStore, good));
         }
-        registry.script(Fault::once(put("first"), Point::BeforeStore, Action::Answer(Answer::empty(201))));
-        let ran = job.run_in_short();
+        registry.add_fault(Fault::once(put("first"), Point::BeforeStore, Action::Answer(Answer::empty(201))));
+        let ran = job.run_with_short_waits();
         assert_eq!(["DELETE", "PUT"].map(|method| count(&registry, method, "first")), [1, 1]);
         blames_the_cache(ran, &registry, "first");
     }
@@ -143,9 +143,9 @@ fn a_replaced_file_is_not_blamed_on_others_though_a_later_list_shows_what_was_de
     let mut job = replacing(&registry);
     seed(&registry, "v1.0.0", &[("second", "was there too")]);
     // The list after both replacements knows of neither.
-    registry.script(Fault::once(Match::list(), Point::Head, Action::Lag(4)).skip(4));
-    job.input("concurrency", "1").run_in_short().exits_with(0).has_retries(2).has_statuses(&["replaced"; 2]);
-    assert_eq!(registry.acted().len(), 1);
+    registry.add_fault(Fault::once(Match::list(), Point::Head, Action::OutdatedList(4)).skip(4));
+    job.input("concurrency", "1").run_with_short_waits().exits_with(0).has_retries(2).has_statuses(&["replaced"; 2]);
+    assert_eq!(registry.acted_faults().len(), 1);
 }
 
 #[test]
@@ -153,9 +153,10 @@ fn another_job_is_blamed_only_for_content_that_is_neither_old_nor_ours() {
     let registry = Registry::start(Persona::default());
     let mut job = replacing(&registry);
     job.input("files", "dist/first");
-    registry.script(cache(&registry, old_list(b"what was there")).times(2));
+    registry.add_fault(cache(&registry, old_list(b"what was there")).times(2));
     answers(&registry, Match::list(), old_list(b"a third one's"));
-    let ran = job.run_in_short().exits_with(1).has_codes(&["upload-mismatch"]).says("whether another job publishes");
+    let ran =
+        job.run_with_short_waits().exits_with(1).has_codes(&["upload-mismatch"]).says("whether another job publishes");
     assert_eq!(ran.statuses()["first"], "failed");
 }
 
@@ -163,8 +164,8 @@ fn another_job_is_blamed_only_for_content_that_is_neither_old_nor_ours() {
 fn a_409_for_a_file_that_is_not_listed_is_unknown_and_not_blamed_on_another_job() {
     let registry = Registry::start(Persona::default());
     let exists = Action::Answer(Answer::text(409, "package file already exists"));
-    registry.script(Fault::always(put("second"), Point::BeforeStore, exists));
-    let ran = job(&registry).run_in_short().exits_with(1).has_a_hint_for_each_error();
+    registry.add_fault(Fault::always(put("second"), Point::BeforeStore, exists));
+    let ran = job(&registry).run_with_short_waits().exits_with(1).has_a_hint_for_each_error();
     assert_eq!(ran.statuses()["second"], "unknown");
     ran.has_codes(&["not-listed"]).does_not_say("another job");
 }

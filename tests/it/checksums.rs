@@ -155,7 +155,7 @@ fn wildcards_do_not_match_the_checksums_file_or_its_folder() {
     job.file("dist/a", "1").file("dist/SHA256SUMS", "of a build").file("out/sha256sums", "of another");
     job.input("files", "dist/*\n{out,dist}/*\n!dist/SHA256SUMS").run().exits_with(0).does_not_say("warning: ");
     assert_eq!(read(&registry, SUMS), Some(sums(&[("a", "1")])));
-    job.input("files", "out/*").is_refused(&registry).has_codes(&["no-files-found"]).says("out/sha256sums");
+    job.input("files", "out/*").run_rejected(&registry).has_codes(&["no-files-found"]).says("out/sha256sums");
     job.without("INPUT_CHECKSUMS").input("include-hidden-files", "true").input("files", "**/a");
     job.file(".generic-packages/a", "2").run().exits_with(0).has_statuses(&["unchanged"]);
     job.input("files", ".generic-packages/S*").run().exits_with(0).has_statuses(&["unchanged"]);
@@ -175,13 +175,13 @@ fn bad_inputs_are_refused() {
         ("HEAD", "x", "dist/a", &["invalid-input"], "`checksums`"),
         (".Generic-Packages-Part", "x", "dist/a", &["invalid-input"], "`checksums`"),
         ("a,b", "x", "dist/a", &["invalid-input"], "`checksums`"),
-        ("Mirrored", "x", "dist/a", &["invalid-input"], "`checksums`"),
+        ("Downloads", "x", "dist/a", &["invalid-input"], "`checksums`"),
         (SUMS, "a\n!b", "dist/a", &["invalid-input"], "`expect`"),
         (SUMS, "{app\nsha256sums", "dist/a", &["unbalanced-brace", "invalid-input"], "`expect`"),
         ("", "a", "dist/a", &["invalid-input"], "`expect`"),
     ] {
         job.input("checksums", checksums).input("expect", expect).input("files", files);
-        job.is_refused(&registry).has_codes(codes).says(named);
+        job.run_rejected(&registry).has_codes(codes).says(named);
     }
 }
 
@@ -197,13 +197,13 @@ fn a_place_that_cannot_take_the_copy_is_refused_before_any_request() {
         let (registry, mut job) = version(&[]);
         spoil(publishes(&mut job, "a", "1"));
         for dry_run in ["true", "false"] {
-            job.input("dry-run", dry_run).is_refused(&registry).has_codes(&[code]).does_not_say("`path`");
+            job.input("dry-run", dry_run).run_rejected(&registry).has_codes(&[code]).does_not_say("`path`");
         }
     }
     // Without an alias nothing is downloaded.
     let (registry, mut job) = version(&[("a", "1")]);
     job.file(".generic-packages/downloads", "").run().exits_with(0);
-    registry.forget_requests();
+    registry.clear_requests();
     let folder = job.folder(".generic-packages").workspace().join(".generic-packages");
     fs::set_permissions(folder, fs::Permissions::from_mode(0o555)).expect("rights can be changed");
     let Some(ran) = run_without_rights(&job, &registry) else { return };
@@ -220,7 +220,7 @@ fn the_copy_replaces_what_is_in_its_place_and_follows_no_link() {
     // Another step writes there, too.
     let path = copy(&job);
     let writes = Action::then(move |_| fs::write(&path, "another step's").expect("the link can be written through"));
-    registry.script(Fault::once(Match::put("/SHA256SUMS"), Point::Head, writes));
+    registry.add_fault(Fault::once(Match::put("/SHA256SUMS"), Point::Head, writes));
     job.link(".generic-packages/SHA256SUMS", &victim).run().exits_with(0);
     assert_eq!(fs::read_to_string(copy(&job)).expect("the copy"), sums(&[("a", "1")]));
     assert_eq!(read(&registry, SUMS), Some(sums(&[("a", "1")])));
@@ -239,11 +239,11 @@ fn a_checksums_file_is_made_again_until_it_is_right() {
         (Match::put("/SHA256SUMS"), Point::AfterStore, older(), &["a"]),
     ] {
         let (registry, mut job) = version(&[("a", "1"), (SUMS, "an older one")]);
-        registry.script(Fault::once(on, at, action));
-        job.input("retries", "3").run_in_short().exits_with(0).has_outputs(&[("failed", "0")]);
+        registry.add_fault(Fault::once(on, at, action));
+        job.input("retries", "3").run_with_short_waits().exits_with(0).has_outputs(&[("failed", "0")]);
         let files = [("a", "1"), ("b", "2")];
-        assert_eq!(read(&registry, SUMS), Some(sums(&files[..expected.len()])), "{}", registry.acted().len());
-        assert_eq!(registry.acted().len(), 1);
+        assert_eq!(read(&registry, SUMS), Some(sums(&files[..expected.len()])), "{}", registry.acted_faults().len());
+        assert_eq!(registry.acted_faults().len(), 1);
     }
 }
 
@@ -255,11 +255,11 @@ fn a_version_that_changes_during_each_of_three_attempts_fails_and_the_next_run_r
         let name = format!("late-{}", number.fetch_add(1, Ordering::SeqCst));
         world.seed("alice", "widget", "v1.0.0", &name, b"late");
     });
-    registry.script(Fault::always(Match::put("/SHA256SUMS"), Point::AfterStore, another));
+    registry.add_fault(Fault::always(Match::put("/SHA256SUMS"), Point::AfterStore, another));
     let ran = job.run().exits_with(1).has_a_hint_for_each_error().has_codes(&["checksums-outdated"]);
     ran.has_statuses(&["failed"]).has_outputs(&[("checksums-file", "")]);
     assert_eq!(count(&registry, "PUT v1.0.0/SHA256SUMS"), 3);
-    registry.clear_script();
+    registry.clear_faults();
     job.run().exits_with(0);
     let files = [("a", "1"), ("late-0", "late"), ("late-1", "late"), ("late-2", "late")];
     assert_eq!(read(&registry, SUMS), Some(sums(&files)));
@@ -273,8 +273,8 @@ fn of_two_jobs_that_publish_checksums_at_once_both_succeed_and_the_checksums_fil
         one.input("retries", "5");
         other.against(&registry).input("retries", "5");
         // Neither goes on before both know the list.
-        registry.script(Fault::once(Match::list(), Point::AfterStore, gather(2)).times(2).skip(2));
-        for ran in run_at_once(&[one, other], Job::run_in_short) {
+        registry.add_fault(Fault::once(Match::list(), Point::AfterStore, gather(2)).times(2).skip(2));
+        for ran in run_at_once(&[one, other], Job::run_with_short_waits) {
             ran.exits_with(0);
         }
         assert_eq!(read(&registry, SUMS), Some(sums(&[("a", "1")])));
@@ -300,7 +300,7 @@ fn a_checksums_file_that_another_job_makes_wrong_is_an_error_and_updates_no_alia
         if !is_deleted {
             publishes(&mut job, "a", "1").input("if-file-exists", "overwrite");
         }
-        let ran = job.input("expect", "a").input("aliases", "latest").run_in_short().exits_with(1);
+        let ran = job.input("expect", "a").input("aliases", "latest").run_with_short_waits().exits_with(1);
         let ran = ran.has_a_hint_for_each_error().has_codes(codes);
         assert_eq!(ran.statuses()[SUMS], status);
         ran.has_outputs(&[("checksums-file", "")]);
@@ -333,7 +333,7 @@ fn publishing_into_a_version_with_checksums_warns_that_the_checksums_file_is_out
 fn a_file_whose_name_no_checksums_file_could_have_keeps_the_version_from_getting_checksums() {
     let (registry, job) = version(&[("a", "1")]);
     for name in [r"a\nb", r"..\\x", "../x", &registry.token("alice_write")] {
-        registry.clear_script();
+        registry.clear_faults();
         let list = format!(r#"[{{"name":"{name}","size":1,"sha256":"{}"}}]"#, "0".repeat(64));
         answers(&registry, Match::list(), Answer::json(200, list));
         job.run().exits_with(1).has_a_hint_for_each_error().has_codes(&["unsafe-name"]);
@@ -349,7 +349,7 @@ fn a_signal_before_the_checksums_file_leaves_the_version_without_it() {
     let ran = stopped(&job, &moment, Signal::TERM).exits_with(143).has_codes(&["stopped-by-signal"]);
     ran.has_statuses(&["unknown", "uploaded"]).has_outputs(&[("checksums-file", "")]);
     assert_eq!(read(&registry, SUMS), None);
-    registry.clear_script();
+    registry.clear_faults();
     job.run().exits_with(0);
     assert_eq!(read(&registry, SUMS), Some(sums(&[("a", "1")])));
 }
@@ -358,7 +358,7 @@ fn a_signal_before_the_checksums_file_leaves_the_version_without_it() {
 fn a_signal_after_another_job_has_outdated_the_checksums_file_says_so() {
     let (registry, mut job) = version(&[("a", "1")]);
     let upload = || Match::put("/latest/");
-    registry.script(Fault::once(upload(), Point::Head, another_job_publishes("v1.0.0", "b", "theirs")));
+    registry.add_fault(Fault::once(upload(), Point::Head, another_job_publishes("v1.0.0", "b", "theirs")));
     let moment = holds(&registry, upload(), Point::Head, 0);
     let ran = stopped(job.input("aliases", "latest").input("timeout", "3600"), &moment, Signal::TERM).exits_with(143);
     let ran = ran.has_a_hint_for_each_error().has_statuses(&["failed"]).has_outputs(&[("checksums-file", "")]);

@@ -52,7 +52,7 @@ impl Gate {
         let place = "/api/packages/alice/generic/widget/v1.0.0/app";
         let place = format!("https://localhost:{}{place}", storage.address().port());
         let leads = Answer::empty(303).header("Location", &place);
-        self.registry.script(Fault::always(Match::get("app"), Point::Head, Action::Answer(leads)));
+        self.registry.add_fault(Fault::always(Match::get("app"), Point::Head, Action::Answer(leads)));
         job.input("ca-certificate", self.servers.pem() + &elsewhere.servers.pem()).downloads();
     }
 }
@@ -166,10 +166,10 @@ fn an_alert_about_the_client_during_the_handshake_is_final() {
 fn the_400_of_nginx_about_client_certificates_is_final_and_names_the_input() {
     let registry = Registry::start(Persona::default());
     for title in ["400 No required SSL certificate was sent", "400 The SSL certificate error"] {
-        registry.clear_script();
-        registry.forget_requests();
+        registry.clear_faults();
+        registry.clear_requests();
         let page = format!("<html>\r\n<head><title>{title}</title></head>\r\n<body>nginx</body></html>");
-        registry.script(Fault::always(Match::any(), Point::Head, Action::Answer(Answer::html(400, page))));
+        registry.add_fault(Fault::always(Match::any(), Point::Head, Action::Answer(Answer::html(400, page))));
         let mut job = Job::new(&registry);
         let ran = job.file("dist/app", "content").input("retries", "3").run().exits_with(1).has_a_hint_for_each_error();
         ran.says(&format!("caused by: 400 Bad Request: {title}"))
@@ -215,9 +215,9 @@ fn the_key_and_the_whole_text_are_masked_and_taken_out_of_what_a_server_sends_ba
     let ours = pem(&client(&gate.clients));
     for (given, path) in [(ours.as_str(), "other.pem"), ("client.pem", "client.pem")] {
         for line in key_lines(&ours) {
-            registry.clear_script();
+            registry.clear_faults();
             let answer = Answer::text(403, format!("bad {line} here"));
-            registry.script(Fault::always(Match::list(), Point::Head, Action::Answer(answer)));
+            registry.add_fault(Fault::always(Match::list(), Point::Head, Action::Answer(answer)));
             let mut job = gate.job(&front);
             give(&mut job, &ours).file("dist/app", "").file(path, &ours).input("client-certificate", given);
             let ran = job.run().exits_with(1).has_codes(&["no-read-access"]).says("403 Forbidden: bad *** here");
@@ -235,7 +235,7 @@ fn a_client_certificate_is_rejected_where_an_https_proxy_could_be_shown_it() {
     let proxy = Proxy::start(Manners::Open, front.address());
     let mut job = gate.job_of_client(&front);
     job.variable("HTTPS_PROXY", "https://proxy.example.com:3128");
-    let ran = job.is_refused(&gate.registry).has_codes(&["invalid-input"]).says("`client-certificate`");
+    let ran = job.run_rejected(&gate.registry).has_codes(&["invalid-input"]).says("`client-certificate`");
     ran.says("proxy.example.com:3128").says("HTTPS_PROXY").says("NO_PROXY");
     job.variable("HTTPS_PROXY", proxy.url()).run().exits_with(0);
     assert!(!proxy.heads().is_empty());

@@ -59,7 +59,7 @@ fn the_code_follows_the_hint_and_is_for_debugging_only() {
     for (runner, line) in
         [("GITHUB_ACTIONS", "::debug::error code: conflict"), ("FORGEJO_ACTIONS", "debug: error code: conflict")]
     {
-        let log = job.variable(runner, "true").run().exits_with(1).unbroken();
+        let log = job.variable(runner, "true").run().exits_with(1).unwrapped_log();
         let after_hint = log.lines().skip_while(|line| !line.starts_with("  hint: ")).nth(1);
         assert_eq!(after_hint, Some(line), "{log}");
     }

@@ -99,7 +99,7 @@ fn the_latest_version_costs_two_questions_and_each_file_one() {
     requests[2..].sort();
     assert_eq!(requests[2..], ["GET v1.0.0/a.txt", "GET v1.0.0/app", "GET v1.0.0/empty"]);
 
-    registry.forget_requests();
+    registry.clear_requests();
     Job::downloading(&registry).input("version", "v1.0.0").input("files", "a.txt").run().exits_with(0);
     assert_eq!(asked(&registry), ["GET api v1.0.0/files", "GET v1.0.0/a.txt"]);
 }
@@ -109,7 +109,7 @@ fn what_is_here_already_is_not_asked_for() {
     let registry = release(Persona::default());
     let job = Job::downloading(&registry);
     job.run().exits_with(0);
-    registry.forget_requests();
+    registry.clear_requests();
     let ran = job.run().exits_with(0);
     assert_eq!(asked(&registry), ["GET versions 1", "GET api v1.0.0/files"]);
     assert_eq!(["downloaded", "unchanged", "total-size"].map(|name| ran.outputs[name].as_str()), ["0", "3", "300006"]);

@@ -207,7 +207,7 @@ fn plan(ran: &Ran) -> Vec<String> {
 /// The log without its heading, its errors and its commands, which other snapshots have.
 fn wording(ran: &Ran) -> String {
     let others = ["error: ", "  caused by: ", "  hint: ", "::", "http", "generic-packages ", "Dry run: publishing "];
-    let log = ran.unbroken();
+    let log = ran.unwrapped_log();
     let lines = log.lines().filter(|line| !line.is_empty() && !others.iter().any(|other| line.starts_with(other)));
     lines.collect::<Vec<_>>().join("\n")
 }
@@ -226,7 +226,7 @@ fn a_dry_run_plans_what_a_run_would_do_changes_nothing_and_exits_like_the_run() 
             let mut job = base(&registry);
             change(&mut job, &registry);
             let before = state(&registry);
-            registry.forget_requests();
+            registry.clear_requests();
             let ran = job.run();
             let mut found: Vec<String> = ran.statuses().into_values().collect();
             found.dedup();
@@ -334,10 +334,10 @@ fn a_file_that_cannot_be_read_fails_a_dry_run_and_the_others_are_planned_unless_
         fs::write(&path, "1").expect("the file can be written");
         let path = path.clone();
         let delete = Action::then(move |_| fs::remove_file(&path).expect("the file is there"));
-        registry.script(Fault::once(Match::list(), Point::Head, delete));
+        registry.add_fault(Fault::once(Match::list(), Point::Head, delete));
         let ran = job.run().exits_with(1).has_a_hint_for_each_error().has_codes(&["file-changed"]);
         assert_eq!(plan(&ran.has_statuses(&["failed", status])).len(), rows);
-        registry.clear_script();
+        registry.clear_faults();
         registry.world().store("alice", "widget", "v1.0.0", "b", b"other");
     }
 }
@@ -372,7 +372,7 @@ fn a_misspelled_dry_run_is_refused() {
     let registry = Registry::start(Persona::default());
     for name in ["INPUT_DRYRUN", "INPUT_DRY-RUNS", "INPUT_DRY", "INPUT_DRY_MODE"] {
         let mut job = Job::publishing(&registry, &[("a", "1")]);
-        let ran = job.variable(name, "true").is_refused(&registry);
+        let ran = job.variable(name, "true").run_rejected(&registry);
         ran.has_codes(&["unknown-input"]).says("`dry-run`").says("`dry-run: true`");
         // In a composite action it can be an input of that action.
         job.input("dry-run", "true").run().exits_with(0).says("warning: unknown input ignored: `");
@@ -392,8 +392,8 @@ fn a_dry_run_without_files_or_without_a_token_sends_no_request() {
     assert!(ran.summary.contains("| ` a ` | upload | 1 B | not checked |"), "{}", ran.summary);
     assert_eq!(registry.requests(), []);
     // Inputs, patterns and names are checked without the registry.
-    job.input("concurrency", "0").is_refused(&registry);
-    job.input("concurrency", "1").input("files", "dist/none").is_refused(&registry);
-    job.file("dist/\u{e9}", "").input("files", "dist/*").is_refused(&registry);
-    job.input("dry-run", "false").is_refused(&registry).has_codes(&["missing-input"]).says("`token`");
+    job.input("concurrency", "0").run_rejected(&registry);
+    job.input("concurrency", "1").input("files", "dist/none").run_rejected(&registry);
+    job.file("dist/\u{e9}", "").input("files", "dist/*").run_rejected(&registry);
+    job.input("dry-run", "false").run_rejected(&registry).has_codes(&["missing-input"]).says("`token`");
 }

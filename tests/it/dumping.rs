@@ -8,7 +8,7 @@ use std::time::Duration;
 use embedded_registry::{Match, Persona, Point, Registry};
 use rustix::process::{Signal, geteuid};
 
-use crate::harness::{Job, says_that_it_is_not_tested};
+use crate::harness::{Job, print_skipped};
 use crate::stopping::{holds, send};
 
 /// A user without rights on any system: the files of root's processes in `/proc` are root's in any case.
@@ -46,7 +46,7 @@ fn no_other_process_of_the_user_can_read_the_memory_of_the_program() {
         let folder = job.outside("");
         fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).expect("rights can be set");
         if job.command().arg("--help").uid(NOBODY).output().is_err() {
-            return says_that_it_is_not_tested("that the program cannot be dumped: nobody cannot start it here");
+            return print_skipped("that the program cannot be dumped: nobody cannot start it here");
         }
     }
     job.run_while(command, |child| {

@@ -28,9 +28,9 @@ fn replacing_release(registry: &Registry) -> Job {
 /// The release heals from a fault that it meets once, and the log says what it did.
 fn heals(job: &Job, registry: &Registry, fault: Fault) -> Ran {
     let what = format!("{fault:?}");
-    registry.script(fault);
-    let ran = job.run_in_short();
-    assert_eq!((ran.code, registry.acted().len()), (Some(0), 1), "{what}:\n{}", ran.log);
+    registry.add_fault(fault);
+    let ran = job.run_with_short_waits();
+    assert_eq!((ran.code, registry.acted_faults().len()), (Some(0), 1), "{what}:\n{}", ran.log);
     let signs =
         [RETRY, " but the registry has the identical file: ", " it is unclear whether ", " responds again after "];
     assert!(signs.iter().any(|sign| ran.log.contains(sign)), "{what} is not in the log:\n{}", ran.log);
@@ -222,12 +222,12 @@ fn each_fault_has_its_outcome_and_costs_no_more_requests_than_needed() {
         (refused(413, ""), "body-limit-exceeded", FAILED, 0, 6),
         (refused(404, "404 page not found"), "wrong-server-url", FAILED, 0, 7),
         // The server stores something else, or accepts a file and stores nothing.
-        (vec![once(second(), before, Action::StoreOtherBytes)], "upload-mismatch", FAILED, 0, 6),
+        (vec![once(second(), before, Action::CorruptUpload)], "upload-mismatch", FAILED, 0, 6),
         (vec![once(second(), before, answer(201))], "not-listed", ["uploaded", "unknown", "uploaded"], 3, 9),
         // Another job publishes the file at the same time: different content, or identical content that is listed late.
         (vec![publishes("other")], "conflict", FAILED, 1, 6),
         (
-            vec![publishes("22222"), once(Match::list(), Point::Head, Action::Lag(1)).skip(1)],
+            vec![publishes("22222"), once(Match::list(), Point::Head, Action::OutdatedList(1)).skip(1)],
             "",
             ["uploaded", "unchanged", "uploaded"],
             2,
@@ -256,12 +256,12 @@ fn each_fault_has_its_outcome_and_costs_no_more_requests_than_needed() {
         let registry = Registry::start(Persona::default());
         let scripted = faults.len();
         script(&registry, faults);
-        let ran = release(&registry).input("concurrency", "1").run_in_short();
+        let ran = release(&registry).input("concurrency", "1").run_with_short_waits();
         let numbers = |ran: &Ran| (ran.code, ran.log.matches(RETRY).count(), registry.requests().len());
         let found = (numbers(&ran), ran.codes.join(" "), ran.statuses().into_values().collect::<Vec<_>>());
         let code = Some(i32::from(!codes.is_empty()));
         let expected = ((code, retries, requests), codes.to_owned(), statuses.map(str::to_owned).to_vec());
-        assert!(registry.acted().len() >= scripted, "{number}: a fault is not met");
+        assert!(registry.acted_faults().len() >= scripted, "{number}: a fault is not met");
         if found != expected {
             wrong.push(format!("{number}: {found:?} instead of {expected:?}"));
         }
@@ -275,7 +275,7 @@ fn a_status_that_is_final_is_not_retried() {
         let registry = Registry::start(Persona::default());
         let job = release(&registry);
         answers(&registry, put("first"), Answer::text(status, ""));
-        let ran = job.run_in_short().exits_with(1).has_a_hint_for_each_error().has_retries(0);
+        let ran = job.run_with_short_waits().exits_with(1).has_a_hint_for_each_error().has_retries(0);
         assert_ne!(ran.statuses()["first"], "uploaded", "{status}");
         assert_eq!(count(&registry, "PUT v1.0.0/first"), 1, "{status}");
     }
@@ -285,8 +285,8 @@ fn a_status_that_is_final_is_not_retried() {
 fn as_many_retries_are_made_as_the_input_says() {
     for retries in [0, 1, 4] {
         let registry = Registry::start(Persona::default());
-        registry.script(Fault::always(second(), Point::BeforeStore, answer(500)));
-        let ran = release(&registry).input("retries", retries.to_string()).run_in_short().exits_with(1);
+        registry.add_fault(Fault::always(second(), Point::BeforeStore, answer(500)));
+        let ran = release(&registry).input("retries", retries.to_string()).run_with_short_waits().exits_with(1);
         let ran = ran.has_retries(retries).has_statuses(&FAILED);
         assert_eq!(count(&registry, "PUT v1.0.0/second"), 1 + retries);
         if retries > 0 {
@@ -311,10 +311,10 @@ fn a_stale_connection_costs_no_retry() {
     seed(&registry, "v1.0.0", &[("first", "1")]);
     let mut job = release(&registry);
     // Between the list and the first upload the server ends its connections, as after a timeout of its own.
-    let report = job.input("retries", "0").run_to(|event| match event {
+    let report = job.input("retries", "0").run_with_listener(|event| match event {
         Event::Unchanged => {
             registry.stop_listening();
-            registry.listen_again();
+            registry.resume_listening();
             while !holds_a_stale_connection(Job::address_of(&registry).port()) {
                 std::thread::yield_now();
             }
@@ -330,9 +330,9 @@ fn a_server_that_refuses_connections_is_waited_for() {
     let registry = Registry::start(Persona::default());
     heals(&release(&registry), &registry, Fault::once(Match::any(), Point::Accept, Action::Reset));
     registry.stop_listening();
-    let report = release(&registry).input("retries", "5").run_to(|event| {
+    let report = release(&registry).input("retries", "5").run_with_listener(|event| {
         if matches!(event, Event::Retry) {
-            registry.listen_again();
+            registry.resume_listening();
         }
     });
     assert!(report.is_complete());
@@ -345,10 +345,10 @@ fn a_slow_transfer_is_not_broken_off() {
     let mut job = release(&registry);
     // Both take half as long again as the timeout.
     let slowly = |bytes| Action::drip(15, bytes, Duration::from_millis(100));
-    registry.script(once(Match::list(), Point::AnswerByte(0), slowly(20)));
-    registry.script(once(put("third"), Point::RequestByte(0), slowly(1 << 16)));
+    registry.add_fault(once(Match::list(), Point::AnswerByte(0), slowly(20)));
+    registry.add_fault(once(put("third"), Point::RequestByte(0), slowly(1 << 16)));
     job.input("retries", "0").input("timeout", "1").run().exits_with(0);
-    assert_eq!(registry.acted().len(), 2);
+    assert_eq!(registry.acted_faults().len(), 2);
 }
 
 #[test]
@@ -373,9 +373,9 @@ fn a_file_that_changes_during_the_run_is_not_published() {
         let registry = Registry::start(Persona::default());
         let job = release(&registry);
         let path = job.workspace().join("dist/second");
-        registry.script(once(on, at, Action::then(move |_| change(&path).expect("the file can be changed"))));
-        registry.script(once(second(), at, if at == Point::AfterStore { Action::Reset } else { answer(500) }));
-        let ran = job.run_in_short().exits_with(1).has_a_hint_for_each_error().has_codes(&["file-changed"]);
+        registry.add_fault(once(on, at, Action::then(move |_| change(&path).expect("the file can be changed"))));
+        registry.add_fault(once(second(), at, if at == Point::AfterStore { Action::Reset } else { answer(500) }));
+        let ran = job.run_with_short_waits().exits_with(1).has_a_hint_for_each_error().has_codes(&["file-changed"]);
         ran.has_retries(retries).has_statuses(&statuses);
         assert_eq!(read(&registry, "second").is_some(), at == Point::AfterStore);
     }
@@ -388,7 +388,7 @@ fn a_file_that_is_gone_before_it_is_compared_with_the_list_is_no_success() {
     let job = release(&registry);
     let path = job.workspace().join("dist/second");
     let remove = Action::then(move |_| fs::remove_file(&path).expect("the file is there"));
-    registry.script(once(Match::list(), Point::Head, remove));
-    let ran = job.run_in_short().exits_with(1).has_a_hint_for_each_error().has_codes(&["file-changed"]);
+    registry.add_fault(once(Match::list(), Point::Head, remove));
+    let ran = job.run_with_short_waits().exits_with(1).has_a_hint_for_each_error().has_codes(&["file-changed"]);
     ran.has_statuses(&["not-attempted", "failed", "not-attempted"]);
 }

@@ -84,10 +84,10 @@ fn survives(kind: &str, on: &Match, good: &str, answer: impl Fn(&mut Rng, Vec<u8
         if *on == Match::list() {
             registry.seed("alice", "widget", "v1.0.0", "a", b"1");
         }
-        registry.script(Fault::always(on.clone(), Point::Head, action));
+        registry.add_fault(Fault::always(on.clone(), Point::Head, action));
         let mut job = Job::new(&registry);
         job.file("dist/a", "1").input("retries", "1");
-        let ran = job.run_in_short();
+        let ran = job.run_with_short_waits();
         let is_there = registry.read("alice", "widget", "v1.0.0", "a").is_some();
         let status = ran.statuses()["a"].clone();
         match ran.code {

@@ -46,11 +46,11 @@ fn many_duplicate_names_are_one_error() {
     for number in 0..1_000 {
         job.file(format!("dist/a/f{number:04}"), "").file(format!("dist/b/f{number:04}"), "");
     }
-    let ran = job.input("files", "dist/**").is_refused(&registry);
+    let ran = job.input("files", "dist/**").run_rejected(&registry);
     is_one_message(
         ran,
-        "failed to publish several files under each of 1000 names: `f0000` (dist/a/f0000 and dist/b/f0000), `f0001` \
-         (dist/a/f0001 and dist/b/f0001), ",
+        "failed to publish several files under each of 1000 names: `f0000` (`dist/a/f0000` and `dist/b/f0000`), \
+         `f0001` (`dist/a/f0001` and `dist/b/f0001`), ",
     );
 }
 
@@ -61,7 +61,7 @@ fn many_invalid_names_are_one_error() {
     for number in 0..6 {
         job.file(format!("dist/caf\u{e9}{number}"), "");
     }
-    let ran = job.is_refused(&registry);
+    let ran = job.run_rejected(&registry);
     is_one_message(
         ran,
         "failed to publish 6 files because of their names: `dist/caf\u{e9}0` (contains `\u{e9}` (U+00E9)), ",
@@ -77,7 +77,7 @@ fn files_that_cannot_be_read_are_one_error_per_reason() {
         symlink("nowhere", job.workspace().join("dist").join(name)).expect("a link");
         symlink("/etc/hostname", job.workspace().join("dist").join(format!("out{name}"))).expect("a link");
     }
-    let ran = job.is_refused(&registry).says("error: failed to read 2 broken links: `dist/a`, `dist/b`");
+    let ran = job.run_rejected(&registry).says("error: failed to read 2 broken links: `dist/a`, `dist/b`");
     let ran = ran.says("error: failed to read 2 files outside the workspace: `dist/outa`");
     assert_eq!(ran.errors().len(), 2, "{}", ran.log);
 }
@@ -90,7 +90,7 @@ fn failed_uploads_with_one_cause_are_one_error_without_the_others() {
     for name in ["a", "b", "c"] {
         job.file(format!("dist/{name}"), name);
         let answer = if name == "c" { Answer::text(413, "too large") } else { Answer::text(500, "broken") };
-        registry.script(Fault::always(Match::put(&format!("v1.0.0/{name}")), Point::Head, Action::Answer(answer)));
+        registry.add_fault(Fault::always(Match::put(&format!("v1.0.0/{name}")), Point::Head, Action::Answer(answer)));
     }
     let ran = job.run().exits_with(1).says("error: failed to upload 2 files: `a`, `b`");
     let ran = ran.says("error: failed to upload `c` to alice/widget v1.0.0");
@@ -103,7 +103,7 @@ fn lines_with_one_mistake_are_one_error() {
     let registry = Registry::start(Persona::default());
     let mut job = Job::new(&registry);
     let lines: Vec<String> = (0..12).map(|number| format!("- dist/f{number}")).collect();
-    let ran = job.input("files", lines.join("\n")).is_refused(&registry);
+    let ran = job.input("files", lines.join("\n")).run_rejected(&registry);
     is_one_message(
         ran,
         "failed to read input `files`: each of 12 lines is a YAML list, but this input is text: `- dist/f0`, ",
@@ -117,7 +117,7 @@ fn names_with_the_token_are_one_error_without_the_names() {
     let token = registry.token("alice_write");
     job.file(format!("dist/{token}-a"), "").file(format!("dist/{token}-b"), "");
     is_one_message(
-        job.is_refused(&registry),
+        job.run_rejected(&registry),
         "failed to publish 2 files: their names contain the token or another secret",
     );
 }

@@ -34,7 +34,7 @@ fn headers_go_with_every_request_and_are_hidden() {
 fn a_cookie_may_be_given_and_its_content_alone_is_hidden_too() {
     let registry = Registry::start(Persona::default());
     let echo = Answer::text(403, format!("bad session {SECRET}"));
-    registry.script(Fault::always(Match::list(), Point::Head, Action::Answer(echo)));
+    registry.add_fault(Fault::always(Match::list(), Point::Head, Action::Answer(echo)));
     let mut job = job(&registry, &format!("Cookie: seen=1; CF_Authorization={SECRET}"));
     let ran = job.secret(SECRET).run().exits_with(1).says("403 Forbidden: bad session ***");
     assert!(ran.masks.contains(&format!("::add-mask::{SECRET}")), "{:?}", ran.masks);
@@ -51,9 +51,9 @@ fn what_a_server_sends_back_of_a_header_is_taken_out_in_every_form() {
         SECRET.to_uppercase(),
         "MGZkYzNiNWE3ZTkxNGMyZDhmNjAvYSti".to_owned(),
     ] {
-        registry.clear_script();
+        registry.clear_faults();
         let answer = Answer::text(403, format!("bad {echo} here"));
-        registry.script(Fault::always(Match::list(), Point::Head, Action::Answer(answer)));
+        registry.add_fault(Fault::always(Match::list(), Point::Head, Action::Answer(answer)));
         let mut job = job(&registry, &format!("X-Gate: {SECRET}\nX-Other: another-secret"));
         job.secret(SECRET).secret(&echo).run().exits_with(1).says("403 Forbidden: bad *** here");
     }
@@ -67,7 +67,7 @@ fn a_page_whose_address_has_the_value_of_a_header_is_not_handed_on() {
         200,
         format!(r#"{{"html_url":"http://git.example.com/{value}/alice/-/packages/generic/widget/v1.0.0"}}"#),
     );
-    registry.script(Fault::always(Match::version(), Point::Head, Action::Answer(answer)));
+    registry.add_fault(Fault::always(Match::version(), Point::Head, Action::Answer(answer)));
     let ran = job(&registry, &format!("X-Gate: {value}")).secret(value).run().exits_with(0);
     assert_eq!(ran.outputs["package-url"], format!("{}/alice/-/packages/generic/widget/v1.0.0", registry.url()));
 }
@@ -107,7 +107,7 @@ fn headers_that_are_ours_and_those_of_a_connection_are_rejected() {
     ] {
         for spelled in [name.to_owned(), name.to_lowercase(), name.to_uppercase()] {
             let mut job = job(&registry, &format!("X-Good: fine\n{spelled}: {SECRET}"));
-            let ran = job.secret(SECRET).is_refused(&registry);
+            let ran = job.secret(SECRET).run_rejected(&registry);
             ran.has_codes(&["invalid-input"]).says(&format!("line 2 sets `{}`", name.to_lowercase()));
         }
     }
@@ -128,7 +128,7 @@ fn all_bad_lines_are_reported_at_once_and_not_shown() {
         ": sensitive-seven",
         "Host: sensitive-eight",
     ];
-    let ran = job(&registry, &lines.join("\n")).is_refused(&registry).does_not_say("sensit").does_not_say("smuggled");
+    let ran = job(&registry, &lines.join("\n")).run_rejected(&registry).does_not_say("sensit").does_not_say("smuggled");
     // Lines with the same problem are one error.
     let errors = ran.errors();
     let words: Vec<&str> = errors.iter().flat_map(|error| error.split("line ").skip(1)).collect();
@@ -141,7 +141,7 @@ fn all_bad_lines_are_reported_at_once_and_not_shown() {
 fn values_are_hidden_also_where_something_else_is_wrong() {
     let registry = Registry::start(Persona::default());
     let mut job = job(&registry, &format!("X-Gate: {SECRET}\nno header"));
-    let ran: Ran = job.secret(SECRET).without("INPUT_TOKEN").input("concurrency", SECRET).is_refused(&registry);
+    let ran: Ran = job.secret(SECRET).without("INPUT_TOKEN").input("concurrency", SECRET).run_rejected(&registry);
     assert!(ran.masks.contains(&format!("::add-mask::{SECRET}")), "{:?}", ran.masks);
     ran.has_codes(&["missing-input", "invalid-input", "secret-in-input"]).says("line 2 ");
 }
@@ -152,11 +152,11 @@ fn a_value_in_another_input_or_in_the_name_of_a_file_is_rejected() {
     let value = "0fdc3b5a7e914c2d8f60";
     for input in ["version", "username", "files", "working-directory"] {
         let mut job = job(&registry, &format!("X-Gate: {value}"));
-        let ran = job.secret(value).input(input, value).is_refused(&registry);
+        let ran = job.secret(value).input(input, value).run_rejected(&registry);
         ran.has_codes(&["secret-in-input"]).says(&format!("error: failed to read input `{input}`"));
     }
     let mut job = job(&registry, &format!("X-Gate: {value}"));
-    job.secret(value).file(format!("dist/{value}.txt"), "").is_refused(&registry).has_codes(&["secret-in-name"]);
+    job.secret(value).file(format!("dist/{value}.txt"), "").run_rejected(&registry).has_codes(&["secret-in-name"]);
 }
 
 #[test]
@@ -173,6 +173,6 @@ fn a_variable_as_the_value_of_a_header_is_rejected() {
     for value in ["$GATE_KEY", "${{ secrets.GATE_KEY }}", "%GATE_KEY%"] {
         let mut job = Job::new(&registry);
         job.file("dist/a", "1").input("headers", format!("X-Gate: {value}"));
-        job.is_refused(&registry).has_codes(&["invalid-input"]);
+        job.run_rejected(&registry).has_codes(&["invalid-input"]);
     }
 }

@@ -39,7 +39,7 @@ fn job(registry: &Registry) -> Job {
 /// Runs a job with this input, which has to be refused by name and with that code alone.
 #[track_caller]
 fn refuses(registry: &Registry, input: &str, value: impl Into<OsString>, code: &str) -> Ran {
-    let ran = job(registry).input(input, value).is_refused(registry);
+    let ran = job(registry).input(input, value).run_rejected(registry);
     ran.has_codes(&[code]).says(&format!("error: failed to read input `{input}`"))
 }
 
@@ -56,7 +56,7 @@ fn sent(registry: &Registry) -> (String, String) {
 /// How many uploads of a job run at once, if none ends before so many have come.
 fn uploads_at_once(registry: &Registry, job: &mut Job, awaited: usize) -> usize {
     registry.seed("alice", "widget", "v1.0.0", "other", b"makes the version");
-    registry.script(Fault::always(Match::put("/v1.0.0/"), Point::BeforeStore, gather(awaited)));
+    registry.add_fault(Fault::always(Match::put("/v1.0.0/"), Point::BeforeStore, gather(awaited)));
     for number in 0..40 {
         job.file(format!("dist/{number}"), "content");
     }
@@ -97,7 +97,7 @@ fn an_empty_variable_of_the_runner_counts_as_not_set() {
     job.run().exits_with(0);
     assert_eq!(sent(&registry), ("/api/packages/alice/generic/widget/v1.0.0/a".into(), String::new()));
     job.variable("GITHUB_REPOSITORY", "").variable("GITHUB_SERVER_URL", "").variable("GITHUB_REF", "");
-    let ran = job.is_refused(&registry);
+    let ran = job.run_rejected(&registry);
     for input in ["owner", "repo", "server-url", "version"] {
         assert!(ran.log.contains(&format!("error: failed to read input `{input}`")), "{}", ran.log);
     }
@@ -149,7 +149,7 @@ fn a_user_name_with_a_colon_is_rejected() {
     }
     refuses(&registry, "username", "a\u{7f}b", "invalid-input");
     // The actor's name is no better than a given one.
-    let ran = job(&registry).variable("GITHUB_ACTOR", "a:b").is_refused(&registry);
+    let ran = job(&registry).variable("GITHUB_ACTOR", "a:b").run_rejected(&registry);
     ran.has_codes(&["invalid-input"]).says("`username`");
 }
 
@@ -228,7 +228,7 @@ fn all_input_problems_are_reported_at_once() {
     for (input, value) in bad {
         job.input(input, value);
     }
-    let ran = job.is_refused(&registry);
+    let ran = job.run_rejected(&registry);
     for (input, _) in bad {
         assert!(ran.log.contains(&format!("error: failed to read input `{input}`")), "{input}: {}", ran.log);
     }
@@ -266,7 +266,7 @@ fn two_spellings_of_an_input_with_different_values_are_rejected() {
         ("if-no-files-found", "error", "ignore"),
     ] {
         let underscored = format!("INPUT_{}", input.to_uppercase().replace('-', "_"));
-        let ran = job(&registry).input(input, one).variable(&underscored, other).is_refused(&registry);
+        let ran = job(&registry).input(input, one).variable(&underscored, other).run_rejected(&registry);
         ran.has_codes(&["invalid-input"]).says(&format!("error: failed to read input `{input}`"));
     }
 }

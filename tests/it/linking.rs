@@ -23,7 +23,7 @@ fn asked_to_link(registry: &Registry) -> usize {
 fn warnings_of(ran: Ran) -> Vec<String> {
     let ran = ran.exits_with(0).does_not_say("error:");
     assert_eq!(ran.outputs["uploaded"], "1");
-    ran.unbroken().lines().filter_map(|line| line.strip_prefix("warning: ")).map(str::to_owned).collect()
+    ran.unwrapped_log().lines().filter_map(|line| line.strip_prefix("warning: ")).map(str::to_owned).collect()
 }
 
 const WITH_LINKS: [Persona; 4] = [Persona::Gitea1_24, Persona::Gitea1_26, Persona::Forgejo11, Persona::Forgejo15];
@@ -41,7 +41,7 @@ fn the_package_is_linked_once_and_last() {
         let target = "/api/v1/packages/alice/generic/widget/-/link/gadget";
         assert_eq!((last.method.as_str(), last.target.as_str()), ("POST", target));
         // A second run finds it linked, and asks for nothing.
-        registry.forget_requests();
+        registry.clear_requests();
         job.run().exits_with(0).does_not_say("warning:");
         assert_eq!(asked_to_link(&registry), 0, "{persona:?}");
     }
@@ -100,7 +100,7 @@ fn true_is_refused_if_the_repository_of_the_workflow_does_not_belong_to_the_owne
     let registry = Registry::start(Persona::default());
     let refused = |spoil: fn(&mut Job) -> &mut Job, named: &str| {
         let mut job = job(&registry, "true");
-        let ran = spoil(&mut job).is_refused(&registry);
+        let ran = spoil(&mut job).run_rejected(&registry);
         ran.has_codes(&["invalid-input"]).says("error: failed to read input `link-repository`: `true`").says(named);
     };
     refused(
@@ -118,7 +118,7 @@ fn true_is_refused_if_the_repository_of_the_workflow_does_not_belong_to_the_owne
 fn a_repository_of_another_owner_or_of_no_name_is_refused() {
     let registry = Registry::start(Persona::default());
     for value in ["acme/widget", "a b", "alice/", "a/b/c", "alice/b/c", "https://git.example.com/alice/widget", ".."] {
-        let ran = job(&registry, value).is_refused(&registry).has_codes(&["invalid-input"]).says("`link-repository`");
+        let ran = job(&registry, value).run_rejected(&registry).has_codes(&["invalid-input"]).says("`link-repository`");
         ran.says("`true`");
     }
 }
@@ -127,7 +127,7 @@ fn a_repository_of_another_owner_or_of_no_name_is_refused() {
 fn a_package_that_is_linked_to_another_repository_keeps_its_link_with_a_warning() {
     let registry = Registry::start(Persona::default());
     job(&registry, "gadget").run().exits_with(0);
-    registry.forget_requests();
+    registry.clear_requests();
     // The forge knows it by another case.
     job(&registry, "Gadget").run().exits_with(0).does_not_say("warning:");
     let ran = job(&registry, "widget").run().exits_with(0).does_not_say("error:");
@@ -170,7 +170,7 @@ fn a_token_that_may_only_read_links_nothing_and_that_is_a_warning() {
 #[test]
 fn a_link_whose_response_is_lost_is_read_before_it_is_retried() {
     let registry = Registry::start(Persona::default());
-    registry.script(Fault::once(Match::link(), Point::AfterStore, Action::Reset));
+    registry.add_fault(Fault::once(Match::link(), Point::AfterStore, Action::Reset));
     // There is no second try here, and yet a second look.
     let warnings = warnings_of(job(&registry, "true").run());
     assert_eq!((warnings, link_of(&registry).as_deref(), asked_to_link(&registry)), (vec![], Some("alice/widget"), 1));
@@ -179,9 +179,9 @@ fn a_link_whose_response_is_lost_is_read_before_it_is_retried() {
 #[test]
 fn a_link_is_retried_after_a_fault_that_passes() {
     let registry = Registry::start(Persona::default());
-    registry.script(Fault::once(Match::link(), Point::Head, Action::Answer(Answer::html(502, ""))));
-    registry.script(Fault::once(Match::version(), Point::Head, Action::Answer(Answer::html(502, ""))));
-    let warnings = warnings_of(job(&registry, "true").input("retries", "2").run_in_short());
+    registry.add_fault(Fault::once(Match::link(), Point::Head, Action::Answer(Answer::html(502, ""))));
+    registry.add_fault(Fault::once(Match::version(), Point::Head, Action::Answer(Answer::html(502, ""))));
+    let warnings = warnings_of(job(&registry, "true").input("retries", "2").run_with_short_waits());
     assert_eq!((warnings, link_of(&registry).as_deref()), (vec![], Some("alice/widget")));
 }
 
@@ -193,9 +193,10 @@ fn a_link_that_another_job_makes_meanwhile_counts() {
     let linked = |name: &str| {
         let page = format!("{}/alice/-/packages/generic/widget/v1.0.0", registry.url());
         let about = format!(r#"{{"html_url":"{page}","repository":{{"full_name":"{name}"}}}}"#);
-        registry.clear_script();
+        registry.clear_faults();
         answers(&registry, Match::link(), refusal.clone());
-        registry.script(Fault::always(Match::version(), Point::Head, Action::Answer(Answer::json(200, about))).skip(1));
+        registry
+            .add_fault(Fault::always(Match::version(), Point::Head, Action::Answer(Answer::json(200, about))).skip(1));
     };
     linked("alice/widget");
     let ran = job(&registry, "widget").run().exits_with(0);
@@ -230,8 +231,8 @@ fn a_link_is_the_last_change_after_checksums_file_and_aliases_and_none_is_made_i
     let mut job = job(&registry, "true");
     job.input("checksums", "SHA256SUMS").input("aliases", "latest").input("retries", "0");
     let no = Action::Answer(Answer::text(413, ""));
-    registry.script(Fault::once(Match::put("/v1.0.0/SHA256SUMS"), Point::Head, no.clone()));
-    registry.script(Fault::once(Match::put("/latest/SHA256SUMS"), Point::Head, no));
+    registry.add_fault(Fault::once(Match::put("/v1.0.0/SHA256SUMS"), Point::Head, no.clone()));
+    registry.add_fault(Fault::once(Match::put("/latest/SHA256SUMS"), Point::Head, no));
     for _ in 0..2 {
         job.run().exits_with(1);
         assert_eq!((link_of(&registry), asked_to_link(&registry)), (None, 0));
@@ -262,10 +263,10 @@ fn a_link_that_the_tokens_user_cannot_see_is_requested_once_and_named_in_a_warni
     let about =
         format!(r#"{{"html_url":"{}/alice/-/packages/generic/widget/v1.0.0","repository":null}}"#, registry.url());
     answers(&registry, Match::version(), Answer::json(200, about));
-    registry.forget_requests();
+    registry.clear_requests();
     let ran = job(&registry, "widget").input("retries", "5").run().exits_with(0).does_not_say("error:");
     let text = "because the token's user cannot see the linked one: http";
-    assert!(ran.unbroken().contains(text), "{}", ran.log);
+    assert!(ran.unwrapped_log().contains(text), "{}", ran.log);
     assert_eq!(asked_to_link(&registry), 1);
 }
 

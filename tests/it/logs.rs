@@ -33,17 +33,17 @@ const LOGS: &[(&str, i32, Case)] = &[
     }),
     ("refused-file", 1, |registry, job| {
         let refused = Answer::text(403, "maximum allowed package type size exceeded");
-        registry.script(Fault::always(Match::put("/app"), Point::Head, Action::Answer(refused)));
+        registry.add_fault(Fault::always(Match::put("/app"), Point::Head, Action::Answer(refused)));
         with_everything(job).run()
     }),
     ("wrong-token", 1, |_, job| job.token("0123456789abcdef0123456789abcdef01234567").run()),
     ("lost-response", 0, |registry, job| {
-        registry.script(Fault::once(Match::put("/app"), Point::AfterStore, Action::Reset));
+        registry.add_fault(Fault::once(Match::put("/app"), Point::AfterStore, Action::Reset));
         job.run()
     }),
     ("retries", 0, |registry, job| {
-        registry.script(Fault::once(Match::put("/app"), Point::BeforeStore, Action::Reset));
-        job.input("retries", "3").run_in_short()
+        registry.add_fault(Fault::once(Match::put("/app"), Point::BeforeStore, Action::Reset));
+        job.input("retries", "3").run_with_short_waits()
     }),
     ("dry-run", 0, |_, job| with_everything(job).input("dry-run", "true").run()),
     ("download", 0, |registry, job| {
@@ -241,7 +241,7 @@ fn errors(registry: &Registry, mistakes: &[(&str, &str)], step: fn(&mut Job) -> 
     let told = mistakes.iter().map(|(input, value)| {
         let mut job = job(registry);
         mistaken(&mut job);
-        let ran = step(&mut job).input(input, *value).is_refused(registry);
+        let ran = step(&mut job).input(input, *value).run_rejected(registry);
         let errors: Vec<&str> = ran.log.lines().filter(|line| !line.starts_with("Nothing was ")).collect();
         format!("{input}: {value}\n{}\n", errors.join("\n"))
     });

@@ -38,8 +38,8 @@ fn each_file_name_that_the_registry_rejects_is_rejected_before_any_request() {
     let registry = Registry::start(Persona::default());
     for (name, shown, problem) in REFUSED {
         let mut job = Job::new(&registry);
-        let ran = job.file(format!("dist/{name}"), "").file("dist/good", "").is_refused(&registry);
-        let ran = ran.says(&format!("error: failed to publish dist/{shown}: the file name `{shown}` {problem}"));
+        let ran = job.file(format!("dist/{name}"), "").file("dist/good", "").run_rejected(&registry);
+        let ran = ran.says(&format!("error: failed to publish `dist/{shown}`: the file name `{shown}` {problem}"));
         // The error lists the allowed characters.
         ran.has_codes(&["invalid-file-name"]).says("`-_+=:;.()[]{}~!@#$%^&`");
     }
@@ -53,9 +53,9 @@ fn all_invalid_names_are_reported_at_once() {
         job.file(format!("dist/{name}"), "");
     }
     job.file("dist/x/same", "").file("dist/y/same", "").file("dist/y/SAME", "").file("dist/good", "");
-    let ran = job.input("files", "dist/**").is_refused(&registry);
+    let ran = job.input("files", "dist/**").run_rejected(&registry);
     let ran = ran.has_codes(&["invalid-file-name", "duplicate-name"]).says(&format!("{} files", REFUSED.len()));
-    ran.says("dist/x/same and dist/y/SAME and dist/y/same");
+    ran.says("`dist/x/same` and `dist/y/SAME` and `dist/y/same`");
 }
 
 #[test]
@@ -70,35 +70,39 @@ fn an_invalid_name_can_be_excluded() {
 fn files_with_one_name_are_rejected_whatever_its_case_and_their_content() {
     let registry = Registry::start(Persona::default());
     for (paths, lines, files) in [
-        (&["x/app", "y/app", "y/z/app", "x/other", "y/single"][..], "x/*\ny/*", "x/app and y/app under one name: "),
+        (&["x/app", "y/app", "y/z/app", "x/other", "y/single"][..], "x/*\ny/*", "`x/app` and `y/app` under one name: "),
         (
             &["x/app", "y/app", "y/z/app", "x/single", "y/single"],
             "**",
-            "`app` (x/app and y/app and y/z/app), `single` (x/single and y/single)",
+            "`app` (`x/app` and `y/app` and `y/z/app`), `single` (`x/single` and `y/single`)",
         ),
         (
             &["dist/README", "dist/readme", "dist/Readme", "dist/readme2"],
             "dist/*",
-            "dist/README and dist/Readme and dist/readme under one name: ",
+            "`dist/README` and `dist/Readme` and `dist/readme` under one name: ",
         ),
-        (&["x/a.TXT", "y/A.txt"], "[xy]/*", "x/a.TXT and y/A.txt"),
-        (&["a/app", "b/app", "c/app", "d/app"], "*/app", "a/app and b/app and c/app and d/app under one name: "),
+        (&["x/a.TXT", "y/A.txt"], "[xy]/*", "`x/a.TXT` and `y/A.txt`"),
+        (
+            &["a/app", "b/app", "c/app", "d/app"],
+            "*/app",
+            "`a/app` and `b/app` and `c/app` and `d/app` under one name: ",
+        ),
         (
             &["a/app", "b/app", "c/app", "d/app", "e/app", "f/app"],
             "*/app",
-            "a/app and b/app and c/app and d/app and 2 more under one name: ",
+            "`a/app` and `b/app` and `c/app` and `d/app` and 2 more under one name: ",
         ),
     ] {
         let mut job = Job::new(&registry);
         for path in paths {
             job.file(path, "same");
         }
-        job.input("files", lines).is_refused(&registry).has_codes(&["duplicate-name"]).says(files);
+        job.input("files", lines).run_rejected(&registry).has_codes(&["duplicate-name"]).says(files);
     }
     // Also if they are one file.
     let mut job = Job::new(&registry);
     job.file("dist/app", "same").link("out/app", "../dist/app").input("files", "dist/*\nout/*");
-    job.is_refused(&registry).has_codes(&["duplicate-name"]).says("dist/app and out/app");
+    job.run_rejected(&registry).has_codes(&["duplicate-name"]).says("`dist/app` and `out/app`");
 }
 
 #[test]
@@ -119,12 +123,12 @@ fn longer_names_are_rejected() {
     for (input, name) in [("version", "\u{e9}"), ("repo", "a"), ("owner", "a")] {
         let mut job = Job::new(&registry);
         job.file("dist/a", "").input(input, name.repeat(256));
-        let ran = job.is_refused(&registry).has_codes(&["invalid-input"]).says("256 characters");
+        let ran = job.run_rejected(&registry).has_codes(&["invalid-input"]).says("256 characters");
         ran.says(&format!("error: failed to read input `{input}`: `{name}{name}"));
     }
     let mut job = Job::new(&registry);
     job.file("dist/a", "").variable("GITHUB_REF", format!("refs/tags/{}", "v".repeat(256)));
-    job.is_refused(&registry).has_codes(&["invalid-input"]).says("error: failed to read input `version`");
+    job.run_rejected(&registry).has_codes(&["invalid-input"]).says("error: failed to read input `version`");
 }
 
 #[test]
@@ -135,16 +139,16 @@ fn a_package_is_named_as_the_registry_allows() {
         assert_eq!(registry.files("alice", name, "v1.0.0").len(), 1, "{name}");
     }
     for name in ["-", "_", ".", "+", "..", "a b", "a@b", "@scope", "a~b", "alice/a", "\u{e9}", "\u{540d}", "a%2Fb"] {
-        let ran = Job::new(&registry).file("dist/a", "").input("repo", name).is_refused(&registry);
+        let ran = Job::new(&registry).file("dist/a", "").input("repo", name).run_rejected(&registry);
         ran.has_codes(&["invalid-input"]).says(&format!("error: failed to read input `repo`: `{name}` "));
     }
     // A name with its owner is the accident that happens most.
     let mut job = Job::new(&registry);
     job.file("dist/a", "").input("repo", "alice/widget");
-    job.is_refused(&registry).has_codes(&["invalid-input"]).says("`alice/widget`");
+    job.run_rejected(&registry).has_codes(&["invalid-input"]).says("`alice/widget`");
     // The name of the workflow's repository is no better than a given one.
     let mut job = Job::new(&registry);
-    let ran = job.file("dist/a", "").variable("GITHUB_REPOSITORY", "alice/a b").is_refused(&registry);
+    let ran = job.file("dist/a", "").variable("GITHUB_REPOSITORY", "alice/a b").run_rejected(&registry);
     ran.has_codes(&["invalid-input"]).says("input `repo`: `a b`");
 }
 
@@ -152,7 +156,7 @@ fn a_package_is_named_as_the_registry_allows() {
 fn an_owner_is_named_as_the_registry_allows() {
     let registry = Registry::start(Persona::default());
     for name in ["alice/widget", "a b", "..", ".", "\u{e9}", "a?b", "a#b", "%2e%2e"] {
-        let ran = Job::new(&registry).file("dist/a", "").input("owner", name).is_refused(&registry);
+        let ran = Job::new(&registry).file("dist/a", "").input("owner", name).run_rejected(&registry);
         ran.has_codes(&["invalid-input"]).says(&format!("error: failed to read input `owner`: `{name}` "));
     }
 }
@@ -171,7 +175,7 @@ fn a_version_can_be_any_text_that_the_registry_accepts() {
     assert!(stored.len() >= good.len(), "no two versions are one: {stored:?}");
     for (version, shown) in [(".", "."), ("..", ".."), ("a\u{1b}b", "a\\u{1b}b"), ("a\nb", "a\\nb"), ("a\tb", "a\\tb")]
     {
-        let ran = Job::new(&registry).file("dist/a", "").input("version", version).is_refused(&registry);
+        let ran = Job::new(&registry).file("dist/a", "").input("version", version).run_rejected(&registry);
         ran.says(&format!("error: failed to read input `version`: `{shown}` "));
     }
 }

@@ -15,7 +15,7 @@ pub(crate) fn run_with(job: &Job, limit: u32) -> Ran {
 #[track_caller]
 fn names_the_limit(job: &Job, limit: u32, ran: &Ran) {
     assert!(matches!(ran.code, Some(0..=2)), "{limit}:\n{}", ran.log);
-    let log = ran.unbroken();
+    let log = ran.unwrapped_log();
     let mut hints = log.lines().filter(|line| line.starts_with("  hint: "));
     assert_eq!(ran.code == Some(0), ran.errors().is_empty(), "{limit}:\n{log}");
     assert!(hints.all(|hint| hint.contains("`ulimit -n`")), "{limit}:\n{log}");

@@ -75,7 +75,7 @@ fn a_publish_outlasts_a_minute_without_the_server_at_each_kind_of_request() {
             let job = release(&registry);
             script(&registry, goes_away(&on, at, skip));
             let ran = job.run_through_outage(&registry, MINUTE).exits_with(0).does_not_say("warning:");
-            assert_eq!(registry.acted().len(), 2, "{on:?} {at:?}:\n{}", ran.log);
+            assert_eq!(registry.acted_faults().len(), 2, "{on:?} {at:?}:\n{}", ran.log);
             has_one_outage(&ran);
             let version = contents(&registry, "v1.0.0");
             assert!(version["new"].as_bytes() == large() && version["other"] == "ours", "{on:?} {at:?}");
@@ -143,8 +143,8 @@ fn pages_of_a_proxy_mean_that_the_server_is_away() {
         let registry = Registry::start(Persona::default());
         let job = Job::publishing(&registry, &[("a", "1")]);
         // The upload, and the first probes.
-        registry.script(Fault::once(Match::put("/a"), Point::Head, Action::Answer(answer.clone())));
-        registry.script(Fault::once(Match::version(), Point::Head, Action::Answer(answer.clone())).times(4));
+        registry.add_fault(Fault::once(Match::put("/a"), Point::Head, Action::Answer(answer.clone())));
+        registry.add_fault(Fault::once(Match::version(), Point::Head, Action::Answer(answer.clone())).times(4));
         let ran = job.run_through_outage(&registry, MINUTE).exits_with(0);
         let told = ran.log.matches(" stopped responding; ").count() + ran.log.matches(" responds again after ").count();
         assert_eq!(told, 2, "{answer:?}:\n{}", ran.log);
@@ -218,7 +218,7 @@ fn an_upload_that_takes_the_server_down_each_time_costs_its_retries_in_the_end()
     // Two probes of each outage, the second of which is the last that fails.
     for outage in 0..20 {
         let page = Action::Answer(Answer::html(502, "<title>Bad Gateway</title>"));
-        registry.script(Fault::once(Match::version(), Point::Head, page).times(2).skip(outage));
+        registry.add_fault(Fault::once(Match::version(), Point::Head, page).times(2).skip(outage));
     }
     let ran = job.run_through_outage(&registry, Duration::MAX).exits_with(1);
     assert_eq!(ran.log.matches(" responds again after ").count(), 5, "{}", ran.log);
@@ -230,8 +230,8 @@ fn a_file_whose_upload_breaks_though_the_server_responds_costs_its_own_retries()
     let registry = Registry::start(Persona::default());
     let mut job = Job::publishing(&registry, &[("a", "1")]);
     job.input("retries", "2");
-    registry.script(Fault::always(Match::put("/a"), Point::Head, Action::Reset));
-    let ran = job.run_in_short().exits_with(1).does_not_say(AWAY);
+    registry.add_fault(Fault::always(Match::put("/a"), Point::Head, Action::Reset));
+    let ran = job.run_with_short_waits().exits_with(1).does_not_say(AWAY);
     ran.has_retries(2);
 }
 
@@ -295,7 +295,7 @@ fn the_list_after_a_signal_is_read_even_after_an_outage() {
     let registry = Registry::start(Persona::default());
     let job = Job::publishing(&registry, &[("a", "1"), ("b", "22")]);
     script(&registry, goes_away(&Match::put("/b"), Point::Head, 0));
-    let report = stopped_while_waiting(&job, || registry.listen_again());
+    let report = stopped_while_waiting(&job, || registry.resume_listening());
     assert_eq!(report.stopped, Some(Signal::Terminate));
     let statuses: Vec<String> = report.outcomes.iter().map(|outcome| format!("{:?}", outcome.status)).collect();
     assert_eq!(statuses, ["Uploaded", "Unknown"]);

@@ -68,7 +68,7 @@ fn outputs_are_added_to_those_of_earlier_writers() {
     let registry = Registry::start(Persona::default());
     // The last one is a line that is still open. Each run checks that earlier outputs are still there.
     for so_far in ["other=value\n", "other<<x\na\nb\nx\n", "other=value"] {
-        let ran = job(&registry).outputs_so_far(so_far).run().exits_with(0);
+        let ran = job(&registry).set_existing_outputs(so_far).run().exits_with(0);
         assert_eq!((ran.outputs.len(), ran.written.starts_with('\n')), (NAMES.len(), !so_far.ends_with('\n')));
     }
 }
@@ -80,7 +80,7 @@ fn the_name_of_a_file_or_a_version_cannot_write_outputs() {
     job.input("files", "dist/x=1");
     let ran = job.input("version", "uploaded<<x").run().exits_with(0);
     assert_eq!((ran.outputs.len(), ran.outputs["version"].as_str()), (NAMES.len(), "uploaded<<x"));
-    job.input("version", "1\nuploaded=9").is_refused(&registry).has_codes(&["invalid-input"]);
+    job.input("version", "1\nuploaded=9").run_rejected(&registry).has_codes(&["invalid-input"]);
 }
 
 #[test]
@@ -114,13 +114,13 @@ fn a_file_for_outputs_that_cannot_be_written_does_not_change_the_exit_code() {
 }
 
 #[test]
-fn a_file_for_outputs_that_is_not_there_is_made_with_a_warning() {
+fn a_missing_file_for_outputs_is_created_with_a_warning() {
     let registry = Registry::start(Persona::default());
     let mut job = job(&registry);
     let path = job.outside("absent");
-    job.variable("GITHUB_OUTPUT", &path).run().exits_with(0).says("warning: GITHUB_OUTPUT");
-    assert!(fs::read_to_string(&path).expect("it was made").starts_with("files<<"));
-    // Once it is there, nothing is missing.
+    job.variable("GITHUB_OUTPUT", &path).run().exits_with(0).says("warning: the file in `GITHUB_OUTPUT`");
+    assert!(fs::read_to_string(&path).expect("it was created").starts_with("files<<"));
+    // Now it exists.
     job.run().exits_with(0).does_not_say("warning:");
 }
 
@@ -131,7 +131,7 @@ fn a_full_disk_leaves_no_part_of_an_entry_in_the_runners_files() {
     // The limit is 512 or 1,024 bytes, as the shell counts.
     let command = job.command_of(&["sh", "-c", "ulimit -f 1; exec \"$0\" publish"]);
     // That the earlier entry is still there is checked in every run.
-    let ran = job.outputs_so_far("other=value\n").run_as(command).exits_with(0);
+    let ran = job.set_existing_outputs("other=value\n").run_as(command).exits_with(0);
     let ran = ran.says("warning: the outputs are lost: File too large");
     let ran = ran.says("warning: the summary is lost: File too large");
     assert_eq!((ran.written.as_str(), ran.summary.as_str()), ("", ""));
@@ -210,7 +210,7 @@ fn outputs_of_up_to_100_kib_are_whole_and_valid() {
 fn outputs_count_verified_files_when_a_file_fails() {
     let registry = Registry::start(Persona::default());
     let refusal = Answer::text(400, "invalid filename");
-    registry.script(Fault::always(Match::put("/v1.0.0/b%20c"), Point::BeforeStore, Action::Answer(refusal)));
+    registry.add_fault(Fault::always(Match::put("/v1.0.0/b%20c"), Point::BeforeStore, Action::Answer(refusal)));
     let ran = job(&registry).run().exits_with(1);
     assert_eq!(ran.outputs.keys().map(String::as_str).collect::<Vec<_>>().len(), NAMES.len());
     let counts = ["uploaded", "unchanged", "failed", "total-size", "version"].map(|name| ran.outputs[name].as_str());
@@ -240,7 +240,7 @@ fn outputs_are_written_when_nothing_was_sent() {
     let registry = Registry::start(Persona::default());
     // That they say so is looked at in every refusal.
     for (input, value) in [("concurrency", "0"), ("files", "none"), ("files", "dist"), ("token", "")] {
-        let ran = job(&registry).input(input, value).is_refused(&registry);
+        let ran = job(&registry).input(input, value).run_rejected(&registry);
         let names: Vec<&str> = ran.written.lines().filter_map(|line| Some(line.split_once("<<")?.0)).collect();
         assert_eq!(names, NAMES);
     }

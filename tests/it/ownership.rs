@@ -7,7 +7,7 @@ use std::process::Command;
 use embedded_registry::{Persona, Registry};
 use rustix::process::geteuid;
 
-use crate::harness::{Job, says_that_it_is_not_tested};
+use crate::harness::{Job, print_skipped};
 use crate::package::seed;
 
 /// The user and the group of GitHub's self-hosted runners in its own images.
@@ -16,7 +16,7 @@ const RUNNER: (u32, u32) = (1001, 1002);
 /// Gives the workspace to a runner's user; `false` if only root may do that, and this process is not root.
 fn is_runners(job: &Job) -> bool {
     if !geteuid().is_root() {
-        says_that_it_is_not_tested("what root creates in another user's workspace: this process is not root");
+        print_skipped("what root creates in another user's workspace: this process is not root");
         return false;
     }
     chown(job.workspace(), Some(RUNNER.0), Some(RUNNER.1)).expect("root may change owners");
@@ -73,7 +73,7 @@ fn files_that_may_not_be_given_away_are_no_error() {
     let mut command = Command::new("setpriv");
     command.args(["--bounding-set", "-chown"]).env_clear();
     if !command.arg("true").status().is_ok_and(|status| status.success()) {
-        return says_that_it_is_not_tested("root without the right to change owners: setpriv does not work here");
+        return print_skipped("root without the right to change owners: setpriv does not work here");
     }
     let ran =
         job.run_as(job.command_of(&["setpriv", "--bounding-set", "-chown"])).exits_with(0).does_not_say("warning:");

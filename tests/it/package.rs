@@ -28,7 +28,7 @@ pub(crate) fn contents(registry: &Registry, version: &str) -> BTreeMap<String, S
 
 /// The repository that the package is linked to.
 pub(crate) fn link_of(registry: &Registry) -> Option<String> {
-    registry.world().link_of(OWNER, PACKAGE)
+    registry.world().linked_repository(OWNER, PACKAGE)
 }
 
 /// The requests about files, lists and versions of the package: the method, and what follows the package in the path.
@@ -57,13 +57,13 @@ pub(crate) fn put(name: &str) -> Match {
 /// Lets all of these faults happen.
 pub(crate) fn script(registry: &Registry, faults: impl IntoIterator<Item = Fault>) {
     for fault in faults {
-        registry.script(fault);
+        registry.add_fault(fault);
     }
 }
 
 /// From now on the registry gives this answer to all such requests.
 pub(crate) fn answers(registry: &Registry, on: Match, answer: Answer) {
-    registry.script(Fault::always(on, Point::Head, Action::Answer(answer)));
+    registry.add_fault(Fault::always(on, Point::Head, Action::Answer(answer)));
 }
 
 /// Another job publishes a file, in the place of one that may be there.

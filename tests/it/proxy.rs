@@ -114,7 +114,7 @@ fn a_proxys_credentials_are_given_to_it_and_to_nobody_else() {
             let mut job = net.job(scheme);
             job.secret(secret).secret(&basic).input("version", format!("{scheme}-{count}"));
             job.variable(&variable(scheme), format!("http://{given}{}", proxy.address()));
-            net.registry.forget_requests();
+            net.registry.clear_requests();
             let ran = job.run().exits_with(0);
             for mask in [secret, &basic] {
                 let mask = format!("::add-mask::{}", mask.replace('%', "%25"));
@@ -315,7 +315,8 @@ fn an_invalid_proxy_is_rejected_before_any_request_and_not_shown() {
     ] {
         let mut job = net.near();
         job.secret("its-password").variable("HTTP_PROXY", value);
-        let ran = job.is_refused(&net.registry).says(&format!("error: failed to read variable `HTTP_PROXY`: it {why}"));
+        let ran =
+            job.run_rejected(&net.registry).says(&format!("error: failed to read variable `HTTP_PROXY`: it {why}"));
         ran.has_codes(&["invalid-input"]).says("NO_PROXY");
         // Nobody asks for it.
         let ran = job.variable("NO_PROXY", "127.0.0.1").run();

@@ -73,7 +73,7 @@ fn a_run_sends_three_requests_more_than_there_are_files_and_checks_write_access_
         let expected = expected.iter().map(|line| line.replace("PUT ", "PUT v1.0.0/"));
         assert_eq!(requests(&registry), expected.collect::<Vec<_>>());
         // A second run uploads nothing.
-        registry.forget_requests();
+        registry.clear_requests();
         let ran = job.run().exits_with(0);
         let unchanged = files.len().to_string();
         let ran = ran.has_outputs(&[("uploaded", "0"), ("unchanged", &unchanged)]);
@@ -113,7 +113,7 @@ fn as_many_uploads_run_at_once_as_the_input_says() {
     for concurrency in [1, 3] {
         let registry = Registry::start(Persona::default());
         seed(&registry, "v1.0.0", &[("other", "creates the version")]);
-        registry.script(Fault::always(put(""), Point::BeforeStore, gather(concurrency)));
+        registry.add_fault(Fault::always(put(""), Point::BeforeStore, gather(concurrency)));
         let mut job = Job::new(&registry);
         for number in 0..8 {
             job.file(format!("dist/{number}"), "content");
@@ -129,7 +129,7 @@ fn a_refusal_that_each_file_would_meet_ends_the_run() {
     for (name, statuses) in [("b", ["uploaded", "failed", "uploaded"]), ("c", ["uploaded", "not-attempted", "failed"])]
     {
         let registry = Registry::start(Persona::default());
-        registry.script(Fault::once(put(name), Point::Head, Action::Answer(Answer::text(401, "reqPackageAccess"))));
+        registry.add_fault(Fault::once(put(name), Point::Head, Action::Answer(Answer::text(401, "reqPackageAccess"))));
         let mut job = Job::publishing(&registry, &[("a", "1"), ("b", "22"), ("c", "333")]);
         let ran = job.input("concurrency", "1").run().exits_with(1).has_codes(&["no-write-access"]);
         ran.says(&format!("`{name}`")).has_statuses(&statuses);
@@ -140,7 +140,7 @@ fn a_refusal_that_each_file_would_meet_ends_the_run() {
 fn only_201_is_a_success() {
     for status in [200, 202, 204, 301, 302, 307, 400, 403, 404, 405, 409, 413, 418, 429, 500, 502, 503] {
         let registry = Registry::start(Persona::default());
-        registry.script(Fault::always(put("a"), Point::BeforeStore, Action::Answer(Answer::text(status, "no"))));
+        registry.add_fault(Fault::always(put("a"), Point::BeforeStore, Action::Answer(Answer::text(status, "no"))));
         let ran = Job::publishing(&registry, &[("a", "1")]).run().exits_with(1);
         ran.has_statuses(&["failed"]).has_outputs(&[("urls", "")]);
     }
@@ -151,7 +151,7 @@ fn no_redirect_is_followed() {
     let [elsewhere, registry] = [(); 2].map(|()| Registry::start(Persona::default()));
     let place = format!("{}/api/packages/alice/generic/widget/v1.0.0/a", elsewhere.url());
     for on in [put("a"), Match::list()] {
-        registry.clear_script();
+        registry.clear_faults();
         answers(&registry, on, Answer::text(307, "").header("Location", &place));
         Job::publishing(&registry, &[("a", "1")]).run().exits_with(1).says("307 Temporary Redirect");
     }
@@ -162,8 +162,8 @@ fn no_redirect_is_followed() {
 fn without_the_last_list_uploaded_and_identical_files_are_unknown() {
     let registry = Registry::start(Persona::default());
     seed(&registry, "v1.0.0", &[("b", "22")]);
-    registry.script(Fault::once(put("a"), Point::BeforeStore, another_job_deletes("v1.0.0", "b")));
-    registry.script(Fault::always(Match::list(), Point::Head, Action::Answer(Answer::text(500, ""))).skip(1));
+    registry.add_fault(Fault::once(put("a"), Point::BeforeStore, another_job_deletes("v1.0.0", "b")));
+    registry.add_fault(Fault::always(Match::list(), Point::Head, Action::Answer(Answer::text(500, ""))).skip(1));
     let ran = Job::publishing(&registry, &[("a", "1"), ("b", "22")]).run().exits_with(1);
     let ran = ran.has_codes(&["server-error", "not-verified", "not-verified"]).has_statuses(&["unknown", "unknown"]);
     ran.has_outputs(&[("failed", "2"), ("urls", "")]);
@@ -183,8 +183,8 @@ fn a_refusal_is_the_reason_though_the_server_closes_in_the_middle_of_the_body() 
             0 => (Point::Head, answer_and_close()),
             _ => (Point::RequestByte(1 << 20), Action::Reset),
         };
-        registry.script(Fault::once(put("large"), point, Action::then(|world| world.revoke("alice_write"))));
-        registry.script(Fault::once(put("large"), point, end));
+        registry.add_fault(Fault::once(put("large"), point, Action::then(|world| world.revoke("alice_write"))));
+        registry.add_fault(Fault::once(put("large"), point, end));
         let ran = job.run().exits_with(1).says("401 Unauthorized: Failed to authenticate user");
         // It may have been refused, or broken off.
         let is_expected = [["bad-token"; 2], ["bad-token", "not-verified"]].iter().any(|codes| ran.codes == codes);

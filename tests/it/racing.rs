@@ -23,7 +23,7 @@ fn rounds() -> usize {
 /// none is heard with its upload before all are there.
 fn at_once(registry: &Registry, files: impl Fn(usize) -> (String, String)) -> Vec<Ran> {
     for meeting in [Match::list(), Match::put("")] {
-        registry.script(Fault::once(meeting, Point::Head, gather(JOBS)).times(JOBS));
+        registry.add_fault(Fault::once(meeting, Point::Head, gather(JOBS)).times(JOBS));
     }
     let jobs: Vec<Job> = (0..JOBS)
         .map(|number| {

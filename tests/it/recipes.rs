@@ -211,11 +211,11 @@ fn for_many_files_only_the_step_is_shown() {
 fn what_failed_or_was_skipped_is_in_no_commands() {
     let registry = Registry::start(Persona::default());
     let refusal = Action::Answer(Answer::text(400, "invalid filename"));
-    registry.script(Fault::always(Match::put("/v1.0.0/bad"), Point::BeforeStore, refusal));
+    registry.add_fault(Fault::always(Match::put("/v1.0.0/bad"), Point::BeforeStore, refusal));
     let mut job = Job::new(&registry);
     let ran = job.file("dist/bad", "").file("dist/good", "").run().exits_with(1);
     assert!(!ran.summary.contains("```"), "{}", ran.summary);
-    registry.clear_script();
+    registry.clear_faults();
     registry.seed("alice", "widget", "v1.0.0", "bad", b"other");
     let ran = job.input("if-file-exists", "skip").run().exits_with(0);
     let commands = block(&ran, "sh").expect("commands");

@@ -8,7 +8,7 @@ use crate::package::{answers, put, seed};
 /// A run with three small files, where one kind of request gets another answer.
 fn answered(on: Match, answer: Answer) -> Ran {
     let registry = Registry::start(Persona::default());
-    registry.script(Fault::always(on, Point::BeforeStore, Action::Answer(answer)));
+    registry.add_fault(Fault::always(on, Point::BeforeStore, Action::Answer(answer)));
     Job::publishing(&registry, &[("a", "1"), ("b", "22"), ("c", "333")]).run()
 }
 
@@ -42,7 +42,7 @@ fn a_page_whose_address_is_not_plain_is_not_shown() {
         format!("https://h/{}/{path}", "x".repeat(3_000)),
     ] {
         let answer = Answer::json(200, format!(r#"{{"html_url":"{page}"}}"#));
-        registry.clear_script();
+        registry.clear_faults();
         answers(&registry, Match::version(), answer);
         let ran = Job::publishing(&registry, &[("a", "1")]).run().exits_with(0).says("warning: ");
         assert_eq!(ran.outputs["package-url"], format!("{}/alice/-/packages/generic/widget/v1.0.0", registry.url()));
@@ -58,8 +58,8 @@ fn two_refusals_that_each_file_would_meet_are_two_errors() {
     for (name, answer) in
         [("a", Answer::text(413, "enforcePackagesQuota")), ("b", Answer::text(404, "404 page not found"))]
     {
-        registry.script(Fault::once(put(name), Point::BeforeStore, both.clone()));
-        registry.script(Fault::once(put(name), Point::BeforeStore, Action::Answer(answer)));
+        registry.add_fault(Fault::once(put(name), Point::BeforeStore, both.clone()));
+        registry.add_fault(Fault::once(put(name), Point::BeforeStore, Action::Answer(answer)));
     }
     let mut job = Job::publishing(&registry, &[("a", "1"), ("b", "22")]);
     job.input("concurrency", "2");
@@ -83,7 +83,7 @@ fn a_version_or_package_that_the_server_refuses_stops_the_run() {
 fn checked(action: Action) -> (Registry, Job) {
     let registry = Registry::start(Persona::default());
     seed(&registry, "v1.0.0", &[("other", "creates the version")]);
-    registry.script(Fault::always(Match::put("%2A"), Point::Head, action));
+    registry.add_fault(Fault::always(Match::put("%2A"), Point::Head, action));
     let mut job = Job::publishing(&registry, &[("small", "1")]);
     job.file("dist/large", vec![0; 1_100_000]).file("dist/larger", vec![0; 1_200_000]);
     (registry, job)

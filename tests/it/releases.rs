@@ -31,7 +31,7 @@ fn lists(registry: &Registry) -> usize {
 /// Another job publishes v2.0.0 and moves `latest` to it, when the request comes.
 fn another_job_releases(registry: &Registry, on: &Match) {
     for version in ["v2.0.0", "latest"] {
-        registry.script(Fault::once(on.clone(), Point::AfterStore, another_job_publishes(version, "app", "v2.0.0")));
+        registry.add_fault(Fault::once(on.clone(), Point::AfterStore, another_job_publishes(version, "app", "v2.0.0")));
     }
 }
 
@@ -46,7 +46,7 @@ fn latest_stays_at_the_highest_release_when_the_job_of_a_lower_one_runs_again() 
             assert_eq!(held_by(&registry, "latest"), version, "{persona:?}");
         }
         let why = "updated: the package has the higher release v1.10.0";
-        registry.forget_requests();
+        registry.clear_requests();
         let dry = job(&registry, "v1.9.0", "latest").input("dry-run", "true").run().exits_with(0);
         assert_eq!(dry.lines("notice: "), [format!("alias latest would not be {why}")], "{persona:?}");
         let dry = dry.has_outputs(&[("aliases", "")]);
@@ -170,7 +170,7 @@ fn if_the_versions_cannot_be_listed_no_such_alias_is_updated_and_the_step_fails(
     for answer in
         [Answer::text(500, ""), Answer::json(200, "{"), Answer::json(401, r#"{"message":"token is required"}"#)]
     {
-        registry.clear_script();
+        registry.clear_faults();
         answers(&registry, Match::versions(), answer);
         for (dry_run, updated) in [("true", ""), ("false", "nightly")] {
             let ran = job.input("dry-run", dry_run).run().exits_with(1).has_a_hint_for_each_error();
@@ -180,9 +180,9 @@ fn if_the_versions_cannot_be_listed_no_such_alias_is_updated_and_the_step_fails(
         }
     }
     // A list that is read at the second attempt is enough.
-    registry.clear_script();
-    registry.script(Fault::once(Match::versions(), Point::Head, Action::Answer(Answer::text(502, ""))));
-    job.input("retries", "1").run_in_short().exits_with(0).has_outputs(&[("aliases", "nightly\nlatest")]);
+    registry.clear_faults();
+    registry.add_fault(Fault::once(Match::versions(), Point::Head, Action::Answer(Answer::text(502, ""))));
+    job.input("retries", "1").run_with_short_waits().exits_with(0).has_outputs(&[("aliases", "nightly\nlatest")]);
     assert_eq!(held_by(&registry, "latest"), "v2.0.0");
 }
 
@@ -209,7 +209,7 @@ fn a_higher_release_that_another_job_makes_latest_meanwhile_is_not_replaced_and_
     let registry = Registry::start(Persona::default());
     release(&registry, "v0.9.0", "latest");
     another_job_releases(&registry, &Match::put("/latest/SHA256SUMS"));
-    let ran = job(&registry, "v1.0.0", "latest").input("retries", "2").run_in_short().exits_with(1);
+    let ran = job(&registry, "v1.0.0", "latest").input("retries", "2").run_with_short_waits().exits_with(1);
     let ran = ran.has_a_hint_for_each_error().has_codes(&["alias-mismatch"]).says("v2.0.0");
     ran.has_outputs(&[("aliases", "")]);
     assert_eq!(held_by(&registry, "latest"), "v2.0.0");

@@ -34,7 +34,7 @@ fn published(paths: &[&str], lines: &str) -> Vec<(String, String)> {
 #[track_caller]
 fn refused(paths: &[&str], lines: &str) -> Ran {
     let registry = Registry::start(Persona::default());
-    job(&registry, paths).input("files", lines).is_refused(&registry)
+    job(&registry, paths).input("files", lines).run_rejected(&registry)
 }
 
 fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -145,17 +145,17 @@ fn files_with_one_new_name_are_reported_with_a_distinguishing_placeholder() {
         assert_eq!(ran.errors().len(), 1, "{}", ran.log);
         ran.says(&format!("hint: {hint}"));
     };
-    let one = "failed to publish target/aarch64-linux/release/app and target/x86_64-linux/release/app under one name: \
-               each is renamed to `app`";
+    let one = "failed to publish `target/aarch64-linux/release/app` and `target/x86_64-linux/release/app` under one \
+               name: each is renamed to `app`";
     assert_eq!(refused(&TARGETS, "target/*/release/app => app").errors(), [one]);
-    let values_are = "to the name after `=>`. Its values here are";
-    let values = format!("Add `{{1}}` {values_are} aarch64-linux and x86_64-linux");
+    let values_are = "to the name after `=>`. Its values are";
+    let values = format!("Add `{{1}}` {values_are} `aarch64-linux` and `x86_64-linux`");
     hint(&TARGETS, "target/*/release/app => app", &values);
-    hint(&["x/a", "x/b"], "x/* => same", &format!("Add `{{name}}` {values_are} a and b"));
+    hint(&["x/a", "x/b"], "x/* => same", &format!("Add `{{name}}` {values_are} `a` and `b`"));
     // Behind `**` there are no numbers, but the folder has a name.
-    hint(&["p/x/a", "q/y/a"], "**/a => same", &format!("Add `{{dir}}` {values_are} x and y"));
+    hint(&["p/x/a", "q/y/a"], "**/a => same", &format!("Add `{{dir}}` {values_are} `x` and `y`"));
     // Each line counts for itself.
-    let values = format!("Add `{{1}}` {values_are} q and p");
+    let values = format!("Add `{{1}}` {values_are} `q` and `p`");
     hint(&["x/p/lib/a", "q/lib/a"], "x/*/lib/a => same\n?/lib/a => same", &values);
     let unique = "after the pattern so that each name is unique. By default, only the last part of a path is published";
     hint(&["a/x/lib/app", "a/y/lib/app"], "[ab]/*/lib/app", &format!("Add ` => {{2}}-{{name}}` {unique}"));
@@ -185,7 +185,7 @@ fn a_file_with_the_name_of_the_checksums_file_can_be_renamed() {
 #[test]
 fn new_names_that_differ_only_in_case_are_rejected() {
     let ran = refused(&["x/a", "x/b"], "x/a => App\nx/b => app");
-    ran.has_codes(&["duplicate-name"]).says("x/a and x/b under one name: ");
+    ran.has_codes(&["duplicate-name"]).says("`x/a` and `x/b` under one name: ");
 }
 
 #[test]
@@ -236,13 +236,13 @@ fn a_new_name_cannot_contain_the_token_or_a_workflow_command() {
     let mut job = Job::new(&registry);
     job.file("app", "");
     job.input("files", format!("app => {}", registry.token("alice_write")));
-    job.is_refused(&registry).has_codes(&["secret-in-input"]).says("`files`");
+    job.run_rejected(&registry).has_codes(&["secret-in-input"]).says("`files`");
     job.file(format!("x/{}/app", registry.token("alice_write")), "").input("files", "x/*/app => {1}");
-    job.is_refused(&registry).has_codes(&["secret-in-name"]);
+    job.run_rejected(&registry).has_codes(&["secret-in-name"]);
     let name = "::set-env name=X::y";
     let ran = job.input("files", format!("app => {name}")).run().exits_with(0);
     assert_eq!(ran.statuses()[name], "uploaded");
-    job.input("files", "app => {::debug::##[add-path]}").is_refused(&registry);
+    job.input("files", "app => {::debug::##[add-path]}").run_rejected(&registry);
 }
 
 #[test]

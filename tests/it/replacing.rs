@@ -63,7 +63,7 @@ fn overwrite_replaces_different_content_after_all_other_uploads_and_keeps_identi
         assert_eq!(contents(&registry, "v1.0.0"), expected.map(|(a, b)| (a.to_owned(), b.to_owned())).into());
         let methods: Vec<String> = requests(&registry).into_iter().filter(|line| !line.starts_with("GET")).collect();
         assert_eq!(methods, ["PUT v1.0.0/a", "PUT v1.0.0/%2A", "DELETE v1.0.0/b", "PUT v1.0.0/b"], "{persona:?}");
-        registry.forget_requests();
+        registry.clear_requests();
         job.run().exits_with(0).has_statuses(&["unchanged"; 2]);
         assert!(requests(&registry).iter().all(|line| line.starts_with("GET")), "{:?}", requests(&registry));
     }
@@ -86,9 +86,9 @@ fn another_job_that_publishes_the_file_during_the_run_is_no_exception() {
     {
         let registry = Registry::start(Persona::default());
         let other = another_job_publishes("v1.0.0", "a", "x");
-        registry.script(Fault::once(put("a"), Point::BeforeStore, other));
+        registry.add_fault(Fault::once(put("a"), Point::BeforeStore, other));
         let mut job = Job::publishing(&registry, &[("a", "1")]);
-        job.input("if-file-exists", policy).run_in_short().exits_with(code).has_statuses(&[status]);
+        job.input("if-file-exists", policy).run_with_short_waits().exits_with(code).has_statuses(&[status]);
         assert_eq!(read(&registry, "a").as_deref(), Some(left), "{policy}");
     }
 }
@@ -97,8 +97,8 @@ fn another_job_that_publishes_the_file_during_the_run_is_no_exception() {
 fn a_skipped_file_whose_other_content_is_deleted_meanwhile_is_uploaded_or_an_error() {
     for (retries, code, codes, status) in [("1", 0, &[][..], "uploaded"), ("0", 1, &["file-lost"], "failed")] {
         let registry = Registry::start(Persona::default());
-        registry.script(Fault::once(put("a"), Point::BeforeStore, another_job_deletes("v1.0.0", "b")));
-        let ran = job(&registry, "skip").input("retries", retries).run_in_short().exits_with(code);
+        registry.add_fault(Fault::once(put("a"), Point::BeforeStore, another_job_deletes("v1.0.0", "b")));
+        let ran = job(&registry, "skip").input("retries", retries).run_with_short_waits().exits_with(code);
         ran.has_codes(codes).has_statuses(&["uploaded", status]);
     }
 }
@@ -112,7 +112,7 @@ fn a_replacement_deletes_only_what_was_listed_and_says_what_became_of_it() {
     let page = |status| Action::Answer(Answer::html(status, "<title>Not now</title>"));
     let third = || another_job_publishes("v1.0.0", "b", "a third one's");
     let deletes = || another_job_deletes("v1.0.0", "b");
-    let lag = |changes, skip| once(Match::list(), head, Action::Lag(changes)).skip(skip);
+    let lag = |changes, skip| once(Match::list(), head, Action::OutdatedList(changes)).skip(skip);
     let limit = || Action::Answer(too_large());
     let away = |at| {
         let uploads = always(put("b"), head, page(502)).skip(1).times(9);
@@ -173,7 +173,7 @@ fn a_replacement_deletes_only_what_was_listed_and_says_what_became_of_it() {
         let mut job = job(&registry, "overwrite");
         let scripted = faults.len();
         script(&registry, faults);
-        let ran = job.input("retries", retries.to_string()).run_in_short();
+        let ran = job.input("retries", retries.to_string()).run_with_short_waits();
         let status = match (code, deletions) {
             ("", 0) => "uploaded",
             ("", _) => "replaced",
@@ -187,7 +187,7 @@ fn a_replacement_deletes_only_what_was_listed_and_says_what_became_of_it() {
             count(&registry, "PUT v1.0.0/b"),
         );
         let expected = (code.to_owned(), status.to_owned(), left.map(str::to_owned), deletions, uploads);
-        assert!(registry.acted().len() >= scripted, "{number}: a fault is not met");
+        assert!(registry.acted_faults().len() >= scripted, "{number}: a fault is not met");
         if found != expected || ran.statuses()["a"] != "uploaded" {
             wrong.push(format!("{number}: {found:?} instead of {expected:?}\n{}", ran.log));
         }
@@ -199,11 +199,11 @@ fn a_replacement_deletes_only_what_was_listed_and_says_what_became_of_it() {
 fn the_next_file_is_replaced_if_the_response_to_one_is_lost() {
     let registry = Registry::start(Persona::default());
     seed(&registry, "v1.0.0", &[("a", "theirs"), ("b", "theirs")]);
-    registry.script(Fault::once(put("a"), Point::AfterStore, Action::Reset));
+    registry.add_fault(Fault::once(put("a"), Point::AfterStore, Action::Reset));
     let html = Action::Answer(Answer::html(200, "<title>Sign in</title>"));
-    registry.script(Fault::once(Match::list(), Point::Head, html).skip(2));
+    registry.add_fault(Fault::once(Match::list(), Point::Head, html).skip(2));
     let mut job = Job::publishing(&registry, &[("a", "1"), ("b", "ours")]);
-    job.input("if-file-exists", "overwrite").run_in_short().exits_with(0).has_statuses(&["replaced"; 2]);
+    job.input("if-file-exists", "overwrite").run_with_short_waits().exits_with(0).has_statuses(&["replaced"; 2]);
 }
 
 #[test]
@@ -216,11 +216,11 @@ fn nothing_is_deleted_without_write_access_after_a_failed_upload_or_for_a_file_t
         .exits_with(1)
         .has_codes(&["no-write-access"]);
     job.token(&registry.token("alice_write")).input("files", "dist/*");
-    registry.script(Fault::once(put("a"), Point::Head, Action::Answer(Answer::text(400, "invalid filename"))));
+    registry.add_fault(Fault::once(put("a"), Point::Head, Action::Answer(Answer::text(400, "invalid filename"))));
     job.run().exits_with(1).has_statuses(&["failed", "not-attempted"]);
     let path = job.workspace().join("dist/b");
     let change = Action::then(move |_| fs::write(&path, "changed").expect("the file can be written"));
-    registry.script(Fault::once(put("a"), Point::AfterStore, change));
+    registry.add_fault(Fault::once(put("a"), Point::AfterStore, change));
     job.run().exits_with(1).has_codes(&["file-changed"]).says("dist/b");
     assert_eq!(read(&registry, "b").as_deref(), Some("theirs"));
     assert_eq!(changes(&registry), ["PUT v1.0.0/a"; 2]);
@@ -247,7 +247,7 @@ fn a_replacement_that_is_refused_says_that_the_file_is_missing_and_which_checksu
             } else {
                 ran.does_not_say("warning: ");
             }
-            registry.clear_script();
+            registry.clear_faults();
             job.run().exits_with(0);
             assert_eq!(read(&registry, "b").as_deref(), Some("ours"));
         }

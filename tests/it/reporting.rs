@@ -19,7 +19,7 @@ fn the_last_line_counts_what_was_verified_and_states_nothing_about_files_that_we
         job.file(format!("dist/{number}"), "1");
     }
     // The uploads succeed, and the list that would verify them stays away.
-    registry.script(
+    registry.add_fault(
         Fault::always(Match::list(), Point::Head, Action::Answer(Answer::text(500, "internal server error"))).skip(1),
     );
     let ran = job.run().exits_with(1);
@@ -88,9 +88,9 @@ fn the_same_warning_is_printed_once() {
     let runner = Runner::detect(&Environment::new([("GITHUB_ACTIONS".into(), "true".into())], "/"));
     let console = Console::new(&mut log, &runner, None);
     for warning in ["one", "another", "one"] {
-        console.warns(warning);
+        console.warn(warning);
     }
-    console.notices("one");
+    console.notice("one");
     let remarks: Vec<String> = console.remarks().into_iter().map(|remark| remark.text).collect();
     assert_eq!(remarks, ["one", "another", "one"]);
     drop(console);
@@ -108,7 +108,7 @@ fn an_ipv6_address_in_an_annotation_is_still_an_address() {
         ("http://[a::b::c]:99999", "http://[a: :b: :c]:99999"),
         ("http://host::name", "http://host: :name"),
     ] {
-        let ran = Job::new(&registry).file("dist/a", "1").input("server-url", url).is_refused(&registry);
+        let ran = Job::new(&registry).file("dist/a", "1").input("server-url", url).run_rejected(&registry);
         let annotation = format!(
             "::error title=generic-packages::failed to read input `server-url`: `{annotated}` is not a valid URL"
         );
@@ -164,9 +164,9 @@ fn a_long_upload_reports_progress() {
         let guard = awaited.0.lock().expect("nobody panics");
         drop(awaited.1.wait_timeout_while(guard, Duration::from_secs(20), |heard| !*heard));
     });
-    registry.script(Fault::once(Match::put("/v1.0.0/a"), Point::BeforeStore, wait));
+    registry.add_fault(Fault::once(Match::put("/v1.0.0/a"), Point::BeforeStore, wait));
     let job = Job::publishing(&registry, &[("a", "1")]);
-    let publication = job.run_to(|event| {
+    let publication = job.run_with_listener(|event| {
         if let Event::Progress { moved, size } = event {
             assert!(Some(moved) <= size, "more was sent than there is");
             *heard.0.lock().expect("nobody panics") = true;
@@ -182,7 +182,7 @@ fn progress_at(sent: u64) -> String {
     let environment = Environment::new([], "/");
     let mut log = Vec::new();
     let console = Console::new(&mut log, &Runner::detect(&environment), None);
-    console.progresses(&Progress {
+    console.report_progress(&Progress {
         command: Command::Publish,
         name: "app.tar.gz",
         moved: sent,

@@ -7,13 +7,13 @@ use std::process::Command;
 
 use embedded_registry::Registry;
 
-use crate::harness::{Job, Ran, says_that_it_is_not_tested};
+use crate::harness::{Job, Ran, print_skipped};
 
 /// Runs a job with the rights of a user who is not root, as whom nothing is unreadable; `None` where that is not
 /// possible.
 pub(crate) fn run_without_rights(job: &Job, registry: &Registry) -> Option<Ran> {
     const NOBODY: u32 = 65_534;
-    registry.forget_requests();
+    registry.clear_requests();
     let mut command = job.command();
     if fs::metadata("/proc/self").expect("this process").uid() == 0 {
         // The program itself may lie where only root gets at it. A copy that this process wrote could be held open by
@@ -29,7 +29,7 @@ pub(crate) fn run_without_rights(job: &Job, registry: &Registry) -> Option<Ran> 
             chown(job.outside(path), Some(NOBODY), Some(NOBODY)).expect("root may change owners");
         }
         if Command::new(&program).arg("--version").uid(NOBODY).gid(NOBODY).output().is_err() {
-            says_that_it_is_not_tested("what a user other than root may read: this system lets us be no other");
+            print_skipped("what a user other than root may read: this system lets us be no other");
             return None;
         }
         let mut other = Command::new(program);

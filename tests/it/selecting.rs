@@ -37,7 +37,7 @@ fn publishes(job: &mut Job, lines: &str, expected: &[&str]) -> Ran {
 /// Runs a job with these lines, which have to be refused with that code alone.
 #[track_caller]
 fn refuses(job: &mut Job, registry: &Registry, lines: &str, code: &str) -> Ran {
-    let ran = job.input("files", lines).is_refused(registry);
+    let ran = job.input("files", lines).run_rejected(registry);
     assert!(!ran.codes.is_empty() && ran.codes.iter().all(|each| each == code), "{:?}: {}", ran.codes, ran.log);
     ran
 }
@@ -279,7 +279,7 @@ fn all_invalid_patterns_are_reported_at_once() {
     for (line, code) in bad {
         refuses(&mut job, &registry, &format!("dist/*\n{line}"), code).says(&format!("input `files`: `{line}` "));
     }
-    let ran = job.input("files", bad.map(|(line, _)| line).join("\n")).is_refused(&registry);
+    let ran = job.input("files", bad.map(|(line, _)| line).join("\n")).run_rejected(&registry);
     // Two have no partner of a brace, and two name nothing.
     let codes =
         ["invalid-pattern"; 3].into_iter().chain(["unbalanced-brace", "empty-pattern", "too-many-alternatives"]);

@@ -20,9 +20,10 @@ use crate::package::{another_job_publishes, put, read, script, seed};
 /// has come.
 pub(crate) fn holds(registry: &Registry, on: Match, at: Point, skip: usize) -> Receiver<()> {
     let (come, comes) = channel();
-    registry
-        .script(Fault::once(on.clone(), at, Action::then(move |_| come.send(()).expect("the test waits"))).skip(skip));
-    registry.script(Fault::once(on, at, Action::Hang).skip(skip));
+    registry.add_fault(
+        Fault::once(on.clone(), at, Action::then(move |_| come.send(()).expect("the test waits"))).skip(skip),
+    );
+    registry.add_fault(Fault::once(on, at, Action::Hang).skip(skip));
     comes
 }
 
@@ -65,7 +66,7 @@ pub(crate) fn terminated_during(registry: &Registry, job: &Job, on: Match) -> (R
         come.send(()).expect("the test waits");
         goes.lock().expect("nobody panics").recv_timeout(Duration::from_secs(20)).expect("the signal is heeded");
     });
-    registry.script(Fault::once(on, Point::BeforeStore, hold));
+    registry.add_fault(Fault::once(on, Point::BeforeStore, hold));
     let mut saved = String::new();
     let ran = job.run_while(job.command(), |child| {
         comes.recv_timeout(Duration::from_secs(20)).expect("the moment comes");
@@ -155,7 +156,7 @@ fn the_last_list_after_a_signal_waits_for_no_pause() {
     let mut job = job(&registry);
     job.input("retries", "1");
     let pause = Action::Answer(Answer::text(503, "").header("Retry-After", "60"));
-    registry.script(Fault::once(put("b"), Point::BeforeStore, pause));
+    registry.add_fault(Fault::once(put("b"), Point::BeforeStore, pause));
     // The run is to end once it waits for the server, which asks for a pause.
     let (come, mut comes) = tokio::sync::mpsc::unbounded_channel();
     let signal = async move {
@@ -211,7 +212,7 @@ fn a_run_that_was_killed_is_finished_by_the_next() {
         job.file("dist/z", "ours").input("if-file-exists", "overwrite");
         let moment = holds(&registry, on, at, skip);
         assert_eq!(stopped(&job, &moment, Signal::KILL).code, None);
-        registry.clear_script();
+        registry.clear_faults();
         job.run().exits_with(0);
         for (name, content) in [("a", "1"), ("b", "22"), ("c", "333"), ("z", "ours")] {
             assert_eq!(registry.read("alice", "widget", "v1.0.0", name).as_deref(), Some(content.as_bytes()));
@@ -247,12 +248,12 @@ fn nothing_is_deleted_after_a_signal() {
     job.input("if-file-exists", "overwrite").input("retries", "5");
     // The server asks for a pause that is longer than anybody waits for a cancelled step.
     let pause = Action::Answer(Answer::text(503, "").header("Retry-After", "60"));
-    registry.script(Fault::once(Match::delete("/v1.0.0/a"), Point::Head, Action::Answer(Answer::text(429, ""))));
+    registry.add_fault(Fault::once(Match::delete("/v1.0.0/a"), Point::Head, Action::Answer(Answer::text(429, ""))));
     let (come, moment) = channel();
-    registry.script(
+    registry.add_fault(
         Fault::once(Match::list(), Point::Head, Action::then(move |_| come.send(()).expect("the test waits"))).skip(3),
     );
-    registry.script(Fault::once(Match::list(), Point::Head, pause).skip(3));
+    registry.add_fault(Fault::once(Match::list(), Point::Head, pause).skip(3));
     let ran = stopped(&job, &moment, Signal::TERM).exits_with(143);
     assert_eq!(ran.statuses()["a"], "not-attempted");
     assert_eq!(read(&registry, "a").as_deref(), Some("theirs"));
@@ -291,7 +292,7 @@ fn a_log_that_nobody_reads_stops_no_upload_and_a_signal_still_ends_the_program()
             all.send(()).expect("the test waits");
         }
     });
-    registry.script(Fault::always(put(""), Point::AfterStore, count));
+    registry.add_fault(Fault::always(put(""), Point::AfterStore, count));
     let job = job_with_a_long_log(&registry);
     let ran = job.run_while(job.command(), |child| {
         all_arrived.recv_timeout(Duration::from_mins(1)).expect("every file arrives");
@@ -323,7 +324,7 @@ fn a_reader_that_comes_late_gets_the_whole_log() {
     // The last question of a run.
     let (come, comes) = channel();
     let come = Action::then(move |_| come.send(()).expect("the test waits"));
-    registry.script(Fault::once(Match::version(), Point::Head, come));
+    registry.add_fault(Fault::once(Match::version(), Point::Head, come));
     let job = job_with_a_long_log(&registry);
     let ran = job.run_while(job.command(), |_| comes.recv_timeout(Duration::from_mins(1)).expect("the moment comes"));
     let ran = ran.exits_with(0).says("Published 300 files");

@@ -43,7 +43,7 @@ fn an_upload_that_the_server_stops_reading_is_the_reason() {
     let registry = Registry::start(Persona::default());
     // More than the buffers of a connection hold.
     let job = job(&registry, &vec![7; 32 << 20]);
-    registry.script(Fault::always(Match::put("/app"), Point::RequestByte(1 << 20), Action::Hang));
+    registry.add_fault(Fault::always(Match::put("/app"), Point::RequestByte(1 << 20), Action::Hang));
     times_out(job.run(), "no data could be sent to the server for 1 s");
 }
 
@@ -56,14 +56,14 @@ fn a_response_that_does_not_begin_or_stops_is_the_reason() {
         (Match::list(), Point::Head, "no response from the server for 1 s"),
         (Match::list(), Point::AnswerByte(1), "no more data from the server for 1 s"),
     ] {
-        registry.clear_script();
-        registry.script(Fault::always(call, point, Action::Hang));
+        registry.clear_faults();
+        registry.add_fault(Fault::always(call, point, Action::Hang));
         times_out(job.run(), cause);
     }
     // The program waits for this one 300 s, and the library is told to wait for a second.
-    registry.clear_script();
-    registry.script(Fault::always(Match::put("/app"), Point::BeforeStore, Action::Hang));
-    times_out(job.run_in_short(), "no response from the server for 1 s");
+    registry.clear_faults();
+    registry.add_fault(Fault::always(Match::put("/app"), Point::BeforeStore, Action::Hang));
+    times_out(job.run_with_short_waits(), "no response from the server for 1 s");
 }
 
 #[test]
@@ -75,11 +75,11 @@ fn the_response_to_a_question_ends_in_time_or_is_an_error() {
         (Match::versions(), Point::AnswerByte(0)),
         (Match::get("SHA256SUMS"), Point::AnswerByte(0)),
     ] {
-        registry.clear_script();
-        registry.script(Fault::always(call, point, drip(10)));
+        registry.clear_faults();
+        registry.add_fault(Fault::always(call, point, drip(10)));
         let mut job = Job::downloading(&registry);
         job.input("checksums", "SHA256SUMS");
-        times_out(job.run_in_short(), "the response of the server was not complete after 1 s");
+        times_out(job.run_with_short_waits(), "the response of the server was not complete after 1 s");
     }
 }
 
@@ -93,10 +93,10 @@ fn the_page_of_an_error_is_not_read_for_longer_than_the_timeout() {
         (Match::list(), 403, "403 Forbidden"),
         (Match::put("/app"), 502, "502 Bad Gateway"),
     ] {
-        registry.clear_script();
+        registry.clear_faults();
         let answer = Answer::html(status, page.as_str());
         answers(&registry, call.clone(), answer);
-        registry.script(Fault::always(call, Point::AnswerByte(0), drip(10)));
+        registry.add_fault(Fault::always(call, Point::AnswerByte(0), drip(10)));
         let ran = job(&registry, b"content").run().exits_with(1).has_a_hint_for_each_error();
         ran.says(&format!("caused by: {told}")).does_not_say("late words");
     }
@@ -105,7 +105,7 @@ fn the_page_of_an_error_is_not_read_for_longer_than_the_timeout() {
 #[test]
 fn a_file_that_comes_slowly_is_waited_for() {
     let registry = release(Persona::default());
-    registry.script(Fault::always(Match::get("/app"), Point::AnswerByte(0), drip(10_000)));
+    registry.add_fault(Fault::always(Match::get("/app"), Point::AnswerByte(0), drip(10_000)));
     let mut job = Job::downloading(&registry);
-    job.input("files", "app").run_in_short().exits_with(0);
+    job.input("files", "app").run_with_short_waits().exits_with(0);
 }

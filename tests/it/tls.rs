@@ -11,7 +11,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::version::{TLS12, TLS13};
 
-use crate::harness::{Job, Ran, says_that_it_is_not_tested};
+use crate::harness::{Job, Ran, print_skipped};
 use crate::network::{Identity, TlsFront, authority, naming};
 
 /// Publishes a file to a server with that certificate, with that much to trust.
@@ -95,7 +95,7 @@ fn a_certificate_of_openssl_req_is_trusted_where_it_is_given() {
         .current_dir(&folder)
         .output();
     if !made.is_ok_and(|made| made.status.success()) {
-        return says_that_it_is_not_tested("a certificate of openssl itself: openssl is not here");
+        return print_skipped("a certificate of openssl itself: openssl is not here");
     }
     let path = |name| folder.path().join(name);
     let pem = fs::read_to_string(path("cert.pem")).expect("a certificate");
@@ -168,12 +168,12 @@ fn for_a_certificate_without_names_the_error_has_the_command_that_makes_a_right_
         let pem = own.pem.clone();
         let ran = publish_to(host, own, |job| job.input("ca-certificate", pem)).exits_with(1);
         let ran = ran.has_codes(&["certificate-name-mismatch"]).says(alternative);
-        let log = ran.unbroken();
+        let log = ran.unwrapped_log();
         let command = log.split_once("`openssl req").and_then(|(_, rest)| rest.split_once('`')).expect("a command").0;
         let folder = tempfile::tempdir().expect("a folder");
         let made = Command::new("openssl").arg("req").args(command.split_whitespace()).current_dir(&folder).output();
         if !made.is_ok_and(|made| made.status.success()) {
-            return says_that_it_is_not_tested("the command of the hint: openssl is not here");
+            return print_skipped("the command of the hint: openssl is not here");
         }
         let right = identity_of(&folder.path().join("cert.pem"), &folder.path().join("key.pem"));
         let pem = right.pem.clone();
@@ -198,7 +198,7 @@ fn who_has_the_given_certificate_but_not_its_key_is_not_trusted() {
         publish(&mut job, thief).exits_with(1).has_codes(&["invalid-signature"]);
         assert_eq!(registry.requests(), []);
         publish(&mut job, owner).exits_with(0);
-        registry.forget_requests();
+        registry.clear_requests();
     }
 }
 
@@ -232,7 +232,7 @@ fn an_invalid_certificate_is_rejected_before_any_request() {
         job.file("dist/app", "").file("der.crt", authority().der()).file("empty.pem", "").folder("folder.d");
         job.file(".git/ca.pem", authority().pem()).link("link.pem", "../outside.pem");
         fs::File::create(job.workspace().join("large.pem")).and_then(|file| file.set_len(5 << 20)).expect("a file");
-        let ran = job.input("ca-certificate", given).is_refused(&registry);
+        let ran = job.input("ca-certificate", given).run_rejected(&registry);
         ran.has_codes(&["invalid-input"]).says("`ca-certificate`").says(why).does_not_say("sensitive");
     }
 }
@@ -246,9 +246,9 @@ fn a_private_key_is_rejected_and_never_shown() {
     for (given, file) in [(identity.key_pem.as_str(), ""), (&both, ""), ("key.pem", both.as_str())] {
         let mut job = Job::new(&registry);
         job.file("dist/app", "").file("key.pem", file).secret(&body).input("ca-certificate", given);
-        let ran = job.is_refused(&registry).has_codes(&["invalid-input"]).says("`ca-certificate`");
+        let ran = job.run_rejected(&registry).has_codes(&["invalid-input"]).says("`ca-certificate`");
         assert!(!ran.masks.iter().any(|mask| mask.contains(&body)), "it does not become a line of the log either");
     }
     let mut job = Job::new(&registry);
-    job.file("dist/app", "").secret(&body).input("ca-certificate", &*body).is_refused(&registry);
+    job.file("dist/app", "").secret(&body).input("ca-certificate", &*body).run_rejected(&registry);
 }

@@ -13,7 +13,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::harness::says_that_it_is_not_tested;
+use crate::harness::print_skipped;
 use crate::server::Package;
 
 /// Where a connection breaks.
@@ -74,7 +74,7 @@ impl Proxy {
     fn start(package: &Package, deed: Deed) -> Option<Self> {
         let url = package.server();
         if url.scheme() != "http" {
-            says_that_it_is_not_tested("what needs a proxy in between: the server is not asked by plain http");
+            print_skipped("what needs a proxy in between: the server is not asked by plain http");
             return None;
         }
         let host = url.host_str().expect("a URL of http has a host");

@@ -11,7 +11,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
-use crate::harness::{Job, says_that_it_is_not_tested};
+use crate::harness::{Job, print_skipped};
 
 /// The variables that say where the server is and who publishes there.
 const URL: &str = "GENERIC_PACKAGES_LIVE_URL";
@@ -39,7 +39,7 @@ impl Package {
     /// If the server is given, and not who may write there.
     pub(crate) fn new(tested: &str) -> Option<Self> {
         let Some(url) = variable(URL) else {
-            says_that_it_is_not_tested(&format!("{tested} on a real server: {URL} is not set"));
+            print_skipped(&format!("{tested} on a real server: {URL} is not set"));
             return None;
         };
         let given = |name| variable(name).unwrap_or_else(|| panic!("{URL} is set, so {name} is needed too"));
@@ -60,7 +60,7 @@ impl Package {
 
     /// A job that publishes to this package.
     pub(crate) fn job(&self) -> Job {
-        let mut job = Job::on_no_forge();
+        let mut job = Job::without_server();
         job.input("server-url", &self.url).input("owner", &self.owner).input("repo", &self.name);
         job.input("username", &self.username).token(&self.token);
         job

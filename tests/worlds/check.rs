@@ -34,7 +34,7 @@ impl<K: Promises> Scene<'_, K> {
     }
 
     /// Returns the violations of the later run without faults.
-    pub(crate) fn violations_in_peace(&self) -> Vec<String> {
+    pub(crate) fn violations_without_faults(&self) -> Vec<String> {
         let (mut wrong, outputs) = ending(self.world, self.ran);
         wrong.extend(self.wrong_ending(&outputs.unwrap_or_default()));
         wrong

@@ -64,7 +64,7 @@ pub(crate) fn world<K: Kind>(seed: u64) -> World<K> {
         // The server may be back before the first probe.
         world.setting.retries = 1;
     } else if heals || has_rival {
-        world.events = (0..rng.usize(0..6)).map(|_| faults::passing(&mut rng, &world)).collect();
+        world.events = (0..rng.usize(0..6)).map(|_| faults::temporary_fault(&mut rng, &world)).collect();
         let tries = u32::try_from(world.events.len()).unwrap_or_default();
         world.setting.retries = tries + if has_rival { TRIES_AGAINST_A_RIVAL } else { 0 };
     } else {

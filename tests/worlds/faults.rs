@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use embedded_registry::{Action, Alter, Answer, Call, Match, Persona, Point};
+use embedded_registry::{Action, Alteration, Answer, Call, Match, Persona, Point};
 use fastrand::Rng;
 
 use super::draw::one_of;
@@ -78,7 +78,7 @@ pub(super) fn event<K: Kind>(rng: &mut Rng, world: &World<K>) -> Event<K::Others
 }
 
 /// Draws a fault that occurs once, and must not fail the run.
-pub(super) fn passing<K: Kind>(rng: &mut Rng, world: &World<K>) -> Event<K::Others> {
+pub(super) fn temporary_fault<K: Kind>(rng: &mut Rng, world: &World<K>) -> Event<K::Others> {
     let (on, at) = place(rng, world);
     let action = match rng.u8(0..12) {
         0..2 => Action::Reset,
@@ -130,14 +130,14 @@ fn fault<K: Kind>(rng: &mut Rng, on: &Match, world: &World<K>) -> Action {
             Action::Raw(one_of(rng, &[b"HTTP/1.1 2", NO_HTTP, begun[0], begun[1]]).into())
         }
         (9, ..) => drip(rng),
-        (10..12, _, Some(Call::Files | Call::Versions)) => Action::Alter(Alter::CutAt(rng.usize(0..60))),
-        (12, _, Some(Call::Files)) => Action::Alter(Alter::UpperCaseHashes),
-        (13..15, _, Some(Call::Files)) if K::LISTS_MAY_LIE => Action::Lag(rng.usize(1..4)),
-        (10..14, Some("PUT"), Some(Call::File)) => Action::StoreOtherBytes,
-        (10..14, Some("GET"), Some(Call::File)) => Action::SendOtherBytes,
+        (10..12, _, Some(Call::Files | Call::Versions)) => Action::Alter(Alteration::CutAt(rng.usize(0..60))),
+        (12, _, Some(Call::Files)) => Action::Alter(Alteration::UpperCaseHashes),
+        (13..15, _, Some(Call::Files)) if K::CAN_ALTER_LISTS => Action::OutdatedList(rng.usize(1..4)),
+        (10..14, Some("PUT"), Some(Call::File)) => Action::CorruptUpload,
+        (10..14, Some("GET"), Some(Call::File)) => Action::CorruptDownload,
         _ => {
             let soon = if world.setting.runs == Runs::Library && rng.bool() { "1" } else { "0" };
-            let may_lie = K::LISTS_MAY_LIE || !is_about_lists(on);
+            let may_lie = K::CAN_ALTER_LISTS || !is_about_lists(on);
             Action::Answer(answer(rng, on, world.setting.persona, soon, may_lie))
         }
     }

@@ -48,7 +48,7 @@ pub(crate) struct Ran {
 
 /// Ends a run early.
 #[derive(Default)]
-pub(crate) struct Ender {
+pub(crate) struct Canceler {
     library: Notify,
     /// The process of the program, once it has started.
     program: Mutex<Option<rustix::fd::OwnedFd>>,
@@ -56,7 +56,7 @@ pub(crate) struct Ender {
     runs_program: bool,
 }
 
-impl Ender {
+impl Canceler {
     pub(crate) fn new(runs: Runs) -> Self {
         Self { runs_program: runs == Runs::Program, ..Self::default() }
     }
@@ -136,7 +136,7 @@ impl Job {
     }
 
     /// Makes the job a dry run or a real run.
-    pub(crate) fn is_dry(&mut self, is_dry: bool) {
+    pub(crate) fn set_dry_run(&mut self, is_dry: bool) {
         self.variables.insert("INPUT_DRY-RUN".into(), is_dry.to_string().into());
     }
 
@@ -150,7 +150,7 @@ impl Job {
     }
 
     /// Runs the job. The error means that it could not run at all.
-    pub(crate) fn run(&self, setting: &Setting, program: &Path, ender: &Arc<Ender>) -> Result<Ran, String> {
+    pub(crate) fn run(&self, setting: &Setting, program: &Path, ender: &Arc<Canceler>) -> Result<Ran, String> {
         match setting.runs {
             Runs::Library => self.run_library(setting, ender),
             Runs::Program => self.run_program(program, ender).map_err(|error| format!("it does not start: {error}")),
@@ -158,7 +158,7 @@ impl Job {
     }
 
     /// Runs the library as the program does, with waits of milliseconds.
-    fn run_library(&self, setting: &Setting, ender: &Arc<Ender>) -> Result<Ran, String> {
+    fn run_library(&self, setting: &Setting, ender: &Arc<Canceler>) -> Result<Ran, String> {
         let environment = Environment::new(self.variables.clone(), self.path("workspace"));
         let runner = Runner::detect(&environment);
         let mut log = Vec::new();
@@ -166,13 +166,13 @@ impl Job {
         let reading = Inputs::read(self.task, &environment, &runner);
         console.hide(&reading.secrets, &reading.redactor);
         for warning in &reading.warnings {
-            console.warns(warning);
+            console.warn(warning);
         }
         let mut inputs = reading.inputs.map_err(|errors| format!("the inputs are refused: {errors:?}"))?;
         inputs.timeout = setting.silence;
         let save = |so_far: &RunReport| {
-            for warning in report::hand_over_outputs(so_far, &runner) {
-                console.warns(&warning);
+            for warning in report::write_outputs(so_far, &runner) {
+                console.warn(&warning);
             }
         };
         let signaled = Arc::clone(ender);
@@ -188,16 +188,16 @@ impl Job {
         if ran.is_rejected() {
             return Err("something is to be put right before".to_owned());
         }
-        for warning in report::hand_over(&ran, &console.remarks(), &runner, &reading.redactor) {
-            console.warns(&warning);
+        for warning in report::write_results(&ran, &console.remarks(), &runner, &reading.redactor) {
+            console.warn(&warning);
         }
-        console.closes(&ran);
+        console.write_end(&ran);
         drop(console);
         Ok(self.ran(Some(ran.exit_code().into()), &String::from_utf8_lossy(&log)))
     }
 
     /// Runs the built program to its end.
-    fn run_program(&self, program: &Path, ender: &Ender) -> io::Result<Ran> {
+    fn run_program(&self, program: &Path, ender: &Canceler) -> io::Result<Ran> {
         let mut command = Command::new(program);
         let word = match self.task {
             Task::Publish => "publish",
@@ -222,9 +222,9 @@ impl Job {
 fn limits(setting: &Setting) -> Limits {
     let chance = Mutex::new(fastrand::Rng::with_seed(setting.seed));
     Limits {
-        connect: Duration::from_secs(10),
+        connect_timeout: Duration::from_secs(10),
         answer: setting.silence,
-        idle: Duration::from_millis(20),
+        idle_timeout: Duration::from_millis(20),
         first_wait: Duration::from_millis(1),
         longest_wait: Duration::from_millis(4),
         longest_pause: Duration::from_millis(3),

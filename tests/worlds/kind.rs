@@ -24,7 +24,7 @@ pub(crate) trait Kind: Clone + fmt::Debug + Send + Sync + 'static {
     const SALT: u64;
     /// Whether lists may differ from the stored files. If not, a run knows at its end what was stored when the last
     /// list was made.
-    const LISTS_MAY_LIE: bool;
+    const CAN_ALTER_LISTS: bool;
 
     /// The actions of other jobs.
     type Others: Clone + fmt::Debug + Send + Sync + 'static;
@@ -46,7 +46,7 @@ pub(crate) trait Kind: Clone + fmt::Debug + Send + Sync + 'static {
     fn settle(_world: &mut World<Self>) {}
 
     /// Stores the initial files on the registry.
-    fn stock(&self, registry: &Registry) -> Self::Entries;
+    fn store_initial_files(&self, registry: &Registry) -> Self::Entries;
 
     /// Adds hooks that record events. They act before the events of the world.
     fn observe(&self, _registry: &Registry, _journal: &Journal<Self::Entries>) {}
@@ -112,7 +112,7 @@ pub(crate) struct Scene<'a, K: Kind> {
     pub(crate) linked: [Option<String>; 2],
     pub(crate) requests: &'a [Request],
     /// Whether the previous run was broken off, so that one of its uploads may still be running.
-    pub(crate) follows_a_break: bool,
+    pub(crate) follows_interrupted_run: bool,
 }
 
 impl<'a, K: Kind> Scene<'a, K> {
@@ -132,7 +132,7 @@ impl<'a, K: Kind> Scene<'a, K> {
             entries,
             linked: [None, None],
             requests: &[],
-            follows_a_break: false,
+            follows_interrupted_run: false,
         }
     }
 }

@@ -33,7 +33,7 @@ use self::download::Download;
 use self::publish::Publish;
 
 /// A sequence of worlds to visit.
-pub(crate) struct Tour<'a> {
+pub(crate) struct WorldRange<'a> {
     /// The seed of the first world. The others have the next numbers.
     pub(crate) first: u64,
     /// The number of worlds.
@@ -52,7 +52,7 @@ pub(crate) struct Failure {
     pub(crate) report: String,
 }
 
-impl Tour<'_> {
+impl WorldRange<'_> {
     /// Visits every world. `visited` is called with the number of finished worlds.
     pub(crate) fn visit(&self, visited: impl Fn(u64) + Sync) -> Vec<Failure> {
         let (next, done) = (AtomicU64::new(0), AtomicU64::new(0));

@@ -10,7 +10,7 @@ use embedded_registry::{self as registry, Action, Answer, Fault, Options, Regist
 use generic_packages::checksum::{Hasher, Sha256};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::job::Ender;
+use super::job::Canceler;
 use super::journal::Journal;
 use super::kind::Kind;
 use super::world::{Act, Event, World};
@@ -72,7 +72,7 @@ pub(crate) fn registry<K: Kind>(world: &World<K>) -> (Registry, Journal<K::Entri
     if let Some(link) = &world.setting.link {
         link.stock(&registry);
     }
-    let journal = Journal::new(world.of.stock(&registry));
+    let journal = Journal::new(world.of.store_initial_files(&registry));
     (registry, journal)
 }
 
@@ -96,13 +96,13 @@ pub(crate) fn script<K: Kind>(
     registry: &Registry,
     world: &Arc<World<K>>,
     journal: &Journal<K::Entries>,
-    ender: &Arc<Ender>,
+    ender: &Arc<Canceler>,
 ) {
     world.of.observe(registry, journal);
     for event in &world.events {
         let action = action(event, registry, world, journal, ender);
         let fault = Fault::once(event.on.clone(), event.at, action);
-        registry.script(fault.times(event.times).skip(event.skip));
+        registry.add_fault(fault.times(event.times).skip(event.skip));
     }
 }
 
@@ -111,7 +111,7 @@ fn action<K: Kind>(
     registry: &Registry,
     world: &Arc<World<K>>,
     journal: &Journal<K::Entries>,
-    ender: &Arc<Ender>,
+    ender: &Arc<Canceler>,
 ) -> Action {
     let (world, ender) = (Arc::clone(world), Arc::clone(ender));
     let Event { on, act, .. } = event.clone();

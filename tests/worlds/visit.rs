@@ -15,7 +15,7 @@ use generic_packages::command::Command;
 use super::check;
 use super::draw;
 use super::dry_run;
-use super::job::{Ender, Job, Ran};
+use super::job::{Canceler, Job, Ran};
 use super::journal::Journal;
 use super::kind::{Kind, Promises, Scene};
 use super::script::{self, OWNER, PACKAGE, TOKENS};
@@ -40,7 +40,7 @@ fn in_words(panic: &(dyn Any + Send)) -> &str {
 }
 
 fn linked_to(registry: &Registry) -> Option<String> {
-    registry.world().link_of(OWNER, PACKAGE)
+    registry.world().linked_repository(OWNER, PACKAGE)
 }
 
 struct Visit<'a, K: Kind> {
@@ -59,11 +59,11 @@ impl<K: Promises> Visit<'_, K> {
         let (registry, journal) = script::registry(self.world);
         let elsewhere = script::elsewhere(&registry);
         let mut job = of.job(Job::new(K::TASK, &registry, setting));
-        let is_broken_off = self.meet_the_world(&mut job, &registry, &journal)?;
-        registry.clear_script();
-        registry.listen_again();
+        let is_broken_off = self.run_with_events(&mut job, &registry, &journal)?;
+        registry.clear_faults();
+        registry.resume_listening();
         K::catch_up(registry.world(), &mut journal.entries());
-        self.meet_nothing(&mut job, &registry, &journal, is_broken_off)?;
+        self.run_without_faults(&mut job, &registry, &journal, is_broken_off)?;
         let now = script::elsewhere(&registry);
         if now != elsewhere {
             self.violations.push(format!("(iii) elsewhere there is {now:?} and not {elsewhere:?}"));
@@ -72,12 +72,12 @@ impl<K: Promises> Visit<'_, K> {
     }
 
     /// Runs the job with the events of the world. Returns whether it was broken off.
-    fn meet_the_world(&mut self, job: &mut Job, registry: &Registry, journal: &Journal<K::Entries>) -> Option<bool> {
+    fn run_with_events(&mut self, job: &mut Job, registry: &Registry, journal: &Journal<K::Entries>) -> Option<bool> {
         let world = self.world;
         let World { setting, of, .. } = &**world;
-        let ender = Arc::new(Ender::new(setting.runs));
+        let ender = Arc::new(Canceler::new(setting.runs));
         script::script(registry, world, journal, &ender);
-        job.is_dry(setting.is_dry);
+        job.set_dry_run(setting.is_dry);
         let (before, linked) = (of.state(registry, job), linked_to(registry));
         let (ran, rival) = self.run_both(job, registry, &ender)?;
         until_idle(registry, world.has_fault(|action| matches!(action, Action::Hang)));
@@ -99,7 +99,7 @@ impl<K: Promises> Visit<'_, K> {
     }
 
     /// Runs the job without faults, after a dry run if it publishes.
-    fn meet_nothing(
+    fn run_without_faults(
         &mut self,
         job: &mut Job,
         registry: &Registry,
@@ -108,7 +108,7 @@ impl<K: Promises> Visit<'_, K> {
     ) -> Option<()> {
         let world = self.world;
         let dry = if K::TASK == Command::Publish {
-            let dry = self.run_in_peace(job, registry, true)?;
+            let dry = self.run_once_without_faults(job, registry, true)?;
             // Requests of the run that was broken off may still arrive.
             let requests = if follows_a_break { Vec::new() } else { registry.requests() };
             self.violations.extend(check::violations_of_dry_run(world, &dry, &requests));
@@ -117,12 +117,16 @@ impl<K: Promises> Visit<'_, K> {
             None
         };
         let (before, linked) = (world.of.state(registry, job), linked_to(registry));
-        let ran = self.run_in_peace(job, registry, false)?;
+        let ran = self.run_once_without_faults(job, registry, false)?;
         let after = world.of.state(registry, job);
         let entries = journal.entries();
         let linked = [linked, linked_to(registry)];
-        let scene = Scene { linked, follows_a_break, ..Scene::of(world, &entries, &ran, &before, &after) };
-        self.violations.extend(scene.violations_in_peace());
+        let scene = Scene {
+            linked,
+            follows_interrupted_run: follows_a_break,
+            ..Scene::of(world, &entries, &ran, &before, &after)
+        };
+        self.violations.extend(scene.violations_without_faults());
         if let Some(dry) = dry.as_ref().filter(|_| !follows_a_break) {
             self.violations.extend(dry_run::differences(dry, &ran, &registry.requests()));
         }
@@ -130,17 +134,17 @@ impl<K: Promises> Visit<'_, K> {
         Some(())
     }
 
-    fn run_in_peace(&mut self, job: &mut Job, registry: &Registry, is_dry: bool) -> Option<Ran> {
-        registry.forget_requests();
-        job.is_dry(is_dry);
+    fn run_once_without_faults(&mut self, job: &mut Job, registry: &Registry, is_dry: bool) -> Option<Ran> {
+        registry.clear_requests();
+        job.set_dry_run(is_dry);
         let is_revoked = self.world.has(|act| matches!(act, Act::Revoke));
         let token = registry.token(TOKENS[usize::from(is_revoked)]);
         let setting = Setting { silence: PATIENCE, ..self.world.setting.clone() };
-        self.run(job, &token, &setting, &Arc::new(Ender::new(setting.runs)))
+        self.run(job, &token, &setting, &Arc::new(Canceler::new(setting.runs)))
     }
 
     /// Runs the job, and its rival at the same time if there is one.
-    fn run_both(&mut self, ours: &mut Job, registry: &Registry, ender: &Arc<Ender>) -> Option<(Ran, Option<Ran>)> {
+    fn run_both(&mut self, ours: &mut Job, registry: &Registry, ender: &Arc<Canceler>) -> Option<(Ran, Option<Ran>)> {
         let World { setting, of, .. } = &**self.world;
         let token = registry.token(TOKENS[0]);
         let Some(mut theirs) = of.rival(Job::new(K::TASK, registry, setting)) else {
@@ -149,14 +153,14 @@ impl<K: Promises> Visit<'_, K> {
         let (theirs, program) = (theirs.with_token(Some(&token)), self.program);
         let apart = Setting { seed: setting.seed ^ 1, runs: Runs::Library, ..setting.clone() };
         thread::scope(|scope| {
-            let rival = scope.spawn(move || theirs.run(&apart, program, &Arc::new(Ender::new(apart.runs))));
+            let rival = scope.spawn(move || theirs.run(&apart, program, &Arc::new(Canceler::new(apart.runs))));
             let ours = self.run(ours, &token, setting, ender);
             let rival = rival.join().expect("a run does not panic");
             Some((ours?, Some(self.has_run(rival, &token)?)))
         })
     }
 
-    fn run(&mut self, job: &mut Job, token: &str, setting: &Setting, ender: &Arc<Ender>) -> Option<Ran> {
+    fn run(&mut self, job: &mut Job, token: &str, setting: &Setting, ender: &Arc<Canceler>) -> Option<Ran> {
         let token = Some(token).filter(|_| !self.world.of.is_visitor());
         let result = job.with_token(token).run(setting, self.program, ender);
         // A token that the run does not have is not one of its secrets.

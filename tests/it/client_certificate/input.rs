@@ -9,7 +9,7 @@ use rustls::version::{TLS12, TLS13};
 use tempfile::TempDir;
 
 use super::{Gate, client, client_params, give, pem};
-use crate::harness::{Job, says_that_it_is_not_tested};
+use crate::harness::{Job, print_skipped};
 use crate::network::{Clients, Identity, authority};
 
 /// A folder in which openssl works.
@@ -58,7 +58,7 @@ fn keys_as_openssl_writes_them_are_read_and_encrypted_ones_are_rejected() {
             && openssl.run("pkey -in pkcs8.pem -aes256 -passout pass:a-password -out encrypted.pem")
             && openssl.run("pkey -in pkcs8.pem -traditional -aes256 -passout pass:a-password -out older.pem");
         if !made {
-            return says_that_it_is_not_tested("keys of openssl: openssl is not here");
+            return print_skipped("keys of openssl: openssl is not here");
         }
         assert!(openssl.read("traditional.pem").contains(traditional));
         let key = KeyPair::from_pem(&openssl.read("pkcs8.pem")).expect("a key");
@@ -68,7 +68,7 @@ fn keys_as_openssl_writes_them_are_read_and_encrypted_ones_are_rejected() {
         }
         for name in ["encrypted.pem", "older.pem"] {
             let mut job = gate.job(&front);
-            let ran = give(&mut job, &format!("{certificate}{}", openssl.read(name))).is_refused(&gate.registry);
+            let ran = give(&mut job, &format!("{certificate}{}", openssl.read(name))).run_rejected(&gate.registry);
             ran.has_codes(&["invalid-input"]).says("`client-certificate`").says("`openssl pkey");
         }
     }
@@ -82,7 +82,7 @@ fn a_certificate_of_version_1_as_openssl_makes_it_is_read() {
     let made = openssl.run("req -newkey rsa:2048 -nodes -subj /CN=client -keyout key.pem -out request.pem")
         && openssl.run("x509 -req -in request.pem -signkey key.pem -days 2 -out cert.pem");
     if !made {
-        return says_that_it_is_not_tested("a certificate of version 1: openssl is not here");
+        return print_skipped("a certificate of version 1: openssl is not here");
     }
     give(&mut gate.job(&front), &(openssl.read("cert.pem") + &openssl.read("key.pem"))).run().exits_with(0);
 }
@@ -143,7 +143,7 @@ fn an_invalid_client_certificate_is_rejected_before_any_request_and_not_shown() 
         let mut job = Job::new(&registry);
         fs::write(job.outside("client.pem"), pem(&ours)).expect("a file");
         job.file("dist/app", "").file(".git/client.pem", pem(&ours));
-        let ran = give(&mut job, &given).is_refused(&registry);
+        let ran = give(&mut job, &given).run_rejected(&registry);
         let ran =
             ran.has_codes(&["invalid-input"]).says("`client-certificate`").says(why).says(&format!("hint: {hint}"));
         ran.does_not_say("sensitive").does_not_say("c2Vuc2l0aXZl");
@@ -160,7 +160,7 @@ fn the_file_of_the_client_certificate_is_never_published() {
     job.input("client-certificate", "certs/client.pem");
     for (files, path) in [("**", "certs/client.pem"), ("certs/client.pem", "certs/client.pem"), ("dist/*", "dist/link")]
     {
-        let ran = job.input("files", files).is_refused(&gate.registry);
+        let ran = job.input("files", files).run_rejected(&gate.registry);
         assert!(ran.codes.iter().all(|code| code == "private-key-file"), "{:?}", ran.codes);
         ran.says(&format!("error: failed to select `{path}`")).says(&format!("`!{path}`"));
     }
@@ -173,5 +173,5 @@ fn a_client_certificate_for_a_server_without_tls_is_rejected() {
     let ours = pem(&client(&authority()));
     let mut job = Job::new(&registry);
     give(&mut job, &ours).file("dist/app", "");
-    job.is_refused(&registry).has_codes(&["invalid-input"]).says("`client-certificate`");
+    job.run_rejected(&registry).has_codes(&["invalid-input"]).says("`client-certificate`");
 }

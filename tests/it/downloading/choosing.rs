@@ -1,6 +1,6 @@
 //! Which version is taken, and which of its files.
 
-use embedded_registry::{Action, Alter, Answer, Fault, Match, Options, Persona, Point, Registry};
+use embedded_registry::{Action, Alteration, Answer, Fault, Match, Options, Persona, Point, Registry};
 
 use super::{asked, release, tools};
 use crate::harness::{AWKWARD_NAMES, Job};
@@ -45,7 +45,7 @@ fn latest_is_the_version_of_that_name_else_the_highest_release_else_the_newest_v
             let registry = versions(persona, given);
             let job = Job::downloading(&registry);
             let ran = job.run().exits_with(0);
-            assert!(ran.unbroken().contains(&format!("`latest` is {text}")), "{}", ran.log);
+            assert!(ran.unwrapped_log().contains(&format!("`latest` is {text}")), "{}", ran.log);
             assert_eq!(
                 (ran.outputs["version"].as_str(), tools(&job)["version"].as_slice()),
                 (wanted, wanted.as_bytes())
@@ -87,7 +87,7 @@ fn a_list_that_changes_each_time_is_an_error() {
         let count = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         world.seed("alice", "widget", &format!("more-{count}"), "version", b"newest");
     });
-    registry.script(Fault::always(Match::versions(), Point::Head, add));
+    registry.add_fault(Fault::always(Match::versions(), Point::Head, add));
     let ran = Job::downloading(&registry).run().exits_with(1).has_a_hint_for_each_error();
     ran.has_codes(&["unexpected-response"]);
     assert_eq!(asked(&registry).len(), 6, "{:?}", asked(&registry));
@@ -142,7 +142,7 @@ fn a_list_that_changes_while_it_is_read_is_read_anew() {
     }
     // It stands first on the second page, and moves to the end of the first.
     let delete = Action::then(|world| assert!(world.delete("alice", "widget", "nightly-7", "version")));
-    registry.script(Fault::once(Match::versions().containing("page=2"), Point::Head, delete));
+    registry.add_fault(Fault::once(Match::versions().containing("page=2"), Point::Head, delete));
     let job = Job::downloading(&registry);
     job.run().exits_with(0).says("`latest` is v3.0.0");
     assert_eq!(asked(&registry)[..4], ["GET versions 1", "GET versions 2", "GET versions 1", "GET versions 2"]);
@@ -262,12 +262,12 @@ fn a_name_of_255_characters_has_room_for_a_part_beside_it() {
 #[test]
 fn lists_of_every_form_are_read() {
     let registry = release(Persona::default());
-    registry.script(Fault::once(Match::list(), Point::Head, Action::Alter(Alter::UpperCaseHashes)));
+    registry.add_fault(Fault::once(Match::list(), Point::Head, Action::Alter(Alteration::UpperCaseHashes)));
     let job = Job::downloading(&registry);
     job.run().exits_with(0);
     assert_eq!(tools(&job).len(), 3);
     let garbled = Answer::json(200, r#"[{"name":"a"}]"#);
-    registry.script(Fault::always(Match::versions(), Point::Head, Action::Answer(garbled)));
+    registry.add_fault(Fault::always(Match::versions(), Point::Head, Action::Answer(garbled)));
     let ran = Job::downloading(&registry).run().exits_with(1).has_a_hint_for_each_error();
     ran.has_codes(&["unexpected-response"]);
 }
@@ -278,6 +278,6 @@ fn a_version_of_which_nothing_could_be_asked_for_is_passed_over() {
     registry.seed("alice", "widget", "v1.0.0", "app", b"content");
     let rows = r#"[{"id":9,"name":"widget","version":".."},{"id":8,"name":"widget","version":"a\u001b[31m"},
         {"id":7,"name":"WIDGET","version":"v1.0.0"},{"id":6,"name":"widget2","version":"v2.0.0"}]"#;
-    registry.script(Fault::once(Match::versions(), Point::Head, Action::Answer(Answer::json(200, rows))));
+    registry.add_fault(Fault::once(Match::versions(), Point::Head, Action::Answer(Answer::json(200, rows))));
     Job::downloading(&registry).run().exits_with(0).says("`latest` is v1.0.0");
 }

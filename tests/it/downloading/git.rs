@@ -7,7 +7,7 @@ use std::process::Command;
 use embedded_registry::{Persona, Registry};
 
 use super::{release, tools};
-use crate::harness::{Job, says_that_it_is_not_tested};
+use crate::harness::{Job, print_skipped};
 
 /// Runs git in a folder with the settings of nobody; `None` if there is no git.
 fn git(folder: &Path, arguments: &[&str]) -> Option<bool> {
@@ -26,7 +26,7 @@ fn git(folder: &Path, arguments: &[&str]) -> Option<bool> {
 fn has_git() -> bool {
     let has_git = git(Path::new("/"), &["--version"]) == Some(true);
     if !has_git {
-        says_that_it_is_not_tested("what git makes of a download: there is no git");
+        print_skipped("what git makes of a download: there is no git");
     }
     has_git
 }

@@ -16,8 +16,12 @@ fn list(names: &[&str]) -> Answer {
 /// A registry that lists these names, and a job that downloads all of them.
 fn listing(names: &[&str]) -> (Registry, Job) {
     let registry = Registry::start(Persona::default());
-    registry.script(Fault::always(Match::list(), Point::Head, Action::Answer(list(names))));
-    registry.script(Fault::always(Match::get(""), Point::Head, Action::Answer(Answer::empty(200).with_body("hello"))));
+    registry.add_fault(Fault::always(Match::list(), Point::Head, Action::Answer(list(names))));
+    registry.add_fault(Fault::always(
+        Match::get(""),
+        Point::Head,
+        Action::Answer(Answer::empty(200).with_body("hello")),
+    ));
     let mut job = Job::downloading(&registry);
     job.input("version", "v1.0.0");
     (registry, job)
@@ -84,8 +88,8 @@ fn all_hostile_names_are_one_error() {
 fn a_name_with_the_token_in_it_is_not_shown() {
     let (registry, mut job) = listing(&[]);
     let token = registry.token("alice_write");
-    registry.clear_script();
-    registry.script(Fault::always(Match::list(), Point::Head, Action::Answer(list(&[&format!("a-{token}")]))));
+    registry.clear_faults();
+    registry.add_fault(Fault::always(Match::list(), Point::Head, Action::Answer(list(&[&format!("a-{token}")]))));
     let ran = job.token(&token).run().exits_with(1).has_a_hint_for_each_error();
     ran.has_codes(&["secret-in-name"]);
     assert!(!job.workspace().join("tools").exists());
@@ -99,7 +103,7 @@ fn two_names_that_differ_by_case_are_never_two_files() {
     assert_eq!(tools(&job).len(), 1);
     // Without a list, two lines may stand for one file.
     registry.seed("alice", "widget", "v1.0.0", "App", b"content");
-    registry.clear_script();
+    registry.clear_faults();
     let mut job = Job::downloading(&registry);
     job.without("INPUT_TOKEN").input("version", "v1.0.0").input("files", "App\napp");
     let ran = job.run().exits_with(1).has_a_hint_for_each_error();
@@ -124,7 +128,7 @@ fn the_line_that_a_hint_gives_leaves_a_hostile_name_out() {
     let long = format!("a/{}", "b".repeat(100_000));
     for name in HOSTILE.into_iter().filter(|name| !name.is_empty()).chain([long.as_str()]) {
         let (_registry, mut job) = listing(&["good", name]);
-        let told = job.run().exits_with(1).unbroken();
+        let told = job.run().exits_with(1).unwrapped_log();
         let line = told.split("a line `").nth(1).and_then(|rest| rest.split_once("` to")).expect("a line").0;
         assert!(line.len() < 100, "{line}");
         job.input("files", format!("*\n{line}")).run().exits_with(0);

@@ -4,7 +4,7 @@ use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
 
 use super::redirects::{leads, place};
 use super::{own_address, release, release_at, tools};
-use crate::harness::{Job, says_that_it_is_not_tested};
+use crate::harness::{Job, print_skipped};
 use crate::network::{Identity, Manners, Proxy, TlsFront, naming};
 
 /// A registry that is not at an address of the runner itself: a proxy reaches it at git.example.com.
@@ -30,8 +30,8 @@ impl Far {
     }
 
     fn leads_to(&self, place: &str) {
-        self.registry.clear_script();
-        self.registry.script(Fault::always(Match::get("app"), Point::Head, leads(303, place)));
+        self.registry.clear_faults();
+        self.registry.add_fault(Fault::always(Match::get("app"), Point::Head, leads(303, place)));
     }
 }
 
@@ -73,8 +73,8 @@ fn a_redirect_to_the_runner_itself_is_refused_on_the_way_through_a_proxy_too() {
 #[test]
 fn a_second_redirect_to_the_runner_itself_is_refused() {
     let (far, service) = (Far::new(), release(Persona::default()));
-    far.registry.script(Fault::always(Match::get("app"), Point::Head, leads(303, "http://storage.example.com/x")));
-    far.registry.script(Fault::always(
+    far.registry.add_fault(Fault::always(Match::get("app"), Point::Head, leads(303, "http://storage.example.com/x")));
+    far.registry.add_fault(Fault::always(
         Match { path_contains: Some("/x".to_owned()), ..Match::any() },
         Point::Head,
         leads(303, &place(&service, "app")),
@@ -86,7 +86,7 @@ fn a_second_redirect_to_the_runner_itself_is_refused() {
 #[test]
 fn a_redirect_to_another_address_of_the_network_is_followed() {
     let Some(address) = own_address() else {
-        return says_that_it_is_not_tested("a redirect to a private address: this machine has only loopback");
+        return print_skipped("a redirect to a private address: this machine has only loopback");
     };
     let (far, storage) = (Far::new(), release_at(address));
     far.leads_to(&format!("{}/api/packages/alice/generic/widget/v1.0.0/app", storage.url()));
@@ -99,7 +99,7 @@ fn a_redirect_to_another_address_of_the_network_is_followed() {
 #[test]
 fn of_an_answer_from_another_origin_only_the_status_is_shown() {
     let (registry, service) = (release(Persona::default()), release(Persona::default()));
-    registry.script(Fault::always(Match::get("app"), Point::Head, leads(303, &place(&service, "app"))));
+    registry.add_fault(Fault::always(Match::get("app"), Point::Head, leads(303, &place(&service, "app"))));
     for (status, answer) in [
         (403, Answer::text(403, "INTERNAL words")),
         (404, Answer::json(404, r#"{"message":"INTERNAL words"}"#)),
@@ -112,8 +112,8 @@ fn of_an_answer_from_another_origin_only_the_status_is_shown() {
         (302, Answer::empty(302).header("Location", "/INTERNAL/path")),
         (303, Answer::empty(303).header("Location", "ftp://internal/INTERNAL/path")),
     ] {
-        service.clear_script();
-        service.script(Fault::always(Match::get("app"), Point::Head, Action::Answer(answer)));
+        service.clear_faults();
+        service.add_fault(Fault::always(Match::get("app"), Point::Head, Action::Answer(answer)));
         let mut job = Job::downloading(&registry);
         job.input("files", "app").variable("RUNNER_DEBUG", "1");
         for token in [true, false] {
@@ -135,7 +135,7 @@ fn the_names_in_the_certificate_of_another_origin_are_not_shown() {
     let pem = identity.pem.clone();
     let service = TlsFront::start(identity, Job::address_of(&registry));
     let place = format!("https://127.0.0.1:{}/app", service.address().port());
-    registry.script(Fault::always(Match::get("app"), Point::Head, leads(303, &place)));
+    registry.add_fault(Fault::always(Match::get("app"), Point::Head, leads(303, &place)));
     let mut job = Job::downloading(&registry);
     job.input("files", "app").input("ca-certificate", pem);
     let ran = job.run().exits_with(1).has_a_hint_for_each_error();

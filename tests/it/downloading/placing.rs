@@ -21,7 +21,7 @@ fn a_folder_outside_the_workspace_is_refused_before_anything_is_asked() {
     job.link("link", &outside).link("dead", "nowhere").file("file", "").folder(".git/hooks").link("git", ".git");
     let paths = ["..", "a/../../b", "/etc", "link", "link/deeper", "dead/x"];
     for path in paths.into_iter().chain(["file", "file/x", ".git", "new/.GIT/x", "git/hooks", "tools\nmore"]) {
-        job.input("path", path).is_refused(&registry).has_codes(&["invalid-input"]).says("input `path`");
+        job.input("path", path).run_rejected(&registry).has_codes(&["invalid-input"]).says("input `path`");
     }
     assert_eq!(fs::read_dir(outside).expect("a folder").count(), 0);
     // As the runner calls it, it is in the workspace.
@@ -43,7 +43,7 @@ fn a_path_as_in_a_shell_or_on_windows_is_refused_before_anything_is_asked() {
         ("D:/tools", "windows-path", "`path: tools`"),
         (r"D:\a\widget\widget\tools", "windows-path", "`path: tools`"),
     ] {
-        job.input("path", path).is_refused(&registry).has_codes(&[code]).says(named);
+        job.input("path", path).run_rejected(&registry).has_codes(&[code]).says(named);
         assert_eq!(fs::read_dir(job.workspace()).expect("a folder").count(), 0);
     }
     // A folder of that name is no mistake.
@@ -59,7 +59,7 @@ fn all_invalid_inputs_are_reported_at_once() {
     let mut job = Job::downloading(&registry);
     job.input("path", "..").input("files", "a/b\n..").input("executable", "!x").input("checksums", "a/b");
     job.input("retries", "many").input("version", "..").input("if-no-files-found", "wran");
-    let ran = job.is_refused(&registry);
+    let ran = job.run_rejected(&registry);
     assert_eq!(ran.codes.len(), 8, "{}", ran.log);
     ran.says("input `files`: `a/b`").says("input `executable`").says("input `checksums`: `a/b`");
 }
@@ -115,7 +115,7 @@ fn a_folder_that_becomes_a_link_during_the_run_leads_nowhere() {
             fs::rename(&folder, folder.with_file_name("moved")).expect("it can be moved");
             symlink(&target, &folder).expect("a link can be made");
         });
-        registry.script(Fault::once(on, Point::Head, swap));
+        registry.add_fault(Fault::once(on, Point::Head, swap));
         let ran = job.run().exits_with(1).has_a_hint_for_each_error().has_codes(&[code]);
         assert_eq!(ran.outputs["downloaded"], "0");
         assert_eq!(fs::read_dir(outside).expect("a folder").count(), 0);
@@ -247,7 +247,7 @@ fn two_runs_at_once_both_put_the_whole_file_into_its_place() {
         assert_eq!(fs::read(folder.join("app")).expect("a file"), whole);
         assert_eq!(fs::read_dir(&folder).expect("a folder").count(), 2, "the first one's file is left to it");
     });
-    registry.script(Fault::once(Match::get("app"), Point::AnswerByte(500_000), second));
+    registry.add_fault(Fault::once(Match::get("app"), Point::AnswerByte(500_000), second));
     job.run().exits_with(0).says("1 downloaded");
     assert_eq!(tools(&job), [("app".to_owned(), bytes)].into());
 }

@@ -3,7 +3,7 @@
 use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
 
 use super::{own_address, release, release_at, tools};
-use crate::harness::{Job, says_that_it_is_not_tested};
+use crate::harness::{Job, print_skipped};
 use crate::network::{Identity, Manners, Proxy, TlsFront, naming};
 
 /// Where a registry has the file, by another name of its host.
@@ -19,7 +19,7 @@ pub(super) fn leads(status: u16, place: &str) -> Action {
 /// A registry that redirects downloads of `app` to the other one.
 fn redirected(status: u16) -> (Registry, Registry) {
     let (registry, storage) = (release(Persona::default()), release(Persona::default()));
-    registry.script(Fault::always(Match::get("app"), Point::Head, leads(status, &place(&storage, "app"))));
+    registry.add_fault(Fault::always(Match::get("app"), Point::Head, leads(status, &place(&storage, "app"))));
     (registry, storage)
 }
 
@@ -63,7 +63,7 @@ fn the_way_to_object_storage_is_chosen_for_itself() {
         let (registry, storage) = match (is_behind, own_address()) {
             // What a proxy reaches may lead to no address of the runner itself.
             ("forge", None) => {
-                says_that_it_is_not_tested("a storage that is reached without the proxy: no address but loopback");
+                print_skipped("a storage that is reached without the proxy: no address but loopback");
                 continue;
             }
             ("forge", Some(address)) => (release(Persona::default()), release_at(address)),
@@ -74,7 +74,7 @@ fn the_way_to_object_storage_is_chosen_for_itself() {
         let far = |path: &str| format!("http://far.example.com{path}");
         let path = "/api/packages/alice/generic/widget/v1.0.0/app";
         let place = if is_behind == "forge" { format!("{}{path}", near.url()) } else { far(path) };
-        registry.script(Fault::always(Match::get("app"), Point::Head, leads(303, &place)));
+        registry.add_fault(Fault::always(Match::get("app"), Point::Head, leads(303, &place)));
         let mut job = job(&registry);
         let near = Job::address_of(near).ip().to_string();
         job.variable("HTTP_PROXY", proxy.url()).variable("NO_PROXY", near);
@@ -92,9 +92,9 @@ fn the_way_to_object_storage_is_chosen_for_itself() {
 #[test]
 fn a_transfer_from_object_storage_goes_on_where_it_broke() {
     let (registry, storage) = redirected(303);
-    storage.script(Fault::once(Match::get("app"), Point::AnswerByte(200_000), Action::Close));
+    storage.add_fault(Fault::once(Match::get("app"), Point::AnswerByte(200_000), Action::Close));
     let mut job = job(&registry);
-    job.input("retries", "1").run_in_short().exits_with(0);
+    job.input("retries", "1").run_with_short_waits().exits_with(0);
     assert_eq!(tools(&job)["app"], vec![7; 300_000]);
     // A key to the storage may have had its time, so the forge is asked anew.
     assert_eq!(registry.requests().iter().filter(|request| request.target.ends_with("/app")).count(), 2);
@@ -121,8 +121,8 @@ fn object_storage_that_leads_from_https_to_http_is_reported_as_that() {
     let storage_front = TlsFront::start(storage_front, Job::address_of(&storage));
     let to_storage = place(&storage, "app").replace("http:", "https:");
     let to_storage = to_storage.replace(&storage.url()[17..], &storage_front.address().port().to_string());
-    registry.script(Fault::always(Match::get("/app"), Point::Head, leads(303, &to_storage)));
-    storage.script(Fault::always(Match::get("/app"), Point::Head, leads(303, "http://internal.example.com/app")));
+    registry.add_fault(Fault::always(Match::get("/app"), Point::Head, leads(303, &to_storage)));
+    storage.add_fault(Fault::always(Match::get("/app"), Point::Head, leads(303, "http://internal.example.com/app")));
     let mut job = job(&registry);
     job.input("server-url", front.url()).input("ca-certificate", pems);
     let ran = job.run().exits_with(1).has_a_hint_for_each_error();
@@ -150,7 +150,7 @@ fn a_place_that_is_none_for_a_file_is_not_asked() {
         (&long, "localhost"),
     ] {
         let registry = release(Persona::default());
-        registry.script(Fault::always(Match::get("app"), Point::Head, leads(303, place)));
+        registry.add_fault(Fault::always(Match::get("app"), Point::Head, leads(303, place)));
         let ran = job(&registry).run().exits_with(1).has_a_hint_for_each_error().does_not_say("user");
         ran.has_codes(&["object-storage-error"]).says(&format!("redirects to {host} for this file"));
     }
@@ -160,7 +160,7 @@ fn a_place_that_is_none_for_a_file_is_not_asked() {
 fn the_same_address_by_https_is_a_server_url_that_is_wrong() {
     let registry = release(Persona::default());
     let https = format!("{}/api/packages/alice/generic/widget/v1.0.0/app", registry.url().replace("http:", "https:"));
-    registry.script(Fault::always(Match::get("app"), Point::Head, leads(302, &https)));
+    registry.add_fault(Fault::always(Match::get("app"), Point::Head, leads(302, &https)));
     let ran = job(&registry).run().exits_with(1).has_a_hint_for_each_error();
     ran.has_codes(&["https-required"]).says("https://127.0.0.1");
 }
@@ -168,10 +168,10 @@ fn the_same_address_by_https_is_a_server_url_that_is_wrong() {
 #[test]
 fn object_storage_may_lead_on_within_itself_but_not_for_good() {
     let (registry, storage) = (release(Persona::default()), release(Persona::default()));
-    registry.script(Fault::always(Match::get("app"), Point::Head, leads(303, &place(&storage, "other"))));
-    storage.script(Fault::once(Match::get("other"), Point::Head, leads(307, "app?key=0123456789")));
+    registry.add_fault(Fault::always(Match::get("app"), Point::Head, leads(303, &place(&storage, "other"))));
+    storage.add_fault(Fault::once(Match::get("other"), Point::Head, leads(307, "app?key=0123456789")));
     job(&registry).run().exits_with(0).does_not_say("0123456789");
-    storage.script(Fault::once(Match::get("other"), Point::Head, leads(308, "app?key=0123456789")));
+    storage.add_fault(Fault::once(Match::get("other"), Point::Head, leads(308, "app?key=0123456789")));
     let mut again = job(&registry);
     let ran = again.input("path", "elsewhere").run().exits_with(1).has_a_hint_for_each_error();
     ran.has_codes(&["object-storage-error"]).does_not_say("0123456789");
@@ -184,8 +184,8 @@ fn a_page_that_is_a_file_comes_from_storage_where_something_tells_that_it_is_it(
     registry.seed("alice", "widget", "v1.0.0", "app", PAGE.as_bytes());
     let sums = format!("{}  app\n", generic_packages::checksum::Sha256::of(PAGE.as_bytes()));
     registry.seed("alice", "widget", "v1.0.0", "SHA256SUMS", sums.as_bytes());
-    registry.script(Fault::always(Match::get("/app"), Point::Head, leads(303, &place(&storage, "app"))));
-    storage.script(Fault::always(Match::get("/app"), Point::Head, Action::Answer(Answer::html(200, PAGE))));
+    registry.add_fault(Fault::always(Match::get("/app"), Point::Head, leads(303, &place(&storage, "app"))));
+    storage.add_fault(Fault::always(Match::get("/app"), Point::Head, Action::Answer(Answer::html(200, PAGE))));
     job(&registry).run().exits_with(0);
     let mut visitor = job(&registry);
     visitor.without("INPUT_TOKEN").input("version", "v1.0.0").run().exits_with(1).has_codes(&["object-storage-error"]);
@@ -196,8 +196,8 @@ fn a_page_that_is_a_file_comes_from_storage_where_something_tells_that_it_is_it(
 #[test]
 fn redirects_end() {
     let ((registry, storage), elsewhere) = (redirected(303), release(Persona::default()));
-    storage.script(Fault::always(Match::get("app"), Point::Head, leads(303, &place(&elsewhere, "app"))));
-    elsewhere.script(Fault::always(Match::get("app"), Point::Head, leads(303, &place(&storage, "app"))));
+    storage.add_fault(Fault::always(Match::get("app"), Point::Head, leads(303, &place(&elsewhere, "app"))));
+    elsewhere.add_fault(Fault::always(Match::get("app"), Point::Head, leads(303, &place(&storage, "app"))));
     let ran = job(&registry).run().exits_with(1).has_a_hint_for_each_error();
     ran.has_codes(&["too-many-redirects"]).does_not_say("X-Amz");
     assert_eq!(storage.requests().len() + elsewhere.requests().len(), 5);
@@ -206,13 +206,13 @@ fn redirects_end() {
 #[test]
 fn an_error_of_object_storage_is_reported_as_its_own() {
     let (registry, storage) = redirected(303);
-    storage.script(Fault::always(Match::get("app"), Point::Head, Action::Answer(Answer::text(403, "AccessDenied"))));
+    storage.add_fault(Fault::always(Match::get("app"), Point::Head, Action::Answer(Answer::text(403, "AccessDenied"))));
     let ran = job(&registry).run().exits_with(1).has_a_hint_for_each_error().says("403 Forbidden");
     ran.has_codes(&["object-storage-error"]).does_not_say("X-Amz");
 
-    storage.clear_script();
+    storage.clear_faults();
     let page = Answer::html(200, "<html><title>Welcome</title></html>");
-    storage.script(Fault::always(Match::get("app"), Point::Head, Action::Answer(page)));
+    storage.add_fault(Fault::always(Match::get("app"), Point::Head, Action::Answer(page)));
     job(&registry).run().exits_with(1).has_codes(&["object-storage-error"]);
 
     storage.stop_listening();
@@ -224,7 +224,7 @@ fn an_error_of_object_storage_is_reported_as_its_own() {
 fn a_redirect_within_the_forge_is_not_followed() {
     for location in ["/user/login", "app"] {
         let registry = release(Persona::default());
-        registry.script(Fault::always(Match::get("app"), Point::Head, leads(303, location)));
+        registry.add_fault(Fault::always(Match::get("app"), Point::Head, leads(303, location)));
         let ran = job(&registry).run().exits_with(1).has_a_hint_for_each_error().has_codes(&["web-page"]);
         if location.starts_with('/') {
             ran.says(&format!("303 See Other: redirect to {location} ("));

@@ -102,7 +102,7 @@ fn a_file_is_verified_by_its_name_on_the_registry() {
 fn without_a_list_a_new_name_is_given_to_a_file_that_is_named() {
     let registry = registry(&["app-linux"]);
     let refusal = Answer::json(403, r#"{"message":"Only signed in user is allowed to call APIs."}"#);
-    registry.script(Fault::always(Match::list(), Point::Head, Action::Answer(refusal)));
+    registry.add_fault(Fault::always(Match::list(), Point::Head, Action::Answer(refusal)));
     let mut job = Job::downloading(&registry);
     job.without("INPUT_TOKEN").input("version", "v1.0.0").input("files", "app-linux => app").run().exits_with(0);
     assert_eq!(tools(&job)["app"], b"app-linux");
@@ -130,7 +130,7 @@ fn an_invalid_new_name_is_rejected_before_any_request() {
         ("!app => b", "name-for-excluded-file"),
     ] {
         let registry = registry(&["app"]);
-        let ran = Job::downloading(&registry).input("files", line).is_refused(&registry);
+        let ran = Job::downloading(&registry).input("files", line).run_rejected(&registry);
         ran.has_codes(&[code]).says(&format!("error: failed to read input `files`: `{line}`"));
     }
 }

@@ -114,14 +114,14 @@ fn a_file_of_checksums_that_is_here_already_is_not_fetched_and_one_that_came_wro
     let registry = with_checksums(&[("a.txt", b"hello\n")]);
     let mut job = member(&registry, "a.txt");
     job.input("checksums", "SHA256SUMS");
-    registry.script(Fault::once(Match::get("SHA256SUMS"), Point::Head, Action::SendOtherBytes));
+    registry.add_fault(Fault::once(Match::get("SHA256SUMS"), Point::Head, Action::CorruptDownload));
     job.run().exits_with(0);
     assert_eq!(asked(&registry).len(), 4, "{:?}", asked(&registry));
-    registry.forget_requests();
+    registry.clear_requests();
     job.file("tools/SHA256SUMS", checksums(&[("a.txt", b"hello\n")])).run().exits_with(0);
     assert_eq!(asked(&registry).len(), 1, "{:?}", asked(&registry));
     // One of another time says nothing, and is no fetch that came wrong.
-    registry.script(Fault::once(Match::get("SHA256SUMS"), Point::Head, Action::SendOtherBytes));
+    registry.add_fault(Fault::once(Match::get("SHA256SUMS"), Point::Head, Action::CorruptDownload));
     job.file("tools/SHA256SUMS", "old").run().exits_with(0);
     assert_eq!(asked(&registry).len(), 4, "{:?}", asked(&registry));
 }
@@ -144,7 +144,7 @@ fn what_is_no_file_of_checksums_verifies_nothing() {
             .says(&format!("`{name}`"));
         assert_eq!(tools(&job).len(), 0, "{name}");
     }
-    registry.script(Fault::always(Match::get("a.txt"), Point::Head, Action::SendOtherBytes));
+    registry.add_fault(Fault::always(Match::get("a.txt"), Point::Head, Action::CorruptDownload));
     let mut job = Job::downloading(&registry);
     job.input("checksums", "a.txt").run().exits_with(1).has_codes(&["invalid-checksums-file"]);
 }
@@ -202,7 +202,7 @@ fn what_is_missing_is_an_error_without_a_list_too() {
 fn what_does_not_say_how_long_it_is_is_not_taken_where_nothing_else_would_tell() {
     let registry = release(Persona::default());
     let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nhello\n\r\n0\r\n\r\n".to_vec();
-    registry.script(Fault::always(Match::get("a.txt"), Point::Head, Action::Raw(chunked)));
+    registry.add_fault(Fault::always(Match::get("a.txt"), Point::Head, Action::Raw(chunked)));
     let mut job = visitor(&registry, "a.txt");
     let ran = job.run().exits_with(1).has_a_hint_for_each_error();
     ran.has_codes(&["unexpected-response"]);
@@ -227,11 +227,11 @@ fn the_rest_of_a_file_that_does_not_say_how_long_it_is_is_not_taken_either() {
     let half = head("200 OK") + "Content-Length: 6\r\n\r\nhel";
     let rest = head("206 Partial Content")
         + "Content-Range: bytes 3-5/*\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nlo\n\r\n0\r\n\r\n";
-    registry.script(Fault::once(Match::get("a.txt"), Point::Head, Action::Raw(half.into())));
-    registry.script(Fault::once(Match::get("a.txt"), Point::Head, Action::Raw(rest.into())));
+    registry.add_fault(Fault::once(Match::get("a.txt"), Point::Head, Action::Raw(half.into())));
+    registry.add_fault(Fault::once(Match::get("a.txt"), Point::Head, Action::Raw(rest.into())));
     let mut job = visitor(&registry, "a.txt");
     job.input("checksums", "SHA256SUMS").input("retries", "1");
-    job.run_in_short().exits_with(0).says("verified by SHA-256");
+    job.run_with_short_waits().exits_with(0).says("verified by SHA-256");
     assert_eq!(tools(&job)["a.txt"], b"hello\n");
     let ranges: Vec<_> =
         registry.requests().iter().rev().take(3).map(|it| it.header("Range").map(str::to_owned)).collect();
@@ -255,7 +255,7 @@ fn the_checksums_of_as_many_files_as_a_version_can_have_are_read() {
 fn a_file_of_checksums_that_is_longer_than_any_list_is_not_fetched() {
     let registry = release(Persona::default());
     let list = format!(r#"[{{"name":"large","size":{},"sha256":"{}"}}]"#, 64 * 1024 * 1024 + 1, Sha256::of(b""));
-    registry.script(Fault::always(Match::list(), Point::Head, Action::Answer(Answer::json(200, list))));
+    registry.add_fault(Fault::always(Match::list(), Point::Head, Action::Answer(Answer::json(200, list))));
     let mut job = Job::downloading(&registry);
     let ran = job.input("checksums", "large").run().exits_with(1).has_a_hint_for_each_error();
     ran.has_codes(&["invalid-checksums-file"]).says("`large`");
@@ -273,8 +273,12 @@ fn what_only_members_may_see_wants_a_token() {
 
     // A server that shows nothing to anybody who is not signed in.
     let refusal = Answer::json(403, r#"{"message":"Only signed in user is allowed to call APIs."}"#);
-    registry.script(Fault::always(Match::list(), Point::Head, Action::Answer(refusal)));
-    registry.script(Fault::always(Match::get(""), Point::Head, Action::Answer(Answer::text(401, "reqPackageAccess"))));
+    registry.add_fault(Fault::always(Match::list(), Point::Head, Action::Answer(refusal)));
+    registry.add_fault(Fault::always(
+        Match::get(""),
+        Point::Head,
+        Action::Answer(Answer::text(401, "reqPackageAccess")),
+    ));
     job.input("owner", "alice").run().exits_with(1).has_codes(&["token-required"]).says("`token`");
 }
 
@@ -288,7 +292,7 @@ fn only_the_words_of_a_forge_mean_that_it_shows_its_lists_to_no_visitor() {
         (Answer::text(403, "token is required"), "403 Forbidden: token is required"),
     ] {
         let registry = release(Persona::default());
-        registry.script(Fault::always(Match::list(), Point::Head, Action::Answer(answer)));
+        registry.add_fault(Fault::always(Match::list(), Point::Head, Action::Answer(answer)));
         let job = visitor(&registry, "app");
         let ran = job.run().exits_with(1).has_a_hint_for_each_error();
         ran.says(words).has_codes(&["token-required"]);
@@ -311,8 +315,8 @@ fn a_file_that_breaks_is_resumed_if_its_date_is_known_and_the_server_takes_range
         let registry = release(Persona::default());
         let mut job = if is_verified { member(&registry, "app") } else { visitor(&registry, "app") };
         job.input("retries", "1");
-        registry.script(Fault::once(Match::get("app"), Point::AnswerByte(200_000), Action::Close));
-        job.run_in_short().exits_with(0);
+        registry.add_fault(Fault::once(Match::get("app"), Point::AnswerByte(200_000), Action::Close));
+        job.run_with_short_waits().exits_with(0);
         assert_eq!(tools(&job)["app"], vec![7; 300_000]);
         assert_eq!(registry.requests().pop().expect("a request").status, Some(206));
 
@@ -320,8 +324,8 @@ fn a_file_that_breaks_is_resumed_if_its_date_is_known_and_the_server_takes_range
             job.file("tools/app", "old");
             let head = format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: 300000\r\n\r\n");
             let half = [head.as_bytes(), &vec![7; 100_000]].concat();
-            registry.script(Fault::once(Match::get("app"), Point::Head, Action::Raw(half)));
-            job.run_in_short().exits_with(0).says("the connection was interrupted");
+            registry.add_fault(Fault::once(Match::get("app"), Point::Head, Action::Raw(half)));
+            job.run_with_short_waits().exits_with(0).says("the connection was interrupted");
             assert_eq!(tools(&job)["app"], vec![7; 300_000]);
             assert_eq!(registry.requests().pop().expect("a request").header("Range"), None);
         }
@@ -331,16 +335,16 @@ fn a_file_that_breaks_is_resumed_if_its_date_is_known_and_the_server_takes_range
 #[test]
 fn a_refusal_that_breaks_off_in_its_middle_is_asked_for_again() {
     let registry = release(Persona::default());
-    registry.script(Fault::once(Match::list(), Point::AnswerByte(1), Action::Close));
+    registry.add_fault(Fault::once(Match::list(), Point::AnswerByte(1), Action::Close));
     let mut job = visitor(&registry, "app");
-    job.input("retries", "1").run_in_short().exits_with(0);
+    job.input("retries", "1").run_with_short_waits().exits_with(0);
     assert_eq!(tools(&job)["app"].len(), 300_000);
 }
 
 #[test]
 fn nothing_is_said_to_be_verified_that_was_not_downloaded() {
     let registry = release(Persona::default());
-    registry.script(Fault::always(Match::get("a.txt"), Point::Head, Action::Answer(Answer::text(500, ""))));
+    registry.add_fault(Fault::always(Match::get("a.txt"), Point::Head, Action::Answer(Answer::text(500, ""))));
     let mut job = Job::downloading(&registry);
     let ran = job.input("files", "a.txt\napp").run().exits_with(1);
     let files: Vec<serde_json::Value> = serde_json::from_str(&ran.outputs["files"]).expect("JSON");

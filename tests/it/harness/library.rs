@@ -14,7 +14,7 @@ use super::{Job, Ran};
 
 impl Job {
     /// Runs the library as the program does, with waits of milliseconds.
-    pub(crate) fn run_in_short(&self) -> Ran {
+    pub(crate) fn run_with_short_waits(&self) -> Ran {
         let limits = Limits {
             answer: Duration::from_secs(1),
             first_wait: Duration::from_millis(1),
@@ -43,7 +43,7 @@ impl Job {
         let console = Console::new(&mut log, &runner, None);
         console.hide(&reading.secrets, &reading.redactor);
         for warning in &reading.warnings {
-            console.warns(warning);
+            console.warn(warning);
         }
         let mut inputs = reading.inputs.expect("good inputs");
         inputs.timeout = timeout.unwrap_or(inputs.timeout);
@@ -54,14 +54,14 @@ impl Job {
                 () = end_outage(outage) => unreachable!("the clock runs for as long as the run does"),
             }
         });
-        assert_eq!(report::hand_over(&report, &console.remarks(), &runner, &reading.redactor), [""; 0]);
-        console.closes(&report);
+        assert_eq!(report::write_results(&report, &console.remarks(), &runner, &reading.redactor), [""; 0]);
+        console.write_end(&report);
         drop(console);
-        self.read_what_it_left(Some(report.exit_code().into()), log)
+        self.read_results(Some(report.exit_code().into()), log)
     }
 
     /// Runs the library, and reports everything to that listener.
-    pub(crate) fn run_to(&self, listener: impl Fn(Event) + Sync) -> RunReport {
+    pub(crate) fn run_with_listener(&self, listener: impl Fn(Event) + Sync) -> RunReport {
         self.run_until(Stop::default(), listener)
     }
 
@@ -95,30 +95,30 @@ pub(crate) enum Event {
 struct Listener<F>(F);
 
 impl<F: Fn(Event) + Sync> Observer for Listener<F> {
-    fn notes(&self, note: &str) {
+    fn note(&self, note: &str) {
         (self.0)(Event::Note(note.to_owned()));
     }
-    fn retries(&self, _: &Retry<'_>) {
+    fn report_retry(&self, _: &Retry<'_>) {
         (self.0)(Event::Retry);
     }
-    fn request_ends(&self, _: &Exchange<'_>) {}
+    fn end_request(&self, _: &Exchange<'_>) {}
 }
 
 impl<F: Fn(Event) + Sync> Reporter for Listener<F> {
-    fn begins(&self, _: &Header<'_>) {}
-    fn warns(&self, _: &str) {}
-    fn notices(&self, _: &str) {}
-    fn announces(&self, _: &str) {}
-    fn file_is_done(&self, status: Status, _: &str, _: u64, _: Option<Duration>) {
+    fn begin(&self, _: &Header<'_>) {}
+    fn warn(&self, _: &str) {}
+    fn notice(&self, _: &str) {}
+    fn announce(&self, _: &str) {}
+    fn finish_file(&self, status: Status, _: &str, _: u64, _: Option<Duration>) {
         if status == Status::Unchanged {
             (self.0)(Event::Unchanged);
         }
     }
-    fn transfer_ends(&self, _: &str) {}
+    fn end_transfer(&self, _: &str) {}
     fn progress_interval(&self) -> Duration {
         Duration::from_millis(1)
     }
-    fn progresses(&self, progress: &Progress<'_>) {
+    fn report_progress(&self, progress: &Progress<'_>) {
         (self.0)(Event::Progress { moved: progress.moved, size: progress.size });
     }
 }
@@ -131,12 +131,12 @@ async fn end_outage(outage: Option<(&Registry, Duration)>) {
     loop {
         // While a thread is busy the clock does not move by itself, so that no timeout ends a running request.
         tokio::task::spawn_blocking(|| {}).await.expect("nothing panics");
-        let is_away = !registry.acted().is_empty() && !left.is_zero();
+        let is_away = !registry.acted_faults().is_empty() && !left.is_zero();
         tokio::time::advance(if is_away { STEP } else { STEP / 5 }).await;
         if is_away {
             left = left.saturating_sub(STEP);
             if left.is_zero() {
-                registry.listen_again();
+                registry.resume_listening();
             }
         }
     }

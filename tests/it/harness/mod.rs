@@ -63,7 +63,7 @@ pub(crate) struct Job {
 
 impl Job {
     pub(crate) fn new(registry: &Registry) -> Self {
-        let mut job = Self::on_no_forge();
+        let mut job = Self::without_server();
         // A fault that a test scripts once must make the run fail.
         job.input("retries", "0");
         job.against(registry);
@@ -104,7 +104,7 @@ impl Job {
     }
 
     /// Creates a step without a server and without a token.
-    pub(crate) fn on_no_forge() -> Self {
+    pub(crate) fn without_server() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         fs::create_dir(folder.path().join("workspace")).expect("a workspace");
         let (variables, secrets, outputs_so_far) = (BTreeMap::new(), Vec::new(), String::new());
@@ -205,7 +205,7 @@ impl Job {
     }
 
     /// Sets the existing text of the output file, as earlier steps would write it.
-    pub(crate) fn outputs_so_far(&mut self, text: &str) -> &mut Self {
+    pub(crate) fn set_existing_outputs(&mut self, text: &str) -> &mut Self {
         text.clone_into(&mut self.outputs_so_far);
         self
     }
@@ -255,7 +255,7 @@ impl Job {
         let ran = child.wait_with_output().expect("the program ends");
         let stderr = String::from_utf8(ran.stderr).expect("standard error is UTF-8");
         assert_eq!(stderr, "", "the log is all that is written");
-        self.read_what_it_left(ran.status.code(), ran.stdout)
+        self.read_results(ran.status.code(), ran.stdout)
     }
 
     fn make_runners_files(&self) {
@@ -263,7 +263,7 @@ impl Job {
         fs::write(self.outside("summary"), "").expect("a runner makes the file");
     }
 
-    fn read_what_it_left(&self, code: Option<i32>, stdout: Vec<u8>) -> Ran {
+    fn read_results(&self, code: Option<i32>, stdout: Vec<u8>) -> Ran {
         let user = self.variables.get(OsStr::new("INPUT_USERNAME")).and_then(|name| name.to_str()).unwrap_or("alice");
         // What is shorter may be in any text by chance.
         let secrets = self.secrets.iter().filter(|secret| secret.len() >= 6);
@@ -274,8 +274,8 @@ impl Job {
 
     /// Runs the program, and asserts that it rejects its inputs before the first request.
     #[track_caller]
-    pub(crate) fn is_refused(&self, registry: &Registry) -> Ran {
-        registry.forget_requests();
+    pub(crate) fn run_rejected(&self, registry: &Registry) -> Ran {
+        registry.clear_requests();
         let ran = self.run().exits_with(2).has_a_hint_for_each_error();
         assert_eq!(registry.requests(), [], "nothing is asked:\n{}", ran.log);
         for name in self.task.outputs() {
@@ -302,7 +302,7 @@ pub(crate) fn run_at_once(jobs: &[Job], run: impl Fn(&Job) -> Ran + Sync) -> Vec
 }
 
 /// Prints what a test skips on this machine. The text bypasses the output capture of the test runner.
-pub(crate) fn says_that_it_is_not_tested(what: &str) {
+pub(crate) fn print_skipped(what: &str) {
     drop(writeln!(io::stderr(), "not tested: {what}"));
 }
 

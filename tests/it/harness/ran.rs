@@ -117,13 +117,13 @@ impl Ran {
     }
 
     /// Returns the log with each wrapped text joined to one line.
-    pub(crate) fn unbroken(&self) -> String {
+    pub(crate) fn unwrapped_log(&self) -> String {
         self.log.replace("\n        ", " ")
     }
 
     /// The lines of the log that begin so, without that beginning.
     pub(crate) fn lines(&self, beginning: &str) -> Vec<String> {
-        self.unbroken().lines().filter_map(|line| line.strip_prefix(beginning)).map(str::to_owned).collect()
+        self.unwrapped_log().lines().filter_map(|line| line.strip_prefix(beginning)).map(str::to_owned).collect()
     }
 
     /// Returns the first line of each error.

@@ -42,7 +42,7 @@ fn responses_to_uploads_are_harmless() {
     }
     for form in Form::ALL {
         for texts in corpus::all().chunks(20) {
-            registry.clear_script();
+            registry.clear_faults();
             for (count, text) in texts.iter().enumerate() {
                 let (status, words) = refusals[(count + run_count) % refusals.len()];
                 let answer = form.answer(status, &[words.as_bytes(), text].concat());
@@ -76,7 +76,7 @@ fn responses_about_a_version_are_harmless() {
         let form = Form::ALL[count % 3];
         // The list, the check for write access of a dry run, and the version, which has a page all the same.
         for (place, on) in [Match::list(), Match::put("/%2A"), Match::version()].into_iter().enumerate() {
-            registry.clear_script();
+            registry.clear_faults();
             let status = [200, 401, 403, 404, 405, 502][(count + place) % 6];
             answers(&registry, on, form.answer(status, text));
             let job = if place == 1 { &mut dry } else { small.input("version", format!("{count}.{place}")) };

@@ -61,12 +61,12 @@ fn scripts(text: &str, is_header: bool) -> Vec<Script> {
 
 /// A job that meets the script, on a server that is good but for that.
 fn job<'a>(registry: &Registry, job: &'a mut Job, script: Script, count: usize) -> &'a mut Job {
-    registry.clear_script();
-    registry.script(script);
-    registry.script(answers(Match::versions(), Answer::json(200, r#"[{"id":1,"name":"widget","version":"v1"}]"#)));
+    registry.clear_faults();
+    registry.add_fault(script);
+    registry.add_fault(answers(Match::versions(), Answer::json(200, r#"[{"id":1,"name":"widget","version":"v1"}]"#)));
     let rows = json!(["a", "sums"].map(|name| json!({ "name": name, "size": 0, "sha256": EMPTY })));
-    registry.script(answers(Match::list(), Answer::json(200, rows.to_string())));
-    registry.script(answers(Match::get(""), Answer::empty(200)));
+    registry.add_fault(answers(Match::list(), Answer::json(200, rows.to_string())));
+    registry.add_fault(answers(Match::get(""), Answer::empty(200)));
     // What is unchanged would not be asked for.
     drop(std::fs::remove_dir_all(job.workspace().join("tools")));
     // The file of checksums, a wrong version, and the latest take their turns.

@@ -27,12 +27,12 @@ fn answers(on: Match, answer: Answer) -> Script {
 
 /// A run against a server that has that answer; any link and any exit code will do here.
 fn shown(registry: &Registry, job: &mut Job, token: &str, script: Script, count: usize) -> Vec<Fault> {
-    registry.clear_script();
+    registry.clear_faults();
     // A good server but for that: the token is one that it does not know.
-    registry.script(script);
-    registry.script(answers(Match::list(), Answer::json(200, "[]")));
-    registry.script(answers(Match::put(""), Answer::text(201, "")));
-    registry.script(answers(Match::version(), Answer::json(200, json!({ "html_url": registry.url() }).to_string())));
+    registry.add_fault(script);
+    registry.add_fault(answers(Match::list(), Answer::json(200, "[]")));
+    registry.add_fault(answers(Match::put(""), Answer::text(201, "")));
+    registry.add_fault(answers(Match::version(), Answer::json(200, json!({ "html_url": registry.url() }).to_string())));
     let run = Run::with_links(job.token(token), Under::turn(count), 1, |_| true);
     faults(&run, token)
 }

@@ -23,8 +23,8 @@ fn job(registry: &Registry) -> Job {
 
 fn lists(registry: &Registry, name: &str) {
     let rows = json!([{ "name": name, "size": 1, "sha256": "0".repeat(64) }]).to_string();
-    registry.clear_script();
-    registry.script(Script::always(
+    registry.clear_faults();
+    registry.add_fault(Script::always(
         Match::list().containing("/latest/"),
         Point::Head,
         Action::Answer(Answer::json(200, rows)),
@@ -60,8 +60,8 @@ fn hostile_repositories_are_harmless_if_a_link_is_planned_or_exists() {
     let page = format!("{}/alice/-/packages/generic/widget/v1.0.0", registry.url());
     for (count, name) in corpus::utf8(corpus::core()).iter().enumerate() {
         let about = json!({ "html_url": page, "repository": { "full_name": name } }).to_string();
-        registry.clear_script();
-        registry.script(Script::always(Match::version(), Point::Head, Action::Answer(Answer::json(200, about))));
+        registry.clear_faults();
+        registry.add_fault(Script::always(Match::version(), Point::Head, Action::Answer(Answer::json(200, about))));
         job.input("dry-run", if count % 2 == 0 { "true" } else { "false" });
         let mut run = Run::of(&mut job, Under::turn(count), &registry, 0);
         let is_told = run.log.contains("warning: the package is already linked to repository");
@@ -81,9 +81,9 @@ fn no_plan_shows_a_secret() {
         for (count, echo) in secrets::echoes("alice", token).iter().enumerate() {
             lists(&registry, echo);
             let all = Match::put("/%2A");
-            registry.script(Script::always(all, Point::Head, Action::Answer(Answer::text(400, "invalid filename"))));
+            registry.add_fault(Script::always(all, Point::Head, Action::Answer(Answer::text(400, "invalid filename"))));
             let list = json!([{ "name": "a", "size": 1, "sha256": "0".repeat(64) }]).to_string();
-            registry.script(Script::always(Match::list(), Point::Head, Action::Answer(Answer::json(200, list))));
+            registry.add_fault(Script::always(Match::list(), Point::Head, Action::Answer(Answer::json(200, list))));
             let mut run = Run::with_links(&mut job, Under::turn(count), code(echo), |_| true);
             let is_planned = run.log.contains("\n  delete  ");
             run.expects(is_planned == (code(echo) == 0), "an extra file that is not planned", echo);

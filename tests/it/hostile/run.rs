@@ -156,7 +156,7 @@ impl Findings {
 
 /// From now on the registry gives this answer to all such requests, and is good otherwise.
 pub(super) fn answers_only(registry: &Registry, on: Match, answer: Answer) {
-    registry.clear_script();
+    registry.clear_faults();
     answers(registry, on, answer);
 }
 

@@ -85,7 +85,7 @@ fn of_many_errors_the_first_thousand_are_shown() {
     for folder in &folders {
         job.folder(folder);
     }
-    let ran = job.input("files", folders.join("\n")).is_refused(&registry);
+    let ran = job.input("files", folders.join("\n")).run_rejected(&registry);
     assert_eq!(ran.errors().len(), 1_001);
     ran.says("30 more errors are not shown");
 }
@@ -126,7 +126,7 @@ fn a_list_of_versions_that_goes_on_and_on_is_read_up_to_64_mib() {
     // A page may have many more rows than were asked for.
     let page = Value::from(vec![json!({ "id": 1, "name": "widget", "version": "1" }); 25_000]).to_string();
     answers_only(&registry, Match::versions(), Answer::json(200, page).header("X-Total-Count", "1000000"));
-    registry.forget_requests();
+    registry.clear_requests();
     is_short(job.run().exits_with(1).says("the list has more than 25000 versions"));
     assert_eq!(registry.requests().len(), 1);
 }
@@ -137,7 +137,7 @@ fn braces_that_nest_too_deep_are_refused_before_anything_is_asked() {
     for depth in [11, 60_000] {
         let line = format!("{}a,b{}", "{".repeat(depth), "}".repeat(depth));
         for mut job in [Job::new(&registry), Job::downloading(&registry)] {
-            let ran = is_short(job.input("files", &line).is_refused(&registry));
+            let ran = is_short(job.input("files", &line).run_rejected(&registry));
             ran.says("nests braces more than 10 levels deep")
                 .says("hint: Write several lines instead of the inner braces");
         }

@@ -9,7 +9,7 @@ fn github_has_no_registry_so_server_url_is_required() {
     let registry = Registry::start(Persona::default());
     for server in ["https://github.com", "https://github.com/", "https://GitHub.com", "https://www.github.com"] {
         let mut job = job(&registry);
-        let ran = job.variable("GITHUB_SERVER_URL", server).is_refused(&registry);
+        let ran = job.variable("GITHUB_SERVER_URL", server).run_rejected(&registry);
         ran.has_codes(&["invalid-input"]).says(&format!("error: failed to read input `server-url`: `{server}`"));
         // Then all is well.
         job.input("server-url", registry.url()).run().exits_with(0);
@@ -21,7 +21,7 @@ fn github_has_no_registry_so_server_url_is_required() {
 fn a_missing_server_is_an_error() {
     let registry = Registry::start(Persona::default());
     for (name, value) in [("GITHUB_SERVER_URL", ""), ("OTHER", "")] {
-        let ran = job(&registry).without("GITHUB_SERVER_URL").variable(name, value).is_refused(&registry);
+        let ran = job(&registry).without("GITHUB_SERVER_URL").variable(name, value).run_rejected(&registry);
         ran.has_codes(&["missing-input"]).says("`server-url`");
     }
 }
@@ -46,7 +46,7 @@ fn credentials_in_the_url_are_rejected_and_not_shown() {
     ] {
         refuses(&registry, "server-url", url, "invalid-input").does_not_say("hunter2");
         // The workflow's own is looked at in the same way.
-        let ran = job(&registry).variable("GITHUB_SERVER_URL", url).is_refused(&registry);
+        let ran = job(&registry).variable("GITHUB_SERVER_URL", url).run_rejected(&registry);
         ran.has_codes(&["invalid-input"]).says("`server-url`").does_not_say("hunter2");
     }
 }

@@ -21,7 +21,7 @@ fn an_unknown_input_that_can_only_mean_one_input_is_an_error() {
     ] {
         let name = variable.trim_start_matches("INPUT_").to_lowercase();
         let mut job = job(&registry);
-        let ran = job.variable(variable, "x").is_refused(&registry);
+        let ran = job.variable(variable, "x").run_rejected(&registry);
         let ran = ran.has_codes(&["unknown-input"]).says(&format!("error: failed to read input `{ours}`"));
         ran.says(&format!("hint: Use `{ours}")).says(&format!("`{name}`"));
         // If ours is set too, it is what counts: a composite action may have an input of that name.
@@ -38,12 +38,12 @@ fn files_in_an_unknown_input_are_an_error_and_do_not_mean_all_files() {
         let mut publishing = job(&registry);
         let mut downloading = Job::downloading(&registry);
         for job in [publishing.without("INPUT_FILES"), &mut downloading] {
-            let ran = job.input(name, "x").is_refused(&registry);
+            let ran = job.input(name, "x").run_rejected(&registry);
             ran.has_codes(&["unknown-input"]).says("`files`");
         }
     }
     let mut job = Job::downloading(&registry);
-    let ran = job.without("INPUT_PATH").input("out-file-path", "tools").is_refused(&registry);
+    let ran = job.without("INPUT_PATH").input("out-file-path", "tools").run_rejected(&registry);
     ran.has_codes(&["unknown-input"]).says("`path`");
 }
 
@@ -69,7 +69,7 @@ fn general_names_are_one_warning_with_suggestions() {
         "`draft`",
         "`file` (use `files`)",
     ] {
-        assert!(ran.unbroken().contains(named), "{named}: {}", ran.log);
+        assert!(ran.unwrapped_log().contains(named), "{named}: {}", ran.log);
     }
 }
 
@@ -90,7 +90,7 @@ fn a_misspelled_input_is_a_warning() {
         job(&registry).variable(variable, " ").run().exits_with(0).does_not_say("warning:");
     }
     // The warning is there also if the run fails because of the missing input.
-    let ran = job(&registry).without("INPUT_FILES").variable("INPUT_FILE", "dist/*").is_refused(&registry);
+    let ran = job(&registry).without("INPUT_FILES").variable("INPUT_FILE", "dist/*").run_rejected(&registry);
     ran.has_codes(&["missing-input"]).says("`files`").says("warning: unknown input ignored: `file` (use `files`)");
 }
 

@@ -57,7 +57,7 @@ fn the_rest_after_a_prefix_must_be_a_version() {
     for tag in ["v ..", "v.."] {
         let mut job = job(&registry);
         job.variable("GITHUB_REF", format!("refs/tags/{tag}")).input("version-strip-prefix", "v");
-        job.is_refused(&registry).has_codes(&["invalid-input"]).says("`version`");
+        job.run_rejected(&registry).has_codes(&["invalid-input"]).says("`version`");
     }
 }
 
@@ -83,7 +83,7 @@ fn a_git_ref_that_is_not_a_tag_is_not_a_version() {
     refuses(&registry, "version", "\"1.0.0\"", "invalid-input");
     for git_ref in ["refs/heads/main", "refs/pull/7/merge", "refs/tagsx/v1"] {
         refuses(&registry, "version", git_ref, "invalid-input");
-        let ran = Job::downloading(&registry).input("version", git_ref).is_refused(&registry);
+        let ran = Job::downloading(&registry).input("version", git_ref).run_rejected(&registry);
         ran.has_codes(&["invalid-input"]).says(&format!("error: failed to read input `version`: `{git_ref}`"));
     }
 }
@@ -106,11 +106,11 @@ fn without_a_tag_version_is_required() {
         let mut job = job(&registry);
         // That is the branch's name on a branch, and must not be called a version.
         job.variable("GITHUB_REF", git_ref).variable("GITHUB_REF_NAME", "main").variable("GITHUB_REF_TYPE", "tag");
-        job.is_refused(&registry)
+        job.run_rejected(&registry)
             .has_codes(&["missing-input"])
             .says("error: failed to read input `version`")
             .says(git_ref);
         job.input("version", "1.0").run().exits_with(0);
     }
-    job(&registry).without("GITHUB_REF").is_refused(&registry).has_codes(&["missing-input"]).says("`version`");
+    job(&registry).without("GITHUB_REF").run_rejected(&registry).has_codes(&["missing-input"]).says("`version`");
 }

@@ -101,7 +101,7 @@ fn age(path: &Path) {
 fn run_with(job: &mut Job, registry: &Registry, on: Match, at: Point, change: Change) -> Ran {
     let path = job.workspace().join("in/a");
     age(&path);
-    registry.script(Fault::once(on, at, Action::then(move |_| change(&path))));
+    registry.add_fault(Fault::once(on, at, Action::then(move |_| change(&path))));
     job.input("files", "in/*\nout/*").input("concurrency", "1").run()
 }
 

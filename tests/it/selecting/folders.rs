@@ -225,7 +225,7 @@ fn lines_without_a_match_in_one_folder_are_one_error() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a", "dist/b", "dist/c", "dist/d", "dist/widget.tar.gz"]);
     let ran = refuses(&mut job, &registry, "dist/widget.tgz\ndist/d-*", "no-files-found");
-    ran.says("2 lines (`dist` contains `a`, `b`, `c`, `d` and 1 more): `dist/widget.tgz`, `dist/d-*`");
+    ran.says("2 lines (no file matches; `dist` contains `a`, `b`, `c`, `d` and 1 more): `dist/widget.tgz`, `dist/d-*`");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::process::Command;
 use embedded_registry::{Persona, Registry};
 
 use super::{job_with, publishes, refuses};
-use crate::harness::{Job, Ran, says_that_it_is_not_tested};
+use crate::harness::{Job, Ran, print_skipped};
 use crate::rights::run_without_rights;
 
 /// Makes a FIFO, or with `mknod` a device; `false` where the system does not let us.
@@ -191,7 +191,7 @@ fn a_fifo_a_socket_and_a_device_are_rejected_without_waiting() {
     if has_device {
         refuses(&mut job, &registry, "devices/b", "not-a-regular-file");
     } else {
-        says_that_it_is_not_tested("a device in the workspace: mknod is not allowed here");
+        print_skipped("a device in the workspace: mknod is not allowed here");
     }
 }
 
@@ -213,7 +213,7 @@ fn all_files_that_cannot_be_read_are_reported_at_once() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a", ".git/config"]);
     job.link("dist/b", "none").link("dist/c", "/etc/passwd").link("dist/d", "../.git/config").folder("dir");
-    let ran = job.input("files", "dist/*\ndir\nnone").is_refused(&registry);
+    let ran = job.input("files", "dist/*\ndir\nnone").run_rejected(&registry);
     ran.has_codes(&["is-a-folder", "no-files-found", "broken-link", "outside-workspace", "inside-git"]).says("`none`");
 }
 
@@ -294,7 +294,7 @@ fn names_outside_the_workspace_and_in_git_are_not_shown() {
     fs::create_dir(&outside).and_then(|()| fs::write(outside.join("private-name.pem"), "")).expect("a file outside");
     job.link("dist/out", &outside).link("dist/git", "../.git");
     for line in ["dist/out/none", "dist/out/*.txt", "dist/git/none", "dist/git/x*"] {
-        let ran = job.input("files", line).is_refused(&registry).says("error: failed to read `dist/");
+        let ran = job.input("files", line).run_rejected(&registry).says("error: failed to read `dist/");
         ran.does_not_say("private-name").does_not_say("config");
     }
 }

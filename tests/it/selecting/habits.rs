@@ -157,8 +157,11 @@ fn an_invalid_name_is_reported_with_a_line_that_renames_it() {
     ] {
         let mut job = job_with(&registry, &[file, "dist/other"]);
         let ran = refuses(&mut job, &registry, "**", "invalid-file-name");
-        let (_, line) =
-            ran.unbroken().split_once("or use the line `").map(|(a, b)| (a.to_owned(), b.to_owned())).expect("a line");
+        let (_, line) = ran
+            .unwrapped_log()
+            .split_once("or use the line `")
+            .map(|(a, b)| (a.to_owned(), b.to_owned()))
+            .expect("a line");
         let line = line.split('`').next().expect("it ends").to_owned();
         let ran = job.input("files", format!("**\n{line}")).run().exits_with(0);
         let names: Vec<String> = ran.statuses().into_keys().collect();
@@ -224,7 +227,7 @@ fn all_mistakes_are_reported_at_once() {
     let registry = Registry::start(Persona::default());
     let mut job = job_with(&registry, &["dist/a"]);
     let codes = ["comment-in-pattern", "yaml-list", "quoted-pattern", "unexpanded-variable", "trailing-slash"];
-    job.input("files", "# a\n- b\n'c'\n$D/e\ndist/*/").is_refused(&registry).has_codes(&codes);
+    job.input("files", "# a\n- b\n'c'\n$D/e\ndist/*/").run_rejected(&registry).has_codes(&codes);
     let codes = ["several-patterns", "backslash-in-pattern", "excluded-in-one-folder"];
-    job.input("files", "dist/a,b\ndist\\a\n!a\ndist/a").is_refused(&registry).has_codes(&codes);
+    job.input("files", "dist/a,b\ndist\\a\n!a\ndist/a").run_rejected(&registry).has_codes(&codes);
 }

@@ -15,7 +15,7 @@ use rcgen::{
 };
 
 use super::{future, marked_as_authority, past};
-use crate::harness::{Job, says_that_it_is_not_tested};
+use crate::harness::{Job, print_skipped};
 use crate::network::{Authority, Identity, TlsFront, authority, authority_params, authority_with, naming};
 
 /// What is in `ca-certificate`, what the server shows, and who trusts it.
@@ -250,7 +250,7 @@ fn a_given_certificate_is_trusted_for_what_it_is_made_for_as_by_curl() {
     let registry = Registry::start(Persona::default());
     let has_curl = has_curl();
     if !has_curl {
-        says_that_it_is_not_tested("the verdicts of curl: there is no curl with OpenSSL 3 here");
+        print_skipped("the verdicts of curl: there is no curl with OpenSSL 3 here");
     }
     let word = |is_trusted: bool| if is_trusted { "trusted" } else { "refused" };
     let mut table = format!("{:<57} {:<8} {:<8} why\n", "given and shown", "ours", "curl");
@@ -261,7 +261,7 @@ fn a_given_certificate_is_trusted_for_what_it_is_made_for_as_by_curl() {
         let url = front.url();
         let mut job = Job::new(&registry);
         job.file("dist/app", "content").input("server-url", &url).input("version", number.to_string());
-        registry.forget_requests();
+        registry.clear_requests();
         let ran = job.input("ca-certificate", &*given).run();
         let is_trusted = ran.code == Some(0);
         assert!(is_trusted || registry.requests().is_empty(), "{what}: the server gets no token:\n{}", ran.log);
@@ -269,7 +269,7 @@ fn a_given_certificate_is_trusted_for_what_it_is_made_for_as_by_curl() {
         let _ = writeln!(table, "{what:<57} {:<8} {:<8} {why}", word(is_trusted), word(curl));
         let is_as_told = match refused {
             None => is_trusted,
-            Some(why) => ran.code == Some(1) && ran.unbroken().contains(why) && ran.log.contains("  hint: "),
+            Some(why) => ran.code == Some(1) && ran.unwrapped_log().contains(why) && ran.log.contains("  hint: "),
         };
         if !is_as_told || curl != expected_of_curl {
             wrong.push(format!("{what}:\n{}", ran.log));

@@ -18,7 +18,7 @@ pub(super) const CASES: &[Case] = &[
     ("The version changes during the run", || {
         checksums_job(|job, registry| {
             registry.seed("acme", "widget", "1.2.0", "app.tar.gz", b"content");
-            registry.script(Fault::always(Match::put("/SHA256SUMS"), Point::AfterStore, adds_a_file("1.2.0")));
+            registry.add_fault(Fault::always(Match::put("/SHA256SUMS"), Point::AfterStore, adds_a_file("1.2.0")));
             job
         })
     }),
@@ -27,13 +27,13 @@ pub(super) const CASES: &[Case] = &[
             registry.seed("acme", "widget", "1.2.0", "app.tar.gz", b"content");
             registry.seed("acme", "widget", "1.2.0", "notes.txt", b"notes");
             let deletes = Action::then(|world| assert!(world.delete("acme", "widget", "1.2.0", "app.tar.gz")));
-            registry.script(Fault::once(Match::put("/SHA256SUMS"), Point::AfterStore, deletes));
+            registry.add_fault(Fault::once(Match::put("/SHA256SUMS"), Point::AfterStore, deletes));
             job.input("expect", "*.tar.gz")
         })
     }),
     ("A file name that a checksums file cannot contain", || {
         checksums_job(|job, registry| {
-            registry.script(Fault::always(Match::list(), Point::Head, lists_a_bad_name()));
+            registry.add_fault(Fault::always(Match::list(), Point::Head, lists_a_bad_name()));
             job
         })
     }),
@@ -87,7 +87,7 @@ fn alias(fault: Fault) -> String {
         registry.seed("acme", "widget", "1.2.0", "app.tar.gz", b"content");
         registry.seed("acme", "widget", "latest", "app.tar.gz", b"an older one");
         registry.seed("acme", "widget", "latest", "old", b"x");
-        registry.script(fault);
+        registry.add_fault(fault);
         job.input("aliases", "latest")
     })
 }

@@ -35,14 +35,14 @@ pub(super) const CASES: &[Case] = &[
         failed(|job, registry| {
             let hash = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
             let list = format!(r#"[{{"name":"../../.bashrc","size":5,"sha256":"{hash}"}}]"#);
-            registry.script(Fault::always(Match::list(), Point::Head, json(200, &list)));
+            registry.add_fault(Fault::always(Match::list(), Point::Head, json(200, &list)));
             job.input("files", "*")
         })
     }),
-    ("The content does not match the registry", || get(Action::SendOtherBytes)),
+    ("The content does not match the registry", || get(Action::CorruptDownload)),
     ("The content does not match the checksums file", || {
         failed(|job, registry| {
-            registry.script(Fault::always(Match::get("/app-linux"), Point::Head, Action::SendOtherBytes));
+            registry.add_fault(Fault::always(Match::get("/app-linux"), Point::Head, Action::CorruptDownload));
             job.without("INPUT_TOKEN").input("checksums", "SHA256SUMS")
         })
     }),
@@ -66,7 +66,7 @@ pub(super) const CASES: &[Case] = &[
                     std::fs::remove_file(entry.expect("an entry").path()).expect("it can be removed");
                 }
             });
-            registry.script(Fault::once(Match::get("/app-linux"), Point::Head, cleans_up));
+            registry.add_fault(Fault::once(Match::get("/app-linux"), Point::Head, cleans_up));
             job
         })
     }),
@@ -80,7 +80,7 @@ pub(super) const CASES: &[Case] = &[
                 let number = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
                 world.seed("acme", "widget", &format!("late-{number}"), "app-linux", b"content");
             });
-            registry.script(Fault::always(Match::versions(), Point::Head, adds));
+            registry.add_fault(Fault::always(Match::versions(), Point::Head, adds));
             job.without("INPUT_VERSION")
         })
     }),
@@ -125,7 +125,7 @@ fn host_label() -> String {
 /// Each download of the file ends so.
 fn get(action: Action) -> String {
     failed(|job, registry| {
-        registry.script(Fault::always(Match::get("/app-linux"), Point::Head, action));
+        registry.add_fault(Fault::always(Match::get("/app-linux"), Point::Head, action));
         job
     })
 }
@@ -138,7 +138,7 @@ fn redirect(location: &str) -> Action {
 fn storage(response: impl FnOnce(&str) -> Action) -> String {
     let storage = Registry::start(Persona::default());
     let place = storage.url().replace("127.0.0.1", "localhost");
-    storage.script(Fault::always(Match::any(), Point::Head, response(&place)));
+    storage.add_fault(Fault::always(Match::any(), Point::Head, response(&place)));
     let printed = get(redirect(&format!("{place}/packages/ed/70/ed7002b4?X-Amz-Signature=1")));
     printed.replace(&place, "https://storage.example.com").replace("localhost", "storage.example.com")
 }
@@ -147,7 +147,7 @@ fn storage_by_http() -> String {
     let registry = Registry::start(Persona::default());
     let mut job = job(&registry);
     let leads = redirect("http://storage.example.com/packages/ed/70/ed7002b4");
-    registry.script(Fault::always(Match::get("/app-linux"), Point::Head, leads));
+    registry.add_fault(Fault::always(Match::get("/app-linux"), Point::Head, leads));
     let identity = Identity::self_signed(&naming(&["localhost"]));
     let pem = identity.pem.clone();
     let front = TlsFront::start(identity, Job::address_of(&registry));
@@ -160,7 +160,7 @@ fn redirect_to_the_runner() -> String {
     let registry = Registry::start(Persona::default());
     let mut job = job(&registry);
     let leads = redirect("http://127.0.0.1:9000/packages/ed/70/ed7002b4");
-    registry.script(Fault::always(Match::get("/app-linux"), Point::Head, leads));
+    registry.add_fault(Fault::always(Match::get("/app-linux"), Point::Head, leads));
     // A server that is on the runner itself may lead there.
     let proxy = Proxy::start(Manners::Open, Job::address_of(&registry));
     job.input("server-url", "http://git.example.com").variable("HTTP_PROXY", proxy.url());
@@ -176,7 +176,7 @@ fn full_disk() -> String {
     let printed = errors(&ran.log, &registry.url());
     // A full disk words it otherwise, and how much of a piece still fits is chance.
     let printed = printed.replace("File too large (os error 27)", "No space left on device (os error 28)");
-    let (_, rest) = printed.split_once("failed to write `tools/image` (").expect("how much is missing");
-    let (missing, _) = rest.split_once(" left)").expect("how much is missing");
+    let (_, rest) = printed.split_once("failed to write `tools/image`: ").expect("how much is missing");
+    let (missing, _) = rest.split_once(" are not written yet").expect("how much is missing");
     printed.replace(missing, "3.5 MiB")
 }

@@ -40,12 +40,12 @@ fn warned(persona: Persona, repository: &str, script: impl FnOnce(&Registry)) ->
     let registry = Registry::start(persona);
     script(&registry);
     let mut job: Job = job(&registry);
-    let log = job.input("link-repository", repository).run().exits_with(0).unbroken();
+    let log = job.input("link-repository", repository).run().exits_with(0).unwrapped_log();
     let warnings: Vec<&str> = log.lines().filter(|line| line.starts_with("warning: ")).collect();
     warnings.join("\n").replace(&registry.url(), "https://git.example.com")
 }
 
 fn not_linked(on: Match, status: u16, answer: &str) -> String {
     let answer = json(status, answer);
-    warned(Persona::default(), "widget", |registry| registry.script(Fault::always(on, Point::Head, answer)))
+    warned(Persona::default(), "widget", |registry| registry.add_fault(Fault::always(on, Point::Head, answer)))
 }

@@ -60,7 +60,7 @@ pub(super) const CASES: &[Case] = &[
     ("405: the path does not accept uploads", || put(text(405, ""))),
     ("A version with a slash behind a proxy", || {
         failed(|job, registry| {
-            registry.script(Fault::always(Match::list(), Point::Head, text(404, "404 page not found")));
+            registry.add_fault(Fault::always(Match::list(), Point::Head, text(404, "404 page not found")));
             job.input("version", "feature/x")
         })
     }),
@@ -103,13 +103,13 @@ pub(super) const CASES: &[Case] = &[
         list(Action::Answer(Answer::html(400, head)))
     }),
     ("A file is not listed after its upload", || put(text(201, ""))),
-    ("The registry has different content after the upload", || put(Action::StoreOtherBytes)),
+    ("The registry has different content after the upload", || put(Action::CorruptUpload)),
     ("The server does not respond in time", silent_server),
     ("A file changes while it is published", || {
         failed(|job, registry| {
             let path = job.workspace().join("dist/app.tar.gz");
             let write = Action::then(move |_| fs::write(&path, "other content").expect("the file can be written"));
-            registry.script(Fault::once(Match::list(), Point::Head, write));
+            registry.add_fault(Fault::once(Match::list(), Point::Head, write));
             job
         })
     }),
@@ -118,7 +118,7 @@ pub(super) const CASES: &[Case] = &[
 /// Each upload of the file ends so.
 fn put(action: Action) -> String {
     failed(|job, registry| {
-        registry.script(Fault::always(Match::put("/app.tar.gz"), Point::BeforeStore, action));
+        registry.add_fault(Fault::always(Match::put("/app.tar.gz"), Point::BeforeStore, action));
         job
     })
 }
@@ -126,7 +126,7 @@ fn put(action: Action) -> String {
 /// Each list of the files ends so.
 fn list(action: Action) -> String {
     failed(|job, registry| {
-        registry.script(Fault::always(Match::list(), Point::Head, action));
+        registry.add_fault(Fault::always(Match::list(), Point::Head, action));
         job
     })
 }
@@ -149,7 +149,7 @@ fn over(content: &[u8], change: impl for<'a> FnOnce(&'a mut Job, &Registry) -> &
 
 fn replacing(fault: Fault) -> String {
     over(b"the first build", |job, registry| {
-        registry.script(fault);
+        registry.add_fault(fault);
         job.input("if-file-exists", "overwrite")
     })
 }
@@ -157,7 +157,7 @@ fn replacing(fault: Fault) -> String {
 /// The program waits a minute. The library waits for a second.
 fn silent_server() -> String {
     let registry = Registry::start(Persona::default());
-    registry.script(Fault::always(Match::list(), Point::Head, Action::Hang));
+    registry.add_fault(Fault::always(Match::list(), Point::Head, Action::Hang));
     let mut job = job(&registry);
     job.input("timeout", "1");
     let environment = Environment::new(job.environment(), job.workspace());
@@ -167,7 +167,7 @@ fn silent_server() -> String {
     let inputs = Inputs::read(Command::Publish, &environment, &runner).inputs.expect("good inputs");
     let context = RunContext { reporter: &console, stop: Stop::default(), save: &|_| {} };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    console.closes(&runtime.block_on(run::run(&inputs, Limits::default(), &context)));
+    console.write_end(&runtime.block_on(run::run(&inputs, Limits::default(), &context)));
     drop(console);
     errors(&String::from_utf8(log).expect("UTF-8"), &registry.url())
 }
@@ -175,7 +175,7 @@ fn silent_server() -> String {
 fn stopped_server() -> String {
     let registry = Registry::start(Persona::default());
     for action in [Action::StopListening(Duration::from_hours(1)), Action::Reset] {
-        registry.script(Fault::once(Match::put("/app.tar.gz"), Point::Head, action));
+        registry.add_fault(Fault::once(Match::put("/app.tar.gz"), Point::Head, action));
     }
     let ran = job(&registry).run_through_outage(&registry, Duration::MAX).exits_with(1);
     errors(&ran.log, &registry.url())
@@ -191,7 +191,7 @@ fn https_only() -> String {
     let registry = Registry::start(Persona::default());
     let place = registry.url().replace("http://", "https://") + "/api/v1/packages/acme/generic/widget/1.2.0/files";
     let leads = Action::Answer(Answer::text(301, "").header("Location", &place));
-    registry.script(Fault::always(Match::list(), Point::Head, leads));
+    registry.add_fault(Fault::always(Match::list(), Point::Head, leads));
     let ran = job(&registry).run().exits_with(1);
     let host = registry.url().replace("http://", "");
     errors(&ran.log.replace(&host, "git.example.com"), "https://git.example.com")

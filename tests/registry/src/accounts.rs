@@ -37,7 +37,7 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    pub(crate) fn is_organisation(&self) -> bool {
+    pub(crate) fn is_organization(&self) -> bool {
         self.password.is_none()
     }
 }
@@ -75,7 +75,7 @@ pub(crate) struct Caller {
 }
 
 /// A failed authentication, with the text for `/api/v1`.
-pub(crate) struct Refused(pub(crate) String);
+pub(crate) struct AuthError(pub(crate) String);
 
 #[derive(Clone)]
 pub(crate) struct Accounts {
@@ -214,7 +214,7 @@ impl Accounts {
         persona: Persona,
         authorization: Option<&str>,
         is_api: bool,
-    ) -> Result<Option<Caller>, Refused> {
+    ) -> Result<Option<Caller>, AuthError> {
         let Some(authorization) = authorization else { return Ok(None) };
         let (scheme, value) = authorization.split_once(' ').unwrap_or((authorization, ""));
         match scheme.to_ascii_lowercase().as_str() {
@@ -223,13 +223,13 @@ impl Accounts {
             // Other package types have their own schemes, so /api/packages rejects an unknown scheme
             // (auth-unknown-scheme). /api/v1 treats the request as anonymous.
             _ if is_api => Ok(None),
-            _ => Err(Refused(String::new())),
+            _ => Err(AuthError(String::new())),
         }
     }
 
     /// Authenticates with Basic. The token may be the password, with any user name, or the user name alone
     /// (auth-basic-token-as-username). Text that is not base64 counts as an empty name and password (auth-garbage).
-    fn sign_in_basic(&self, persona: Persona, encoded: &str) -> Result<Caller, Refused> {
+    fn sign_in_basic(&self, persona: Persona, encoded: &str) -> Result<Caller, AuthError> {
         let decoded = STANDARD.decode(encoded).unwrap_or_default();
         let decoded = String::from_utf8_lossy(&decoded);
         let (user, password) = decoded.split_once(':').unwrap_or_default();
@@ -241,18 +241,18 @@ impl Accounts {
         if let Some(account) = account.filter(|account| account.password.as_deref() == Some(password)) {
             return Ok(Caller { user: account.id, scope: None });
         }
-        Err(Refused(match account {
-            _ if persona.hides_what_was_wrong() => "invalid username, password or token".to_owned(),
+        Err(AuthError(match account {
+            _ if persona.hides_auth_error() => "invalid username, password or token".to_owned(),
             Some(account) => format!("user's password is invalid [uid: {}, name: {}]", account.id, account.name),
             None => format!("user does not exist [uid: 0, name: {user}]"),
         }))
     }
 }
 
-fn refuse_token(persona: Persona, token: &str) -> Refused {
-    Refused(if persona.echoes_tokens() {
+fn refuse_token(persona: Persona, token: &str) -> AuthError {
+    AuthError(if persona.echoes_tokens() {
         format!("access token does not exist [sha: {token}]")
-    } else if persona.hides_what_was_wrong() {
+    } else if persona.hides_auth_error() {
         "invalid username, password or token".to_owned()
     } else {
         "user does not exist [uid: 0, name: ]".to_owned()

@@ -38,21 +38,21 @@ pub enum Action {
     StopListening(Duration),
     /// Bytes other than the sent ones are stored, with a successful response: a broken storage. The point does not
     /// matter.
-    StoreOtherBytes,
+    CorruptUpload,
     /// Bytes other than the stored ones are sent: a transfer error. The point does not matter.
-    SendOtherBytes,
+    CorruptDownload,
     /// A GET or a HEAD is answered as before so many of the latest changes, as by a replica that is behind. A change is
     /// a file stored or deleted; who is who, and what is linked to what, is as it is now. The point does not matter.
-    Lag(usize),
+    OutdatedList(usize),
     /// The body of the response is changed before its length is computed. The point does not matter.
-    Alter(Alter),
+    Alter(Alteration),
     /// The hook is called, and the request continues. The hook may change the stored data, and may block.
-    Then(Arc<dyn Fn(&World) + Send + Sync>),
+    RunHook(Arc<dyn Fn(&World) + Send + Sync>),
 }
 
 /// A change to the body of a response. Contents of files are not changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Alter {
+pub enum Alteration {
     /// The body is cut to this number of bytes.
     CutAt(usize),
     /// The hashes in a list of files become upper case.
@@ -62,7 +62,7 @@ pub enum Alter {
 impl Action {
     /// Creates an [`Action::Then`] from a closure.
     pub fn then(hook: impl Fn(&World) + Send + Sync + 'static) -> Self {
-        Self::Then(Arc::new(hook))
+        Self::RunHook(Arc::new(hook))
     }
 
     /// Creates an [`Action::Pause`] that waits before each of the next `pieces` of `bytes` bytes. The rest of the body
@@ -73,13 +73,13 @@ impl Action {
     }
 
     /// Whether the request continues afterwards, so that other faults of the same point act too.
-    pub(crate) fn lets_go_on(&self) -> bool {
-        self.is_about_the_whole() || matches!(self, Self::Pause { .. } | Self::StopListening(_) | Self::Then(_))
+    pub(crate) fn lets_request_continue(&self) -> bool {
+        self.is_independent_of_point() || matches!(self, Self::Pause { .. } | Self::StopListening(_) | Self::RunHook(_))
     }
 
     /// Whether it acts independently of its point.
-    pub(crate) fn is_about_the_whole(&self) -> bool {
-        matches!(self, Self::StoreOtherBytes | Self::SendOtherBytes | Self::Lag(_) | Self::Alter(_))
+    pub(crate) fn is_independent_of_point(&self) -> bool {
+        matches!(self, Self::CorruptUpload | Self::CorruptDownload | Self::OutdatedList(_) | Self::Alter(_))
     }
 }
 
@@ -96,11 +96,11 @@ impl fmt::Debug for Action {
                 fields.field("pause", pause).field("every", every).field("times", times).finish()
             }
             Self::StopListening(time) => formatter.debug_tuple("StopListening").field(time).finish(),
-            Self::StoreOtherBytes => formatter.write_str("StoreOtherBytes"),
-            Self::SendOtherBytes => formatter.write_str("SendOtherBytes"),
-            Self::Lag(changes) => formatter.debug_tuple("Lag").field(changes).finish(),
+            Self::CorruptUpload => formatter.write_str("StoreOtherBytes"),
+            Self::CorruptDownload => formatter.write_str("SendOtherBytes"),
+            Self::OutdatedList(changes) => formatter.debug_tuple("Lag").field(changes).finish(),
             Self::Alter(alter) => formatter.debug_tuple("Alter").field(alter).finish(),
-            Self::Then(_) => formatter.write_str("Then(..)"),
+            Self::RunHook(_) => formatter.write_str("Then(..)"),
         }
     }
 }
@@ -108,7 +108,7 @@ impl fmt::Debug for Action {
 /// The hashes of a file in a list of files.
 const HASHES: [&str; 4] = ["md5", "sha1", "sha256", "sha512"];
 
-impl Alter {
+impl Alteration {
     /// Changes a body, if the change applies to it.
     pub(crate) fn apply(&self, body: &mut Vec<u8>) {
         match self {

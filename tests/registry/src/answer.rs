@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
-use crate::action::Alter;
+use crate::action::Alteration;
 use crate::blob::Blob;
 use crate::persona::{NO_STORE, Persona};
 
@@ -159,7 +159,7 @@ impl Reply {
     }
 
     /// Changes a body in memory. Returns whether it is different now.
-    pub(crate) fn alter(&mut self, alter: &Alter) -> bool {
+    pub(crate) fn alter(&mut self, alter: &Alteration) -> bool {
         let Body::Bytes(bytes) = &mut self.body else { return false };
         let before = bytes.clone();
         alter.apply(bytes);
@@ -167,13 +167,13 @@ impl Reply {
     }
 
     /// Marks the first byte of a file to be changed. Returns `false` if it has none.
-    pub(crate) fn spoil(&mut self) -> bool {
+    pub(crate) fn corrupt(&mut self) -> bool {
         self.is_spoiled = matches!(&self.body, Body::File(_, range) if !range.is_empty());
         self.is_spoiled
     }
 
     /// Whether its headers close the connection.
-    pub(crate) fn announces_the_end(&self) -> bool {
+    pub(crate) fn closes_connection(&self) -> bool {
         self.headers
             .iter()
             .any(|(name, value)| name.eq_ignore_ascii_case("Connection") && value.eq_ignore_ascii_case("close"))

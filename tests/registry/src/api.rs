@@ -4,7 +4,7 @@
 
 use percent_encoding::utf8_percent_encode;
 
-use crate::accounts::{Access, Account, Refused, Scope, Visibility};
+use crate::accounts::{Access, Account, AuthError, Scope, Visibility};
 use crate::answer::Reply;
 use crate::http::Head;
 use crate::json;
@@ -16,7 +16,7 @@ use crate::store::{Package, Version};
 use crate::world::State;
 
 /// A parsed request about the packages of an owner.
-enum Question<'a> {
+enum ApiCall<'a> {
     List,
     Version(&'a str, &'a str),
     Files(&'a str, &'a str),
@@ -32,13 +32,13 @@ pub(crate) fn answer(shared: &Shared, head: &Head, segments: &[String], lag: usi
 /// Handles a request about packages. The checks are in the order of the servers: existence before permissions.
 fn answer_or_refuse(shared: &Shared, state: &mut State, head: &Head, segments: &[String]) -> Result<Reply, Reply> {
     let persona = shared.options.persona;
-    let (owner, question) = understand(persona, &head.method, segments).ok_or_else(Reply::no_route)?;
+    let (owner, question) = parse_call(persona, &head.method, segments).ok_or_else(Reply::no_route)?;
     let caller = state
         .accounts
         .sign_in(persona, head.header("Authorization"), true)
-        .map_err(|Refused(why)| error(shared, 401, &why))?;
+        .map_err(|AuthError(why)| error(shared, 401, &why))?;
     let (access, required) = match question {
-        Question::Link(..) => (Access::Write, "write:package"),
+        ApiCall::Link(..) => (Access::Write, "write:package"),
         _ => (Access::Read, "read:package"),
     };
     let scope = caller.and_then(|caller| caller.scope);
@@ -48,7 +48,7 @@ fn answer_or_refuse(shared: &Shared, state: &mut State, head: &Head, segments: &
     let unknown = error(shared, 404, &format!("user redirect does not exist [name: {owner}]"));
     let account = packages::owner(shared, state, head, owner, unknown)?;
     let found = match question {
-        Question::Version(package, version) | Question::Files(package, version) => {
+        ApiCall::Version(package, version) | ApiCall::Files(package, version) => {
             let found = state.packages.version(account.id, package, version);
             Some(found.ok_or_else(|| error(shared, 404, persona.unknown_version()))?)
         }
@@ -56,7 +56,7 @@ fn answer_or_refuse(shared: &Shared, state: &mut State, head: &Head, segments: &
     };
     if scope.is_some_and(Scope::is_public_only)
         && account.visibility == Visibility::Private
-        && persona.minds_public_only()
+        && persona.enforces_public_only()
     {
         return Err(error(shared, 403, "token scope is limited to public packages"));
     }
@@ -67,28 +67,28 @@ fn answer_or_refuse(shared: &Shared, state: &mut State, head: &Head, segments: &
         return Err(error(shared, 401, "token is required"));
     }
     match (question, found) {
-        (Question::List, _) => Ok(list(shared, state, head, account)),
-        (Question::Link(package, repository), _) => {
+        (ApiCall::List, _) => Ok(list(shared, state, head, account)),
+        (ApiCall::Link(package, repository), _) => {
             let owner = account.id;
             link(shared, state, owner, package, repository)
         }
-        (Question::Version(..), Some((package, version))) => {
+        (ApiCall::Version(..), Some((package, version))) => {
             Ok(Reply::json(200, &version_json(shared, state, account, package, version)))
         }
         (_, found) => Ok(files(shared, found.expect("looked up above").1)),
     }
 }
 
-fn understand<'a>(persona: Persona, method: &str, segments: &'a [String]) -> Option<(&'a str, Question<'a>)> {
+fn parse_call<'a>(persona: Persona, method: &str, segments: &'a [String]) -> Option<(&'a str, ApiCall<'a>)> {
     let segments: Vec<&str> = segments.iter().skip(2).map(String::as_str).collect();
     match (method, &segments[..]) {
-        ("GET", ["packages", owner]) => Some((owner, Question::List)),
-        ("GET", ["packages", owner, "generic", package, version]) => Some((owner, Question::Version(package, version))),
+        ("GET", ["packages", owner]) => Some((owner, ApiCall::List)),
+        ("GET", ["packages", owner, "generic", package, version]) => Some((owner, ApiCall::Version(package, version))),
         ("GET", ["packages", owner, "generic", package, version, "files"]) => {
-            Some((owner, Question::Files(package, version)))
+            Some((owner, ApiCall::Files(package, version)))
         }
         ("POST", ["packages", owner, "generic", package, "-", "link", repository]) if persona.has_links() => {
-            Some((owner, Question::Link(package, repository)))
+            Some((owner, ApiCall::Link(package, repository)))
         }
         _ => None,
     }

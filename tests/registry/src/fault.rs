@@ -151,7 +151,7 @@ impl Match {
         Self { path_contains: Some(text.to_owned()), ..self }
     }
 
-    fn fits(&self, head: &Head, call: Option<Call>) -> bool {
+    fn matches(&self, head: &Head, call: Option<Call>) -> bool {
         self.method.as_ref().is_none_or(|method| *method == head.method)
             && self.path_contains.as_ref().is_none_or(|text| head.target.contains(text))
             && self.call.is_none_or(|wanted| call == Some(wanted))
@@ -218,22 +218,22 @@ impl Pending {
 impl Faults {
     pub(crate) fn add(&self, fault: Fault) {
         let (times, skip) = (fault.times, fault.skip);
-        self.script.guard().push(Scripted { fault: Arc::new(fault), times, skip });
+        self.script.lock_unpoisoned().push(Scripted { fault: Arc::new(fault), times, skip });
     }
 
     pub(crate) fn clear(&self) {
-        self.script.guard().clear();
+        self.script.lock_unpoisoned().clear();
     }
 
     /// Records that a fault acts.
     pub(crate) fn note(&self, pending: &Pending) {
         if let Some(fault) = &pending.fault {
-            self.acted.guard().push(Fault::clone(fault));
+            self.acted.lock_unpoisoned().push(Fault::clone(fault));
         }
     }
 
     pub(crate) fn acted(&self) -> Vec<Fault> {
-        self.acted.guard().clone()
+        self.acted.lock_unpoisoned().clone()
     }
 
     /// Returns the faults for a connection, and uses up their turns.
@@ -243,14 +243,14 @@ impl Faults {
 
     /// Returns the faults for a request, and uses up their turns.
     pub(crate) fn take_for_request(&self, head: &Head, call: Option<Call>) -> Vec<Pending> {
-        self.take(|fault| fault.at != Point::Accept && fault.on.fits(head, call))
+        self.take(|fault| fault.at != Point::Accept && fault.on.matches(head, call))
     }
 
     fn take(&self, fits: impl Fn(&Fault) -> bool) -> Vec<Pending> {
         let mut taken: Vec<Pending> = Vec::new();
-        for entry in self.script.guard().iter_mut().filter(|entry| entry.times > 0 && fits(&entry.fault)) {
+        for entry in self.script.lock_unpoisoned().iter_mut().filter(|entry| entry.times > 0 && fits(&entry.fault)) {
             let (at, action) = (entry.fault.at, &entry.fault.action);
-            if taken.iter().any(|older| older.at == at && !older.action.lets_go_on()) {
+            if taken.iter().any(|older| older.at == at && !older.action.lets_request_continue()) {
                 continue;
             }
             if entry.skip > 0 {

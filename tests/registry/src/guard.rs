@@ -3,11 +3,11 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub(crate) trait Guard<T> {
-    fn guard(&self) -> MutexGuard<'_, T>;
+    fn lock_unpoisoned(&self) -> MutexGuard<'_, T>;
 }
 
 impl<T> Guard<T> for Mutex<T> {
-    fn guard(&self) -> MutexGuard<'_, T> {
+    fn lock_unpoisoned(&self) -> MutexGuard<'_, T> {
         self.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

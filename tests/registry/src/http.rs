@@ -128,7 +128,7 @@ impl Connection {
     }
 
     /// Waits until the client closes its side, without reading its data.
-    pub(crate) async fn until_closed(&self) {
+    pub(crate) async fn wait_until_closed(&self) {
         while let Ok(ready) = self.stream.ready(Interest::READABLE | Interest::ERROR).await {
             if ready.is_read_closed() || ready.is_error() {
                 return;

@@ -58,7 +58,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::oneshot;
 
-pub use action::{Action, Alter};
+pub use action::{Action, Alteration};
 pub use answer::Answer;
 pub use fault::{Call, Fault, Match, Point};
 pub use log::Request;
@@ -66,7 +66,7 @@ pub use persona::Persona;
 pub use world::World;
 
 use fault::Faults;
-use listener::Door;
+use listener::ListenSwitch;
 use log::Log;
 use race::Race;
 use server::Shared;
@@ -83,7 +83,7 @@ pub struct Options {
     /// The port; 0 for any free one.
     pub port: u16,
     /// A fixed time, for tests in which the order of versions must not depend on the clock.
-    pub clock: Option<SystemTime>,
+    pub fixed_time: Option<SystemTime>,
     /// The maximum number of versions per page, regardless of the requested number: 50 on the recorded servers.
     pub page_limit: usize,
 }
@@ -95,7 +95,7 @@ impl Default for Options {
             path_prefix: String::new(),
             address: Ipv4Addr::LOCALHOST.into(),
             port: 0,
-            clock: None,
+            fixed_time: None,
             page_limit: 50,
         }
     }
@@ -139,7 +139,7 @@ impl Registry {
         listener.set_nonblocking(true).expect("sockets can be made non-blocking");
         let address = listener.local_addr().expect("a bound socket has an address");
         let base = format!("http://{address}{}", options.path_prefix);
-        let (door, commands) = Door::new();
+        let (door, commands) = ListenSwitch::new();
         let shared = Arc::new(Shared {
             base,
             world: World::new(&options),
@@ -192,24 +192,24 @@ impl Registry {
     }
 
     /// Clears the list of requests.
-    pub fn forget_requests(&self) {
+    pub fn clear_requests(&self) {
         self.shared.log.forget();
     }
 
     /// Adds a fault for later requests.
-    pub fn script(&self, fault: Fault) {
+    pub fn add_fault(&self, fault: Fault) {
         self.shared.faults.add(fault);
     }
 
     /// Removes all faults for later requests. [`Registry::acted`] keeps the faults that have acted.
-    pub fn clear_script(&self) {
+    pub fn clear_faults(&self) {
         self.shared.faults.clear();
     }
 
     /// Returns the faults that have acted, in order, once per affected request or connection. A fault whose point was
     /// not reached, or that changed nothing, is not included.
     #[must_use]
-    pub fn acted(&self) -> Vec<Fault> {
+    pub fn acted_faults(&self) -> Vec<Fault> {
         self.shared.faults.acted()
     }
 
@@ -220,7 +220,7 @@ impl Registry {
     }
 
     /// Starts listening again after [`Registry::stop_listening`].
-    pub fn listen_again(&self) {
+    pub fn resume_listening(&self) {
         self.shared.door.listen(true);
     }
 }

@@ -13,7 +13,7 @@ use crate::server::{Shared, serve_connection};
 const BACKLOG: u32 = 128;
 
 /// Starts and stops listening.
-pub(crate) struct Door {
+pub(crate) struct ListenSwitch {
     commands: commands::UnboundedSender<Command>,
     /// The number of times that listening was stopped. Connections from before a stop are closed.
     closed: watch::Sender<u64>,
@@ -24,7 +24,7 @@ pub(crate) struct Command {
     done: mpsc::Sender<()>,
 }
 
-impl Door {
+impl ListenSwitch {
     pub(crate) fn new() -> (Self, commands::UnboundedReceiver<Command>) {
         let (sender, receiver) = commands::unbounded_channel();
         (Self { commands: sender, closed: watch::Sender::new(0) }, receiver)
@@ -40,20 +40,20 @@ impl Door {
     }
 
     /// Returns a handle that shows a new connection when it must end.
-    pub(crate) fn epoch(&self) -> Epoch {
+    pub(crate) fn epoch(&self) -> ListenPeriod {
         let closed = self.closed.subscribe();
         let number = *closed.borrow();
-        Epoch { number, closed }
+        ListenPeriod { number, closed }
     }
 }
 
 /// A period of listening.
-pub(crate) struct Epoch {
+pub(crate) struct ListenPeriod {
     number: u64,
     closed: watch::Receiver<u64>,
 }
 
-impl Epoch {
+impl ListenPeriod {
     pub(crate) async fn ends(&mut self) {
         let number = self.number;
         // An error means that the registry has stopped.

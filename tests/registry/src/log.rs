@@ -70,7 +70,7 @@ pub(crate) struct Log(Mutex<Entries>);
 impl Log {
     /// Adds a request, and returns its number.
     pub(crate) fn start(&self, head: &Head) -> u64 {
-        let mut entries = self.0.guard();
+        let mut entries = self.0.lock_unpoisoned();
         let started = entries.tick();
         entries.requests.push(Request {
             method: head.method.clone(),
@@ -89,7 +89,7 @@ impl Log {
         self.change(started, |request, _| request.body_bytes += bytes);
     }
 
-    pub(crate) fn sends(&self, started: u64, bytes: u64) {
+    pub(crate) fn add_sent_bytes(&self, started: u64, bytes: u64) {
         self.change(started, |request, _| request.answer_bytes += bytes);
     }
 
@@ -101,7 +101,7 @@ impl Log {
     }
 
     fn change(&self, started: u64, change: impl FnOnce(&mut Request, u64)) {
-        let mut entries = self.0.guard();
+        let mut entries = self.0.lock_unpoisoned();
         let now = entries.tick();
         // Cleared requests are not in the list.
         if let Ok(index) = entries.requests.binary_search_by_key(&started, |request| request.started) {
@@ -110,10 +110,10 @@ impl Log {
     }
 
     pub(crate) fn all(&self) -> Vec<Request> {
-        self.0.guard().requests.clone()
+        self.0.lock_unpoisoned().requests.clone()
     }
 
     pub(crate) fn forget(&self) {
-        self.0.guard().requests.clear();
+        self.0.lock_unpoisoned().requests.clear();
     }
 }

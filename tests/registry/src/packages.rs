@@ -25,7 +25,7 @@ pub(crate) fn check_upload(shared: &Shared, head: &Head, segments: &[String]) ->
     let state = shared.world.state();
     let caller = sign_in(shared, &state, head)?;
     let owner = owner(shared, &state, head, &segments[2], Reply::text(404, "Not found.\n"))?;
-    demand(shared, &state, caller, owner, Access::Write)?;
+    require_access(shared, &state, caller, owner, Access::Write)?;
     let (package, version, file) = (&segments[4], &segments[5], &segments[6]);
     if let Some(refusal) = names::refuse(package, version, file) {
         return Err(Reply::text(400, refusal));
@@ -70,7 +70,7 @@ fn answer_or_refuse(shared: &Shared, state: &mut State, head: &Head, segments: &
         _ => return Err(Reply::wrong_method("DELETE")),
     };
     let owner = owner(shared, state, head, owner_name, Reply::text(404, "Not found.\n"))?;
-    demand(shared, state, caller, owner, access)?;
+    require_access(shared, state, caller, owner, access)?;
     let owner = owner.id;
     let unknown = || Reply::text(404, "package does not exist");
     let (_, found) = state.packages.version(owner, package, version).ok_or_else(unknown)?;
@@ -117,7 +117,7 @@ pub(crate) fn owner<'a>(
 }
 
 /// Checks the access of a caller: first the scope of the token, then the user's access (`auth-scope-*`, `owner-*`).
-fn demand(
+fn require_access(
     shared: &Shared,
     state: &State,
     caller: Option<Caller>,
@@ -132,7 +132,7 @@ fn demand(
             return Err(refusal());
         }
         let is_private = owner.visibility == Visibility::Private;
-        if shared.options.persona.minds_public_only() && scope.is_public_only() && is_private {
+        if shared.options.persona.enforces_public_only() && scope.is_public_only() && is_private {
             return Err(Reply::go_error(403, "reqToken\n"));
         }
     }

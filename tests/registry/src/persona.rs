@@ -71,7 +71,7 @@ impl Persona {
 
     /// Returns the persona with a name.
     #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
+    pub fn from_name(name: &str) -> Option<Self> {
         Self::all().into_iter().find(|persona| persona.name() == name)
     }
 
@@ -152,7 +152,7 @@ impl Persona {
 
     /// Whether a public-only token has no access to private owners. Forgejo 7 stores its uploads
     /// (`owner-private-publiconly`).
-    pub(crate) fn minds_public_only(self) -> bool {
+    pub(crate) fn enforces_public_only(self) -> bool {
         self != Forgejo7
     }
 
@@ -167,7 +167,7 @@ impl Persona {
     }
 
     /// Whether a 401 of `/api/v1` hides which part of the credentials was wrong (`api-files-bad-token`).
-    pub(crate) fn hides_what_was_wrong(self) -> bool {
+    pub(crate) fn hides_auth_error(self) -> bool {
         self.is_gitea_1_26()
     }
 

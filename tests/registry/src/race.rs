@@ -45,21 +45,23 @@ impl Default for Race {
 
 impl Race {
     /// Registers an upload when its head was read.
-    pub(crate) fn enter(&self, place: &Place) -> Runner<'_> {
-        let runner =
-            Runner { race: self, key: (place.owner, place.package.to_lowercase(), place.version.to_lowercase()) };
+    pub(crate) fn enter(&self, place: &Place) -> RunningUpload<'_> {
+        let runner = RunningUpload {
+            race: self,
+            key: (place.owner, place.package.to_lowercase(), place.version.to_lowercase()),
+        };
         runner.change(|uploads| uploads.running += 1);
         runner
     }
 }
 
 /// A running upload. Dropping it ends the upload.
-pub(crate) struct Runner<'a> {
+pub(crate) struct RunningUpload<'a> {
     race: &'a Race,
     key: Key,
 }
 
-impl Runner<'_> {
+impl RunningUpload<'_> {
     /// Stores the upload; `None` if another upload was creating the version at the same time.
     pub(crate) async fn store(
         &self,
@@ -104,7 +106,7 @@ impl Runner<'_> {
     }
 }
 
-impl Drop for Runner<'_> {
+impl Drop for RunningUpload<'_> {
     fn drop(&mut self) {
         self.race.0.send_modify(|all| {
             if let Some(uploads) = all.get_mut(&self.key) {
@@ -118,7 +120,7 @@ impl Drop for Runner<'_> {
 }
 
 /// The creation of a version. Dropping it closes its window.
-struct Creation<'a>(&'a Runner<'a>);
+struct Creation<'a>(&'a RunningUpload<'a>);
 
 impl Drop for Creation<'_> {
     fn drop(&mut self) {

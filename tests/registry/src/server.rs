@@ -12,7 +12,7 @@ use crate::answer::{Answer, Body, Reply};
 use crate::blob::Spool;
 use crate::fault::{Call, Faults, Pending, Point};
 use crate::http::{Connection, Head, PIECE};
-use crate::listener::{Door, Epoch};
+use crate::listener::{ListenPeriod, ListenSwitch};
 use crate::log::Log;
 use crate::race::Race;
 use crate::world::World;
@@ -26,7 +26,7 @@ pub(crate) struct Shared {
     pub(crate) log: Log,
     pub(crate) faults: Faults,
     pub(crate) race: Race,
-    pub(crate) door: Door,
+    pub(crate) door: ListenSwitch,
 }
 
 /// The number of bytes that Go reads of an unwanted body to keep the connection (net/http, maxPostHandlerReadBytes).
@@ -36,17 +36,22 @@ const READ_AFTER_ANSWER: u64 = 256 * 1024;
 const BEFORE_RESET: Duration = Duration::from_millis(500);
 
 /// Serves a connection until one side closes it, or the registry stops listening.
-pub(crate) async fn serve_connection(stream: TcpStream, shared: Arc<Shared>, faults: Vec<Pending>, mut epoch: Epoch) {
+pub(crate) async fn serve_connection(
+    stream: TcpStream,
+    shared: Arc<Shared>,
+    faults: Vec<Pending>,
+    mut epoch: ListenPeriod,
+) {
     let mut connection = Connection::new(stream);
     for pending in faults {
         shared.faults.note(&pending);
-        match act(&shared, &mut connection, pending.action).await {
+        match perform(&shared, &mut connection, pending.action).await {
             Ok(()) => {}
-            Err(Stop::End(end)) => return leave(connection, end).await,
+            Err(Stop::End(end)) => return close(connection, end).await,
             Err(Stop::Answer(answer)) => {
                 let body = answer.body.clone();
                 let _ = connection.write(&[Reply::from(answer).head(true), body].concat()).await;
-                return leave(connection, End::CloseSoftly).await;
+                return close(connection, End::CloseSoftly).await;
             }
         }
     }
@@ -68,12 +73,12 @@ pub(crate) async fn serve_connection(stream: TcpStream, shared: Arc<Shared>, fau
         shared.log.finish(exchange.id, None);
         match ended {
             End::KeepAlive => {}
-            ended => return leave(connection, ended).await,
+            ended => return close(connection, ended).await,
         }
     }
 }
 
-async fn leave(mut connection: Connection, end: End) {
+async fn close(mut connection: Connection, end: End) {
     match end {
         End::KeepAlive | End::Close => {}
         End::CloseSoftly => {
@@ -87,7 +92,7 @@ async fn leave(mut connection: Connection, end: End) {
 }
 
 /// Performs an action. Returns an error if the request or the connection must not continue.
-async fn act(shared: &Arc<Shared>, connection: &mut Connection, action: Action) -> Result<(), Stop> {
+async fn perform(shared: &Arc<Shared>, connection: &mut Connection, action: Action) -> Result<(), Stop> {
     match action {
         Action::Reset => return Err(Stop::End(End::Reset)),
         Action::Close => return Err(Stop::End(End::Close)),
@@ -97,7 +102,7 @@ async fn act(shared: &Arc<Shared>, connection: &mut Connection, action: Action) 
             return Err(Stop::End(End::Close));
         }
         Action::Hang => {
-            connection.until_closed().await;
+            connection.wait_until_closed().await;
             return Err(Stop::End(End::Close));
         }
         Action::Pause { pause, .. } => tokio::time::sleep(pause).await,
@@ -109,8 +114,8 @@ async fn act(shared: &Arc<Shared>, connection: &mut Connection, action: Action) 
                 tokio::task::block_in_place(|| shared.door.listen(true));
             });
         }
-        Action::Then(hook) => tokio::task::block_in_place(|| hook(&shared.world)),
-        Action::StoreOtherBytes | Action::SendOtherBytes | Action::Lag(_) | Action::Alter(_) => {}
+        Action::RunHook(hook) => tokio::task::block_in_place(|| hook(&shared.world)),
+        Action::CorruptUpload | Action::CorruptDownload | Action::OutdatedList(_) | Action::Alter(_) => {}
     }
     Ok(())
 }
@@ -167,7 +172,7 @@ impl<'a> Exchange<'a> {
         };
         self.apply(|action| match action {
             Action::Alter(alter) => reply.alter(alter),
-            Action::SendOtherBytes => reply.spoil(),
+            Action::CorruptDownload => reply.corrupt(),
             _ => false,
         });
         match self.send(reply, scripted).await {
@@ -177,7 +182,7 @@ impl<'a> Exchange<'a> {
     }
 
     async fn respond(&mut self) -> Result<Reply, Stop> {
-        self.reach(Point::Head).await?;
+        self.run_faults_at(Point::Head).await?;
         let shared = self.shared;
         let Some(segments) = self.segments.take() else { return Ok(packages::not_found()) };
         let reply = match segments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
@@ -188,31 +193,31 @@ impl<'a> Exchange<'a> {
                 };
             }
             ["api", "packages", ..] => {
-                self.reach(Point::BeforeStore).await?;
+                self.run_faults_at(Point::BeforeStore).await?;
                 let lag = self.lag();
                 packages::answer(shared, &self.head, &segments, lag)
             }
             ["api", "v1", ..] => {
-                self.reach(Point::BeforeStore).await?;
+                self.run_faults_at(Point::BeforeStore).await?;
                 let lag = self.lag();
                 api::answer(shared, &self.head, &segments, lag)
             }
             _ => packages::not_found(),
         };
-        self.reach(Point::AfterStore).await?;
+        self.run_faults_at(Point::AfterStore).await?;
         Ok(reply)
     }
 
     async fn upload(&mut self, upload: &packages::Upload) -> Result<Reply, Stop> {
         let shared = self.shared;
         let runner = shared.options.persona.first_uploads_race().then(|| shared.race.enter(&upload.place));
-        let mut spool = Spool::new(self.has(|action| matches!(action, Action::StoreOtherBytes)))?;
+        let mut spool = Spool::new(self.has(|action| matches!(action, Action::CorruptUpload)))?;
         let mut piece = Vec::new();
         while self.read_piece(&mut piece).await? {
             spool.write(&piece)?;
         }
         let blob = spool.finish()?;
-        self.reach(Point::BeforeStore).await?;
+        self.run_faults_at(Point::BeforeStore).await?;
         let store = || packages::store(shared, upload, blob);
         let reply = match &runner {
             None => store(),
@@ -222,14 +227,14 @@ impl<'a> Exchange<'a> {
             }
         };
         drop(runner);
-        self.apply(|action| matches!(action, Action::StoreOtherBytes) && reply.status == 201);
-        self.reach(Point::AfterStore).await?;
+        self.apply(|action| matches!(action, Action::CorruptUpload) && reply.status == 201);
+        self.run_faults_at(Point::AfterStore).await?;
         Ok(reply)
     }
 
     /// Reads the next piece of the body. Returns `false` at its end.
     async fn read_piece(&mut self, piece: &mut Vec<u8>) -> Result<bool, Stop> {
-        self.reach(Point::RequestByte(self.body_read)).await?;
+        self.run_faults_at(Point::RequestByte(self.body_read)).await?;
         let limit = self.until_next(self.body_read, |at| match at {
             Point::RequestByte(byte) => Some(byte),
             _ => None,
@@ -247,13 +252,13 @@ impl<'a> Exchange<'a> {
     }
 
     /// Performs the faults for this point.
-    async fn reach(&mut self, point: Point) -> Result<(), Stop> {
-        let is_due = |pending: &Pending| pending.at == point && !pending.action.is_about_the_whole();
+    async fn run_faults_at(&mut self, point: Point) -> Result<(), Stop> {
+        let is_due = |pending: &Pending| pending.at == point && !pending.action.is_independent_of_point();
         while let Some(index) = self.faults.iter().position(is_due) {
             let pending = self.faults.remove(index);
             self.shared.faults.note(&pending);
             self.faults.extend(pending.next());
-            act(self.shared, self.connection, pending.action).await?;
+            perform(self.shared, self.connection, pending.action).await?;
         }
         Ok(())
     }
@@ -278,7 +283,7 @@ impl<'a> Exchange<'a> {
         let mut lag = 0;
         if self.head.method == "GET" && self.shared.world.state().packages.have_changed() {
             self.apply(|action| match action {
-                Action::Lag(changes) => {
+                Action::OutdatedList(changes) => {
                     lag = lag.max(*changes);
                     true
                 }
@@ -303,7 +308,7 @@ impl<'a> Exchange<'a> {
     async fn send(&mut self, reply: Reply, scripted: bool) -> Result<End, Stop> {
         let body_is_dealt_with = self.drop_body().await?;
         let asks_to_close = self.head.header("Connection").is_some_and(|it| it.eq_ignore_ascii_case("close"));
-        let close = asks_to_close || reply.announces_the_end() || !body_is_dealt_with;
+        let close = asks_to_close || reply.closes_connection() || !body_is_dealt_with;
         let has_body = !matches!(reply.status, 204 | 304);
         let mut head = reply.head(close);
         match &reply.body {
@@ -352,7 +357,7 @@ impl<'a> Exchange<'a> {
     ) -> Result<(), Stop> {
         let mut sent = 0;
         loop {
-            self.reach(Point::AnswerByte(sent)).await?;
+            self.run_faults_at(Point::AnswerByte(sent)).await?;
             let limit = self.until_next(sent, |at| match at {
                 Point::AnswerByte(byte) => Some(byte),
                 _ => None,
@@ -360,7 +365,7 @@ impl<'a> Exchange<'a> {
             let mut piece = Vec::new();
             bytes.by_ref().take(limit.min(length - sent)).read_to_end(&mut piece)?;
             sent += piece.len() as u64;
-            self.shared.log.sends(self.id, piece.len() as u64);
+            self.shared.log.add_sent_bytes(self.id, piece.len() as u64);
             let is_last = sent >= length;
             let cut_at_end = self.faults.iter().any(|pending| pending.at == Point::AnswerByte(length));
             if is_last && !cut_at_end {
@@ -370,7 +375,7 @@ impl<'a> Exchange<'a> {
             let piece = if chunked && !piece.is_empty() { chunk(&piece) } else { piece };
             if is_last && cut_at_end {
                 self.connection.write(&piece).await?;
-                self.reach(Point::AnswerByte(length)).await?;
+                self.run_faults_at(Point::AnswerByte(length)).await?;
                 self.shared.log.finish(self.id, Some(status));
                 self.connection.write(end).await?;
                 return Ok(());

@@ -34,7 +34,7 @@ pub(crate) struct File {
 }
 
 /// A deleted file.
-struct Gone {
+struct DeletedFile {
     owner: u64,
     package: String,
     /// Its version, without files.
@@ -64,7 +64,7 @@ pub(crate) struct Packages {
     last_file: u64,
     /// The number of times that files were added or removed.
     changes: u64,
-    gone: Vec<Gone>,
+    gone: Vec<DeletedFile>,
 }
 
 fn same(left: &str, right: &str) -> bool {
@@ -126,7 +126,7 @@ impl Packages {
         let file = version.files.remove(file);
         self.changes += 1;
         let without_files = Version { name: version.name.clone(), files: Vec::new(), ..*version };
-        self.gone.push(Gone {
+        self.gone.push(DeletedFile {
             owner: place.owner,
             package: row.name.clone(),
             version: without_files,

@@ -25,11 +25,11 @@ pub struct World {
 impl World {
     pub(crate) fn new(options: &Options) -> Self {
         let accounts = Accounts::as_recorded(options.persona);
-        Self { state: Mutex::new(State { accounts, packages: Packages::default() }), clock: options.clock }
+        Self { state: Mutex::new(State { accounts, packages: Packages::default() }), clock: options.fixed_time }
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.guard()
+        self.state.lock_unpoisoned()
     }
 
     /// Calls `make` with the state before the last `changes` changes to files. If that is a past state, changes to it
@@ -90,7 +90,7 @@ impl World {
         let mut state = self.state();
         let place = state.place(owner, package, version, file);
         let place = place.unwrap_or_else(|| panic!("nobody is named {owner}"));
-        let creator = if state.accounts.get(place.owner).is_organisation() {
+        let creator = if state.accounts.get(place.owner).is_organization() {
             state.accounts.named("alice").map_or(place.owner, |alice| alice.id)
         } else {
             place.owner
@@ -129,7 +129,7 @@ impl World {
 
     /// Returns the full name of the repository that a package is linked to.
     #[must_use]
-    pub fn link_of(&self, owner: &str, package: &str) -> Option<String> {
+    pub fn linked_repository(&self, owner: &str, package: &str) -> Option<String> {
         let state = self.state();
         let owner = state.accounts.named(owner)?;
         let repository = state.packages.package(owner.id, package)?.repository?;

@@ -105,7 +105,7 @@ fn uploads_that_run_at_the_same_time_are_counted() {
     let meet = Action::then(move |_| {
         together.wait();
     });
-    registry.script(Fault::always(Match::put(""), Point::BeforeStore, meet));
+    registry.add_fault(Fault::always(Match::put(""), Point::BeforeStore, meet));
     thread::scope(|scope| {
         for name in ["a", "b", "c", "d", "e", "f"] {
             let path = format!("/api/packages/alice/generic/tool/1.0/{name}");
@@ -114,8 +114,8 @@ fn uploads_that_run_at_the_same_time_are_counted() {
         }
     });
     assert_eq!(registry.max_uploads_in_flight(), 6);
-    registry.clear_script();
-    registry.forget_requests();
+    registry.clear_faults();
+    registry.clear_requests();
     for name in ["g", "h", "i"] {
         ask(&registry, Ask::put(&format!("/api/packages/alice/generic/tool/1.0/{name}"), name));
         ask(&registry, Ask::new("GET", FILES));
@@ -168,7 +168,7 @@ fn secrets_look_real_and_differ() {
     let mut secrets: Vec<String> = Vec::new();
     for persona in Persona::all() {
         let registry = Registry::start(persona);
-        assert_eq!(Persona::named(persona.name()), Some(persona));
+        assert_eq!(Persona::from_name(persona.name()), Some(persona));
         secrets.extend(registry.world().secrets().into_iter().map(|(_, secret)| secret));
         let token = registry.token("alice_write");
         assert!(token.len() == 40 && token.bytes().all(|byte| byte.is_ascii_hexdigit()));

@@ -18,14 +18,14 @@ fn refusal(registry: &Registry) -> io::ErrorKind {
 #[test]
 fn a_connection_is_reset_before_a_byte_is_read_and_requests_use_up_no_turns_of_it() {
     let registry = Registry::start(Persona::default());
-    registry.script(Fault::once(Match::any(), Point::Accept, Action::Reset).skip(1));
+    registry.add_fault(Fault::once(Match::any(), Point::Accept, Action::Reset).skip(1));
     let mut first = connect(&registry);
     for _ in 0..3 {
         assert_eq!(first.ask(&signed(&registry, Ask::new("GET", FILES))).unwrap().status, 404);
     }
     assert_eq!(connect(&registry).receive().unwrap_err().kind(), io::ErrorKind::ConnectionReset);
     assert_eq!(connect(&registry).ask(&signed(&registry, Ask::new("GET", FILES))).unwrap().status, 404);
-    assert_eq!((registry.requests().len(), registry.acted().len()), (4, 1));
+    assert_eq!((registry.requests().len(), registry.acted_faults().len()), (4, 1));
 }
 
 #[test]
@@ -34,9 +34,9 @@ fn a_fault_for_some_requests_does_not_act_on_connections_nor_one_for_connections
     assert_eq!(ask(&registry, Ask::new("GET", FILES)).status, 404);
     let mut client = connect(&registry);
     assert_eq!(client.ask(&signed(&registry, Ask::new("GET", FILES))).unwrap().status, 404);
-    registry.script(Fault::always(Match::any(), Point::Accept, Action::Close));
+    registry.add_fault(Fault::always(Match::any(), Point::Accept, Action::Close));
     assert_eq!(client.ask(&signed(&registry, Ask::new("GET", FILES))).unwrap().status, 404);
-    assert!(registry.acted().is_empty());
+    assert!(registry.acted_faults().is_empty());
 }
 
 #[test]
@@ -69,8 +69,8 @@ fn nobody_listens_until_somebody_does_again_on_the_same_port() {
         registry.stop_listening();
         assert_eq!(refusal(&registry), io::ErrorKind::ConnectionRefused);
         assert!(idle.is_over());
-        registry.listen_again();
-        registry.listen_again();
+        registry.resume_listening();
+        registry.resume_listening();
         idle = connect(&registry);
         assert_eq!(idle.ask(&signed(&registry, Ask::put(FILE, "hello\n"))).unwrap().status, 409, "the world stays");
     }
@@ -95,9 +95,9 @@ fn an_upload_after_which_nobody_listens_until_somebody_asks_for_it_or_the_time_i
     let registry = scripted(Match::put(""), Point::AfterStore, Action::StopListening(EVER));
     assert_eq!(ask(&registry, Ask::put(FILE, "hello\n")).status, 201);
     assert_eq!(refusal(&registry), io::ErrorKind::ConnectionRefused);
-    registry.listen_again();
+    registry.resume_listening();
     let for_a_moment = Action::StopListening(Duration::from_millis(1));
-    registry.script(Fault::once(Match::put(""), Point::AfterStore, for_a_moment));
+    registry.add_fault(Fault::once(Match::put(""), Point::AfterStore, for_a_moment));
     assert_eq!(ask(&registry, Ask::put(FILE, "hello\n")).status, 409);
     while Client::connect(&registry.url()).is_err() {
         std::thread::yield_now();
@@ -134,12 +134,12 @@ fn an_answer_that_drips_stands_still_between_its_pieces_and_is_whole_in_the_end(
     let registry = Registry::start(Persona::default());
     registry.seed("alice", "tool", "1.0", "a.txt", b"0123456789");
     let drip = Action::drip(4, 3, Duration::from_millis(1));
-    registry.script(Fault::once(Match::get(""), Point::AnswerByte(0), drip));
+    registry.add_fault(Fault::once(Match::get(""), Point::AnswerByte(0), drip));
     assert_eq!(ask(&registry, Ask::new("GET", FILE)).body, b"0123456789");
-    assert_eq!(registry.acted().len(), 1);
+    assert_eq!(registry.acted_faults().len(), 1);
 
     let still = Fault::once(Match::get(""), Point::AnswerByte(4), Action::drip(1, 1, EVER));
-    registry.script(still);
+    registry.add_fault(still);
     let mut client = connect(&registry);
     client.send(&signed(&registry, Ask::new("GET", FILE))).unwrap();
     let mut seen = Vec::new();
@@ -154,14 +154,14 @@ fn an_answer_that_drips_stands_still_between_its_pieces_and_is_whole_in_the_end(
 fn a_body_is_read_slowly() {
     let registry = Registry::start(Persona::default());
     let slowly = Action::drip(5, 2, Duration::from_millis(1));
-    registry.script(Fault::once(Match::put(""), Point::RequestByte(0), slowly));
+    registry.add_fault(Fault::once(Match::put(""), Point::RequestByte(0), slowly));
     assert_eq!(ask(&registry, Ask::put(FILE, "0123456789")).status, 201);
     assert_eq!(registry.read("alice", "tool", "1.0", "a.txt").unwrap(), b"0123456789");
 
-    registry.script(Fault::once(Match::put(""), Point::RequestByte(4), Action::drip(1, 1, EVER)));
+    registry.add_fault(Fault::once(Match::put(""), Point::RequestByte(4), Action::drip(1, 1, EVER)));
     let mut client = connect(&registry);
     client.send(&signed(&registry, Ask::put(FILE, "0123456789"))).unwrap();
-    while registry.acted().len() < 2 {
+    while registry.acted_faults().len() < 2 {
         std::thread::yield_now();
     }
     let request = &registry.requests()[1];
@@ -173,7 +173,7 @@ fn an_answer_waits_and_others_are_served_meanwhile() {
     let registry = scripted(Match::put(""), Point::AfterStore, Action::drip(1, 1, EVER));
     let mut client = connect(&registry);
     client.send(&signed(&registry, Ask::put(FILE, "hello\n"))).unwrap();
-    while registry.acted().is_empty() {
+    while registry.acted_faults().is_empty() {
         std::thread::yield_now();
     }
     assert_eq!(ask(&registry, Ask::put(FILE, "hello\n")).status, 409);
@@ -184,8 +184,8 @@ fn an_answer_waits_and_others_are_served_meanwhile() {
 #[test]
 fn other_faults_of_a_point_act_after_a_pause() {
     let registry = scripted(Match::put(""), Point::Head, Action::drip(1, 1, Duration::ZERO));
-    registry.script(Fault::once(Match::put(""), Point::Head, Action::Answer(Answer::empty(503))));
-    registry.script(Fault::once(Match::put(""), Point::Head, Action::Answer(Answer::empty(504))));
+    registry.add_fault(Fault::once(Match::put(""), Point::Head, Action::Answer(Answer::empty(503))));
+    registry.add_fault(Fault::once(Match::put(""), Point::Head, Action::Answer(Answer::empty(504))));
     let statuses = [503, 504, 201].map(|_| ask(&registry, Ask::put(FILE, "hello\n")).status);
     assert_eq!(statuses, [503, 504, 201]);
 }

@@ -11,7 +11,7 @@ use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
 
 pub(crate) fn scripted(on: Match, at: Point, action: Action) -> Registry {
     let registry = Registry::start(Persona::default());
-    registry.script(Fault::once(on, at, action));
+    registry.add_fault(Fault::once(on, at, action));
     registry
 }
 
@@ -127,17 +127,17 @@ fn an_answer_in_chunks_whose_end_is_missing() {
     let whole = ask(&registry, Ask::new("GET", FILES));
     assert_eq!(whole.header("transfer-encoding"), Some("chunked"));
     for cut in [1, whole.body.len() as u64] {
-        registry.script(Fault::once(Match::list(), Point::AnswerByte(cut), Action::Close));
+        registry.add_fault(Fault::once(Match::list(), Point::AnswerByte(cut), Action::Close));
         assert_eq!(broken(&registry, Ask::new("GET", FILES)), io::ErrorKind::UnexpectedEof);
     }
-    registry.script(Fault::once(Match::list(), Point::AnswerByte(whole.body.len() as u64 + 1), Action::Close));
+    registry.add_fault(Fault::once(Match::list(), Point::AnswerByte(whole.body.len() as u64 + 1), Action::Close));
     assert_eq!(ask(&registry, Ask::new("GET", FILES)).body, whole.body, "a point beyond the end is not reached");
 }
 
 #[test]
 fn a_store_that_keeps_other_bytes() {
     for body in ["hello\n", ""] {
-        let registry = scripted(Match::put(""), Point::BeforeStore, Action::StoreOtherBytes);
+        let registry = scripted(Match::put(""), Point::BeforeStore, Action::CorruptUpload);
         assert_eq!(ask(&registry, Ask::put(FILE, body)).status, 201);
         let stored = registry.read("alice", "tool", "1.0", "a.txt").unwrap();
         assert_ne!(stored, body.as_bytes());
@@ -178,10 +178,10 @@ fn faults_take_turns() {
     let registry = Registry::start(Persona::default());
     registry.seed("alice", "tool", "1.0", "a.txt", b"hello\n");
     let answer = |status| Action::Answer(Answer::text(status, ""));
-    registry.script(Fault::once(Match::list(), Point::Head, answer(500)).skip(1).times(2));
-    registry.script(Fault::once(Match::any().containing("/files"), Point::Head, answer(503)).skip(1));
-    registry.script(Fault::once(Match::version(), Point::Head, answer(504)));
-    registry.script(Fault::always(Match::get(""), Point::AfterStore, answer(502)));
+    registry.add_fault(Fault::once(Match::list(), Point::Head, answer(500)).skip(1).times(2));
+    registry.add_fault(Fault::once(Match::any().containing("/files"), Point::Head, answer(503)).skip(1));
+    registry.add_fault(Fault::once(Match::version(), Point::Head, answer(504)));
+    registry.add_fault(Fault::always(Match::get(""), Point::AfterStore, answer(502)));
     // The second fault counts the first request and, the two taken by the first fault left out, acts on the fourth.
     let statuses: Vec<u16> = (0..5).map(|_| ask(&registry, Ask::new("GET", FILES)).status).collect();
     assert_eq!(statuses, [200, 500, 500, 503, 200]);
@@ -190,14 +190,14 @@ fn faults_take_turns() {
     assert_eq!(statuses, [504, 200]);
     let statuses: Vec<u16> = (0..3).map(|_| ask(&registry, Ask::new("GET", FILE)).status).collect();
     assert_eq!(statuses, [502; 3]);
-    registry.clear_script();
+    registry.clear_faults();
     assert_eq!(ask(&registry, Ask::new("GET", FILE)).status, 200);
 }
 
 #[test]
 fn faults_for_different_points_of_a_request_all_act() {
     let registry = scripted(Match::put(""), Point::BeforeStore, Action::then(|world| world.revoke("alice_read")));
-    registry.script(Fault::once(Match::put(""), Point::AfterStore, Action::Answer(Answer::json(504, "{}"))));
+    registry.add_fault(Fault::once(Match::put(""), Point::AfterStore, Action::Answer(Answer::json(504, "{}"))));
     assert_eq!(ask(&registry, Ask::put(FILE, "hello\n")).status, 504);
     let ask = Ask::new("GET", FILE).basic("alice", &registry.token("alice_read"));
     assert_eq!(connect(&registry).ask(&ask).unwrap().status, 401);
@@ -211,7 +211,7 @@ fn a_full_disk_is_answered_as_the_servers_own_failures_are() {
         let failure = recording["cases"].as_array().unwrap().iter().find(is_failure).unwrap()["response"].clone();
         let registry = Registry::start(persona);
         let full = Action::Answer(Answer::internal_error(persona));
-        registry.script(Fault::once(Match::put(""), Point::BeforeStore, full));
+        registry.add_fault(Fault::once(Match::put(""), Point::BeforeStore, full));
         let got = ask(&registry, Ask::put(FILE, "hello\n"));
         let recorded = (&failure["status"], failure["body"].as_str().unwrap_or_default());
         assert_eq!((&got.status.into(), got.text().as_str()), recorded, "{persona:?}");
@@ -232,10 +232,10 @@ fn a_deletion_whose_answer_is_lost_has_acted_and_one_that_fails_has_not() {
     let registry = Registry::start(Persona::default());
     registry.seed("alice", "tool", "1.0", "a.txt", b"hello\n");
     let fails = Action::Answer(Answer::internal_error(registry.persona()));
-    registry.script(Fault::once(Match::delete("a.txt"), Point::BeforeStore, fails));
+    registry.add_fault(Fault::once(Match::delete("a.txt"), Point::BeforeStore, fails));
     assert_eq!(ask(&registry, Ask::new("DELETE", FILE)).status, 500);
     assert_eq!(names(&registry), ["a.txt"]);
-    registry.script(Fault::once(Match::delete("a.txt"), Point::AfterStore, Action::Reset));
+    registry.add_fault(Fault::once(Match::delete("a.txt"), Point::AfterStore, Action::Reset));
     assert_eq!(broken(&registry, Ask::new("DELETE", FILE)), io::ErrorKind::ConnectionReset);
     assert_eq!(names(&registry), [""; 0]);
 }
@@ -247,10 +247,10 @@ fn a_registry_tells_which_faults_have_acted_and_how_often() {
         Fault::always(Match::put(""), Point::RequestByte(7), Action::Close),
         Fault::always(Match::list(), Point::Head, Action::Answer(Answer::empty(503))).times(2).skip(1),
         Fault::always(Match::put(""), Point::Head, Action::then(|_| {})),
-        Fault::always(Match::put("b.txt"), Point::Head, Action::StoreOtherBytes),
+        Fault::always(Match::put("b.txt"), Point::Head, Action::CorruptUpload),
     ];
     for fault in &faults {
-        registry.script(fault.clone());
+        registry.add_fault(fault.clone());
     }
     ask(&registry, Ask::put(FILE, "short"));
     for _ in 0..4 {
@@ -258,9 +258,9 @@ fn a_registry_tells_which_faults_have_acted_and_how_often() {
     }
     ask(&registry, Ask::put(&FILE.replace("a.txt", "b.txt"), "short"));
     ask(&registry, Ask::put(&FILE.replace("a.txt", "b.txt"), "409"));
-    registry.clear_script();
+    registry.clear_faults();
     let [_, answers, hook, spoils] = faults.map(|fault| format!("{fault:?}"));
-    let acted: Vec<String> = registry.acted().iter().map(|fault| format!("{fault:?}")).collect();
+    let acted: Vec<String> = registry.acted_faults().iter().map(|fault| format!("{fault:?}")).collect();
     assert_eq!(acted, [hook.clone(), answers.clone(), answers, hook.clone(), spoils, hook]);
 }
 
@@ -279,11 +279,11 @@ fn a_fault_is_printed_with_its_bytes_as_text() {
 
 #[test]
 fn a_file_whose_bytes_are_changed_on_the_way_is_stored_as_it_was() {
-    let registry = scripted(Match::get("a.txt"), Point::Head, Action::SendOtherBytes);
+    let registry = scripted(Match::get("a.txt"), Point::Head, Action::CorruptDownload);
     registry.seed("alice", "tool", "1.0", "a.txt", b"hello\n");
     let got = ask(&registry, Ask::new("GET", FILE).header("Range", "bytes=1-"));
     assert_eq!((got.status, got.body), (206, b"\x9allo\n".to_vec()));
     assert_eq!(ask(&registry, Ask::new("GET", FILE)).body, b"hello\n");
     assert_eq!(registry.requests().iter().map(|request| request.answer_bytes).collect::<Vec<_>>(), [5, 6]);
-    assert_eq!(registry.acted().len(), 1);
+    assert_eq!(registry.acted_faults().len(), 1);
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::behaviour::{FILE, FILES, ask, connect, signed};
 use crate::client::Ask;
-use embedded_registry::{Action, Alter, Fault, Match, Persona, Point, Registry};
+use embedded_registry::{Action, Alteration, Fault, Match, Persona, Point, Registry};
 
 const VERSION: &str = "/api/v1/packages/alice/generic/tool/1.0";
 const VERSIONS: &str = "/api/v1/packages/alice?q=tool";
@@ -17,7 +17,7 @@ fn with_one_file() -> Registry {
 
 /// What a GET says to somebody who is so many changes behind.
 fn behind(registry: &Registry, changes: usize, target: &str) -> (u16, String) {
-    registry.script(Fault::once(Match::any(), Point::Head, Action::Lag(changes)));
+    registry.add_fault(Fault::once(Match::any(), Point::Head, Action::OutdatedList(changes)));
     let got = ask(registry, Ask::new("GET", target));
     (got.status, got.text())
 }
@@ -39,7 +39,7 @@ fn a_list_that_lags_is_as_before_the_last_changes() {
     assert_eq!(ask(&registry, Ask::new("DELETE", FILE)).status, 204);
     let lists = [0, 1, 2, 3, usize::MAX].map(|changes| listed(&registry, changes).join(" "));
     assert_eq!(lists, ["b.txt", "a.txt b.txt", "a.txt", "", ""]);
-    assert_eq!(registry.acted().len(), 5);
+    assert_eq!(registry.acted_faults().len(), 5);
     assert_eq!(ask(&registry, Ask::new("GET", FILES)).text().matches("sha256").count(), 1, "it catches up");
 }
 
@@ -70,14 +70,14 @@ fn a_version_whose_last_file_was_deleted_comes_back_for_those_who_are_behind() {
 #[test]
 fn what_writes_does_not_lag_and_where_nothing_changed_nothing_acts() {
     let registry = Registry::start(Persona::default());
-    registry.script(Fault::always(Match::any(), Point::Head, Action::Lag(usize::MAX)));
+    registry.add_fault(Fault::always(Match::any(), Point::Head, Action::OutdatedList(usize::MAX)));
     assert_eq!(ask(&registry, Ask::new("GET", FILES)).status, 404);
     assert_eq!(ask(&registry, Ask::put(FILE, "a")).status, 201);
     assert_eq!(ask(&registry, Ask::put(FILE, "a")).status, 409);
-    assert!(registry.acted().is_empty());
+    assert!(registry.acted_faults().is_empty());
     assert_eq!(ask(&registry, Ask::new("GET", FILES)).status, 404);
     assert_eq!(ask(&registry, Ask::new("DELETE", FILE)).status, 204);
-    assert_eq!(registry.acted().len(), 1);
+    assert_eq!(registry.acted_faults().len(), 1);
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn a_list_that_is_cut_is_framed_as_a_complete_one() {
             registry.seed("alice", "tool", "1.0", &format!("{number}"), b"hello\n");
         }
         let whole = ask(&registry, Ask::new("GET", FILES)).body;
-        registry.script(Fault::once(Match::list(), Point::Head, Action::Alter(Alter::CutAt(length))));
+        registry.add_fault(Fault::once(Match::list(), Point::Head, Action::Alter(Alteration::CutAt(length))));
         let mut client = connect(&registry);
         let cut = client.ask(&signed(&registry, Ask::new("GET", FILES))).unwrap();
         assert_eq!((cut.status, &cut.body[..]), (200, &whole[..length]));
@@ -102,7 +102,7 @@ fn a_list_that_is_cut_is_framed_as_a_complete_one() {
 fn hashes_are_in_upper_case_and_names_are_not() {
     let registry = with_one_file();
     registry.seed("alice", "tool", "1.0", "sha256", b"abc");
-    registry.script(Fault::always(Match::list(), Point::Head, Action::Alter(Alter::UpperCaseHashes)).times(1));
+    registry.add_fault(Fault::always(Match::list(), Point::Head, Action::Alter(Alteration::UpperCaseHashes)).times(1));
     let lists = [(), ()].map(|()| ask(&registry, Ask::new("GET", FILES)).text());
     let [upper, own] = lists.map(|text| serde_json::from_str::<Vec<Value>>(&text).unwrap());
     for (mut upper, own) in upper.into_iter().zip(own) {
@@ -118,12 +118,12 @@ fn hashes_are_in_upper_case_and_names_are_not() {
 #[test]
 fn changes_to_an_answer_add_up_and_count_as_acted_only_where_they_change_something() {
     let registry = with_one_file();
-    let alters = [Alter::UpperCaseHashes, Alter::CutAt(27)];
+    let alters = [Alteration::UpperCaseHashes, Alteration::CutAt(27)];
     for alter in alters {
-        registry.script(Fault::always(Match::any(), Point::Head, Action::Alter(alter)));
+        registry.add_fault(Fault::always(Match::any(), Point::Head, Action::Alter(alter)));
     }
     assert_eq!(ask(&registry, Ask::new("GET", FILE)).text(), "hello\n");
-    assert!(registry.acted().is_empty());
+    assert!(registry.acted_faults().is_empty());
     assert_eq!(ask(&registry, Ask::new("GET", FILES)).text(), "[{\"id\":1,\"size\":6,\"name\":\"a");
-    assert_eq!(registry.acted().len(), 2);
+    assert_eq!(registry.acted_faults().len(), 2);
 }

@@ -21,12 +21,12 @@ fn put_at_once(registry: &Registry, paths: &[String]) -> Vec<Got> {
     let meet = Action::then(move |_| {
         together.wait();
     });
-    registry.script(Fault::always(Match::put(""), Point::BeforeStore, meet));
+    registry.add_fault(Fault::always(Match::put(""), Point::BeforeStore, meet));
     let answers = thread::scope(|scope| {
         let clients: Vec<_> = paths.iter().map(|path| scope.spawn(|| ask(registry, Ask::put(path, "x")))).collect();
         clients.into_iter().map(|client| client.join().unwrap()).collect()
     });
-    registry.clear_script();
+    registry.clear_faults();
     answers
 }
 
@@ -140,10 +140,10 @@ fn uploads_to_different_versions_do_not_race_and_names_are_the_same_in_any_case(
 fn a_first_upload_does_not_wait_for_ever_for_another_that_hangs() {
     for persona in RACING {
         let registry = Registry::start(persona);
-        registry.script(Fault::once(Match::put(""), Point::RequestByte(1), Action::Hang));
+        registry.add_fault(Fault::once(Match::put(""), Point::RequestByte(1), Action::Hang));
         let mut hangs = connect(&registry);
         hangs.send(&signed(&registry, Ask::put(&file("1.0", "a"), "xx"))).unwrap();
-        while registry.acted().is_empty() {
+        while registry.acted_faults().is_empty() {
             thread::yield_now();
         }
         assert_eq!(ask(&registry, Ask::put(&file("1.0", "b"), "x")).status, 201);

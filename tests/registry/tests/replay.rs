@@ -68,7 +68,7 @@ fn replay(persona: Persona) {
     let recording = recording_of(persona);
     let registry = Registry::start_with(Options {
         persona,
-        clock: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_455_004)),
+        fixed_time: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_455_004)),
         ..Options::default()
     });
     let (mut asked, mut wrong) = (0, Vec::new());

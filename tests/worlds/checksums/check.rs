@@ -93,8 +93,8 @@ impl Promises for Checksums {
         if let Some(rival) = scene.rival {
             return mixture(scene, rival);
         }
-        let rash = scene.entries.rash.iter().map(|text| format!("(iii) {text}"));
-        what_green_means(scene).into_iter().chain(rash).collect()
+        let rash = scene.entries.unsafe_requests.iter().map(|text| format!("(iii) {text}"));
+        check_success(scene).into_iter().chain(rash).collect()
     }
 
     /// What a broken store has made of an own file is another's content: it stays, and the run fails.
@@ -129,7 +129,7 @@ impl Promises for Checksums {
 }
 
 /// (i): checks that the checksums file covers the version, and that the aliases that follow it are identical to it.
-fn what_green_means(scene: &Scene<'_, Checksums>) -> Vec<String> {
+fn check_success(scene: &Scene<'_, Checksums>) -> Vec<String> {
     if scene.ran.code != Some(0) {
         return Vec::new();
     }

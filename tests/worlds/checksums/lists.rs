@@ -23,7 +23,7 @@ pub(crate) struct Lists {
     shown: BTreeMap<&'static str, Vec<Vec<StoredFile>>>,
     /// What was to be deleted though only one list had shown it as it was, or with checksums though the last list had
     /// shown nothing.
-    pub(super) rash: Vec<String>,
+    pub(super) unsafe_requests: Vec<String>,
     /// Whether the version's checksums file was to be deleted, and no list has shown one since: it is sent again
     /// whatever there is.
     is_replacing: bool,
@@ -51,7 +51,7 @@ impl Lists {
     pub(super) fn checksums_are_put(&mut self) {
         let is_empty = self.last.get(self.version).is_none_or(|files| files.keys().all(|name| *name == CHECKSUMS));
         if is_empty && !self.is_replacing {
-            self.rash
+            self.unsafe_requests
                 .push("the checksums file is uploaded, and the last list has shown no files of the version".to_owned());
         }
     }
@@ -66,7 +66,7 @@ impl Lists {
         // An identical file that another job restores during the replacement is not different content.
         let is_new = !shown.iter().rev().skip(1).any(|list| find(list) == wanted);
         if let Some(file) = wanted.filter(|_| is_new) {
-            self.rash.push(format!("{file:?} of {version} is deleted after one list"));
+            self.unsafe_requests.push(format!("{file:?} of {version} is deleted after one list"));
         }
     }
 }

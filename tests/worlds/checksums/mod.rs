@@ -192,7 +192,7 @@ impl Kind for Checksums {
     const TASK: Command = Command::Publish;
     const PROGRAM_EVERY: u64 = 20;
     const SALT: u64 = 0x5ea1;
-    const LISTS_MAY_LIE: bool = false;
+    const CAN_ALTER_LISTS: bool = false;
 
     type Others = Others;
     type Entries = Lists;
@@ -263,7 +263,7 @@ impl Kind for Checksums {
         }
     }
 
-    fn stock(&self, registry: &Registry) -> Lists {
+    fn store_initial_files(&self, registry: &Registry) -> Lists {
         let Order { version, other, .. } = self.order;
         registry.seed(OWNER, PACKAGE, other, "app", b"another version");
         for (version, files) in self.aliases.iter().chain([&(version, self.there.clone())]) {
@@ -280,10 +280,10 @@ impl Kind for Checksums {
             [own, there].into_iter().chain(aliases.iter().map(|(_, has)| has)).flatten().map(|(name, _)| name.as_str());
         let names: BTreeSet<&str> = names.chain([CHECKSUMS, "late-extra"]).collect();
         let puts = Match::put(&format!("/{}/{CHECKSUMS}", self.order.version));
-        registry.script(Fault::always(puts, Point::Head, journal.hook(|lists, _| lists.checksums_are_put())));
+        registry.add_fault(Fault::always(puts, Point::Head, journal.hook(|lists, _| lists.checksums_are_put())));
         for version in self.versions() {
             let lists = Match::list().containing(&path_of(version));
-            registry.script(Fault::always(
+            registry.add_fault(Fault::always(
                 lists,
                 Point::AfterStore,
                 journal.hook(move |lists, now| lists.listed(now, version)),
@@ -292,7 +292,7 @@ impl Kind for Checksums {
                 let deletions = Match::delete(&format!("{}{}", path_of(version), segment(name)));
                 let name = (*name).to_owned();
                 let hook = journal.hook(move |lists, _| lists.deletes(version, &name));
-                registry.script(Fault::always(deletions, Point::Head, hook));
+                registry.add_fault(Fault::always(deletions, Point::Head, hook));
             }
         }
     }

@@ -32,7 +32,7 @@ impl Promises for Download {
     }
 
     fn wrong_actions(scene: &Scene<'_, Self>) -> Vec<String> {
-        [scene.what_is_here(), scene.what_was_asked()].concat()
+        [scene.check_local_files(), scene.what_was_asked()].concat()
     }
 
     fn wrong_ending(scene: &Scene<'_, Self>, _outputs: &Outputs) -> Vec<String> {
@@ -72,11 +72,11 @@ impl Scene<'_, Download> {
         // Without verification, other bytes of the right length may come, or a mixture of two contents.
         let may_be_a_mixture = || known.len() > 1 && known.iter().any(|known| known.len() == bytes.len());
         known.iter().any(|known| known == bytes)
-            || self.world.may_be_unverified() && (self.world.lies() || may_be_a_mixture())
+            || self.world.may_be_unverified() && (self.world.can_send_wrong_bytes() || may_be_a_mixture())
     }
 
     /// (ii) and (iii): checks the local files.
-    fn what_is_here(&self) -> Vec<String> {
+    fn check_local_files(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         let is_wanted = |name: &str| self.world.of.wanted().any(|file| file.name == name);
         let was_killed = self.ran.code.is_none();

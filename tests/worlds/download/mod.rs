@@ -89,9 +89,9 @@ impl World<Download> {
     }
 
     /// Whether a successful response may contain other bytes than the file's.
-    fn lies(&self) -> bool {
+    fn can_send_wrong_bytes(&self) -> bool {
         self.events.iter().any(|event| match &event.act {
-            Act::Fault(Action::SendOtherBytes) => true,
+            Act::Fault(Action::CorruptDownload) => true,
             Act::Fault(Action::Raw(_)) => matches!(event.at, Point::AnswerByte(_)),
             Act::Fault(Action::Answer(answer)) => answer.status < 300,
             _ => false,
@@ -117,7 +117,7 @@ impl Kind for Download {
     const TASK: Command = Command::Download;
     const PROGRAM_EVERY: u64 = 10;
     const SALT: u64 = u64::MAX;
-    const LISTS_MAY_LIE: bool = true;
+    const CAN_ALTER_LISTS: bool = true;
 
     type Others = Others;
     type Entries = History;
@@ -156,7 +156,7 @@ impl Kind for Download {
         if rng.u8(0..3) > 0 { Others::Replace((name, other_than(content, rng))) } else { Others::Delete(name) }
     }
 
-    fn stock(&self, registry: &Registry) -> History {
+    fn store_initial_files(&self, registry: &Registry) -> History {
         let mut known = History::new();
         let mut sums = String::new();
         for Remote { name, content, .. } in &self.files {

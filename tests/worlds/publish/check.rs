@@ -51,7 +51,7 @@ impl Promises for Publish {
     }
 
     fn wrong_actions(scene: &Scene<'_, Self>) -> Vec<String> {
-        [scene.what_was_there(), scene.requests_in_order()].concat()
+        [scene.check_unrelated_files(), scene.requests_in_order()].concat()
     }
 
     /// (v): checks a run without faults. If the previous run was broken off, one of its uploads may still be running.
@@ -64,7 +64,7 @@ impl Promises for Publish {
             wrong.push(format!("(v) the exit code is {:?} and not {code}", scene.ran.code));
         }
         let same = |found: &str, wanted: &str| {
-            found == wanted || scene.follows_a_break && found == "unchanged" && wanted == "uploaded"
+            found == wanted || scene.follows_interrupted_run && found == "unchanged" && wanted == "uploaded"
         };
         let is_as_wanted =
             |(name, wanted): (&String, &&str)| found.get(name.as_str()).is_some_and(|found| same(found, wanted));
@@ -107,7 +107,7 @@ impl Scene<'_, Publish> {
                     .then(|| format!("(i) `{}` is skipped, and there is {at_end:?}", row.name))
             }
             _ if !self.ran.log.contains(&row.name) => Some(format!("(ii) the log does not name `{}`", row.name)),
-            "failed" | "not-attempted" if is_there && self.was_sent(file) && !self.may_be_misled(index) => {
+            "failed" | "not-attempted" if is_there && self.was_sent(file) && !self.can_misreport(index) => {
                 Some(format!("(ii) `{}` is {}, and it is there", row.name, row.status))
             }
             "failed" | "unknown" | "not-attempted" => None,
@@ -124,7 +124,7 @@ impl Scene<'_, Publish> {
     }
 
     /// Whether a response denied that a stored file was stored, or another job stored it.
-    fn may_be_misled(&self, file: usize) -> bool {
+    fn can_misreport(&self, file: usize) -> bool {
         let lies = |event: &Event<Others>| match &event.act {
             Act::Fault(Action::Answer(answer)) if event.at == Point::AfterStore && answer.status < 500 => true,
             act => shows_other_lists(&event.on, act),
@@ -136,7 +136,7 @@ impl Scene<'_, Publish> {
     }
 
     /// (iii): checks that the run has changed only files that it may change.
-    fn what_was_there(&self) -> Vec<String> {
+    fn check_unrelated_files(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         for (name, theirs) in &self.entries.theirs {
             let may_be_replaced = self.world.of.policy == Policy::Overwrite && self.world.of.is_planned(name);
@@ -223,7 +223,7 @@ impl Scene<'_, Publish> {
     fn every_answer_arrives(&self) -> bool {
         let changes_answers = |act: &Act<Others>| match act {
             Act::Others(_) => true,
-            Act::Fault(action) => matches!(action, Action::Answer(_) | Action::Lag(_) | Action::StoreOtherBytes),
+            Act::Fault(action) => matches!(action, Action::Answer(_) | Action::OutdatedList(_) | Action::CorruptUpload),
             _ => false,
         };
         self.world
@@ -243,7 +243,7 @@ impl Scene<'_, Publish> {
 /// Returns whether an event makes lists differ from the stored files.
 fn shows_other_lists(on: &Match, act: &Act<Others>) -> bool {
     match act {
-        Act::Fault(Action::Lag(_) | Action::Alter(_)) => true,
+        Act::Fault(Action::OutdatedList(_) | Action::Alter(_)) => true,
         Act::Fault(Action::Answer(answer)) => is_about_lists(on) && matches!(answer.status, 200 | 404),
         _ => false,
     }

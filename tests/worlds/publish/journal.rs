@@ -115,7 +115,7 @@ impl Entries {
     }
 
     /// Records the file that a DELETE of the run is about to delete.
-    pub(crate) fn deletes(&mut self, at: &registry::World, name: &str) {
+    pub(crate) fn before_delete(&mut self, at: &registry::World, name: &str) {
         let there = seen(at, self.version).remove(&name.to_lowercase());
         self.asked_to_delete = Some((name.to_owned(), there));
     }
@@ -131,7 +131,7 @@ impl Entries {
     }
 
     /// Returns the name in the last DELETE.
-    pub(crate) fn being_deleted(&self) -> Option<String> {
+    pub(crate) fn last_deleted_name(&self) -> Option<String> {
         self.asked_to_delete.as_ref().map(|(name, _)| name.clone())
     }
 

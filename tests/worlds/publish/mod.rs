@@ -154,7 +154,7 @@ impl Kind for Publish {
     const TASK: Command = Command::Publish;
     const PROGRAM_EVERY: u64 = 25;
     const SALT: u64 = 0;
-    const LISTS_MAY_LIE: bool = true;
+    const CAN_ALTER_LISTS: bool = true;
 
     type Others = Others;
     type Entries = Entries;
@@ -202,7 +202,7 @@ impl Kind for Publish {
         let takes_away = world.has(|act| matches!(act, Act::Others(others) if others.take_away()));
         world.events.retain(|event| {
             let after_list = matches!(event.at, Point::AfterStore | Point::AnswerByte(_));
-            let alters = matches!(event.act, Act::Fault(Action::Lag(_) | Action::Alter(_)));
+            let alters = matches!(event.act, Act::Fault(Action::OutdatedList(_) | Action::Alter(_)));
             let is_fault = matches!(event.act, Act::Fault(_));
             !(takes_away && is_about_lists(&event.on) && is_fault && (after_list || alters))
         });
@@ -210,7 +210,7 @@ impl Kind for Publish {
         world.events = events.into_iter().flat_map(|event| world.of.with_reset(event)).collect();
     }
 
-    fn stock(&self, registry: &Registry) -> Entries {
+    fn store_initial_files(&self, registry: &Registry) -> Entries {
         for Planned { name, there, .. } in &self.files {
             for (owner, package, version) in ELSEWHERE {
                 registry.seed(owner, package, version, name, name.as_bytes());
@@ -226,14 +226,14 @@ impl Kind for Publish {
     }
 
     fn observe(&self, registry: &Registry, journal: &Journal<Entries>) {
-        let always = |on: Match, at: Point, action: Action| registry.script(Fault::always(on, at, action));
+        let always = |on: Match, at: Point, action: Action| registry.add_fault(Fault::always(on, at, action));
         always(Match::list(), Point::BeforeStore, journal.hook(|entries, now| entries.catch_up(now, Later::List(0))));
         always(Match::put(""), Point::Head, journal.hook(|entries, now| entries.catch_up(now, Later::Put)));
         always(Match::list(), Point::AfterStore, journal.hook(Entries::listed));
         for Planned { name, .. } in &self.files {
             let on = Match::delete(&format!("/{}", segment(name)));
             let (before, after) = (name.clone(), name.clone());
-            let before = journal.hook(move |entries, now| entries.deletes(now, &before));
+            let before = journal.hook(move |entries, now| entries.before_delete(now, &before));
             let after = journal.hook(move |entries, now| entries.deleted(now, &after));
             always(on.clone(), Point::BeforeStore, before);
             always(on, Point::AfterStore, after);
@@ -259,7 +259,7 @@ impl Kind for Publish {
             }
             // Applies to the DELETE of any file.
             Others::DeleteLater(later) => {
-                if let Some(name) = entries.being_deleted() {
+                if let Some(name) = entries.last_deleted_name() {
                     entries.postpone(Late::Delete(name), later);
                 }
             }

@@ -52,7 +52,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String>
         let value = arguments.next().ok_or_else(|| format!("{name} needs a value, or is not known"))?;
         let wrong = || format!("{name} can't be {value}");
         match name.as_str() {
-            "--persona" => options.persona = Persona::named(&value).ok_or_else(wrong)?,
+            "--persona" => options.persona = Persona::from_name(&value).ok_or_else(wrong)?,
             "--address" => options.address = value.parse().map_err(|_| wrong())?,
             "--port" => options.port = value.parse().map_err(|_| wrong())?,
             "--sub-path" if value.starts_with('/') => value.trim_end_matches('/').clone_into(&mut options.path_prefix),
