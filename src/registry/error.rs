@@ -5,9 +5,8 @@ use std::time::Duration;
 use reqwest::{Method, StatusCode};
 use url::Url;
 
-use super::failure::{Failure, FailureKind, RetryRule, for_every_file, for_file};
+use super::failure::{Failure, FailureKind, Reach, RetryRule, Transport, for_every_file, for_file};
 use super::outage::GivenUp;
-use super::transport::{Reach, Transport};
 use crate::files::FileError;
 use crate::hint::{Explain, Plural};
 use crate::package::{FileName, RepositoryName, Target};

@@ -60,3 +60,31 @@ impl Failure {
         Self { retry, ..self }
     }
 }
+
+/// A request without a response, or with an incomplete one.
+#[derive(Debug, thiserror::Error)]
+#[error("{words}")]
+pub(crate) struct Transport {
+    pub(super) words: String,
+    pub(super) reach: Reach,
+    /// The consequences. If the request may have reached the server, the operation decides on the retry.
+    pub(super) failure: Failure,
+}
+
+/// How far a request got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// There was no connection, so the server has stored nothing.
+    NotSent,
+    /// The connection was interrupted.
+    Broken,
+    /// No data moved until the timeout.
+    Stalled,
+}
+
+impl Transport {
+    /// Returns a request that was not sent.
+    pub(super) fn not_sent(words: String, failure: Failure) -> Self {
+        Self { words, reach: Reach::NotSent, failure }
+    }
+}

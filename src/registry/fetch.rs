@@ -9,11 +9,11 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::error::{Operation, RegistryError};
+use super::failure::Transport;
 use super::local_address::{LocalTarget, is_local};
 use super::phase::{Phase, Timeout};
 use super::redirect::leads_to;
 use super::response::{Broken, is_html, read_up_to};
-use super::transport::Transport;
 use super::{ByteCounter, Limits, Registry};
 use crate::package::FileName;
 

@@ -5,9 +5,8 @@ use std::io::{self, ErrorKind};
 
 use url::Url;
 
-use super::failure::{FailureKind, RetryRule, for_every_file};
+use super::failure::{FailureKind, RetryRule, Transport, for_every_file};
 use super::tls;
-use super::transport::Transport;
 use crate::host::is_loopback;
 use crate::network::Proxy;
 use crate::sanitize::Sanitized;

@@ -8,8 +8,8 @@ use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 
+use super::failure::{Reach, Transport};
 use super::phase::{Phase, Timeout};
-use super::transport::{Reach, Transport};
 use crate::sanitize::Sanitized;
 use crate::secret::{Redactor, unescape_html};
 

@@ -20,8 +20,7 @@ use rustls::{
 };
 use x509_cert::der::DateTime;
 
-use super::failure::for_every_file;
-use super::transport::Transport;
+use super::failure::{Transport, for_every_file};
 use crate::certificate::{self, NoAuthority, TrustedCertificate};
 use crate::client_certificate::ClientCertificate;
 use crate::package::ServerUrl;

@@ -6,7 +6,7 @@ use std::io;
 use reqwest::{Response, StatusCode};
 use url::Url;
 
-use super::failure::{Failure, FailureKind, RetryRule, for_every_file, for_file};
+use super::failure::{FailureKind, Reach, RetryRule, Transport, for_every_file, for_file};
 use super::local_address::LocalTarget;
 use super::phase::{Phase, Timeout};
 use super::{Limits, Registry, tls};
@@ -14,31 +14,10 @@ use crate::hint;
 use crate::host::is_loopback;
 use crate::sanitize::Sanitized;
 
-/// Why there is no response, or none that is whole.
-#[derive(Debug, thiserror::Error)]
-#[error("{words}")]
-pub(crate) struct Transport {
-    words: String,
-    pub(super) reach: Reach,
-    /// What follows, but for the retry of what may have reached the server: the request decides that.
-    pub(super) failure: Failure,
-}
-
-/// How far a request came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reach {
-    /// Not even a connection was had, so that nothing can have been stored.
-    NotSent,
-    /// The connection broke.
-    Broken,
-    /// Nothing moved for too long.
-    Stalled,
-}
-
 impl From<Timeout> for Transport {
     fn from(timeout: Timeout) -> Self {
         let hint = format!("Run the step again; {}", timeout.hint());
-        // A server that says nothing for so long would cost the next files as much.
+        // Each other file would wait as long.
         let failure = for_every_file("timeout", hint).kind(FailureKind::Unavailable);
         Self { words: timeout.to_string(), reach: Reach::Stalled, failure }
     }
@@ -53,15 +32,11 @@ impl From<LocalTarget> for Transport {
 }
 
 impl Transport {
-    pub(super) fn not_sent(words: String, failure: Failure) -> Self {
-        Self { words, reach: Reach::NotSent, failure }
-    }
-
-    /// Returns the failure of a request that broke off. The response may be all that was lost (RFC 9110, 9.2.2: PUT and DELETE may
+    /// Returns the failure of an interrupted request. Perhaps only the response was lost (RFC 9110, 9.2.2: PUT and DELETE may
     /// be repeated, but the registry responds 409 and 404 to a second one, all versions).
     pub(super) fn broken(error: &reqwest::Error) -> Self {
         let reason = root(&chain_of(error));
-        // hyper's words, in 1.x, for what does not begin as a response does.
+        // The message of hyper 1.x for data that is not an HTTP response.
         let hint = if reason.to_string().starts_with("invalid HTTP") {
             "Check scheme and port in `server-url`, because the response is not HTTP"
         } else {
@@ -74,7 +49,7 @@ impl Transport {
 }
 
 impl Registry<'_> {
-    /// Tells the kinds of failure apart by what lies at their root, and by the phase in which the request to `url` was.
+    /// Classifies a request to `url` that got no response, by the root cause and the phase.
     pub(super) fn no_response(&self, error: &reqwest::Error, url: &Url, phase: Phase) -> Transport {
         let (network, server) = (&self.connection.network, &self.target.server);
         let chain = chain_of(error);
@@ -131,7 +106,7 @@ impl Registry<'_> {
             return unreachable("timeout", timeout.to_string(), hint, RetryRule::Repeat);
         }
         if is_unresolved {
-            // A name that does not exist will not exist at a retry.
+            // A retry does not help if the name does not exist.
             let (for_now, retry) =
                 if is_temporary(&reason) { (" for now", RetryRule::Repeat) } else { ("", RetryRule::Never) };
             let words = format!("failed to resolve the host name{for_now}: {reason}");
@@ -148,13 +123,14 @@ impl Registry<'_> {
     }
 }
 
-/// Whether the resolver itself says that it may know the name later: `EAI_AGAIN`, in the words of glibc and of musl.
+/// Whether the failure of the resolver is temporary: `EAI_AGAIN`, in the words of glibc and of musl.
 fn is_temporary(reason: &Sanitized) -> bool {
     let reason = reason.to_string();
     reason.contains("Temporary failure in name resolution") || reason.contains("Try again")
 }
 
-/// The causes of an error. An `io::Error` that wraps another error does not give it as its source, but that one's.
+/// Returns the causes of an error. An `io::Error` returns the source of its inner error as its own source, so the inner error
+/// is added.
 fn chain_of(error: &reqwest::Error) -> Vec<&(dyn StdError + 'static)> {
     std::iter::successors(error.source(), |&error| {
         let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
@@ -172,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_resolver_that_has_no_answer_now_may_have_one_later() {
+    fn a_temporary_failure_of_the_resolver_is_recognized() {
         for (words, is_temporary) in [
             ("Temporary failure in name resolution", true),
             ("Try again", true),
