@@ -83,6 +83,12 @@ impl Listing {
         files
     }
 
+    /// Returns the names of all files, sorted.
+    #[must_use]
+    pub(crate) fn names(&self) -> Vec<&str> {
+        self.files().into_iter().map(|file| file.name.as_str()).collect()
+    }
+
     /// Returns the file with the same name as a file of another list, ignoring case.
     #[must_use]
     pub(crate) fn find_same_name(&self, file: &RegistryFile) -> Option<&RegistryFile> {

@@ -126,6 +126,12 @@ impl Version {
     /// The version that means the newest one, if no version has that name.
     pub(crate) const LATEST: &str = "latest";
 
+    /// Whether this is `latest`, in any case.
+    #[must_use]
+    pub(crate) fn is_latest(&self) -> bool {
+        self.0.eq_ignore_ascii_case(Self::LATEST)
+    }
+
     /// Returns a key that is equal for versions that the registry regards as one, because it ignores case.
     #[must_use]
     pub(crate) fn folded(&self) -> String {

@@ -190,7 +190,7 @@ pub(crate) fn latest(rows: &[VersionRow]) -> Option<Latest> {
     let versions: Vec<(u64, Version)> =
         rows.iter().filter_map(|row| Some((row.id, Version::parse(&row.version).ok()?))).collect();
     let chosen = |version: &Version, rule, is_mixed| Some(Latest { version: version.clone(), rule, is_mixed });
-    let named = versions.iter().find(|(_, version)| version.as_str().eq_ignore_ascii_case(Version::LATEST));
+    let named = versions.iter().find(|(_, version)| version.is_latest());
     if let Some((_, version)) = named {
         return chosen(version, Rule::Name, false);
     }

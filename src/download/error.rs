@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::checksum::Sha256;
 use crate::files::{BadLine, PlaceError, SelectError};
 use crate::hint::{Explain, Plural};
+use crate::inputs::ChecksumsFile;
 use crate::package::{BadName, FileName, Target};
 use crate::registry::RegistryError;
 use crate::report::VerifiedBy;
@@ -68,13 +69,16 @@ pub(crate) enum DownloadError {
     #[error("failed to read the checksums file `{name}`: {why}")]
     BadChecksums { name: FileName, why: String },
     /// The checksums file and the registry give different hashes.
-    #[error("failed to verify `{name}`: SHA-256 mismatch (registry: {listed}, `{checksums}`: {named})")]
-    ChecksumsMismatch { name: FileName, checksums: FileName, listed: Sha256, named: Sha256 },
+    #[error(
+        "failed to verify `{name}`: {} (registry: {listed}, `{checksums}`: {named})",
+        difference_in_words(checksums)
+    )]
+    ChecksumsMismatch { name: FileName, checksums: ChecksumsFile, listed: Sha256, named: Sha256 },
     /// The checksums file does not contain the file.
     #[error("failed to verify `{name}`: `{checksums}` does not contain it")]
     NotInChecksums {
         name: FileName,
-        checksums: FileName,
+        checksums: ChecksumsFile,
         /// The path in a folder that it contains instead.
         in_folder: Option<Sanitized>,
     },
@@ -102,6 +106,8 @@ pub(crate) enum Missing {
     Version,
     /// A file for this line.
     File(Sanitized),
+    /// A name for this line, in this checksums file of the workspace.
+    Pin(Sanitized, ChecksumsFile),
     ChecksumsFile(FileName),
 }
 
@@ -110,6 +116,7 @@ fn missing_in_words(missing: &Missing, Target { server, owner, package, version 
         Missing::Package => format!("failed to find package {owner}/{package} on {server}"),
         Missing::Version => format!("failed to find version {version} of {owner}/{package}"),
         Missing::File(line) => format!("failed to match `{line}`: {version} has no such file"),
+        Missing::Pin(line, checksums) => format!("failed to match `{line}`: `{checksums}` contains no such file"),
         Missing::ChecksumsFile(name) => format!("failed to find the checksums file `{name}` in {version}"),
     }
 }
@@ -155,15 +162,24 @@ pub(crate) struct Expected {
     pub(crate) by: VerifiedBy,
 }
 
+fn difference_in_words(checksums: &ChecksumsFile) -> &'static str {
+    match checksums {
+        ChecksumsFile::OfVersion(_) => "SHA-256 mismatch",
+        ChecksumsFile::OfWorkspace(_) => "the registry has a different file than the pinned one",
+    }
+}
+
 fn mismatch_in_words(expected: &Expected, (size, sha256): &(u64, Option<Sha256>)) -> String {
     let source = match expected.by {
         VerifiedBy::Checksums => "checksums file",
+        VerifiedBy::Workspace => "pinned",
         VerifiedBy::Registry | VerifiedBy::None => "registry",
     };
     match (expected.size, expected.sha256, sha256) {
         (Some(wanted), _, _) if wanted != *size => {
             let (wanted, size) = (Bytes::exact(wanted), Bytes::exact(*size));
-            format!("wrong size after 2 attempts ({source}: {wanted}, downloaded: {size})")
+            // No checksums file contains a size.
+            format!("wrong size after 2 attempts (registry: {wanted}, downloaded: {size})")
         }
         (_, Some(wanted), Some(sha256)) => {
             format!("SHA-256 mismatch after 2 attempts ({source}: {wanted}, downloaded: {sha256})")
@@ -183,7 +199,7 @@ impl Explain for DownloadError {
             Self::NotFound { missing, .. } => match missing {
                 Missing::Package => "package-not-found",
                 Missing::Version => "version-not-found",
-                Missing::File(_) => "no-files-found",
+                Missing::File(_) | Missing::Pin(..) => "no-files-found",
                 Missing::ChecksumsFile(_) => "checksums-file-not-found",
             },
             Self::ExcludedTooEarly { .. } => "excluded-too-early",
@@ -209,7 +225,7 @@ impl Explain for DownloadError {
                 let input = match missing {
                     Missing::Package => "repo",
                     Missing::Version => "version",
-                    Missing::File(_) => "files",
+                    Missing::File(_) | Missing::Pin(..) => "files",
                     Missing::ChecksumsFile(_) => "checksums",
                 };
                 match (similar.in_words(), missing) {
@@ -221,6 +237,9 @@ impl Explain for DownloadError {
                     (None, Missing::Version) => &format!(
                         "Check `version` and `repo`. {owner} may have no such package, or packages are disabled on {server}"
                     ),
+                    (None, Missing::Pin(_, checksums)) => {
+                        &format!("Write the names in `{checksums}` without folders, because a version has no folders")
+                    }
                     (None, _) => "Check `version`, because it has no files",
                 }
             }
@@ -255,6 +274,16 @@ impl Explain for DownloadError {
                 "Set `checksums` to a file that `sha256sum -c` can read: one line per file with 64 hexadecimal digits, two \
                  spaces and the name"
             }
+            Self::NotInChecksums { name, checksums: file @ ChecksumsFile::OfWorkspace(_), in_folder } => {
+                &match in_folder {
+                    Some(path) => {
+                        format!("Replace `{path}` with `{name}` in `{file}`, because a version has no folders")
+                    }
+                    None => format!(
+                        "Add a line with the hash of the reviewed file to `{file}`. Or exclude this file with `!{name}` in `files`"
+                    ),
+                }
+            }
             Self::NotInChecksums { in_folder: Some(path), .. } => &format!(
                 "Create the checksums file in the folder of the files. It contains `{path}`, but a version has no folders"
             ),
@@ -262,8 +291,16 @@ impl Explain for DownloadError {
                 "Publish with `checksums` again, so that the checksums file covers all files of the version. Or exclude this \
                  file with `!{name}` in `files`"
             ),
+            Self::ChecksumsMismatch { checksums: pinned @ ChecksumsFile::OfWorkspace(_), .. } => &format!(
+                "Check whether `version` or the file on the registry was changed. Update the hash in `{pinned}` only after you \
+                 have reviewed the new file. Nothing was downloaded"
+            ),
             Self::ChecksumsMismatch { .. } => {
                 "Check which job changed the file or the checksums file. The file was not downloaded"
+            }
+            Self::Mismatch { expected, .. } if expected.by == VerifiedBy::Workspace => {
+                "Check whether `version` or the file on the registry was changed, and check the proxy in front of the server. \
+                 Update the pinned hash only after you have reviewed the new file. The local file is unchanged"
             }
             Self::Mismatch { expected, .. } if expected.by == VerifiedBy::Checksums => {
                 "Check which job changed the file or the checksums file, and check the server's storage. The local file is \

@@ -18,11 +18,11 @@ pub(crate) use self::fetch::Fetcher;
 pub(crate) use self::select::Item;
 use crate::blocking::on_own_thread;
 use crate::command::Command;
-use crate::files::{self, Folder, PlaceError, tracked};
+use crate::files::{self, Folder, Line, PlaceError, tracked};
 use crate::hint::{self, Explain as _};
-use crate::inputs::{DownloadOptions, Inputs};
+use crate::inputs::{ChecksumsFile, DownloadOptions, Inputs};
 use crate::listing::{Listing, VersionRow};
-use crate::package::{FileName, Version};
+use crate::package::FileName;
 use crate::registry::{Connection, FailureKind, Registry, RegistryError, SetupError};
 use crate::report::{Header, Local, Outcome, RunContext, RunReport, Status, VerifiedBy};
 use crate::sanitize::{Names, Sanitized};
@@ -86,6 +86,7 @@ impl Run<'_> {
 
     async fn download(&mut self) -> Result<(), Vec<DownloadError>> {
         let source = self.find().await.map_err(|error| vec![error])?;
+        self.explain_patterns(&source);
         let checksums = self.checksums(&source).await.map_err(|error| vec![error])?;
         let (wanted, target) = (self.wanted.clone(), self.registry.target().clone());
         let redactor = self.inputs.redactor.clone();
@@ -95,6 +96,7 @@ impl Run<'_> {
             (source, selected)
         })
         .await;
+        self.warn_of_pinned_latest(selected.is_ok());
         let selected = selected?;
         self.items = selected.items;
         self.outcomes = self.items.iter().map(|item| self.outcome(item)).collect();
@@ -137,7 +139,36 @@ impl Run<'_> {
             .map(|sizes| format!(", {}", Bytes(sizes.into_iter().fold(0, u64::saturating_add))))
             .unwrap_or_default();
         let (count, folder) = (units::files(self.items.len()), Sanitized::new(&self.wanted.place.path()));
-        self.context.reporter.note(&format!("{count}{size}, to {folder}"));
+        let pinned = self.pinned().map(|file| format!(", pinned by `{file}`")).unwrap_or_default();
+        self.context.reporter.note(&format!("{count}{size}, to {folder}{pinned}"));
+    }
+
+    /// Returns the checksums file of the workspace, if one is used.
+    fn pinned(&self) -> Option<&ChecksumsFile> {
+        self.wanted.checksums.as_ref().filter(|file| file.is_of_workspace())
+    }
+
+    /// Says that patterns match the names of a checksums file of the workspace, because there is no list.
+    fn explain_patterns(&self, source: &Source) {
+        let (Some(pinned), Source::Unlisted(_)) = (self.pinned(), source) else { return };
+        let is_pattern = |line: &Line| !line.excludes && select::name_without_list(line).is_none();
+        if self.wanted.files.iter().any(is_pattern) {
+            let what = "without a token, the registry lists no files";
+            self.context.reporter.note(&format!("{what}; patterns match the names in `{pinned}`"));
+        }
+    }
+
+    /// Warns that pinned files do not fit the next release, if `latest` is downloaded.
+    fn warn_of_pinned_latest(&self, is_as_pinned: bool) {
+        let Some(pinned) = self.pinned().filter(|_| self.inputs.target.version.is_latest()) else { return };
+        let version = match &self.registry.target().version {
+            version if is_as_pinned && !version.is_latest() => format!("`{version}`"),
+            _ => "the release that you have reviewed".to_owned(),
+        };
+        self.context.reporter.warn(&format!(
+            "`{pinned}` pins files, but `version` is `latest`, so the download fails after a new release. Set `version` to \
+             {version}"
+        ));
     }
 
     /// Warns about downloaded files of which only the length was verified.
@@ -198,7 +229,7 @@ impl Run<'_> {
 
     /// Settles the version, and lists its files.
     async fn find(&mut self) -> Result<Source, DownloadError> {
-        if self.registry.target().version.as_str().eq_ignore_ascii_case(Version::LATEST) {
+        if self.registry.target().version.is_latest() {
             let package = self.registry.target().package.clone();
             let mut versions = match self.unless_unlisted(self.registry.versions(&package).await)? {
                 Ok(versions) => versions,

@@ -9,7 +9,6 @@ use super::checksums::Checksums;
 use super::error::{DownloadError, Expected, Missing, UnsafeName};
 use crate::files::{self, IfNoneFound, Line, OWN_FOLDER, SelectError, is_repository_file, is_temporary_name};
 use crate::inputs::DownloadOptions;
-use crate::listing::Listing;
 use crate::package::{FileName, Target};
 use crate::report::VerifiedBy;
 use crate::sanitize::{Names, Sanitized};
@@ -64,9 +63,15 @@ pub(super) fn select(
             continue;
         }
         let found = match source {
-            Source::Listed(listing) => matching_files(line, listing, target),
-            Source::Unlisted(cause) => name_without_list(line)
-                .ok_or_else(|| DownloadError::Wildcard { line: Sanitized::new(&line.text), cause: Arc::clone(cause) }),
+            Source::Listed(listing) => matching_files(line, &listing.names(), target, Missing::File),
+            Source::Unlisted(_) if let Some(name) = name_without_list(line) => Ok(vec![name]),
+            // Every other file would be an error.
+            Source::Unlisted(_) if let Some((file, names)) = checksums.and_then(Checksums::pinned) => {
+                matching_files(line, &names, target, |line| Missing::Pin(line, file.clone()))
+            }
+            Source::Unlisted(cause) => {
+                Err(DownloadError::Wildcard { line: Sanitized::new(&line.text), cause: Arc::clone(cause) })
+            }
         };
         match (found, wanted.if_none_found) {
             (Ok(found), _) => {
@@ -138,10 +143,14 @@ fn duplicate_names(items: &[Item]) -> Vec<DownloadError> {
     .collect()
 }
 
-/// Returns the files of a version that a line matches. A line that is the name of a file means that file, even if it
-/// is also a pattern.
-fn matching_files(line: &Line, listing: &Listing, target: &Target) -> Result<Vec<String>, DownloadError> {
-    let all: Vec<&str> = listing.files().into_iter().map(|file| file.name.as_str()).collect();
+/// Returns the files among `all` that a line matches. A line that is the name of a file means that file, even if it is
+/// also a pattern. `missing` says what does not exist if it matches none.
+fn matching_files(
+    line: &Line,
+    all: &[&str],
+    target: &Target,
+    missing: impl FnOnce(Sanitized) -> Missing,
+) -> Result<Vec<String>, DownloadError> {
     if all.contains(&line.as_name()) {
         return Ok(vec![line.as_name().to_owned()]);
     }
@@ -159,13 +168,13 @@ fn matching_files(line: &Line, listing: &Listing, target: &Target) -> Result<Vec
         return Err(SelectError::Mistake { line: line.text.clone(), mistake }.into());
     }
     let other_case: Vec<&str> = all.iter().copied().filter(|name| line.matches_name(name, true)).collect();
-    let similar = SimilarNames::of(line.as_name(), if other_case.is_empty() { &all } else { &other_case });
-    Err(DownloadError::NotFound { missing: Missing::File(text), target: Box::new(target.clone()), similar })
+    let similar = SimilarNames::of(line.as_name(), if other_case.is_empty() { all } else { &other_case });
+    Err(DownloadError::NotFound { missing: missing(text), target: Box::new(target.clone()), similar })
 }
 
 /// Returns the name that a line is, for a registry that lists no files; `None` if the line can match several.
-fn name_without_list(line: &Line) -> Option<Vec<String>> {
-    (line.is_literal || line.malformed.is_some()).then(|| vec![line.as_name().to_owned()])
+pub(super) fn name_without_list(line: &Line) -> Option<String> {
+    (line.is_literal || line.malformed.is_some()).then(|| line.as_name().to_owned())
 }
 
 fn hostile(name: &str, why: impl Into<String>) -> DownloadError {
@@ -236,12 +245,14 @@ fn expected(name: &FileName, source: &Source, checksums: Option<&Checksums>) -> 
             if let (Some(named), Some(checksums)) = (named, checksums)
                 && named != theirs.sha256
             {
-                let (checksums, listed) = (checksums.name.clone(), theirs.sha256);
-                return Err(DownloadError::ChecksumsMismatch { name: name.clone(), checksums, listed, named });
+                return Err(checksums.mismatch(name, theirs.sha256));
             }
-            Expected { size: Some(theirs.size), sha256: Some(theirs.sha256), by: VerifiedBy::Registry }
+            let by = checksums.map_or(VerifiedBy::Registry, |checksums| checksums.verified_by(true));
+            Expected { size: Some(theirs.size), sha256: Some(theirs.sha256), by }
         }
-        (Source::Unlisted(_), Some(named)) => Expected { size: None, sha256: Some(named), by: VerifiedBy::Checksums },
-        (Source::Unlisted(_), None) => Expected { size: None, sha256: None, by: VerifiedBy::None },
+        (Source::Unlisted(_), named) => {
+            let by = checksums.filter(|_| named.is_some()).map_or(VerifiedBy::None, |it| it.verified_by(false));
+            Expected { size: None, sha256: named, by }
+        }
     })
 }

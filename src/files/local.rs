@@ -219,6 +219,16 @@ impl LocalFile {
         self.read_unchanged(take).map_err(|fault| self.error(fault))
     }
 
+    /// Returns the content.
+    pub(crate) fn read_to_end(&self) -> Result<Vec<u8>, FileError> {
+        let mut bytes = Vec::new();
+        self.read(|chunk| {
+            bytes.extend_from_slice(&chunk);
+            true
+        })?;
+        Ok(bytes)
+    }
+
     fn read_unchanged(&self, mut take: impl FnMut(Bytes) -> bool) -> Result<bool, FileFault> {
         let mut file = self.open()?;
         let mut left = self.size;

@@ -4,10 +4,9 @@ use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use super::{InputError, Reader};
+use super::{ChecksumsFile, InputError, Reader};
 use crate::files::{IfNoneFound, Line, Place, is_git, mistake_in_path};
 use crate::hint::{Explain, HOST_LABEL};
-use crate::package::FileName;
 use crate::sanitize::Sanitized;
 
 /// The options of the command that downloads.
@@ -23,7 +22,7 @@ pub(crate) struct DownloadOptions {
     /// Name patterns of the files to make executable.
     pub(crate) executable: Vec<Line>,
     /// The checksums file to verify the files with.
-    pub(crate) checksums: Option<FileName>,
+    pub(crate) checksums: Option<ChecksumsFile>,
     /// The folder to download to.
     pub(crate) place: Place,
 }
@@ -35,8 +34,8 @@ impl Reader<'_> {
         let files = self.name_lines("files", |line| Line::to_download(line).map_err(bad_line("files", line)));
         let executable =
             self.name_lines("executable", |line| Line::of_names(line).map_err(bad_line("executable", line)));
-        let checksums = self.keep(self.checksums_file()).flatten();
         let place = self.keep(self.place());
+        let checksums = self.keep(self.checksums_file()).flatten();
         Some(DownloadOptions {
             files: files?,
             if_none_found: if_none_found?,
@@ -57,15 +56,9 @@ impl Reader<'_> {
         self.lines_of(input, self.raw.get(input).unwrap_or(default), &hint, read)
     }
 
-    fn checksums_file(&self) -> Result<Option<FileName>, InputError> {
-        let hint = "Set `checksums` to the name of a checksums file of the version, such as `checksums: SHA256SUMS`";
-        let text = self.raw.get("checksums");
-        text.map(|text| FileName::parse(text).map_err(InputError::bad_name("checksums", hint))).transpose()
-    }
-
     /// Checks that later steps can see the workspace. On a host label, the container gets an empty folder instead, which
     /// is deleted with the container.
-    fn check_workspace(&self, workspace: &Path) -> Result<(), InputError> {
+    pub(super) fn check_workspace(&self, workspace: &Path) -> Result<(), InputError> {
         let is_empty = || fs::read_dir(workspace).is_ok_and(|mut entries| entries.next().is_none());
         if self.runner.output.is_none() || self.runner.has_runner_files() || !is_empty() {
             return Ok(());

@@ -4,6 +4,7 @@
 //! reported, so that one run shows them all.
 
 mod checksums;
+mod checksums_file;
 mod collect;
 mod destination;
 mod download;
@@ -12,11 +13,13 @@ mod network;
 mod raw;
 mod selection;
 mod unknown;
+mod workspace_file;
 
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+pub(crate) use self::checksums_file::ChecksumsFile;
 use self::collect::collect;
 use self::destination::SHORTEST_TOKEN;
 pub(crate) use self::download::DownloadOptions;

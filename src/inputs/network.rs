@@ -12,10 +12,9 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use url::Url;
 
-use super::{InputError, Reader};
+use super::{InputError, Reader, workspace_file};
 use crate::certificate::TrustedCertificate;
 use crate::client_certificate::ClientCertificate;
-use crate::files::{FileFault, LocalFile};
 use crate::network::{Exception, Network, Proxies, Proxy};
 use crate::package::{Owner, PackageName, ServerUrl};
 use crate::runner::Environment;
@@ -23,8 +22,6 @@ use crate::secret::{Redactor, Secret};
 use crate::unexpanded::unexpanded;
 
 const CLIENT_CERTIFICATE: &str = "client-certificate";
-
-const OUTSIDE: &str = "is outside the workspace";
 
 /// The largest PEM file, in bytes. The root certificates of a browser take 0.25 MiB.
 const LARGEST_BUNDLE: u64 = 4 * 1024 * 1024;
@@ -144,35 +141,22 @@ impl Reader<'_> {
         }
         let Ok(workspace) = self.runner.workspace.canonicalize() else { return Ok(None) };
         let within = Path::new(given).strip_prefix(&self.runner.workspace).unwrap_or(Path::new(given));
-        let mut bytes = Vec::new();
-        let read = LocalFile::check(&workspace, within).and_then(|file| {
+        let read = workspace_file::check(&workspace, within).and_then(|file| {
             if input == CLIENT_CERTIFICATE {
                 self.secret_file = Some(Box::new(file.clone()));
             }
-            if file.size > LARGEST_BUNDLE {
-                return Ok(false);
-            }
-            file.read(|chunk| {
-                bytes.extend_from_slice(&chunk);
-                true
-            })
+            workspace_file::read(&file, LARGEST_BUNDLE)
         });
         let problem = match read {
-            Ok(true) => match String::from_utf8(bytes) {
+            Ok(Some(bytes)) => match String::from_utf8(bytes) {
                 Ok(text) => return Ok(Some(text)),
                 Err(_) => {
                     "is not text, so it is not PEM. Convert DER with `openssl x509 -inform der -in IT -out cert.pem`"
                         .to_owned()
                 }
             },
-            Ok(false) => "is larger than 4 MiB".to_owned(),
-            Err(error) => match error.fault {
-                FileFault::System(_) if within.is_absolute() || within.starts_with("..") => OUTSIDE.to_owned(),
-                FileFault::System(error) => format!("cannot be read: {error}"),
-                FileFault::Outside => OUTSIDE.to_owned(),
-                FileFault::Git => "is inside `.git`".to_owned(),
-                other => other.to_string(),
-            },
+            Ok(None) => "is larger than 4 MiB".to_owned(),
+            Err(file) => file.problem,
         };
         // A text without a dot can be base64 of a key, so it is not shown.
         Err(if given.contains('.') {

@@ -12,7 +12,7 @@ use super::failure::{Failure, FailureKind, RetryRule, for_every_file, for_file};
 use super::response::{ErrorResponse, is_of_gateway};
 use super::{Connection, Registry};
 use crate::command::Command;
-use crate::package::{Target, Version};
+use crate::package::Target;
 use crate::secret::{Credentials, TokenShape};
 
 /// Classifies an error response.
@@ -182,7 +182,7 @@ fn row(registry: &Registry<'_>, operation: &Operation, url: &Url, response: &Err
             format!("Correct `link-repository`, because {owner} has no repository of that name"),
         ),
         404 if has("package does not exist") && (is_link || is_download) => {
-            let is_latest = version.as_str().eq_ignore_ascii_case(Version::LATEST);
+            let is_latest = version.is_latest();
             let hint = if is_latest && credentials.is_none() {
                 "Set `version`, or set `token`. Without a token, this registry does not list versions, and no version is named \
                  `latest`"

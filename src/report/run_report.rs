@@ -83,6 +83,8 @@ pub(crate) enum VerifiedBy {
     Registry,
     /// The version's checksums file.
     Checksums,
+    /// A checksums file of the workspace.
+    Workspace,
     /// None: only the length was compared, with that which the server announced.
     None,
 }
@@ -94,6 +96,7 @@ impl VerifiedBy {
         match self {
             Self::Registry => "registry",
             Self::Checksums => "checksums",
+            Self::Workspace => "workspace",
             Self::None => "none",
         }
     }

@@ -5,6 +5,7 @@ mod choosing;
 mod git;
 mod names;
 mod origins;
+mod pinned;
 pub(crate) mod placing;
 mod redirects;
 mod renaming;

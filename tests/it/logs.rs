@@ -50,6 +50,11 @@ const LOGS: &[(&str, i32, Case)] = &[
         release(registry, job);
         self::job(registry).downloads().run()
     }),
+    ("pinned-download", 0, |registry, job| pinned(registry, job, b"content").run()),
+    ("tampered-download", 1, |registry, job| pinned(registry, job, b"tampered").run()),
+    ("tampered-download-without-a-list", 1, |registry, job| {
+        pinned(registry, job, b"tampered").without("INPUT_TOKEN").input("files", "tool*").run()
+    }),
     ("cancelled", 143, |registry, job| {
         let moment = holds(registry, Match::put("/app"), Point::BeforeStore, 0);
         stopped(job.input("timeout", "3600"), &moment, Signal::TERM)
@@ -174,6 +179,11 @@ const DOWNLOADING: &[(&str, &str)] = &[
     ("path", "D:/tools"),
     ("files", "a/b"),
     ("executable", "!app"),
+    ("checksums", "./none"),
+    ("checksums", "./dist"),
+    ("checksums", "./link/passwd"),
+    ("checksums", "./dist/notes.md"),
+    ("checksums", "dist/SHA256SUMS"),
 ];
 
 /// A workspace in which files can be named by mistake.
@@ -196,6 +206,15 @@ fn with_everything(job: &mut Job) -> &mut Job {
 
 fn release(_: &Registry, job: &mut Job) -> Ran {
     with_everything(job).run()
+}
+
+/// Turns the step into one that downloads a tool with this content, of which the workspace has pinned another.
+fn pinned<'a>(registry: &Registry, job: &'a mut Job, content: &[u8]) -> &'a mut Job {
+    registry.seed("alice", "widget", "v1.0.0", "tool", content);
+    // `sha256sum` of the text "content".
+    let hash = "ed7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73";
+    job.downloads().input("version", "v1.0.0").input("files", "tool").input("checksums", "./tools/SHA256SUMS");
+    job.file("tools/SHA256SUMS", format!("{hash}  tool\n"))
 }
 
 fn compare(cases: &[(&str, i32, Case)], text: fn(&Ran) -> String) {

@@ -50,6 +50,25 @@ pub(super) const CASES: &[Case] = &[
         failed(|job, _| job.without("INPUT_TOKEN").input("checksums", "SHA256SUMS").input("files", "app-darwin"))
     }),
     ("Checksums file and registry differ", || failed(|job, _| job.input("checksums", "OLD-SHA256SUMS"))),
+    ("The registry has a different file than the pinned one", || {
+        failed(|job, _| pinned(job).file("ci/SHA256SUMS", format!("{}  app-linux\n", "c".repeat(64))))
+    }),
+    ("The downloaded file is not the pinned one", || {
+        failed(|job, registry| {
+            registry.add_fault(Fault::always(Match::get("/app-linux"), Point::Head, Action::CorruptDownload));
+            pinned(job).without("INPUT_TOKEN")
+        })
+    }),
+    ("A file is not pinned", || failed(|job, _| pinned(job).input("files", "app-*"))),
+    ("A pinned name has a folder", || {
+        failed(|job, _| pinned(job).file("ci/SHA256SUMS", format!("{HASH}  dist/app-linux\n")))
+    }),
+    ("No pinned name matches", || failed(|job, _| pinned(job).without("INPUT_TOKEN").input("files", "app-windows-*"))),
+    ("The checksums file is not in the workspace", || rejected(|job| job.input("checksums", "./ci/SHA256SUMS"))),
+    ("The file in the workspace is not a checksums file", || {
+        rejected(|job| job.input("checksums", "./ci/SHA256SUMS").file("ci/SHA256SUMS", ""))
+    }),
+    ("A path in `checksums` without `./`", || rejected(|job| job.input("checksums", "ci/SHA256SUMS"))),
     ("The file is not a checksums file", || failed(|job, _| job.input("checksums", "app-darwin"))),
     ("The checksums file does not exist", || failed(|job, _| job.input("checksums", "SHA256SUM"))),
     ("303: object storage uses http", storage_by_http),
@@ -90,14 +109,20 @@ pub(super) const CASES: &[Case] = &[
     ("`files` contains a folder", || rejected(|job| job.input("files", "dist/app-linux"))),
 ];
 
+/// `sha256sum` of the content of app-linux.
+const HASH: &str = "ed7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73";
+
+/// Adds a checksums file in the workspace to the step.
+fn pinned(job: &mut Job) -> &mut Job {
+    job.file("ci/SHA256SUMS", format!("{HASH}  app-linux\n")).input("checksums", "./ci/SHA256SUMS")
+}
+
 /// The step that the page talks of.
 fn job(registry: &Registry) -> Job {
     for (name, content) in [("app-linux", "content"), ("app-darwin", "other content")] {
         registry.seed("acme", "widget", "v1.2.0", name, content.as_bytes());
     }
-    // `sha256sum` of what is in app-linux, and of something else.
-    let hash = "ed7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73";
-    registry.seed("acme", "widget", "v1.2.0", "SHA256SUMS", format!("{hash}  app-linux\n").as_bytes());
+    registry.seed("acme", "widget", "v1.2.0", "SHA256SUMS", format!("{HASH}  app-linux\n").as_bytes());
     let old = "c".repeat(64);
     registry.seed("acme", "widget", "v1.2.0", "OLD-SHA256SUMS", format!("{old}  app-linux\n").as_bytes());
     registry.seed("acme", "widget", "v1.1.0", "app-linux", b"older content");

@@ -5,7 +5,7 @@ use embedded_registry::Request;
 use super::super::kind::{Promises, Scene};
 use super::super::outputs::{Outputs, Row};
 use super::super::script::{last_segment, segment, sha256};
-use super::{CHECKSUMS, Download, PART, Remote, State};
+use super::{CHECKSUMS, Checksums, Download, PART, Remote, State};
 
 impl Promises for Download {
     /// (i) and (iv): checks the exit code and the outputs.
@@ -28,7 +28,8 @@ impl Promises for Download {
         let last = last_segment(request);
         let is_question = request.target.contains("/api/v1/packages/");
         let is_wanted = scene.world.of.wanted().any(|file| segment(&file.name) == last);
-        request.method == "GET" && (is_question || is_wanted || last == CHECKSUMS)
+        let is_checksums = last == CHECKSUMS && scene.world.of.checksums == Checksums::OfVersion;
+        request.method == "GET" && (is_question || is_wanted || is_checksums)
     }
 
     fn wrong_actions(scene: &Scene<'_, Self>) -> Vec<String> {
@@ -38,7 +39,8 @@ impl Promises for Download {
     fn wrong_ending(scene: &Scene<'_, Self>, _outputs: &Outputs) -> Vec<String> {
         let Scene { world, ran, before: State { here: before, there }, after: State { here: after, .. }, .. } = *scene;
         let mut wrong = Vec::new();
-        let Download { has_checksums, is_listed, .. } = world.of;
+        let Download { checksums, is_listed, .. } = world.of;
+        let has_checksums = checksums != Checksums::None;
         // The checksums file covers the initial contents. Without a list, it decides which content is right.
         let is_here =
             |file: &Remote| has_checksums && !is_listed && before.get(&file.name) == Some(&file.content.bytes());
@@ -110,6 +112,11 @@ impl Scene<'_, Download> {
         let is_as_said = row.size == Some(bytes.len() as u64) && row.sha256 == Some(sha256(bytes).to_string());
         if !is_as_said || !self.is_right(name, bytes) {
             return Some(format!("(i) `{name}` is {status}, and what is here is not what the outputs say: {row:?}"));
+        }
+        let Download { checksums, files, .. } = &self.world.of;
+        let is_as_pinned = || files.iter().any(|file| file.name == *name && file.content.bytes() == *bytes);
+        if *checksums == Checksums::OfWorkspace && !is_as_pinned() {
+            return Some(format!("(viii) `{name}` is {status}, and is not what the workspace pins"));
         }
         let was_asked_for = self.requests.iter().any(|request| {
             !request.target.contains("/api/v1/") && request.target.ends_with(&format!("/{}", segment(name)))

@@ -8,7 +8,8 @@
 //! - (iv) outputs and summary match the local files, and unchanged files were not requested;
 //! - (v) a later run without faults downloads all wanted files;
 //! - (vi) no output contains a secret, and a run without a token sends none;
-//! - (vii) the rest of a file is requested only on the condition that the file is unchanged.
+//! - (vii) the rest of a file is requested only on the condition that the file is unchanged;
+//! - (viii) a file that the workspace pins has the pinned content whenever it is downloaded.
 
 mod check;
 
@@ -29,6 +30,17 @@ use super::world::{Act, Content, File, Setting, World};
 /// The name of the checksums file.
 const CHECKSUMS: &str = "checksums.sha256";
 
+/// The path of a checksums file in the workspace.
+const PINS: &str = "./ci/pins";
+
+/// The checksums file that the run uses. It has the initial contents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Checksums {
+    None,
+    OfVersion,
+    OfWorkspace,
+}
+
 /// The files of a version, and the local files.
 #[derive(Clone, Debug)]
 pub(crate) struct Download {
@@ -40,8 +52,7 @@ pub(crate) struct Download {
     is_visitor: bool,
     /// Whether the registry shows its lists to this run.
     is_listed: bool,
-    /// Whether the version has a checksums file, which the run uses.
-    has_checksums: bool,
+    checksums: Checksums,
 }
 
 /// A file of the version.
@@ -78,14 +89,23 @@ impl Download {
     fn wanted(&self) -> impl Iterator<Item = &Remote> {
         self.files.iter().filter(|file| file.is_wanted)
     }
+
+    /// Returns the checksums of the initial contents.
+    fn sums(&self) -> String {
+        self.files.iter().fold(String::new(), |mut sums, Remote { name, content, .. }| {
+            // Writing to a String cannot fail.
+            let _ = writeln!(sums, "{}  {name}", sha256(&content.bytes()));
+            sums
+        })
+    }
 }
 
 impl World<Download> {
     /// Whether downloads may be verified by length only, also because a fault rejects the list.
     fn may_be_unverified(&self) -> bool {
         let is_refused = |action: &Action| matches!(action, Action::Answer(it) if matches!(it.status, 401 | 403));
-        let Download { is_visitor, has_checksums, is_listed, .. } = self.of;
-        is_visitor && !has_checksums && (!is_listed || self.has_fault(is_refused))
+        let Download { is_visitor, checksums, is_listed, .. } = self.of;
+        is_visitor && checksums == Checksums::None && (!is_listed || self.has_fault(is_refused))
     }
 
     /// Whether a successful response may contain other bytes than the file's.
@@ -136,7 +156,12 @@ impl Kind for Download {
         let version = version(rng);
         let is_latest = !is_visitor && rng.bool() && version == "v1.0.0";
         let called = if is_latest { "latest" } else { version };
-        Self { version, called, files, is_visitor, is_listed, has_checksums: rng.u8(0..3) == 0 }
+        let checksums = match rng.u8(0..4) {
+            0 => Checksums::OfVersion,
+            1 => Checksums::OfWorkspace,
+            _ => Checksums::None,
+        };
+        Self { version, called, files, is_visitor, is_listed, checksums }
     }
 
     fn requests(&self, rng: &mut Rng) -> (Match, usize) {
@@ -158,16 +183,13 @@ impl Kind for Download {
 
     fn store_initial_files(&self, registry: &Registry) -> History {
         let mut known = History::new();
-        let mut sums = String::new();
         for Remote { name, content, .. } in &self.files {
             let bytes = content.bytes();
             registry.seed(OWNER, PACKAGE, self.version, name, &bytes);
-            // Writing to a String cannot fail.
-            let _ = writeln!(sums, "{}  {name}", sha256(&bytes));
             known.insert(name.clone(), vec![bytes]);
         }
-        if self.has_checksums {
-            registry.seed(OWNER, PACKAGE, self.version, CHECKSUMS, sums.as_bytes());
+        if self.checksums == Checksums::OfVersion {
+            registry.seed(OWNER, PACKAGE, self.version, CHECKSUMS, self.sums().as_bytes());
         }
         known
     }
@@ -196,12 +218,20 @@ impl Kind for Download {
                 job.file(&format!("tools/.{name}{PART}"), &content.bytes());
             }
         }
+        let checksums = match self.checksums {
+            Checksums::None => "",
+            Checksums::OfVersion => CHECKSUMS,
+            Checksums::OfWorkspace => {
+                job.file(PINS, self.sums().as_bytes());
+                PINS
+            }
+        };
         let lines: Vec<String> = self.wanted().map(|file| format!("./{}", file.name)).collect();
         job.with(&[
             ("INPUT_FILES", &lines.join("\n")),
             ("INPUT_VERSION", self.called),
             ("INPUT_PATH", "tools"),
-            ("INPUT_CHECKSUMS", if self.has_checksums { CHECKSUMS } else { "" }),
+            ("INPUT_CHECKSUMS", checksums),
         ])
     }
 
