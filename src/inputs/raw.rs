@@ -43,6 +43,7 @@ impl Command {
             Self::Publish => &[
                 "files",
                 "token",
+                "oidc-audience",
                 "server-url",
                 "owner",
                 "repo",
@@ -73,6 +74,7 @@ impl Command {
                 "checksums",
                 "if-no-files-found",
                 "token",
+                "oidc-audience",
                 "server-url",
                 "owner",
                 "repo",
