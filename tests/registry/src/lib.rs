@@ -10,7 +10,7 @@
 //!
 //! let registry = Registry::start(Persona::Forgejo15);
 //! registry.seed("alice", "tool", "1.0", "a.txt", b"hello\n");
-//! registry.script(Fault::once(Match::list(), Point::Head, Action::Answer(Answer::html(502, "<h1>Bad Gateway</h1>"))));
+//! registry.add_fault(Fault::once(Match::list(), Point::Head, Action::Answer(Answer::html(502, "<h1>Bad Gateway</h1>"))));
 //! // ... run the program under test against registry.url() with registry.token("alice_write") ...
 //! assert_eq!(registry.files("alice", "tool", "1.0")[0].size, 6);
 //! assert!(registry.requests().is_empty());
