@@ -216,9 +216,9 @@ impl RegistryError {
         Self { operation, what, url, cause, was_sent, failure, attempts: 1, is_outlasted: false }
     }
 
-    /// Returns the consequences of the error.
-    pub(super) fn into_failure(self) -> Failure {
-        self.failure
+    /// Returns the consequences of the error, and the number of attempts.
+    pub(super) fn into_failure(self) -> (Failure, u32) {
+        (self.failure, self.attempts)
     }
 
     /// Whether the server refused the token itself, not what its user may do.

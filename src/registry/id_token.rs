@@ -40,7 +40,7 @@ pub(super) struct IdTokens {
     current: Mutex<Option<IdToken>>,
     /// Locked by the request that renews the token. All others wait for the lock. Has the failure of a renewal that had
     /// no retry left.
-    renewal: AsyncMutex<Option<(String, Failure)>>,
+    renewal: AsyncMutex<Option<(String, (Failure, u32))>>,
 }
 
 /// An ID token of the job.
@@ -121,9 +121,9 @@ impl Registry<'_> {
         if let Some(token) = tokens.current_until(|token| token.expires) {
             return Ok(token);
         }
-        let (words, failure) = failed.clone().expect("the renewal has failed");
-        let failure = for_every_file(failure.code, failure.hint);
-        Err(self.error(&Operation::RequestIdToken, &request.url, Transport::not_sent(words, failure)))
+        let (words, (failure, attempts)) = failed.clone().expect("the renewal has failed");
+        let cause = Transport::not_sent(words, for_every_file(failure.code, failure.hint));
+        Err(self.error(&Operation::RequestIdToken, &request.url, cause).with_attempts(attempts))
     }
 
     /// Requests an ID token without retries. From then on, the token is masked and redacted.
