@@ -296,8 +296,12 @@ impl Registry<'_> {
 
     /// Returns the hint for a rejected token that is not a personal access token.
     fn hint_of_shape(&self, token: &AccessToken, shape: TokenShape, tokens: &str) -> String {
-        let id_token =
-            "Set `oidc-audience` instead of `token` (Forgejo 16 and later), because this job can get ID tokens. Or";
+        // The better way comes first.
+        let or_id_token = |alone: &str, second: &str| {
+            let way =
+                "Set `oidc-audience` instead of `token` (Forgejo 16 and later), because this job can get ID tokens";
+            if token.could_be_id_token { format!("{way}. Or {second}") } else { alone.to_owned() }
+        };
         let access = access_of(self.connection.command);
         match shape {
             TokenShape::WithUser => {
@@ -309,18 +313,19 @@ impl Registry<'_> {
                     .to_owned()
             }
             TokenShape::Jwt => format!(
-                "Set `token` to a personal access token with the scope {access}:package. The current value is a JWT, such \
-                 as the ID token of a job, and not an access token: {tokens}"
+                "{} `token` to a personal access token with the scope {access}:package. The current value is a JWT, such \
+                 as the ID token of a job, and not an access token: {tokens}",
+                or_id_token("Set", "set")
             ),
             TokenShape::JobsOwn | TokenShape::Plain => {
                 let why = match self.connection.command {
                     Command::Publish => "cannot publish packages".to_owned(),
                     Command::Download => format!("has no access to packages of {}", self.target.owner),
                 };
-                let create = if token.could_be_id_token { format!("{id_token} create") } else { "Create".to_owned() };
                 format!(
-                    "{create} a personal access token with the scope {access}:package, because the job's own token {why}: \
-                     {tokens}"
+                    "{} a personal access token with the scope {access}:package, because the job's own token {why}: \
+                     {tokens}",
+                    or_id_token("Create", "create")
                 )
             }
         }
