@@ -228,7 +228,7 @@ impl Registry {
         self.shared.faults.add(fault);
     }
 
-    /// Removes all faults for later requests. [`Registry::acted`] keeps the faults that have acted.
+    /// Removes all faults for later requests. [`Registry::acted_faults`] keeps the faults that have acted.
     pub fn clear_faults(&self) {
         self.shared.faults.clear();
     }

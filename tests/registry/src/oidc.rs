@@ -1,7 +1,7 @@
-//! Authorized integrations of Forgejo 16: signed ID tokens of a CI job in place of access tokens.
+//! Authorized integrations: signed ID tokens of a CI job in place of access tokens.
 //!
-//! No recording shows them. Order and wording of the checks are those that Forgejo 17-dev was seen to have, and that its
-//! `services/auth/method/authorized_integration.go` has.
+//! No recording shows them. The checks have the order and the texts of Forgejo 17-dev, and of its
+//! `services/auth/method/authorized_integration.go`.
 
 mod endpoint;
 mod jwt;
@@ -136,8 +136,7 @@ impl Oidc {
         Some(token)
     }
 
-    /// Returns who a token acts for. The error is the reason for a rejection, in the words of the server. The checks are
-    /// in its order: everything about claims, then the signature, then the times.
+    /// Returns the user of a token. The error is the server's. The order of the checks is too: claims, signature, times.
     pub(crate) fn verify(&self, token: &str) -> Result<Caller, String> {
         let jwt = Jwt::parse(token)?;
         let unverifiable = |why| format!("token is unverifiable: error while executing keyfunc: {why}");

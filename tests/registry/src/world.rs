@@ -169,7 +169,8 @@ impl World {
         self.state().accounts.revoke(token_name);
     }
 
-    /// Adds an authorized integration, and returns its audience, `u:{user id}:{uuid}`. Only Forgejo 16 heeds it.
+    /// Adds an authorized integration, and returns its audience, `u:{user id}:{uuid}`. Only Forgejo 16
+    /// accepts its tokens.
     ///
     /// # Panics
     /// If the user does not exist.

@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 
 use crate::behaviour::{FILE, FILES, connect};
 use crate::client::{Ask, Got};
-use embedded_registry::{IdTokenKey, IdTokens, Integration, Options, Persona, Registry, Rule};
+use embedded_registry::{
+    Action, Fault, IdTokenKey, IdTokens, Integration, Match, Options, Persona, Point, Registry, Rule,
+};
 
 const LINK: &str = "/api/v1/packages/alice/generic/tool/-/link/widget";
 const ACME: &str = "/api/packages/acme/generic/tool/1.0/a.txt";
@@ -103,6 +105,18 @@ fn an_integration_without_rules_accepts_each_token_with_its_audience() {
 }
 
 #[test]
+fn a_token_is_checked_when_an_upload_begins_and_not_when_it_ends() {
+    let (registry, audience) = forgejo(Integration::of("alice"), IdTokens::default());
+    let token = registry.issue_id_token(&audience);
+    let remove = Action::then(move |world| world.remove_integration(&audience));
+    registry.add_fault(Fault::once(Match::put("a.txt"), Point::RequestByte(1), remove));
+    assert_eq!(send(&registry, &Ask::put(FILE, "hello\n").bearer(&token)).status, 201);
+    assert_eq!(registry.acted_faults().len(), 1);
+    let next = Ask::put(&FILE.replace("a.txt", "b.txt"), "hello\n").bearer(&token);
+    assert_eq!(send(&registry, &next).status, 401);
+}
+
+#[test]
 fn audiences_look_like_those_of_the_server_and_differ() {
     let registry = Registry::start(Persona::Forgejo16);
     let [first, second] = [(); 2].map(|()| registry.add_integration(Integration::of("alice")));
@@ -146,7 +160,8 @@ fn a_claim_that_differs_from_its_rule_is_refused_with_both_values() {
             "claim \"sub\" must be \"x\", but was \"\"",
         ),
     ] {
-        let (registry, audience) = forgejo(Integration::of("alice").rule(rule), tokens);
+        let integration = Integration::of("alice").rule(Rule::eq("actor", "alice")).rule(rule);
+        let (registry, audience) = forgejo(integration, tokens);
         let token = registry.issue_id_token(&audience);
         assert_refused(&registry, &token, &unverifiable(&format!("claim mismatch: {reason}")));
     }

@@ -41,6 +41,8 @@ impl SigningKey {
 }
 
 /// The key of the issuer, the same in all registries. It protects nothing.
+///
+/// Both keys are from `openssl genpkey -algorithm RSA | openssl pkcs8 -topk8 -nocrypt -outform DER`.
 pub(super) static ISSUER: LazyLock<SigningKey> =
     LazyLock::new(|| SigningKey::read("embedded-registry-issuer", include_bytes!("../../keys/issuer.der")));
 
