@@ -3,8 +3,8 @@
 //! The modules in reading order, which is the order in which data flows:
 //!
 //! 1. [`runner`]: the environment and the runner;
-//! 2. [`inputs`]: `INPUT_*` -> [`inputs::Inputs`], with `secret`, the names of [`package`], the `network` that leads to the server
-//!    and its `certificate`s, with the `client_certificate`;
+//! 2. [`inputs`]: `INPUT_*` -> [`inputs::Inputs`], with `secret`, `credentials`, the names of [`package`], the `network` that leads
+//!    to the server and its `certificate`s, with the `client_certificate`;
 //! 3. [`run`]: runs one of the two [`command`]s;
 //! 4. `files`: patterns -> the local files; the folder that files are written to;
 //! 5. `publish`: the publish command, top to bottom, with `plan` (pure: files and the `listing` -> the operation for
@@ -19,6 +19,7 @@ mod certificate;
 pub mod checksum;
 mod client_certificate;
 pub mod command;
+mod credentials;
 mod download;
 mod files;
 mod hint;

@@ -90,6 +90,17 @@ impl Action {
     }
 }
 
+/// Whether the job can get ID tokens, by `ACTIONS_ID_TOKEN_REQUEST_URL` and `ACTIONS_ID_TOKEN_REQUEST_TOKEN`.
+#[derive(Clone, Debug)]
+pub(crate) enum IdTokens {
+    /// It can: where to request them, and the token for that.
+    Offered { url: String, token: Secret },
+    /// Not this job: a variable is empty (seen on Forgejo without `enable-openid-connect`).
+    Empty,
+    /// At least one variable is not set.
+    Unset,
+}
+
 /// The runner of this step. An empty variable counts as not set.
 #[derive(Clone, Debug)]
 pub struct Runner {
@@ -115,6 +126,8 @@ pub struct Runner {
     pub(crate) action: Option<Action>,
     /// Whether the person who started the workflow asked for debug messages.
     pub(crate) debug: bool,
+    /// The ID tokens of the job.
+    pub(crate) id_tokens: IdTokens,
     /// The tokens of the job, which cannot publish packages (seen on Forgejo 7, 11 and 15).
     jobs_own: Vec<Secret>,
 }
@@ -141,6 +154,16 @@ impl Runner {
             Some((owner, name)) => (Some(owner.to_owned()), Some(name.to_owned())),
             None => (None, full_name),
         };
+        let [url, request_token] = ["URL", "TOKEN"].map(|name| {
+            let name = format!("ACTIONS_ID_TOKEN_REQUEST_{name}");
+            let (_, value) = environment.variables().find(|(known, _)| *known == name.as_str())?;
+            Some(value.to_string_lossy().trim().to_owned())
+        });
+        let id_tokens = match (url, request_token) {
+            (Some(url), Some(token)) if url.is_empty() || token.is_empty() => IdTokens::Empty,
+            (Some(url), Some(token)) => IdTokens::Offered { url, token: Secret::new(token) },
+            _ => IdTokens::Unset,
+        };
         let tokens = ["GITHUB_TOKEN", "GITEA_TOKEN", "FORGEJO_TOKEN"].map(text);
         Self {
             kind,
@@ -154,6 +177,7 @@ impl Runner {
             summary: path("GITHUB_STEP_SUMMARY"),
             action: Action::of(text("GITHUB_ACTION_REPOSITORY"), text("GITHUB_ACTION_REF")),
             debug: environment.value("RUNNER_DEBUG").is_some_and(|debug| debug == "1"),
+            id_tokens,
             jobs_own: tokens.into_iter().flatten().map(Secret::new).collect(),
         }
     }

@@ -5,10 +5,10 @@ mod escapes;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use memchr::memmem::Finder;
 use serde::Deserialize;
 
@@ -39,84 +39,6 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The user that sends the requests.
-#[derive(Clone, Debug)]
-pub(crate) enum User {
-    /// A visitor without a token.
-    Nobody,
-    /// The token's user, whose name is unknown.
-    Unnamed,
-    /// The token's user, whose name is in the inputs.
-    Named(Sanitized),
-}
-
-/// User name and token, as Basic authentication sends them (RFC 7617). The registry checks only the token
-/// (recorded on Gitea 1.22 to 1.26 and Forgejo 7 to 15).
-#[derive(Clone, Debug)]
-pub(crate) struct Credentials {
-    /// The user name: no colon, may be empty.
-    pub(crate) username: String,
-    /// Whether the user name was set. The workflow's actor is only a guess.
-    pub(crate) is_named: bool,
-    /// The personal access token.
-    pub(crate) token: Secret,
-    /// Whether the token is the job's own, which runners give to every job.
-    pub(crate) is_jobs_own: bool,
-}
-
-/// The form of a token. It is a guess that only chooses the hint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TokenShape {
-    /// An ordinary token.
-    Plain,
-    /// The job's own token.
-    JobsOwn,
-    /// `user:token`.
-    WithUser,
-    /// `user:token` in base64, from a common recipe for curl.
-    Encoded,
-    /// A JSON Web Token, such as the ID token of a job.
-    Jwt,
-}
-
-impl Credentials {
-    /// Returns the name of the token's user for messages; `None` if it is unknown.
-    pub(crate) fn user(&self) -> Option<Sanitized> {
-        let is_known = self.is_named && !self.username.is_empty();
-        is_known.then(|| Sanitized::new(&self.username))
-    }
-
-    /// Returns the value after `Basic ` in the Authorization header.
-    pub(crate) fn basic(&self) -> Secret {
-        Secret::new(STANDARD.encode(format!("{}:{}", self.username, self.token.expose())))
-    }
-
-    /// Guesses the form of the token.
-    pub(crate) fn shape(&self) -> TokenShape {
-        let token = self.token.expose();
-        let decoded = STANDARD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-        // GitHub's tokens for jobs begin with `ghs_`.
-        if self.is_jobs_own || token.starts_with("ghs_") {
-            TokenShape::JobsOwn
-        } else if token.contains(':') {
-            TokenShape::WithUser
-        } else if decoded.is_some_and(|text| text.contains(':') && text.trim_end().chars().all(|c| !c.is_control())) {
-            TokenShape::Encoded
-        } else if token.starts_with("eyJ") && token.matches('.').count() == 2 {
-            // A header in JSON, a payload and a signature (RFC 7519).
-            TokenShape::Jwt
-        } else {
-            TokenShape::Plain
-        }
-    }
-
-    /// Returns a redactor for these credentials.
-    pub(crate) fn redactor(&self) -> Redactor {
-        let basic = Secret::new(format!("{}:{}", self.username, self.token.expose()));
-        Redactor::default().with(&[self.token.clone(), basic])
-    }
-}
-
 /// Replaces every known form of a secret by `***`. Some servers repeat an unknown token in their errors (Forgejo 15).
 ///
 /// The forms are the secret itself, and its base64 and base64url, also as a part of a longer text. The search ignores case, and
@@ -124,9 +46,11 @@ impl Credentials {
 /// the number of secrets. Clones are cheap.
 #[derive(Clone, Default)]
 pub struct Redactor {
-    /// In lower case.
-    forms: Arc<[Finder<'static>]>,
+    /// In lower case. Clones share the lock, so that a secret that becomes known during a run is added to all of them.
+    forms: Arc<RwLock<Forms>>,
 }
+
+type Forms = Arc<[Finder<'static>]>;
 
 impl Redactor {
     /// The shortest secret that is replaced, in bytes. A shorter one is part of many texts.
@@ -138,12 +62,27 @@ impl Redactor {
     /// The shortest start of a form that is replaced, in bytes. A shorter one is part of many words and reveals little.
     const SHORTEST_BEGINNING: usize = 4;
 
-    /// Adds secrets to those that the redactor replaces.
+    /// Returns another redactor, which replaces these secrets too.
     pub(crate) fn with(&self, secrets: &[Secret]) -> Self {
-        let known = self.forms.iter().map(|form| form.needle().to_owned());
+        Self { forms: Arc::new(RwLock::new(self.forms_with(secrets))) }
+    }
+
+    /// Adds a secret to those that this redactor and its clones replace.
+    pub(crate) fn add(&self, secret: &Secret) {
+        let forms = self.forms_with(std::slice::from_ref(secret));
+        *self.forms.write().unwrap_or_else(PoisonError::into_inner) = forms;
+    }
+
+    fn forms_with(&self, secrets: &[Secret]) -> Forms {
+        let forms = self.forms();
+        let known = forms.iter().map(|form| form.needle().to_owned());
         let more = secrets.iter().flat_map(|secret| forms_of(secret.expose()));
-        let forms: BTreeSet<Vec<u8>> = known.chain(more).collect();
-        Self { forms: forms.iter().map(|form| Finder::new(form).into_owned()).collect() }
+        let all: BTreeSet<Vec<u8>> = known.chain(more).collect();
+        all.iter().map(|form| Finder::new(form).into_owned()).collect()
+    }
+
+    fn forms(&self) -> Forms {
+        self.forms.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Returns the start of a text from outside, without secrets and sanitized. The text is truncated before the search, so its
@@ -166,19 +105,20 @@ impl Redactor {
 
     /// Replaces every form of a secret, and the start of one before a `…`, which marks truncated text.
     pub(crate) fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        if self.forms.is_empty() {
+        let forms = self.forms();
+        if forms.is_empty() {
             return Cow::Borrowed(text);
         }
         let mut found = Vec::new();
         for view in views(text) {
-            for form in self.forms.iter() {
+            for form in forms.iter() {
                 let starts = form.find_iter(&view.bytes);
                 found.extend(starts.map(|start| view.place_of(start..start + form.needle().len())));
             }
             // No form extends over a cut, so no part of the text is searched twice.
             let mut part_start = 0;
             for (cut, _) in text.match_indices(CUT) {
-                found.extend(self.beginning_before(cut, part_start, &view).map(|start| start..cut));
+                found.extend(beginning_before(&forms, cut, part_start, &view).map(|start| start..cut));
                 part_start = cut + CUT.len_utf8();
             }
         }
@@ -201,29 +141,30 @@ impl Redactor {
 
     /// Whether a text contains any form of a secret.
     pub(crate) fn contains_secret(&self, text: &str) -> bool {
-        !self.forms.is_empty() && views(text).any(|view| self.forms.iter().any(|form| form.find(&view.bytes).is_some()))
+        let forms = self.forms();
+        !forms.is_empty() && views(text).any(|view| forms.iter().any(|form| form.find(&view.bytes).is_some()))
     }
 
     /// Whether the part of a name from outside that can be shown contains any form of a secret.
     pub(crate) fn name_contains_secret(&self, name: &str) -> bool {
         self.contains_secret(&name[..name.floor_char_boundary(Self::LONGEST)])
     }
+}
 
-    /// Finds the start of a form that ends at a cut in the text. The part before the cut starts at `part_start`.
-    fn beginning_before(&self, cut: usize, part_start: usize, view: &View) -> Option<usize> {
-        let longest = self.forms.iter().map(|form| form.needle().len()).max()?;
-        let end = view.count_before(cut);
-        let start = end.saturating_sub(longest).max(view.count_before(part_start));
-        let before = &view.bytes[start..end];
-        let begins = |found: &[u8]| self.forms.iter().any(|form| form.needle().starts_with(found));
-        // The cut may be in an escape.
-        let escape = before.iter().rposition(|byte| b"%\\&".contains(byte)).filter(|at| before.len() - at < 10);
-        [Some(before.len()), escape].into_iter().flatten().find_map(|length| {
-            let last = length.checked_sub(Self::SHORTEST_BEGINNING)?;
-            let at = (0..=last).find(|&at| begins(&before[at..length]))?;
-            Some(view.place_of(start + at..end).start)
-        })
-    }
+/// Finds the start of a form that ends at a cut in the text. The part before the cut starts at `part_start`.
+fn beginning_before(forms: &[Finder<'static>], cut: usize, part_start: usize, view: &View) -> Option<usize> {
+    let longest = forms.iter().map(|form| form.needle().len()).max()?;
+    let end = view.count_before(cut);
+    let start = end.saturating_sub(longest).max(view.count_before(part_start));
+    let before = &view.bytes[start..end];
+    let begins = |found: &[u8]| forms.iter().any(|form| form.needle().starts_with(found));
+    // The cut may be in an escape.
+    let escape = before.iter().rposition(|byte| b"%\\&".contains(byte)).filter(|at| before.len() - at < 10);
+    [Some(before.len()), escape].into_iter().flatten().find_map(|length| {
+        let last = length.checked_sub(Redactor::SHORTEST_BEGINNING)?;
+        let at = (0..=last).find(|&at| begins(&before[at..length]))?;
+        Some(view.place_of(start + at..end).start)
+    })
 }
 
 /// Returns the forms of a secret in lower case, without escapes.
@@ -248,49 +189,31 @@ fn forms_of(secret: &str) -> Vec<Vec<u8>> {
 
 impl fmt::Debug for Redactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Redactor({} forms)", self.forms.len())
+        write!(f, "Redactor({} forms)", self.forms().len())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use base64::engine::general_purpose::STANDARD;
+
     use super::*;
 
-    fn credentials_of(token: &str) -> Credentials {
-        Credentials { username: "alice".to_owned(), is_named: true, token: Secret::new(token), is_jobs_own: false }
-    }
-
-    fn credentials() -> Credentials {
-        credentials_of("s3cret/t0ken+x")
+    fn redactor_of(token: &str) -> Redactor {
+        Redactor::default().with(&[Secret::new(token), Secret::new(format!("alice:{token}"))])
     }
 
     #[test]
     fn debug_shows_nothing_of_a_secret() {
-        let shown = format!("{:?} {:?}", credentials(), credentials().redactor());
+        let shown = format!("{:?} {:?}", Secret::new("s3cret/t0ken+x"), redactor_of("s3cret/t0ken+x"));
         assert!(!shown.contains("s3cret"), "{shown}");
         assert!(shown.contains("***"));
-    }
-
-    #[test]
-    fn a_token_in_a_wrong_form_is_recognized() {
-        for (token, shape) in [
-            ("s3cret/t0ken+x", TokenShape::Plain),
-            ("1d76edb6938a8a4ca3ba92063bc25239761d3ad8", TokenShape::Plain),
-            ("ghs_abc", TokenShape::JobsOwn),
-            ("alice:1d76edb6", TokenShape::WithUser),
-            // `echo alice:1d76edb6 | base64`, with the newline that echo adds.
-            ("YWxpY2U6MWQ3NmVkYjYK", TokenShape::Encoded),
-            ("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl", TokenShape::Jwt),
-            ("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0", TokenShape::Plain),
-        ] {
-            assert_eq!(credentials_of(token).shape(), shape, "{token}");
-        }
     }
 
     /// `tests/it/hostile/secrets.rs` has the plain forms.
     #[test]
     fn odd_forms_of_the_token_are_replaced_and_nothing_else() {
-        let redactor = credentials().redactor();
+        let redactor = redactor_of("s3cret/t0ken+x");
         for echo in [
             "sha: s3cret/t0ken+x]",
             "S3CRET/T0KEN+X",
@@ -304,11 +227,11 @@ mod tests {
             assert!(!redactor.contains_secret(&redactor.redact(echo)), "{echo}");
             assert!(redactor.redact(echo).contains("***"), "{echo}");
         }
-        let odd = credentials_of("%41é\"x/").redactor();
+        let odd = redactor_of("%41é\"x/");
         for echo in ["%41é\"x/", "%2541%c3%A9%22x%2f", r#"%41\u00e9\"x\/"#, "%41&#xe9;&quot;x/"] {
             assert_eq!(odd.redact(echo), "***", "{echo}");
         }
-        let with_tab = credentials_of("one-half\tthe-other").redactor();
+        let with_tab = redactor_of("one-half\tthe-other");
         assert_eq!(with_tab.redact("one-half\tthe-other"), "***");
         assert_eq!(with_tab.redact(r"one-half\tthe-other"), "***");
         assert_eq!(redactor.redact("s3cret/t0ken+x é s3cret/t0ken+x"), "*** é ***");
@@ -336,8 +259,16 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_that_is_added_during_a_run_is_known_to_every_clone() {
+        let redactor = redactor_of("s3cret/t0ken+x");
+        let clone = redactor.clone();
+        redactor.add(&Secret::new("eyJhbGci.eyJleHAi.c2ln"));
+        assert_eq!(clone.redact("s3cret/t0ken+x eyJhbGci.eyJleHAi.c2ln"), "*** ***");
+    }
+
+    #[test]
     fn the_beginning_of_a_token_at_the_end_of_cut_text_is_redacted() {
-        let redactor = credentials().redactor();
+        let redactor = redactor_of("s3cret/t0ken+x");
         for (text, clean) in [
             ("sha: s3cret/t0ken+", "sha: ***"),
             ("sha: S3CR", "sha: ***"),
@@ -356,7 +287,7 @@ mod tests {
     #[test]
     fn the_time_to_redact_grows_only_with_the_length_of_a_text() {
         let long = Secret::new("0f".repeat(4_000));
-        let redactor = credentials_of(&"f".repeat(40)).redactor().with(&[long]);
+        let redactor = redactor_of(&"f".repeat(40)).with(&[long]);
         // A separate search at each place would take minutes.
         for part in ["f", "%66", "\\u0066", "&#102;", "f\u{200b}", "ZmZm", "0f0f…"] {
             let text = part.repeat(100_000);

@@ -2,6 +2,7 @@
 
 use url::{ParseError, Url};
 
+use super::raw::AUDIENCE;
 use super::{InputError, Reader};
 use crate::command::Command;
 use crate::host::is_loopback;
@@ -40,8 +41,9 @@ impl Reader<'_> {
         };
         let Some(token) = self.raw.get("token") else {
             return match self.command {
-                Command::Publish if !is_dry_run => {
-                    Err(InputError::missing("token", "is not set, or its secret is empty", hint))
+                Command::Publish if !is_dry_run && self.raw.get(AUDIENCE).is_none() => {
+                    let problem = "is not set, or its secret is empty";
+                    Err(InputError::missing("token", problem, format!("{hint}{}", self.other_than_token())))
                 }
                 _ => Ok(None),
             };
@@ -105,7 +107,7 @@ impl Reader<'_> {
         }
         let loopback = is_loopback(&url);
         let server = ServerUrl::new(url);
-        if !server.is_https() && !loopback && self.raw.get("token").is_some() {
+        if !server.is_https() && !loopback && ["token", AUDIENCE].iter().any(|name| self.raw.get(name).is_some()) {
             let host = Sanitized::new(server.host());
             self.warnings
                 .push(format!("the token is sent to {host} unencrypted, because `server-url` starts with `http://`"));

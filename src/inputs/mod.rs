@@ -8,6 +8,7 @@ mod checksums_file;
 mod collect;
 mod destination;
 mod download;
+mod id_token;
 mod link;
 mod network;
 mod raw;
@@ -26,13 +27,14 @@ pub(crate) use self::download::DownloadOptions;
 use self::raw::{RawInputs, is_input};
 use self::unknown::DRY_RUN;
 use crate::command::Command;
+use crate::credentials::{AccessToken, Credentials, User};
 use crate::files::{BadLine, Line, LocalFile, Selection};
 use crate::hint::{Explain, Plural};
 use crate::network::Network;
 use crate::package::{BadName, FileName, Owner, RepositoryName, ServerUrl, Target, Version};
-use crate::runner::{Environment, Runner};
+use crate::runner::{Environment, IdTokens, Runner};
 use crate::sanitize::Sanitized;
-use crate::secret::{Credentials, Redactor, Secret, User};
+use crate::secret::{Redactor, Secret};
 use crate::suggest::suggest;
 
 /// The checked inputs of a run.
@@ -42,7 +44,7 @@ pub struct Inputs {
     pub(crate) task: Task,
     /// The version to publish or download. For downloads, `latest` can mean another one: see [`DownloadOptions`].
     pub(crate) target: Target,
-    /// The user and token. `None` for a download of a public package, and for a dry run without the registry.
+    /// The access token, or the request for ID tokens. `None` for a download of a public package, and for a dry run without the registry.
     pub(crate) credentials: Option<Credentials>,
     /// The number of transfers at a time.
     pub(crate) concurrency: usize,
@@ -195,13 +197,15 @@ impl Inputs {
             Reader { command, raw, runner, environment, problems, warnings, secrets: Vec::new(), secret_file: None };
         let mut inputs = reader.inputs();
         let token = raw.get("token").map(Secret::new);
+        // Also if another input is bad: it is secret from the start.
+        reader.hide_request_token();
         let credentials = inputs.as_ref().and_then(|inputs| inputs.credentials.as_ref());
         let redactor = match (credentials, &token) {
             (Some(credentials), _) => credentials.redactor(),
             (None, Some(token)) => Redactor::default().with(std::slice::from_ref(token)),
             (None, None) => Redactor::default(),
         };
-        let basic = credentials.map(Credentials::basic);
+        let basic = credentials.and_then(Credentials::basic);
         // A header is as secret as the token.
         reader.reject_secrets(&redactor, &["token", "headers"], "the token", "token");
         let headers = raw.get("headers").unwrap_or_default();
@@ -225,8 +229,7 @@ impl Inputs {
     /// Returns the user that sends the requests.
     #[must_use]
     pub(crate) fn user(&self) -> User {
-        let Some(credentials) = &self.credentials else { return User::Nobody };
-        credentials.user().map_or(User::Unnamed, User::Named)
+        self.credentials.as_ref().map_or(User::Nobody, Credentials::user)
     }
 
     /// Returns the command.
@@ -285,6 +288,7 @@ impl Reader<'_> {
     fn inputs(&mut self) -> Option<Inputs> {
         let dry_run = self.boolean(DRY_RUN);
         let token = self.keep(self.token(dry_run == Some(true))).flatten();
+        let id_token = self.keep(self.id_token_request()).flatten();
         let server = self.server();
         let server = self.keep(server);
         let owner = self.keep(self.owner());
@@ -308,12 +312,19 @@ impl Reader<'_> {
         let retries = self.whole_number("retries", 0..=100, 5);
         let timeout = self.whole_number("timeout", 1..=3600, 60);
         let username = username?;
-        let is_jobs_own = token.as_ref().is_some_and(|token| self.runner.is_jobs_own(token));
-        let is_named = self.raw.get("username").is_some();
+        let access_token = |token| {
+            Credentials::Token(AccessToken {
+                username,
+                is_named: self.raw.get("username").is_some(),
+                is_jobs_own: self.runner.is_jobs_own(&token),
+                could_be_id_token: matches!(self.runner.id_tokens, IdTokens::Offered { .. }),
+                token,
+            })
+        };
         Some(Inputs {
             task: task?,
             target: Target { server: server?, owner: owner?, package: package?, version: version? },
-            credentials: token.map(|token| Credentials { username, is_named, token, is_jobs_own }),
+            credentials: id_token.map(Credentials::IdToken).or_else(|| token.map(access_token)),
             concurrency: concurrency? as usize,
             retries: retries?,
             timeout: Duration::from_secs(timeout?.into()),

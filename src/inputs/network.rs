@@ -217,7 +217,7 @@ impl Reader<'_> {
         }
     }
 
-    fn hide(&mut self, secret: &str) {
+    pub(super) fn hide(&mut self, secret: &str) {
         if self.secrets.iter().all(|known| known.expose() != secret) {
             self.secrets.push(Secret::new(secret));
         }

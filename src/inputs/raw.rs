@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use crate::command::Command;
 use crate::secret::Secret;
 
+/// The audience of an authorized integration: authentication with ID tokens instead of `token`.
+pub(super) const AUDIENCE: &str = "oidc-audience";
+
 /// The inputs that are set, as they were typed. An empty input counts as not set. Any of them can contain a secret.
 pub(super) struct RawInputs(BTreeMap<&'static str, Secret>);
 
@@ -43,6 +46,7 @@ impl Command {
             Self::Publish => &[
                 "files",
                 "token",
+                AUDIENCE,
                 "server-url",
                 "owner",
                 "repo",
@@ -73,6 +77,7 @@ impl Command {
                 "checksums",
                 "if-no-files-found",
                 "token",
+                AUDIENCE,
                 "server-url",
                 "owner",
                 "repo",

@@ -12,9 +12,15 @@ use crate::hint::{Explain, Plural};
 use crate::package::{FileName, RepositoryName, Target};
 use crate::sanitize::Sanitized;
 
+/// The hint if the runner's server issues no ID token.
+pub(super) const RUNNER_HINT: &str = "Run the step again. If the error persists, check the server that issues the ID tokens of the runner, or use `token` \
+     instead of `oidc-audience`";
+
 /// The purpose of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
+    /// Requests an ID token of the job from the runner.
+    RequestIdToken,
     /// Lists the version's files.
     ListFiles,
     /// Checks write access.
@@ -39,6 +45,7 @@ impl Operation {
     /// Returns a short description of the operation.
     pub(super) fn short_name(&self) -> String {
         match self {
+            Self::RequestIdToken => "ID token".to_owned(),
             Self::ListFiles => "list of files".to_owned(),
             Self::CheckWriteAccess => "check of write access".to_owned(),
             Self::Upload(name) | Self::Download(name) => name.to_string(),
@@ -52,7 +59,7 @@ impl Operation {
     /// Returns its method, and the status of its success.
     pub(super) fn method_and_success(&self) -> (Method, StatusCode) {
         match self {
-            Self::ListFiles | Self::ReadVersion | Self::ListVersions | Self::Download(_) => {
+            Self::RequestIdToken | Self::ListFiles | Self::ReadVersion | Self::ListVersions | Self::Download(_) => {
                 (Method::GET, StatusCode::OK)
             }
             Self::CheckWriteAccess | Self::Upload(_) => (Method::PUT, StatusCode::CREATED),
@@ -83,6 +90,7 @@ impl Operation {
     pub(super) fn failed(&self, Target { owner, package, version, .. }: &Target) -> String {
         let version = format!("{owner}/{package} {version}");
         match self {
+            Self::RequestIdToken => "failed to get an ID token of this job".to_owned(),
             Self::ListFiles => format!("failed to list the files of {version}"),
             Self::CheckWriteAccess => format!("failed to check write access to packages of {owner}"),
             Self::Upload(name) => format!("failed to upload `{name}` to {version}"),
@@ -163,6 +171,9 @@ impl Cause {
                 failure.clone()
             }
             Self::Transport(Transport { failure, .. }) => failure.clone().retry(unclear),
+            Self::Unexpected { .. } if *operation == Operation::RequestIdToken => {
+                for_every_file("unexpected-response", RUNNER_HINT)
+            }
             Self::Unexpected { is_cut, .. } => {
                 let hint = "Check that `server-url` is a Gitea or Forgejo server, and that no proxy in front of it changes \
                             responses";
@@ -205,6 +216,17 @@ impl RegistryError {
             Cause::Rejected { .. } | Cause::Unexpected { .. } | Cause::File(_) => true,
         };
         Self { operation, what, url, cause, was_sent, failure, attempts: 1, is_outlasted: false }
+    }
+
+    /// Returns the consequences of the error, and the number of attempts.
+    pub(super) fn into_failure(self) -> (Failure, u32) {
+        (self.failure, self.attempts)
+    }
+
+    /// Whether the server refused the token itself, not what its user may do.
+    pub(super) fn is_unauthorized(&self) -> bool {
+        matches!(&self.cause, Cause::Rejected { status: StatusCode::UNAUTHORIZED, words, .. }
+            if self.is_server_response() && !words.to_string().contains("reqPackageAccess"))
     }
 
     pub(crate) fn with_hint(mut self, hint: &str) -> Self {

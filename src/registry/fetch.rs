@@ -14,7 +14,7 @@ use super::local_address::{LocalTarget, is_local};
 use super::phase::{Phase, Timeout};
 use super::redirect::leads_to;
 use super::response::{Broken, is_html, read_up_to};
-use super::{ByteCounter, Limits, Registry};
+use super::{ByteCounter, IdToken, Limits, Registry};
 use crate::package::FileName;
 
 /// The maximum number of redirects. A server redirects once, to its object storage.
@@ -78,17 +78,31 @@ impl Registry<'_> {
         part: Option<&Part>,
         promised: &KnownProperties,
     ) -> Result<Download<'_>, RegistryError> {
-        let size = promised.size;
         let operation = Operation::Download(name.clone());
+        self.wait_until_ready(&operation, &self.target.file_url(name)).await?;
+        self.with_id_token(async |id_token| self.follow_redirects(&operation, name, part, promised, id_token).await)
+            .await
+    }
+
+    async fn follow_redirects(
+        &self,
+        operation: &Operation,
+        name: &FileName,
+        part: Option<&Part>,
+        promised: &KnownProperties,
+        id_token: Option<&IdToken>,
+    ) -> Result<Download<'_>, RegistryError> {
+        let size = promised.size;
         let mut url = self.target.file_url(name);
         let mut may_be_local = false;
         for hop in 0..=MOST_HOPS {
             let request = if hop == 0 {
-                self.build_request(&operation, &url)
+                self.build_request(operation, &url, id_token)
             } else {
+                self.wait_until_ready(operation, &url).await?;
                 let client = self
                     .client_for(&url, may_be_local)
-                    .map_err(|target| self.error(&operation, &url, Transport::from(target)))?;
+                    .map_err(|target| self.error(operation, &url, Transport::from(target)))?;
                 client.get(url.clone())
             };
             // The rest of the file if it is unchanged (RFC 9110, 13.1.5 and 14.2).
@@ -107,15 +121,14 @@ impl Registry<'_> {
                 StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => part.is_some(),
                 _ => hop < MOST_HOPS && leads_to(response, hop).is_some(),
             };
-            self.wait_until_ready(&operation, &url).await?;
-            let response = self.send(&operation, &url, request, None, is_good).await?;
+            let response = self.send(operation, &url, request, None, is_good).await?;
             may_be_local = may_be_local || hop == 0 && self.is_server_local(&response);
             if let Some(next) = leads_to(&response, hop) {
                 url = next;
                 continue;
             }
             let incoming = self.incoming(operation.clone(), url.clone(), response, promised);
-            return incoming.map_err(|what| self.unexpected_response(&operation, &url, &what));
+            return incoming.map_err(|what| self.unexpected_response(operation, &url, &what));
         }
         unreachable!("the last hop is no good response if it leads elsewhere")
     }

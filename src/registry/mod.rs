@@ -8,6 +8,7 @@ mod body;
 mod error;
 mod failure;
 mod fetch;
+mod id_token;
 mod limits;
 mod local_address;
 mod observer;
@@ -22,14 +23,14 @@ mod response;
 mod retry;
 mod tls;
 mod transport;
+mod upload;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use reqwest::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use reqwest::header::{CACHE_CONTROL, CONTENT_LENGTH, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response};
 use rustls::ClientConfig;
-use tokio::time::timeout;
 use tower_layer::layer_fn;
 use url::Url;
 
@@ -37,6 +38,7 @@ pub(crate) use self::body::ByteCounter;
 pub(crate) use self::error::{Cause, Operation, RegistryError};
 pub(crate) use self::failure::{FailureKind, RetryRule};
 pub(crate) use self::fetch::{KnownProperties, Part};
+use self::id_token::{IdToken, IdTokens};
 pub use self::limits::Limits;
 use self::limits::Pause;
 use self::local_address::Resolver;
@@ -46,14 +48,13 @@ use self::phase::{TrackedConnector, Tracker, Upload, wait_for_stall};
 pub(crate) use self::questions::{LONGEST_LIST, VersionDetails};
 use self::response::{ErrorResponse, is_html};
 pub(crate) use self::retry::{Retries, wait_for_longest};
-use crate::checksum::Sha256;
 use crate::command::Command;
-use crate::files::Content;
+use crate::credentials::{AccessToken, Credentials};
 use crate::hint::Explain;
 use crate::network::Network;
 use crate::package::{FileName, Target, Version};
 use crate::sanitize::Sanitized;
-use crate::secret::{Credentials, Redactor};
+use crate::secret::Redactor;
 use crate::stop::Stop;
 
 /// An error from setting up the HTTP client.
@@ -105,6 +106,8 @@ pub(crate) struct Registry<'a> {
     pause: Arc<Pause>,
     /// Shared by all clones.
     outages: Arc<Outages>,
+    /// Shared by all clones.
+    id_tokens: Arc<IdTokens>,
 }
 
 impl<'a> Registry<'a> {
@@ -139,6 +142,7 @@ impl<'a> Registry<'a> {
             target,
             pause: Arc::default(),
             outages: Arc::default(),
+            id_tokens: Arc::default(),
             connection,
         })
     }
@@ -184,45 +188,6 @@ impl<'a> Registry<'a> {
         }
     }
 
-    /// Uploads a file without retries. Returns the hash of the uploaded bytes. Only 201 is a success. `sent` counts the
-    /// bytes.
-    pub(crate) async fn upload(
-        &self,
-        content: &Content,
-        name: &FileName,
-        sent: &ByteCounter,
-    ) -> Result<Sha256, RegistryError> {
-        let url = self.target.file_url(name);
-        let operation = Operation::Upload(name.clone());
-        self.wait_until_ready(&operation, &url).await?;
-        if content.size() == 0 {
-            // hyper never polls an empty body, so the file is checked first to be still empty.
-            let still_empty = content.hash(self.connection.limits.stall_timeout).await;
-            still_empty.map_err(|error| self.error(&operation, &url, error))?;
-        }
-        let (body, mut outcome) = body::read(content.clone(), sent.clone());
-        let request = self
-            .build_request(&operation, &url)
-            .header(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))
-            .header(CONTENT_LENGTH, content.size())
-            .body(reqwest::Body::wrap_stream(body));
-        let upload = Some(Upload { sent, size: content.size() });
-        match self.send(&operation, &url, request, upload, is_success(&operation)).await {
-            Ok(_) => match timeout(self.connection.limits.stall_timeout, &mut outcome).await {
-                Ok(Ok(sent)) => sent.map_err(|error| self.error(&operation, &url, error)),
-                // The response came before the end of the file, so it cannot confirm the whole file.
-                Ok(Err(_)) | Err(_) => {
-                    Err(self.unexpected_response(&operation, &url, "201 Created before the end of the file"))
-                }
-            },
-            // If reading the file failed, that is the cause of the broken upload.
-            Err(error) => Err(match outcome.try_recv() {
-                Ok(Err(fault)) => self.error(&operation, &url, fault),
-                _ => error,
-            }),
-        }
-    }
-
     /// Deletes a file to replace it.
     pub(crate) async fn delete_to_replace(&self, name: &FileName) -> Result<(), RegistryError> {
         self.change(&Operation::Replace(name.clone()), &self.target.file_url(name)).await
@@ -245,11 +210,16 @@ impl<'a> Registry<'a> {
     /// Sends a request without a body.
     async fn send_request(&self, operation: &Operation, url: &Url) -> Result<Response, RegistryError> {
         self.wait_until_ready(operation, url).await?;
-        self.send_request_now(operation, url).await
+        self.with_id_token(async |id_token| self.send_request_now(operation, url, id_token).await).await
     }
 
-    async fn send_request_now(&self, operation: &Operation, url: &Url) -> Result<Response, RegistryError> {
-        let request = self.build_request(operation, url);
+    async fn send_request_now(
+        &self,
+        operation: &Operation,
+        url: &Url,
+        id_token: Option<&IdToken>,
+    ) -> Result<Response, RegistryError> {
+        let request = self.build_request(operation, url, id_token);
         let request = match operation.method() {
             // Caches between runner and server must revalidate, because an old list would be wrong.
             Method::GET => request.header(CACHE_CONTROL, HeaderValue::from_static("no-cache")),
@@ -269,13 +239,18 @@ impl<'a> Registry<'a> {
         Ok(())
     }
 
-    fn build_request(&self, operation: &Operation, url: &Url) -> RequestBuilder {
+    fn build_request(&self, operation: &Operation, url: &Url, id_token: Option<&IdToken>) -> RequestBuilder {
         let request =
             self.http.request(operation.method(), url.clone()).headers(self.connection.network.headers.clone());
-        match &self.connection.credentials {
-            // Forgejo's documentation allows only Basic for packages. reqwest marks the header as sensitive.
-            Some(Credentials { username, token, .. }) => request.basic_auth(username, Some(token.expose())),
-            None => request,
+        // reqwest marks the header as sensitive.
+        match (&self.connection.credentials, id_token) {
+            // Forgejo's documentation allows only Basic for packages.
+            (Some(Credentials::Token(AccessToken { username, token, .. })), _) => {
+                request.basic_auth(username, Some(token.expose()))
+            }
+            // Forgejo 16 rejects an ID token in Basic authentication.
+            (Some(Credentials::IdToken(_)), Some(id_token)) => request.bearer_auth(id_token.token.expose()),
+            (Some(Credentials::IdToken(_)) | None, _) => request,
         }
     }
 
@@ -362,6 +337,9 @@ impl<'a> Registry<'a> {
             url.set_query(None);
             url.set_fragment(None);
             url.set_path("");
+        }
+        if *operation == Operation::RequestIdToken {
+            url.set_query(None);
         }
         RegistryError::new(operation.clone(), operation.failed(&self.target), url, cause.into())
     }

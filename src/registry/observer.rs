@@ -3,12 +3,16 @@
 use std::fmt::Display;
 use std::time::Duration;
 
+use crate::secret::Secret;
+
 /// Receives the events of requests.
 pub trait Observer: Sync {
     /// Reports a detail that is useful to know. Nothing is wrong.
     fn note(&self, note: &str);
     /// Reports a detail for debugging.
     fn debug(&self, _text: &str) {}
+    /// Hides a secret that became known during the run from the readers of the log.
+    fn mask(&self, _secret: &Secret) {}
     /// Reports a failed attempt that is retried after a wait, which begins now.
     fn report_retry(&self, retry: &Retry<'_>);
     /// Reports that a request has ended, with or without a response.

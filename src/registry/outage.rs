@@ -115,7 +115,9 @@ impl Registry<'_> {
         self.pause.wait().await;
         tokio::task::yield_now().await;
         let url = self.target.version_url();
-        let sent = self.send_request_now(&Operation::ReadVersion, &url);
+        // A renewal could wait for the end of the outage. Any response will do, so an old ID token is good enough.
+        let id_token = self.id_tokens.current();
+        let sent = self.send_request_now(&Operation::ReadVersion, &url, id_token.as_ref());
         match timeout(self.connection.limits.connect_timeout, sent).await {
             Ok(Ok(response)) => !is_html(&response),
             Ok(Err(error)) => error.is_server_response(),

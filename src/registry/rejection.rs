@@ -9,11 +9,12 @@ use url::Url;
 
 use super::error::Operation;
 use super::failure::{Failure, FailureKind, RetryRule, for_every_file, for_file};
+use super::id_token::{rejected_id_token, rejected_request};
 use super::response::{ErrorResponse, is_of_gateway};
 use super::{Connection, Registry};
 use crate::command::Command;
+use crate::credentials::{AccessToken, Credentials, TokenShape};
 use crate::package::Target;
-use crate::secret::{Credentials, TokenShape};
 
 /// Classifies an error response.
 pub(super) fn classify(registry: &Registry<'_>, operation: &Operation, url: &Url, response: &ErrorResponse) -> Failure {
@@ -49,13 +50,20 @@ fn row(registry: &Registry<'_>, operation: &Operation, url: &Url, response: &Err
     let tokens = format!("{server}/user/settings/applications");
     let packages = format!("{server}/{}/-/packages", owner.as_str());
     let settings = format!("{}/settings", target.page_url());
-    let user = credentials.and_then(Credentials::user).map_or("the token's user".to_owned(), |user| user.to_string());
+    let user = match credentials {
+        Some(Credentials::Token(token)) => token.user(),
+        Some(Credentials::IdToken(_)) | None => None,
+    };
+    let user = user.map_or("the token's user".to_owned(), |user| user.to_string());
     // Gitea's runner does not put the job's own token into a variable, so it is not recognized.
     let jobs_own = "If the token is the job's own, set `token` to a personal access token instead";
 
-    let token = |code, hint: String| match credentials.map(Credentials::shape) {
-        Some(TokenShape::Plain) => for_every_file(code, hint),
-        Some(shape) => for_every_file(code, registry.hint_of_shape(shape, &tokens)),
+    let token = |code, hint: String| match credentials {
+        Some(Credentials::Token(token)) => match token.shape() {
+            TokenShape::Plain => for_every_file(code, hint),
+            shape => for_every_file(code, registry.hint_of_shape(token, shape, &tokens)),
+        },
+        Some(Credentials::IdToken(_)) => rejected_id_token(registry, access, code, words),
         None => for_every_file(
             "token-required",
             format!(
@@ -81,6 +89,7 @@ fn row(registry: &Registry<'_>, operation: &Operation, url: &Url, response: &Err
     };
 
     match status.as_u16() {
+        _ if *operation == Operation::RequestIdToken => rejected_request(response),
         300..=399 if is_download => registry.rejected_download_redirect(url, response),
         _ if !server.is_origin_of(url) => registry.storage_error(url),
         // A firewall or login page may reject the unusual name of the check, but allow uploads.
@@ -286,7 +295,13 @@ impl Registry<'_> {
     }
 
     /// Returns the hint for a rejected token that is not a personal access token.
-    fn hint_of_shape(&self, shape: TokenShape, tokens: &str) -> String {
+    fn hint_of_shape(&self, token: &AccessToken, shape: TokenShape, tokens: &str) -> String {
+        // The better way comes first.
+        let or_id_token = |alone: &str, second: &str| {
+            let better =
+                "Set `oidc-audience` instead of `token` (Forgejo 16 and later), because this job can get ID tokens";
+            if token.could_be_id_token { format!("{better}. Or {second}") } else { alone.to_owned() }
+        };
         let access = access_of(self.connection.command);
         match shape {
             TokenShape::WithUser => {
@@ -298,8 +313,9 @@ impl Registry<'_> {
                     .to_owned()
             }
             TokenShape::Jwt => format!(
-                "Set `token` to a personal access token with the scope {access}:package. The current value is a JWT, such \
-                 as the ID token of a job, and not an access token: {tokens}"
+                "{} `token` to a personal access token with the scope {access}:package. The current value is a JWT, such \
+                 as the ID token of a job, and not an access token: {tokens}",
+                or_id_token("Set", "set")
             ),
             TokenShape::JobsOwn | TokenShape::Plain => {
                 let why = match self.connection.command {
@@ -307,8 +323,9 @@ impl Registry<'_> {
                     Command::Download => format!("has no access to packages of {}", self.target.owner),
                 };
                 format!(
-                    "Create a personal access token with the scope {access}:package, because the job's own token {why}: \
-                     {tokens}"
+                    "{} a personal access token with the scope {access}:package, because the job's own token {why}: \
+                     {tokens}",
+                    or_id_token("Create", "create")
                 )
             }
         }

@@ -6,10 +6,17 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use super::id_token::IdToken;
 use super::{ByteCounter, Limits, Registry, RegistryError, Retry, RetryRule};
 
 /// The number of outages of the server that cost a request no retry.
 const FREE_OUTAGES: u32 = 3;
+
+/// The age up to which an ID token is new.
+const NEW_ID_TOKEN: Duration = Duration::from_secs(10);
+
+/// The wait before a new ID token is sent again.
+const NEW_ID_TOKEN_WAIT: Duration = Duration::from_secs(2);
 
 /// The retries that are left for one file, or for one request.
 pub(crate) struct Retries {
@@ -127,6 +134,37 @@ impl Registry<'_> {
         let (number, of) = (retries.used, retries.limits.retries);
         self.connection.observer.report_retry(&Retry { what, why, wait, number, of });
         Some(wait)
+    }
+}
+
+impl Registry<'_> {
+    /// Sends a request with an ID token, if the run uses them. If the server refuses a new token, the request is sent once
+    /// more after a short wait, because the server may take it for one of the future: it allows no difference of clocks
+    /// (Forgejo 16).
+    pub(super) async fn with_id_token<T>(
+        &self,
+        request: impl AsyncFn(Option<&IdToken>) -> Result<T, RegistryError>,
+    ) -> Result<T, RegistryError> {
+        let id_token = self.id_token().await?;
+        let mut may_repeat = true;
+        loop {
+            // In a box, or every future of a run would have room for it.
+            let result = Box::pin(request(id_token.as_ref())).await;
+            let is_new = id_token.as_ref().is_some_and(|id_token| id_token.age() < NEW_ID_TOKEN);
+            match result {
+                Err(error) if may_repeat && is_new && self.refuses_token(&error) => {
+                    self.connection.observer.debug(&format!("the server refused a new ID token: {}", error.cause));
+                }
+                result => return result,
+            }
+            sleep(NEW_ID_TOKEN_WAIT).await;
+            may_repeat = false;
+        }
+    }
+
+    /// Returns whether an error is a refusal of the token by the server itself.
+    fn refuses_token(&self, error: &RegistryError) -> bool {
+        error.is_unauthorized() && self.target.server.is_origin_of(&error.url)
     }
 }
 

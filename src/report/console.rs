@@ -18,10 +18,11 @@ use super::remark::{Level, Remark};
 use super::text::{expand_ipv6, shortened, wrapped};
 use super::{Header, Outcome, Planned, Progress, Reporter, RunReport, Status};
 use crate::command::Command;
+use crate::credentials::User;
 use crate::registry::{Exchange, Observer, Retry};
 use crate::runner::{Kind, Runner};
 use crate::sanitize::Sanitized;
-use crate::secret::{Redactor, Secret, User};
+use crate::secret::{Redactor, Secret};
 use crate::units::{Bytes, Span, files};
 
 /// The maximum width of a line in characters. Longer names and URLs are not broken.
@@ -75,14 +76,7 @@ impl<W: Write + Send> Console<W> {
     pub fn hide(&self, secrets: &[Secret], redactor: &Redactor) {
         self.redactor.get_or_init(|| redactor.clone());
         for secret in secrets {
-            // The runners of Gitea and Forgejo, and act, would parse a part of the secret as the command, and show the
-            // rest.
-            let is_taken_apart = secret.expose().contains("::") || secret.expose().starts_with(':');
-            if is_taken_apart && self.runner != Kind::GitHub {
-                self.warn("the runner cannot mask a secret that contains `::` or begins with `:`");
-            } else {
-                self.command("add-mask", secret.expose());
-            }
+            self.mask(secret);
         }
     }
 
@@ -289,6 +283,16 @@ impl<W: Write + Send> Observer for Console<W> {
         self.paragraph("  ", note);
     }
 
+    fn mask(&self, secret: &Secret) {
+        // The runners of Gitea and Forgejo, and act, would parse a part of the secret as the command, and show the rest.
+        let is_taken_apart = secret.expose().contains("::") || secret.expose().starts_with(':');
+        if is_taken_apart && self.runner != Kind::GitHub {
+            self.warn("the runner cannot mask a secret that contains `::` or begins with `:`");
+        } else {
+            self.command("add-mask", secret.expose());
+        }
+    }
+
     fn debug(&self, text: &str) {
         match self.runner {
             _ if !self.debug => {}
@@ -317,6 +321,7 @@ impl<W: Write + Send> Reporter for Console<W> {
             User::Nobody => " without a token".to_owned(),
             User::Unnamed => " with a token".to_owned(),
             User::Named(name) => format!(" as {name}"),
+            User::OfIdToken => " with an ID token".to_owned(),
         };
         let runner = match self.runner {
             Kind::None => String::new(),

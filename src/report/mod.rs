@@ -26,10 +26,11 @@ pub(crate) use self::remark::Remark;
 pub(crate) use self::run_report::{Local, Outcome, VerifiedBy};
 pub use self::run_report::{RunReport, Status};
 use crate::command::Command;
+use crate::credentials::User;
 use crate::package::{FileName, Target};
 use crate::registry::{ByteCounter, Observer, Registry};
 use crate::runner::Runner;
-use crate::secret::{Redactor, User};
+use crate::secret::Redactor;
 use crate::stop::Stop;
 
 /// Receives the events of a run.

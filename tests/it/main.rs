@@ -20,6 +20,7 @@ mod headers;
 mod hints;
 mod hostile;
 mod inputs;
+mod keyless;
 mod linking;
 mod logs;
 mod naming;

@@ -6,6 +6,7 @@ mod checksums;
 mod downloading;
 mod files;
 mod inputs;
+mod keyless;
 mod linking;
 mod network;
 mod publishing;
@@ -102,7 +103,8 @@ fn the_page_has_each_kind_of_error_as_it_is_printed() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/troubleshooting.md");
     let page = fs::read_to_string(&path).expect("the page is there");
     let cases = [publishing::CASES, network::CASES, inputs::CASES, files::CASES];
-    let cases = cases.into_iter().chain([downloading::CASES, linking::CASES, checksums::CASES]).flatten();
+    let others = [downloading::CASES, linking::CASES, checksums::CASES, keyless::CASES];
+    let cases = cases.into_iter().chain(others).flatten();
     let mut blocks: BTreeMap<&str, String> = cases.map(|(heading, case)| (*heading, case())).collect();
     let mut sections = page.split("\n### ");
     let mut updated = sections.next().expect("a split has a first part").to_owned();

@@ -83,6 +83,21 @@ impl Ran {
         }
     }
 
+    /// Ends the test if the log, the outputs or the summary contain a form of a JWT, or its signature alone.
+    #[track_caller]
+    pub(crate) fn shows_no_jwt(self, tokens: &[String]) -> Self {
+        for token in tokens {
+            let signature = token.rsplit('.').next().expect("a split has a last part");
+            let forms = [forms(token, "alice"), forms(&format!("Bearer {token}"), "alice"), forms(signature, "alice")];
+            for form in forms.concat() {
+                for (what, text) in [("log", &self.log), ("outputs", &self.written), ("summary", &self.summary)] {
+                    assert!(!text.contains(&form), "an ID token is in the {what}:\n{text}");
+                }
+            }
+        }
+        self
+    }
+
     /// Returns the output `files`, parsed.
     pub(crate) fn files(&self) -> Vec<Value> {
         serde_json::from_str(&self.outputs["files"]).expect("the output `files` is a JSON array")

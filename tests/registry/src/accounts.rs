@@ -195,7 +195,9 @@ impl Accounts {
         let Some(caller) = caller else {
             return if owner.visibility == Visibility::Public { Access::Read } else { Access::None };
         };
-        if owner.id == caller.user || self.get(caller.user).is_admin {
+        // An organization can have an integration, but no write access (seen on Forgejo 17-dev).
+        let is_own = owner.id == caller.user && !owner.is_organization();
+        if is_own || self.get(caller.user).is_admin {
             return Access::Write;
         }
         let by_team = owner.teams.iter().filter(|(user, _)| *user == caller.user).map(|(_, access)| *access).max();
@@ -230,15 +232,12 @@ impl Accounts {
     /// Authenticates with Basic. The token may be the password, with any user name, or the user name alone
     /// (auth-basic-token-as-username). Text that is not base64 counts as an empty name and password (auth-garbage).
     fn sign_in_basic(&self, persona: Persona, encoded: &str) -> Result<Caller, AuthError> {
-        let decoded = STANDARD.decode(encoded).unwrap_or_default();
-        let decoded = String::from_utf8_lossy(&decoded);
-        let (user, password) = decoded.split_once(':').unwrap_or_default();
-        let token = if password.is_empty() || password == "x-oauth-basic" { user } else { password };
-        if let Some(caller) = self.by_token(token) {
+        if let Some(caller) = self.by_token(&token_in_basic(encoded)) {
             return Ok(caller);
         }
-        let account = self.named(user);
-        if let Some(account) = account.filter(|account| account.password.as_deref() == Some(password)) {
+        let (user, password) = decode_basic(encoded);
+        let account = self.named(&user);
+        if let Some(account) = account.filter(|account| account.password.as_ref() == Some(&password)) {
             return Ok(Caller { user: account.id, scope: None });
         }
         Err(AuthError(match account {
@@ -249,8 +248,23 @@ impl Accounts {
     }
 }
 
+/// Returns the user name and the password of a Basic header.
+fn decode_basic(encoded: &str) -> (String, String) {
+    let decoded = STANDARD.decode(encoded).unwrap_or_default();
+    let decoded = String::from_utf8_lossy(&decoded);
+    let (user, password) = decoded.split_once(':').unwrap_or_default();
+    (user.to_owned(), password.to_owned())
+}
+
+/// Returns what may be a token in a Basic header: the password, or the user name alone.
+pub(crate) fn token_in_basic(encoded: &str) -> String {
+    let (user, password) = decode_basic(encoded);
+    if password.is_empty() || password == "x-oauth-basic" { user } else { password }
+}
+
 fn refuse_token(persona: Persona, token: &str) -> AuthError {
-    AuthError(if persona.echoes_tokens() {
+    // A token with a dot is read as a JWT, and is not repeated (seen on Forgejo 15).
+    AuthError(if persona.echoes_tokens() && !token.contains('.') {
         format!("access token does not exist [sha: {token}]")
     } else if persona.hides_auth_error() {
         "invalid username, password or token".to_owned()

@@ -34,7 +34,7 @@ pub enum Action {
     },
     /// The registry does not listen for this long, so new connections are refused. The request continues, idle
     /// connections are closed, and others are closed after their current request.
-    /// [`Registry::listen_again`](crate::Registry::listen_again) ends it early.
+    /// [`Registry::resume_listening`](crate::Registry::resume_listening) ends it early.
     StopListening(Duration),
     /// Bytes other than the sent ones are stored, with a successful response: a broken storage. The point does not
     /// matter.
@@ -60,7 +60,7 @@ pub enum Alteration {
 }
 
 impl Action {
-    /// Creates an [`Action::Then`] from a closure.
+    /// Creates an [`Action::RunHook`] from a closure.
     pub fn then(hook: impl Fn(&World) + Send + Sync + 'static) -> Self {
         Self::RunHook(Arc::new(hook))
     }

@@ -34,7 +34,6 @@ fn answer_or_refuse(shared: &Shared, state: &mut State, head: &Head, segments: &
     let persona = shared.options.persona;
     let (owner, question) = parse_call(persona, &head.method, segments).ok_or_else(Reply::no_route)?;
     let caller = state
-        .accounts
         .sign_in(persona, head.header("Authorization"), true)
         .map_err(|AuthError(why)| error(shared, 401, &why))?;
     let (access, required) = match question {

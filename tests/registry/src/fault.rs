@@ -65,6 +65,8 @@ pub enum Call {
     Versions,
     /// Linking to a repository: `/api/v1/packages/{owner}/generic/{package}/-/link/{repository}`.
     Link,
+    /// The endpoint that issues ID tokens to jobs: `/api/actions/_apis/pipelines/workflows/{run}/idtoken`.
+    IdToken,
 }
 
 impl Call {
@@ -76,6 +78,7 @@ impl Call {
             ["api", "v1", "packages", _, _, _, _] => Some(Self::Version),
             ["api", "v1", "packages", _, _, _, _, "files"] => Some(Self::Files),
             ["api", "v1", "packages", _, _, _, "-", "link", _] => Some(Self::Link),
+            ["api", "actions", "_apis", "pipelines", "workflows", _, "idtoken"] => Some(Self::IdToken),
             _ => None,
         }
     }
@@ -143,6 +146,12 @@ impl Match {
     #[must_use]
     pub fn link() -> Self {
         Self::call("POST", Call::Link)
+    }
+
+    /// Matches requests for an ID token.
+    #[must_use]
+    pub fn id_token() -> Self {
+        Self::call("GET", Call::IdToken)
     }
 
     /// Adds the condition that the path, as it was sent, contains a text.

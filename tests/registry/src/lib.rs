@@ -1,7 +1,7 @@
 //! An embedded generic package registry for tests.
 //!
-//! It serves HTTP on the loopback interface, and stores files until it is dropped. It responds like one of nine
-//! recorded servers, its [`Persona`]. `tests/replay.rs` compares its responses with the recordings in `recordings/`.
+//! It serves HTTP on the loopback interface, and stores files until it is dropped. It responds like one of ten servers,
+//! its [`Persona`]. `tests/replay.rs` compares the responses of nine of them with the recordings in `recordings/`.
 //! A [`Fault`] can reset a connection in the middle of an upload, respond in place of the server, or change the
 //! stored data during a request.
 //!
@@ -23,11 +23,24 @@
 //! `dave_write` (scope write:package), `alice_read` (read:package), `alice_none` (read:misc), `alice_publiconly` (public-only
 //! and write:package), `alice_all` and `root_all` (everything), and each user's password, such as `alice_password`.
 //!
+//! # ID tokens
+//! After [`World::offer_id_tokens`], a job can get ID tokens at [`Registry::id_token_url`]. [`Persona::Forgejo16`] accepts
+//! them if a user has an [`Integration`] with their audience:
+//!
+//! ```
+//! use embedded_registry::{IdTokens, Integration, Persona, Registry, Rule};
+//!
+//! let registry = Registry::start(Persona::Forgejo16);
+//! let audience = registry.add_integration(Integration::of("alice").rule(Rule::eq("repository", "acme/widget")));
+//! registry.offer_id_tokens(IdTokens::default());
+//! // ... run the program with `audience`, registry.id_token_url() and registry.id_token_request_token() ...
+//! ```
+//!
 //! # Layout
 //! `listener` accepts connections, and `server` processes their requests and applies faults at each point. `fault`
 //! selects requests and points, `action` defines the effects. `race` simulates the race of first uploads. `http`
 //! reads requests, and `answer` writes responses. `packages` and `api` implement the two families of paths.
-//! `accounts`, `store` and `blob` contain the data, behind the lock of `world`. `persona` contains the differences
+//! `oidc` issues and verifies ID tokens. `accounts`, `store` and `blob` contain the data, behind the lock of `world`. `persona` contains the differences
 //! between servers.
 
 mod accounts;
@@ -43,6 +56,7 @@ mod json;
 mod listener;
 mod log;
 mod names;
+mod oidc;
 mod packages;
 mod persona;
 mod race;
@@ -62,6 +76,7 @@ pub use action::{Action, Alteration};
 pub use answer::Answer;
 pub use fault::{Call, Fault, Match, Point};
 pub use log::Request;
+pub use oidc::{IdTokenKey, IdTokens, Integration, Rule};
 pub use persona::Persona;
 pub use world::World;
 
@@ -141,8 +156,8 @@ impl Registry {
         let base = format!("http://{address}{}", options.path_prefix);
         let (door, commands) = ListenSwitch::new();
         let shared = Arc::new(Shared {
+            world: World::new(&options, &base),
             base,
-            world: World::new(&options),
             log: Log::default(),
             faults: Faults::default(),
             race: Race::default(),
@@ -165,6 +180,18 @@ impl Registry {
     #[must_use]
     pub fn url(&self) -> String {
         self.shared.base.clone()
+    }
+
+    /// Returns the URL at which a job asks for ID tokens, with a query: `ACTIONS_ID_TOKEN_REQUEST_URL`.
+    #[must_use]
+    pub fn id_token_url(&self) -> String {
+        format!("{}{}", self.shared.base, oidc::TARGET)
+    }
+
+    /// Returns the issuer of its ID tokens, their claim `iss`.
+    #[must_use]
+    pub fn id_token_issuer(&self) -> String {
+        self.shared.world.state().oidc.issuer.clone()
     }
 
     /// Returns the server that it emulates.
@@ -201,7 +228,7 @@ impl Registry {
         self.shared.faults.add(fault);
     }
 
-    /// Removes all faults for later requests. [`Registry::acted`] keeps the faults that have acted.
+    /// Removes all faults for later requests. [`Registry::acted_faults`] keeps the faults that have acted.
     pub fn clear_faults(&self) {
         self.shared.faults.clear();
     }

@@ -86,7 +86,7 @@ fn answer_or_refuse(shared: &Shared, state: &mut State, head: &Head, segments: &
 /// Authenticates a request. Wrong credentials are rejected even if none are required (`get-bad-token-public`).
 fn sign_in(shared: &Shared, state: &State, head: &Head) -> Result<Option<Caller>, Reply> {
     let persona = shared.options.persona;
-    let caller = state.accounts.sign_in(persona, head.header("Authorization"), false);
+    let caller = state.sign_in(persona, head.header("Authorization"), false);
     caller.map_err(|_| Reply::go_error(401, persona.bad_credentials()))
 }
 

@@ -1,13 +1,14 @@
 //! The recorded servers and their differences.
 //!
 //! Each function is a difference that the recordings show, and names the recorded case. Behavior that all servers
-//! share is implemented where the response is created.
+//! share is implemented where the response is created. Forgejo 16 has no recording: it is Forgejo 15 with the differences
+//! that were seen on 17-dev.
 
 use percent_encoding::utf8_percent_encode;
 
 use crate::names::PATH_SEGMENT;
 
-/// One of the recorded servers.
+/// One of the servers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Persona {
     /// Gitea 1.22.6 on SQLite.
@@ -29,15 +30,17 @@ pub enum Persona {
     Forgejo11,
     /// Forgejo 15.0.3 on SQLite.
     Forgejo15,
+    /// Forgejo 16, which has no recording. It accepts ID tokens of authorized integrations.
+    Forgejo16,
 }
 
 use Persona::{
-    Forgejo7, Forgejo11, Forgejo15, Gitea1_22, Gitea1_22Postgres, Gitea1_24, Gitea1_24Postgres, Gitea1_26,
+    Forgejo7, Forgejo11, Forgejo15, Forgejo16, Gitea1_22, Gitea1_22Postgres, Gitea1_24, Gitea1_24Postgres, Gitea1_26,
     Gitea1_26Postgres,
 };
 
 impl Persona {
-    /// Returns all personas, oldest Gitea first.
+    /// Returns all personas that have a recording, oldest Gitea first: all except Forgejo 16.
     #[must_use]
     pub fn all() -> [Self; 9] {
         [
@@ -53,7 +56,7 @@ impl Persona {
         ]
     }
 
-    /// Returns the name of its recording, for example `gitea-1.26.3-postgres`.
+    /// Returns its name, for example `gitea-1.26.3-postgres`. Its recording has the same name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -66,13 +69,14 @@ impl Persona {
             Forgejo7 => "forgejo-7.0.16",
             Forgejo11 => "forgejo-11.0.15",
             Forgejo15 => "forgejo-15.0.3",
+            Forgejo16 => "forgejo-16",
         }
     }
 
     /// Returns the persona with a name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::all().into_iter().find(|persona| persona.name() == name)
+        Self::all().into_iter().chain([Forgejo16]).find(|persona| persona.name() == name)
     }
 
     fn is_gitea_1_26(self) -> bool {
@@ -81,6 +85,15 @@ impl Persona {
 
     fn is_gitea_1_24_or_later(self) -> bool {
         matches!(self, Gitea1_24 | Gitea1_24Postgres) || self.is_gitea_1_26()
+    }
+
+    fn is_forgejo_15_or_later(self) -> bool {
+        matches!(self, Forgejo15 | Forgejo16)
+    }
+
+    /// Whether users can have authorized integrations, whose ID tokens act for them (seen on 17-dev).
+    pub(crate) fn has_integrations(self) -> bool {
+        self == Forgejo16
     }
 
     /// Returns the body of a 401 for wrong credentials under `/api/packages` (`auth-basic-bad-token`).
@@ -147,7 +160,7 @@ impl Persona {
     /// Whether the API can link packages to repositories (`link`).
     #[must_use]
     pub fn has_links(self) -> bool {
-        self.is_gitea_1_24_or_later() || matches!(self, Forgejo11 | Forgejo15)
+        self.is_gitea_1_24_or_later() || self == Forgejo11 || self.is_forgejo_15_or_later()
     }
 
     /// Whether a public-only token has no access to private owners. Forgejo 7 stores its uploads
@@ -158,12 +171,12 @@ impl Persona {
 
     /// Whether `/api/v1` shows public packages without a token (`api-files-anonymous`).
     pub(crate) fn api_is_public(self) -> bool {
-        self == Forgejo15
+        self.is_forgejo_15_or_later()
     }
 
     /// Whether a 401 of `/api/v1` repeats an unknown token (seen on Forgejo 15, not in its recording).
     pub(crate) fn echoes_tokens(self) -> bool {
-        self == Forgejo15
+        self.is_forgejo_15_or_later()
     }
 
     /// Whether a 401 of `/api/v1` hides which part of the credentials was wrong (`api-files-bad-token`).
@@ -173,7 +186,7 @@ impl Persona {
 
     /// Whether versions of the same second are sorted newest first; otherwise oldest first (`api-list`).
     pub(crate) fn ties_newest_first(self) -> bool {
-        self.is_gitea_1_24_or_later() || self == Forgejo15
+        self.is_gitea_1_24_or_later() || self.is_forgejo_15_or_later()
     }
 
     /// Whether lists of files are sorted by name; otherwise by upload (`files-list-of-names`).

@@ -16,7 +16,7 @@ use crate::listener::{ListenPeriod, ListenSwitch};
 use crate::log::Log;
 use crate::race::Race;
 use crate::world::World;
-use crate::{Options, api, packages};
+use crate::{Options, api, oidc, packages};
 
 /// The state that all connections share.
 pub(crate) struct Shared {
@@ -192,15 +192,14 @@ impl<'a> Exchange<'a> {
                     Err(refusal) => Ok(refusal),
                 };
             }
-            ["api", "packages", ..] => {
+            ["api", family @ ("packages" | "v1" | "actions"), ..] => {
                 self.run_faults_at(Point::BeforeStore).await?;
                 let lag = self.lag();
-                packages::answer(shared, &self.head, &segments, lag)
-            }
-            ["api", "v1", ..] => {
-                self.run_faults_at(Point::BeforeStore).await?;
-                let lag = self.lag();
-                api::answer(shared, &self.head, &segments, lag)
+                match family {
+                    "packages" => packages::answer(shared, &self.head, &segments, lag),
+                    "v1" => api::answer(shared, &self.head, &segments, lag),
+                    _ => oidc::answer(shared, &self.head, &segments),
+                }
             }
             _ => packages::not_found(),
         };

@@ -4,28 +4,34 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
-use crate::accounts::Accounts;
+use crate::accounts::{Accounts, AuthError, Caller};
 use crate::blob::Blob;
 use crate::guard::Guard as _;
+use crate::oidc::Oidc;
+use crate::persona::Persona;
 use crate::store::{File, Packages, Place};
-use crate::{Options, StoredFile};
+use crate::{IdTokens, Integration, Options, StoredFile};
 
 /// The data behind one lock.
 pub(crate) struct State {
     pub(crate) accounts: Accounts,
     pub(crate) packages: Packages,
+    pub(crate) oidc: Oidc,
 }
 
 /// Accounts and packages of a registry. Tests can change everything while requests run.
 pub struct World {
     state: Mutex<State>,
     clock: Option<SystemTime>,
+    base: String,
 }
 
 impl World {
-    pub(crate) fn new(options: &Options) -> Self {
+    pub(crate) fn new(options: &Options, base: &str) -> Self {
         let accounts = Accounts::as_recorded(options.persona);
-        Self { state: Mutex::new(State { accounts, packages: Packages::default() }), clock: options.fixed_time }
+        let oidc = Oidc::new(options.persona, base);
+        let state = State { accounts, packages: Packages::default(), oidc };
+        Self { state: Mutex::new(state), clock: options.fixed_time, base: base.to_owned() }
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
@@ -39,7 +45,8 @@ impl World {
         if changes == 0 {
             return make(&mut state);
         }
-        let mut past = State { accounts: state.accounts.clone(), packages: state.packages.before(changes) };
+        let (accounts, oidc) = (state.accounts.clone(), state.oidc.clone());
+        let mut past = State { accounts, packages: state.packages.before(changes), oidc };
         drop(state);
         make(&mut past)
     }
@@ -162,6 +169,52 @@ impl World {
         self.state().accounts.revoke(token_name);
     }
 
+    /// Adds an authorized integration, and returns its audience, `u:{user id}:{uuid}`. Only Forgejo 16
+    /// accepts its tokens.
+    ///
+    /// # Panics
+    /// If the user does not exist.
+    #[must_use]
+    pub fn add_integration(&self, integration: Integration) -> String {
+        let mut state = self.state();
+        let user = state.accounts.named(&integration.user).expect("a user").id;
+        state.oidc.add(user, integration)
+    }
+
+    /// Removes the authorized integration with an audience. Later requests with its tokens are rejected.
+    ///
+    /// # Panics
+    /// If there is no such integration.
+    pub fn remove_integration(&self, audience: &str) {
+        assert!(self.state().oidc.remove(audience), "no integration has the audience {audience}");
+    }
+
+    /// Starts to issue ID tokens to jobs, or changes the tokens that are issued from now on. Any persona can do that.
+    pub fn offer_id_tokens(&self, tokens: IdTokens) {
+        self.state().oidc.offer(tokens);
+    }
+
+    /// Returns the token with which a job asks for ID tokens: `ACTIONS_ID_TOKEN_REQUEST_TOKEN`.
+    #[must_use]
+    pub fn id_token_request_token(&self) -> String {
+        self.state().oidc.request_token().to_owned()
+    }
+
+    /// Issues an ID token for an audience without a request.
+    ///
+    /// # Panics
+    /// If no ID tokens are offered.
+    #[must_use]
+    pub fn issue_id_token(&self, audience: &str) -> String {
+        self.state().oidc.issue(&self.base, Some(audience)).expect("ID tokens are offered")
+    }
+
+    /// Returns all ID tokens that were issued, in order.
+    #[must_use]
+    pub fn issued_id_tokens(&self) -> Vec<String> {
+        self.state().oidc.issued().to_vec()
+    }
+
     /// Renames a user or an organization. Later requests with the old name are redirected.
     ///
     /// # Panics
@@ -172,6 +225,22 @@ impl World {
 }
 
 impl State {
+    /// Returns who an Authorization header belongs to; `None` if there is no header.
+    pub(crate) fn sign_in(
+        &self,
+        persona: Persona,
+        authorization: Option<&str>,
+        is_api: bool,
+    ) -> Result<Option<Caller>, AuthError> {
+        let signed_in = self.accounts.sign_in(persona, authorization, is_api);
+        match (signed_in, authorization) {
+            (Err(refusal), Some(authorization)) if persona.has_integrations() => {
+                self.oidc.sign_in(authorization, refusal).map(Some)
+            }
+            (signed_in, _) => signed_in,
+        }
+    }
+
     pub(crate) fn place(&self, owner: &str, package: &str, version: &str, file: &str) -> Option<Place> {
         let owner = self.accounts.named(owner)?.id;
         Some(Place { owner, package: package.to_owned(), version: version.to_owned(), file: file.to_owned() })

@@ -30,6 +30,10 @@ impl Ask {
         self
     }
 
+    pub(crate) fn bearer(self, token: &str) -> Self {
+        self.header("Authorization", &format!("Bearer {token}"))
+    }
+
     pub(crate) fn basic(self, user: &str, password: &str) -> Self {
         let value = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
         self.header("Authorization", &value)

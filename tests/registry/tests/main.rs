@@ -5,5 +5,6 @@ mod client;
 mod connections;
 mod faults;
 mod lists;
+mod oidc;
 mod race;
 mod replay;

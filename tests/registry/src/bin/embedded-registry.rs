@@ -4,7 +4,7 @@
 use std::io;
 use std::process::ExitCode;
 
-use embedded_registry::{Options, Persona, Registry};
+use embedded_registry::{IdTokens, Integration, Options, Persona, Registry};
 use tokio::signal::unix::{SignalKind, signal};
 
 const USAGE: &str = "usage: embedded-registry [--persona NAME] [--address ADDRESS] [--port PORT] [--sub-path /PATH]";
@@ -14,7 +14,7 @@ fn main() -> ExitCode {
         Ok(options) => options,
         Err(problem) => {
             println!("{problem}\n{USAGE}\npersonas:");
-            for persona in Persona::all() {
+            for persona in Persona::all().into_iter().chain([Persona::Forgejo16]) {
                 println!("  {}", persona.name());
             }
             return ExitCode::FAILURE;
@@ -24,6 +24,13 @@ fn main() -> ExitCode {
     println!("{} answers at {}", registry.persona().name(), registry.url());
     for (name, secret) in registry.world().secrets() {
         println!("  {name:18} {secret}");
+    }
+    if registry.persona() == Persona::Forgejo16 {
+        registry.offer_id_tokens(IdTokens::default());
+        println!("ID tokens for alice:");
+        println!("  oidc-audience                  {}", registry.add_integration(Integration::of("alice")));
+        println!("  ACTIONS_ID_TOKEN_REQUEST_URL   {}", registry.id_token_url());
+        println!("  ACTIONS_ID_TOKEN_REQUEST_TOKEN {}", registry.id_token_request_token());
     }
     match wait_for_end() {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,99 @@
+//! The renewal of ID tokens in time.
+
+use std::time::Duration;
+
+use embedded_registry::{Action, Answer, Fault, IdTokens, Match, Point, Registry, Request};
+
+use super::{forgejo, publishing, requests, run, used};
+use crate::harness::Job;
+
+fn pause(milliseconds: u64) -> Action {
+    Action::Pause { pause: Duration::from_millis(milliseconds), every: 0, times: 1 }
+}
+
+fn life(seconds: u64) -> IdTokens {
+    IdTokens::default().life(Duration::from_secs(seconds))
+}
+
+/// A job that publishes that many files.
+fn many(registry: &Registry, audience: &str, count: usize) -> Job {
+    let mut job = publishing(registry, audience, &[]);
+    for number in 0..count {
+        job.file(format!("dist/{number:03}"), number.to_string());
+    }
+    job
+}
+
+#[test]
+fn a_token_of_five_minutes_is_enough_for_a_hundred_files() {
+    let (registry, audience) = forgejo(life(300));
+    run(&many(&registry, &audience, 100), &registry).exits_with(0).has_statuses(&["uploaded"; 100]);
+    assert_eq!((requests(&registry).0.len(), used(&registry).len()), (1, 1));
+}
+
+#[test]
+fn tokens_of_three_seconds_are_renewed_during_a_run_and_none_is_requested_in_vain() {
+    let (registry, audience) = forgejo(life(3));
+    // A hundred files, eight at a time, in more than the half of three seconds.
+    registry.add_fault(Fault::always(Match::put(""), Point::AfterStore, pause(250)));
+    let mut job = many(&registry, &audience, 100);
+    let ran = run(job.input("concurrency", "8"), &registry).exits_with(0).has_statuses(&["uploaded"; 100]);
+    let issued = registry.issued_id_tokens();
+    assert!(issued.len() > 1, "{}", ran.log);
+    assert_eq!(used(&registry).into_iter().collect::<Vec<_>>().len(), issued.len());
+    assert_eq!(ran.masks.len(), issued.len() + 1);
+}
+
+#[test]
+fn eight_uploads_that_begin_when_the_token_ends_share_one_renewal() {
+    let (registry, audience) = forgejo(life(3));
+    // The first upload goes alone. When it ends, the token has to be renewed.
+    registry.add_fault(Fault::once(Match::put(""), Point::AfterStore, pause(1600)));
+    registry.add_fault(Fault::once(Match::id_token(), Point::Head, pause(100)).skip(1));
+    let mut job = many(&registry, &audience, 9);
+    run(job.input("concurrency", "8"), &registry).exits_with(0).has_statuses(&["uploaded"; 9]);
+    let (asked, others) = requests(&registry);
+    let uploads: Vec<&Request> = others.iter().filter(|request| request.method == "PUT").collect();
+    assert_eq!(uploads.len(), 9);
+    let issued = registry.issued_id_tokens();
+    for upload in &uploads[1..] {
+        assert_eq!(upload.header("Authorization"), Some(&*format!("Bearer {}", issued[1])));
+        assert!(Some(upload.started) > asked[1].finished);
+    }
+    let during = asked.iter().filter(|request| request.started < uploads[8].started).count();
+    assert_eq!(during, 2);
+}
+
+#[test]
+fn a_token_that_ends_during_an_upload_is_renewed_only_for_the_next_request() {
+    let (registry, audience) = forgejo(life(2));
+    registry.add_fault(Fault::once(Match::put(""), Point::AfterStore, pause(2500)));
+    let ran = run(&publishing(&registry, &audience, &[("a", "1")]), &registry).exits_with(0);
+    ran.has_statuses(&["uploaded"]).has_retries(0);
+    let (asked, others) = requests(&registry);
+    let upload = others.iter().find(|request| request.method == "PUT").expect("an upload");
+    let during = |request: &&Request| request.started > upload.started && Some(request.started) < upload.finished;
+    assert_eq!(asked.iter().filter(during).count(), 0);
+    assert!(asked.len() > 1);
+}
+
+#[test]
+fn the_old_token_serves_until_its_end_if_the_renewal_fails() {
+    let (registry, audience) = forgejo(life(6));
+    registry.add_fault(Fault::once(Match::put(""), Point::AfterStore, pause(3100)));
+    let no = Action::Answer(Answer::text(500, "no"));
+    registry.add_fault(Fault::always(Match::id_token(), Point::Head, no).skip(1));
+    let ran = run(&many(&registry, &audience, 3), &registry).exits_with(0).has_statuses(&["uploaded"; 3]);
+    assert_eq!((requests(&registry).0.len(), used(&registry).len()), (2, 1), "{}", ran.log);
+}
+
+#[test]
+fn a_server_that_restarts_when_the_token_is_renewed_is_waited_for() {
+    let (registry, audience) = forgejo(life(2));
+    registry.add_fault(Fault::once(Match::put(""), Point::AfterStore, pause(1100)));
+    // After the first token, the list and an upload: the renewal and two probes.
+    let away = Action::Answer(Answer::html(502, "<title>502 Bad Gateway</title>"));
+    registry.add_fault(Fault::once(Match::any(), Point::Head, away).skip(3).times(3));
+    let ran = run(&many(&registry, &audience, 3), &registry).exits_with(0).has_statuses(&["uploaded"; 3]);
+    ran.says("stopped responding; waiting for it").says("responds again after");
+}
