@@ -32,9 +32,9 @@ impl Example {
         self.text.lines().any(|line| line == "jobs:")
     }
 
-    /// Whether a runner can run it here: what hands files over needs a service of the forge's.
+    /// Whether a runner can run it here: what hands files over needs a service of the forge's, and so do ID tokens.
     fn can_run(&self) -> bool {
-        self.is_whole() && !self.text.contains("-artifact@")
+        self.is_whole() && !["-artifact@", "oidc-audience:"].iter().any(|service| self.text.contains(service))
     }
 
     /// A whole workflow, also where the document shows a step or a few inputs of one.
@@ -103,6 +103,8 @@ fn every_example_in_the_documents_passes_the_linters_and_gives_inputs_that_there
     for example in &examples {
         // A linter knows the inputs of an action in the same repository.
         let mut workflow = example.workflow().replace(USES, "uses: ./").replace(DOWNLOADS, "uses: ./download");
+        // The linters know GitHub's words for what Forgejo's key allows.
+        workflow = workflow.replace("enable-openid-connect: true", "permissions: { id-token: write }");
         // Forgejo warns of `permissions:`, so its workflows have none. For GitHub, the linter asks for it.
         if !workflow.contains("\npermissions:") {
             workflow = workflow.replacen("\njobs:\n", "\npermissions: {}\njobs:\n", 1);
