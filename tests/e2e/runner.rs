@@ -39,6 +39,7 @@ pub(crate) struct Project<'a> {
     engine: &'a Engine,
     folder: TempDir,
     options: Vec<String>,
+    secrets: Vec<(&'static str, String)>,
     network: String,
 }
 
@@ -46,7 +47,7 @@ impl<'a> Project<'a> {
     /// A project that uses the action as this checkout has it, under the name that a workflow writes.
     pub(crate) fn new(engine: &'a Engine, workflow: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let project = Self { engine, folder, options: Vec::new(), network: "host".to_owned() };
+        let project = Self { engine, folder, options: Vec::new(), secrets: Vec::new(), network: "host".to_owned() };
         let action = project.folder.path().join("action");
         copy_the_context(&action);
         // The runner names its containers after the workflow, and tests run at the same time.
@@ -58,6 +59,18 @@ impl<'a> Project<'a> {
     /// Lets a name in `uses:` stand for a folder.
     pub(crate) fn uses(mut self, name: &str, folder: &Path) -> Self {
         self.options.extend(["--local-repository".to_owned(), format!("{name}={}", folder.display())]);
+        self
+    }
+
+    /// Sets a variable of the repository, which `vars` has.
+    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
+        self.options.extend(["--var".to_owned(), format!("{name}={value}")]);
+        self
+    }
+
+    /// Sets a secret of the repository, which `secrets` has.
+    pub(crate) fn secret(mut self, name: &'static str, value: &str) -> Self {
+        self.secrets.push((name, value.to_owned()));
         self
     }
 
@@ -110,10 +123,15 @@ impl<'a> Project<'a> {
         ] {
             act.arg("--env").arg(format!("{name}={value}"));
         }
-        // The value comes from the environment: no argument of a process shows it.
-        act.args(["--secret", "PACKAGES_TOKEN"]).env("PACKAGES_TOKEN", &forge.token);
+        let secrets = [("PACKAGES_TOKEN", forge.token.clone())];
+        let secrets: Vec<_> = secrets.iter().chain(&self.secrets).collect();
+        for (name, value) in &secrets {
+            // The value comes from the environment: no argument of a process shows it.
+            act.args(["--secret", name]).env(name, value);
+        }
         act.args(&self.options).current_dir(self.root()).env("HOME", home);
-        Ran::of(act.output().expect("act starts")).keeps(&forge.token)
+        let ran = Ran::of(act.output().expect("act starts"));
+        secrets.iter().fold(ran, |ran, (_, value)| ran.keeps(value))
     }
 
     /// A checkout that is a repository, as the runner expects it.

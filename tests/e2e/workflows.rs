@@ -1,6 +1,6 @@
 //! Workflows on a real runner.
 
-use embedded_registry::{Persona, Registry};
+use embedded_registry::{IdTokens, Integration, Persona, Registry, Request};
 
 use crate::engine::Engine;
 use crate::network::Network;
@@ -89,6 +89,37 @@ fn what_one_job_publishes_the_next_downloads_and_runs() {
     let ran = ran.says("`latest` is v1.4.0, the highest release");
     let ran = ran.prints("widget runs, 2 words").prints("a lothidden");
     ran.prints("3 downloaded, then 3 unchanged of version v1.4.0");
+}
+
+#[test]
+#[ignore = "needs a container engine: .ci/e2e brings one"]
+fn a_job_with_id_tokens_publishes_and_downloads_without_a_stored_token() {
+    let engine = Engine::new();
+    let registry = Registry::start(Persona::Forgejo16);
+    let audience = registry.add_integration(Integration::of("alice"));
+    registry.offer_id_tokens(IdTokens::default());
+    let request_token = registry.id_token_request_token();
+    let project = Project::new(&engine, include_str!("workflows/keyless.yml"))
+        .variable("OIDC_AUDIENCE", &audience)
+        .variable("ID_TOKEN_REQUEST_URL", &registry.id_token_url())
+        .secret("ID_TOKEN_REQUEST_TOKEN", &request_token);
+
+    let ran = project.push_tag("v1.5.0", &Forge::of(&registry)).exits_with(0);
+    let ran = ran.says(&format!("Downloading from alice/widget latest at {} with an ID token", registry.url()));
+    let ran = ran.says("Published 3 files to alice/widget v1.5.0: 3 uploaded, all verified by SHA-256");
+    let ran = ran.prints("3 uploaded, 3 downloaded");
+    let issued = registry.issued_id_tokens();
+    issued.iter().fold(ran, |ran, id_token| ran.keeps(id_token));
+    for (name, content) in [("app.tar.gz", "an archive"), ("notes.txt", "a lot")] {
+        assert_eq!(registry.read("alice", "widget", "v1.5.0", name).as_deref(), Some(content.as_bytes()));
+    }
+    // Each step requests one ID token with its request token, and sends nothing else to the server.
+    let (asked, others): (Vec<Request>, Vec<Request>) =
+        registry.requests().into_iter().partition(|request| request.target.starts_with("/api/actions/"));
+    assert_eq!((asked.len(), issued.len()), (2, 2), "{asked:?}");
+    let bearers: Vec<String> = issued.iter().map(|id_token| format!("Bearer {id_token}")).collect();
+    let is_keyless = |request: &Request| bearers.iter().any(|own| request.header("Authorization") == Some(own));
+    assert!(!others.is_empty() && others.iter().all(is_keyless), "{others:?}");
 }
 
 /// `uses: docker://IMAGE` has no action.yml, and hands its `with:` over as inputs all the same.

@@ -22,7 +22,8 @@ impl<K: Promises> Scene<'_, K> {
             wrong.extend(K::wrong_outputs(self, outputs));
         }
         // What another run asks for comes in between.
-        let unasked = self.requests.iter().filter(|request| self.rival.is_none() && !K::may_send(self, request));
+        let may_send = |request: &Request| self.is_for_id_token(request) || K::may_send(self, request);
+        let unasked = self.requests.iter().filter(|request| self.rival.is_none() && !may_send(request));
         wrong.extend(unasked.map(|request| format!("(iii) nobody asked for {} {}", request.method, request.target)));
         wrong.extend(K::wrong_actions(self));
         wrong.extend(link::wrong_actions(self));
@@ -38,6 +39,12 @@ impl<K: Promises> Scene<'_, K> {
         let (mut wrong, outputs) = ending(self.world, self.ran);
         wrong.extend(self.wrong_ending(&outputs.unwrap_or_default()));
         wrong
+    }
+
+    /// Whether it is a request for an ID token, by a run that uses them.
+    pub(crate) fn is_for_id_token(&self, request: &Request) -> bool {
+        let uses_id_tokens = self.world.setting.id_token_life.is_some() && !self.world.of.is_visitor();
+        uses_id_tokens && request.method == "GET" && request.target.starts_with("/api/actions/")
     }
 
     fn wrong_ending(&self, outputs: &Outputs) -> Vec<String> {
@@ -84,13 +91,10 @@ fn ending<K: Kind>(world: &World<K>, ran: &Ran) -> (Vec<String>, Option<Outputs>
     }
 }
 
-/// (vi): returns the outputs that contain a secret, in any form in which it could be printed.
-pub(crate) fn shown_secrets(ran: &Ran, secret: &str) -> Vec<String> {
-    if secret.is_empty() {
-        return Vec::new();
-    }
-    let mut forms = vec![secret.to_owned()];
-    for text in [secret.to_owned(), format!("{OWNER}:{secret}")] {
+/// (vi): returns the outputs that contain one of the secrets, in any form in which it could be printed.
+pub(crate) fn shown_secrets(ran: &Ran, secrets: &[String]) -> Vec<String> {
+    let mut forms = secrets.to_vec();
+    for text in secrets.iter().flat_map(|secret| [secret.to_owned(), format!("{OWNER}:{secret}")]) {
         forms.push(utf8_percent_encode(&text, NON_ALPHANUMERIC).to_string());
         forms.extend([&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD].map(|engine| engine.encode(&text)));
     }

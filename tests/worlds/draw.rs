@@ -38,14 +38,18 @@ const VERSIONS: [&str; 4] = ["v1.0.0", "feature/x", "1.0 \u{e9}", "1.0+b?c#d"];
 const LARGE: usize = 1024 * 1024 + 1;
 /// The number of additional retries if another job runs at the same time.
 const TRIES_AGAINST_A_RIVAL: u32 = 8;
+/// The lives of ID tokens in seconds. A short one is renewed during a slow run.
+const ID_TOKEN_LIVES: [u64; 4] = [2, 5, 60, 300];
 
 /// Draws the world of a seed.
 pub(crate) fn world<K: Kind>(seed: u64) -> World<K> {
     let mut rng = Rng::with_seed(seed ^ K::SALT);
     let runs = if seed.is_multiple_of(K::PROGRAM_EVERY) { Runs::Program } else { Runs::Library };
+    let id_token_life = (rng.u8(0..6) == 0).then(|| Duration::from_secs(one_of(&mut rng, &ID_TOKEN_LIVES)));
     let setting = Setting {
         seed,
-        persona: one_of(&mut rng, &Persona::all()),
+        persona: if id_token_life.is_some() { Persona::Forgejo16 } else { one_of(&mut rng, &Persona::all()) },
+        id_token_life,
         runs,
         concurrency: rng.usize(1..=8),
         retries: if runs == Runs::Program { rng.u32(0..=1) } else { rng.u32(0..=6) },

@@ -22,8 +22,14 @@ const OUTAGES: [Duration; 4] =
 /// Draws requests, and a point in them.
 pub(super) fn place<K: Kind>(rng: &mut Rng, world: &World<K>) -> (Match, Point) {
     let is_about_link = world.setting.link.is_some() && rng.u8(0..8) == 0;
-    let (on, length) =
-        if is_about_link { (one_of(rng, &[Match::link(), Match::version()]), 0) } else { world.of.requests(rng) };
+    let is_about_id_tokens = world.setting.id_token_life.is_some() && rng.u8(0..6) == 0;
+    let (on, length) = if is_about_id_tokens {
+        (Match::id_token(), 0)
+    } else if is_about_link {
+        (one_of(rng, &[Match::link(), Match::version()]), 0)
+    } else {
+        world.of.requests(rng)
+    };
     let length = length as u64;
     let within = one_of(rng, &[0, 1, length / 2, length * 9 / 10, 65535, 65536, length]).min(length);
     let at = match (rng.u8(0..10), on.method.as_deref(), on.call) {
@@ -99,8 +105,9 @@ pub(super) fn temporary_fault<K: Kind>(rng: &mut Rng, world: &World<K>) -> Event
 /// another one. The outage is short if `heals`.
 pub(super) fn outage<K: Kind>(rng: &mut Rng, world: &World<K>, heals: bool) -> [Event<K::Others>; 2] {
     let (on, at) = place(rng, world);
-    // The first request of a run is for a list.
-    let skip = skip(rng).max(usize::from(is_about_lists(&on)));
+    // The first request of a run is for a list, or for an ID token.
+    let is_first = is_about_lists(&on) || on.call == Some(Call::IdToken);
+    let skip = skip(rng).max(usize::from(is_first));
     let length = one_of(rng, if heals { &OUTAGES[..3] } else { &OUTAGES });
     [Action::StopListening(length), Action::Reset].map(|action| Event {
         on: on.clone(),
@@ -130,7 +137,9 @@ fn fault<K: Kind>(rng: &mut Rng, on: &Match, world: &World<K>) -> Action {
             Action::Raw(one_of(rng, &[b"HTTP/1.1 2", NO_HTTP, begun[0], begun[1]]).into())
         }
         (9, ..) => drip(rng),
-        (10..12, _, Some(Call::Files | Call::Versions)) => Action::Alter(Alteration::CutAt(rng.usize(0..60))),
+        (10..12, _, Some(Call::Files | Call::Versions | Call::IdToken)) => {
+            Action::Alter(Alteration::CutAt(rng.usize(0..60)))
+        }
         (12, _, Some(Call::Files)) => Action::Alter(Alteration::UpperCaseHashes),
         (13..15, _, Some(Call::Files)) if K::CAN_ALTER_LISTS => Action::OutdatedList(rng.usize(1..4)),
         (10..14, Some("PUT"), Some(Call::File)) => Action::CorruptUpload,

@@ -140,9 +140,9 @@ impl Job {
         self.variables.insert("INPUT_DRY-RUN".into(), is_dry.to_string().into());
     }
 
-    /// Sets or removes the token, and empties the files of an earlier run.
-    pub(crate) fn with_token(&mut self, token: Option<&str>) -> &Self {
-        self.variables.insert("INPUT_TOKEN".into(), token.unwrap_or_default().into());
+    /// Sets the variables of a credential, and empties the files of an earlier run.
+    pub(crate) fn with_credential(&mut self, variables: Vec<(&str, String)>) -> &Self {
+        self.variables.extend(variables.into_iter().map(|(name, value)| (name.into(), value.into())));
         for name in ["output", "summary"] {
             fs::write(self.path(name), "").expect("a runner makes the file");
         }

@@ -6,10 +6,10 @@ use embedded_registry::{self as registry, Match, Registry, Request};
 use fastrand::Rng;
 use generic_packages::command::Command;
 
+use super::credential::Credential;
 use super::job::{Job, Ran};
 use super::journal::Journal;
 use super::outputs::Outputs;
-use super::script::TOKENS;
 use super::world::{Setting, World};
 
 /// A kind of world. Its value is the data that only this kind has.
@@ -54,9 +54,9 @@ pub(crate) trait Kind: Clone + fmt::Debug + Send + Sync + 'static {
     /// Performs an action of another job, during one of the matching requests.
     fn act(&self, others: &Self::Others, during: &Match, on: &registry::World, entries: &mut Self::Entries);
 
-    /// Revokes the token of the run.
-    fn revoke(on: &registry::World, _entries: &mut Self::Entries) {
-        on.revoke(TOKENS[0]);
+    /// Revokes the credential of the run.
+    fn revoke(credential: &Credential, on: &registry::World, _entries: &mut Self::Entries) {
+        credential.revoke(on);
     }
 
     /// Executes the delayed requests after the end of a run.

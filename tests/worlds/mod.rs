@@ -3,12 +3,13 @@
 //!
 //! A seed has a world of each kind: `publish`, `download` and `checksums` say what is drawn in theirs, what the run is,
 //! and what has to hold. What they share stands here once: `kind` is what a kind has to say, `world` what a run meets,
-//! `draw` and `faults` draw it, `script` makes a registry of it, `job` runs the library or the program, `outputs` reads
-//! what it wrote, `check` is what every run owes, `link` and `dry_run` what links and dry runs do, and `visit` goes
-//! through it all.
+//! `draw` and `faults` draw it, `script` makes a registry of it, `credential` is what a run signs in with, `job` runs the
+//! library or the program, `outputs` reads what it wrote, `check` is what every run owes, `link` and `dry_run` what links
+//! and dry runs do, and `visit` goes through it all.
 
 mod check;
 mod checksums;
+mod credential;
 mod download;
 mod draw;
 mod dry_run;

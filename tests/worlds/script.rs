@@ -10,6 +10,7 @@ use embedded_registry::{self as registry, Action, Answer, Fault, Options, Regist
 use generic_packages::checksum::{Hasher, Sha256};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::credential::Credential;
 use super::job::Canceler;
 use super::journal::Journal;
 use super::kind::Kind;
@@ -19,8 +20,6 @@ use super::world::{Act, Event, World};
 pub(crate) const OWNER: &str = "alice";
 /// The package that is tested.
 pub(crate) const PACKAGE: &str = "widget";
-/// The token of a run, and the token of the later run if the first one may have been revoked.
-pub(crate) const TOKENS: [&str; 2] = ["alice_write", "alice_all"];
 /// Unrelated versions, also of other packages and owners.
 pub(crate) const ELSEWHERE: [(&str, &str, &str); 4] = [
     (OWNER, PACKAGE, "v0.9.0"),
@@ -96,11 +95,12 @@ pub(crate) fn script<K: Kind>(
     registry: &Registry,
     world: &Arc<World<K>>,
     journal: &Journal<K::Entries>,
+    credential: &Arc<Credential>,
     ender: &Arc<Canceler>,
 ) {
     world.of.observe(registry, journal);
     for event in &world.events {
-        let action = action(event, registry, world, journal, ender);
+        let action = action(event, registry, world, journal, credential, ender);
         let fault = Fault::once(event.on.clone(), event.at, action);
         registry.add_fault(fault.times(event.times).skip(event.skip));
     }
@@ -111,14 +111,15 @@ fn action<K: Kind>(
     registry: &Registry,
     world: &Arc<World<K>>,
     journal: &Journal<K::Entries>,
+    credential: &Arc<Credential>,
     ender: &Arc<Canceler>,
 ) -> Action {
-    let (world, ender) = (Arc::clone(world), Arc::clone(ender));
+    let (world, credential, ender) = (Arc::clone(world), Arc::clone(credential), Arc::clone(ender));
     let Event { on, act, .. } = event.clone();
     match act {
-        Act::Fault(action) => with_echo(action, &registry.token(TOKENS[0])),
+        Act::Fault(action) => with_echo(action, &credential.repeated(registry)),
         Act::Others(others) => journal.hook(move |entries, now| world.of.act(&others, &on, now, entries)),
-        Act::Revoke => journal.hook(|entries, now| K::revoke(now, entries)),
+        Act::Revoke => journal.hook(move |entries, now| K::revoke(&credential, now, entries)),
         Act::Terminate => Action::then(move |_| ender.terminate()),
         Act::Kill => Action::then(move |_| ender.kill()),
     }

@@ -13,12 +13,13 @@ use embedded_registry::{Action, Registry};
 use generic_packages::command::Command;
 
 use super::check;
+use super::credential::{Credential, credentials};
 use super::draw;
 use super::dry_run;
 use super::job::{Canceler, Job, Ran};
 use super::journal::Journal;
 use super::kind::{Kind, Promises, Scene};
-use super::script::{self, OWNER, PACKAGE, TOKENS};
+use super::script::{self, OWNER, PACKAGE};
 use super::world::{Act, Runs, Setting, World};
 
 /// The timeout of runs without faults.
@@ -27,7 +28,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Visits the world of one kind of a seed. The error contains the violations with all details.
 pub(super) fn visit<K: Promises>(seed: u64, program: &Path) -> Result<(), String> {
     let world = Arc::new(draw::world::<K>(seed));
-    let mut visit = Visit { world: &world, program, violations: Vec::new(), runs: Vec::new(), requests: Vec::new() };
+    let mut visit = Visit {
+        world: &world,
+        program,
+        credentials: Vec::new(),
+        violations: Vec::new(),
+        runs: Vec::new(),
+        requests: Vec::new(),
+    };
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| visit.go())) {
         visit.violations.push(format!("a panic: {}", in_words(panic.as_ref())));
     }
@@ -46,6 +54,8 @@ fn linked_to(registry: &Registry) -> Option<String> {
 struct Visit<'a, K: Kind> {
     world: &'a Arc<World<K>>,
     program: &'a Path,
+    /// The credential of the run, and the one of the later run if the first one may have been revoked.
+    credentials: Vec<Arc<Credential>>,
     violations: Vec<String>,
     runs: Vec<Ran>,
     /// The requests of the first run, with the status of each response.
@@ -57,6 +67,7 @@ impl<K: Promises> Visit<'_, K> {
     fn go(&mut self) -> Option<()> {
         let World { setting, of, .. } = &**self.world;
         let (registry, journal) = script::registry(self.world);
+        self.credentials = credentials(&registry, setting).into();
         let elsewhere = script::elsewhere(&registry);
         let mut job = of.job(Job::new(K::TASK, &registry, setting));
         let is_broken_off = self.run_with_events(&mut job, &registry, &journal)?;
@@ -76,7 +87,7 @@ impl<K: Promises> Visit<'_, K> {
         let world = self.world;
         let World { setting, of, .. } = &**world;
         let ender = Arc::new(Canceler::new(setting.runs));
-        script::script(registry, world, journal, &ender);
+        script::script(registry, world, journal, &self.credentials[0], &ender);
         job.set_dry_run(setting.is_dry);
         let (before, linked) = (of.state(registry, job), linked_to(registry));
         let (ran, rival) = self.run_both(job, registry, &ender)?;
@@ -138,39 +149,48 @@ impl<K: Promises> Visit<'_, K> {
         registry.clear_requests();
         job.set_dry_run(is_dry);
         let is_revoked = self.world.has(|act| matches!(act, Act::Revoke));
-        let token = registry.token(TOKENS[usize::from(is_revoked)]);
+        let credential = Arc::clone(&self.credentials[usize::from(is_revoked)]);
         let setting = Setting { silence: PATIENCE, ..self.world.setting.clone() };
-        self.run(job, &token, &setting, &Arc::new(Canceler::new(setting.runs)))
+        self.run(job, registry, &credential, &setting, &Arc::new(Canceler::new(setting.runs)))
     }
 
     /// Runs the job, and its rival at the same time if there is one.
     fn run_both(&mut self, ours: &mut Job, registry: &Registry, ender: &Arc<Canceler>) -> Option<(Ran, Option<Ran>)> {
         let World { setting, of, .. } = &**self.world;
-        let token = registry.token(TOKENS[0]);
+        let credential = Arc::clone(&self.credentials[0]);
         let Some(mut theirs) = of.rival(Job::new(K::TASK, registry, setting)) else {
-            return Some((self.run(ours, &token, setting, ender)?, None));
+            return Some((self.run(ours, registry, &credential, setting, ender)?, None));
         };
-        let (theirs, program) = (theirs.with_token(Some(&token)), self.program);
+        let (theirs, program) = (theirs.with_credential(credential.variables(registry)), self.program);
         let apart = Setting { seed: setting.seed ^ 1, runs: Runs::Library, ..setting.clone() };
         thread::scope(|scope| {
             let rival = scope.spawn(move || theirs.run(&apart, program, &Arc::new(Canceler::new(apart.runs))));
-            let ours = self.run(ours, &token, setting, ender);
+            let ours = self.run(ours, registry, &credential, setting, ender);
             let rival = rival.join().expect("a run does not panic");
-            Some((ours?, Some(self.has_run(rival, &token)?)))
+            Some((ours?, Some(self.has_run(rival, &credential.secrets(registry))?)))
         })
     }
 
-    fn run(&mut self, job: &mut Job, token: &str, setting: &Setting, ender: &Arc<Canceler>) -> Option<Ran> {
-        let token = Some(token).filter(|_| !self.world.of.is_visitor());
-        let result = job.with_token(token).run(setting, self.program, ender);
+    fn run(
+        &mut self,
+        job: &mut Job,
+        registry: &Registry,
+        credential: &Credential,
+        setting: &Setting,
+        ender: &Arc<Canceler>,
+    ) -> Option<Ran> {
         // A token that the run does not have is not one of its secrets.
-        self.has_run(result, token.unwrap_or_default())
+        let credential = Some(credential).filter(|_| !self.world.of.is_visitor());
+        let variables = credential.map(|credential| credential.variables(registry));
+        let result = job.with_credential(variables.unwrap_or_default()).run(setting, self.program, ender);
+        let secrets = credential.map(|credential| credential.secrets(registry));
+        self.has_run(result, &secrets.unwrap_or_default())
     }
 
-    fn has_run(&mut self, result: Result<Ran, String>, secret: &str) -> Option<Ran> {
+    fn has_run(&mut self, result: Result<Ran, String>, secrets: &[String]) -> Option<Ran> {
         match result {
             Ok(ran) => {
-                self.violations.extend(check::shown_secrets(&ran, secret));
+                self.violations.extend(check::shown_secrets(&ran, secrets));
                 Some(ran)
             }
             Err(error) => {

@@ -26,6 +26,8 @@ pub(crate) struct World<K: Kind> {
 pub(crate) struct Setting {
     pub(crate) seed: u64,
     pub(crate) persona: Persona,
+    /// How long ID tokens are valid, if the run uses them in place of a stored token.
+    pub(crate) id_token_life: Option<Duration>,
     pub(crate) runs: Runs,
     pub(crate) concurrency: usize,
     pub(crate) retries: u32,
@@ -65,7 +67,7 @@ pub(crate) enum Act<O> {
     Fault(Action),
     /// An action of another job.
     Others(O),
-    /// The token is revoked.
+    /// The token is revoked, or the integration for ID tokens is removed.
     Revoke,
     /// The run is canceled.
     Terminate,

@@ -128,9 +128,14 @@ impl Scene<'_, Download> {
     fn what_was_asked(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         let is_visitor = self.world.of.is_visitor;
+        let mut has_token = self.world.setting.id_token_life.is_none();
         for request in self.requests {
             let target = &request.target;
-            if request.header("Authorization").is_some() == is_visitor {
+            let has_header = request.header("Authorization").is_some();
+            has_token |= has_header && !self.is_for_id_token(request);
+            // Before its first ID token, a run can only ask whether the server is available.
+            let is_probe = !has_token && target.contains("/api/v1/");
+            if has_header == is_visitor && !is_probe {
                 wrong.push(format!("(vi) {target} is asked as somebody else"));
             }
             if request.header("Range").is_some() && request.header("If-Range").is_none() {

@@ -145,7 +145,7 @@ impl Kind for Download {
 
     fn draw(rng: &mut Rng, setting: &Setting) -> Self {
         let is_visitor = rng.u8(0..3) == 0;
-        let is_listed = !is_visitor || setting.persona == Persona::Forgejo15;
+        let is_listed = !is_visitor || matches!(setting.persona, Persona::Forgejo15 | Persona::Forgejo16);
         // Without a list, these names would be patterns.
         let mut names = names(rng, &[]).filter(|name| is_listed || !name.contains(['[', '{']));
         let files = files(rng, &mut names, 1, 6);

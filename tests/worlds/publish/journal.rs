@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use embedded_registry::{self as registry, StoredFile};
 
+use super::super::credential::Credential;
 use super::super::script::{OWNER, PACKAGE};
 use super::super::world::Content;
 
@@ -30,7 +31,7 @@ pub(crate) struct Entries {
     /// The name in the last DELETE, and the file at that time. There is only one DELETE at a time.
     asked_to_delete: Option<(String, Option<StoredFile>)>,
     late: Vec<(Late, Later)>,
-    /// Whether the token was revoked, so that no list is returned.
+    /// Whether the credential was revoked, so that no list is returned.
     revoked: bool,
 }
 
@@ -101,16 +102,16 @@ impl Entries {
         }
     }
 
-    /// Records a list, if the token is valid.
+    /// Records a list, if the credential is valid.
     pub(crate) fn listed(&mut self, at: &registry::World) {
         if !self.revoked {
             self.lists.push(seen(at, self.version));
         }
     }
 
-    /// Revokes the token, and records that.
-    pub(crate) fn revoke(&mut self, at: &registry::World, token: &str) {
-        at.revoke(token);
+    /// Revokes the credential, and records that.
+    pub(crate) fn revoke(&mut self, at: &registry::World, credential: &Credential) {
+        credential.revoke(at);
         self.revoked = true;
     }
 

@@ -24,11 +24,12 @@ use fastrand::Rng;
 use generic_packages::command::Command;
 
 use self::journal::{Entries, Late, Later, Seen, seen};
+use super::credential::Credential;
 use super::draw::{content, files, in_other_case, names, one_of, other_than, version};
 use super::job::Job;
 use super::journal::Journal;
 use super::kind::Kind;
-use super::script::{ELSEWHERE, OWNER, PACKAGE, TOKENS, segment};
+use super::script::{ELSEWHERE, OWNER, PACKAGE, segment};
 use super::world::{Act, Content, Event, File, Setting, World, is_about_lists};
 
 /// The local files, and the existing files on the registry.
@@ -266,8 +267,8 @@ impl Kind for Publish {
         }
     }
 
-    fn revoke(on: &registry::World, entries: &mut Entries) {
-        entries.revoke(on, TOKENS[0]);
+    fn revoke(credential: &Credential, on: &registry::World, entries: &mut Entries) {
+        entries.revoke(on, credential);
     }
 
     fn catch_up(on: &registry::World, entries: &mut Entries) {
