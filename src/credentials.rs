@@ -1,4 +1,4 @@
-//! How a run authenticates to the server: with an access token, or with an ID token of the job.
+//! Authentication to the server: an access token, or ID tokens of the job.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -42,7 +42,7 @@ pub(crate) struct AccessToken {
     /// Whether the token is the job's own, which runners give to every job.
     pub(crate) is_jobs_own: bool,
     /// Whether the runner offers ID tokens, which are an alternative to this token.
-    pub(crate) could_be_id_token: bool,
+    pub(crate) can_get_id_tokens: bool,
 }
 
 /// A request to the runner for an ID token of the job.
@@ -148,7 +148,7 @@ mod tests {
                 is_named: true,
                 token: Secret::new(token),
                 is_jobs_own: false,
-                could_be_id_token: false,
+                can_get_id_tokens: false,
             };
             assert_eq!(given.shape(), shape, "{token}");
         }

@@ -64,21 +64,13 @@ impl Redactor {
 
     /// Returns another redactor, which replaces these secrets too.
     pub(crate) fn with(&self, secrets: &[Secret]) -> Self {
-        Self { forms: Arc::new(RwLock::new(self.forms_with(secrets))) }
+        Self { forms: Arc::new(RwLock::new(with_forms_of(&self.forms(), secrets))) }
     }
 
     /// Adds a secret to those that this redactor and its clones replace.
     pub(crate) fn add(&self, secret: &Secret) {
-        let forms = self.forms_with(std::slice::from_ref(secret));
-        *self.forms.write().unwrap_or_else(PoisonError::into_inner) = forms;
-    }
-
-    fn forms_with(&self, secrets: &[Secret]) -> Forms {
-        let forms = self.forms();
-        let known = forms.iter().map(|form| form.needle().to_owned());
-        let more = secrets.iter().flat_map(|secret| forms_of(secret.expose()));
-        let all: BTreeSet<Vec<u8>> = known.chain(more).collect();
-        all.iter().map(|form| Finder::new(form).into_owned()).collect()
+        let mut forms = self.forms.write().unwrap_or_else(PoisonError::into_inner);
+        *forms = with_forms_of(&forms, std::slice::from_ref(secret));
     }
 
     fn forms(&self) -> Forms {
@@ -165,6 +157,14 @@ fn beginning_before(forms: &[Finder<'static>], cut: usize, part_start: usize, vi
         let at = (0..=last).find(|&at| begins(&before[at..length]))?;
         Some(view.place_of(start + at..end).start)
     })
+}
+
+/// Adds the forms of secrets to known ones.
+fn with_forms_of(known: &Forms, secrets: &[Secret]) -> Forms {
+    let known = known.iter().map(|form| form.needle().to_owned());
+    let more = secrets.iter().flat_map(|secret| forms_of(secret.expose()));
+    let all: BTreeSet<Vec<u8>> = known.chain(more).collect();
+    all.iter().map(|form| Finder::new(form).into_owned()).collect()
 }
 
 /// Returns the forms of a secret in lower case, without escapes.

@@ -47,7 +47,7 @@ const SMALL: Files = Files { folder: "small", count: 500, size: 64 << 10 };
 const MEDIUM: Files = Files { folder: "medium", count: 50, size: 1 << 20 };
 const LARGE: Files = Files { folder: "large", count: 1, size: 1 << 30 };
 
-/// The same work for several programs, ours first.
+/// A benchmark task for several programs. Our program comes first.
 #[derive(Default)]
 struct Work {
     name: &'static str,

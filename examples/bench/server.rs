@@ -19,7 +19,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 
-/// How long the relay keeps each byte, in each direction.
+/// The delay of each byte in the relay, in each direction.
 const DELAY: Duration = Duration::from_millis(20);
 
 /// SHA-256 of each file by its name.

@@ -20,7 +20,7 @@ use crate::suggest::SimilarNames;
 /// more than a line of the file.
 const LONGEST: usize = LONGEST_LIST;
 
-/// How often the file is downloaded if its content is not what the registry lists.
+/// The maximum number of downloads of the checksums file if its content does not match the list.
 const ATTEMPTS: usize = 2;
 
 const TOO_LONG: &str = "it is larger than 64 MiB";

@@ -26,7 +26,7 @@ pub(crate) enum DownloadError {
     /// A signal canceled the run.
     #[error(transparent)]
     Stopped(#[from] Stopped),
-    /// What was requested is not on the registry. `similar` has names that are like it.
+    /// The requested package, version or file is not on the registry. `similar` has similar names.
     #[error("{}", missing_in_words(missing, target))]
     NotFound { missing: Missing, target: Box<Target>, similar: SimilarNames },
     /// Lines that select files wrongly, in a way that does not depend on the command.
@@ -99,7 +99,7 @@ impl From<RegistryError> for DownloadError {
     }
 }
 
-/// What was requested and is not on the registry.
+/// A requested item that is not on the registry.
 #[derive(Debug)]
 pub(crate) enum Missing {
     Package,

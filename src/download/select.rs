@@ -251,7 +251,9 @@ fn expected(name: &FileName, source: &Source, checksums: Option<&Checksums>) -> 
             Expected { size: Some(theirs.size), sha256: Some(theirs.sha256), by }
         }
         (Source::Unlisted(_), named) => {
-            let by = checksums.filter(|_| named.is_some()).map_or(VerifiedBy::None, |it| it.verified_by(false));
+            let by = checksums
+                .filter(|_| named.is_some())
+                .map_or(VerifiedBy::None, |checksums| checksums.verified_by(false));
             Expected { size: None, sha256: named, by }
         }
     })

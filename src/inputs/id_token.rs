@@ -6,25 +6,33 @@ use url::Url;
 use super::destination::SHORTEST_TOKEN;
 use super::raw::AUDIENCE;
 use super::{InputError, Reader};
+use crate::command::Command;
 use crate::credentials::IdTokenRequest;
 use crate::runner::{IdTokens, Kind};
 use crate::sanitize::is_misleading;
 
 impl Reader<'_> {
     /// Reads the audience, and the runner's variables for ID tokens.
-    pub(super) fn id_token_request(&self) -> Result<Option<IdTokenRequest>, InputError> {
+    pub(super) fn id_token_request(&self, is_dry_run: bool) -> Result<Option<IdTokenRequest>, InputError> {
         let Some(audience) = self.raw.get(AUDIENCE) else { return Ok(None) };
         let error = |problem: &str, hint: &str| InputError::new(AUDIENCE, None, problem, hint);
         if self.raw.get("token").is_some() {
             let hint = "Remove `token` to use ID tokens of the job, or remove `oidc-audience` to use the token";
             return Err(error("is set, but `token` is set too", hint));
         }
+        let hint = "Set `oidc-audience` to the audience of the authorized integration as the server displays it, such as \
+                    `u:7:7d0f0d6e-3c1f-4f5e-9a43-1b1f0c6b2a55`";
         if audience.chars().any(|c| c.is_whitespace() || is_misleading(c)) {
-            let hint = "Set `oidc-audience` to the audience of the authorized integration, as the server displays it";
             return Err(error("contains white space or an invisible character", hint));
+        }
+        // It could be a token, which the server of the runner must not receive.
+        if !audience.contains(':') {
+            return Err(error("is not the audience of an authorized integration", hint));
         }
         let (url, token) = match &self.runner.id_tokens {
             IdTokens::Offered { url, token } => (url, token),
+            // As without a token, nothing is requested from the registry: jobs for pull requests from forks get no ID tokens.
+            _ if is_dry_run && self.command == Command::Publish => return Ok(None),
             IdTokens::Empty => {
                 let problem =
                     "is set, but this job gets no ID tokens: a variable `ACTIONS_ID_TOKEN_REQUEST_*` is empty";
@@ -75,8 +83,7 @@ impl Reader<'_> {
             }
             (Kind::Gitea, _) => "Use `token` instead of `oidc-audience`, because Gitea Actions has no ID tokens",
             (Kind::Act | Kind::None, _) => {
-                "Use `token` instead of `oidc-audience`. Only the runners of Forgejo 16 and later and of GitHub issue ID \
-                 tokens"
+                "Use `token` instead of `oidc-audience`, because only jobs of Forgejo Actions and GitHub Actions get ID tokens"
             }
         }
     }

@@ -44,7 +44,7 @@ pub struct Inputs {
     pub(crate) task: Task,
     /// The version to publish or download. For downloads, `latest` can mean another one: see [`DownloadOptions`].
     pub(crate) target: Target,
-    /// The access token, or the request for ID tokens. `None` for a download of a public package, and for a dry run without the registry.
+    /// How the run authenticates. `None` for a download of a public package, and for a dry run without the registry.
     pub(crate) credentials: Option<Credentials>,
     /// The number of transfers at a time.
     pub(crate) concurrency: usize,
@@ -288,7 +288,7 @@ impl Reader<'_> {
     fn inputs(&mut self) -> Option<Inputs> {
         let dry_run = self.boolean(DRY_RUN);
         let token = self.keep(self.token(dry_run == Some(true))).flatten();
-        let id_token = self.keep(self.id_token_request()).flatten();
+        let id_token = self.keep(self.id_token_request(dry_run == Some(true))).flatten();
         let server = self.server();
         let server = self.keep(server);
         let owner = self.keep(self.owner());
@@ -317,7 +317,7 @@ impl Reader<'_> {
                 username,
                 is_named: self.raw.get("username").is_some(),
                 is_jobs_own: self.runner.is_jobs_own(&token),
-                could_be_id_token: matches!(self.runner.id_tokens, IdTokens::Offered { .. }),
+                can_get_id_tokens: matches!(self.runner.id_tokens, IdTokens::Offered { .. }),
                 token,
             })
         };

@@ -27,7 +27,7 @@ use crate::report::{Status, VerifiedBy};
 use crate::state::State;
 use crate::units;
 
-/// How often an alias is updated while other jobs change it.
+/// The maximum number of updates of an alias while other jobs change it.
 const MOST_ATTEMPTS: u32 = 3;
 
 /// Returns the files of a version as the desired files of an alias.

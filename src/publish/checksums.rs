@@ -27,7 +27,7 @@ use crate::stop::Signal;
 use crate::suggest::SimilarNames;
 use crate::units;
 
-/// How often the checksums file is made while other jobs change the version.
+/// The maximum number of attempts while other jobs change the version.
 pub(super) const MOST_ATTEMPTS: u32 = 3;
 
 /// The name of a checksums file, in lower case, if `checksums` is not set.

@@ -29,7 +29,7 @@ use crate::registry::{Connection, Registry, RegistryError, VersionDetails};
 use crate::report::{Header, Outcome, RunContext, RunReport, Status};
 use crate::stop::{Signal, Stopped};
 
-/// How long to wait for the address of the version's page: everything else is done.
+/// The timeout for the address of the version's page, which is read last.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Publishes files. An error means that nothing was uploaded, and contains every problem to fix.

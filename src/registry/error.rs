@@ -13,8 +13,8 @@ use crate::package::{FileName, RepositoryName, Target};
 use crate::sanitize::Sanitized;
 
 /// The hint if the runner's server issues no ID token.
-pub(super) const RUNNER_HINT: &str = "Run the step again. If the error persists, check the server that issues the ID tokens of the runner, or use `token` \
-     instead of `oidc-audience`";
+pub(super) const ID_TOKEN_HINT: &str = "Run the step again. If the error persists, check the server that issues the ID \
+                                        tokens of the runner, or use `token` instead of `oidc-audience`";
 
 /// The purpose of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,7 +172,7 @@ impl Cause {
             }
             Self::Transport(Transport { failure, .. }) => failure.clone().retry(unclear),
             Self::Unexpected { .. } if *operation == Operation::RequestIdToken => {
-                for_every_file("unexpected-response", RUNNER_HINT)
+                for_every_file("unexpected-response", ID_TOKEN_HINT)
             }
             Self::Unexpected { is_cut, .. } => {
                 let hint = "Check that `server-url` is a Gitea or Forgejo server, and that no proxy in front of it changes \

@@ -71,7 +71,7 @@ pub(crate) struct Transport {
     pub(super) failure: Failure,
 }
 
-/// How far a request got.
+/// The progress of a request before it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reach {
     /// There was no connection, so the server has stored nothing.

@@ -80,8 +80,10 @@ impl Registry<'_> {
     ) -> Result<Download<'_>, RegistryError> {
         let operation = Operation::Download(name.clone());
         self.wait_until_ready(&operation, &self.target.file_url(name)).await?;
-        self.with_id_token(async |id_token| self.follow_redirects(&operation, name, part, promised, id_token).await)
-            .await
+        self.with_id_token(&operation, async |id_token| {
+            self.follow_redirects(&operation, name, part, promised, id_token).await
+        })
+        .await
     }
 
     async fn follow_redirects(

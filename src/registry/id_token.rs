@@ -1,5 +1,6 @@
 //! ID tokens of the job: requested from the runner, and renewed in time for every request to the server.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,11 +13,12 @@ use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::Instant;
 use url::Url;
 
-use super::error::{Cause, Operation, RUNNER_HINT, RegistryError};
+use super::error::{Cause, ID_TOKEN_HINT, Operation, RegistryError};
 use super::failure::{Failure, Transport, for_every_file};
 use super::response::{Broken, ErrorResponse, is_html, read_up_to};
 use super::{Registry, is_success};
 use crate::credentials::{Credentials, IdTokenRequest};
+use crate::hint::Explain as _;
 use crate::sanitize::Sanitized;
 use crate::secret::Secret;
 use crate::units::Bytes;
@@ -30,6 +32,9 @@ const LEAST_LEFT: Duration = Duration::from_mins(1);
 /// A token that lives shorter than this is renewed at half of its life.
 const SHORT_LIFE: Duration = Duration::from_mins(2);
 
+/// After a failed renewal, requests share the failure for this long.
+const RENEWAL_PAUSE: Duration = Duration::from_secs(10);
+
 /// The longest life that is believed.
 const LONGEST_LIFE: Duration = Duration::from_hours(24);
 
@@ -37,9 +42,19 @@ const LONGEST_LIFE: Duration = Duration::from_hours(24);
 #[derive(Debug, Default)]
 pub(super) struct IdTokens {
     current: Mutex<Option<IdToken>>,
-    /// Locked by the request that renews the token. All others wait for the lock. Has the failure of a renewal that had
-    /// no retry left.
-    renewal: AsyncMutex<Option<(String, (Failure, u32))>>,
+    /// Locked by the request that renews the token. All others wait for the lock. Has the last renewal that failed.
+    renewal: AsyncMutex<Option<FailedRenewal>>,
+    /// Whether the run ends, so that there is no time for a renewal.
+    is_ending: AtomicBool,
+}
+
+/// A renewal that had no retry left.
+#[derive(Debug)]
+struct FailedRenewal {
+    at: Instant,
+    words: String,
+    failure: Failure,
+    attempts: u32,
 }
 
 /// An ID token of the job.
@@ -68,7 +83,12 @@ impl IdToken {
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         let life = Duration::from_secs_f64((exp - now).clamp(0.0, LONGEST_LIFE.as_secs_f64()));
         let received = Instant::now();
-        let renew_after = if life < SHORT_LIFE { life / 2 } else { life.saturating_sub(LEAST_LEFT) };
+        let renew_after = match life {
+            // The clock of the runner is ahead, so the server decides.
+            Duration::ZERO => LEAST_LEFT,
+            life if life < SHORT_LIFE => life / 2,
+            life => life.saturating_sub(LEAST_LEFT),
+        };
         Ok(Self { token: Secret::new(token), received, renew_at: received + renew_after, expires: received + life })
     }
 
@@ -86,43 +106,69 @@ impl IdTokens {
     fn current_until(&self, end: impl Fn(&IdToken) -> Instant) -> Option<IdToken> {
         self.current().filter(|token| Instant::now() < end(token))
     }
+
+    /// Returns the token, unless it has to be renewed for a request that begins now.
+    fn current_for(&self, operation: &Operation) -> Option<IdToken> {
+        let is_ending = self.is_ending.load(Ordering::Relaxed);
+        self.current_until(|token| match operation {
+            _ if is_ending => token.expires,
+            // The upload after a deletion must not need a renewal.
+            Operation::Replace(_) | Operation::Delete(_) => {
+                token.renew_at - (token.renew_at - token.received).min(2 * LEAST_LEFT) / 2
+            }
+            _ => token.renew_at,
+        })
+    }
+
+    /// Uses the token until it expires, because the run ends.
+    pub(super) fn stop_renewals(&self) {
+        self.is_ending.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Registry<'_> {
     /// Returns the ID token for a request that begins now; `None` if the run does not use ID tokens. A token that ends soon
     /// is renewed first, once for all requests that wait for it.
-    pub(super) async fn id_token(&self) -> Result<Option<IdToken>, RegistryError> {
+    pub(super) async fn id_token(&self, operation: &Operation) -> Result<Option<IdToken>, RegistryError> {
         let Some(Credentials::IdToken(request)) = &self.connection.credentials else { return Ok(None) };
-        match self.id_tokens.current_until(|token| token.renew_at) {
+        match self.id_tokens.current_for(operation) {
             Some(token) => Ok(Some(token)),
             // In a box, because few requests come here.
-            None => Box::pin(self.renew_id_token(request)).await.map(Some),
+            None => Box::pin(self.renew_id_token(operation, request)).await.map(Some),
         }
     }
 
-    async fn renew_id_token(&self, request: &IdTokenRequest) -> Result<IdToken, RegistryError> {
+    async fn renew_id_token(&self, operation: &Operation, request: &IdTokenRequest) -> Result<IdToken, RegistryError> {
         let tokens = &self.id_tokens;
-        let mut failed = tokens.renewal.lock().await;
+        let mut renewal = tokens.renewal.lock().await;
         // Another request has renewed it meanwhile.
-        if let Some(token) = tokens.current_until(|token| token.renew_at) {
+        if let Some(token) = tokens.current_for(operation) {
             return Ok(token);
         }
-        if failed.is_none() {
-            match self.with_retries(async || self.request_id_token(request).await).await {
+        let failed = match renewal.take().filter(|failed| failed.at.elapsed() < RENEWAL_PAUSE) {
+            Some(failed) => failed,
+            None => match self.with_retries(async || self.request_id_token(request).await).await {
                 Ok(token) => {
                     *tokens.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(token.clone());
                     return Ok(token);
                 }
-                Err(error) => *failed = Some((error.cause.to_string(), error.into_failure())),
-            }
-        }
-        // Until it expires, the old token can still finish a replacement and read the last list.
-        if let Some(token) = tokens.current_until(|token| token.expires) {
+                Err(error) => {
+                    let words = error.cause.to_string();
+                    let (failure, attempts) = error.into_failure();
+                    FailedRenewal { at: Instant::now(), words, failure, attempts }
+                }
+            },
+        };
+        let failed = renewal.insert(failed);
+        // Until it expires, the old token can finish a replacement and read the last list, but not begin a replacement.
+        if !matches!(operation, Operation::Replace(_) | Operation::Delete(_))
+            && let Some(token) = tokens.current_until(|token| token.expires)
+        {
             return Ok(token);
         }
-        let (words, (failure, attempts)) = failed.clone().expect("the renewal has failed");
-        let cause = Transport::not_sent(words, for_every_file(failure.code, failure.hint));
-        Err(self.error(&Operation::RequestIdToken, &request.url, cause).with_attempts(attempts))
+        let cause =
+            Transport::not_sent(failed.words.clone(), for_every_file(failed.failure.code, failed.failure.hint.clone()));
+        Err(self.error(&Operation::RequestIdToken, &request.url, cause).with_attempts(failed.attempts))
     }
 
     /// Requests an ID token without retries. From then on, the token is masked and redacted.
@@ -142,9 +188,13 @@ impl Registry<'_> {
             .header(ACCEPT, HeaderValue::from_static("application/json"))
             .header(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         let sent = self.send(&operation, url, builder, None, is_success(&operation)).await;
-        let response = sent.map_err(|error| match error.cause {
-            // The other hints are about the server and its object storage.
-            Cause::Transport(_) if !is_own => error.with_hint(&unreachable_hint(url)),
+        let response = sent.map_err(|error| match &error.cause {
+            // Hints about a proxy or open files are right for every host. The others are about the server and its storage.
+            Cause::Transport(_)
+                if !is_own && !error.code().starts_with("proxy-") && error.code() != "too-many-open-files" =>
+            {
+                error.with_hint(&unreachable_hint(url))
+            }
             _ => error,
         })?;
         let cause = match self.read_id_token(response).await {
@@ -181,7 +231,7 @@ pub(super) fn rejected_request(response: &ErrorResponse) -> Failure {
             "id-token-refused",
             "Run the job again, because the runner's token for ID tokens is valid only while its job runs",
         ),
-        _ => for_every_file("id-token-failed", RUNNER_HINT),
+        _ => for_every_file("id-token-failed", ID_TOKEN_HINT),
     }
 }
 
@@ -221,10 +271,13 @@ pub(super) fn rejected_id_token(registry: &Registry<'_>, access: &str, code: &'s
             ),
         ),
         "bad-token" if has(&["token is expired", "used before issued", "not valid yet"]) => {
-            ("id-token-time", format!("Synchronize the clocks of {server} and of the server that issues the ID tokens"))
+            let hint = format!(
+                "Synchronize the clocks of the runner, of {server} and of the server that issues the ID tokens"
+            );
+            ("id-token-time", hint)
         }
         // Forgejo 15 issues ID tokens, but has no authorized integrations.
-        "bad-token" if has(&["user does not exist", "invalid username, password or token"]) => (
+        "bad-token" if has(&["user does not exist", "invalid username, password or token", "token is required"]) => (
             "id-tokens-not-supported",
             format!(
                 "Use `token` with a personal access token instead of `oidc-audience`, because {server} accepts no ID tokens. \
@@ -236,6 +289,12 @@ pub(super) fn rejected_id_token(registry: &Registry<'_>, access: &str, code: &'s
             format!(
                 "Check the issuer and the claim rules of the authorized integration: {page}. Gitea, and Forgejo before 16, \
                  accept no ID tokens"
+            ),
+        ),
+        "public-only-token" => (
+            code,
+            format!(
+                "Remove the limit to public owners from the authorized integration, because {owner} is private: {page}"
             ),
         ),
         _ => (
@@ -259,7 +318,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_token_is_renewed_a_minute_before_its_end_and_a_short_one_at_half_of_its_life() {
         let now = UNIX_EPOCH + Duration::from_secs(1_000_000);
-        for (life, renewed_after) in [(3600, 3540), (300, 240), (120, 60), (118, 59), (4, 2), (0, 0), (-100, 0)] {
+        for (life, renewed_after) in [(3600, 3540), (300, 240), (120, 60), (118, 59), (4, 2), (0, 60), (-100, 60)] {
             let token = IdToken::read(&answer(&format!(r#"{{"exp":{}}}"#, 1_000_000 + life)), now).expect("a token");
             assert_eq!((token.renew_at - token.received).as_secs(), renewed_after, "{life}");
         }

@@ -210,7 +210,7 @@ impl<'a> Registry<'a> {
     /// Sends a request without a body.
     async fn send_request(&self, operation: &Operation, url: &Url) -> Result<Response, RegistryError> {
         self.wait_until_ready(operation, url).await?;
-        self.with_id_token(async |id_token| self.send_request_now(operation, url, id_token).await).await
+        self.with_id_token(operation, async |id_token| self.send_request_now(operation, url, id_token).await).await
     }
 
     async fn send_request_now(
@@ -290,11 +290,11 @@ impl<'a> Registry<'a> {
             }
             Ok(response) if let Some(fault) = self.rejected_by_proxy(&response) => fault.into(),
             Ok(response) => {
-                // The body of a successful download may be a private file, so it is not shown.
-                let is_file = matches!(operation, Operation::Download(_))
+                // The body may be a private file, or an ID token that is not redacted yet, so it is not shown.
+                let is_private = matches!(operation, Operation::Download(_) | Operation::RequestIdToken)
                     && response.status().is_success()
                     && !is_html(&response);
-                let mut response = if is_own && !is_file {
+                let mut response = if is_own && !is_private {
                     ErrorResponse::read(response, &self.connection.redactor, self.connection.limits.stall_timeout).await
                 } else {
                     ErrorResponse::from_headers(&response, &self.connection.redactor)

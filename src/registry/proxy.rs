@@ -1,4 +1,4 @@
-//! What can go wrong with the proxy between the runner and the server.
+//! Failures of the proxy between runner and server.
 
 use std::error::Error as StdError;
 use std::io::{self, ErrorKind};

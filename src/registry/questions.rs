@@ -75,6 +75,7 @@ impl Registry<'_> {
     /// Lists the files without retries. It ends a pause that the server asked for, because no further request follows.
     pub(crate) async fn files_now(&self) -> Result<Listing, RegistryError> {
         self.pause.end();
+        self.id_tokens.stop_renewals();
         self.files_once().await
     }
 

@@ -300,10 +300,14 @@ impl Registry<'_> {
         let or_id_token = |alone: &str, second: &str| {
             let better =
                 "Set `oidc-audience` instead of `token` (Forgejo 16 and later), because this job can get ID tokens";
-            if token.could_be_id_token { format!("{better}. Or {second}") } else { alone.to_owned() }
+            if token.can_get_id_tokens { format!("{better}. Or {second}") } else { alone.to_owned() }
         };
         let access = access_of(self.connection.command);
         match shape {
+            TokenShape::WithUser if token.token.expose().starts_with("u:") => {
+                "Set `oidc-audience` instead of `token`, because this value is the audience of an authorized integration"
+                    .to_owned()
+            }
             TokenShape::WithUser => {
                 "Set `token` to the token only, without the `user:` prefix, and set the user name in `username`"
                     .to_owned()

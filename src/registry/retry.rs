@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::id_token::IdToken;
-use super::{ByteCounter, Limits, Registry, RegistryError, Retry, RetryRule};
+use super::{ByteCounter, Limits, Operation, Registry, RegistryError, Retry, RetryRule};
 
 /// The number of outages of the server that cost a request no retry.
 const FREE_OUTAGES: u32 = 3;
@@ -143,14 +143,16 @@ impl Registry<'_> {
     /// (Forgejo 16).
     pub(super) async fn with_id_token<T>(
         &self,
+        operation: &Operation,
         request: impl AsyncFn(Option<&IdToken>) -> Result<T, RegistryError>,
     ) -> Result<T, RegistryError> {
-        let id_token = self.id_token().await?;
+        let id_token = self.id_token(operation).await?;
         let mut may_repeat = true;
         loop {
+            // A refusal can come late, if a proxy receives the whole upload first.
+            let is_new = id_token.as_ref().is_some_and(|id_token| id_token.age() < NEW_ID_TOKEN);
             // In a box, or every future of a run would have room for it.
             let result = Box::pin(request(id_token.as_ref())).await;
-            let is_new = id_token.as_ref().is_some_and(|id_token| id_token.age() < NEW_ID_TOKEN);
             match result {
                 Err(error) if may_repeat && is_new && self.refuses_token(&error) => {
                     self.connection.observer.debug(&format!("the server refused a new ID token: {}", error.cause));

@@ -22,7 +22,10 @@ impl Registry<'_> {
         let url = self.target.file_url(name);
         let operation = Operation::Upload(name.clone());
         self.wait_until_ready(&operation, &url).await?;
-        self.with_id_token(async |id_token| self.upload_with(content, &operation, &url, sent, id_token).await).await
+        self.with_id_token(&operation, async |id_token| {
+            self.upload_with(content, &operation, &url, sent, id_token).await
+        })
+        .await
     }
 
     /// Uploads a file with that ID token, if it is given.

@@ -31,7 +31,7 @@ const WIDTH: usize = 100;
 /// A list of more files than this is folded if the runner supports it.
 const LONG_LIST: usize = 20;
 
-/// How many errors are shown. The others could be any number.
+/// The maximum number of errors that are shown in full.
 const MOST_ERRORS: usize = 1_000;
 
 /// The maximum number of annotations per level. GitHub shows ten per step.

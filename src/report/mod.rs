@@ -72,7 +72,7 @@ pub struct Progress<'a> {
     pub name: &'a str,
     /// The number of bytes transferred so far.
     pub moved: u64,
-    /// How many there are; `None` if that is unknown.
+    /// The total number of bytes; `None` if it is unknown.
     pub size: Option<u64>,
     /// The time since the transfer began.
     pub took: Duration,

@@ -22,7 +22,7 @@ const PUBLISH_HEAD: &str = "| file | size | SHA-256 | status |\n|---|---:|---|--
 const DOWNLOAD_HEAD: &str = "| file | size | SHA-256 | verified by | status |\n|---|---:|---|---|---|\n";
 const PLAN_HEAD: &str = "| what | plan | size | on the registry |\n|---|---|---:|---|\n";
 
-/// How many errors, and how many remarks, are shown; the log has more of them.
+/// The maximum number of errors, and of remarks, in the summary. The log has the others.
 const MOST_PROBLEMS: usize = 20;
 
 /// Writes the summary: a title, a sentence, a table, the commands for a download, and the errors.

@@ -1,4 +1,4 @@
-//! What the documents tell people to paste: it is linted, with the inputs that action.yml has, and run where it can be.
+//! Tests the examples in the documents. They are linted with the inputs of `action.yml`, and run if possible.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,10 +11,10 @@ use crate::engine::{Engine, Ran, repository, succeeds};
 use crate::image::copy_the_context;
 use crate::runner::{Event as Trigger, Forge, Project};
 
-/// How the documents call the action.
+/// The `uses` line of the publish action in the documents.
 const USES: &str = "uses: OWNER/generic-packages@v1";
 
-/// How they call the other one.
+/// The `uses` line of the download action in the documents.
 const DOWNLOADS: &str = "uses: OWNER/generic-packages/download@v1";
 
 /// The host that the documents give for an example.

@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-/// What `.ci/e2e` says in the environment: the image under test, and an image for jobs.
+/// The environment variable for the image under test. `.ci/e2e` sets it, and `JOB_IMAGE` for the image of the jobs.
 const IMAGE: &str = "GENERIC_PACKAGES_E2E_IMAGE";
 const JOB_IMAGE: &str = "GENERIC_PACKAGES_E2E_JOB_IMAGE";
 
@@ -41,7 +41,7 @@ pub(crate) fn docker<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) ->
     command
 }
 
-/// What the client prints, of a call that has to succeed.
+/// Returns the output of a `docker` command that must succeed.
 #[track_caller]
 pub(crate) fn ask<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> String {
     succeeds(&mut docker(arguments))
@@ -159,11 +159,11 @@ impl<'a> Container<'a> {
     }
 }
 
-/// What a program left behind.
+/// The exit code and the output of a program.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) code: Option<i32>,
-    /// What it printed, errors last.
+    /// The standard output, followed by the standard error.
     pub(crate) log: String,
 }
 

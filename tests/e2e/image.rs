@@ -1,4 +1,4 @@
-//! What the image is made of.
+//! Tests the content, the configuration, the size and the build of the image.
 
 use std::fs;
 use std::io::Write as _;

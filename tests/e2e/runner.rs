@@ -23,7 +23,7 @@ impl Forge {
     }
 }
 
-/// What a workflow runs on.
+/// The event that starts a workflow.
 #[derive(Clone, Copy)]
 pub(crate) enum Event<'a> {
     /// A tag was pushed.
@@ -146,7 +146,7 @@ impl<'a> Project<'a> {
 }
 
 impl Ran {
-    /// What the steps of the jobs print, without what the runner puts in front of each line.
+    /// Returns the lines that the steps of the jobs print, without the runner's prefix.
     pub(crate) fn printed(&self) -> Vec<&str> {
         self.log.lines().filter_map(|line| line.split_once("  | ")).map(|(_, printed)| printed).collect()
     }

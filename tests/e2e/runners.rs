@@ -37,7 +37,7 @@ fn step<'a>(engine: &'a Engine, registry: &Registry, workspace: &str) -> Contain
         .variable("GITHUB_WORKSPACE", workspace)
 }
 
-/// The same with the workspace mounted, and the runner's files in that folder.
+/// Mounts the workspace at `workspace`, and the folder of the runner's files at `files`.
 fn mounted<'a>(container: Container<'a>, workspace: &str, files: &str, output: &str, summary: &str) -> Container<'a> {
     let (host, folder) = (container.workspace(), container.runners_files());
     container

@@ -21,7 +21,7 @@ fn job(registry: &Registry) -> Job {
     job
 }
 
-/// The same with the files of v1.0.0 and of `latest`.
+/// Starts a registry with these files in v1.0.0 and `latest`, and creates a `job` for it.
 fn start(version: &[(&str, &str)], latest: &[(&str, &str)]) -> (Registry, Job) {
     let registry = Registry::start(Persona::default());
     seed(&registry, "v1.0.0", version);

@@ -13,7 +13,7 @@ fn job(registry: &Registry) -> Job {
     job
 }
 
-/// The same where `first` is there with other content, which is to be replaced.
+/// Like `job`, but `first` exists with different content, and is replaced.
 fn replacing(registry: &Registry) -> Job {
     seed(registry, "v1.0.0", &[("first", "what was there")]);
     let mut job = job(registry);
@@ -21,7 +21,7 @@ fn replacing(registry: &Registry) -> Job {
     job
 }
 
-/// How many requests of that method there were for a file.
+/// Returns the number of requests for a file with this method.
 fn count(registry: &Registry, method: &str, name: &str) -> usize {
     let requests = registry.requests();
     requests.iter().filter(|request| request.method == method && request.target.ends_with(name)).count()

@@ -39,7 +39,7 @@ impl Gate {
         job
     }
 
-    /// The same, with a client's certificate that the gate lets in.
+    /// Like `job`, with a client certificate that the server accepts.
     fn job_of_client(&self, front: &TlsFront) -> Job {
         let mut job = self.job(front);
         give(&mut job, &pem(&client(&self.clients)));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
-/// What a page can be linked by, and what it links to itself.
+/// The anchors of a page, and the links on it.
 struct Page {
     anchors: BTreeSet<String>,
     links: Vec<String>,

@@ -1,4 +1,4 @@
-//! What a run downloads, what it asks for, and what it leaves in the workspace.
+//! Tests downloads: the files, the requests, and the changes in the workspace.
 
 mod breaking;
 mod choosing;
@@ -47,7 +47,7 @@ pub(crate) fn release(persona: Persona) -> Registry {
     with_release(Registry::start(persona))
 }
 
-/// The same, at another address of this machine.
+/// Like `release`, but at another address of this machine.
 fn release_at(address: IpAddr) -> Registry {
     with_release(Registry::start_with(Options { address, ..Options::default() }))
 }

@@ -22,7 +22,7 @@ fn files(registry: &Registry) -> Job {
     job
 }
 
-/// The same with a checksums file, an alias and a link.
+/// Like `files`, with a checksums file, an alias and a link.
 fn release(registry: &Registry) -> Job {
     let older = [("theirs", "of another job"), ("changed", "the first"), ("extra", "x"), ("SHA256SUMS", "old")];
     seed(registry, "latest", &older);

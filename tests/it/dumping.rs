@@ -1,4 +1,4 @@
-//! What a crash, or another process of the same user, can get of the program's memory, which holds the token.
+//! Tests that core dumps and other processes of the same user cannot read the program's memory. It holds the token.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};

@@ -17,7 +17,7 @@ fn release(registry: &Registry) -> Job {
     job
 }
 
-/// The same where `first` exists with different content, which is replaced.
+/// Like `release`, but `first` exists with different content, and is replaced.
 fn replacing_release(registry: &Registry) -> Job {
     seed(registry, "v1.0.0", &[("first", "what was there")]);
     let mut job = release(registry);

@@ -8,10 +8,10 @@ use fastrand::Rng;
 
 use crate::harness::Job;
 
-/// How many answers of each kind.
+/// The number of responses of each kind.
 const ANSWERS: u64 = 60;
 
-/// What the mutations insert: what parsers stumble over, and what runners and terminals take for commands.
+/// The text that mutations insert: invalid input for parsers, and commands for runners and terminals.
 const PIECES: &[&str] = &[
     "",
     "\"",

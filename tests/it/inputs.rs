@@ -1,4 +1,4 @@
-//! What each input means, what it is where it is not given, and what it may not be.
+//! Tests the meaning, the default and the valid values of each input.
 
 mod server_url;
 mod token;
@@ -53,7 +53,7 @@ fn sent(registry: &Registry) -> (String, String) {
     (upload.target.clone(), basic.split_once(':').expect("a colon").0.to_owned())
 }
 
-/// How many uploads of a job run at once, if none ends before so many have come.
+/// Returns the highest number of parallel uploads of a job. Each upload waits until `awaited` uploads have arrived.
 fn uploads_at_once(registry: &Registry, job: &mut Job, awaited: usize) -> usize {
     registry.seed("alice", "widget", "v1.0.0", "other", b"makes the version");
     registry.add_fault(Fault::always(Match::put("/v1.0.0/"), Point::BeforeStore, gather(awaited)));

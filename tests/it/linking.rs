@@ -14,7 +14,7 @@ fn job(registry: &Registry, repository: &str) -> Job {
     job
 }
 
-/// How often the registry was asked to link.
+/// Returns the number of requests to link the package.
 fn asked_to_link(registry: &Registry) -> usize {
     registry.requests().iter().filter(|request| request.method == "POST").count()
 }

@@ -1,4 +1,4 @@
-//! What stands between the program and the embedded registry in these tests: a server that speaks TLS, and a proxy.
+//! Servers between the program and the embedded registry: a TLS server and a proxy.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -46,7 +46,7 @@ pub(crate) fn authority_params() -> (CertificateParams, KeyPair) {
 /// A certificate of a server, with its key.
 pub(crate) struct Identity {
     pub(crate) certificate: CertificateDer<'static>,
-    /// What the server sends with it.
+    /// The intermediate certificates that the server sends with it.
     pub(crate) intermediates: Vec<CertificateDer<'static>>,
     pub(crate) pem: String,
     pub(crate) key: PrivateKeyDer<'static>,
@@ -143,7 +143,7 @@ impl TlsFront {
         Self::start_with(identity, behind, rustls::DEFAULT_VERSIONS)
     }
 
-    /// The same, with these versions of TLS alone.
+    /// Like `start`, but with these TLS versions only.
     pub(crate) fn start_with(
         identity: Identity,
         behind: SocketAddr,
@@ -152,7 +152,7 @@ impl TlsFront {
         Self::start_for(identity, behind, versions, Clients::Anybody)
     }
 
-    /// The same, for these clients.
+    /// Like `start_with`, but with these requirements for client certificates.
     pub(crate) fn start_for(
         identity: Identity,
         behind: SocketAddr,
@@ -205,7 +205,7 @@ impl TlsFront {
     }
 }
 
-/// How a proxy answers.
+/// The behavior of a proxy.
 #[derive(Clone)]
 pub(crate) enum Manners {
     /// It lets everybody through.

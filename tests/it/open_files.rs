@@ -11,7 +11,7 @@ pub(crate) fn run_with(job: &Job, limit: u32) -> Ran {
     job.run_as(job.command_of(&["sh", "-c", &format!("ulimit -n {limit}; exec \"$0\" \"$@\"")]))
 }
 
-/// What holds however few files may be opened: no panic, nothing half-written, and hints that name the limit alone.
+/// Checks a run with a limit on open files: it does not panic, leaves no partial file, and its hints name the limit.
 #[track_caller]
 fn names_the_limit(job: &Job, limit: u32, ran: &Ran) {
     assert!(matches!(ran.code, Some(0..=2)), "{limit}:\n{}", ran.log);

@@ -1,4 +1,4 @@
-//! What later steps and the runner are told: the outputs, the exit code, the workflow commands.
+//! Tests the outputs, the exit code and the workflow commands, which later steps and the runner read.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,4 +1,4 @@
-//! Whose files and folders are that root creates in another user's workspace.
+//! Tests the owner of the files and folders that root creates in another user's workspace.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, chown};

@@ -44,7 +44,7 @@ pub(crate) fn changes(registry: &Registry) -> Vec<String> {
     requests(registry).into_iter().filter(|line| !line.starts_with("GET ") && !line.ends_with("/%2A")).collect()
 }
 
-/// How many requests there were that are written so, such as `PUT v1.0.0/app`.
+/// Returns the number of requests of this form, such as `PUT v1.0.0/app`.
 pub(crate) fn count(registry: &Registry, request: &str) -> usize {
     requests(registry).iter().filter(|line| *line == request).count()
 }

@@ -1,4 +1,4 @@
-//! What a run publishes, and with which requests.
+//! Tests the files that a run publishes, and the requests that it sends.
 
 use std::fs::File;
 use std::process::Command;

@@ -7,13 +7,13 @@ use embedded_registry::{Fault, Match, Persona, Point, Registry};
 
 use crate::harness::{Job, Ran, gather};
 
-/// How many jobs run at once.
+/// The number of jobs that run in parallel.
 const JOBS: usize = 16;
 
 /// The personas whose first uploads race, and one whose first uploads do not.
 const PERSONAS: [Persona; 3] = [Persona::Gitea1_22Postgres, Persona::Gitea1_24Postgres, Persona::Forgejo15];
 
-/// How many rounds there are on each persona: `RACE_ROUNDS`, or one.
+/// Returns the number of rounds per persona: `RACE_ROUNDS`, or 1 if it is not set.
 #[expect(clippy::disallowed_methods, reason = "the rule is for the program")]
 fn rounds() -> usize {
     env::var("RACE_ROUNDS").map_or(1, |rounds| rounds.parse().expect("RACE_ROUNDS is a number"))

@@ -1,4 +1,4 @@
-//! What the summary says on how to download and verify: it is pasted and run as it stands.
+//! Tests the commands in the summary for downloads and verification. The tests copy and run them unchanged.
 
 use std::fs;
 use std::process::{Command, Output};

@@ -23,7 +23,7 @@ fn held_by(registry: &Registry, alias: &str) -> String {
     contents(registry, alias).remove("app").unwrap_or_default()
 }
 
-/// How many times the package's versions were listed.
+/// Returns the number of requests that list the package's versions.
 fn lists(registry: &Registry) -> usize {
     registry.requests().iter().filter(|request| request.target.contains("/api/v1/packages/alice?")).count()
 }

@@ -6,7 +6,7 @@ use embedded_registry::{Persona, Registry};
 
 use crate::harness::{Job, Ran};
 
-/// What is on the registry: each name with its content.
+/// Returns the name and the content of each file of v1.0.0 on the registry.
 fn stored(registry: &Registry) -> BTreeMap<String, String> {
     let content = |name: &str| registry.read("alice", "widget", "v1.0.0", name).expect("it is listed");
     let files = registry.files("alice", "widget", "v1.0.0").into_iter();
@@ -30,7 +30,7 @@ fn published(paths: &[&str], lines: &str) -> Vec<(String, String)> {
     stored(&registry).into_iter().collect()
 }
 
-/// What the program says of lines that it refuses before it asks anything.
+/// Returns the result of a run whose `files` lines are rejected before the first request.
 #[track_caller]
 fn refused(paths: &[&str], lines: &str) -> Ran {
     let registry = Registry::start(Persona::default());

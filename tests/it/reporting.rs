@@ -1,4 +1,4 @@
-//! What a maintainer reads: the log as a whole, the annotations, the debug messages, the summary.
+//! Tests the complete log, the annotations, the debug messages and the summary.
 
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -177,7 +177,7 @@ fn a_long_upload_reports_progress() {
     assert!(*heard.0.lock().expect("nobody panics"), "no progress was reported");
 }
 
-/// What the log says when so much of a file of 120 MiB has gone out in ten seconds.
+/// Returns the log after 10 seconds, when `sent` bytes of a file of 120 MiB are uploaded.
 fn progress_at(sent: u64) -> String {
     let environment = Environment::new([], "/");
     let mut log = Vec::new();

@@ -1,4 +1,4 @@
-//! What is waited for, how long, and what the program says of it.
+//! Tests the timeouts and their messages.
 
 use std::net::TcpListener;
 use std::time::Duration;

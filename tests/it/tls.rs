@@ -31,7 +31,7 @@ fn publish_to(host: &str, identity: Identity, prepare: impl FnOnce(&mut Job) -> 
     ran
 }
 
-/// What `openssl req -x509` makes of a server's certificate: it is marked as an authority's.
+/// Marks a certificate as a CA certificate, as `openssl req -x509` does with a server's certificate.
 pub(crate) fn marked_as_authority(mut params: CertificateParams) -> CertificateParams {
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params

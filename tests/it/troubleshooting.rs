@@ -34,7 +34,7 @@ fn failed(change: impl for<'a> FnOnce(&'a mut Job, &Registry) -> &'a mut Job) ->
     failed_as(job, change)
 }
 
-/// The same, of another step.
+/// Like `failed`, but for another step.
 fn failed_as(step: fn(&Registry) -> Job, change: impl for<'a> FnOnce(&'a mut Job, &Registry) -> &'a mut Job) -> String {
     let registry = Registry::start(Persona::default());
     let mut job = step(&registry);
@@ -47,7 +47,7 @@ fn rejected(change: impl FnOnce(&mut Job) -> &mut Job) -> String {
     rejected_as(job, change)
 }
 
-/// The same, of another step.
+/// Like `rejected`, but for another step.
 fn rejected_as(step: fn(&Registry) -> Job, change: impl FnOnce(&mut Job) -> &mut Job) -> String {
     let registry = Registry::start(Persona::default());
     let ran = change(&mut step(&registry)).run().exits_with(2);

@@ -42,7 +42,7 @@ struct Shared {
     has_acted: AtomicBool,
 }
 
-/// What it does that a proxy should not do.
+/// The fault that the proxy causes.
 enum Deed {
     /// Breaks the first upload of that file.
     Cut { file: String, cut: Cut },
@@ -55,7 +55,7 @@ struct Head {
     method: String,
     target: String,
     body_length: u64,
-    /// What goes to the server.
+    /// The text of the request to the server.
     text: String,
 }
 
@@ -95,7 +95,7 @@ impl Proxy {
         Some(Self { address, shared, _runtime: runtime })
     }
 
-    /// What to take for the server's URL.
+    /// Returns the URL to use in place of the server's URL.
     pub(crate) fn url(&self) -> String {
         format!("http://{}{}", self.address, self.shared.path)
     }

@@ -1,4 +1,4 @@
-//! What a run leaves on the server, and what a second one makes of it.
+//! Tests the files on the server after a run, and the result of a second run.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ fn kinds(ran: &Ran) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_file_is_published_bit_for_bit_and_a_re_run_finds_it_unchanged() {
+fn every_file_is_identical_on_the_server_and_a_re_run_finds_it_unchanged() {
     let Some(package) = Package::new("publishing and a re-run") else { return };
     let large = package.content(3_000_000);
     let files = [("a.txt", &b"hello\n"[..]), ("app.tar.gz", &large), ("empty", b"")];

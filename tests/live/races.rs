@@ -1,7 +1,7 @@
-//! What is published at the same time: by jobs of a matrix to one version, and by one job.
+//! Tests parallel uploads: of the jobs of a matrix to one version, and of one job.
 //!
-//! It goes through a proxy that holds uploads back until all have come, so that none of them can know of another. Gitea
-//! 1.22 and 1.24 and Forgejo 7 on PostgreSQL answer 500 to some of them, where two make the same row: a package, a
+//! The proxy delays uploads until all have arrived, so that no upload can see another one. Gitea 1.22 and 1.24 and
+//! Forgejo 7 on PostgreSQL respond with 500 to some of them if two create the same row. Such a row is a package, a
 //! version, a file, or the content of files.
 
 use std::thread;

@@ -71,7 +71,7 @@ impl Package {
         self.name.bytes().rev().cycle().take(length).collect()
     }
 
-    /// Ends the test where the version has not exactly these files, bit for bit, in its list and in downloads.
+    /// Panics unless the version has exactly these files, with identical content, in its list and in downloads.
     #[track_caller]
     pub(crate) fn holds<N: AsRef<str>, C: AsRef<[u8]>>(&self, files: &[(N, C)]) {
         let mut expected: Vec<(&str, &[u8])> =
@@ -98,7 +98,7 @@ impl Package {
         assert_eq!(self.listed(), [] as [Value; 0]);
     }
 
-    /// What the server lists; nothing where it does not know the version.
+    /// Returns the files that the server lists, or none if the server does not know the version.
     #[track_caller]
     fn listed(&self) -> Vec<Value> {
         let path = format!("api/v1/packages/{}/generic/{}/{VERSION}/files", encoded(&self.owner), self.name);

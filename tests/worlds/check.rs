@@ -60,8 +60,8 @@ pub(crate) fn violations_of_dry_run<K: Kind>(world: &World<K>, ran: &Ran, reques
     wrong
 }
 
-/// What is wrong with how a run ends: (ii) the exit code and the log, (iv) outputs and summary in themselves. And its
-/// outputs, if it has written them.
+/// Returns the violations at the end of a run, and its outputs if it wrote them. It checks (ii) the exit code and the
+/// log, and (iv) the outputs and the summary.
 fn ending<K: Kind>(world: &World<K>, ran: &Ran) -> (Vec<String>, Option<Outputs>) {
     let mut wrong = Vec::new();
     match ran.code {

@@ -38,7 +38,7 @@ pub(super) fn wrong_actions(requests: &[Request]) -> Vec<String> {
     changes(requests).map(|it| format!("(ix) a dry run asked for {} {}", it.method, it.target)).collect()
 }
 
-/// What is wrong with its outputs.
+/// Returns the violations in the outputs.
 pub(super) fn wrong_outputs(ran: &Ran, outputs: &Outputs) -> Vec<String> {
     let is_odd = |row: &&Row| !STATUSES.contains(&row.status.as_str());
     let mut wrong: Vec<String> =

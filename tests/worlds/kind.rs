@@ -86,7 +86,7 @@ pub(crate) trait Kind: Clone + fmt::Debug + Send + Sync + 'static {
 
 /// The checks of a kind of world. Numbers such as (i) refer to the promises in its module.
 pub(crate) trait Promises: Kind {
-    /// What is wrong with the outputs.
+    /// Returns the violations in the outputs.
     fn wrong_outputs(scene: &Scene<'_, Self>, outputs: &Outputs) -> Vec<String>;
 
     /// Whether a run of this world may send this request.

@@ -26,7 +26,7 @@ pub(crate) struct World<K: Kind> {
 pub(crate) struct Setting {
     pub(crate) seed: u64,
     pub(crate) persona: Persona,
-    /// How long ID tokens are valid, if the run uses them in place of a stored token.
+    /// The lifetime of ID tokens, if the run uses them in place of a stored token.
     pub(crate) id_token_life: Option<Duration>,
     pub(crate) runs: Runs,
     pub(crate) concurrency: usize,

@@ -1,4 +1,4 @@
-//! What the input `client-certificate` may be, and what it may not be.
+//! Tests the valid and the invalid values of the input `client-certificate`.
 
 use std::fs;
 use std::process::Command;

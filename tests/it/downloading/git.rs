@@ -1,4 +1,4 @@
-//! What git makes of a download: a folder of downloads is no repository, and what git tracks is not overwritten unseen.
+//! Tests downloads with git: no download creates a git repository, and a warning names overwritten tracked files.
 
 use std::fs;
 use std::path::Path;

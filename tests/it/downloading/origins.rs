@@ -1,4 +1,4 @@
-//! What a registry can do with a redirect to another origin: reach it, and have its answers shown.
+//! Tests redirects to another origin: the addresses that a registry can redirect to, and the text that the log shows.
 
 use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
 

@@ -29,7 +29,7 @@ fn member(registry: &Registry, pins: &str) -> Job {
     job
 }
 
-/// The same without a token.
+/// Like `member`, but without a token.
 fn visitor(registry: &Registry, pins: &str) -> Job {
     let mut job = member(registry, pins);
     job.without("INPUT_TOKEN");

@@ -26,7 +26,7 @@ fn downloaded(names: &[&str], lines: &str) -> Vec<(String, String)> {
     tools(&job).into_iter().map(|(name, content)| (name, String::from_utf8(content).expect("text"))).collect()
 }
 
-/// What the program says of lines that end the run before anything is written.
+/// Returns the result of a run that fails before it writes a file.
 #[track_caller]
 fn fails(names: &[&str], lines: &str, code: i32) -> Ran {
     let registry = registry(names);

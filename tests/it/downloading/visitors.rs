@@ -25,7 +25,7 @@ fn member(registry: &Registry, files: &str) -> Job {
     job
 }
 
-/// The same without a token.
+/// Like `member`, but without a token.
 fn visitor(registry: &Registry, files: &str) -> Job {
     let mut job = member(registry, files);
     job.without("INPUT_TOKEN");
@@ -282,7 +282,8 @@ fn what_only_members_may_see_wants_a_token() {
     job.input("owner", "alice").run().exits_with(1).has_codes(&["token-required"]).says("`token`");
 }
 
-/// What stands in front of a forge refuses as well, and its refusal says nothing of what visitors may see.
+/// A server in front of a forge can reject requests too. Its response does not mean that anonymous users have no
+/// access.
 #[test]
 fn only_the_words_of_a_forge_mean_that_it_shows_its_lists_to_no_visitor() {
     for (answer, words) in [

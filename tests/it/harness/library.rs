@@ -65,7 +65,7 @@ impl Job {
         self.run_until(Stop::default(), listener)
     }
 
-    /// The same, until it is to end.
+    /// Like `run_with_listener`, but `stop` can end the run.
     pub(crate) fn run_until(&self, stop: Stop, listener: impl Fn(Event) + Sync) -> RunReport {
         let environment = Environment::new(self.environment(), self.workspace());
         let inputs = Inputs::read(self.task, &environment, &Runner::detect(&environment)).inputs.expect("good inputs");
@@ -80,7 +80,7 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
-/// What a listener of a run hears.
+/// An event of a run that the listener receives.
 pub(crate) enum Event {
     /// A transfer goes on.
     Progress { moved: u64, size: Option<u64> },

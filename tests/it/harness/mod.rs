@@ -55,7 +55,7 @@ pub(crate) struct Job {
     task: Task,
     folder: TempDir,
     variables: BTreeMap<OsString, OsString>,
-    /// What may not be seen anywhere.
+    /// The secrets, which must not appear in any output.
     secrets: Vec<String>,
     /// The content of the output file before the step.
     outputs_so_far: String,
@@ -98,7 +98,7 @@ impl Job {
         self.without("INPUT_PATH").input("files", "dist/*")
     }
 
-    /// What the step does.
+    /// Returns the task of the step.
     pub(crate) fn task(&self) -> Task {
         self.task
     }

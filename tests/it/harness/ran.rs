@@ -1,4 +1,4 @@
-//! What a run of the program left behind: the log, the outputs, the summary, and none of the job's secrets.
+//! The result of a run: the log, the outputs and the summary. None of them may contain a secret of the job.
 
 use std::collections::BTreeMap;
 use std::fs;

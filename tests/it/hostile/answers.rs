@@ -9,7 +9,7 @@ use super::run::{Run, Under, answers_only, leads_to};
 use crate::harness::Job;
 use crate::package::answers;
 
-/// How a server words a refusal.
+/// The form of a server's error response.
 #[derive(Clone, Copy)]
 enum Form {
     Text,

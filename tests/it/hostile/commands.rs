@@ -1,19 +1,19 @@
-//! What a runner does with a line of the log: the parsers of four runners, and what they may find in ours.
+//! Parses the commands in the log as four runners do, and checks the commands that they find.
 //!
-//! Read in their sources:
+//! Sources:
 //! - GitHub's runner 2.336.0 (actions/runner at 258d6c8): `Runner.Common/ActionCommand.cs` (`TryParseV2`, `TryParse`),
 //!   `Runner.Worker/ActionCommandManager.cs` (the commands that are registered), `Runner.Worker/Handlers/OutputManager.cs`,
 //!   `Runner.Sdk/ProcessInvoker.cs` (`ReadLine`, which ends a line at a lone CR too).
 //! - act 0.2.87 (nektos/act at bd86152): `pkg/runner/command.go`, `pkg/common/line_writer.go`. Gitea's fork 0.261.3
 //!   (gitea/act at 1656206) and Forgejo's runner 12 (forgejo/runner at 0988a0c) have the same two patterns; Gitea's
 //!   fork obeys `set-env` and `add-path` without asking.
-//! - Gitea's `act_runner` 0.2.11 (at 3510152) and Forgejo's runner 12 read each line once more, with a pattern of their
-//!   own: `internal/pkg/report/reporter.go`.
+//! - Gitea's `act_runner` 0.2.11 (at 3510152) and Forgejo's runner 12 also parse each line with their own pattern:
+//!   `internal/pkg/report/reporter.go`.
 
 use super::findings::Fault;
 use super::terminal::is_invisible;
 
-/// Who reads a line.
+/// A program that reads the lines of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reader {
     /// GitHub's runner, both of its forms.
@@ -32,7 +32,7 @@ impl Reader {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) name: String,
-    /// What stands behind the first blank of the command, as it stands there.
+    /// The text after the first blank of the command, unchanged.
     pub(super) properties: String,
     /// The message, before its escapes are undone.
     pub(super) message: String,
@@ -44,7 +44,7 @@ impl Found {
     }
 }
 
-/// What is registered with GitHub's runner, in lower case: it does not regard case (`ActionCommandManager.cs`).
+/// The commands that GitHub's runner registers, in lowercase. It ignores case (`ActionCommandManager.cs`).
 const REGISTERED: [&str; 16] = [
     "internal-set-repo-path",
     "set-env",
@@ -64,7 +64,7 @@ const REGISTERED: [&str; 16] = [
     "stop-commands",
 ];
 
-/// What a reader finds in a line, which has no LF.
+/// Returns the command that a reader finds in a line. The line contains no LF.
 pub(super) fn find(reader: Reader, line: &str) -> Option<Found> {
     match reader {
         Reader::GitHub => line.split('\r').find_map(|part| github_v2(part).or_else(|| github_v1(part))),
@@ -147,7 +147,7 @@ fn reporter(line: &str) -> Option<Found> {
     rest.strip_prefix("::").map(|message| Found::new(name, "", message))
 }
 
-/// What the program means as a command, with the properties that it gives it.
+/// The commands that the program writes, with their properties.
 const OURS: [(&str, &str); 6] = [
     ("add-mask", ""),
     ("error", "title=generic-packages"),
@@ -157,8 +157,8 @@ const OURS: [(&str, &str); 6] = [
     ("debug", ""),
 ];
 
-/// What is wrong with the commands in a log: those of the program are there for every reader and say the same to all
-/// of them, and nobody finds others. Where nobody `listens` there are none at all.
+/// Returns the faults of the commands in a log. Every reader must find the program's commands with the same content,
+/// and no other commands. If `listens` is empty, the log must contain no commands.
 pub(super) fn check(log: &str, listens: &[Reader]) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut groups = 0_i32;
@@ -230,8 +230,8 @@ fn check_ours(line: &str, meant: &Found, readers: &[Reader]) -> Vec<Fault> {
     faults
 }
 
-/// What may become of a message: GitHub's runner undoes `%0D`, `%0A` and `%25` in that order, and act in the order of
-/// Go's maps, which is any.
+/// Returns the possible results of decoding a message. GitHub's runner decodes `%0D`, `%0A` and `%25` in that order.
+/// act decodes them in the order of a Go map, which is random.
 fn decoded(message: &str) -> Vec<String> {
     let escapes = [("%0D", "\r"), ("%0A", "\n"), ("%25", "%")];
     let orders = [[0, 1, 2], [1, 0, 2], [0, 2, 1], [1, 2, 0], [2, 0, 1], [2, 1, 0]];

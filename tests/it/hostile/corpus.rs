@@ -43,13 +43,13 @@ const COMMANDS: [&str; 36] = [
     "##",
 ];
 
-/// What may end a line, be taken for the end of one, or be taken for nothing.
+/// Text that can end a line, that looks like a line ending, or that is ignored.
 const SEPARATORS: [&str; 21] = [
     "\n", "\r", "\r\n", "\n\n", "%0A", "%0D", "%0D%0A", "%250A", "\u{b}", "\u{c}", "\u{1c}", "\u{85}", "\u{2028}",
     "\u{2029}", " ", "\t", "\u{a0}", "\u{3000}", "\u{200b}", "\u{feff}", "\u{fe0f}",
 ];
 
-/// What a terminal would act on, and what cannot be seen or misleads the eye.
+/// Control sequences of terminals, and characters that are invisible or misleading.
 const CHARACTERS: [&str; 36] = [
     "\u{1b}[31mred\u{1b}[0m",
     "\u{1b}[2J\u{1b}[H",
@@ -89,7 +89,7 @@ const CHARACTERS: [&str; 36] = [
     "a\u{0}b",
 ];
 
-/// What a file of outputs is made of.
+/// Delimiters and assignments in the format of the output file.
 const DELIMITERS: [&str; 10] = [
     "EOF",
     "name<<EOF",

@@ -17,7 +17,7 @@ fn answers(on: Match, answer: Answer) -> Script {
 /// The SHA-256 of nothing.
 const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
-/// What a hostile server may answer with that text, at each place once.
+/// Returns the responses of a hostile server. Each contains this text in a different place.
 fn scripts(text: &str, is_header: bool) -> Vec<Script> {
     let message = json!({ "message": text }).to_string();
     let mut scripts = vec![

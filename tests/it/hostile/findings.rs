@@ -1,9 +1,9 @@
-//! What the checkers have found, gathered over many runs so that one failure tells all of it.
+//! Collects the faults of many runs, so that one failure shows all of them.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// What is wrong, and where it is seen.
+/// A fault that a checker found: its kind and the details.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fault {
     pub(super) kind: &'static str,
@@ -16,10 +16,10 @@ impl Fault {
     }
 }
 
-/// How many examples of a kind are told.
+/// The maximum number of examples of a kind in the failure message.
 const EXAMPLES: usize = 3;
 
-/// How much of an example is told, in characters.
+/// The maximum length of an example in the failure message, in characters.
 const LONGEST: usize = 250;
 
 /// All that was found at one place where text from outside enters.

@@ -1,9 +1,8 @@
-//! What a runner stores from the file of outputs: the parsers of GitHub's runner and of the act family.
+//! Parses the output file as GitHub's runner and the act family do.
 //!
 //! - GitHub's runner 2.336.0: `Runner.Worker/FileCommandManager.cs`, `EnvFileKeyValuePairs`.
-//! - act 0.2.87: `pkg/container/parse_env_file.go`. Gitea's act 0.261.3 and Forgejo's runner 12 have the same, without
-//!   the
-//!   byte order mark, and with the limit of Go's `bufio.Scanner`: at a line of 64 KiB they stop without a word.
+//! - act 0.2.87: `pkg/container/parse_env_file.go`. Gitea's act 0.261.3 and Forgejo's runner 12 have the same parser,
+//!   without the byte order mark. They use Go's `bufio.Scanner`, so they stop at a line of 64 KiB without an error.
 
 use std::collections::BTreeMap;
 
@@ -95,7 +94,7 @@ fn act(text: &str, is_old: bool) -> Stored {
     Ok(stored)
 }
 
-/// What a runner stores, where all of them store the same; otherwise what is wrong.
+/// Returns the outputs that all runners store, or a fault if one of them fails or stores other outputs.
 pub(super) fn read(text: &str) -> Result<BTreeMap<String, String>, Fault> {
     let readings = [("GitHub's runner", github(text)), ("act", act(text, false)), ("older runners", act(text, true))];
     for (reader, reading) in &readings {
@@ -110,8 +109,8 @@ pub(super) fn read(text: &str) -> Result<BTreeMap<String, String>, Fault> {
     Ok(stored)
 }
 
-/// What is wrong with the file of outputs: every runner stores the same, under the names that the command's
-/// `action.yml` declares and no others, and nothing that is too long to be used.
+/// Returns the faults of the output file. Every runner must store the same outputs. Their names must be those in the
+/// command's `action.yml`, and no value may be too long.
 pub(super) fn check(text: &str, command: Command) -> Vec<Fault> {
     let stored = match read(text) {
         Ok(stored) => stored,

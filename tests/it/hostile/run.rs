@@ -33,7 +33,7 @@ impl Under {
         Self::ALL[number % Self::ALL.len()]
     }
 
-    /// Who reads the log there.
+    /// Returns the readers of the log on this runner.
     fn readers(self) -> &'static [Reader] {
         match self {
             Self::GitHub => &[Reader::GitHub],
@@ -66,13 +66,13 @@ pub(super) fn os(text: &[u8]) -> OsString {
     OsString::from_vec(text.to_vec())
 }
 
-/// What a run left behind.
+/// The texts that a run wrote, and the faults in them.
 pub(super) struct Run {
     pub(super) log: String,
     pub(super) outputs: String,
     pub(super) summary: String,
     pub(super) seen: summary::Seen,
-    /// What the checkers found.
+    /// The faults that the checkers found.
     pub(super) faults: Vec<Fault>,
 }
 
@@ -86,7 +86,7 @@ impl Run {
         run
     }
 
-    /// The same, where links may lead elsewhere too.
+    /// Like `of`, but `may_lead_to` decides which links are allowed.
     pub(super) fn with_links(job: &mut Job, under: Under, code: i32, may_lead_to: impl Fn(&str) -> bool) -> Self {
         under.set(job);
         let folder = job.workspace().parent().expect("the workspace is in a folder").to_owned();

@@ -1,5 +1,4 @@
-//! What gives a secret away: a text that holds it as it is, or in any form that some program would make of it, and
-//! a person could undo.
+//! Finds secrets in a text, unchanged or in an encoded form that a person can decode.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
@@ -7,7 +6,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 
 use super::findings::Fault;
 
-/// What Go's `url.PathEscape` leaves as it is.
+/// The characters that Go's `url.PathEscape` escapes.
 const GO_PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
@@ -20,7 +19,7 @@ const GO_PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'=')
     .remove(b'@');
 
-/// What Go's `url.QueryEscape` leaves as it is.
+/// The characters that Go's `url.QueryEscape` escapes.
 const GO_QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// A secret and the forms in which something that was sent it may send it back.
@@ -81,7 +80,7 @@ fn json(text: &str) -> String {
     quoted[1..quoted.len() - 1].to_owned()
 }
 
-/// What is wrong with a text that everybody may read: it gives one of the secrets away.
+/// Returns a fault if a public text contains a secret in any form.
 pub(super) fn check(what: &str, text: &str, user: &str, token: &str) -> Vec<Fault> {
     let basic = format!("{user}:{token}");
     let mut forms = vec![token.to_owned()];

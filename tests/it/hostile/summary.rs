@@ -1,13 +1,13 @@
-//! What a reader of the summary would see and could click: the Markdown is read as GitHub and Gitea read it.
+//! Finds the visible text and the links of a summary. It parses the Markdown as GitHub and Gitea do.
 //!
 //! - GitHub drops a summary of more than 1 MiB (actions/runner 2.336.0, `FileCommandManager.cs`,
 //!   `CreateStepSummaryCommand`).
-//! - A row of a table ends a cell at each `|` that no backslash stands before, in code too (github/cmark-gfm at
+//! - In a row of a table, each `|` without a backslash before it ends a cell, in code too (github/cmark-gfm at
 //!   85d8952, `extensions/table.c`, `row_from_string`).
-//! - After the Markdown is read, and so whatever was escaped in it, text outside links and code is looked through once
-//!   more: by GitHub for e-mail addresses (cmark-gfm, `extensions/autolink.c`, `postprocess_text`), by Gitea for
-//!   `[[links and images]]`, URLs, e-mail addresses and mentions (go-gitea/gitea at 578817a, `modules/markup/html.go`,
-//!   `PostProcessDefault`, `visitNode`).
+//! - After the Markdown is parsed, GitHub and Gitea also search the text outside links and code, so escapes have no
+//!   effect. GitHub finds e-mail addresses (cmark-gfm, `extensions/autolink.c`, `postprocess_text`). Gitea finds
+//!   `[[links and images]]`, URLs, e-mail addresses and mentions (go-gitea/gitea at 578817a,
+//!   `modules/markup/html.go`, `PostProcessDefault`, `visitNode`).
 
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, LinkType, Options, Parser, Tag, TagEnd};
 
@@ -16,7 +16,7 @@ use super::findings::Fault;
 /// GitHub's limit, in bytes.
 const LONGEST: usize = 1024 * 1024;
 
-/// What there is to see in a summary.
+/// The visible content of a summary.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     /// The rows of the table below its head: the text of each cell.
@@ -127,7 +127,7 @@ fn is_of_a_block(line: &str) -> bool {
         || line.starts_with("sha256sum -c - ") && line.ends_with(" <<'EOF'")
 }
 
-/// How many cells a line has that begins and ends with `|`.
+/// Returns the number of cells of a line that begins and ends with `|`.
 fn cells(line: &str) -> Option<usize> {
     let inner = line.strip_prefix('|')?.strip_suffix('|')?;
     let mut count = 1;
@@ -159,7 +159,7 @@ struct Walk {
     in_link: bool,
     in_code: bool,
     in_block: bool,
-    /// What was last met in an item: only its beginning may be bold.
+    /// Whether an item has just begun. Only its beginning may be bold.
     item_begins: bool,
 }
 
@@ -212,7 +212,7 @@ impl Walk {
         self.apart();
     }
 
-    /// What follows does not stand in one text with what went before.
+    /// Separates the following text from the preceding text.
     fn apart(&mut self) {
         self.seen.loose.push(String::new());
         self.seen.in_tags.push(String::new());
@@ -235,7 +235,7 @@ impl Walk {
 }
 
 impl Seen {
-    /// What GitHub and Gitea would make links and images of, though nothing in the Markdown says so.
+    /// Returns the texts that GitHub and Gitea turn into links or images without Markdown, as faults.
     pub(super) fn becomes_links(&self, may_lead_to: impl Fn(&str) -> bool) -> Vec<Fault> {
         let mut faults = Vec::new();
         for text in &self.loose {
@@ -262,7 +262,7 @@ impl Seen {
     }
 }
 
-/// What stands before and behind each `@`.
+/// Returns the character before each `@`, and the text after it.
 fn around_ats(text: &str) -> impl Iterator<Item = (Option<char>, &str)> {
     text.match_indices('@').map(|(at, _)| (text[..at].chars().next_back(), &text[at + 1..]))
 }

@@ -1,5 +1,4 @@
-//! What a terminal, or a person in front of it, would make of a text: control characters, characters that cannot be
-//! seen or that turn the direction of others, lines without end.
+//! Finds control characters, invisible characters, characters that change the text direction, and long lines.
 
 use super::findings::Fault;
 
@@ -22,7 +21,7 @@ pub(super) fn is_invisible(character: char) -> bool {
             | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// What is wrong with a log, or with a summary, where it is shown.
+/// Returns the control characters and the invisible characters of a log or of a displayed summary, as faults.
 pub(super) fn check(text: &str) -> Vec<Fault> {
     let mut faults = Vec::new();
     for line in text.split('\n') {
@@ -36,7 +35,7 @@ pub(super) fn check(text: &str) -> Vec<Fault> {
     faults
 }
 
-/// What is wrong with the lengths of a log's lines.
+/// Returns the lines of a log that are too long, as faults.
 pub(super) fn check_widths(log: &str) -> Vec<Fault> {
     let mut faults = Vec::new();
     // A mask is as long as the secret, and shown to nobody.

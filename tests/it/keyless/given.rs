@@ -77,6 +77,8 @@ fn an_audience_or_a_variable_that_cannot_be_right_is_rejected() {
     for (name, value, names) in [
         ("INPUT_OIDC-AUDIENCE", "u:2: 3", "input `oidc-audience`"),
         ("INPUT_OIDC-AUDIENCE", "u:2:\u{200b}3", "input `oidc-audience`"),
+        // It could be a token, so it is neither shown nor sent.
+        ("INPUT_OIDC-AUDIENCE", "1d76edb6938a8a4ca3ba92063bc25239761d3ad8", "input `oidc-audience`"),
         (URL, "git.example.com/idtoken", "variable `ACTIONS_ID_TOKEN_REQUEST_URL`"),
         (URL, "ftp://git.example.com/idtoken", "variable `ACTIONS_ID_TOKEN_REQUEST_URL`"),
         (URL, &with_password, "variable `ACTIONS_ID_TOKEN_REQUEST_URL`"),
@@ -86,6 +88,26 @@ fn an_audience_or_a_variable_that_cannot_be_right_is_rejected() {
         let ran = job.variable(name, OsString::from(value)).secret(value).run_rejected(&registry);
         ran.has_codes(&["invalid-input"]).says(&format!("failed to read {names}"));
     }
+}
+
+#[test]
+fn a_dry_run_in_a_job_without_id_tokens_skips_the_registry() {
+    let (registry, audience) = forgejo(IdTokens::default());
+    let mut job = publishing(&registry, &audience, &[("a", "1")]);
+    job.input("dry-run", "true").variable(URL, "").variable(TOKEN, "");
+    job.run().exits_with(0).says("Dry run without a token: 1 file checked");
+    assert_eq!(registry.requests(), []);
+}
+
+#[test]
+fn an_audience_in_token_is_an_error_that_names_the_input_for_it() {
+    let (registry, audience) = forgejo(IdTokens::default());
+    let mut job = Job::publishing(&registry, &[("a", "1")]);
+    job.token(&audience)
+        .run()
+        .exits_with(1)
+        .has_codes(&["bad-token"])
+        .says("hint: Set `oidc-audience` instead of `token`");
 }
 
 #[test]

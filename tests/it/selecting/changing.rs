@@ -13,7 +13,7 @@ use crate::harness::{Job, Ran};
 
 type Change = fn(&Path);
 
-/// What may happen to a file. Its length stays the same where that is possible, so that only the rest can tell.
+/// The changes to a file. They keep its length if possible, so that only its other properties show the change.
 const CHANGES: &[(&str, Change)] = &[
     ("rewritten in place", |path| fs::write(path, vec![b'x'; length(path)]).expect("it can be written")),
     ("replaced", |path| {
@@ -105,7 +105,7 @@ fn run_with(job: &mut Job, registry: &Registry, on: Match, at: Point, change: Ch
     job.input("files", "in/*\nout/*").input("concurrency", "1").run()
 }
 
-/// What holds of any change: the run fails, names the file and says what happened to it, and the registry has nothing.
+/// Checks a run after a file changed: it fails and names the file, and the registry does not have the file.
 #[track_caller]
 fn fails_by(what: &str, ran: Ran, registry: &Registry) -> Ran {
     let ran = ran.exits_with(1).has_a_hint_for_each_error();

@@ -1,4 +1,4 @@
-//! What is never published: what lies outside the workspace or in `.git`, and what is no regular, readable file.
+//! Tests that files outside the workspace, files in `.git` and unreadable or special files are not published.
 
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};

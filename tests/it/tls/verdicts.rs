@@ -1,7 +1,7 @@
-//! What a certificate in `ca-certificate` can be trusted for, case by case, with curl's verdict beside ours.
+//! Tests whether a certificate in `ca-certificate` is trusted, and shows curl's verdict for each case.
 //!
-//! One difference has no case, because rcgen cannot make the certificate: OpenSSL takes a self-signed certificate of
-//! version 1, which has no extensions, for an authority's (`check_ca` in 3.0), and we do not.
+//! One difference has no case, because rcgen cannot create the certificate. OpenSSL accepts a self-signed certificate
+//! of version 1, which has no extensions, as a CA certificate (`check_ca` in 3.0). We do not.
 //!
 //! `cargo test --test it tls::verdicts -- --nocapture` prints the table.
 
@@ -18,7 +18,7 @@ use super::{future, marked_as_authority, past};
 use crate::harness::{Job, print_skipped};
 use crate::network::{Authority, Identity, TlsFront, authority, authority_params, authority_with, naming};
 
-/// What is in `ca-certificate`, what the server shows, and who trusts it.
+/// The content of `ca-certificate`, the server's certificates, and the verdicts of the program and of curl.
 struct Case {
     what: &'static str,
     given: String,

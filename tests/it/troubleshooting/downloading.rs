@@ -1,4 +1,4 @@
-//! What goes wrong with downloads.
+//! Tests the troubleshooting page for failed downloads.
 
 use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
 

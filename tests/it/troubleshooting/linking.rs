@@ -1,4 +1,4 @@
-//! What stands in the way of a link, and of a dry run.
+//! Tests the troubleshooting page for failed links and failed dry runs.
 
 use std::ffi::OsStr;
 

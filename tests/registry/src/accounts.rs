@@ -121,12 +121,12 @@ impl Accounts {
         }
         let id_of = |name: &str| USERS.iter().position(|user| *user == name).map_or(0, |index| index as u64 + 1);
         let (alice, carol) = (id_of("alice"), id_of("carol"));
-        let organisations = [
+        let organizations = [
             ("acme", Visibility::Public, vec![(alice, Access::Write), (carol, Access::Read)]),
             ("secretorg", Visibility::Private, vec![(alice, Access::Write)]),
             ("limitedorg", Visibility::Limited, vec![(alice, Access::Write)]),
         ];
-        for (name, visibility, teams) in organisations {
+        for (name, visibility, teams) in organizations {
             accounts.push(Account {
                 id: accounts.len() as u64 + 1,
                 name: name.to_owned(),
@@ -210,7 +210,7 @@ impl Accounts {
         Some(Caller { user: token.user, scope: Some(token.scope) })
     }
 
-    /// Who an Authorization header belongs to. Nobody asks when there is none.
+    /// Returns the caller that an `Authorization` header identifies, or `None` if the request is anonymous.
     pub(crate) fn sign_in(
         &self,
         persona: Persona,

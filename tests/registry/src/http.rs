@@ -57,7 +57,8 @@ impl Head {
         parts.all(|part| part.len() >= 2 && part.bytes().take(2).all(|byte| byte.is_ascii_hexdigit()))
     }
 
-    /// How many bytes of a body follow; an error when the head does not say it plainly. The program never sends chunks.
+    /// Returns the length of the body in bytes, or an error if the head does not state it clearly. The program never
+    /// sends chunked bodies.
     pub(crate) fn body_length(&self) -> Result<u64, Malformed> {
         match (self.header("Transfer-Encoding"), self.header("Content-Length")) {
             (None, None) => Ok(0),

@@ -16,12 +16,12 @@
 //! assert!(registry.requests().is_empty());
 //! ```
 //!
-//! # Accounts
-//! The users root1 (an administrator), alice, bob, carol and dave; the organisations acme (public), secretorg (private) and
-//! limitedorg (for signed-in users). alice is an owner of all three, carol reads in a team of acme. alice has the
-//! repositories widget and gadget. [`World::token`] knows these names: `alice_write`, `bob_write`, `carol_write` and
-//! `dave_write` (scope write:package), `alice_read` (read:package), `alice_none` (read:misc), `alice_publiconly` (public-only
-//! and write:package), `alice_all` and `root_all` (everything), and each user's password, such as `alice_password`.
+//! The users are root1 (an administrator), alice, bob, carol and dave. The organizations are acme (public), secretorg
+//! (private) and limitedorg (for signed-in users). alice is an owner of all three, and carol has read access in a
+//! team of acme. alice has the repositories widget and gadget. [`World::token`] knows these names: `alice_write`,
+//! `bob_write`, `carol_write` and `dave_write` (scope write:package), `alice_read` (read:package), `alice_none`
+//! (read:misc), `alice_publiconly` (public-only and write:package), `alice_all` and `root_all` (everything). It also
+//! knows each user's password, such as `alice_password`.
 //!
 //! # ID tokens
 //! After [`World::offer_id_tokens`], a job can get ID tokens at [`Registry::id_token_url`]. [`Persona::Forgejo16`] accepts
@@ -252,7 +252,7 @@ impl Registry {
     }
 }
 
-/// What it holds may be read and changed as in a hook.
+/// Lets tests read and change the content of the registry, as hooks can.
 impl Deref for Registry {
     type Target = World;
 

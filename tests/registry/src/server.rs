@@ -150,7 +150,7 @@ struct Exchange<'a> {
     id: u64,
     segments: Option<Vec<String>>,
     faults: Vec<Pending>,
-    /// How many bytes of the body are still to be read.
+    /// The number of bytes of the body that are not read yet.
     left: u64,
     body_read: u64,
 }
@@ -244,7 +244,7 @@ impl<'a> Exchange<'a> {
         Ok(!piece.is_empty())
     }
 
-    /// How many bytes of a body may go through at once: up to the next byte at which a fault acts.
+    /// Returns the maximum number of bytes to transfer at once: up to the next byte at which a fault acts.
     fn until_next(&self, done: u64, byte: impl Fn(Point) -> Option<u64>) -> u64 {
         let ahead = self.faults.iter().filter_map(|pending| byte(pending.at)).filter(|byte| *byte > done);
         ahead.min().map_or(PIECE, |byte| PIECE.min(byte - done))

@@ -1,4 +1,4 @@
-//! What the recordings do not show: connections, bodies that are not wanted, and the handle of the tests.
+//! Tests behavior that the recordings do not show: connections, rejected bodies, and the methods for tests.
 
 use std::sync::{Arc, Barrier};
 use std::thread;

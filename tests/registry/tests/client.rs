@@ -65,7 +65,7 @@ impl Got {
     }
 }
 
-/// How long a test waits for what never comes before it fails.
+/// The read timeout of the client. A test fails when it is exceeded.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A connection to a server at `http://host:port...`.

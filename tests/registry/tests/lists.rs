@@ -15,7 +15,7 @@ fn with_one_file() -> Registry {
     registry
 }
 
-/// What a GET says to somebody who is so many changes behind.
+/// Returns the response to a GET request with a list that is outdated by `changes` changes.
 fn behind(registry: &Registry, changes: usize, target: &str) -> (u16, String) {
     registry.add_fault(Fault::once(Match::any(), Point::Head, Action::OutdatedList(changes)));
     let got = ask(registry, Ask::new("GET", target));

@@ -91,7 +91,7 @@ fn replay(persona: Persona) {
     assert!(asked > 200, "{name}: only {asked} requests were found in the recording");
 }
 
-/// What was done without being recorded, or is done here by another way than was recorded.
+/// Makes the changes that were not recorded, or that need another method here.
 fn prepare(registry: &Registry, id: &str) {
     match id {
         "delete-read-token" => {
@@ -142,7 +142,7 @@ fn ask_of(registry: &Registry, id: &str, request: &Value) -> Ask {
     ask
 }
 
-/// What differs, for people; empty if nothing does.
+/// Returns the differences in readable form, or an empty text if there are none.
 fn differences(registry: &Registry, recorded: &Value, got: &Got) -> String {
     let mut found = Vec::new();
     let mut compare = |what: &str, wanted: String, got: String| {

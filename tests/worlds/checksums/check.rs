@@ -97,7 +97,8 @@ impl Promises for Checksums {
         check_success(scene).into_iter().chain(rash).collect()
     }
 
-    /// What a broken store has made of an own file is another's content: it stays, and the run fails.
+    /// Returns the violations of a run without lasting faults. If a broken store changed a file of this job, it
+    /// counts as another job's file. The run keeps it and fails.
     fn wrong_ending(scene: &Scene<'_, Self>, _outputs: &Outputs) -> Vec<String> {
         let of = &scene.world.of;
         let (version, before) = (&scene.after[of.order.version], &scene.before[of.order.version]);

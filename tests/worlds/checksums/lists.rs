@@ -1,4 +1,4 @@
-//! What each list has shown, as the registry's own hooks saw it.
+//! Records the content of each list, as the registry's hooks see it.
 
 use std::collections::BTreeMap;
 
@@ -14,15 +14,15 @@ pub(crate) struct Lists {
     version: &'static str,
     /// The files of each version at the time of its last list.
     pub(super) last: BTreeMap<&'static str, Files>,
-    /// What each version had when the list before the last one was made. A signal drops a list, and the registry may
-    /// send that list after the one that follows it.
+    /// The files of each version when the list before the last one was made. A signal drops a list, and the registry
+    /// may send that list after the next one.
     pub(super) before_last: BTreeMap<&'static str, Files>,
     /// The version of the last list of all.
     pub(super) latest: &'static str,
     /// The lists of each version, in order.
     shown: BTreeMap<&'static str, Vec<Vec<StoredFile>>>,
-    /// What was to be deleted though only one list had shown it as it was, or with checksums though the last list had
-    /// shown nothing.
+    /// The unsafe requests. A deletion is unsafe if only one list has shown the deleted content. An upload of the
+    /// checksums file is unsafe if the last list has shown no other file.
     pub(super) unsafe_requests: Vec<String>,
     /// Whether the version's checksums file was to be deleted, and no list has shown one since: it is sent again
     /// whatever there is.

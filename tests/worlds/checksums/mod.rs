@@ -151,7 +151,7 @@ impl Checksums {
     }
 }
 
-/// What an alias has: some of the version's files, some that are other, some of another case, and extras.
+/// Creates the files of an alias: identical files, different files, files in another case, and extra files.
 fn alias(rng: &mut Rng, version: &[File], extras: &[File]) -> Vec<File> {
     let mut files = Vec::new();
     for (name, ours) in version.iter().cloned() {

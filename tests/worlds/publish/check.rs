@@ -79,7 +79,7 @@ impl Promises for Publish {
 }
 
 impl Scene<'_, Publish> {
-    /// What is wrong with the row of one file.
+    /// Returns the violation in the row of one file, if there is one.
     fn one_file(&self, row: &Row) -> Option<String> {
         let index = self.world.of.files.iter().position(|file| file.name == row.name)?;
         let file = &self.world.of.files[index];
