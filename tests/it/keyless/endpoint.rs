@@ -52,7 +52,7 @@ fn an_endpoint_that_refuses_or_answers_something_else_ends_the_run_before_the_fi
         (Answer::text(500, "no"), "id-token-failed", "500 Internal Server Error: no"),
         (Answer::empty(302).header("Location", "/elsewhere"), "id-token-failed", "302 Found"),
         // An answer that is not read as a token is not shown either.
-        (Answer::json(203, format!(r#"{{"value":"{JWT}"}}"#)), "id-token-failed", "203 Non-Authoritative"),
+        (Answer::json(203, format!(r#"{{"value":"{JWT}"}}"#)), "id-token-failed", "203 Non Authoritative"),
         (Answer::html(200, "<title>Sign in</title>"), "unexpected-response", "it is a web page"),
         (json(format!("\"{JWT}\"")), "unexpected-response", "it has no text `value`"),
         (json(format!(r#"{{"value":["{JWT}"]}}"#)), "unexpected-response", "it has no text `value`"),
