@@ -234,7 +234,9 @@ impl Scene<'_, Publish> {
 
     /// Whether the response meant that the request was not processed. An incomplete response may have meant it.
     fn was_not_acted_upon(&self, request: &Request) -> bool {
-        let says_so = |status: u16| matches!(status, 408 | 425 | 429);
+        // A request whose new ID token is refused is sent once more.
+        let uses_id_tokens = self.world.setting.id_token_life.is_some();
+        let says_so = |status: u16| matches!(status, 408 | 425 | 429) || status == 401 && uses_id_tokens;
         let may_say_so = |action: &Action| matches!(action, Action::Answer(answer) if says_so(answer.status));
         request.status.is_some_and(says_so) || request.status.is_none() && self.world.has_fault(may_say_so)
     }
