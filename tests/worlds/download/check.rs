@@ -41,9 +41,11 @@ impl Promises for Download {
         let mut wrong = Vec::new();
         let Download { checksums, is_listed, .. } = world.of;
         let has_checksums = checksums != Checksums::None;
-        // The checksums file covers the initial contents. Without a list, it decides which content is right.
+        // The checksums file covers the initial contents. Without a list, it decides which content is right. A version
+        // without files does not exist, which visitors learn too.
+        let is_unlisted = !is_listed && !there.is_empty();
         let is_here =
-            |file: &Remote| has_checksums && !is_listed && before.get(&file.name) == Some(&file.content.bytes());
+            |file: &Remote| has_checksums && is_unlisted && before.get(&file.name) == Some(&file.content.bytes());
         let is_good = |file: &Remote| {
             is_here(file) || there.get(&file.name).is_some_and(|bytes| !has_checksums || *bytes == file.content.bytes())
         };
