@@ -121,8 +121,8 @@ impl Run<'_> {
         }
     }
 
-    /// Lists an alias once more, and fails it with that cause if it is not identical to the version. Returns whether it is,
-    /// whatever has failed on the way.
+    /// Lists an alias once more. If it is not identical to the version, records the failure with that cause. Returns whether it
+    /// is identical, even if a step of the update has failed.
     async fn compare_alias(&mut self, alias: &Version, desired: &[Desired], cause: Option<Box<PublishError>>) -> bool {
         let registry = self.version.registry.for_version(alias.clone());
         let listed = tokio::time::timeout(LAST_LIST_TIMEOUT, registry.files_now()).await;

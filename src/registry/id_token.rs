@@ -111,11 +111,11 @@ impl IdTokens {
     fn current_for(&self, operation: &Operation) -> Option<IdToken> {
         let is_ending = self.is_ending.load(Ordering::Relaxed);
         self.current_until(|token| match operation {
-            _ if is_ending => token.expires,
             // The upload after a deletion must not need a renewal.
             Operation::Replace(_) | Operation::Delete(_) => {
                 token.renew_at - (token.renew_at - token.received).min(2 * LEAST_LEFT) / 2
             }
+            _ if is_ending => token.expires,
             _ => token.renew_at,
         })
     }

@@ -62,7 +62,7 @@ impl Registry<'_> {
         }
         // If the server asks for a pause, a probe would not keep it. Both futures are in boxes, because few requests come
         // here, and every other one would have room for them.
-        if error.retry_after().is_none() && Box::pin(self.is_responding()).await {
+        if error.retry_after().is_none() && Box::pin(self.probe_server()).await {
             return error;
         }
         match Box::pin(self.wait_for_server(&mut probe, &error)).await {
@@ -81,7 +81,7 @@ impl Registry<'_> {
         let comes_back = async {
             for wait in limits.probe_waits() {
                 sleep(wait).await;
-                if self.is_responding().await {
+                if self.probe_server().await {
                     return;
                 }
             }
@@ -111,7 +111,7 @@ impl Registry<'_> {
 
     /// Requests the version, which has the shortest response, and returns whether the server responds in time. A
     /// response of a proxy does not count.
-    async fn is_responding(&self) -> bool {
+    async fn probe_server(&self) -> bool {
         self.pause.wait().await;
         tokio::task::yield_now().await;
         let url = self.target.version_url();
