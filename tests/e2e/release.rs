@@ -28,7 +28,7 @@ fn a_release_is_tagged_once_its_image_is_there_and_can_be_run_again() {
     release.pin_base(&engine);
     release.step(&["check", VERSION]).exits_with(0).says("released=false");
     let nowhere = format!("sha256:{}", "0".repeat(64));
-    release.step(&["tag", VERSION, &nowhere, "amd64", "arm64"]).exits_with(1).says("cannot be pulled");
+    release.step(&["tag", VERSION, &nowhere, "amd64", "arm64"]).exits_with(1).says("error: failed to pull");
     release.step(&["move", VERSION]).exits_with(1).says("is not tagged");
     assert_eq!(release.tags(), "\n", "there is no tag without its image");
 
@@ -37,7 +37,10 @@ fn a_release_is_tagged_once_its_image_is_there_and_can_be_run_again() {
     let label = r#"{{index .Config.Labels "org.opencontainers.image.source"}}"#;
     let source = ask(["image", "inspect", "--format", label, &name]);
     assert_eq!(source, format!("http://{}/Alice/Generic-Packages", release.host));
-    release.step(&["build", VERSION, other]).exits_with(1).says("Run this step on a machine of that kind");
+    release
+        .step(&["build", VERSION, other])
+        .exits_with(1)
+        .says("hint: Run this step on a machine with that architecture");
     let single = release.step(&["push", VERSION, &this]).exits_with(0).digest();
     let pulled = release.step(&["pull", VERSION, &this, &single]).exits_with(0);
     pulled.says(&format!("{}/alice/generic-packages@{single}", release.host));
@@ -56,7 +59,7 @@ fn a_release_is_tagged_once_its_image_is_there_and_can_be_run_again() {
     release.has_assets(&this);
 
     let of_one = release.step(&["tag", VERSION, &single, "amd64", "arm64"]).exits_with(1);
-    of_one.says("hint: Run the steps build, push and index at the commit that is released, for each platform");
+    of_one.says("hint: Run the steps build, push and index at the commit of the release, for each platform");
     assert_eq!(release.tags(), "\n", "there is no tag without an image for each platform");
     release.step(&["tag", VERSION, &digest, "amd64", "arm64"]).exits_with(0);
     release.step(&["move", VERSION]).exits_with(0);
@@ -110,8 +113,8 @@ fn no_tag_names_an_image_of_another_commit() {
     let pushed = release.pretend_to_build(&engine.image, &this, &release.head());
     let digest = release.step(&["index", VERSION, &pushed]).exits_with(0).digest();
     release.commit();
-    release.step(&["pull", VERSION, &this, &pushed]).exits_with(1).says("at the commit that is released");
-    release.step(&["tag", VERSION, &digest, &this]).exits_with(1).says("at the commit that is released");
+    release.step(&["pull", VERSION, &this, &pushed]).exits_with(1).says("at the commit of the release");
+    release.step(&["tag", VERSION, &digest, &this]).exits_with(1).says("at the commit of the release");
     assert_eq!(release.tags(), "\n");
 }
 
@@ -119,8 +122,8 @@ fn no_tag_names_an_image_of_another_commit() {
 #[ignore = "needs a container engine: .ci/e2e brings one"]
 fn a_release_begins_with_a_version_that_the_sources_name_and_nobody_has() {
     let release = Release::new();
-    release.step(&["check", "v1.0.0"]).exits_with(1).says("`v1.0.0` is no version").says("without a v");
-    release.step(&["check", "9.9.9"]).exits_with(1).says("and not 9.9.9").says("hint: Set it there");
+    release.step(&["check", "v1.0.0"]).exits_with(1).says("`v1.0.0` is not a version").says("without a v");
+    release.step(&["check", "9.9.9"]).exits_with(1).says("not 9.9.9").says("hint: Set the version in Cargo.toml");
     let github = release.command(&["image", VERSION]).env("GITHUB_SERVER_URL", "https://github.com").output();
     Ran::of(github.expect("the script starts")).exits_with(1).says("Set the repository's variable IMAGE_REGISTRY");
     let named = release.command(&["image", VERSION]).env("IMAGE_REGISTRY", "images.example.com").output();
@@ -129,7 +132,11 @@ fn a_release_begins_with_a_version_that_the_sources_name_and_nobody_has() {
     release.git(&["checkout", "--quiet", "-b", "topic"]);
     release.commit();
     release.git(&["push", "--quiet", "origin", "topic"]);
-    release.step(&["check", VERSION]).exits_with(1).says("is not on the default branch, main").says("hint: Merge it");
+    release
+        .step(&["check", VERSION])
+        .exits_with(1)
+        .says("is not on the default branch, main")
+        .says("hint: Merge the commit");
     // What is merged is on it, also when it is no longer the newest commit.
     release.git(&["commit", "--quiet", "--allow-empty", "--message", "A later change"]);
     release.git(&["push", "--quiet", "origin", "topic:main"]);
@@ -162,13 +169,13 @@ fn an_origin_that_does_not_answer_is_no_origin_without_tags_and_hears_the_token_
     });
     let mut check = release.command(&["check", VERSION]);
     let ran = Ran::of(check.env("PUSH_TOKEN", "the-token-of-the-job").output().expect("the script starts"));
-    ran.exits_with(1).says("the origin does not say which tags it has").keeps("the-token-of-the-job");
+    ran.exits_with(1).says("failed to list the tags of the origin").keeps("the-token-of-the-job");
     // base64 of x-access-token:the-token-of-the-job
     let header = "Authorization: Basic eC1hY2Nlc3MtdG9rZW46dGhlLXRva2VuLW9mLXRoZS1qb2I=";
     let heard = heard.join().expect("nobody panics");
     assert!(heard.iter().any(|line| line == header), "{heard:?}");
     for step in [["move", VERSION].as_slice(), &["tag", VERSION, "sha256:0", "amd64"]] {
-        release.step(step).exits_with(1).says("the origin does not say which tags it has");
+        release.step(step).exits_with(1).says("failed to list the tags of the origin");
     }
 }
 
