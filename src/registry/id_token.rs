@@ -310,6 +310,7 @@ pub(super) fn rejected_id_token(registry: &Registry<'_>, access: &str, code: &'s
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::package::FileName;
 
     fn answer(payload: &str) -> Vec<u8> {
         format!(r#"{{"value":"eyJhbGciOiJSUzI1NiJ9.{}.c2ln"}}"#, URL_SAFE_NO_PAD.encode(payload)).into_bytes()
@@ -324,6 +325,27 @@ mod tests {
         }
         let endless = IdToken::read(&answer(r#"{"exp":1e300}"#), now).expect("a token");
         assert_eq!(endless.expires - endless.received, LONGEST_LIFE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deletion_needs_more_of_a_tokens_life_than_other_requests_and_the_last_list_less() {
+        let now = UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let (delete, list) = (Operation::Delete(FileName::parse("a").expect("a name")), Operation::ListFiles);
+        for (life, [delete_until, list_until]) in [(3600, [3480, 3540]), (300, [180, 240]), (8, [2, 4])] {
+            let tokens = IdTokens::default();
+            let token = IdToken::read(&answer(&format!(r#"{{"exp":{}}}"#, 1_000_000 + life)), now).expect("a token");
+            *tokens.current.lock().expect("nobody panics") = Some(token);
+            let start = Instant::now();
+            for (operation, until) in [(&delete, delete_until), (&list, list_until)] {
+                for (after, is_good) in [(until - 1, true), (until, false)] {
+                    let later = start + Duration::from_secs(after);
+                    tokio::time::advance(later - Instant::now()).await;
+                    assert_eq!(tokens.current_for(operation).is_some(), is_good, "{operation:?} {life} {after}");
+                }
+            }
+            tokens.stop_renewals();
+            assert!(tokens.current_for(&list).is_some() && tokens.current_for(&delete).is_none(), "{life}");
+        }
     }
 
     #[test]

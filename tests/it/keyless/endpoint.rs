@@ -121,3 +121,13 @@ fn an_endpoint_that_cannot_be_reached_is_named() {
     ran.says("Check that the runner can reach 127.0.0.1, which issues the ID tokens of the job");
     assert_eq!(registry.requests(), []);
 }
+
+#[test]
+fn a_proxy_on_the_way_to_an_endpoint_elsewhere_is_named() {
+    let (registry, audience) = forgejo(IdTokens::default());
+    let mut job = publishing(&registry, &audience, &[("a", "1")]);
+    job.variable("ACTIONS_ID_TOKEN_REQUEST_URL", "http://runner.example.com/idtoken?api-version=2.0");
+    job.variable("HTTP_PROXY", "http://0.0.0.0:1").variable("NO_PROXY", "127.0.0.1");
+    let ran = run(&job, &registry).exits_with(1).has_codes(&["proxy-unreachable"]);
+    ran.says("0.0.0.0:1").says("`HTTP_PROXY`").does_not_say("Check that the runner can reach");
+}

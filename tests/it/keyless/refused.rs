@@ -64,16 +64,28 @@ fn each_reason_of_the_server_has_its_hint_and_the_token_is_not_shown() {
 fn an_integration_without_access_has_a_hint_about_its_user_and_its_scope() {
     let registry = Registry::start(Persona::Forgejo16);
     registry.offer_id_tokens(IdTokens::default());
-    for (integration, owner, code) in [
-        (Integration::of("alice").scope("read:package"), "alice", "no-write-access"),
-        (Integration::of("carol"), "acme", "no-write-access"),
-        (Integration::of("acme"), "acme", "no-write-access"),
-        (Integration::of("alice").scope("read:misc"), "alice", "missing-scope"),
+    for (integration, owner, code, hint) in [
+        (
+            Integration::of("alice").scope("read:package"),
+            "alice",
+            "no-write-access",
+            "write access to packages of alice",
+        ),
+        (Integration::of("carol"), "acme", "no-write-access", "write access to packages of acme"),
+        (Integration::of("acme"), "acme", "no-write-access", "cannot own an integration"),
+        (Integration::of("alice").scope("read:misc"), "alice", "missing-scope", "the scope write:package"),
+        (
+            Integration::of("alice").scope("public-only,write:package"),
+            "secretorg",
+            "public-only-token",
+            "Remove the limit to public owners",
+        ),
     ] {
         let audience = registry.add_integration(integration);
         let mut job = publishing(&registry, &audience, &[("a", "1")]);
         let ran = run(job.input("owner", owner), &registry).exits_with(1).has_codes(&[code]);
-        ran.says("authorized integration").says("/user/settings/authorized-integrations").does_not_say("`token`");
+        let ran = ran.says(hint).says("authorized integration").says("/user/settings/authorized-integrations");
+        ran.does_not_say("`token`");
         assert_eq!(registry.files(owner, "widget", "v1.0.0").len(), 0);
     }
     let mut job = Job::downloading(&registry);

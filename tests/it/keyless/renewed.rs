@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use embedded_registry::{Action, Answer, Fault, IdTokens, Match, Point, Registry, Request};
+use rustix::process::Signal;
 
 use super::{forgejo, publishing, requests, run, used};
 use crate::harness::Job;
+use crate::package::{put, seed};
+use crate::stopping::{holds, stopped};
 
 fn pause(milliseconds: u64) -> Action {
     Action::Pause { pause: Duration::from_millis(milliseconds), every: 0, times: 1 }
@@ -96,4 +99,32 @@ fn a_server_that_restarts_when_the_token_is_renewed_is_waited_for() {
     registry.add_fault(Fault::once(Match::any(), Point::Head, away).skip(3).times(3));
     let ran = run(&many(&registry, &audience, 3), &registry).exits_with(0).has_statuses(&["uploaded"; 3]);
     ran.says("stopped responding; waiting for it").says("responds again after");
+}
+
+#[test]
+fn a_replacement_begins_with_a_token_that_lasts_for_its_upload_too() {
+    let (registry, audience) = forgejo(life(8));
+    seed(&registry, "v1.0.0", &[("b", "theirs")]);
+    // Then the token is good for other requests, but not for a deletion.
+    registry.add_fault(Fault::once(put("a"), Point::AfterStore, pause(2200)));
+    let mut job = publishing(&registry, &audience, &[("a", "1"), ("b", "ours")]);
+    let ran = run(job.input("if-file-exists", "overwrite"), &registry).exits_with(0);
+    ran.has_statuses(&["uploaded", "replaced"]);
+    let (asked, others) = requests(&registry);
+    let deletion = others.iter().find(|request| request.method == "DELETE").expect("a deletion");
+    let upload = others.iter().rfind(|request| request.method == "PUT").expect("an upload");
+    let second = format!("Bearer {}", registry.issued_id_tokens()[1]);
+    assert_eq!([deletion, upload].map(|request| request.header("Authorization")), [Some(&*second); 2]);
+    assert!(asked.iter().all(|request| request.started < deletion.started), "nothing is between deletion and upload");
+}
+
+#[test]
+fn the_last_list_of_a_canceled_run_uses_the_old_token() {
+    let (registry, audience) = forgejo(life(8));
+    registry.add_fault(Fault::once(put("b"), Point::BeforeStore, pause(4100)));
+    registry.add_fault(Fault::once(Match::id_token(), Point::Head, Action::Hang).skip(1));
+    let moment = holds(&registry, put("b"), Point::BeforeStore, 0);
+    let ran = stopped(&publishing(&registry, &audience, &[("a", "1"), ("b", "2")]), &moment, Signal::TERM);
+    ran.exits_with(143).has_statuses(&["uploaded", "unknown"]);
+    assert_eq!(requests(&registry).0.len(), 1);
 }
