@@ -5,6 +5,8 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
+
 use crate::secret::Secret;
 
 /// The environment of the program, which `main` reads once.
@@ -34,14 +36,19 @@ impl Environment {
         &self.directory
     }
 
-    /// Returns a variable; empty means not set.
-    fn value(&self, name: &str) -> Option<&OsStr> {
-        self.variables().find(|(known, value)| *known == name && !value.is_empty()).map(|(_, value)| value)
+    /// Returns a variable as a path; empty means not set.
+    fn path(&self, name: &str) -> Option<PathBuf> {
+        self.variables().find(|(known, value)| *known == name && !value.is_empty()).map(|(_, value)| value.into())
     }
 
-    /// Returns a variable that is text.
-    fn text(&self, name: &str) -> Option<String> {
-        Some(self.value(name)?.to_str()?.to_owned())
+    /// Returns the variables that are text, are not empty, and have no lower-case letter in their names. envy ignores
+    /// case, and a variable `act` must not look like one of the runner.
+    fn texts(&self) -> impl Iterator<Item = (String, String)> {
+        self.variables().filter_map(|(name, value)| {
+            let name = name.to_str().filter(|name| !name.contains(|c: char| c.is_ascii_lowercase()))?;
+            let value = value.to_str().filter(|value| !value.is_empty())?;
+            Some((name.to_owned(), value.to_owned()))
+        })
     }
 }
 
@@ -70,6 +77,26 @@ impl fmt::Display for Kind {
             Self::None => "no runner",
         })
     }
+}
+
+/// The variables of runners that are text.
+#[derive(Deserialize)]
+struct Variables {
+    forgejo_actions: Option<String>,
+    gitea_actions: Option<String>,
+    github_actions: Option<String>,
+    act: Option<String>,
+    github_server_url: Option<String>,
+    github_repository: Option<String>,
+    github_repository_owner: Option<String>,
+    github_ref: Option<String>,
+    github_actor: Option<String>,
+    github_action_repository: Option<String>,
+    github_action_ref: Option<String>,
+    runner_debug: Option<String>,
+    github_token: Option<Secret>,
+    gitea_token: Option<Secret>,
+    forgejo_token: Option<Secret>,
 }
 
 /// An action, as a workflow refers to it: `repository@ref`. Both are safe to show in a workflow.
@@ -134,25 +161,23 @@ pub struct Runner {
 
 impl Runner {
     /// Reads the variables that runners set.
+    ///
+    /// # Panics
+    /// Never, because every field of `Variables` is an optional text, and every name occurs once.
     #[must_use]
     pub fn detect(environment: &Environment) -> Self {
-        let path = |name| environment.value(name).map(PathBuf::from);
-        let text = |name| environment.text(name);
-        let has = |name| environment.text(name).is_some();
-        let kind = if has("FORGEJO_ACTIONS") {
-            Kind::Forgejo
-        } else if has("GITEA_ACTIONS") {
-            Kind::Gitea
-        } else if has("GITHUB_ACTIONS") {
+        let variables: Variables = envy::from_iter(environment.texts()).expect("optional texts with different names");
+        let kind = match &variables {
+            Variables { forgejo_actions: Some(_), .. } => Kind::Forgejo,
+            Variables { gitea_actions: Some(_), .. } => Kind::Gitea,
             // act sets GITHUB_ACTIONS too.
-            if has("ACT") { Kind::Act } else { Kind::GitHub }
-        } else {
-            Kind::None
+            Variables { github_actions: Some(_), act: Some(_), .. } => Kind::Act,
+            Variables { github_actions: Some(_), .. } => Kind::GitHub,
+            _ => Kind::None,
         };
-        let full_name = text("GITHUB_REPOSITORY");
-        let (owner, repository) = match full_name.as_deref().and_then(|name| name.split_once('/')) {
+        let (owner, repository) = match variables.github_repository.as_deref().and_then(|name| name.split_once('/')) {
             Some((owner, name)) => (Some(owner.to_owned()), Some(name.to_owned())),
-            None => (None, full_name),
+            None => (None, variables.github_repository),
         };
         let [url, request_token] = ["URL", "TOKEN"].map(|name| {
             let name = format!("ACTIONS_ID_TOKEN_REQUEST_{name}");
@@ -164,21 +189,21 @@ impl Runner {
             (Some(url), Some(token)) => IdTokens::Offered { url, token: Secret::new(token) },
             _ => IdTokens::Unset,
         };
-        let tokens = ["GITHUB_TOKEN", "GITEA_TOKEN", "FORGEJO_TOKEN"].map(text);
+        let tokens = [variables.github_token, variables.gitea_token, variables.forgejo_token];
         Self {
             kind,
-            workspace: path("GITHUB_WORKSPACE").unwrap_or_else(|| environment.directory().to_owned()),
-            output: path("GITHUB_OUTPUT"),
-            server_url: text("GITHUB_SERVER_URL"),
-            owner: text("GITHUB_REPOSITORY_OWNER").or(owner),
+            workspace: environment.path("GITHUB_WORKSPACE").unwrap_or_else(|| environment.directory().to_owned()),
+            output: environment.path("GITHUB_OUTPUT"),
+            server_url: variables.github_server_url,
+            owner: variables.github_repository_owner.or(owner),
             repository,
-            git_ref: text("GITHUB_REF"),
-            actor: text("GITHUB_ACTOR"),
-            summary: path("GITHUB_STEP_SUMMARY"),
-            action: Action::of(text("GITHUB_ACTION_REPOSITORY"), text("GITHUB_ACTION_REF")),
-            debug: environment.value("RUNNER_DEBUG").is_some_and(|debug| debug == "1"),
+            git_ref: variables.github_ref,
+            actor: variables.github_actor,
+            summary: environment.path("GITHUB_STEP_SUMMARY"),
+            action: Action::of(variables.github_action_repository, variables.github_action_ref),
+            debug: variables.runner_debug.is_some_and(|debug| debug == "1"),
             id_tokens,
-            jobs_own: tokens.into_iter().flatten().map(Secret::new).collect(),
+            jobs_own: tokens.into_iter().flatten().collect(),
         }
     }
 

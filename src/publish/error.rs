@@ -244,7 +244,7 @@ impl Explain for PublishError {
                 &join_hints(cause.as_deref(), "run the step again; it changes only files that are not identical")
             }
             Self::Unsettled { alias, .. } => {
-                &format!("Allow only one job at a time to update alias {alias} (`concurrency:` in the workflow)")
+                &format!("Allow only one job at a time to update alias {alias} (the key `concurrency:` of the workflow)")
             }
             Self::Superseded { alias, release } => {
                 &format!("Run the job of {release} again: it makes alias {alias} identical to {release}")

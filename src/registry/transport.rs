@@ -25,8 +25,8 @@ impl From<Timeout> for Transport {
 
 impl From<LocalTarget> for Transport {
     fn from(target: LocalTarget) -> Self {
-        let hint = "Set the object storage of the server to an address that other machines can reach. Only a `server-url` with a \
-                    local address may redirect to a local address";
+        let hint = "Set the object storage of the server to an address that other machines can reach. Redirects to a local address \
+                    are allowed only if `server-url` has a local address";
         Self::not_sent(target.to_string(), for_every_file("redirect-to-local-address", hint))
     }
 }

@@ -147,11 +147,11 @@ fn every_workflow_in_the_documents_that_can_run_here_publishes() {
 
 #[test]
 #[ignore = "needs a container engine: .ci/e2e brings one"]
-fn the_workflow_that_tries_a_release_says_on_a_branch_what_it_would_do_and_changes_nothing() {
+fn the_workflow_that_checks_a_release_on_a_branch_shows_the_plan_and_changes_nothing() {
     let engine = Engine::new();
     let example = examples().into_iter().find(|example| example.is_whole() && example.text.contains("dry-run:"));
     let registry = Registry::start(Persona::default());
-    let example = example.expect("a workflow tries a release");
+    let example = example.expect("a workflow has a dry run");
     let ran = Project::new(&engine, &example.text).run(Trigger::Branch("main"), &Forge::of(&registry));
     assert_eq!(ran.code, Some(0), "{}", ran.log);
     let is_told = |line: &&str| line.starts_with("Dry run: nothing was changed. A real run would succeed: ");
