@@ -161,10 +161,12 @@ pub(crate) fn plan<'a>(
     ops
 }
 
+/// Why the list is read again after a deletion.
+pub(crate) const STALE: &str = "the list still shows the deleted file";
+
 /// Decides what is to be done with a desired file.
 #[must_use]
 pub(crate) fn decide(file: &Desired, state: &State, listing: &Listing) -> Op {
-    const STALE: &str = "the list still shows the deleted file";
     let now = match (file.compare(listing), state) {
         (Listed::Identical(_), _) => return Op::Keep,
         (_, State::Failed { .. } | State::Unverified { .. }) => return Op::Nothing,

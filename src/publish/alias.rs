@@ -25,6 +25,7 @@ use crate::plan::{Desired, Diff, Op, plan};
 use crate::registry::Registry;
 use crate::report::{Status, VerifiedBy};
 use crate::state::State;
+use crate::stop::Signal;
 use crate::units;
 
 /// The maximum number of updates of an alias while other jobs change it.
@@ -63,6 +64,12 @@ impl Comparison {
         });
         extras.collect()
     }
+
+    /// Returns the desired files that are missing or different.
+    fn to_upload(&self, desired: &[Desired]) -> Vec<Desired> {
+        let differs = |op: &Op| matches!(op, Op::Upload | Op::Replace(_));
+        desired.iter().zip(&self.ops).filter(|(_, op)| differs(op)).map(|(file, _)| file.clone()).collect()
+    }
 }
 
 impl Run<'_> {
@@ -88,7 +95,7 @@ impl Run<'_> {
                 continue;
             };
             let mut errors = errors.into_iter();
-            if self.compare_alias(alias, &desired, errors.next().map(Box::new)).await {
+            if self.compare_alias(alias, &desired, errors.next().map(Box::new), signal).await {
                 self.report.aliases.push(alias.clone());
                 if signal.is_none() {
                     continue;
@@ -98,7 +105,7 @@ impl Run<'_> {
             }
             for other in &checksums.aliases[index + 1..] {
                 if self.changed_aliases.contains(other) {
-                    self.compare_alias(other, &desired, None).await;
+                    self.compare_alias(other, &desired, None, signal).await;
                 } else {
                     self.job.context.reporter.note(&format!("alias {other} was not changed"));
                 }
@@ -114,7 +121,7 @@ impl Run<'_> {
         let desired = desired(version, &checksums.name);
         for alias in std::mem::take(&mut self.report.aliases) {
             if let Ok(desired) = &desired
-                && self.compare_alias(&alias, desired, None).await
+                && self.compare_alias(&alias, desired, None, None).await
             {
                 self.report.aliases.push(alias);
             }
@@ -123,9 +130,18 @@ impl Run<'_> {
 
     /// Lists an alias once more. If it is not identical to the version, records the failure with that cause. Returns whether it
     /// is identical, even if a step of the update has failed.
-    async fn compare_alias(&mut self, alias: &Version, desired: &[Desired], cause: Option<Box<PublishError>>) -> bool {
+    async fn compare_alias(
+        &mut self,
+        alias: &Version,
+        desired: &[Desired],
+        cause: Option<Box<PublishError>>,
+        signal: Option<Signal>,
+    ) -> bool {
         let registry = self.version.registry.for_version(alias.clone());
-        let listed = tokio::time::timeout(LAST_LIST_TIMEOUT, registry.files_now()).await;
+        if signal.is_some() {
+            registry.expect_no_further_requests();
+        }
+        let listed = tokio::time::timeout(LAST_LIST_TIMEOUT, registry.files_once()).await;
         let state = listed.ok().and_then(Result::ok).map(|there| Comparison::of(desired, &there).diff);
         let (alias, version) = (alias.clone(), self.job.inputs.target.version.clone());
         let is_identical = state.is_some_and(Diff::is_empty);
@@ -169,46 +185,57 @@ impl Run<'_> {
             if round == MOST_ATTEMPTS {
                 break;
             }
-            match job.context.stop.or(reason_not_to_update(&self.version.registry, version, alias, versions)).await?? {
-                // The alias may contain files of this run next to files of another.
-                Some(NoUpdate { release: Some(release), .. }) if round > 0 => {
-                    return Err(PublishError::Superseded { alias: alias.clone(), release }.into());
-                }
-                Some(stay) => {
-                    announce_no_update(job, alias, &stay);
-                    return Ok(false);
-                }
-                None => {}
+            if !self.may_update(alias, versions, round).await? {
+                return Ok(false);
             }
             if round == 0 {
                 job.context.reporter.announce(&format!("Updating alias {alias} to {version}: {}", compared.diff));
             }
-            self.execute(registry, desired, &compared, store).await?;
-            // Uploads take time, so a higher release may have been published meanwhile.
+            let extras = compared.extras().map_err(PublishError::UnsafeName)?.into_iter().cloned();
+            let extras = extras.fold(Listing::default(), Listing::with);
+            let (contents, any_downloaded) = store.contents(self, &compared.to_upload(desired)).await?;
+            // Downloads and uploads take time, so a higher release may have been published meanwhile.
+            if any_downloaded {
+                *versions = None;
+                if !self.may_update(alias, versions, round).await? {
+                    return Ok(false);
+                }
+            }
+            self.execute(registry, contents, extras).await?;
             *versions = None;
         }
         let (alias, times) = (alias.clone(), MOST_ATTEMPTS);
         Err(PublishError::Unsettled { alias, times }.into())
     }
 
+    /// Whether this version updates an alias. If not, announces why. It is an error after the first round, because the
+    /// alias may contain files of this run next to files of another.
+    async fn may_update(
+        &self,
+        alias: &Version,
+        versions: &mut Option<Vec<VersionRow>>,
+        round: u32,
+    ) -> Result<bool, Halt> {
+        let (stop, version) = (&self.job.context.stop, &self.job.inputs.target.version);
+        match stop.or(reason_not_to_update(&self.version.registry, version, alias, versions)).await?? {
+            Some(NoUpdate { release: Some(release), .. }) if round > 0 => {
+                Err(PublishError::Superseded { alias: alias.clone(), release }.into())
+            }
+            Some(no_update) => {
+                announce_no_update(self.job, alias, &no_update);
+                Ok(false)
+            }
+            None => Ok(true),
+        }
+    }
+
     /// Uploads, replaces and deletes files once. If another job was faster, the next list shows the rest.
     async fn execute(
         &mut self,
         registry: &Registry<'_>,
-        desired: &[Desired],
-        compared: &Comparison,
-        store: &mut Store,
+        contents: Vec<(Desired, Content)>,
+        extras: Listing,
     ) -> Result<(), Halt> {
-        // Checked before anything changes.
-        let extras = compared
-            .extras()
-            .map_err(PublishError::UnsafeName)?
-            .into_iter()
-            .cloned()
-            .fold(Listing::default(), Listing::with);
-        let differs = |op: &Op| matches!(op, Op::Upload | Op::Replace(_));
-        let to_send = desired.iter().zip(&compared.ops).filter(|(_, op)| differs(op)).map(|(file, _)| file.clone());
-        let contents = store.download(self, to_send.collect()).await?;
         let Run { job, version, report, .. } = self;
         let prefix = format!("{}/", registry.target().version);
         let mut run = VersionRun::new(*job, registry.clone(), contents, &prefix);
@@ -259,11 +286,11 @@ impl Store {
         Self { files, folder, fetched: None }
     }
 
-    /// Returns files with their contents. Files that this run has not published are downloaded.
-    async fn download(&mut self, main: &Run<'_>, wanted: Vec<Desired>) -> Result<Vec<(Desired, Content)>, Halt> {
+    /// Returns files with their contents, and whether any of them was downloaded. Files that this run has published are not.
+    async fn contents(&mut self, main: &Run<'_>, wanted: &[Desired]) -> Result<(Vec<(Desired, Content)>, bool), Halt> {
         let mut new = HashSet::new();
         let mut items = Vec::new();
-        for Desired { name, size, sha256, .. } in &wanted {
+        for Desired { name, size, sha256, .. } in wanted {
             let Some(sha256) = sha256.filter(|sha256| !self.files.contains_key(sha256) && new.insert(*sha256)) else {
                 continue;
             };
@@ -275,13 +302,13 @@ impl Store {
         if !items.is_empty() {
             self.fetch(main, &items).await?;
         }
-        let files = wanted.into_iter().map(|file| {
+        let files = wanted.iter().map(|file| {
             let content = file.sha256.and_then(|sha256| self.files.get(&sha256)).cloned();
             let path = || self.folder.place().below(ALIAS_DOWNLOADS).within.join(file.name.as_str());
             let content = content.ok_or_else(|| FileError { path: path(), fault: FileFault::Gone })?;
-            Ok((file, content))
+            Ok((file.clone(), content))
         });
-        files.collect()
+        Ok((files.collect::<Result<_, Halt>>()?, !items.is_empty()))
     }
 
     async fn fetch(&mut self, main: &Run<'_>, items: &[Item]) -> Result<(), Halt> {

@@ -123,6 +123,11 @@ pub(crate) enum PublishError {
         name: FileName,
         server: ServerUrl,
     },
+    /// The registry deleted an extra file, but still lists it.
+    #[error(
+        "failed to verify the deletion of `{name}`: the registry accepted it, but its list of files still shows the file"
+    )]
+    StillListed { name: FileName, server: ServerUrl },
     /// A file may be on the registry, but the list of files could not be read.
     #[error("failed to verify `{name}`: {evidence}, but the list of files could not be read")]
     NotVerified { name: FileName, evidence: Evidence },
@@ -200,6 +205,7 @@ impl Explain for PublishError {
             Self::Conflict { when: ConflictTime::AfterUpload, .. } => "upload-mismatch",
             Self::Missing { .. } => "replaced-file-missing",
             Self::NotListed { .. } => "not-listed",
+            Self::StillListed { .. } => "still-listed",
             Self::NotVerified { .. } => "not-verified",
             Self::Lost { .. } => "file-lost",
             Self::Expected { .. } => "expected-file-missing",
@@ -243,9 +249,9 @@ impl Explain for PublishError {
                 };
                 &join_hints(cause.as_deref(), "run the step again; it changes only files that are not identical")
             }
-            Self::Unsettled { alias, .. } => {
-                &format!("Allow only one job at a time to update alias {alias} (the key `concurrency:` of the workflow)")
-            }
+            Self::Unsettled { alias, .. } => &format!(
+                "Allow only one job at a time to update alias {alias} (the key `concurrency:` of the workflow)"
+            ),
             Self::Superseded { alias, release } => {
                 &format!("Run the job of {release} again: it makes alias {alias} identical to {release}")
             }
@@ -268,7 +274,7 @@ impl Explain for PublishError {
             Self::ChecksumsOutdated { times: Some(_), .. } => {
                 "Set `checksums` in one job only, list all publishing jobs in its `needs:`, then run that job again"
             }
-            Self::NotListed { server, .. } => &format!(
+            Self::NotListed { server, .. } | Self::StillListed { server, .. } => &format!(
                 "Turn off the cache for {server}/api/ in the proxy in front of the server. If there is no cache, check the \
                  server's log. Then run the step again"
             ),

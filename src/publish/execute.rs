@@ -11,8 +11,8 @@ use crate::files::Content;
 use crate::hint;
 use crate::listing::{Listing, RegistryFile};
 use crate::package::FileName;
-use crate::plan::{self, Desired, Listed, Op};
-use crate::registry::{FailureKind, Registry, RetryRule, wait_for_longest};
+use crate::plan::{self, Desired, Listed, Op, STALE};
+use crate::registry::{FailureKind, Registry, Retries, RetryRule, wait_for_longest};
 use crate::state::{Event, State};
 
 /// The timeout of the last list after a signal.
@@ -47,6 +47,8 @@ pub(super) struct VersionRun<'a> {
     pub(super) files: Vec<Tracked>,
     /// The extra files of an alias at the start, which are deleted; `None` if this is no alias.
     pub(super) extras: Option<Listing>,
+    /// The extra files that this run has deleted, with the retries that are left for each.
+    deleted: Vec<(RegistryFile, Retries)>,
     pub(super) write_access: WriteAccess,
     /// Errors that do not concern a single file.
     pub(super) errors: Vec<PublishError>,
@@ -64,7 +66,8 @@ impl<'a> VersionRun<'a> {
             Tracked::new(file, label, &registry)
         };
         let files = files.into_iter().map(tracked).collect();
-        Self { job, registry, files, extras: None, write_access: WriteAccess::NotChecked, errors: Vec::new() }
+        let write_access = WriteAccess::NotChecked;
+        Self { job, registry, files, extras: None, deleted: Vec::new(), write_access, errors: Vec::new() }
     }
 
     /// Adds the checksums file, and removes an earlier one.
@@ -204,17 +207,28 @@ impl<'a> VersionRun<'a> {
         wait_for_longest(waits).await
     }
 
-    /// Deletes an extra file, with retries.
+    /// Deletes an extra file, with retries. If it was deleted before, only waits until the list is read again.
     async fn delete(&mut self, seen: &RegistryFile) -> Result<(), Halt> {
         let stop = &self.job.context.stop;
         let name = FileName::parse(&seen.name).map_err(PublishError::UnsafeName)?;
+        if let Some((_, retries)) = self.deleted.iter_mut().find(|(file, _)| file == seen) {
+            let wait = self.registry.spend_retry(retries, &format!("`{name}`"), &STALE, None);
+            if !stop.or(wait_for_longest([wait])).await? {
+                let server = self.registry.target().server.clone();
+                self.errors.push(PublishError::StillListed { name, server });
+            }
+            return Ok(());
+        }
         self.job.context.reporter.note(&format!("deleting `{name}`, which is an extra file"));
         let mut retries = self.registry.retries();
         loop {
-            let Err(error) = stop.or(self.registry.delete(&name)).await? else { return Ok(()) };
-            if error.kind() == FailureKind::NotFound {
-                return Ok(());
-            }
+            let error = match stop.or(self.registry.delete(&name)).await? {
+                Err(error) if error.kind() != FailureKind::NotFound => error,
+                _ => {
+                    self.deleted.push((seen.clone(), retries));
+                    return Ok(());
+                }
+            };
             let is_final = error.retry_rule() == RetryRule::Never;
             if is_final || !stop.or(self.registry.wait_before_retry(&mut retries, &error)).await? {
                 self.errors.push(error.with_attempts(retries.attempts()).into());
@@ -237,8 +251,9 @@ impl<'a> VersionRun<'a> {
     /// Lists the version one last time, with a short timeout. Listed files are verified, the others unknown. Returns
     /// the list.
     pub(super) async fn list_after_signal(&mut self) -> Option<Listing> {
-        let listing =
-            tokio::time::timeout(LAST_LIST_TIMEOUT, self.registry.files_now()).await.ok().and_then(Result::ok);
+        self.registry.expect_no_further_requests();
+        let listed = tokio::time::timeout(LAST_LIST_TIMEOUT, self.registry.files_once()).await;
+        let listing = listed.ok().and_then(Result::ok);
         for file in &mut self.files {
             let listed = listing.as_ref().map(|listing| file.desired.compare(listing));
             if matches!(listed, Some(Listed::Identical(_))) {

@@ -95,6 +95,11 @@ impl IdToken {
     pub(super) fn age(&self) -> Duration {
         self.received.elapsed()
     }
+
+    /// Whether a request that begins now needs another token.
+    pub(super) fn is_to_renew(&self) -> bool {
+        Instant::now() >= self.renew_at
+    }
 }
 
 impl IdTokens {

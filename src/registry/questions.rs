@@ -72,11 +72,11 @@ impl Registry<'_> {
         self.with_retries(async || self.files_once().await).await
     }
 
-    /// Lists the files without retries. It ends a pause that the server asked for, because no further request follows.
-    pub(crate) async fn files_now(&self) -> Result<Listing, RegistryError> {
+    /// Prepares for the last lists of a canceled run: they neither wait for the end of a pause that the server asked for, nor
+    /// for a new ID token.
+    pub(crate) fn expect_no_further_requests(&self) {
         self.pause.end();
         self.id_tokens.stop_renewals();
-        self.files_once().await
     }
 
     /// Lists the files without retries.

@@ -24,7 +24,7 @@ pub(super) fn leads_to(response: &Response, hop: usize) -> Option<Url> {
     let place = response.headers().get(LOCATION)?.to_str().ok()?;
     let place = asked.join(place).ok()?;
     let is_followed = match (asked.scheme(), place.scheme()) {
-        ("http", "https") => place.path() != asked.path(),
+        ("http", "https") => hop > 0 || place.path() != asked.path(),
         (from, to) => from == to,
     };
     // A redirect within the server leads to a renamed owner or to the login page.
@@ -82,9 +82,16 @@ impl Registry<'_> {
     pub(super) fn rejected_redirect(&self, url: &Url, response: &ErrorResponse) -> Failure {
         let Target { server, owner, .. } = &self.target;
         let Some(given) = &response.location else { return self.unexpected() };
-        let Ok(place) = url.join(given) else { return self.redirected(given) };
+        let Ok(mut place) = url.join(given) else { return self.unexpected() };
+        // All but the path may contain a secret, such as the state of a login.
+        place.set_query(None);
+        place.set_fragment(None);
+        if place.set_username("").is_err() || place.set_password(None).is_err() {
+            return self.unexpected();
+        }
         // The base, if the rest is that of the request.
         let below = url.as_str().strip_prefix(&server.to_string()).unwrap_or_default();
+        let below = below.split('?').next().unwrap_or_default();
         let base = place.as_str().strip_suffix(below).unwrap_or(place.as_str());
         if place.host_str() != url.host_str() {
             return self.redirected(base);

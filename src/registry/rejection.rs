@@ -109,7 +109,7 @@ fn row(registry: &Registry<'_>, operation: &Operation, url: &Url, response: &Err
             for_file("invalid-file-name", hint).kind(FailureKind::FileName)
         }
         400 if has("invalid package name") => {
-            for_every_file("invalid-package-name", "Set `repo` to a name of letters, digits and `._-`")
+            for_every_file("invalid-package-name", "Set `repo` to a name of letters, digits and `-_+.`")
         }
         400 if has("invalid package version") => {
             for_every_file("invalid-version", "Set `version` to one of letters, digits and `._+-`")

@@ -138,30 +138,31 @@ impl Registry<'_> {
 }
 
 impl Registry<'_> {
-    /// Sends a request with an ID token, if the run uses them. If the server refuses a new token, the request is sent once
-    /// more after a short wait, because the server may take it for one of the future: it allows no difference of clocks
-    /// (Forgejo 16).
+    /// Sends a request with an ID token, if the run uses them. The request is sent a second time in two cases. If the server
+    /// refuses a new token, its clock may be behind: it allows no difference (Forgejo 16). If it refuses a token that had to
+    /// be renewed during the request, a proxy may have received the whole upload before it sent it on.
     pub(super) async fn with_id_token<T>(
         &self,
         operation: &Operation,
         request: impl AsyncFn(Option<&IdToken>) -> Result<T, RegistryError>,
     ) -> Result<T, RegistryError> {
         let id_token = self.id_token(operation).await?;
-        let mut may_repeat = true;
-        loop {
-            // A refusal can come late, if a proxy receives the whole upload first.
-            let is_new = id_token.as_ref().is_some_and(|id_token| id_token.age() < NEW_ID_TOKEN);
-            // In a box, or every future of a run would have room for it.
-            let result = Box::pin(request(id_token.as_ref())).await;
-            match result {
-                Err(error) if may_repeat && is_new && self.refuses_token(&error) => {
-                    self.connection.observer.debug(&format!("the server refused a new ID token: {}", error.cause));
-                }
-                result => return result,
+        let is_new = id_token.as_ref().is_some_and(|id_token| id_token.age() < NEW_ID_TOKEN);
+        // In a box, or every future of a run would have room for it.
+        let error = match Box::pin(request(id_token.as_ref())).await {
+            Err(error) if self.refuses_token(&error) => error,
+            result => return result,
+        };
+        let id_token = match id_token {
+            Some(id_token) if id_token.is_to_renew() => self.id_token(operation).await?,
+            Some(id_token) if is_new => {
+                sleep(NEW_ID_TOKEN_WAIT).await;
+                Some(id_token)
             }
-            sleep(NEW_ID_TOKEN_WAIT).await;
-            may_repeat = false;
-        }
+            _ => return Err(error),
+        };
+        self.connection.observer.debug(&format!("the server refused an ID token: {}", error.cause));
+        Box::pin(request(id_token.as_ref())).await
     }
 
     /// Returns whether an error is a refusal of the token by the server itself.

@@ -169,3 +169,17 @@ fn a_409_for_a_file_that_is_not_listed_is_unknown_and_not_blamed_on_another_job(
     assert_eq!(ran.statuses()["second"], "unknown");
     ran.has_codes(&["not-listed"]).does_not_say("another job");
 }
+
+#[test]
+fn an_extra_file_of_an_alias_that_is_listed_after_its_deletion_is_deleted_once() {
+    let registry = Registry::start(Persona::default());
+    seed(&registry, "latest", &[("extra", "x")]);
+    let mut job = job(&registry);
+    job.input("checksums", "SHA256SUMS").input("aliases", "latest").input("retries", "2");
+    // A proxy that confirms a deletion without asking the server.
+    registry.add_fault(Fault::always(Match::delete("/extra"), Point::Head, Action::Answer(Answer::empty(204))));
+    let ran = job.run_with_short_waits().exits_with(1).has_a_hint_for_each_error().has_codes(&["alias-mismatch"]);
+    let ran = ran.has_retries(2).says("1 extra file").says("deletion of `extra`");
+    ran.says(&format!("cache for {}/api/", registry.url()));
+    assert_eq!(count(&registry, "DELETE", "extra"), 1);
+}

@@ -185,6 +185,12 @@ fn a_redirect_is_an_error_with_the_base_url_it_leads_to() {
         .has_codes(&["owner-renamed"])
         .says("`owner: alicia`");
     redirect(307, "::set-env name=X::y\u{7f}").exits_with(1);
+    // Only the path is shown.
+    for place in ["https://user:secret-word@sso.example.com/login", "//sso.example.com/?state=secret-word#secret-word"]
+    {
+        let ran = redirect(302, place).exits_with(1).has_codes(&["redirected"]);
+        ran.says("sso.example.com").does_not_say("secret-word");
+    }
 }
 
 #[test]

@@ -214,3 +214,14 @@ fn a_higher_release_that_another_job_makes_latest_meanwhile_is_not_replaced_and_
     ran.has_outputs(&[("aliases", "")]);
     assert_eq!(held_by(&registry, "latest"), "v2.0.0");
 }
+
+#[test]
+fn a_higher_release_that_appears_while_files_are_downloaded_for_an_alias_keeps_the_alias() {
+    let registry = Registry::start(Persona::default());
+    release(&registry, "v0.9.0", "latest");
+    seed(&registry, "v1.0.0", &[("other", "of another job")]);
+    another_job_releases(&registry, &Match::get("/v1.0.0/other"));
+    let ran = release(&registry, "v1.0.0", "latest").has_outputs(&[("aliases", "")]);
+    assert_eq!(ran.lines("notice: "), [STAYS]);
+    assert_eq!(held_by(&registry, "latest"), "v2.0.0");
+}

@@ -166,6 +166,19 @@ fn the_same_address_by_https_is_a_server_url_that_is_wrong() {
 }
 
 #[test]
+fn object_storage_may_lead_on_to_the_same_path_by_https() {
+    let (registry, storage) = redirected(303);
+    let identity = Identity::self_signed(&naming(&["localhost"]));
+    let mut job = job(&registry);
+    job.input("ca-certificate", &*identity.pem);
+    let front = TlsFront::start(identity, Job::address_of(&storage));
+    let to_front = format!("{}/api/packages/alice/generic/widget/v1.0.0/app", front.url());
+    storage.add_fault(Fault::once(Match::get("/app"), Point::Head, leads(307, &to_front)));
+    job.run().exits_with(0);
+    assert_eq!(tools(&job)["app"], vec![7; 300_000]);
+}
+
+#[test]
 fn object_storage_may_lead_on_within_itself_but_not_for_good() {
     let (registry, storage) = (release(Persona::default()), release(Persona::default()));
     registry.add_fault(Fault::always(Match::get("app"), Point::Head, leads(303, &place(&storage, "other"))));

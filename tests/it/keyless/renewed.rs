@@ -128,3 +128,15 @@ fn the_last_list_of_a_canceled_run_uses_the_old_token() {
     ran.exits_with(143).has_statuses(&["uploaded", "unknown"]);
     assert_eq!(requests(&registry).0.len(), 1);
 }
+
+#[test]
+fn an_upload_whose_token_ends_in_the_buffer_of_a_proxy_is_sent_again_with_a_new_token() {
+    let (registry, audience) = forgejo(life(4));
+    registry.add_fault(Fault::once(put("a"), Point::Head, pause(4200)));
+    let ran = run(&publishing(&registry, &audience, &[("a", "1")]), &registry).exits_with(0);
+    ran.has_statuses(&["uploaded"]).has_retries(0).says("debug: the server refused an ID token: 401 Unauthorized");
+    let (_, others) = requests(&registry);
+    let uploads: Vec<&Request> = others.iter().filter(|request| request.method == "PUT").collect();
+    assert_eq!(uploads.len(), 2);
+    assert_ne!(uploads[0].header("Authorization"), uploads[1].header("Authorization"));
+}
