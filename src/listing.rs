@@ -48,7 +48,7 @@ struct Row {
 }
 
 impl TryFrom<Vec<Row>> for Listing {
-    /// The row that lacks what makes a file.
+    /// The problem of the first invalid row.
     type Error = String;
 
     fn try_from(rows: Vec<Row>) -> Result<Self, String> {

@@ -49,9 +49,9 @@ pub(super) struct Comparison {
 }
 
 impl Comparison {
-    pub(super) fn of(desired: &[Desired], there: &Listing) -> Self {
+    pub(super) fn of(desired: &[Desired], listing: &Listing) -> Self {
         let files = desired.iter().map(|file| (file, &State::Planned));
-        let ops = plan(files, there, Some(there));
+        let ops = plan(files, listing, Some(listing));
         Self { diff: Diff::of(&ops), ops }
     }
 
@@ -121,7 +121,7 @@ impl Run<'_> {
         }
     }
 
-    /// Lists an alias once more. If it is not identical to the version, records the failure with that cause. Returns whether it
+    /// Lists an alias again. If it is not identical to the version, records the failure with that cause. Returns whether it
     /// is identical, even if a step of the update has failed.
     async fn compare_alias(&mut self, alias: &Version, desired: &[Desired], cause: Option<Box<PublishError>>) -> bool {
         let registry = self.version.registry.for_version(alias.clone());
@@ -150,7 +150,7 @@ impl Run<'_> {
         let job = self.job;
         let (alias, version) = (&registry.target().version, &job.inputs.target.version);
         let compare = async || -> Result<Comparison, Halt> {
-            Ok(Comparison::of(desired, &job.context.stop.or(registry.files()).await??))
+            Ok(Comparison::of(desired, &job.context.stop.or(registry.list_files()).await??))
         };
         let mut retries = registry.retries();
         for round in 0..=MOST_ATTEMPTS {
@@ -287,7 +287,7 @@ impl Store {
     async fn fetch(&mut self, main: &Run<'_>, items: &[Item]) -> Result<(), Halt> {
         if self.fetched.is_none() {
             let fetched = Folder::make(&self.folder.place().below(ALIAS_DOWNLOADS))?;
-            fetched.empty();
+            fetched.remove_all_files();
             self.fetched = Some(Arc::new(fetched));
         }
         let Some(folder) = &self.fetched else { return Ok(()) };
@@ -309,7 +309,7 @@ impl Drop for Store {
     /// Deletes the downloaded files.
     fn drop(&mut self) {
         if let Some(fetched) = &self.fetched {
-            fetched.empty();
+            fetched.remove_all_files();
             self.folder.remove_empty(ALIAS_DOWNLOADS);
         }
     }

@@ -48,7 +48,7 @@ impl VersionRun<'_> {
         let mut deletions = self.registry.retries();
         let mut may_be_deleted = false;
         loop {
-            let listing = stop.or(self.registry.files()).await??;
+            let listing = stop.or(self.registry.list_files()).await??;
             let op = plan::decide(&self.files[index].desired, &self.files[index].state, &listing);
             // If another job has deleted it, there is nothing to delete.
             let is_to_delete = matches!(op, Op::Replace(_)) || op == Op::Upload && may_be_deleted;
@@ -181,7 +181,7 @@ async fn delete_and_upload(
             let error = failed.error.with_attempts(retries.attempts());
             return Swapped::Interrupted(FailedUpload { error, ..failed });
         }
-        let Ok(listing) = registry.files_once().await else { continue };
+        let Ok(listing) = registry.list_files_once().await else { continue };
         match desired.compare(&listing) {
             Listed::Nothing => {}
             Listed::Identical(sha256) => return Swapped::Accepted(sha256),

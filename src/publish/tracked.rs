@@ -64,7 +64,7 @@ impl Tracked {
         self.error = error.into();
     }
 
-    /// Lets it fail for good.
+    /// Marks it as failed.
     pub(super) fn fail(&mut self, error: impl Into<PublishError>) {
         self.apply_with(Event::Failed, error.into());
     }

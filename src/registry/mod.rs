@@ -119,14 +119,14 @@ impl<'a> Registry<'a> {
             Some(certificate) => tls::with_client_certificate(&tls, certificate),
             None => tls.clone(),
         };
-        let client = |tls: &ClientConfig, refuses_local| {
+        let client = |tls: &ClientConfig, rejects_local| {
             let proxies = network.proxies.clone();
             reqwest::Client::builder()
                 .tls_backend_preconfigured(tls.clone())
                 // Not those that the environment may name for reqwest.
                 .no_proxy()
                 .proxy(reqwest::Proxy::custom(move |url| proxies.for_url(url).map(|proxy| proxy.url.clone())))
-                .dns_resolver(Resolver { rejects_local: refuses_local })
+                .dns_resolver(Resolver { rejects_local })
                 .user_agent(concat!("generic-packages/", env!("CARGO_PKG_VERSION")))
                 .redirect(reqwest::redirect::Policy::none())
                 .referer(false)

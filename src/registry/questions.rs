@@ -68,19 +68,19 @@ fn total_of(response: &Response) -> Option<usize> {
 
 impl Registry<'_> {
     /// Lists the files of the version.
-    pub(crate) async fn files(&self) -> Result<Listing, RegistryError> {
-        self.with_retries(async || self.files_once().await).await
+    pub(crate) async fn list_files(&self) -> Result<Listing, RegistryError> {
+        self.with_retries(async || self.list_files_once().await).await
     }
 
     /// Lists the files without retries. It ends a pause that the server asked for, because no further request follows.
     pub(crate) async fn files_now(&self) -> Result<Listing, RegistryError> {
         self.pause.end();
         self.id_tokens.stop_renewals();
-        self.files_once().await
+        self.list_files_once().await
     }
 
     /// Lists the files without retries.
-    pub(crate) async fn files_once(&self) -> Result<Listing, RegistryError> {
+    pub(crate) async fn list_files_once(&self) -> Result<Listing, RegistryError> {
         let url = self.target.files_url();
         let operation = Operation::ListFiles;
         let response = match self.send_request(&operation, &url).await {
@@ -93,12 +93,12 @@ impl Registry<'_> {
     }
 
     /// Requests the details of the version.
-    pub(crate) async fn version_details(&self) -> Result<VersionDetails, RegistryError> {
-        self.with_retries(async || self.version_details_once().await).await
+    pub(crate) async fn read_version_details(&self) -> Result<VersionDetails, RegistryError> {
+        self.with_retries(async || self.read_version_details_once().await).await
     }
 
     /// Requests the details of the version without retries.
-    pub(crate) async fn version_details_once(&self) -> Result<VersionDetails, RegistryError> {
+    pub(crate) async fn read_version_details_once(&self) -> Result<VersionDetails, RegistryError> {
         let url = self.target.version_url();
         let response = self.send_request(&Operation::ReadVersion, &url).await?;
         self.json(&Operation::ReadVersion, &url, response, LONGEST_PAGE).await.map(|(about, _)| about)
@@ -125,7 +125,7 @@ impl Registry<'_> {
     }
 
     /// Lists the versions of a package of the owner, newest first. Rows with invalid versions are left out.
-    pub(crate) async fn versions(&self, package: &PackageName) -> Result<Vec<VersionRow>, RegistryError> {
+    pub(crate) async fn list_versions(&self, package: &PackageName) -> Result<Vec<VersionRow>, RegistryError> {
         for _ in 0..MAX_LIST_ATTEMPTS {
             if let Some(versions) = self.versions_unless_they_change(package).await? {
                 return Ok(versions);
@@ -144,7 +144,7 @@ impl Registry<'_> {
         let mut known = None;
         let (mut count, mut length) = (0, 0);
         for page in 1..=MOST_PAGES {
-            let read = self.with_retries(async || self.page_of_versions(package.as_str(), page).await).await?;
+            let read = self.with_retries(async || self.list_page_of_versions(package.as_str(), page).await).await?;
             if page > 1 && read.total != known {
                 return Ok(None);
             }
@@ -182,12 +182,12 @@ impl Registry<'_> {
 
     /// Lists the newest versions of the owner's packages whose names contain a text; empty if that fails. There are no
     /// retries, because the list is only used for hints.
-    pub(crate) async fn newest_versions(&self, name: &str) -> Vec<VersionRow> {
-        self.page_of_versions(name, 1).await.map(|page| page.rows).unwrap_or_default()
+    pub(crate) async fn list_newest_versions(&self, name: &str) -> Vec<VersionRow> {
+        self.list_page_of_versions(name, 1).await.map(|page| page.rows).unwrap_or_default()
     }
 
     /// Reads a page of the versions, without retries.
-    async fn page_of_versions(&self, name: &str, page: usize) -> Result<Page, RegistryError> {
+    async fn list_page_of_versions(&self, name: &str, page: usize) -> Result<Page, RegistryError> {
         let operation = Operation::ListVersions;
         let url = self.target.versions_url(name, PAGE, page);
         let response = self.send_request(&operation, &url).await?;

@@ -49,11 +49,11 @@ impl Registry<'_> {
     /// Classifies a redirect of a download that is not followed.
     pub(super) fn rejected_download_redirect(&self, url: &Url, response: &ErrorResponse) -> Failure {
         let server = &self.target.server;
-        let is_at_forge = server.is_origin_of(url);
+        let is_at_server = server.is_origin_of(url);
         match response.location.as_ref().and_then(|given| url.join(given).ok()) {
             Some(place) if url.scheme() == "https" && place.scheme() == "http" => for_every_file(
                 "redirect-to-http",
-                if is_at_forge {
+                if is_at_server {
                     let host = Sanitized::new(place.host_str().unwrap_or_default());
                     format!(
                         "Configure the server's object storage with https, because {server} redirects to {host} with http, which is \
@@ -66,11 +66,11 @@ impl Registry<'_> {
                         .to_owned()
                 },
             ),
-            Some(place) if !is_at_forge && is_for_now(response.status) && is_plain(&place) => for_every_file(
+            Some(place) if !is_at_server && is_for_now(response.status) && is_plain(&place) => for_every_file(
                 "too-many-redirects",
                 format!("Check the server's object storage, because {server} redirects too many times"),
             ),
-            _ if !is_at_forge => self.storage_error(url),
+            _ if !is_at_server => self.storage_error(url),
             Some(place) if !is_plain(&place) => self.storage_error(&place),
             // The path and query may be a secret.
             Some(place) if place.host_str() != url.host_str() => self.redirected(&place.origin().ascii_serialization()),
