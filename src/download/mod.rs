@@ -241,7 +241,7 @@ impl Run<'_> {
                 return Err(self.explain_missing_version(&versions).await);
             };
             self.context.reporter.note(&latest.to_string());
-            self.registry.set_version(latest.version);
+            self.registry = self.registry.for_version(latest.version);
         }
         match self.unless_unlisted(self.registry.list_files().await)? {
             Ok(listing) if listing.version_exists => Ok(Source::Listed(listing)),
@@ -277,7 +277,7 @@ impl Run<'_> {
     async fn explain_missing_version(&self, versions: &[VersionRow]) -> DownloadError {
         let target = self.registry.target();
         if versions.is_empty() {
-            let rows = self.registry.list_newest_versions("").await;
+            let rows = self.registry.list_newest_versions().await;
             let mut names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
             names.sort_unstable();
             names.dedup();

@@ -10,12 +10,9 @@ use super::page::{address_by_page, is_usable};
 use super::response::{Broken, ErrorResponse, is_html, read_up_to};
 use super::{Connection, Registry};
 use crate::blocking::on_own_thread;
-use crate::listing::{Listing, VersionRow};
+use crate::listing::{LONGEST_LIST, Listing, VersionRow};
 use crate::package::{PackageName, PublicAddress, RepositoryName};
 use crate::units::Bytes;
-
-/// The longest list of files that is read, in bytes. With 341 bytes per file, it has room for 190,000 files.
-pub(crate) const LONGEST_LIST: usize = 64 * 1024 * 1024;
 
 /// The longest page of versions that is read, in bytes. Usual pages have about 100 KB.
 const LONGEST_PAGE: usize = 4 * 1024 * 1024;
@@ -180,10 +177,10 @@ impl Registry<'_> {
         error.with_hint("Set `version`, or run the step again when no other job publishes")
     }
 
-    /// Lists the newest versions of the owner's packages whose names contain a text; empty if that fails. There are no
-    /// retries, because the list is only used for hints.
-    pub(crate) async fn list_newest_versions(&self, name: &str) -> Vec<VersionRow> {
-        self.list_page_of_versions(name, 1).await.map(|page| page.rows).unwrap_or_default()
+    /// Lists the newest versions of all packages of the owner; empty if that fails. There are no retries, because the
+    /// list is only used for hints.
+    pub(crate) async fn list_newest_versions(&self) -> Vec<VersionRow> {
+        self.list_page_of_versions("", 1).await.map(|page| page.rows).unwrap_or_default()
     }
 
     /// Reads a page of the versions, without retries.

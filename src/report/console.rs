@@ -25,9 +25,6 @@ use crate::sanitize::Sanitized;
 use crate::secret::{Redactor, Secret};
 use crate::units::{Bytes, Span, files};
 
-/// The maximum width of a line in characters. Longer names and URLs are not broken.
-const WIDTH: usize = 100;
-
 /// A list of more files than this is folded if the runner supports it.
 const LONG_LIST: usize = 20;
 
@@ -250,7 +247,7 @@ impl<W: Write + Send> Console<W> {
     fn write_paragraph(&self, prefix: &str, text: &str) {
         // This is where the text leaves the program.
         let text = Sanitized::whole(&self.redacted(text)).to_string();
-        self.write_line(&wrapped(prefix, &text, WIDTH));
+        self.write_line(&wrapped(prefix, &text));
     }
 
     fn redacted<'a>(&self, text: &'a str) -> Cow<'a, str> {
