@@ -5,8 +5,10 @@
 //! `cargo run --example demo` publishes real files through the program that the actions run: its own executable, a
 //! packed archive of this repository's sources. It verifies the downloads with `sha256sum`, and runs the executable.
 
+mod program;
+
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
@@ -23,73 +25,64 @@ fn main() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let workspace = folder.path().join("workspace");
     fs::create_dir_all(workspace.join("dist"))?;
-    let step = Step { program: build()?, workspace, registry: Registry::start(Persona::Gitea1_26) };
+    let step = Step {
+        program: program::build(!cfg!(debug_assertions))?,
+        workspace,
+        registry: Registry::start(Persona::Gitea1_26),
+    };
     say("A Gitea 1.26 answers at", &step.registry.url());
 
     say(
         "A dry run of a release:",
-        "what would go to version v1.0.0, its checksums file, and what `latest` would become",
+        "the files that would be uploaded to v1.0.0, its checksums file, and the changes to the alias `latest`",
     );
     step.make_release()?;
     ensure!(step.publish(&[("INPUT_DRY-RUN", "true")])? == 0, "the dry run failed");
-    ensure!(step.registry.files("alice", "widget", "v1.0.0").is_empty(), "the dry run has published");
+    ensure!(step.registry.files("alice", "widget", "v1.0.0").is_empty(), "the dry run has uploaded files");
 
     say(
         "The release:",
-        "the executable and the sources go there, the version gets its checksums file and the alias `latest`, and is linked",
+        "uploads the executable, the sources and a checksums file, updates the alias `latest`, and links the package",
     );
     ensure!(step.publish(&[])? == 0, "the release failed");
-    ensure!(step.registry.files("alice", "widget", "latest").len() == 3, "`latest` is not what v1.0.0 is");
+    ensure!(step.registry.files("alice", "widget", "latest").len() == 3, "`latest` is not identical to v1.0.0");
 
-    say("The same step again:", "everything is there, so nothing is sent");
+    say("The same step again:", "all files are identical on the registry, so nothing is uploaded");
     ensure!(step.publish(&[])? == 0, "the re-run failed");
 
-    say("A rebuild:", "a file has other content now, so nothing is sent and the step fails");
+    say("A rebuild:", "a file already exists with different content, so nothing is uploaded and the step fails");
     fs::write(step.workspace.join("dist/sources.tar.gz"), "something else\n")?;
-    ensure!(step.publish(&[])? == 1, "the conflict was not noticed");
+    ensure!(step.publish(&[])? == 1, "the step did not fail");
 
-    say("What the registry has:", "");
+    say("The files on the registry:", "");
     show(&step.registry);
 
     say("Another job downloads the latest version:", "the executable, the sources, and the checksums file");
     ensure!(step.download("latest")? == 0, "the download failed");
-    say("sha256sum -c", "on what was downloaded");
+    say("sha256sum -c", "verifies the downloaded files");
     step.check()?;
     let tool = step.workspace.join("tools/generic-packages");
     let version = Command::new(&tool).arg("--version").output()?;
-    say("What was downloaded says of itself:", String::from_utf8_lossy(&version.stdout).trim());
+    say("The version of the downloaded executable:", String::from_utf8_lossy(&version.stdout).trim());
 
-    say("The same step again:", "everything is here, so nothing is fetched");
+    say("The same step again:", "all files are identical in the workspace, so nothing is downloaded");
     step.registry.clear_requests();
     ensure!(step.download("latest")? == 0, "the re-run failed");
-    say("Asked for were", &step.asked());
+    say("Requests:", &step.sent_requests());
 
-    say("A connection that breaks at 90 %:", "the rest alone is fetched, and the whole is verified");
+    say("A connection that breaks at 90 %:", "only the rest is downloaded again, and the whole file is verified");
     let size = fs::metadata(&tool)?.len();
     fs::remove_dir_all(step.workspace.join("tools"))?;
     step.registry.clear_requests();
     let at = Point::AnswerByte(size * 9 / 10);
     step.registry.add_fault(Fault::once(Match::get("/generic-packages"), at, Action::Close));
-    ensure!(step.download("v1.0.0")? == 0, "the broken transfer did not go on");
-    say("Bytes on the wire, of a file that has", &format!("{size}: {}", step.sent()));
-    ensure!(step.sent().contains(" and "), "the connection did not break");
+    ensure!(step.download("v1.0.0")? == 0, "the download was not resumed");
+    say("Bytes sent", &format!("of a file of {size} bytes: {}", step.sent_bytes()));
+    ensure!(step.sent_bytes().contains(" and "), "the connection did not break");
 
-    say("A version that does not exist:", "the step fails, and says what there is");
-    ensure!(step.download("1.0.0")? == 1, "the missing version was not noticed");
+    say("A version that does not exist:", "the step fails, and its hint lists the versions");
+    ensure!(step.download("1.0.0")? == 1, "the step did not fail");
     Ok(())
-}
-
-/// Builds the program that the action runs, and returns its path.
-fn build() -> anyhow::Result<PathBuf> {
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--bin", "generic-packages"]);
-    if !cfg!(debug_assertions) {
-        cargo.arg("--release");
-    }
-    ensure!(cargo.status()?.success(), "the program cannot be built");
-    let example = std::env::current_exe()?;
-    let folder = example.parent().and_then(Path::parent).context("examples lie in a folder of the build")?;
-    Ok(folder.join("generic-packages"))
 }
 
 impl Step {
@@ -102,7 +95,7 @@ impl Step {
             .arg(dist.join("sources.tar.gz"))
             .args(["-C", env!("CARGO_MANIFEST_DIR"), "Cargo.toml", "Cargo.lock", "src", "tests", "README.md"])
             .status()?;
-        ensure!(packed.success(), "the sources cannot be packed");
+        ensure!(packed.success(), "failed to pack the sources");
         Ok(())
     }
 
@@ -110,7 +103,7 @@ impl Step {
     fn check(&self) -> anyhow::Result<()> {
         let mut command = Command::new("sha256sum");
         let checked = command.args(["-c", "SHA256SUMS"]).current_dir(self.workspace.join("tools")).status()?;
-        ensure!(checked.success(), "the checksums file does not hold");
+        ensure!(checked.success(), "a file does not match its checksum");
         Ok(())
     }
 
@@ -143,26 +136,26 @@ impl Step {
     }
 
     /// Returns the requests since the list was cleared.
-    fn asked(&self) -> String {
-        let asked =
+    fn sent_requests(&self) -> String {
+        let requests =
             self.registry.requests().into_iter().map(|request| format!("{} {}", request.method, request.target));
-        asked.collect::<Vec<_>>().join(", ")
+        requests.collect::<Vec<_>>().join(", ")
     }
 
     /// Returns the number of bytes of the executable that were sent in each download.
-    fn sent(&self) -> String {
+    fn sent_bytes(&self) -> String {
         let requests = self.registry.requests().into_iter();
         let files = requests.filter(|request| request.target.ends_with("/generic-packages"));
         files.map(|request| request.answer_bytes.to_string()).collect::<Vec<_>>().join(" and ")
     }
 }
 
-#[expect(clippy::print_stdout, reason = "a demo speaks to the person who runs it")]
+#[expect(clippy::print_stdout, reason = "a demo prints to the terminal")]
 fn say(heading: &str, text: &str) {
     println!("\n=== {heading} {text}");
 }
 
-#[expect(clippy::print_stdout, reason = "a demo speaks to the person who runs it")]
+#[expect(clippy::print_stdout, reason = "a demo prints to the terminal")]
 fn show(registry: &Registry) {
     for file in registry.files("alice", "widget", "v1.0.0") {
         println!("{}  {:>9}  {}", file.sha256, file.size, file.name);

@@ -2,9 +2,11 @@
 //!
 //! The program publishes a release to the embedded registry: first as a dry run, then with a connection that breaks.
 
+mod program;
+
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
@@ -13,7 +15,7 @@ use embedded_registry::{Action, Fault, Match, Persona, Point, Registry};
 const DRY: &str = "INPUT_DRY-RUN";
 
 fn main() -> anyhow::Result<()> {
-    let program = build()?;
+    let program = program::build(true)?;
     let workspace = tempfile::tempdir()?;
     let files = [("widget-linux-amd64.tar.gz", 8_650_000), ("widget-linux-arm64.tar.gz", 8_178_893)];
     fs::create_dir(workspace.path().join("dist"))?;
@@ -30,12 +32,6 @@ fn main() -> anyhow::Result<()> {
     fs::write(docs.join("plan.svg"), picture("The plan of a dry run", &plan)?)?;
     fs::write(docs.join("log.svg"), picture("The log of a release", &log)?)?;
     Ok(())
-}
-
-fn build() -> anyhow::Result<PathBuf> {
-    let status = Command::new(env!("CARGO")).args(["build", "--release", "--quiet"]).status()?;
-    ensure!(status.success(), "the program does not build");
-    Ok(Path::new(env!("CARGO_MANIFEST_DIR")).join("target/release/generic-packages"))
 }
 
 /// Runs a release step. Returns its log, with example names of server and owner.
@@ -56,7 +52,7 @@ fn run(program: &Path, workspace: &Path, registry: &Registry, more: &[(&str, &st
         .envs(more.iter().copied())
         .output()?;
     ensure!(output.status.success(), "the run failed:\n{}", String::from_utf8_lossy(&output.stdout));
-    let log = String::from_utf8(output.stdout).context("the log is text")?;
+    let log = String::from_utf8(output.stdout).context("the log is not UTF-8")?;
     let lines: Vec<&str> = log.lines().filter(|line| !line.starts_with("::")).collect();
     let log = lines.join("\n").replace(url.trim_end_matches('/'), "https://git.example.com");
     Ok(log.replace("alice/", "acme/"))
@@ -75,7 +71,9 @@ fn picture(title: &str, log: &str) -> anyhow::Result<String> {
     for (number, line) in log.lines().enumerate() {
         color = match line {
             _ if line.starts_with("Published") || line.starts_with("Dry run: n") => " fill=\"#7ee2a0\"",
-            _ if line.starts_with("  retrying") || line.starts_with("  no response") => " fill=\"#f2cc60\"",
+            _ if line.starts_with("  retrying") || line.starts_with("  no confirmation of the upload") => {
+                " fill=\"#f2cc60\""
+            }
             _ if line.starts_with("        ") || line.starts_with("https://") => color,
             _ => "",
         };

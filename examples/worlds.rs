@@ -1,15 +1,15 @@
 //! Visits many worlds: `cargo run --release --example worlds -- COUNT [SEED]`. It uses only the loopback interface,
 //! and exits with 1 if any check fails.
 
+mod program;
 #[path = "../tests/worlds/mod.rs"]
 mod worlds;
 
 use std::env;
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use worlds::WorldRange;
 
 /// The number of worlds between two progress lines.
@@ -17,19 +17,19 @@ const STEP: u64 = 500;
 /// The number of failures that are shown in full.
 const SHOWN: usize = 5;
 
-#[expect(clippy::print_stdout, reason = "it speaks to the person who runs it")]
+#[expect(clippy::print_stdout, reason = "it prints to the terminal")]
 fn main() -> anyhow::Result<ExitCode> {
     let mut arguments = env::args().skip(1);
-    let count = arguments.next().unwrap_or_else(|| "10000".to_owned()).parse().context("COUNT is no number")?;
+    let count = arguments.next().unwrap_or_else(|| "10000".to_owned()).parse().context("COUNT is not a number")?;
     let first = match arguments.next() {
-        Some(seed) => seed.parse().context("SEED is no number")?,
-        None => u64::from(getrandom::u32().context("there is no chance")?),
+        Some(seed) => seed.parse().context("SEED is not a number")?,
+        None => u64::from(getrandom::u32().context("failed to choose a random seed")?),
     };
-    let program = build()?;
+    let program = program::build(!cfg!(debug_assertions))?;
     println!("{count} worlds from seed {first}");
     let started = Instant::now();
-    let tour = WorldRange { first, count, program: &program, at_a_time: 8 };
-    let failures = tour.visit(|visited| {
+    let range = WorldRange { first, count, program: &program, at_a_time: 8 };
+    let failures = range.visit(|visited| {
         if visited.is_multiple_of(STEP) {
             println!("{visited} of {count} after {:.0} s", started.elapsed().as_secs_f64());
         }
@@ -41,17 +41,4 @@ fn main() -> anyhow::Result<ExitCode> {
     let took = started.elapsed().as_secs_f64();
     println!("{count} worlds from seed {first} in {took:.0} s: {} fail {seeds:?}", failures.len());
     Ok(ExitCode::from(u8::from(!failures.is_empty())))
-}
-
-/// Builds the program that the action runs, and returns its path.
-fn build() -> anyhow::Result<PathBuf> {
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--bin", "generic-packages"]);
-    if !cfg!(debug_assertions) {
-        cargo.arg("--release");
-    }
-    ensure!(cargo.status()?.success(), "the program cannot be built");
-    let example = env::current_exe()?;
-    let folder = example.parent().and_then(Path::parent).context("examples lie in a folder of the build")?;
-    Ok(folder.join("generic-packages"))
 }

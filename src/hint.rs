@@ -66,7 +66,7 @@ pub(crate) fn system_error_code(error: &io::Error) -> &'static str {
 /// An error of any type that has a code and a hint.
 pub(crate) type Problem = Box<dyn Explain + Send + Sync>;
 
-/// Drops repetitions: several files that are sent at once can meet one failure of all files, each for itself.
+/// Removes repeated errors. Files that are sent at the same time can each report a failure that affects every file.
 pub(crate) fn without_repetitions<E: Explain>(errors: impl IntoIterator<Item = E>) -> Vec<E> {
     let cause = |error: &E| error.source().map(ToString::to_string);
     let mut kept: Vec<E> = Vec::new();

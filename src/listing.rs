@@ -8,6 +8,10 @@ use crate::checksum::Sha256;
 use crate::package::{FileName, PackageName, Version};
 use crate::sanitize::Sanitized;
 
+/// The longest list of files that is read, in bytes. With 341 bytes per file, it has room for 190,000 files. A checksums
+/// file may have the same length: a line of it is shorter than a row of the list.
+pub(crate) const LONGEST_LIST: usize = 64 * 1024 * 1024;
+
 /// The files of a version; empty if the version does not exist.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(try_from = "Vec<Row>")]
@@ -48,7 +52,7 @@ struct Row {
 }
 
 impl TryFrom<Vec<Row>> for Listing {
-    /// The row that lacks what makes a file.
+    /// The problem of the first invalid row.
     type Error = String;
 
     fn try_from(rows: Vec<Row>) -> Result<Self, String> {

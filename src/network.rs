@@ -90,14 +90,14 @@ impl Proxy {
         self.url.host_str().unwrap_or_default()
     }
 
-    pub(crate) fn place(&self) -> String {
+    pub(crate) fn host_and_port(&self) -> String {
         format!("{}:{}", self.host(), self.url.port_or_known_default().unwrap_or_default())
     }
 }
 
 impl fmt::Display for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the proxy {} of {}", self.place(), self.variable)
+        write!(f, "the proxy {} of {}", self.host_and_port(), self.variable)
     }
 }
 

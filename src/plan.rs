@@ -22,7 +22,7 @@ pub(crate) struct Desired {
     pub(crate) sha256: Option<Sha256>,
     /// Whether the registry must have exactly this spelling of the name. Otherwise the case may differ.
     pub(crate) is_exact: bool,
-    /// Whether it is the checksums file, which is uploaded when all others are there.
+    /// Whether it is the checksums file, which is uploaded when all other files are uploaded.
     pub(crate) is_checksums_file: bool,
     /// The policy if the registry has different content under its name.
     pub(crate) if_file_exists: IfFileExists,
@@ -139,8 +139,8 @@ pub(crate) enum ConflictTime {
     AfterUpload,
 }
 
-/// Returns the operation for each desired file, in the same order, and then for each extra file to delete. Extra files are deleted
-/// if that list has them too, with the same content.
+/// Returns the operation for each desired file, in the same order, and then for each extra file to delete. A listed extra
+/// file is deleted if `extras` has it too, with the same content.
 #[must_use]
 pub(crate) fn plan<'a>(
     files: impl IntoIterator<Item = (&'a Desired, &'a State)>,

@@ -69,7 +69,7 @@ pub(crate) enum Event {
     DeleteStarted { seen: RegistryFile },
     /// The registry accepted its upload.
     Accepted,
-    /// The registry refused its upload, or no list shows it, and it is not uploaded again.
+    /// The registry rejected its upload, or no list shows it, and it is not uploaded again.
     NotStored,
     /// Its upload ended without a clear response.
     Interrupted { if_missing: IfMissing, may_be_stored: bool },

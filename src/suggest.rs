@@ -67,9 +67,8 @@ impl SimilarNames {
 /// Returns the first few paths, sanitized, and the number of the others. Lines that match nothing in the same folder get the
 /// same text, so that they become one message.
 pub(crate) fn first_paths<'a>(paths: impl ExactSizeIterator<Item = &'a PathBuf>) -> String {
-    let more = paths.len().saturating_sub(SHOWN);
-    let shown = paths.take(SHOWN).map(|path| format!("`{}`", Sanitized::path(path))).collect::<Vec<_>>().join(", ");
-    if more == 0 { shown } else { format!("{shown} and {more} more") }
+    let count = paths.len();
+    Names { count, shown: paths.take(SHOWN).map(|path| Sanitized::path(path)).collect() }.to_string()
 }
 
 #[cfg(test)]

@@ -3,12 +3,14 @@
 //! It makes files and starts a server on the loopback interface. In each round, all programs do the same work in turn.
 //! `BASELINE=PATH` adds another build of the program. It requires no speed. `docs/performance.md` explains the table.
 
+#[path = "../program/mod.rs"]
+mod program;
 mod server;
 
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -95,7 +97,7 @@ fn main() -> anyhow::Result<()> {
     let works: Vec<Work> = all_works().into_iter().filter(is_wanted).collect();
     ensure!(rounds > 0 && !works.is_empty(), "nothing to measure in {rounds} rounds of {parts:?}");
 
-    let (ours, baseline) = (build()?, env::var_os("BASELINE").map(fs::canonicalize).transpose()?);
+    let (ours, baseline) = (program::build(true)?, env::var_os("BASELINE").map(fs::canonicalize).transpose()?);
     let folder = tempfile::tempdir()?;
     let workspace = folder.path().join("workspace");
     let hashes = Arc::new(make_files(&workspace, &works)?);
@@ -128,19 +130,6 @@ fn main() -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Builds the program that the action runs, and returns its path.
-fn build() -> anyhow::Result<PathBuf> {
-    let mut cargo = Command::new(env!("CARGO"));
-    // ring is built again whenever these variables differ, and `cargo run` has set them to ours.
-    env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"CARGO_PKG_")).for_each(|(name, _)| {
-        cargo.env_remove(name);
-    });
-    cargo.args(["build", "--quiet", "--release", "--bin", "generic-packages"]);
-    ensure!(cargo.status()?.success(), "the program cannot be built");
-    let target = env::current_exe()?.ancestors().nth(3).map(|target| target.join("release/generic-packages"));
-    target.context("examples are in a folder of the build")
 }
 
 /// Makes the files, with the same content in each run.

@@ -9,16 +9,12 @@ use crate::blocking::on_own_thread;
 use crate::checksum::{self, NotAList, Sha256};
 use crate::files::Folder;
 use crate::inputs::ChecksumsFile;
-use crate::listing::RegistryFile;
+use crate::listing::{LONGEST_LIST, RegistryFile};
 use crate::package::FileName;
-use crate::registry::{FailureKind, KnownProperties, LONGEST_LIST, RegistryError};
+use crate::registry::{FailureKind, KnownProperties, RegistryError};
 use crate::report::VerifiedBy;
 use crate::sanitize::Sanitized;
 use crate::suggest::SimilarNames;
-
-/// The largest checksums file, in bytes. One that was made of a list is shorter than the list, because a row of the list contains
-/// more than a line of the file.
-const LONGEST: usize = LONGEST_LIST;
 
 /// The maximum number of downloads of the checksums file if its content does not match the list.
 const ATTEMPTS: usize = 2;
@@ -118,7 +114,7 @@ impl Run<'_> {
                 self.not_found(Missing::ChecksumsFile(name.clone()), SimilarNames::of(name.as_str(), &listing.names()))
             })?),
         };
-        if listed.is_some_and(|file| file.size > LONGEST as u64) {
+        if listed.is_some_and(|file| file.size > LONGEST_LIST as u64) {
             return Err(bad(TOO_LONG));
         }
         let mut local = if listed.is_some() { self.local_copy(name).await } else { None };
@@ -127,7 +123,7 @@ impl Run<'_> {
                 Some(bytes) => bytes,
                 None => self.fetch_checksums(name, listed).await?,
             };
-            if listed.is_none() && bytes.len() > LONGEST {
+            if listed.is_none() && bytes.len() > LONGEST_LIST {
                 return Err(bad(TOO_LONG));
             }
             if let Some(checksums) = read(name, bytes, listed).await {
@@ -140,7 +136,7 @@ impl Run<'_> {
     /// Reads a local file; `None` if that fails, or if it is too long for a checksums file.
     async fn local_copy(&self, name: &FileName) -> Option<Vec<u8>> {
         let file = Folder::open(&self.wanted.place).ok()??.find(name).ok()??;
-        if file.size > LONGEST as u64 {
+        if file.size > LONGEST_LIST as u64 {
             return None;
         }
         on_own_thread(move || file.read_to_end().ok()).await
@@ -149,7 +145,7 @@ impl Run<'_> {
     /// Downloads the checksums file, but not much more than the expected or the largest size.
     async fn fetch_checksums(&self, name: &FileName, listed: Option<&RegistryFile>) -> Result<Vec<u8>, RegistryError> {
         let promised = KnownProperties { size: listed.map(|file| file.size), has_hash: listed.is_some() };
-        let longest = promised.size.unwrap_or(LONGEST as u64);
+        let longest = promised.size.unwrap_or(LONGEST_LIST as u64);
         let fetch = async || self.registry.fetch(name, None, &promised).await?.read(longest).await;
         self.registry.with_retries(fetch).await.map_err(|error| match error.kind() {
             FailureKind::NotFound => error.with_hint("Check `checksums`, because the version has no file of that name"),

@@ -55,7 +55,7 @@ impl Fetcher<'_> {
         Ok((size, sha256))
     }
 
-    /// Receives a file, and puts it into its place if it is as expected; a wrong one is received once more.
+    /// Downloads a file, and gives it its name if its content is as expected. If it is not, downloads it a second time.
     async fn fetch_until_verified(self, item: &Item, moved: &ByteCounter) -> Result<Fetched, DownloadError> {
         let (temporary, writing) = self.folder.begin(&item.local_name)?;
         let mut partial = PartialFile { writing: Some(writing), modified: None, size: None };

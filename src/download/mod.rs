@@ -50,7 +50,7 @@ pub(crate) async fn download(
     let (command, target, user) = (Command::Download, &inputs.target, inputs.user());
     context.reporter.begin(&Header { command, target, user, is_dry_run: false, files: None, checksums: None });
     let run = Run { inputs, wanted, context, registry, items: Vec::new(), outcomes: Vec::new(), errors: Vec::new() };
-    Ok(run.go().await)
+    Ok(run.run_download().await)
 }
 
 /// A run that downloads.
@@ -66,7 +66,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    async fn go(mut self) -> RunReport {
+    async fn run_download(mut self) -> RunReport {
         let stop = self.context.stop.clone();
         let done = stop.or(self.download()).await;
         let stopped = done.as_ref().err().copied();
@@ -231,22 +231,24 @@ impl Run<'_> {
     async fn find(&mut self) -> Result<Source, DownloadError> {
         if self.registry.target().version.is_latest() {
             let package = self.registry.target().package.clone();
-            let mut versions = match self.unless_unlisted(self.registry.versions(&package).await)? {
+            let mut versions = match self.unless_unlisted(self.registry.list_versions(&package).await)? {
                 Ok(versions) => versions,
                 Err(unlisted) => return Ok(unlisted),
             };
             // It would be visible in each URL.
             versions.retain(|row| !self.inputs.redactor.contains_secret(&row.version));
-            let Some(latest) = version::latest(&versions) else { return Err(self.no_version(&versions).await) };
+            let Some(latest) = version::latest(&versions) else {
+                return Err(self.explain_missing_version(&versions).await);
+            };
             self.context.reporter.note(&latest.to_string());
-            self.registry.set_version(latest.version);
+            self.registry = self.registry.for_version(latest.version);
         }
-        match self.unless_unlisted(self.registry.files().await)? {
+        match self.unless_unlisted(self.registry.list_files().await)? {
             Ok(listing) if listing.version_exists => Ok(Source::Listed(listing)),
             Ok(_) => {
-                let versions = self.registry.versions(&self.registry.target().package).await;
+                let versions = self.registry.list_versions(&self.registry.target().package).await;
                 Err(match self.unless_unlisted(versions)? {
-                    Ok(versions) => self.no_version(&versions).await,
+                    Ok(versions) => self.explain_missing_version(&versions).await,
                     Err(_) => self.not_found(Missing::Version, SimilarNames::default()),
                 })
             }
@@ -255,8 +257,8 @@ impl Run<'_> {
     }
 
     /// Distinguishes a list, a registry that shows its lists to nobody without a token, and a failure. Such a registry may still
-    /// give the files of a public package to everybody. Any other rejection is a failure: a proxy in front of a forge says 401
-    /// and 403 too.
+    /// give the files of a public package to everybody. Any other rejection is a failure: a proxy in front of a server returns
+    /// 401 and 403 too.
     fn unless_unlisted<T>(&self, listed: Result<T, RegistryError>) -> Result<Result<T, Source>, DownloadError> {
         match listed {
             Ok(list) => Ok(Ok(list)),
@@ -272,10 +274,10 @@ impl Run<'_> {
     }
 
     /// Returns the error for a version that does not exist. The package's versions, or the owner's packages, may tell why.
-    async fn no_version(&self, versions: &[VersionRow]) -> DownloadError {
+    async fn explain_missing_version(&self, versions: &[VersionRow]) -> DownloadError {
         let target = self.registry.target();
         if versions.is_empty() {
-            let rows = self.registry.newest_versions("").await;
+            let rows = self.registry.list_newest_versions().await;
             let mut names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
             names.sort_unstable();
             names.dedup();

@@ -27,7 +27,7 @@ pub(crate) struct Item {
 impl Item {
     /// Whether a line of `executable` matches it, by its name on the registry or in the workspace.
     fn is_matched_by(&self, line: &Line) -> bool {
-        line.stands_for(self.name.as_str()) || line.stands_for(self.local_name.as_str())
+        line.is_or_matches(self.name.as_str()) || line.is_or_matches(self.local_name.as_str())
     }
 }
 
@@ -96,16 +96,16 @@ pub(super) fn select(
         errors.push(SelectError::AllExcluded.into());
     }
     let mut items: Vec<Item> = Vec::new();
-    let mut hostile = Vec::new();
+    let mut unsafe_names = Vec::new();
     for (name, lines) in names {
         match items_of(&name, &lines, wanted, source, checksums, redactor) {
             Ok(own) => items.extend(own),
-            Err(DownloadError::UnsafeNames(files)) => hostile.extend(files),
+            Err(DownloadError::UnsafeNames(files)) => unsafe_names.extend(files),
             Err(error) => errors.push(error),
         }
     }
-    if !hostile.is_empty() {
-        errors.push(DownloadError::UnsafeNames(hostile));
+    if !unsafe_names.is_empty() {
+        errors.push(DownloadError::UnsafeNames(unsafe_names));
     }
     errors.extend(duplicate_names(&items));
     let is_none = |line: &Line| !items.iter().any(|item| item.is_matched_by(line));
@@ -118,7 +118,7 @@ pub(super) fn select(
 
 /// Explains a line that excluded nothing, if it seems to mean files that are selected in the end.
 fn explain(line: &Line, names: &BTreeMap<String, Vec<&Line>>) -> Option<DownloadError> {
-    let selects = |line: &Line| names.keys().any(|name| line.stands_for(name));
+    let selects = |line: &Line| names.keys().any(|name| line.is_or_matches(name));
     if selects(line) {
         return Some(DownloadError::ExcludedTooEarly { line: Sanitized::new(&line.text) });
     }
@@ -163,7 +163,7 @@ fn matching_files(
     if !found.is_empty() {
         return Ok(found);
     }
-    let finds = |line: &Line| all.iter().any(|name| line.stands_for(name));
+    let finds = |line: &Line| all.iter().any(|name| line.is_or_matches(name));
     if let Some(mistake) = files::correction(line, |text| Line::to_download(text).is_ok_and(|line| finds(&line))) {
         return Err(SelectError::Mistake { line: line.text.clone(), mistake }.into());
     }
@@ -177,7 +177,7 @@ pub(super) fn name_without_list(line: &Line) -> Option<String> {
     (line.is_literal || line.malformed.is_some()).then(|| line.as_name().to_owned())
 }
 
-fn hostile(name: &str, why: impl Into<String>) -> DownloadError {
+fn unsafe_name(name: &str, why: impl Into<String>) -> DownloadError {
     DownloadError::UnsafeNames(vec![UnsafeName { name: name.to_owned(), why: why.into() }])
 }
 
@@ -198,7 +198,7 @@ fn allow_on_disk(name: &FileName) -> Result<(), &'static str> {
 /// Returns the name that a line gives to a file in the workspace.
 fn local_name(name: &FileName, line: &Line, redactor: &Redactor) -> Result<FileName, DownloadError> {
     let Some(new_name) = line.new_name(name) else {
-        allow_on_disk(name).map_err(|why| hostile(name.as_str(), why))?;
+        allow_on_disk(name).map_err(|why| unsafe_name(name.as_str(), why))?;
         return Ok(name.clone());
     };
     let bad = |why: String| DownloadError::NewName { name: name.clone(), why };
@@ -223,7 +223,7 @@ fn items_of(
         _ if redactor.name_contains_secret(name) => return Err(DownloadError::Secret),
         (Ok(name), _) => name,
         (Err(bad), Source::Unlisted(_)) => return Err(DownloadError::BadName(bad)),
-        (Err(bad), Source::Listed(_)) => return Err(hostile(name, format!("it {}", bad.why))),
+        (Err(bad), Source::Listed(_)) => return Err(unsafe_name(name, format!("it {}", bad.why))),
     };
     let names: BTreeSet<FileName> =
         lines.iter().map(|line| local_name(&name, line, redactor)).collect::<Result<_, _>>()?;

@@ -76,7 +76,7 @@ impl Folder {
 
     /// Gives a created file to the workspace's owner, if that is permitted.
     pub(super) fn give_to_owner(&self, created: impl AsFd) {
-        if let Some(Err(error)) = self.owner.map(|owner| owner.take(created)) {
+        if let Some(Err(error)) = self.owner.map(|owner| owner.give_to(created)) {
             let _ = self.ownership_error.set(error);
         }
     }
@@ -139,7 +139,7 @@ impl Folder {
     }
 
     /// Deletes all its files, if possible.
-    pub(crate) fn empty(&self) {
+    pub(crate) fn remove_all_files(&self) {
         self.remove_files(|_| true);
     }
 

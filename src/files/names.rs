@@ -79,7 +79,7 @@ impl Line {
 
     /// Whether a name on the registry is the line itself, or matches its patterns.
     #[must_use]
-    pub(crate) fn stands_for(&self, name: &str) -> bool {
+    pub(crate) fn is_or_matches(&self, name: &str) -> bool {
         self.as_name() == name || self.matches_name(name, false)
     }
 }

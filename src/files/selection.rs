@@ -39,7 +39,7 @@ pub(crate) struct Selection {
     pub(crate) include_hidden: bool,
     /// The name of the checksums file, which wildcards skip in any case: the workspace can contain the copy of an earlier
     /// run.
-    pub(crate) passes_over: Option<FileName>,
+    pub(crate) skipped_name: Option<FileName>,
     /// A file with a secret of the inputs, which is never published.
     pub(crate) secret_file: Option<Box<LocalFile>>,
     /// Whether the runner's files are visible. In a container on a host label they are not.
@@ -58,7 +58,7 @@ impl Selection {
 
     pub(super) fn is_skipped(&self, path: &Path) -> bool {
         let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase());
-        self.passes_over.as_ref().is_some_and(|passed| name == Some(passed.folded()))
+        self.skipped_name.as_ref().is_some_and(|skipped| name == Some(skipped.folded()))
     }
 }
 

@@ -21,8 +21,8 @@ impl WorkspaceOwner {
         (geteuid().is_root() && !user.is_root()).then_some(Self(user, group))
     }
 
-    /// Makes this user the owner of an open file or folder. It can be open with `O_PATH`.
-    pub(super) fn take(self, file: impl AsFd) -> Result<(), Errno> {
+    /// Gives an open file or folder to this user. It can be open with `O_PATH`.
+    pub(super) fn give_to(self, file: impl AsFd) -> Result<(), Errno> {
         chownat(file, "", Some(self.0), Some(self.1), AtFlags::EMPTY_PATH)
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::{InputError, Reader, workspace_file};
 use crate::checksum::{self, NotAList, Sha256};
+use crate::listing::LONGEST_LIST;
 use crate::package::FileName;
 use crate::sanitize::Sanitized;
 
@@ -14,9 +15,6 @@ const INPUT: &str = "checksums";
 
 /// The beginning of a path of the workspace. A name on the registry contains no `/`.
 const WORKSPACE: &str = "./";
-
-/// The largest checksums file, in bytes: as large as the largest list of a registry.
-const LARGEST: u64 = 64 * 1024 * 1024;
 
 const INVALID: &str = "invalid-checksums-file";
 
@@ -99,7 +97,7 @@ impl Reader<'_> {
         }
         let within = Path::new(text.strip_prefix(WORKSPACE).unwrap_or(text));
         let file = workspace_file::check(&workspace, within).map_err(unreadable)?;
-        let bytes = workspace_file::read(&file, LARGEST).map_err(unreadable)?;
+        let bytes = workspace_file::read(&file, LONGEST_LIST as u64).map_err(unreadable)?;
         let bytes = bytes.ok_or_else(|| error("is larger than 64 MiB", INVALID, example))?;
         let hashes = checksum::read_list(&bytes).map_err(|not| match not {
             NotAList::Empty => error("contains no line with a SHA-256 and a name", INVALID, content),

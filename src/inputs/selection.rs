@@ -15,14 +15,14 @@ impl Reader<'_> {
         let if_none_found = self.if_none_found();
         let include_hidden = self.boolean("include-hidden-files");
         let lines = self.lines(workspace.as_deref(), base.as_deref());
-        let passes_over = self.raw.get("checksums").and_then(|name| FileName::parse(name).ok());
+        let skipped_name = self.raw.get("checksums").and_then(|name| FileName::parse(name).ok());
         Some(Selection {
             workspace: workspace?,
             base: base?,
             lines: lines?,
             if_none_found: if_none_found?,
             include_hidden: include_hidden?,
-            passes_over,
+            skipped_name,
             secret_file: self.secret_file.clone(),
             has_runner_files: self.runner.has_runner_files(),
         })

@@ -50,9 +50,9 @@ pub(super) struct Comparison {
 }
 
 impl Comparison {
-    pub(super) fn of(desired: &[Desired], there: &Listing) -> Self {
+    pub(super) fn of(desired: &[Desired], listing: &Listing) -> Self {
         let files = desired.iter().map(|file| (file, &State::Planned));
-        let ops = plan(files, there, Some(there));
+        let ops = plan(files, listing, Some(listing));
         Self { diff: Diff::of(&ops), ops }
     }
 
@@ -128,7 +128,7 @@ impl Run<'_> {
         }
     }
 
-    /// Lists an alias once more. If it is not identical to the version, records the failure with that cause. Returns whether it
+    /// Lists an alias again. If it is not identical to the version, records the failure with that cause. Returns whether it
     /// is identical, even if a step of the update has failed.
     async fn compare_alias(
         &mut self,
@@ -141,8 +141,8 @@ impl Run<'_> {
         if signal.is_some() {
             registry.expect_no_further_requests();
         }
-        let listed = tokio::time::timeout(LAST_LIST_TIMEOUT, registry.files_once()).await;
-        let state = listed.ok().and_then(Result::ok).map(|there| Comparison::of(desired, &there).diff);
+        let listed = tokio::time::timeout(LAST_LIST_TIMEOUT, registry.list_files_once()).await;
+        let state = listed.ok().and_then(Result::ok).map(|listing| Comparison::of(desired, &listing).diff);
         let (alias, version) = (alias.clone(), self.job.inputs.target.version.clone());
         let is_identical = state.is_some_and(Diff::is_empty);
         if is_identical {
@@ -166,7 +166,7 @@ impl Run<'_> {
         let job = self.job;
         let (alias, version) = (&registry.target().version, &job.inputs.target.version);
         let compare = async || -> Result<Comparison, Halt> {
-            Ok(Comparison::of(desired, &job.context.stop.or(registry.files()).await??))
+            Ok(Comparison::of(desired, &job.context.stop.or(registry.list_files()).await??))
         };
         let mut retries = registry.retries();
         for round in 0..=MOST_ATTEMPTS {
@@ -314,7 +314,7 @@ impl Store {
     async fn fetch(&mut self, main: &Run<'_>, items: &[Item]) -> Result<(), Halt> {
         if self.fetched.is_none() {
             let fetched = Folder::make(&self.folder.place().below(ALIAS_DOWNLOADS))?;
-            fetched.empty();
+            fetched.remove_all_files();
             self.fetched = Some(Arc::new(fetched));
         }
         let Some(folder) = &self.fetched else { return Ok(()) };
@@ -336,7 +336,7 @@ impl Drop for Store {
     /// Deletes the downloaded files.
     fn drop(&mut self) {
         if let Some(fetched) = &self.fetched {
-            fetched.empty();
+            fetched.remove_all_files();
             self.folder.remove_empty(ALIAS_DOWNLOADS);
         }
     }

@@ -158,7 +158,8 @@ impl Run<'_> {
         }
     }
 
-    /// Fails the checksums file, because it is outdated; after that many attempts, if other jobs changed the version each time.
+    /// Marks the checksums file as failed, because it is outdated. `times` is the number of attempts, if other jobs changed
+    /// the version each time.
     pub(super) fn fail_checksums(&mut self, times: Option<u32>) {
         let version = self.job.inputs.target.version.clone();
         if let Some(file) = self.version.files.last_mut().filter(|file| file.desired.is_checksums_file) {
@@ -263,13 +264,13 @@ fn make_content(
     }
     let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
     let mut errors: Vec<PublishError> = unsafe_names(&names, redactor).into_iter().collect();
-    errors.extend(checksums.expect.iter().filter(|line| !names.iter().any(|name| line.stands_for(name))).map(|line| {
-        PublishError::Expected {
+    errors.extend(checksums.expect.iter().filter(|line| !names.iter().any(|name| line.is_or_matches(name))).map(
+        |line| PublishError::Expected {
             line: Sanitized::new(&line.text),
             version: target.version.clone(),
             similar: SimilarNames::of(line.as_name(), &names),
-        }
-    }));
+        },
+    ));
     if errors.is_empty() {
         Ok(checksum::write_list(files.iter().map(|file| (file.name.as_str(), file.sha256))))
     } else {
@@ -284,8 +285,8 @@ fn unsafe_names(names: &[&str], redactor: &Redactor) -> Option<PublishError> {
     for name in names {
         let why = if redactor.name_contains_secret(name) {
             "contains the token or another secret, which everybody would see".to_owned()
-        } else if let Err(refused) = FileName::parse(name) {
-            refused.why
+        } else if let Err(invalid) = FileName::parse(name) {
+            invalid.why
         } else {
             continue;
         };

@@ -134,17 +134,17 @@ impl Run<'_> {
         versions: &mut Option<Vec<VersionRow>>,
         state: &mut Option<Diff>,
     ) -> Result<Vec<Planned>, PublishError> {
-        let listed = self.version.registry.for_version(alias.clone()).files().await?;
+        let listed = self.version.registry.for_version(alias.clone()).list_files().await?;
         let compared = Comparison::of(desired, &listed);
         let diff = *state.insert(compared.diff);
         let of_alias =
-            |action, there| Planned { action, what: format!("alias {alias}"), size: None, on_registry: there };
+            |action, on_registry| Planned { action, what: format!("alias {alias}"), size: None, on_registry };
         if diff.is_empty() {
             return Ok(vec![of_alias(Action::Unchanged, IDENTICAL.to_owned())]);
         }
         let version = &self.job.inputs.target.version;
-        if let Some(stay) = reason_not_to_update(&self.version.registry, version, alias, versions).await? {
-            announce_no_update(self.job, alias, &stay);
+        if let Some(no_update) = reason_not_to_update(&self.version.registry, version, alias, versions).await? {
+            announce_no_update(self.job, alias, &no_update);
             return Ok(vec![of_alias(Action::Skip, diff.in_brief())]);
         }
         compared.extras().map_err(PublishError::UnsafeName)?;
@@ -173,7 +173,7 @@ impl Run<'_> {
     fn plan_link(&mut self, listing: &Listing, about: Option<&VersionDetails>) {
         let Some(repository) = &self.job.task.link_repository else { return };
         let linked = about.map(|about| self.compare_link(repository, about));
-        let (action, there) = match linked {
+        let (action, on_registry) = match linked {
             None if !listing.version_exists => (Action::Link, "not known yet: version is new"),
             None => (Action::Link, "not known"),
             Some(Linked::Missing) => (Action::Link, "no visible link"),
@@ -188,7 +188,7 @@ impl Run<'_> {
             ));
         }
         let what = format!("repository {named}");
-        self.show([Planned { action, what, size: None, on_registry: there.to_owned() }]);
+        self.show([Planned { action, what, size: None, on_registry: on_registry.to_owned() }]);
     }
 }
 
@@ -197,7 +197,7 @@ const IDENTICAL: &str = "identical";
 /// Returns the row of the plan for an operation; `None` if nothing would be done.
 fn row(op: &Op, what: String, size: u64) -> Option<Planned> {
     let different = |theirs: &RegistryFile| format!("different, {}", Bytes(theirs.size));
-    let (action, there) = match op {
+    let (action, on_registry) = match op {
         Op::Upload => (Action::Upload, "missing".to_owned()),
         Op::Replace(now) => (Action::Replace, different(&now.existing)),
         Op::Keep => (Action::Unchanged, IDENTICAL.to_owned()),
@@ -206,7 +206,7 @@ fn row(op: &Op, what: String, size: u64) -> Option<Planned> {
         Op::Delete(_) => (Action::Delete, "extra file".to_owned()),
         _ => return None,
     };
-    Some(Planned { action, what, size: Some(size), on_registry: there })
+    Some(Planned { action, what, size: Some(size), on_registry })
 }
 
 /// Returns a file as the registry would list it, once it is hashed.

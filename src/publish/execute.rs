@@ -113,7 +113,7 @@ impl<'a> VersionRun<'a> {
     }
 
     /// Chooses what is done next: uploads first, then replacements and deletions one by one, and the checksums file when
-    /// all others are there. If anything has failed, nothing is deleted.
+    /// all other files are uploaded. If anything has failed, nothing is deleted.
     fn next_step(&self, ops: &[Op]) -> Step {
         let is_last = |index: usize| self.files.get(index).is_some_and(|file| file.desired.is_checksums_file);
         for of_last in [false, true] {
@@ -139,7 +139,7 @@ impl<'a> VersionRun<'a> {
     /// Reads the list and plans the operations. If the list contradicts the known states, it is read again.
     pub(super) async fn list_and_plan(&mut self) -> Result<(Listing, Vec<Op>), Halt> {
         loop {
-            let listing = self.registry.files().await?;
+            let listing = self.registry.list_files().await?;
             let needs_hash = |index: &usize| self.files[*index].desired.needs_hash(&listing);
             for (index, error) in self.hash((0..self.files.len()).filter(needs_hash).collect()).await {
                 self.files[index].apply_with(Event::Unreadable, error);
@@ -235,7 +235,7 @@ impl<'a> VersionRun<'a> {
                 return Ok(());
             }
             // Only the content that was listed before is deleted.
-            let listing = stop.or(self.registry.files()).await??;
+            let listing = stop.or(self.registry.list_files()).await??;
             if listing.find_same_name(seen) != Some(seen) {
                 return Ok(());
             }
@@ -252,7 +252,7 @@ impl<'a> VersionRun<'a> {
     /// the list.
     pub(super) async fn list_after_signal(&mut self) -> Option<Listing> {
         self.registry.expect_no_further_requests();
-        let listed = tokio::time::timeout(LAST_LIST_TIMEOUT, self.registry.files_once()).await;
+        let listed = tokio::time::timeout(LAST_LIST_TIMEOUT, self.registry.list_files_once()).await;
         let listing = listed.ok().and_then(Result::ok);
         for file in &mut self.files {
             let listed = listing.as_ref().map(|listing| file.desired.compare(listing));

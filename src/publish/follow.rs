@@ -57,7 +57,7 @@ pub(super) async fn reason_not_to_update(
     }
     let rows = match known {
         Some(rows) => rows,
-        None => known.insert(registry.versions(&registry.target().package).await?),
+        None => known.insert(registry.list_versions(&registry.target().package).await?),
     };
     Ok(highest(rows, alias, &followed, own.as_ref()).map(|release| {
         let why = match own {
@@ -69,9 +69,9 @@ pub(super) async fn reason_not_to_update(
 }
 
 /// Announces that an alias is not updated, and why.
-pub(super) fn announce_no_update(job: Job<'_>, alias: &Version, stay: &NoUpdate) {
+pub(super) fn announce_no_update(job: Job<'_>, alias: &Version, no_update: &NoUpdate) {
     let is = if job.task.dry_run { "would not be" } else { "is not" };
-    job.context.reporter.notice(&format!("alias {alias} {is} updated: {}", stay.why));
+    job.context.reporter.notice(&format!("alias {alias} {is} updated: {}", no_update.why));
 }
 
 /// Returns the highest release that the alias follows. If `own` is a release, only higher releases count.

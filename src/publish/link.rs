@@ -28,7 +28,7 @@ impl Run<'_> {
         let mut given_up = None;
         loop {
             let begun = Instant::now();
-            let about = match registry.version_details().await {
+            let about = match registry.read_version_details().await {
                 Ok(about) => about,
                 Err(error) => {
                     self.warn_of(repository, &error);
@@ -66,11 +66,11 @@ impl Run<'_> {
     pub(super) fn compare_link(&self, repository: &RepositoryName, about: &VersionDetails) -> Linked {
         match about.linked_to() {
             None => Linked::Missing,
-            Some(there) if there.eq_ignore_ascii_case(&self.with_owner(repository)) => Linked::Requested,
-            Some(there) => {
-                let (there, wanted) = (Sanitized::new(there), self.with_owner(repository));
+            Some(linked) if linked.eq_ignore_ascii_case(&self.with_owner(repository)) => Linked::Requested,
+            Some(linked) => {
+                let (linked, wanted) = (Sanitized::new(linked), self.with_owner(repository));
                 self.job.context.reporter.warn(&format!(
-                    "the package is already linked to repository {there}; the link is kept. To link it to {wanted}, unlink \
+                    "the package is already linked to repository {linked}; the link is kept. To link it to {wanted}, unlink \
                      it first: {}/settings",
                     self.job.inputs.target.page_url()
                 ));

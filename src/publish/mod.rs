@@ -286,7 +286,7 @@ impl Run<'_> {
     /// Requests the details of the version, with a short timeout and without retries, because only the link to its page
     /// needs them.
     async fn read_version_details(&self) -> Option<VersionDetails> {
-        let asked = tokio::time::timeout(PAGE_TIMEOUT, self.version.registry.version_details_once());
+        let asked = tokio::time::timeout(PAGE_TIMEOUT, self.version.registry.read_version_details_once());
         match self.job.context.stop.or(asked).await {
             Ok(Ok(Ok(about))) => return Some(about),
             Ok(Ok(Err(error))) => self.warn_of_page(&error),

@@ -6,7 +6,7 @@ use std::pin::pin;
 use tokio::time::Instant;
 
 use super::execute::VersionRun;
-use super::tracked::{FailedUpload, Tracked};
+use super::tracked::{FailedUpload, REPLACEMENT_RETRIES, Tracked};
 use super::upload::upload_once;
 use super::{Halt, Save};
 use crate::checksum::Sha256;
@@ -17,9 +17,6 @@ use crate::report::RunContext;
 use crate::state::Event;
 use crate::stop::Signal;
 use crate::units::{Bytes, Span};
-
-/// The number of retries of an upload while the file is missing on the registry.
-const RETRIES: u32 = 20;
 
 /// The result of a DELETE and the PUT after it.
 enum Swapped {
@@ -48,7 +45,7 @@ impl VersionRun<'_> {
         let mut deletions = self.registry.retries();
         let mut may_be_deleted = false;
         loop {
-            let listing = stop.or(self.registry.files()).await??;
+            let listing = stop.or(self.registry.list_files()).await??;
             let op = plan::decide(&self.files[index].desired, &self.files[index].state, &listing);
             // If another job has deleted it, there is nothing to delete.
             let is_to_delete = matches!(op, Op::Replace(_)) || op == Op::Upload && may_be_deleted;
@@ -58,7 +55,7 @@ impl VersionRun<'_> {
             }
             // This is the last place at which a signal cancels the run before the file is missing.
             stop.or(async {}).await?;
-            self.files[index].start_replacing(seen.clone(), RETRIES);
+            self.files[index].start_replacing(seen.clone());
             let mut signal = None;
             let begun = Instant::now();
             let swapped = {
@@ -107,7 +104,7 @@ impl VersionRun<'_> {
                 let file = &mut self.files[index];
                 // The deletion may have succeeded despite the error, so the next list decides.
                 if may_be_deleted && !is_final {
-                    file.start_replacing(seen, RETRIES);
+                    file.start_replacing(seen);
                     file.record_failure(FailedUpload {
                         error,
                         retry: RetryRule::CheckOnly,
@@ -169,7 +166,7 @@ async fn delete_and_upload(
         Ok(()) => None,
     };
     let mut retries = registry.retries();
-    retries.allow_at_least(RETRIES);
+    retries.allow_at_least(REPLACEMENT_RETRIES);
     loop {
         let failed = match upload_once(registry, context.reporter, &to_upload).await {
             Ok(sha256) => return Swapped::Accepted(sha256),
@@ -181,7 +178,7 @@ async fn delete_and_upload(
             let error = failed.error.with_attempts(retries.attempts());
             return Swapped::Interrupted(FailedUpload { error, ..failed });
         }
-        let Ok(listing) = registry.files_once().await else { continue };
+        let Ok(listing) = registry.list_files_once().await else { continue };
         match desired.compare(&listing) {
             Listed::Nothing => {}
             Listed::Identical(sha256) => return Swapped::Accepted(sha256),

@@ -13,6 +13,9 @@ use crate::registry::{Cause, FailureKind, Registry, RegistryError, Retries, Retr
 use crate::report::{Outcome, Status};
 use crate::state::{Event, IfMissing, State};
 
+/// The number of retries of an upload while the file is missing on the registry.
+pub(super) const REPLACEMENT_RETRIES: u32 = 20;
+
 /// A failed upload.
 #[derive(Debug)]
 pub(super) struct FailedUpload {
@@ -64,15 +67,15 @@ impl Tracked {
         self.error = error.into();
     }
 
-    /// Lets it fail for good.
+    /// Marks it as failed.
     pub(super) fn fail(&mut self, error: impl Into<PublishError>) {
         self.apply_with(Event::Failed, error.into());
     }
 
     /// Records that its content begins to be deleted from the registry.
-    pub(super) fn start_replacing(&mut self, seen: RegistryFile, retries: u32) {
+    pub(super) fn start_replacing(&mut self, seen: RegistryFile) {
         self.apply(Event::DeleteStarted { seen });
-        self.retries.allow_at_least(retries);
+        self.retries.allow_at_least(REPLACEMENT_RETRIES);
     }
 
     /// Records why an upload failed, and whether it is retried.

@@ -63,8 +63,8 @@ pub(super) fn read(
             hasher.update(&chunk);
             sender.blocking_send(Ok(chunk)).is_ok()
         });
-        // Who no longer listens has ended the upload and asks for nothing; the outcome goes first, so that it is there for
-        // whoever sees the end of the stream.
+        // If the receiver is gone, the upload has ended. The outcome is sent first, so that it is available when the stream
+        // ends.
         match taken {
             Ok(true) => drop(done.send(Ok(hasher.finish()))),
             Ok(false) => {}

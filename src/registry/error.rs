@@ -121,7 +121,7 @@ pub(crate) struct RegistryError {
     failure: Failure,
     attempts: u32,
     /// Whether the server was unavailable, and is back.
-    pub(super) is_outlasted: bool,
+    pub(super) is_recovered: bool,
 }
 
 /// Why a request failed.
@@ -215,7 +215,7 @@ impl RegistryError {
             Cause::Outage { .. } => false,
             Cause::Rejected { .. } | Cause::Unexpected { .. } | Cause::File(_) => true,
         };
-        Self { operation, what, url, cause, was_sent, failure, attempts: 1, is_outlasted: false }
+        Self { operation, what, url, cause, was_sent, failure, attempts: 1, is_recovered: false }
     }
 
     /// Returns the consequences of the error, and the number of attempts.
@@ -223,7 +223,7 @@ impl RegistryError {
         (self.failure, self.attempts)
     }
 
-    /// Whether the server refused the token itself, not what its user may do.
+    /// Whether the server rejected the token itself, not what its user may do.
     pub(super) fn is_unauthorized(&self) -> bool {
         matches!(&self.cause, Cause::Rejected { status: StatusCode::UNAUTHORIZED, words, .. }
             if self.is_server_response() && !words.to_string().contains("reqPackageAccess"))
@@ -246,7 +246,7 @@ impl RegistryError {
 
     /// Marks an error that an outage of the server caused. The server is back, so the request can be repeated.
     pub(super) fn mark_recovered(mut self) -> Self {
-        self.is_outlasted = true;
+        self.is_recovered = true;
         self.failure.affects_every_file = false;
         self.failure.retry = if self.was_sent { self.operation.rule_if_unclear() } else { RetryRule::Repeat };
         self
@@ -256,7 +256,7 @@ impl RegistryError {
     pub(super) fn with_outage(self, given_up: GivenUp) -> Self {
         let cause = Cause::Outage { given_up, own: Some(self.cause.into()) };
         let failure = cause.classify(&self.operation, &self.url);
-        Self { cause, failure, is_outlasted: false, ..self }
+        Self { cause, failure, is_recovered: false, ..self }
     }
 
     pub(crate) fn kind(&self) -> FailureKind {
@@ -307,7 +307,7 @@ impl RegistryError {
             Cause::Transport(transport) => transport.reach == Reach::Broken,
             Cause::Unexpected { .. } | Cause::Outage { .. } | Cause::File(_) => false,
         };
-        is_vague && !self.is_outlasted
+        is_vague && !self.is_recovered
     }
 }
 

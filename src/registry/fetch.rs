@@ -234,9 +234,9 @@ impl Download<'_> {
     /// Reads a short file into memory. Stops when it is longer than `longest`. The timeout is that of a whole response.
     pub(crate) async fn read(self, longest: u64) -> Result<Vec<u8>, RegistryError> {
         let Self { registry, response, operation, url, .. } = self;
-        let Limits { stall_timeout: silence, answer, .. } = registry.connection.limits;
+        let Limits { stall_timeout, answer, .. } = registry.connection.limits;
         let longest = usize::try_from(longest).unwrap_or(usize::MAX);
-        match read_up_to(response, longest, silence, answer).await {
+        match read_up_to(response, longest, stall_timeout, answer).await {
             Ok(body) | Err(Broken { body, why: None }) => Ok(body),
             Err(Broken { why: Some(why), .. }) => Err(registry.error(&operation, &url, why)),
         }

@@ -249,7 +249,7 @@ fn unreachable_hint(url: &Url) -> String {
     )
 }
 
-/// Classifies a refusal of an ID token by the server. The last text of the API's message is the reason (Forgejo 16);
+/// Classifies a rejection of an ID token by the server. The last text of the API's message is the reason (Forgejo 16);
 /// `code` is that of an access token.
 pub(super) fn rejected_id_token(registry: &Registry<'_>, access: &str, code: &'static str, words: &str) -> Failure {
     let (server, owner) = (&registry.target.server, &registry.target.owner);

@@ -33,8 +33,8 @@ pub struct Limits {
     pub first_probe_wait: Duration,
     /// The longest wait between two probes.
     pub longest_probe_wait: Duration,
-    /// Gives numbers from 0 to 1: where between half and all of the longest wait a wait lies. Clients that failed together
-    /// do not come back together.
+    /// Returns a random number from 0 to 1. It chooses each wait between half of the longest wait and all of it, so that
+    /// clients that failed together do not retry together.
     pub jitter: Arc<dyn Fn() -> f64 + Send + Sync>,
 }
 

@@ -67,12 +67,12 @@ pub(super) struct Resolver {
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let refuses_local = self.rejects_local;
+        let rejects_local = self.rejects_local;
         Box::pin(async move {
             enter(Phase::Resolving);
             let addresses: Vec<SocketAddr> = lookup_host((name.as_str(), 0)).await?.collect();
             enter(Phase::Connecting);
-            let allowed = if refuses_local { without_local(name.as_str(), addresses)? } else { addresses };
+            let allowed = if rejects_local { without_local(name.as_str(), addresses)? } else { addresses };
             Ok(Box::new(allowed.into_iter()) as Addrs)
         })
     }
@@ -114,8 +114,8 @@ mod tests {
             Ok::<_, String>(allowed.iter().map(|address| address.ip().to_string()).collect::<Vec<_>>())
         };
         assert_eq!(resolved(&["fe80::1", "10.0.0.1", "127.0.0.1"]), Ok(vec!["10.0.0.1".to_owned()]));
-        let refused = "the redirect leads to host, which resolves to a link-local address".to_owned();
-        assert_eq!(resolved(&["169.254.169.254", "::1"]), Err(refused));
+        let rejected = "the redirect leads to host, which resolves to a link-local address".to_owned();
+        assert_eq!(resolved(&["169.254.169.254", "::1"]), Err(rejected));
         assert_eq!(resolved(&[]), Ok(vec![]));
     }
 }

@@ -45,7 +45,7 @@ use self::local_address::Resolver;
 pub use self::observer::{Exchange, Observer, Retry};
 use self::outage::Outages;
 use self::phase::{TrackedConnector, Tracker, Upload, wait_for_stall};
-pub(crate) use self::questions::{LONGEST_LIST, VersionDetails};
+pub(crate) use self::questions::VersionDetails;
 use self::response::{ErrorResponse, is_html};
 pub(crate) use self::retry::{Retries, wait_for_longest};
 use crate::command::Command;
@@ -119,14 +119,14 @@ impl<'a> Registry<'a> {
             Some(certificate) => tls::with_client_certificate(&tls, certificate),
             None => tls.clone(),
         };
-        let client = |tls: &ClientConfig, refuses_local| {
+        let client = |tls: &ClientConfig, rejects_local| {
             let proxies = network.proxies.clone();
             reqwest::Client::builder()
                 .tls_backend_preconfigured(tls.clone())
                 // Not those that the environment may name for reqwest.
                 .no_proxy()
                 .proxy(reqwest::Proxy::custom(move |url| proxies.for_url(url).map(|proxy| proxy.url.clone())))
-                .dns_resolver(Resolver { rejects_local: refuses_local })
+                .dns_resolver(Resolver { rejects_local })
                 .user_agent(concat!("generic-packages/", env!("CARGO_PKG_VERSION")))
                 .redirect(reqwest::redirect::Policy::none())
                 .referer(false)
@@ -152,15 +152,10 @@ impl<'a> Registry<'a> {
         &self.target
     }
 
-    /// Switches to another version of the package.
-    pub(crate) fn set_version(&mut self, version: Version) {
-        self.target.version = version;
-    }
-
     /// Returns a client for another version of the package. It shares the connection, pauses and outages.
     pub(crate) fn for_version(&self, version: Version) -> Self {
         let mut other = self.clone();
-        other.set_version(version);
+        other.target.version = version;
         other
     }
 

@@ -46,8 +46,8 @@ impl Outages {
 }
 
 impl Registry<'_> {
-    /// Waits for the server if `error`, of a request that began at `begun`, may mean that it is away. Returns the error,
-    /// [outlasted](RegistryError::outlasted) if the server is back, or that of the outage if it is not.
+    /// Waits for the server if `error`, of a request that began at `begun`, may mean that it is unavailable. Returns the
+    /// error, marked as recovered if the server responds again, or the error of the outage if it does not.
     pub(crate) async fn wait_for_outage(&self, begun: Instant, error: RegistryError) -> RegistryError {
         let may_be_away = error.kind() == FailureKind::Unavailable && self.target.server.is_origin_of(&error.url);
         if !may_be_away || !self.outages.has_responded.load(Ordering::Relaxed) {
@@ -97,7 +97,7 @@ impl Registry<'_> {
                 probe.given_up = Some(GivenUp(why.clone()));
                 Err(GivenUp(why))
             }
-            // There is one more look at the list after a signal, and the server may be back for it.
+            // After a signal, the files are listed one last time. The server may respond again by then.
             Err(signal) => {
                 Err(GivenUp(format!("the server stopped responding, and {signal} ended the wait: {failure}")))
             }

@@ -58,7 +58,7 @@ mod tests {
     use crate::package::{Owner, PackageName, Version};
 
     #[test]
-    fn a_page_is_taken_in_any_case_and_encoded_anew_and_a_forge_may_not_know_its_public_address() {
+    fn a_page_is_taken_in_any_case_and_encoded_anew_and_a_server_may_not_know_its_public_address() {
         for (server, version, page, encoded, is_usable) in [
             ("https://host", "1", "https://other/acme/-/packages/generic/widget/1", None, true),
             ("http://host", "1", "https://other/acme/-/packages/generic/widget/1", None, true),

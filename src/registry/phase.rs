@@ -135,7 +135,7 @@ pub(super) async fn wait_for_stall(limits: &Limits, tracker: &Tracker, upload: O
             _ => (phase, limits.stall_timeout),
         };
         let end = since + after;
-        // The next phase may have an earlier end than this one, but not before `silence` from now.
+        // The next phase may have an earlier end than this one, but not before `stall_timeout` from now.
         sleep_until(end.min(Instant::now() + limits.stall_timeout)).await;
         if Instant::now() >= end && now() == (phase, since) {
             return Timeout { phase: waits_for, after };

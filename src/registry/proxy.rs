@@ -25,7 +25,7 @@ impl Proxy {
              `{}://user:password@{}`",
             self.variable,
             self.url.scheme(),
-            self.place()
+            self.host_and_port()
         );
         Transport::not_sent(words, for_every_file("proxy-credentials-rejected", hint))
     }

@@ -10,12 +10,9 @@ use super::page::{address_by_page, is_usable};
 use super::response::{Broken, ErrorResponse, is_html, read_up_to};
 use super::{Connection, Registry};
 use crate::blocking::on_own_thread;
-use crate::listing::{Listing, VersionRow};
+use crate::listing::{LONGEST_LIST, Listing, VersionRow};
 use crate::package::{PackageName, PublicAddress, RepositoryName};
 use crate::units::Bytes;
-
-/// The longest list of files that is read, in bytes. With 341 bytes per file, it has room for 190,000 files.
-pub(crate) const LONGEST_LIST: usize = 64 * 1024 * 1024;
 
 /// The longest page of versions that is read, in bytes. Usual pages have about 100 KB.
 const LONGEST_PAGE: usize = 4 * 1024 * 1024;
@@ -68,8 +65,8 @@ fn total_of(response: &Response) -> Option<usize> {
 
 impl Registry<'_> {
     /// Lists the files of the version.
-    pub(crate) async fn files(&self) -> Result<Listing, RegistryError> {
-        self.with_retries(async || self.files_once().await).await
+    pub(crate) async fn list_files(&self) -> Result<Listing, RegistryError> {
+        self.with_retries(async || self.list_files_once().await).await
     }
 
     /// Prepares for the last lists of a canceled run: they neither wait for the end of a pause that the server asked for, nor
@@ -80,7 +77,7 @@ impl Registry<'_> {
     }
 
     /// Lists the files without retries.
-    pub(crate) async fn files_once(&self) -> Result<Listing, RegistryError> {
+    pub(crate) async fn list_files_once(&self) -> Result<Listing, RegistryError> {
         let url = self.target.files_url();
         let operation = Operation::ListFiles;
         let response = match self.send_request(&operation, &url).await {
@@ -93,12 +90,12 @@ impl Registry<'_> {
     }
 
     /// Requests the details of the version.
-    pub(crate) async fn version_details(&self) -> Result<VersionDetails, RegistryError> {
-        self.with_retries(async || self.version_details_once().await).await
+    pub(crate) async fn read_version_details(&self) -> Result<VersionDetails, RegistryError> {
+        self.with_retries(async || self.read_version_details_once().await).await
     }
 
     /// Requests the details of the version without retries.
-    pub(crate) async fn version_details_once(&self) -> Result<VersionDetails, RegistryError> {
+    pub(crate) async fn read_version_details_once(&self) -> Result<VersionDetails, RegistryError> {
         let url = self.target.version_url();
         let response = self.send_request(&Operation::ReadVersion, &url).await?;
         self.json(&Operation::ReadVersion, &url, response, LONGEST_PAGE).await.map(|(about, _)| about)
@@ -125,7 +122,7 @@ impl Registry<'_> {
     }
 
     /// Lists the versions of a package of the owner, newest first. Rows with invalid versions are left out.
-    pub(crate) async fn versions(&self, package: &PackageName) -> Result<Vec<VersionRow>, RegistryError> {
+    pub(crate) async fn list_versions(&self, package: &PackageName) -> Result<Vec<VersionRow>, RegistryError> {
         for _ in 0..MAX_LIST_ATTEMPTS {
             if let Some(versions) = self.versions_unless_they_change(package).await? {
                 return Ok(versions);
@@ -144,7 +141,7 @@ impl Registry<'_> {
         let mut known = None;
         let (mut count, mut length) = (0, 0);
         for page in 1..=MOST_PAGES {
-            let read = self.with_retries(async || self.page_of_versions(package.as_str(), page).await).await?;
+            let read = self.with_retries(async || self.list_page_of_versions(package.as_str(), page).await).await?;
             if page > 1 && read.total != known {
                 return Ok(None);
             }
@@ -180,14 +177,14 @@ impl Registry<'_> {
         error.with_hint("Set `version`, or run the step again when no other job publishes")
     }
 
-    /// Lists the newest versions of the owner's packages whose names contain a text; empty if that fails. There are no
-    /// retries, because the list is only used for hints.
-    pub(crate) async fn newest_versions(&self, name: &str) -> Vec<VersionRow> {
-        self.page_of_versions(name, 1).await.map(|page| page.rows).unwrap_or_default()
+    /// Lists the newest versions of all packages of the owner; empty if that fails. There are no retries, because the
+    /// list is only used for hints.
+    pub(crate) async fn list_newest_versions(&self) -> Vec<VersionRow> {
+        self.list_page_of_versions("", 1).await.map(|page| page.rows).unwrap_or_default()
     }
 
     /// Reads a page of the versions, without retries.
-    async fn page_of_versions(&self, name: &str, page: usize) -> Result<Page, RegistryError> {
+    async fn list_page_of_versions(&self, name: &str, page: usize) -> Result<Page, RegistryError> {
         let operation = Operation::ListVersions;
         let url = self.target.versions_url(name, PAGE, page);
         let response = self.send_request(&operation, &url).await?;

@@ -11,7 +11,7 @@ use crate::package::Target;
 use crate::sanitize::Sanitized;
 
 /// The longest URL that a redirect may lead to, in bytes. A signed URL of object storage has at most two thousand.
-const LONGEST_PLACE: usize = 8 * 1024;
+const LONGEST_LOCATION: usize = 8 * 1024;
 
 /// Returns the target of a redirect that may be followed: from the server to object storage on another host (303 by
 /// Gitea's source, 302 and 307 by others), and on from there. A redirect from https to http is never followed, and
@@ -21,15 +21,15 @@ pub(super) fn leads_to(response: &Response, hop: usize) -> Option<Url> {
     if !is_for_now(response.status()) {
         return None;
     }
-    let place = response.headers().get(LOCATION)?.to_str().ok()?;
-    let place = asked.join(place).ok()?;
-    let is_followed = match (asked.scheme(), place.scheme()) {
-        ("http", "https") => hop > 0 || place.path() != asked.path(),
+    let location = response.headers().get(LOCATION)?.to_str().ok()?;
+    let location = asked.join(location).ok()?;
+    let is_followed = match (asked.scheme(), location.scheme()) {
+        ("http", "https") => hop > 0 || location.path() != asked.path(),
         (from, to) => from == to,
     };
     // A redirect within the server leads to a renamed owner or to the login page.
-    let is_elsewhere = hop > 0 || place.origin() != asked.origin();
-    (is_plain(&place) && is_followed && is_elsewhere).then_some(place)
+    let is_elsewhere = hop > 0 || location.origin() != asked.origin();
+    (is_plain(&location) && is_followed && is_elsewhere).then_some(location)
 }
 
 /// Returns whether a redirect is temporary. A permanent one means another `server-url`.
@@ -38,23 +38,23 @@ fn is_for_now(status: StatusCode) -> bool {
 }
 
 /// Returns whether a file can be downloaded from a URL: HTTP, no credentials, limited length.
-pub(super) fn is_plain(place: &Url) -> bool {
-    matches!(place.scheme(), "http" | "https")
-        && place.username().is_empty()
-        && place.password().is_none()
-        && place.as_str().len() <= LONGEST_PLACE
+pub(super) fn is_plain(location: &Url) -> bool {
+    matches!(location.scheme(), "http" | "https")
+        && location.username().is_empty()
+        && location.password().is_none()
+        && location.as_str().len() <= LONGEST_LOCATION
 }
 
 impl Registry<'_> {
     /// Classifies a redirect of a download that is not followed.
     pub(super) fn rejected_download_redirect(&self, url: &Url, response: &ErrorResponse) -> Failure {
         let server = &self.target.server;
-        let is_at_forge = server.is_origin_of(url);
+        let is_at_server = server.is_origin_of(url);
         match response.location.as_ref().and_then(|given| url.join(given).ok()) {
-            Some(place) if url.scheme() == "https" && place.scheme() == "http" => for_every_file(
+            Some(location) if url.scheme() == "https" && location.scheme() == "http" => for_every_file(
                 "redirect-to-http",
-                if is_at_forge {
-                    let host = Sanitized::new(place.host_str().unwrap_or_default());
+                if is_at_server {
+                    let host = Sanitized::new(location.host_str().unwrap_or_default());
                     format!(
                         "Configure the server's object storage with https, because {server} redirects to {host} with http, which is \
                          not encrypted"
@@ -66,14 +66,16 @@ impl Registry<'_> {
                         .to_owned()
                 },
             ),
-            Some(place) if !is_at_forge && is_for_now(response.status) && is_plain(&place) => for_every_file(
+            Some(location) if !is_at_server && is_for_now(response.status) && is_plain(&location) => for_every_file(
                 "too-many-redirects",
                 format!("Check the server's object storage, because {server} redirects too many times"),
             ),
-            _ if !is_at_forge => self.storage_error(url),
-            Some(place) if !is_plain(&place) => self.storage_error(&place),
+            _ if !is_at_server => self.storage_error(url),
+            Some(location) if !is_plain(&location) => self.storage_error(&location),
             // The path and query may be a secret.
-            Some(place) if place.host_str() != url.host_str() => self.redirected(&place.origin().ascii_serialization()),
+            Some(location) if location.host_str() != url.host_str() => {
+                self.redirected(&location.origin().ascii_serialization())
+            }
             _ => self.rejected_redirect(url, response),
         }
     }
@@ -82,24 +84,24 @@ impl Registry<'_> {
     pub(super) fn rejected_redirect(&self, url: &Url, response: &ErrorResponse) -> Failure {
         let Target { server, owner, .. } = &self.target;
         let Some(given) = &response.location else { return self.unexpected() };
-        let Ok(mut place) = url.join(given) else { return self.unexpected() };
+        let Ok(mut location) = url.join(given) else { return self.unexpected() };
         // All but the path may contain a secret, such as the state of a login.
-        place.set_query(None);
-        place.set_fragment(None);
-        if place.set_username("").is_err() || place.set_password(None).is_err() {
+        location.set_query(None);
+        location.set_fragment(None);
+        if location.set_username("").is_err() || location.set_password(None).is_err() {
             return self.unexpected();
         }
         // The base, if the rest is that of the request.
         let below = url.as_str().strip_prefix(&server.to_string()).unwrap_or_default();
         let below = below.split('?').next().unwrap_or_default();
-        let base = place.as_str().strip_suffix(below).unwrap_or(place.as_str());
-        if place.host_str() != url.host_str() {
+        let base = location.as_str().strip_suffix(below).unwrap_or(location.as_str());
+        if location.host_str() != url.host_str() {
             return self.redirected(base);
         }
-        if url.scheme() == "http" && place.scheme() == "https" {
+        if url.scheme() == "http" && location.scheme() == "https" {
             return for_every_file("https-required", format!("Set `server-url: {}`", Sanitized::new(base)));
         }
-        match new_owner(url.path(), place.path()).map(Sanitized::new) {
+        match new_owner(url.path(), location.path()).map(Sanitized::new) {
             Some(new) if response.status == StatusCode::TEMPORARY_REDIRECT => {
                 for_every_file("owner-renamed", format!("Set `owner: {new}`, which is the new name of {owner}"))
             }
@@ -108,17 +110,17 @@ impl Registry<'_> {
         }
     }
 
-    fn redirected(&self, place: &str) -> Failure {
-        let (server, place) = (&self.target.server, Sanitized::new(place));
+    fn redirected(&self, location: &str) -> Failure {
+        let (server, location) = (&self.target.server, Sanitized::new(location));
         for_every_file(
             "redirected",
-            format!("Set `server-url` to the address of the server itself, because {server} redirects to {place}"),
+            format!("Set `server-url` to the address of the server itself, because {server} redirects to {location}"),
         )
     }
 
     /// A response of the host that keeps the server's files.
-    pub(super) fn storage_error(&self, place: &Url) -> Failure {
-        let (server, host) = (&self.target.server, Sanitized::new(place.host_str().unwrap_or_default()));
+    pub(super) fn storage_error(&self, location: &Url) -> Failure {
+        let (server, host) = (&self.target.server, Sanitized::new(location.host_str().unwrap_or_default()));
         let hint = format!(
             "Run the step again. If the error persists, check the server's object storage. {server} redirects to {host} for this \
              file"

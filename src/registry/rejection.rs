@@ -93,7 +93,7 @@ fn row(registry: &Registry<'_>, operation: &Operation, url: &Url, response: &Err
         300..=399 if is_download => registry.rejected_download_redirect(url, response),
         _ if !server.is_origin_of(url) => registry.storage_error(url),
         // A firewall or login page may reject the unusual name of the check, but allow uploads.
-        _ if *operation == Operation::CheckWriteAccess && !is_of_forge(response) => registry.unexpected(),
+        _ if *operation == Operation::CheckWriteAccess && !is_of_server(response) => registry.unexpected(),
         300..=399 => registry.rejected_redirect(url, response),
         // nginx, with `ssl_verify_client on`.
         400 if *is_html && (has("No required SSL certificate was sent") || has("The SSL certificate error")) => {
@@ -346,7 +346,7 @@ fn access_of(command: Command) -> &'static str {
 
 /// Returns whether this response to the check of write access comes from the server itself, not from a proxy. `404
 /// page not found` is not among these texts, because proxies written in Go return it too.
-fn is_of_forge(response: &ErrorResponse) -> bool {
+fn is_of_server(response: &ErrorResponse) -> bool {
     let texts: &[&str] = match response.status.as_u16() {
         400 => &["invalid filename", "invalid package name", "invalid package version"],
         // Gitea 1.26, and before it Gitea and Forgejo.

@@ -32,7 +32,7 @@ pub(super) struct ErrorResponse {
 }
 
 /// The timeout for the next piece of an error's text. The status is already known and matters most.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PIECE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The JSON body of an API error.
 #[derive(Deserialize)]
@@ -44,14 +44,15 @@ impl ErrorResponse {
     /// The longest error message that is read, in bytes.
     const LONGEST: usize = 64 * 1024;
 
-    /// Reads an error response for at most `silence`. If it breaks off, the received part is used, because the status
+    /// Reads an error response for at most `stall_timeout`. If it breaks off, the received part is used, because the status
     /// matters most.
-    pub(super) async fn read(response: Response, redactor: &Redactor, silence: Duration) -> Self {
+    pub(super) async fn read(response: Response, redactor: &Redactor, stall_timeout: Duration) -> Self {
         let head = Self::from_headers(&response, redactor);
-        let (body, is_whole, broken) = match read_up_to(response, Self::LONGEST, PATIENCE.min(silence), silence).await {
-            Ok(body) => (body, true, None),
-            Err(Broken { body, why }) => (body, false, why.filter(|why| why.reach == Reach::Broken)),
-        };
+        let (body, is_whole, broken) =
+            match read_up_to(response, Self::LONGEST, PIECE_TIMEOUT.min(stall_timeout), stall_timeout).await {
+                Ok(body) => (body, true, None),
+                Err(Broken { body, why }) => (body, false, why.filter(|why| why.reach == Reach::Broken)),
+            };
         let text = String::from_utf8_lossy(&body);
         let mut other_reasons = None;
         let words = if let Ok(Message { message }) = serde_json::from_str(&text) {
@@ -77,7 +78,7 @@ impl ErrorResponse {
         let status = response.status();
         let header = |name| response.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
         // The whole value is needed to find the target. hyper 1 limits all headers to 408 KiB.
-        let location = header(LOCATION).map(|place| redactor.redact(&place).into_owned());
+        let location = header(LOCATION).map(|location| redactor.redact(&location).into_owned());
         // RFC 9110, 10.2.3, and RFC 6585, 4. The header is ignored with other statuses.
         let may_wait = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
         let retry_after =
@@ -89,7 +90,7 @@ impl ErrorResponse {
     /// Returns the server's message, or else the path of a redirect within the server. The query is removed, because it
     /// may contain a secret.
     pub(super) fn to_text(&self) -> String {
-        let path = self.location.as_deref().filter(|place| place.starts_with('/') && !place.starts_with("//"));
+        let path = self.location.as_deref().filter(|location| location.starts_with('/') && !location.starts_with("//"));
         match path.and_then(|path| path.split(['?', '#']).next()) {
             Some(path) if self.words.is_empty() => format!("redirect to {path}"),
             _ => self.words.clone(),
@@ -117,18 +118,18 @@ pub(super) struct Broken {
     pub(super) why: Option<Transport>,
 }
 
-/// Reads a body of at most `longest` bytes. Waits at most `silence` for each piece, and at most `whole` for all.
+/// Reads a body of at most `longest` bytes. Waits at most `stall_timeout` for each piece, and at most `whole` for all.
 pub(super) async fn read_up_to(
     response: Response,
     longest: usize,
-    silence: Duration,
+    stall_timeout: Duration,
     whole: Duration,
 ) -> Result<Vec<u8>, Broken> {
     let end = Instant::now() + whole;
     let mut stream = response.bytes_stream();
     let mut body = Vec::new();
     while body.len() <= longest {
-        let why = match timeout_at(end.min(Instant::now() + silence), stream.next()).await {
+        let why = match timeout_at(end.min(Instant::now() + stall_timeout), stream.next()).await {
             Ok(None) => return Ok(body),
             Ok(Some(Ok(chunk))) => {
                 body.extend_from_slice(&chunk);
@@ -136,7 +137,7 @@ pub(super) async fn read_up_to(
             }
             Ok(Some(Err(error))) => Transport::broken(&error),
             Err(_) if Instant::now() >= end => Timeout { phase: Phase::Completing, after: whole }.into(),
-            Err(_) => Timeout { phase: Phase::Receiving, after: silence }.into(),
+            Err(_) => Timeout { phase: Phase::Receiving, after: stall_timeout }.into(),
         };
         return Err(Broken { body, why: Some(why) });
     }

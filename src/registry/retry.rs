@@ -37,7 +37,7 @@ impl Retries {
     /// counted.
     pub(crate) fn note_failure(&mut self, error: &RegistryError, begun: Instant, moved: Option<Instant>) {
         match moved {
-            _ if error.is_outlasted => {}
+            _ if error.is_recovered => {}
             Some(moved) => self.trouble = moved.elapsed(),
             None => self.trouble += begun.elapsed(),
         }
@@ -111,7 +111,7 @@ impl Registry<'_> {
     /// Spends a retry on a failed request, and reports it. The first failures that an outage caused cost no retry and
     /// no wait.
     pub(crate) fn spend_retry_on(&self, retries: &mut Retries, error: &RegistryError) -> Option<Duration> {
-        if error.is_outlasted {
+        if error.is_recovered {
             // A request that crashes the server each time must not be repeated forever.
             retries.outages += 1;
             if retries.outages <= FREE_OUTAGES {

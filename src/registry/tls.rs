@@ -150,8 +150,8 @@ impl Fault {
     }
 }
 
-/// Reads what rustls says. `shows_certificate` is whether the client has one to show. `elsewhere` is the server that led to
-/// that host, if it is another one: nothing is shown of what its certificate says.
+/// Classifies a TLS error. `shows_certificate` is whether the client has a certificate. `elsewhere` is the server that
+/// redirected to this host, if there was a redirect. Then no text of the host's certificate is shown.
 pub(super) fn fault(error: &Error, host: &str, shows_certificate: bool, elsewhere: Option<&ServerUrl>) -> Transport {
     let mut fault = match (error, client_alert(error)) {
         (Error::InvalidCertificate(error), _) => of_certificate(error, host, elsewhere.is_none()),
@@ -159,18 +159,18 @@ pub(super) fn fault(error: &Error, host: &str, shows_certificate: bool, elsewher
         (other, None) => Fault::other(&other.to_string()),
     };
     if let Some(server) = elsewhere
-        && fault.code == REFUSES_CLIENT
+        && fault.code == CLIENT_CERTIFICATE_REJECTED
     {
         fault.hint =
             format!("Configure {{host}}, where {server} keeps its files, to accept clients without a certificate");
     }
     let host = Sanitized::new(host);
     let failure = for_every_file(fault.code, fault.hint.replace("{host}", &host.to_string()));
-    // No certificate gets better, and the server leads to the same place again.
+    // A retry would get the same certificate.
     Transport::not_sent(format!("TLS error for {host}: {}", fault.reason), failure)
 }
 
-/// Explains why the certificate of a host is refused.
+/// Explains why the certificate of a host is rejected.
 fn of_certificate(error: &CertificateError, host: &str, shows_names: bool) -> Fault {
     match error {
         CertificateError::UnknownIssuer => Fault::new(
@@ -253,7 +253,7 @@ fn of_certificate(error: &CertificateError, host: &str, shows_names: bool) -> Fa
     }
 }
 
-/// Explains why the server refuses us, most likely for our certificate.
+/// Explains why the server rejects the client, most likely because of the client certificate.
 fn of_client(alert: &str, shows_certificate: bool) -> Fault {
     let (reason, hint) = match (shows_certificate, alert == VAGUE) {
         (false, false) => (
@@ -275,10 +275,10 @@ fn of_client(alert: &str, shows_certificate: bool) -> Fault {
              {host} accepts",
         ),
     };
-    Fault::new(REFUSES_CLIENT, format!("{reason} (TLS alert {alert})"), hint)
+    Fault::new(CLIENT_CERTIFICATE_REJECTED, format!("{reason} (TLS alert {alert})"), hint)
 }
 
-const REFUSES_CLIENT: &str = "client-certificate-rejected";
+const CLIENT_CERTIFICATE_REJECTED: &str = "client-certificate-rejected";
 
 /// The TLS alert that can have other reasons, such as ciphers.
 const VAGUE: &str = "handshake_failure";

@@ -60,8 +60,8 @@ impl Registry<'_> {
         let tls_fault = |fault| tls::fault(fault, host, network.client_certificate.is_some(), elsewhere);
         if !error.is_connect() {
             // In TLS 1.3, a server rejects a client after the handshake. With http, only a proxy uses TLS.
-            let refused = tls_error.filter(|fault| tls::client_alert(fault).is_some() && url.scheme() == "https");
-            return refused.map_or_else(|| Transport::broken(error), tls_fault);
+            let rejected = tls_error.filter(|fault| tls::client_alert(fault).is_some() && url.scheme() == "https");
+            return rejected.map_or_else(|| Transport::broken(error), tls_fault);
         }
         let not_connected = format!("failed to connect to the server: {reason}");
         if chain.iter().filter_map(|error| error.downcast_ref()).any(hint::is_open_files_limit) {

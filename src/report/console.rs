@@ -25,9 +25,6 @@ use crate::sanitize::Sanitized;
 use crate::secret::{Redactor, Secret};
 use crate::units::{Bytes, Span, files};
 
-/// The maximum width of a line in characters. Longer names and URLs are not broken.
-const WIDTH: usize = 100;
-
 /// A list of more files than this is folded if the runner supports it.
 const LONG_LIST: usize = 20;
 
@@ -88,18 +85,18 @@ impl<W: Write + Send> Console<W> {
         }
         let messages = messages(&report.errors);
         for message in messages.iter().take(MOST_ERRORS) {
-            self.message(message);
+            self.write_message(message);
         }
         if messages.len() > MOST_ERRORS {
             self.separate();
-            self.paragraph("error: ", &format!("{} more errors are not shown", messages.len() - MOST_ERRORS));
-            self.paragraph("  hint: ", "Fix the errors above, then run the step again");
+            self.write_paragraph("error: ", &format!("{} more errors are not shown", messages.len() - MOST_ERRORS));
+            self.write_paragraph("  hint: ", "Fix the errors above, then run the step again");
         }
         let sentence = report.sentence(str::to_owned);
         self.separate();
-        self.paragraph("", &sentence);
+        self.write_paragraph("", &sentence);
         if let Some(page) = &report.page {
-            self.paragraph("", page.as_str());
+            self.write_paragraph("", page.as_str());
         }
         self.annotate(&messages, &sentence);
     }
@@ -113,7 +110,7 @@ impl<W: Write + Send> Console<W> {
         };
         self.write_folded(rest.len(), &format!("{} not {what}", files(rest.len())), || {
             for Outcome { status, size, name, .. } in rest {
-                self.file(status.word(), *size, None, name);
+                self.write_file(status.word(), *size, None, name);
             }
         });
     }
@@ -122,16 +119,16 @@ impl<W: Write + Send> Console<W> {
     fn write_plan(&self, plan: &[Planned]) {
         const HEAD: &str = "on the registry";
         let width = plan.iter().map(|row| row.on_registry.len()).chain([HEAD.len()]).max().unwrap_or_default();
-        let line = |action: &str, size: &str, there: &str, what: &str| {
+        let line = |action: &str, size: &str, on_registry: &str, what: &str| {
             // An extra file of an alias may have any name.
             let what = Sanitized::whole(&self.redacted(what));
-            self.line(&format!("  {action:<9}  {size:>10}  {there:<width$}  {what}"));
+            self.write_line(&format!("  {action:<9}  {size:>10}  {on_registry:<width$}  {what}"));
         };
         self.write_folded(plan.len(), "the plan", || {
             line("plan", "size", HEAD, "what");
-            for Planned { action, what, size, on_registry: there } in plan {
+            for Planned { action, what, size, on_registry } in plan {
                 let size = size.map(|size| Bytes(size).to_string()).unwrap_or_default();
-                line(action.word(), &size, there, what);
+                line(action.word(), &size, on_registry, what);
             }
         });
     }
@@ -140,32 +137,32 @@ impl<W: Write + Send> Console<W> {
     fn write_folded(&self, length: usize, title: &str, list: impl FnOnce()) {
         let is_folded = length > LONG_LIST;
         if is_folded {
-            self.command("group", title);
+            self.write_command("group", title);
         }
         if length > 0 {
             list();
         }
         if is_folded {
-            self.command("endgroup", "");
+            self.write_command("endgroup", "");
         }
     }
 
     /// Writes a file's line.
-    fn file(&self, word: &str, size: Option<u64>, took: Option<Duration>, text: impl Display) {
+    fn write_file(&self, word: &str, size: Option<u64>, took: Option<Duration>, text: impl Display) {
         let size = size.map(|size| Bytes(size).to_string()).unwrap_or_default();
         let took = took.map(|took| Span(took).to_string()).unwrap_or_default();
-        self.line(&format!("  {word:<13} {size:>10}  {took:>7}  {text}"));
+        self.write_line(&format!("  {word:<13} {size:>10}  {took:>7}  {text}"));
     }
 
     /// Writes an error with its causes and its hint.
-    fn message(&self, message: &Message) {
+    fn write_message(&self, message: &Message) {
         self.separate();
-        self.paragraph("error: ", &message.what);
+        self.write_paragraph("error: ", &message.what);
         for cause in message.causes() {
-            self.paragraph("  caused by: ", &cause);
+            self.write_paragraph("  caused by: ", &cause);
         }
         if let Some(hint) = &message.hint {
-            self.paragraph("  hint: ", hint);
+            self.write_paragraph("  hint: ", hint);
         }
         self.debug(&format!("error code: {}", message.code));
     }
@@ -175,7 +172,7 @@ impl<W: Write + Send> Console<W> {
         for level in Level::ALL {
             let command = format!("{} title=generic-packages", level.word());
             for remark in remarks.iter().filter(|remark| remark.level == level).take(MOST_ANNOTATIONS) {
-                self.command(&command, &shortened(&remark.text, LONGEST_REMARK));
+                self.write_command(&command, &shortened(&remark.text, LONGEST_REMARK));
             }
         }
         if let Some(first) = messages.first() {
@@ -189,7 +186,7 @@ impl<W: Write + Send> Console<W> {
             let sentence_of = |hint: &str| format!(" {hint}{}", if hint.ends_with('?') { "" } else { "." });
             let hint =
                 first.hint.as_ref().map(|hint| sentence_of(&shortened(hint, LONGEST_ANNOTATION))).unwrap_or_default();
-            self.command("error title=generic-packages", &format!("{text}.{hint} {sentence}"));
+            self.write_command("error title=generic-packages", &format!("{text}.{hint} {sentence}"));
         }
     }
 
@@ -199,7 +196,7 @@ impl<W: Write + Send> Console<W> {
     }
 
     /// Prints a remark, unless it was printed before.
-    fn remark(&self, level: Level, text: &str) {
+    fn write_remark(&self, level: Level, text: &str) {
         let remark = Remark { level, text: text.to_owned() };
         let mut remarks = self.remarks.lock().unwrap_or_else(PoisonError::into_inner);
         if remarks.contains(&remark) {
@@ -207,13 +204,13 @@ impl<W: Write + Send> Console<W> {
         }
         remarks.push(remark);
         drop(remarks);
-        self.paragraph(&format!("{}: ", level.word()), text);
+        self.write_paragraph(&format!("{}: ", level.word()), text);
     }
 
     /// Prints a workflow command if the runner handles it. Of our commands, the runners of Gitea and Forgejo handle only
     /// `add-mask`. They print the others as they are, with their escapes (seen with Gitea 1.24 to 1.27 and Forgejo 15 and
     /// 17; so does act 0.2.89). If such a runner is mistaken for GitHub's, a second `::` would cut the message.
-    fn command(&self, command: &str, message: &str) {
+    fn write_command(&self, command: &str, message: &str) {
         let is_mask = command == "add-mask";
         let is_handled = match self.runner {
             Kind::GitHub => true,
@@ -242,15 +239,15 @@ impl<W: Write + Send> Console<W> {
     /// Writes an empty line if the last line was indented.
     fn separate(&self) {
         if self.is_indented.swap(false, Ordering::Relaxed) {
-            self.line("");
+            self.write_line("");
         }
     }
 
     /// Writes a text as lines that are not too wide. All but the first are indented.
-    fn paragraph(&self, prefix: &str, text: &str) {
+    fn write_paragraph(&self, prefix: &str, text: &str) {
         // This is where the text leaves the program.
         let text = Sanitized::whole(&self.redacted(text)).to_string();
-        self.line(&wrapped(prefix, &text, WIDTH));
+        self.write_line(&wrapped(prefix, &text));
     }
 
     fn redacted<'a>(&self, text: &'a str) -> Cow<'a, str> {
@@ -258,7 +255,7 @@ impl<W: Write + Send> Console<W> {
     }
 
     /// Writes one or more lines.
-    fn line(&self, text: &str) {
+    fn write_line(&self, text: &str) {
         self.is_indented.store(text.starts_with(' ') || text.contains("\n "), Ordering::Relaxed);
         self.write(text);
     }
@@ -280,7 +277,7 @@ impl<W: Write + Send> Console<W> {
 
 impl<W: Write + Send> Observer for Console<W> {
     fn note(&self, note: &str) {
-        self.paragraph("  ", note);
+        self.write_paragraph("  ", note);
     }
 
     fn mask(&self, secret: &Secret) {
@@ -289,14 +286,14 @@ impl<W: Write + Send> Observer for Console<W> {
         if is_taken_apart && self.runner != Kind::GitHub {
             self.warn("the runner cannot mask a secret that contains `::` or begins with `:`");
         } else {
-            self.command("add-mask", secret.expose());
+            self.write_command("add-mask", secret.expose());
         }
     }
 
     fn debug(&self, text: &str) {
         match self.runner {
             _ if !self.debug => {}
-            Kind::GitHub => self.command("debug", text),
+            Kind::GitHub => self.write_command("debug", text),
             _ => self.write(&format!("debug: {}", Sanitized::whole(&self.redacted(text)))),
         }
     }
@@ -304,7 +301,7 @@ impl<W: Write + Send> Observer for Console<W> {
     fn report_retry(&self, retry: &Retry<'_>) {
         let Retry { what, why, wait, number, of } = retry;
         let wait = Span(*wait);
-        self.paragraph("  ", &format!("retrying in {wait} ({number}/{of}): {what}: {why}"));
+        self.write_paragraph("  ", &format!("retrying in {wait} ({number}/{of}): {what}: {why}"));
     }
 
     fn end_request(&self, exchange: &Exchange<'_>) {
@@ -336,33 +333,33 @@ impl<W: Write + Send> Reporter for Console<W> {
             (Command::Download, _) => ("Downloading", "from"),
         };
         let version = format!("{}/{} {}", target.owner, target.package, target.version);
-        self.line(&format!("generic-packages {}{runner}", env!("CARGO_PKG_VERSION")));
-        self.paragraph("", &format!("{work} {what}{preposition} {version} at {}{user}", target.server));
-        self.line("");
+        self.write_line(&format!("generic-packages {}{runner}", env!("CARGO_PKG_VERSION")));
+        self.write_paragraph("", &format!("{work} {what}{preposition} {version} at {}{user}", target.server));
+        self.write_line("");
     }
 
     fn warn(&self, warning: &str) {
-        self.remark(Level::Warning, warning);
+        self.write_remark(Level::Warning, warning);
     }
 
     fn notice(&self, notice: &str) {
-        self.remark(Level::Notice, notice);
+        self.write_remark(Level::Notice, notice);
     }
 
     fn announce(&self, part: &str) {
         self.separate();
-        self.paragraph("", part);
+        self.write_paragraph("", part);
     }
 
     fn report_progress(&self, progress: &Progress<'_>) {
         if let Some(live) = &self.live {
-            return live.progresses(progress);
+            return live.update(progress);
         }
         let Progress { command, name, moved, size, took } = progress;
         // The server may need time for a large file after its last byte, or it may be down.
         if *command == Command::Publish && *size == Some(*moved) {
             let text = format_args!("{name}: all bytes sent, waiting for the response");
-            return self.file("uploading", *size, Some(*took), text);
+            return self.write_file("uploading", *size, Some(*took), text);
         }
         let per_second = moved / took.as_secs().max(1);
         let of_all = size.map_or_else(String::new, |size| {
@@ -375,7 +372,7 @@ impl<W: Write + Send> Reporter for Console<W> {
             Command::Publish => "uploading",
             Command::Download => "downloading",
         };
-        self.file(word, Some(*moved), Some(*took), format_args!("{name}: {of_all}{}/s{left}", Bytes(per_second)));
+        self.write_file(word, Some(*moved), Some(*took), format_args!("{name}: {of_all}{}/s{left}", Bytes(per_second)));
     }
 
     fn progress_interval(&self) -> Duration {
@@ -383,7 +380,7 @@ impl<W: Write + Send> Reporter for Console<W> {
     }
 
     fn finish_file(&self, status: Status, name: &str, size: u64, took: Option<Duration>) {
-        self.file(status.word(), Some(size), took, name);
+        self.write_file(status.word(), Some(size), took, name);
     }
 
     fn end_transfer(&self, name: &str) {

@@ -24,7 +24,7 @@ impl Live {
     }
 
     /// Updates the bar of a transfer, and creates it if it is missing.
-    pub(super) fn progresses(&self, progress: &Progress<'_>) {
+    pub(super) fn update(&self, progress: &Progress<'_>) {
         let mut bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner);
         let bar = bars.entry(progress.name.to_owned()).or_insert_with(|| {
             let style = ProgressStyle::with_template(

@@ -23,14 +23,18 @@ pub(super) fn expand_ipv6(text: &str) -> String {
     expanded.collect()
 }
 
-/// Breaks a text into lines of up to `width` characters. All but the first are indented, and a longer word has a line of its own.
-pub(super) fn wrapped(prefix: &str, text: &str, width: usize) -> String {
+/// The maximum width of a line in characters. Longer names and URLs are not broken.
+const WIDTH: usize = 100;
+
+/// Breaks a text into lines of up to [`WIDTH`] characters. All but the first are indented, and a longer word has a line of
+/// its own.
+pub(super) fn wrapped(prefix: &str, text: &str) -> String {
     const INDENT: &str = "        ";
     let mut lines = Vec::new();
     let mut line = prefix.to_owned();
     for word in words(text) {
         let is_first = line.len() == prefix.len() && lines.is_empty() || line == INDENT;
-        if !is_first && line.chars().count() + 1 + word.chars().count() > width {
+        if !is_first && line.chars().count() + 1 + word.chars().count() > WIDTH {
             // GitHub's runner takes a command also behind blanks of any kind at the beginning of a line.
             let harmless = if word.trim_start().starts_with("::") { "\\" } else { "" };
             lines.push(std::mem::replace(&mut line, format!("{INDENT}{harmless}{word}")));

@@ -24,7 +24,9 @@ impl<K: Promises> Scene<'_, K> {
         // What another run asks for comes in between.
         let may_send = |request: &Request| self.is_for_id_token(request) || K::may_send(self, request);
         let unasked = self.requests.iter().filter(|request| self.rival.is_none() && !may_send(request));
-        wrong.extend(unasked.map(|request| format!("(iii) nobody asked for {} {}", request.method, request.target)));
+        wrong.extend(
+            unasked.map(|request| format!("(iii) an unexpected request: {} {}", request.method, request.target)),
+        );
         wrong.extend(K::wrong_actions(self));
         wrong.extend(link::wrong_actions(self));
         let World { events, heals, of, .. } = self.world;
@@ -72,7 +74,7 @@ fn ending<K: Kind>(world: &World<K>, ran: &Ran) -> (Vec<String>, Option<Outputs>
         code => wrong.push(format!("(ii) the exit code is {code:?}")),
     }
     if ran.code != Some(0) && !ran.log.lines().any(|line| line.starts_with("error: ")) {
-        wrong.push("(ii) it fails, and the log has no error".to_owned());
+        wrong.push("(ii) the run failed, but the log has no error".to_owned());
     }
     match Outputs::read(&ran.outputs) {
         Ok(outputs) => {

@@ -35,14 +35,14 @@ fn changes(requests: &[Request]) -> impl Iterator<Item = &Request> {
 
 /// Returns the violations in the requests of a dry run.
 pub(super) fn wrong_actions(requests: &[Request]) -> Vec<String> {
-    changes(requests).map(|it| format!("(ix) a dry run asked for {} {}", it.method, it.target)).collect()
+    changes(requests).map(|it| format!("(ix) a dry run sent {} {}", it.method, it.target)).collect()
 }
 
 /// Returns the violations in the outputs.
 pub(super) fn wrong_outputs(ran: &Ran, outputs: &Outputs) -> Vec<String> {
     let is_odd = |row: &&Row| !STATUSES.contains(&row.status.as_str());
     let mut wrong: Vec<String> =
-        outputs.rows.iter().filter(is_odd).map(|row| format!("(ix) planned is {row:?}")).collect();
+        outputs.rows.iter().filter(is_odd).map(|row| format!("(ix) a dry run reported {row:?}")).collect();
     if !ran.summary.contains("Dry run: nothing was changed") {
         wrong.push("(ix) the summary does not say that nothing was changed".to_owned());
     }
@@ -53,7 +53,7 @@ pub(super) fn wrong_outputs(ran: &Ran, outputs: &Outputs) -> Vec<String> {
 pub(super) fn differences(dry: &Ran, real: &Ran, requests: &[Request]) -> Vec<String> {
     let mut wrong = Vec::new();
     if dry.code != real.code {
-        wrong.push(format!("(ix) a dry run ends with {:?}, and the run with {:?}", dry.code, real.code));
+        wrong.push(format!("(ix) the exit code of the dry run is {:?}, that of the run is {:?}", dry.code, real.code));
     }
     let (Ok(planned), Ok(outcome)) = (Outputs::read(&dry.outputs), Outputs::read(&real.outputs)) else { return wrong };
     let word = |status: &str| if matches!(status, "uploaded" | "replaced") { "planned" } else { status }.to_owned();
@@ -61,7 +61,7 @@ pub(super) fn differences(dry: &Ran, real: &Ran, requests: &[Request]) -> Vec<St
         outputs.rows.iter().map(|row| (row.name.clone(), word(&row.status))).collect()
     };
     if statuses(&planned) != statuses(&outcome) {
-        wrong.push(format!("(ix) planned was {:?}, and done {:?}", planned.rows, outcome.rows));
+        wrong.push(format!("(ix) the dry run planned {:?}, but the run did {:?}", planned.rows, outcome.rows));
     }
     let plan = plan(&dry.summary);
     let rows = |actions: &[&str]| plan.iter().filter(|row| actions.contains(&row.action)).count();
@@ -69,14 +69,17 @@ pub(super) fn differences(dry: &Ran, real: &Ran, requests: &[Request]) -> Vec<St
         [("PUT", rows(&["upload", "replace"])), ("DELETE", rows(&["replace", "delete"])), ("POST", rows(&["link"]))];
     let fails_before = dry.summary.contains("A real run would fail before it uploads anything");
     if fails_before && changes(requests).next().is_some() {
-        wrong.push("(ix) a run that was to fail before it sends anything has changed something".to_owned());
+        wrong.push("(ix) the run changed something, but the dry run predicted a failure before any change".to_owned());
     }
     for (method, count) in expected.into_iter().filter(|_| real.code == Some(0)) {
         let made = changes(requests).filter(|request| request.method == method).count();
         // The package of a new version may be linked already.
         let may_be_fewer = method == "POST" && plan.iter().any(|row| row.there.starts_with("not known yet"));
         if made != count && !(may_be_fewer && made < count) {
-            wrong.push(format!("(ix) {made} {method}s were made, and {count} planned:\n{}", dry.summary));
+            wrong.push(format!(
+                "(ix) the run sent {made} {method} requests, but the dry run planned {count}:\n{}",
+                dry.summary
+            ));
         }
     }
     wrong

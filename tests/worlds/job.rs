@@ -153,7 +153,9 @@ impl Job {
     pub(crate) fn run(&self, setting: &Setting, program: &Path, ender: &Arc<Canceler>) -> Result<Ran, String> {
         match setting.runs {
             Runs::Library => self.run_library(setting, ender),
-            Runs::Program => self.run_program(program, ender).map_err(|error| format!("it does not start: {error}")),
+            Runs::Program => {
+                self.run_program(program, ender).map_err(|error| format!("the program does not start: {error}"))
+            }
         }
     }
 
@@ -168,7 +170,7 @@ impl Job {
         for warning in &reading.warnings {
             console.warn(warning);
         }
-        let mut inputs = reading.inputs.map_err(|errors| format!("the inputs are refused: {errors:?}"))?;
+        let mut inputs = reading.inputs.map_err(|errors| format!("the inputs are invalid: {errors:?}"))?;
         inputs.timeout = setting.silence;
         let save = |so_far: &RunReport| {
             for warning in report::write_outputs(so_far, &runner) {

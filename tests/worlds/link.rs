@@ -50,12 +50,12 @@ pub(super) fn wrong_actions<K: Kind>(scene: &Scene<'_, K>) -> Vec<String> {
     let wanted = setting.link.as_ref().map(|link| format!("/-/link/{}", link.wanted));
     for request in scene.requests.iter().filter(|request| request.method == "POST") {
         if !wanted.as_ref().is_some_and(|wanted| request.target.ends_with(wanted)) {
-            wrong.push(format!("(viii) nobody asked for POST {}", request.target));
+            wrong.push(format!("(viii) an unexpected request: POST {}", request.target));
         }
     }
     let [before, after] = &scene.linked;
     if before != after && (before.is_some() || *after != setting.link.as_ref().map(Link::full_name)) {
-        wrong.push(format!("(viii) the package was linked to {before:?}, and is to {after:?}"));
+        wrong.push(format!("(viii) the link of the package changed from {before:?} to {after:?}"));
     }
     // The requests of another run come in between.
     if scene.rival.is_none() {
@@ -63,10 +63,10 @@ pub(super) fn wrong_actions<K: Kind>(scene: &Scene<'_, K>) -> Vec<String> {
         let first = scene.requests.iter().position(|request| is(&["POST"], &request.method));
         if let Some(first) = first {
             if scene.requests[first..].iter().any(|request| is(&["PUT", "DELETE"], &request.method)) {
-                wrong.push("(viii) something is sent or deleted after the link".to_owned());
+                wrong.push("(viii) files were uploaded or deleted after the link".to_owned());
             }
             if scene.ran.code == Some(1) {
-                wrong.push("(viii) the package was to be linked by a run that fails".to_owned());
+                wrong.push("(viii) a failed run linked the package".to_owned());
             }
         }
     }
@@ -82,7 +82,7 @@ pub(super) fn wrong_ending<K: Kind>(scene: &Scene<'_, K>) -> Vec<String> {
     let expected = if is_good { link.outcome(setting.persona, before.as_ref()) } else { before.clone() };
     let mut wrong = Vec::new();
     if *after != expected {
-        wrong.push(format!("(viii) the package is linked to {after:?} and not to {expected:?}"));
+        wrong.push(format!("(viii) the package is linked to {after:?}, expected {expected:?}"));
     }
     let is_warned = scene
         .ran
@@ -90,7 +90,7 @@ pub(super) fn wrong_ending<K: Kind>(scene: &Scene<'_, K>) -> Vec<String> {
         .lines()
         .any(|line| line.starts_with("warning: the package is ") || line.starts_with("warning: failed to link "));
     if is_good && is_warned == (*after == Some(link.full_name())) {
-        wrong.push(format!("(viii) the package is linked to {after:?}, and warned of that it is not: {is_warned}"));
+        wrong.push(format!("(viii) the package is linked to {after:?}, but a warning that it is not: {is_warned}"));
     }
     wrong
 }

@@ -1,11 +1,10 @@
 //! Draws random worlds, runs the library or the program in each over real sockets, and compares the results with the
 //! registry.
 //!
-//! A seed has a world of each kind: `publish`, `download` and `checksums` say what is drawn in theirs, what the run is,
-//! and what has to hold. What they share stands here once: `kind` is what a kind has to say, `world` what a run meets,
-//! `draw` and `faults` draw it, `script` makes a registry of it, `credential` is what a run signs in with, `job` runs the
-//! library or the program, `outputs` reads what it wrote, `check` is what every run owes, `link` and `dry_run` what links
-//! and dry runs do, and `visit` goes through it all.
+//! A seed has a world of each kind: `publish`, `download` and `checksums`. Each defines its random parts, its run, and its
+//! checks. Shared by all kinds: `kind` is their trait; `world` has the settings and events of a run; `draw` and `faults`
+//! choose them at random; `script` sets up the registry; `credential` has the credentials; `job` runs the library or the
+//! program; `outputs` parses the outputs; `check`, `link` and `dry_run` check every run; `visit` does all of this in order.
 
 mod check;
 mod checksums;

@@ -37,7 +37,8 @@ impl Outputs {
         let mut values = BTreeMap::new();
         let mut lines = text.lines();
         while let Some(line) = lines.next() {
-            let (name, delimiter) = line.split_once("<<").ok_or_else(|| format!("no output begins with `{line}`"))?;
+            let (name, delimiter) =
+                line.split_once("<<").ok_or_else(|| format!("the line `{line}` does not begin an output"))?;
             let value: Vec<&str> = lines.by_ref().take_while(|line| *line != delimiter).collect();
             values.insert(name.to_owned(), value.join("\n"));
         }
@@ -69,14 +70,14 @@ impl Outputs {
         }
         let wrong = expected.iter().filter(|(name, value)| self.values.get(*name) != Some(value));
         wrong
-            .map(|(name, value)| format!("output `{name}` is {:?} and not {value:?}", self.values.get(*name)))
+            .map(|(name, value)| format!("output `{name}` is {:?}, expected {value:?}", self.values.get(*name)))
             .collect()
     }
 }
 
 fn rows(json: &str) -> Result<Vec<Row>, String> {
     let rows: Vec<Value> =
-        serde_json::from_str(json).map_err(|error| format!("the output `files` is no JSON: {error}"))?;
+        serde_json::from_str(json).map_err(|error| format!("the output `files` is not valid JSON: {error}"))?;
     let text = |row: &Value, key: &str| row[key].as_str().map(str::to_owned);
     rows.iter()
         .map(|row| {
@@ -89,7 +90,7 @@ fn rows(json: &str) -> Result<Vec<Row>, String> {
             })
         })
         .collect::<Option<_>>()
-        .ok_or_else(|| format!("the output `files` lacks something: {json}"))
+        .ok_or_else(|| format!("the output `files` lacks a field: {json}"))
 }
 
 /// Returns the contradictions between a summary and the output `files`: statuses and links.
@@ -99,19 +100,22 @@ pub(crate) fn summary_contradictions(summary: &str, rows: &[Row]) -> Vec<String>
         .filter(|line| line.starts_with("| ") && !line.starts_with("| file | size | SHA-256 | "))
         .collect();
     if table.len() != rows.len() {
-        return vec![format!("the summary has {} rows and not {}", table.len(), rows.len())];
+        return vec![format!("the summary has {} rows, expected {}", table.len(), rows.len())];
     }
     let mut wrong = Vec::new();
     for (line, row) in table.iter().zip(rows) {
         if !line.ends_with(&format!("| {} |", row.status)) {
-            wrong.push(format!("`{}` is {} in the outputs, and in the summary: {line}", row.name, row.status));
+            wrong.push(format!(
+                "the status of `{}` is {} in the outputs, but the summary has: {line}",
+                row.name, row.status
+            ));
         }
     }
     let linked: BTreeSet<&str> =
         table.iter().filter_map(|line| line.split_once("](<")?.1.split_once(">)")).map(|(url, _)| url).collect();
     let published: BTreeSet<&str> = rows.iter().filter(|row| row.is_in_place()).map(|row| row.url.as_str()).collect();
     if linked != published {
-        wrong.push(format!("the summary links to {linked:?}, and published are {published:?}"));
+        wrong.push(format!("the summary links to {linked:?}, but the outputs have {published:?}"));
     }
     wrong
 }

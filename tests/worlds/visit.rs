@@ -44,7 +44,7 @@ pub(super) fn visit<K: Promises>(seed: u64, program: &Path) -> Result<(), String
 
 fn in_words(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("of another kind")
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("of an unknown type")
 }
 
 fn linked_to(registry: &Registry) -> Option<String> {
@@ -77,7 +77,7 @@ impl<K: Promises> Visit<'_, K> {
         self.run_without_faults(&mut job, &registry, &journal, is_broken_off)?;
         let now = script::elsewhere(&registry);
         if now != elsewhere {
-            self.violations.push(format!("(iii) elsewhere there is {now:?} and not {elsewhere:?}"));
+            self.violations.push(format!("(iii) other packages have {now:?}, expected {elsewhere:?}"));
         }
         Some(())
     }
@@ -213,7 +213,7 @@ impl<K: Promises> Visit<'_, K> {
             let _ = writeln!(report, "{event:?}");
         }
         for ran in &self.runs {
-            let _ = writeln!(report, "--- a run, exit code {:?}:\n{}\n---", ran.code, ran.log);
+            let _ = writeln!(report, "--- run with exit code {:?}:\n{}\n---", ran.code, ran.log);
         }
         for (request, status) in &self.requests {
             let _ = writeln!(report, "{request} {status:?}");
@@ -233,5 +233,5 @@ fn until_idle(registry: &Registry, hangs: bool) {
         }
     };
     let ended = runtime.block_on(async { tokio::time::timeout(patience, idle).await });
-    assert!(hangs || ended.is_ok(), "a request goes on without its client");
+    assert!(hangs || ended.is_ok(), "a request did not end after its client disconnected");
 }

@@ -28,7 +28,7 @@ impl Promises for Checksums {
         let mut wrong = Vec::new();
         let named: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
         if named.len() != scene.world.of.own.len() + 1 || named.last() != Some(&CHECKSUMS) {
-            wrong.push(format!("(iv) named are {named:?}"));
+            wrong.push(format!("(iv) the output `files` has {named:?}"));
         }
         let is_in_place = rows.last().is_some_and(Row::is_in_place);
         let path = values.get("checksums-file").map(String::as_str);
@@ -41,8 +41,7 @@ impl Promises for Checksums {
         // It means that the version is covered by a checksums file, or was when the last list of it was made.
         let had_checksums = || seen.into_iter().flatten().any(has_checksums);
         if path.is_some_and(|path| !path.is_empty()) && scene.rival.is_none() && !had_checksums() {
-            wrong
-                .push(format!("(iv) `checksums-file` is {path:?}, and the version is not covered by a checksums file"));
+            wrong.push(format!("(iv) `checksums-file` is {path:?}, but the version has no correct checksums file"));
         }
         for row in rows.iter().filter(|row| row.is_in_place() && scene.rival.is_none()) {
             let holds = |files: Option<&Files>| {
@@ -50,7 +49,10 @@ impl Promises for Checksums {
                 stored.is_some() && stored == row.sha256
             };
             if !seen.into_iter().any(holds) {
-                wrong.push(format!("(iv) `{}` is {}, and is not there", row.name, row.status));
+                wrong.push(format!(
+                    "(iv) the status of `{}` is {}, but the registry does not have it",
+                    row.name, row.status
+                ));
             }
         }
         let aliases: Vec<&str> = values.get("aliases").map(String::as_str).unwrap_or_default().lines().collect();
@@ -59,10 +61,10 @@ impl Promises for Checksums {
             let is_identical = |state: &BTreeMap<_, Files>| state.get(alias) == state.get(version);
             let follows = scene.world.of.followers().any(|follower| follower == alias);
             if is_named && !is_identical(last) && !is_identical(scene.after) {
-                wrong.push(format!("(iv) `aliases` names {alias}, and it is not identical"));
+                wrong.push(format!("(iv) `aliases` has {alias}, but it is not identical"));
             }
             if !is_named && follows && scene.ran.code == Some(0) {
-                wrong.push(format!("(iv) `aliases` does not name {alias}"));
+                wrong.push(format!("(iv) `aliases` lacks {alias}"));
             }
         }
         wrong
@@ -122,7 +124,7 @@ impl Promises for Checksums {
             return Vec::new();
         }
         vec![format!(
-            "(v) it ends with {:?}, and that it has to fail is {fails}: {}",
+            "(v) the exit code is {:?}, but the run should fail: {fails}: {}",
             scene.ran.code,
             in_short(version)
         )]
@@ -136,7 +138,9 @@ fn check_success(scene: &Scene<'_, Checksums>) -> Vec<String> {
     }
     let of = &scene.world.of;
     let last = &scene.entries.last;
-    let Some(version) = last.get(of.order.version) else { return vec!["(i) it is green without a list".to_owned()] };
+    let Some(version) = last.get(of.order.version) else {
+        return vec!["(i) the run succeeded without a list".to_owned()];
+    };
     let mut wrong = Vec::new();
     if scene.entries.latest != of.order.version {
         wrong.push(format!("(i) the last list was of {}", scene.entries.latest));
@@ -147,7 +151,7 @@ fn check_success(scene: &Scene<'_, Checksums>) -> Vec<String> {
     for alias in of.followers() {
         let has = last.get(alias).map_or_else(String::new, in_short);
         if last.get(alias) != Some(version) {
-            wrong.push(format!("(i) {alias} had {has}, and the version {}", in_short(version)));
+            wrong.push(format!("(i) {alias} had {has}, but the version had {}", in_short(version)));
         }
     }
     for (name, content) in &of.own {
@@ -169,12 +173,12 @@ fn mixture(scene: &Scene<'_, Checksums>, rival: &Ran) -> Vec<String> {
     let version = of.order.version;
     let versions: &[&str] = if is_of_other { &[version, OTHER] } else { &[version] };
     for version in versions.iter().filter(|version| !has_checksums(&end[**version])) {
-        wrong.push(format!("(vii) {version} is not covered by a checksums file: {}", in_short(&end[version])));
+        wrong.push(format!("(vii) {version} has no correct checksums file: {}", in_short(&end[version])));
     }
     for alias in of.aliases() {
         let stays = of.order.stay.contains(&alias) && end[alias] == scene.before[alias];
         if !stays && !versions.iter().any(|version| end[alias] == end[version]) {
-            wrong.push(format!("(vii) {alias} is a mixture: {}", in_short(&end[alias])));
+            wrong.push(format!("(vii) {alias} has files of two versions: {}", in_short(&end[alias])));
         }
     }
     wrong

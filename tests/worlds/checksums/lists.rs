@@ -51,8 +51,9 @@ impl Lists {
     pub(super) fn checksums_are_put(&mut self) {
         let is_empty = self.last.get(self.version).is_none_or(|files| files.keys().all(|name| *name == CHECKSUMS));
         if is_empty && !self.is_replacing {
-            self.unsafe_requests
-                .push("the checksums file is uploaded, and the last list has shown no files of the version".to_owned());
+            self.unsafe_requests.push(
+                "the checksums file was uploaded, but the last list had no other files of the version".to_owned(),
+            );
         }
     }
 
@@ -66,7 +67,7 @@ impl Lists {
         // An identical file that another job restores during the replacement is not different content.
         let is_new = !shown.iter().rev().skip(1).any(|list| find(list) == wanted);
         if let Some(file) = wanted.filter(|_| is_new) {
-            self.unsafe_requests.push(format!("{file:?} of {version} is deleted after one list"));
+            self.unsafe_requests.push(format!("{file:?} of {version} was deleted after one list"));
         }
     }
 }

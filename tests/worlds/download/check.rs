@@ -14,11 +14,11 @@ impl Promises for Download {
         if scene.ran.code == Some(0) {
             for Remote { name, .. } in scene.world.of.wanted() {
                 if !rows.iter().any(|row| row.name == *name && row.is_in_place()) {
-                    wrong.push(format!("(i) the exit code is 0, and `{name}` is not in the outputs"));
+                    wrong.push(format!("(i) the exit code is 0, but `{name}` is not in the outputs"));
                 }
             }
         } else if !rows.is_empty() && rows.iter().all(Row::is_in_place) && scene.ran.code == Some(1) {
-            wrong.push("(i) the exit code is 1, and the outputs have all files".to_owned());
+            wrong.push("(i) the exit code is 1, but the outputs have all files".to_owned());
         }
         wrong
     }
@@ -51,7 +51,7 @@ impl Promises for Download {
         };
         let succeeds = world.of.wanted().all(is_good);
         if ran.code != Some(i32::from(!succeeds)) {
-            wrong.push(format!("(v) the exit code is {:?}, and everything good is {succeeds}", ran.code));
+            wrong.push(format!("(v) the exit code is {:?}, but the run should succeed: {succeeds}", ran.code));
         }
         if !succeeds {
             return wrong;
@@ -59,11 +59,11 @@ impl Promises for Download {
         for file in world.of.wanted() {
             let name = &file.name;
             if !is_here(file) && after.get(name) != there.get(name) {
-                wrong.push(format!("(v) `{name}` is not here as it is there"));
+                wrong.push(format!("(v) the local `{name}` differs from the registry's"));
             }
         }
         for name in after.keys().filter(|name| name.ends_with(PART)) {
-            wrong.push(format!("(iii) `{name}` is left"));
+            wrong.push(format!("(iii) the temporary file `{name}` was not deleted"));
         }
         wrong
     }
@@ -89,12 +89,12 @@ impl Scene<'_, Download> {
             let is_fine =
                 is_as_before || is_wanted(name) && self.is_right(name, bytes) || name.ends_with(PART) && was_killed;
             if !is_fine {
-                wrong.push(format!("(ii) `{name}` is of {} bytes, and was neither here nor there", bytes.len()));
+                wrong.push(format!("(ii) `{name}` has an unexpected content of {} bytes", bytes.len()));
             }
         }
         let is_gone = |name: &&String| !self.after.here.contains_key(*name) && !name.ends_with(PART);
         for name in self.before.here.keys().filter(is_gone) {
-            wrong.push(format!("(ii) `{name}` is gone"));
+            wrong.push(format!("(ii) the local `{name}` was deleted"));
         }
         wrong
     }
@@ -102,28 +102,33 @@ impl Scene<'_, Download> {
     fn one_file(&self, row: &Row) -> Option<String> {
         let Row { name, status, .. } = row;
         if status == "not-attempted" && self.before.here.get(name) != self.after.here.get(name) {
-            return Some(format!("(iv) `{name}` is not-attempted, and is not as it was"));
+            return Some(format!("(iv) the status of `{name}` is not-attempted, but the local file changed"));
         }
         if !row.is_in_place() {
             let is_known = matches!(status.as_str(), "failed" | "not-attempted");
-            return (!is_known).then(|| format!("(iv) `{name}` is {status}"));
+            return (!is_known).then(|| format!("(iv) the status of `{name}` is {status}"));
         }
         let Some(bytes) = self.after.here.get(name) else {
-            return Some(format!("(i) `{name}` is {status}, and is not here"));
+            return Some(format!("(i) the status of `{name}` is {status}, but the local file does not exist"));
         };
         let is_as_said = row.size == Some(bytes.len() as u64) && row.sha256 == Some(sha256(bytes).to_string());
         if !is_as_said || !self.is_right(name, bytes) {
-            return Some(format!("(i) `{name}` is {status}, and what is here is not what the outputs say: {row:?}"));
+            return Some(format!(
+                "(i) the status of `{name}` is {status}, but the local file differs from the outputs: {row:?}"
+            ));
         }
         let Download { checksums, files, .. } = &self.world.of;
         let is_as_pinned = || files.iter().any(|file| file.name == *name && file.content.bytes() == *bytes);
         if *checksums == Checksums::OfWorkspace && !is_as_pinned() {
-            return Some(format!("(viii) `{name}` is {status}, and is not what the workspace pins"));
+            return Some(format!(
+                "(viii) the status of `{name}` is {status}, but it does not match the checksums file of the workspace"
+            ));
         }
         let was_asked_for = self.requests.iter().any(|request| {
             !request.target.contains("/api/v1/") && request.target.ends_with(&format!("/{}", segment(name)))
         });
-        (status == "unchanged" && was_asked_for).then(|| format!("(iv) `{name}` is unchanged, and was asked for"))
+        (status == "unchanged" && was_asked_for)
+            .then(|| format!("(iv) the status of `{name}` is unchanged, but it was downloaded"))
     }
 
     /// (vi) A visitor says not who he is, and (vii) the rest of a file is asked for with a condition.
@@ -138,10 +143,12 @@ impl Scene<'_, Download> {
             // Before its first ID token, a run can only ask whether the server is available.
             let is_probe = !has_token && target.contains("/api/v1/");
             if has_header == is_visitor && !is_probe {
-                wrong.push(format!("(vi) {target} is asked as somebody else"));
+                wrong.push(format!("(vi) {target} is requested with unexpected credentials"));
             }
             if request.header("Range").is_some() && request.header("If-Range").is_none() {
-                wrong.push(format!("(vii) the rest of {target} is asked for, whatever it is of"));
+                wrong.push(format!(
+                    "(vii) the rest of {target} is requested without the condition that the file is unchanged"
+                ));
             }
         }
         wrong

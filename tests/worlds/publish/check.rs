@@ -26,14 +26,14 @@ impl Promises for Publish {
         let named: BTreeSet<&str> = rows.iter().map(|row| row.name.as_str()).collect();
         let planned: BTreeSet<&str> = scene.world.of.files.iter().map(|file| file.name.as_str()).collect();
         if named != planned || rows.len() != planned.len() {
-            return vec![format!("(ii) named are {named:?}, planned were {planned:?}")];
+            return vec![format!("(ii) the output `files` has {named:?}, expected {planned:?}")];
         }
         let mut wrong: Vec<String> = rows.iter().filter_map(|row| scene.one_file(row)).collect();
         let all_good = rows.iter().all(|row| row.is_in_place() || row.status == "skipped");
         // If the last list cannot be read, a run fails even if it has only skipped files.
         let all_published = rows.iter().all(Row::is_in_place);
         if scene.ran.code == Some(0) && !all_good || scene.ran.code == Some(1) && all_published {
-            wrong.push(format!("(i) exit code {:?}, and all files as wanted: {all_good}", scene.ran.code));
+            wrong.push(format!("(i) the exit code is {:?}, but all files in place: {all_good}", scene.ran.code));
         }
         wrong
     }
@@ -61,7 +61,7 @@ impl Promises for Publish {
             outputs.rows.iter().map(|row| (row.name.as_str(), row.status.as_str())).collect();
         let mut wrong = Vec::new();
         if scene.ran.code != Some(code) {
-            wrong.push(format!("(v) the exit code is {:?} and not {code}", scene.ran.code));
+            wrong.push(format!("(v) the exit code is {:?}, expected {code}", scene.ran.code));
         }
         let same = |found: &str, wanted: &str| {
             found == wanted || scene.follows_interrupted_run && found == "unchanged" && wanted == "uploaded"
@@ -69,10 +69,10 @@ impl Promises for Publish {
         let is_as_wanted =
             |(name, wanted): (&String, &&str)| found.get(name.as_str()).is_some_and(|found| same(found, wanted));
         if found.len() != statuses.len() || !statuses.iter().all(is_as_wanted) {
-            wrong.push(format!("(v) the statuses are {found:?} and not {statuses:?}"));
+            wrong.push(format!("(v) the statuses are {found:?}, expected {statuses:?}"));
         }
         if *scene.after != wanted {
-            wrong.push(format!("(v) there is {:?} and not {wanted:?}", scene.after));
+            wrong.push(format!("(v) the registry has {:?}, expected {wanted:?}", scene.after));
         }
         wrong
     }
@@ -93,25 +93,26 @@ impl Scene<'_, Publish> {
         if row.size != Some(file.content.length as u64)
             || row.sha256.as_ref().is_some_and(|sha256| *sha256 != hash_of(file.content))
         {
-            return Some(format!("(iv) `{}` has another size or hash: {row:?}", row.name));
+            return Some(format!("(iv) `{}` has a wrong size or hash: {row:?}", row.name));
         }
         match row.status.as_str() {
-            "uploaded" | "replaced" | "unchanged" => (!is_there || row.sha256.is_none())
-                .then(|| format!("(iv) `{}` is {}, and there is {at_end:?}", row.name, row.status)),
+            "uploaded" | "replaced" | "unchanged" => (!is_there || row.sha256.is_none()).then(|| {
+                format!("(iv) the status of `{}` is {}, but the registry has {at_end:?}", row.name, row.status)
+            }),
             "skipped" => {
                 let differs = |stored: Option<&StoredFile>| stored.is_some() && !holds(stored, file.content);
                 // What was skipped is nothing that was published: a run that fails may have listed it earlier.
                 let was_seen = || self.entries.lists.iter().any(|seen| differs(seen.get(&folded)));
                 let is_so = differs(at_end) || differs(in_last_list) || self.ran.code != Some(0) && was_seen();
                 (self.world.of.policy != Policy::Skip || !is_so)
-                    .then(|| format!("(i) `{}` is skipped, and there is {at_end:?}", row.name))
+                    .then(|| format!("(i) the status of `{}` is skipped, but the registry has {at_end:?}", row.name))
             }
             _ if !self.ran.log.contains(&row.name) => Some(format!("(ii) the log does not name `{}`", row.name)),
             "failed" | "not-attempted" if is_there && self.was_sent(file) && !self.can_misreport(index) => {
-                Some(format!("(ii) `{}` is {}, and it is there", row.name, row.status))
+                Some(format!("(ii) the status of `{}` is {}, but the registry has the file", row.name, row.status))
             }
             "failed" | "unknown" | "not-attempted" => None,
-            other => Some(format!("(iv) `{}` is {other}", row.name)),
+            other => Some(format!("(iv) the status of `{}` is {other}", row.name)),
         }
     }
 
@@ -141,12 +142,12 @@ impl Scene<'_, Publish> {
         for (name, theirs) in &self.entries.theirs {
             let may_be_replaced = self.world.of.policy == Policy::Overwrite && self.world.of.is_planned(name);
             if !may_be_replaced && self.after.get(name) != Some(theirs) {
-                wrong.push(format!("(iii) {theirs:?} has become {:?}", self.after.get(name)));
+                wrong.push(format!("(iii) the file {theirs:?} of another job changed to {:?}", self.after.get(name)));
             }
         }
         for (name, file) in self.after {
             if !self.world.of.is_planned(name) && !self.entries.theirs.contains_key(name) {
-                wrong.push(format!("(iii) nobody published {file:?}"));
+                wrong.push(format!("(iii) the registry has an unexpected file: {file:?}"));
             }
         }
         let is_shown_otherwise = self.world.events.iter().any(|event| shows_other_lists(&event.on, &event.act));
@@ -173,7 +174,7 @@ impl Scene<'_, Publish> {
         let too_late =
             unseen.next().is_some_and(|change| change.is_unforeseeable) && unseen.all(|change| change.is_unforeseeable);
         (first.as_ref() != Some(&deletion.content) && !too_late)
-            .then(|| format!("(iii) {:?} was deleted, and first seen was {first:?}", deletion.content))
+            .then(|| format!("(iii) {:?} was deleted, but the first list had {first:?}", deletion.content))
     }
 
     /// Nothing is deleted but after a list; nothing is sent again without a list where it may have been stored, or after the registry has accepted it.
@@ -194,14 +195,14 @@ impl Scene<'_, Publish> {
                     // Until the file exists again, it is uploaded even if no list can be read.
                     missing.insert(last);
                     if !has_listed {
-                        wrong.push(format!("(iii) `{last}` was to be deleted without a list just before"));
+                        wrong.push(format!("(iii) `{last}` was deleted without a list just before"));
                     }
                 }
                 "PUT" if last == "%2A" => has_listed = false,
                 "PUT" => {
                     has_listed = false;
                     if accepted.contains(last) && self.rival.is_none() && self.every_answer_arrives() {
-                        wrong.push(format!("`{last}` was sent again though it was accepted"));
+                        wrong.push(format!("`{last}` was uploaded again after it was accepted"));
                     }
                     if request.status == Some(201) {
                         accepted.insert(last);
@@ -210,7 +211,7 @@ impl Scene<'_, Publish> {
                     if let Some(before) =
                         before.filter(|before| !missing.contains(last) && !self.was_not_acted_upon(before))
                     {
-                        wrong.push(format!("`{last}` was sent again without a list after {:?}", before.status));
+                        wrong.push(format!("`{last}` was uploaded again without a list after {:?}", before.status));
                     }
                 }
                 _ => {}
