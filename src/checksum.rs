@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use sha2::Digest as _;
 
+use crate::sanitize::Sanitized;
+
 /// A SHA-256 digest. It reads hexadecimal in either case and shows lower case, as `sha256sum` does.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Sha256([u8; 32]);
@@ -74,9 +76,12 @@ impl Hasher {
 /// Why a text is not a list of checksums.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotAList {
-    /// A name with two different hashes.
-    #[error("line {0} has a different hash for a name of an earlier line")]
-    Twice(usize),
+    /// A name with two different hashes, the second in this line.
+    #[error("it has two different hashes for `{0}`, the second in line {1}")]
+    Twice(Sanitized, usize),
+    /// A line whose hash has a wrong character, or a few characters too many or too few.
+    #[error("line {0} has no SHA-256 of 64 hexadecimal digits")]
+    BadHash(usize),
     /// No line with a hash and a name.
     #[error("it contains no line with a SHA-256 and a name")]
     Empty,
@@ -88,11 +93,16 @@ pub(crate) fn read_list(bytes: &[u8]) -> Result<BTreeMap<String, Sha256>, NotALi
     let text = String::from_utf8_lossy(bytes);
     let mut hashes = BTreeMap::new();
     for (number, line) in (1..).zip(text.trim_start_matches('\u{feff}').lines()) {
-        let Some((digest, name)) = line_of(line.trim()) else { continue };
-        let Ok(sha256) = digest.parse() else { continue };
-        let name = name.strip_prefix("./").unwrap_or(name).to_owned();
-        if hashes.insert(name, sha256).is_some_and(|other| other != sha256) {
-            return Err(NotAList::Twice(number));
+        let line = line.trim();
+        let Some((sha256, name)) = line_of(line).and_then(|(digest, name)| Some((digest.parse().ok()?, name))) else {
+            if is_almost_a_line(line) {
+                return Err(NotAList::BadHash(number));
+            }
+            continue;
+        };
+        let name = name.strip_prefix("./").unwrap_or(name);
+        if hashes.insert(name.to_owned(), sha256).is_some_and(|other| other != sha256) {
+            return Err(NotAList::Twice(Sanitized::new(name), number));
         }
     }
     if hashes.is_empty() { Err(NotAList::Empty) } else { Ok(hashes) }
@@ -111,6 +121,13 @@ pub fn write_list<'a>(files: impl IntoIterator<Item = (&'a str, Sha256)>) -> Str
     })
 }
 
+/// Whether a line begins with a word that was probably meant as a SHA-256, and has a name. Other hashes are much shorter or
+/// longer.
+fn is_almost_a_line(line: &str) -> bool {
+    let (digest, name) = line.split_once([' ', '\t']).unwrap_or_default();
+    (60..=68).contains(&digest.len()) && digest.bytes().all(|b| b.is_ascii_alphanumeric()) && !name.trim().is_empty()
+}
+
 /// Returns hash and name of a line: `HASH  NAME`, `HASH *NAME`, `HASH NAME` or `SHA256 (NAME) = HASH`. A line that starts with
 /// `\` has an escaped name, which no file on the registry has.
 fn line_of(line: &str) -> Option<(&str, &str)> {
@@ -120,7 +137,7 @@ fn line_of(line: &str) -> Option<(&str, &str)> {
     }
     let (digest, rest) = line.split_at_checked(64)?;
     let rest = rest.strip_prefix([' ', '\t'])?;
-    let name = rest.strip_prefix([' ', '*']).unwrap_or(rest);
+    let name = rest.strip_prefix([' ', '*']).unwrap_or(rest).trim_start();
     Some((digest, name)).filter(|(_, name)| !name.is_empty())
 }
 
@@ -142,18 +159,20 @@ mod tests {
         let upper = EMPTY.to_uppercase();
         let text = format!(
             "\u{feff}{EMPTY}  a b\n\n{upper} *./b\r\nSHA256 (c) d) = {EMPTY}\n# by hand\n{EMPTY}  a b\n{EMPTY} e\n  {EMPTY}  f\n\
-             -----BEGIN PGP SIGNATURE-----\nSHA512 (g) = {EMPTY}{EMPTY}\n\\{EMPTY}  h\\ni\n{EMPTY}{EMPTY}  j\n"
+             -----BEGIN PGP SIGNATURE-----\nSHA512 (g) = {EMPTY}{EMPTY}\n\\{EMPTY}  h\\ni\n{EMPTY}{EMPTY}  j\n{EMPTY}   k\n"
         );
         let list = read_list(text.as_bytes()).expect("a list");
-        assert_eq!(list.keys().collect::<Vec<_>>(), ["a b", "b", "c) d", "e", "f"]);
+        assert_eq!(list.keys().collect::<Vec<_>>(), ["a b", "b", "c) d", "e", "f", "k"]);
         assert!(list.values().all(|digest| digest.to_string() == EMPTY));
         let other = EMPTY.replace('e', "f");
         for (text, wanted) in [
             (String::new(), "it contains no line with a SHA-256 and a name"),
             (format!("{EMPTY}  "), "it contains no line with a SHA-256 and a name"),
             (format!("{EMPTY}a"), "it contains no line with a SHA-256 and a name"),
+            (format!("# by hand\n{}  a", &EMPTY[1..]), "line 2 has no SHA-256 of 64 hexadecimal digits"),
+            (format!("{} *a", EMPTY.replace('0', "O")), "line 1 has no SHA-256 of 64 hexadecimal digits"),
             ("<html>".to_owned(), "it contains no line with a SHA-256 and a name"),
-            (format!("{EMPTY}  a\n{other}  a"), "line 2 has a different hash for a name of an earlier line"),
+            (format!("{EMPTY}  a\n{other}  a"), "it has two different hashes for `a`, the second in line 2"),
         ] {
             assert_eq!(read_list(text.as_bytes()).expect_err(&text).to_string(), wanted);
         }

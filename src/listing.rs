@@ -58,12 +58,12 @@ impl TryFrom<Vec<Row>> for Listing {
     fn try_from(rows: Vec<Row>) -> Result<Self, String> {
         let mut by_folded_name = HashMap::<String, RegistryFile>::new();
         for row in rows {
-            let bad = |what| format!("it gives no {what} for `{}`", Sanitized::new(&row.name));
+            let bad = |what| format!("it has no {what} for `{}`", Sanitized::new(&row.name));
             let size = row.size.or(row.older_size).ok_or_else(|| bad("size"))?;
             let sha256 = row.sha256.parse().map_err(|_| bad("SHA-256"))?;
             let known = by_folded_name.get(&row.name.to_lowercase());
             if let Some(other) = known.filter(|other| !other.has_content(size, sha256)) {
-                return Err(format!("it gives no one content for `{}`", Sanitized::new(&other.name)));
+                return Err(format!("it has `{}` twice, with different content", Sanitized::new(&other.name)));
             }
             by_folded_name.insert(row.name.to_lowercase(), RegistryFile { name: row.name, size, sha256 });
         }

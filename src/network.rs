@@ -97,7 +97,7 @@ impl Proxy {
 
 impl fmt::Display for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the proxy {} of {}", self.host_and_port(), self.variable)
+        write!(f, "the proxy {} from `{}`", self.host_and_port(), self.variable)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::report::{RunContext, RunReport};
 
 /// An error from starting the runtime.
 #[derive(Debug, thiserror::Error)]
-#[error("failed to start")]
+#[error("failed to start the runtime")]
 pub struct StartError(#[from] io::Error);
 
 impl Explain for StartError {
@@ -28,7 +28,7 @@ impl Explain for StartError {
             error if hint::is_open_files_limit(error) => {
                 "Raise the runner's limit on open files (`ulimit -n`) to 128 or more".to_owned()
             }
-            _ => "Look at the limits of the runner (`ulimit -a`), then run the step again".to_owned(),
+            _ => "Check the limits of the runner (`ulimit -a`), then run the step again".to_owned(),
         })
     }
 }

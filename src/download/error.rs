@@ -146,7 +146,7 @@ fn unsafe_names_in_words(files: &[UnsafeName]) -> String {
     match files {
         [UnsafeName { why, .. }] => format!("failed to download {names}: {why}"),
         _ => format!(
-            "failed to download {} files because of their names: {names}. The first is refused because {}",
+            "failed to download {} files because of their names: {names}. The first is rejected because {}",
             files.len(),
             files[0].why
         ),
@@ -231,7 +231,7 @@ impl Explain for DownloadError {
                 match (similar.in_words(), missing) {
                     (Some(names), _) => &format!("Check `{input}`. Available: {names}"),
                     (None, Missing::Package) => &format!(
-                        "Check `owner` and `repo`. {owner} has no generic package that is visible here, or packages are \
+                        "Check `owner` and `repo`. {owner} has no generic package that this user can see, or packages are \
                          disabled on {server}"
                     ),
                     (None, Missing::Version) => &format!(
@@ -328,6 +328,16 @@ impl Explain for DownloadError {
     fn plural(&self) -> Option<Plural> {
         match self {
             Self::Registry(error) => error.plural(),
+            Self::NotInChecksums { name, checksums, in_folder: None } => Some(Plural {
+                text: format!("failed to verify {{}} files that `{checksums}` does not contain"),
+                item: format!("`{name}`"),
+                is_hint_an_example: true,
+            }),
+            Self::ChecksumsMismatch { name, checksums, listed, named } => Some(Plural {
+                text: format!("failed to verify {{}} files: the registry and `{checksums}` have different hashes"),
+                item: format!("`{name}` (registry: {listed}, expected: {named})"),
+                is_hint_an_example: true,
+            }),
             _ => None,
         }
     }

@@ -184,7 +184,7 @@ fn unsafe_name(name: &str, why: impl Into<String>) -> DownloadError {
 /// Checks that a file with this name is allowed in a workspace. The error is the reason if it is not.
 fn allow_on_disk(name: &FileName) -> Result<(), &'static str> {
     if is_repository_file(name.as_str()) {
-        return Err("git treats a folder with such a file as a repository");
+        return Err("git treats a folder with this file as a repository");
     }
     if name.as_str().eq_ignore_ascii_case(OWN_FOLDER) {
         return Err("it is the name of this program's own folder");

@@ -61,8 +61,8 @@ pub(crate) enum BadLine {
         /// Whether a `**` follows.
         end_in_recursion: bool,
     },
-    /// A new name that the registry rejects with any value of its placeholders.
-    #[error("has a new name that the registry rejects: it {0}")]
+    /// A new name that is invalid with any value of its placeholders.
+    #[error("has an invalid new name: it {0}")]
     Name(String),
     /// An error of the crate glob.
     #[error("is not a valid pattern: {0}")]
@@ -105,7 +105,7 @@ impl Explain for BadLine {
             Self::Empty => "Write a pattern or a path, or remove the line",
             Self::Parent => "Write the path relative to the workspace, or set `working-directory`",
             Self::Git => "Remove the line, and copy the files to publish to a separate folder",
-            Self::Slash => "Write only the file's name on the registry, without a folder",
+            Self::Slash => "Write only a file name after `=>`, without a folder",
             Self::Brace => "Close the brace, or write `[{]` and `[}]` for literal braces",
             Self::TooMany => "Use a wildcard, or write several lines",
             Self::TooDeep => "Write several lines instead of the inner braces",
@@ -118,7 +118,7 @@ impl Explain for BadLine {
                 "Use a number no higher than the count of pattern components with `*`, `?` or `[..]`. Braces and components \
                  after `**` do not count"
             }
-            Self::Name(_) => "Correct the name after `=>`, which is the file's name on the registry",
+            Self::Name(_) => "Correct the name after `=>`",
             Self::Pattern("invalid range pattern") => "Close the `[`, or write `[[]` for a literal `[`",
             Self::Pattern(_) => {
                 "Write `**` as a separate component, as in `dist/**/app`, or write `[*]` for a literal `*`"

@@ -128,7 +128,7 @@ impl Explain for PlaceError {
             PlaceFault::Stalled(_) => return Some(CHECK_DISK.to_owned()),
             PlaceFault::Folder => return Some(format!("Remove the folder{elsewhere}")),
             PlaceFault::NoFolder => {
-                return Some(format!("Remove it{elsewhere}. Make sure that no other step changes it"));
+                return Some(format!("Remove the file or link{elsewhere}. Make sure that no other step changes it"));
             }
             PlaceFault::TemporaryFileRemoved | PlaceFault::Moved => {
                 let hint = "Make sure that no other step writes to this folder or cleans it, then run the step again";

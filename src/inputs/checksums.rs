@@ -29,6 +29,12 @@ impl Reader<'_> {
             let problem = "is a name that git or this action reserves";
             return Err(InputError::new("checksums", Some(text), problem, hint));
         }
+        // It replaces a file of that name, which must not be a file that somebody only wanted to be listed.
+        if !["sum", "sha", "hash", "digest"].iter().any(|part| name.folded().contains(part)) {
+            let problem =
+                "is not the name of a checksums file, because it contains none of `sum`, `sha`, `hash` and `digest`";
+            return Err(InputError::new("checksums", Some(text), problem, hint));
+        }
         Ok(name)
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use super::{InputError, Reader, workspace_file};
@@ -95,14 +95,17 @@ impl Reader<'_> {
         if text.contains(char::is_control) {
             return Err(error("contains a line break or another control character", "invalid-input", example));
         }
-        let within = Path::new(text.strip_prefix(WORKSPACE).unwrap_or(text));
-        let file = workspace_file::check(&workspace, within).map_err(unreadable)?;
+        let within: PathBuf = Path::new(text).components().filter(|part| *part != Component::CurDir).collect();
+        let file = workspace_file::check(&workspace, &within).map_err(unreadable)?;
         let bytes = workspace_file::read(&file, LONGEST_LIST as u64).map_err(unreadable)?;
         let bytes = bytes.ok_or_else(|| error("is larger than 64 MiB", INVALID, example))?;
         let hashes = checksum::read_list(&bytes).map_err(|not| match not {
             NotAList::Empty => error("contains no line with a SHA-256 and a name", INVALID, content),
-            NotAList::Twice(line) => {
-                let problem = format!("has a different hash in line {line} for a name of an earlier line");
+            NotAList::BadHash(line) => {
+                error(&format!("has no SHA-256 of 64 hexadecimal digits in line {line}"), INVALID, content)
+            }
+            NotAList::Twice(name, line) => {
+                let problem = format!("has two different hashes for `{name}`, the second in line {line}");
                 error(&problem, INVALID, "Remove one of the two lines")
             }
         })?;

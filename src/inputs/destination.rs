@@ -23,6 +23,11 @@ const NOT_A_TAG: &str = "is a git ref, but not a tag";
 /// The problem of a part of the target that neither an input nor the workflow's repository gives.
 const NO_REPOSITORY: &str = "is not set, and no workflow repository provides a default";
 
+/// Whether a text has quotation marks around it, because YAML kept them.
+pub(super) fn is_quoted(text: &str) -> bool {
+    ['"', '\'', '`'].iter().any(|&mark| text.len() > 1 && text.starts_with(mark) && text.ends_with(mark))
+}
+
 impl Reader<'_> {
     /// Reads the token and trims white space around it, which is a frequent accident. A newline causes a 401
     /// (recorded).
@@ -54,6 +59,9 @@ impl Reader<'_> {
         }
         if token.chars().any(|c| c.is_whitespace() || is_misleading(c)) {
             return Err(error("contains white space or an invisible character".to_owned()));
+        }
+        if is_quoted(token) {
+            return Err(error("is in quotation marks, which are not part of the token".to_owned()));
         }
         if token.chars().count() < SHORTEST_TOKEN {
             return Err(error(format!("has fewer than {SHORTEST_TOKEN} characters")));

@@ -3,7 +3,7 @@
 use reqwest::header::HeaderValue;
 use url::Url;
 
-use super::destination::SHORTEST_TOKEN;
+use super::destination::{SHORTEST_TOKEN, is_quoted};
 use super::raw::AUDIENCE;
 use super::{InputError, Reader};
 use crate::command::Command;
@@ -25,6 +25,9 @@ impl Reader<'_> {
         if audience.chars().any(|c| c.is_whitespace() || is_misleading(c)) {
             return Err(error("contains white space or an invisible character", hint));
         }
+        if is_quoted(audience) {
+            return Err(error("is in quotation marks, which are not part of the audience", hint));
+        }
         // It could be a token, which the server of the runner must not receive.
         if !audience.contains(':') {
             return Err(error("is not the audience of an authorized integration", hint));
@@ -33,15 +36,11 @@ impl Reader<'_> {
             IdTokens::Offered { url, token } => (url, token),
             // As without a token, nothing is requested from the registry: jobs for pull requests from forks get no ID tokens.
             _ if is_dry_run && self.command == Command::Publish => return Ok(None),
-            IdTokens::Empty => {
+            other => {
+                let why = if matches!(other, IdTokens::Empty) { "empty" } else { "not set" };
                 let problem =
-                    "is set, but this job gets no ID tokens: a variable `ACTIONS_ID_TOKEN_REQUEST_*` is empty";
-                return Err(error(problem, self.hint_without_id_tokens()).with_code(UNAVAILABLE));
-            }
-            IdTokens::Unset => {
-                let problem =
-                    "is set, but this job gets no ID tokens: a variable `ACTIONS_ID_TOKEN_REQUEST_*` is not set";
-                return Err(error(problem, self.hint_without_id_tokens()).with_code(UNAVAILABLE));
+                    format!("is set, but this job gets no ID tokens: a variable `ACTIONS_ID_TOKEN_REQUEST_*` is {why}");
+                return Err(error(&problem, self.hint_without_id_tokens()).with_code(UNAVAILABLE));
             }
         };
         // Neither value is shown.

@@ -24,7 +24,7 @@ pub(crate) use self::checksums_file::ChecksumsFile;
 use self::collect::collect;
 use self::destination::SHORTEST_TOKEN;
 pub(crate) use self::download::DownloadOptions;
-use self::raw::{RawInputs, is_input};
+use self::raw::{AUDIENCE, RawInputs, is_input};
 use self::unknown::DRY_RUN;
 use crate::command::Command;
 use crate::credentials::{AccessToken, Credentials, User};
@@ -168,6 +168,11 @@ impl InputError {
         Self { code, ..self }
     }
 
+    /// Whether this problem is the reason why another input is missing.
+    fn replaces(&self, missing: &Self) -> bool {
+        self.input == missing.input || (self.input, missing.input) == (AUDIENCE, "token")
+    }
+
     /// Creates the problem of a required input that is not set.
     fn missing(input: &'static str, problem: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::new(input, None, problem, hint).with_code(MISSING)
@@ -257,11 +262,12 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Returns a value, or keeps the problem. An input with another problem does not count as missing.
+    /// Returns a value, or keeps the problem. An input with another problem does not count as missing, and neither does a
+    /// token if `oidc-audience` has a problem.
     fn keep<T>(&mut self, result: Result<T, InputError>) -> Option<T> {
         match result {
             Ok(value) => return Some(value),
-            Err(error) if error.code == MISSING && self.problems.iter().any(|known| known.input == error.input) => {}
+            Err(error) if error.code == MISSING && self.problems.iter().any(|known| known.replaces(&error)) => {}
             Err(error) => self.problems.push(error),
         }
         None
@@ -288,6 +294,12 @@ impl Reader<'_> {
     fn inputs(&mut self) -> Option<Inputs> {
         let dry_run = self.boolean(DRY_RUN);
         let token = self.keep(self.token(dry_run == Some(true))).flatten();
+        // In `user:token`, the token alone is secret too.
+        if let Some((_, token)) = token.as_ref().and_then(|token| token.expose().split_once(':'))
+            && token.len() >= SHORTEST_TOKEN
+        {
+            self.hide(token);
+        }
         let id_token = self.keep(self.id_token_request(dry_run == Some(true))).flatten();
         let server = self.server();
         let server = self.keep(server);

@@ -151,8 +151,12 @@ impl Reader<'_> {
             Ok(Some(bytes)) => match String::from_utf8(bytes) {
                 Ok(text) => return Ok(Some(text)),
                 Err(_) => {
-                    "is not text, so it is not PEM. Convert DER with `openssl x509 -inform der -in IT -out cert.pem`"
-                        .to_owned()
+                    return Err(InputError::new(
+                        input,
+                        Some(given).filter(|given| given.contains('.')),
+                        "is not text, so it is not PEM",
+                        "Convert DER to PEM with `openssl x509 -inform der -in FILE -out cert.pem`",
+                    ));
                 }
             },
             Ok(None) => "is larger than 4 MiB".to_owned(),

@@ -1,6 +1,7 @@
 //! Inputs that the action does not have. Each is an error or a part of one warning, so that none is ignored silently.
 
 use super::InputError;
+use super::raw::AUDIENCE;
 use crate::command::Command;
 use crate::sanitize::Sanitized;
 use crate::suggest::suggest;
@@ -58,8 +59,13 @@ const EQUIVALENTS: &[Equivalent] = &[
         certain: &["overwritefiles", "replacesartifacts"],
         general: &["allowupdates", "checkduplicates", "override", "overwrite", "replace", "skipexisting"],
     },
-    Equivalent { ours: "checksums", certain: &[], general: &["checksum", "md5sum", "sha256sum"] },
-    Equivalent { ours: "aliases", certain: &[], general: &["latest", "makelatest"] },
+    Equivalent {
+        ours: "checksums",
+        certain: &["checksum", "checksumfile", "checksumsfile", "sha256sums"],
+        general: &["digest", "hash", "hashes", "md5sum", "sha256", "sha256sum"],
+    },
+    Equivalent { ours: "aliases", certain: &["alias"], general: &["latest", "makelatest"] },
+    Equivalent { ours: AUDIENCE, certain: &[], general: &["audience", "idtoken", "oidc"] },
 ];
 
 /// The input that decides whether anything changes.

@@ -20,7 +20,7 @@ impl VersionRun<'_> {
                 let owner = self.registry.target().owner.as_str();
                 let failure = format!("failed to check write access to packages of {owner}: {}", error.cause);
                 if self.job.task.dry_run {
-                    self.job.context.reporter.warn(&format!("{failure}; the real run may fail"));
+                    self.job.context.reporter.warn(&format!("{failure}. A real run may fail"));
                 } else {
                     self.job.context.reporter.debug(&failure);
                 }

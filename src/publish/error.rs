@@ -177,7 +177,7 @@ fn unsafe_names_in_words(names: &Names, why: &str) -> String {
     match names.count {
         1 => format!("failed to create the checksums file: a file of the version has the name {names}, which {why}"),
         count => format!(
-            "failed to create the checksums file because of the names of {count} files: {names}. The first is refused because it {why}"
+            "failed to create the checksums file because of the names of {count} files: {names}. The first is rejected because it {why}"
         ),
     }
 }

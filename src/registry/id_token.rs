@@ -71,7 +71,7 @@ impl IdToken {
     /// of the renewal. The error never contains a part of the answer.
     fn read(answer: &[u8], now: SystemTime) -> Result<Self, &'static str> {
         let answer: Value = serde_json::from_slice(answer).map_err(|_| "it is not JSON")?;
-        let token = answer.get("value").and_then(Value::as_str).ok_or("it has no text `value`")?;
+        let token = answer.get("value").and_then(Value::as_str).ok_or("it has no string `value`")?;
         let is_plain = token.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
         let payload = match token.split('.').collect::<Vec<_>>()[..] {
             [head, payload, signature] if is_plain && !head.is_empty() && !signature.is_empty() => payload,
@@ -234,7 +234,7 @@ pub(super) fn rejected_request(response: &ErrorResponse) -> Failure {
     match response.status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => for_every_file(
             "id-token-refused",
-            "Run the job again, because the runner's token for ID tokens is valid only while its job runs",
+            "Run the job again, because `ACTIONS_ID_TOKEN_REQUEST_TOKEN` is valid only while its job runs",
         ),
         _ => for_every_file("id-token-failed", ID_TOKEN_HINT),
     }
@@ -358,8 +358,8 @@ mod tests {
         let bare = br#""eyJhbGciOiJSUzI1NiJ9.e30.c2ln""#.to_vec();
         for (answer, why) in [
             (b"eyJhbGciOiJSUzI1NiJ9.e30.c2ln".to_vec(), "it is not JSON"),
-            (bare, "it has no text `value`"),
-            (br#"{"value":["eyJhbGciOiJSUzI1NiJ9.e30.c2ln"]}"#.to_vec(), "it has no text `value`"),
+            (bare, "it has no string `value`"),
+            (br#"{"value":["eyJhbGciOiJSUzI1NiJ9.e30.c2ln"]}"#.to_vec(), "it has no string `value`"),
             (br#"{"value":"eyJhbGciOiJSUzI1NiJ9.e30"}"#.to_vec(), "its `value` is not a JWT"),
             (br#"{"value":"eyJ\n.e30.c2ln"}"#.to_vec(), "its `value` is not a JWT"),
             (answer(r#"{"iat":1}"#), "its JWT has no `exp`"),

@@ -134,7 +134,7 @@ pub fn write_results(report: &RunReport, remarks: &[Remark], runner: &Runner, re
     let mut warnings = write_outputs(report, runner);
     if let Some(path) = &runner.summary {
         let written = append::append(path, &summary::markdown(report, remarks, runner.action.as_ref(), redactor));
-        warnings.extend(written.err().map(|error| format!("the summary is lost: {error}")));
+        warnings.extend(written.err().map(|error| format!("failed to write the job summary: {error}")));
     }
     warnings
 }
@@ -150,10 +150,12 @@ pub fn write_outputs(report: &RunReport, runner: &Runner) -> Vec<String> {
                 warnings
                     .push("the file in `GITHUB_OUTPUT` does not exist, so later steps may get no outputs".to_owned());
             }
-            warnings.extend(output::write(&outputs, path).err().map(|error| format!("the outputs are lost: {error}")));
+            warnings.extend(
+                output::write(&outputs, path).err().map(|error| format!("failed to write the outputs: {error}")),
+            );
         }
         None if runner.reads_commands() => {
-            warnings.push("GITHUB_OUTPUT is not set, so later steps get no outputs".to_owned());
+            warnings.push("`GITHUB_OUTPUT` is not set, so later steps get no outputs".to_owned());
         }
         None => {}
     }

@@ -80,7 +80,7 @@ pub(super) fn outputs(report: &RunReport) -> (Vec<(&'static str, String)>, Vec<S
     let mut warnings = Vec::new();
     for (name, value) in values.iter_mut().filter(|(_, value)| value.len() > LONGEST) {
         let (size, most) = (Bytes(value.len() as u64), Bytes(LONGEST as u64));
-        warnings.push(format!("output `{name}` is left empty: it would have {size}, and runners take {most}"));
+        warnings.push(format!("output `{name}` is empty, because its value has {size}, and the limit is {most}"));
         // Of `files` too: `[]` would say that there are none, and a step that reads JSON finds out at once.
         value.clear();
     }

@@ -1,5 +1,7 @@
 //! The report of a run.
 
+use std::iter;
+
 use url::Url;
 
 use super::plan::{Action, Planned};
@@ -252,8 +254,10 @@ impl RunReport {
         }
         let route = match (self.command, self.folder.as_str()) {
             (Command::Publish, _) => {
-                let aliases = self.aliases.iter().map(|alias| format!(" and {}", name(&alias.to_string())));
-                format!("to {version}{}", aliases.collect::<String>())
+                let aliases = self.aliases.iter().map(|alias| name(&alias.to_string()));
+                let mut all: Vec<String> = iter::once(version).chain(aliases).collect();
+                let last = all.pop().unwrap_or_default();
+                if all.is_empty() { format!("to {last}") } else { format!("to {} and {last}", all.join(", ")) }
             }
             (Command::Download, ".") => format!("from {version} to the workspace"),
             (Command::Download, folder) => format!("from {version} to {}", name(&Sanitized::new(folder).to_string())),

@@ -65,7 +65,7 @@ fn table(text: &mut String, head: &str, count: usize, rows: impl Iterator<Item =
     text.push_str(head);
     for (done, row) in rows.enumerate() {
         if text.len() > LONGEST_TABLE {
-            let _ = writeln!(text, "\nThe table ends here: {} rows more would make it too long.", count - done);
+            let _ = writeln!(text, "\nTable truncated: {} more rows are not shown.", count - done);
             break;
         }
         text.push_str(&row);

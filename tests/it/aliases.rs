@@ -304,7 +304,7 @@ fn an_alias_that_is_identical_in_the_end_is_no_failure_whatever_the_last_respons
     let registry = Registry::start(Persona::default());
     let fails = Action::Answer(Answer::html(502, ""));
     registry.add_fault(Fault::once(Match::list().containing("/latest/"), Point::Head, fails).skip(lists - 1));
-    run(&registry).exits_with(0).does_not_say("error:").says("alice/widget v1.0.0 and latest and nightly: ");
+    run(&registry).exits_with(0).does_not_say("error:").says("alice/widget v1.0.0, latest and nightly: ");
     assert_eq!(contents(&registry, "nightly").len(), 2);
 }
 

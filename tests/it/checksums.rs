@@ -175,6 +175,9 @@ fn bad_inputs_are_refused() {
         ("HEAD", "x", "dist/a", &["invalid-input"], "`checksums`"),
         (".Generic-Packages-Part", "x", "dist/a", &["invalid-input"], "`checksums`"),
         ("a,b", "x", "dist/a", &["invalid-input"], "`checksums`"),
+        // Not a file that is to be listed, and not a switch.
+        ("app.tar.gz", "x", "dist/a", &["invalid-input"], "`app.tar.gz` is not the name of a checksums file"),
+        ("true", "x", "dist/a", &["invalid-input"], "`true` is not the name of a checksums file"),
         ("Downloads", "x", "dist/a", &["invalid-input"], "`checksums`"),
         (SUMS, "a\n!b", "dist/a", &["invalid-input"], "`expect`"),
         (SUMS, "{app\nsha256sums", "dist/a", &["unbalanced-brace", "invalid-input"], "`expect`"),

@@ -171,7 +171,7 @@ fn a_download_fails_before_it_asks_anything_if_the_container_has_no_access_to_th
     assert_eq!(registry.requests(), []);
     assert!(fs::read_dir(job.workspace()).expect("the workspace").next().is_none());
     // An empty workspace alone is no error, and a missing output file alone is a warning.
-    job.file("README.md", "").run().exits_with(0).says("warning: the outputs");
+    job.file("README.md", "").run().exits_with(0).says("warning: failed to write the outputs");
     Job::downloading(&registry).run().exits_with(0);
 }
 

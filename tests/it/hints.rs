@@ -174,7 +174,7 @@ fn a_package_that_is_not_there_may_be_one_of_a_server_with_packages_disabled() {
     let registry = Registry::start(Persona::default());
     let mut job = Job::downloading(&registry);
     let newest = hint(job.run());
-    let expected = "Check `owner` and `repo`. alice has no generic package that is visible here, or packages are \
+    let expected = "Check `owner` and `repo`. alice has no generic package that this user can see, or packages are \
                     disabled on https://git.example.com";
     assert_eq!(newest, expected);
     assert_eq!(hint(job.input("version", "v1.0.0").run()), expected);

@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStringExt as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use embedded_registry::{Fault, Match, Persona, Point, Registry};
+use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
 
 use crate::harness::{Job, Ran, gather};
 
@@ -151,6 +151,16 @@ fn a_user_name_with_a_colon_is_rejected() {
     // The actor's name is no better than a given one.
     let ran = job(&registry).variable("GITHUB_ACTOR", "a:b").run_rejected(&registry);
     ran.has_codes(&["invalid-input"]).says("`username`");
+}
+
+#[test]
+fn a_token_in_quotation_marks_is_rejected_and_in_user_and_token_each_part_is_hidden() {
+    let registry = Registry::start(Persona::default());
+    refuses(&registry, "token", "\"0123456789abcdef\"", "invalid-input").does_not_say("0123456789abcdef");
+    let echo = Action::Answer(Answer::text(401, "no such token: 0123456789abcdef"));
+    registry.add_fault(Fault::always(Match::list(), Point::Head, echo));
+    let ran = job(&registry).token("alice:0123456789abcdef").secret("0123456789abcdef").run().exits_with(1);
+    ran.has_codes(&["bad-token"]).says("no such token: ***");
 }
 
 #[test]

@@ -92,7 +92,7 @@ fn a_job_without_a_file_for_outputs_succeeds_with_a_warning() {
             None => job.without("GITHUB_OUTPUT"),
             Some(value) => job.variable("GITHUB_OUTPUT", value),
         };
-        let ran = job.run().exits_with(0).says("warning: GITHUB_OUTPUT");
+        let ran = job.run().exits_with(0).says("warning: `GITHUB_OUTPUT`");
         assert_eq!(ran.written, "");
     }
     // Who starts the program by hand has no later steps.
@@ -106,9 +106,9 @@ fn a_file_for_outputs_that_cannot_be_written_does_not_change_the_exit_code() {
     // In host mode the container has no such folder.
     for path in [job.outside("none/output"), job.workspace()] {
         let ran = job.variable("GITHUB_OUTPUT", path).run().exits_with(0);
-        ran.says("warning: the outputs").does_not_say("error:");
+        ran.says("warning: failed to write the outputs").does_not_say("error:");
         // Nor a success of a failure.
-        job.input("concurrency", "0").run().exits_with(2).says("warning: the outputs");
+        job.input("concurrency", "0").run().exits_with(2).says("warning: failed to write the outputs");
         job.input("concurrency", "");
     }
 }
@@ -132,8 +132,8 @@ fn a_full_disk_leaves_no_part_of_an_entry_in_the_runners_files() {
     let command = job.command_of(&["sh", "-c", "ulimit -f 1; exec \"$0\" publish"]);
     // That the earlier entry is still there is checked in every run.
     let ran = job.set_existing_outputs("other=value\n").run_as(command).exits_with(0);
-    let ran = ran.says("warning: the outputs are lost: File too large");
-    let ran = ran.says("warning: the summary is lost: File too large");
+    let ran = ran.says("warning: failed to write the outputs: File too large");
+    let ran = ran.says("warning: failed to write the job summary: File too large");
     assert_eq!((ran.written.as_str(), ran.summary.as_str()), ("", ""));
 }
 
@@ -146,10 +146,10 @@ fn a_fifo_or_a_device_for_outputs_or_summary_is_refused_and_stops_nothing() {
     // Opened to read and write: a FIFO with a reader, which takes what is written, and then one without.
     let reader = fs::OpenOptions::new().read(true).write(true).open(&fifo).expect("a reader");
     for (path, reader) in [(fifo.clone(), Some(reader)), (fifo, None), ("/dev/null".into(), None)] {
-        for (variable, what) in [("GITHUB_OUTPUT", "outputs are"), ("GITHUB_STEP_SUMMARY", "summary is")] {
+        for (variable, what) in [("GITHUB_OUTPUT", "outputs"), ("GITHUB_STEP_SUMMARY", "job summary")] {
             let mut job = self::job(&registry);
             let ran = job.variable(variable, &path).run().exits_with(0);
-            ran.says(&format!("warning: the {what} lost: not a regular file"));
+            ran.says(&format!("warning: failed to write the {what}: not a regular file"));
         }
         drop(reader);
     }
@@ -184,10 +184,10 @@ fn an_output_that_would_be_too_long_is_left_empty_and_the_others_are_set() {
     for (count, is_url_list_too_long) in [(150, false), (400, true)] {
         let registry = Registry::start(Persona::default());
         let job = job_with_long_names(&registry, count);
-        let ran = job.run().exits_with(0).says("warning: output `files` is left empty");
+        let ran = job.run().exits_with(0).says("warning: output `files` is empty");
         assert_eq!(ran.outputs["files"], "");
         assert_eq!(ran.outputs["urls"].lines().count(), if is_url_list_too_long { 0 } else { count });
-        assert_eq!(ran.log.contains("warning: output `urls` is left empty"), is_url_list_too_long, "{}", ran.log);
+        assert_eq!(ran.log.contains("warning: output `urls` is empty"), is_url_list_too_long, "{}", ran.log);
         let counts = ["uploaded", "unchanged", "failed", "total-size"].map(|name| ran.outputs[name].clone());
         assert_eq!(counts, [count.to_string(), "0".into(), "0".into(), count.to_string()]);
         assert_eq!(ran.outputs["version"], "v1.0.0");

@@ -67,7 +67,7 @@ fn many_bad_names_are_one_error_with_their_number_and_the_first_five() {
     let mut job = Job::downloading(&registry);
     let ran = job.input("version", "v1.0.0").run().exits_with(1).has_a_hint_for_each_error();
     let ran = is_short(ran).says("failed to download 20000 files because of their names: `bad?00000`, ");
-    let ran = ran.says("`bad?00004` and 19995 more. The first is refused because it contains `?`");
+    let ran = ran.says("`bad?00004` and 19995 more. The first is rejected because it contains `?`");
     let ran = ran.says("such as `!bad?00000`, `!bad?00001`, ").does_not_say("bad?00005");
     assert_eq!(ran.errors().len(), 1);
     let mut job = Job::new(&registry);

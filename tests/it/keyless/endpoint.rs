@@ -54,8 +54,8 @@ fn an_endpoint_that_refuses_or_answers_something_else_ends_the_run_before_the_fi
         // An answer that is not read as a token is not shown either.
         (Answer::json(203, format!(r#"{{"value":"{JWT}"}}"#)), "id-token-failed", "203 Non Authoritative"),
         (Answer::html(200, "<title>Sign in</title>"), "unexpected-response", "it is a web page"),
-        (json(format!("\"{JWT}\"")), "unexpected-response", "it has no text `value`"),
-        (json(format!(r#"{{"value":["{JWT}"]}}"#)), "unexpected-response", "it has no text `value`"),
+        (json(format!("\"{JWT}\"")), "unexpected-response", "it has no string `value`"),
+        (json(format!(r#"{{"value":["{JWT}"]}}"#)), "unexpected-response", "it has no string `value`"),
         (json(format!(r#"{{"value":"{JWT}"}}"#)), "unexpected-response", "its JWT has no `exp`"),
         (json(r#"{"value":"no token"}"#.to_owned()), "unexpected-response", "its `value` is not a JWT"),
         (Answer::text(200, JWT), "unexpected-response", "it is not JSON"),

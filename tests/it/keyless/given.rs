@@ -77,6 +77,7 @@ fn an_audience_or_a_variable_that_cannot_be_right_is_rejected() {
     for (name, value, names) in [
         ("INPUT_OIDC-AUDIENCE", "u:2: 3", "input `oidc-audience`"),
         ("INPUT_OIDC-AUDIENCE", "u:2:\u{200b}3", "input `oidc-audience`"),
+        ("INPUT_OIDC-AUDIENCE", "\"u:2:3\"", "input `oidc-audience`"),
         // It could be a token, so it is neither shown nor sent.
         ("INPUT_OIDC-AUDIENCE", "1d76edb6938a8a4ca3ba92063bc25239761d3ad8", "input `oidc-audience`"),
         (URL, "git.example.com/idtoken", "variable `ACTIONS_ID_TOKEN_REQUEST_URL`"),
@@ -88,6 +89,13 @@ fn an_audience_or_a_variable_that_cannot_be_right_is_rejected() {
         let ran = job.variable(name, OsString::from(value)).secret(value).run_rejected(&registry);
         ran.has_codes(&["invalid-input"]).says(&format!("failed to read {names}"));
     }
+}
+
+#[test]
+fn an_audience_that_is_not_expanded_is_one_error() {
+    let (registry, _) = forgejo(IdTokens::default());
+    let job = publishing(&registry, "${{ vars.AUDIENCE }}", &[("a", "1")]);
+    job.run_rejected(&registry).has_codes(&["unexpanded-variable"]);
 }
 
 #[test]
