@@ -7,6 +7,7 @@ mod select;
 
 use std::collections::VecDeque;
 use std::io;
+use std::slice;
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
@@ -87,6 +88,7 @@ impl Run<'_> {
     async fn download(&mut self) -> Result<(), Vec<DownloadError>> {
         let source = self.find().await.map_err(|error| vec![error])?;
         self.explain_patterns(&source);
+        self.warn_of_unused_pins().await;
         let checksums = self.checksums(&source).await.map_err(|error| vec![error])?;
         let (wanted, target) = (self.wanted.clone(), self.registry.target().clone());
         let redactor = self.inputs.redactor.clone();
@@ -189,6 +191,21 @@ impl Run<'_> {
                  `token`{or_checksums}",
                 units::files(unverified),
                 error.cause
+            ));
+        }
+    }
+
+    /// Warns if the checksums file is one of the version, but the user's repository has a file of this name too.
+    async fn warn_of_unused_pins(&self) {
+        let Some(ChecksumsFile::OfVersion(name)) = self.wanted.checksums.clone() else { return };
+        let workspace = self.wanted.place.workspace.clone();
+        let is_tracked = on_own_thread(move || {
+            tracked(&workspace, slice::from_ref(&name)).is_ok_and(|names| !names.is_empty()).then_some(name)
+        });
+        if let Some(name) = is_tracked.await {
+            self.context.reporter.warn(&format!(
+                "`{name}` in your repository is not used, because `checksums: {name}` is a file of the version. To verify \
+                 against the file in your repository, set `checksums: ./{name}`"
             ));
         }
     }

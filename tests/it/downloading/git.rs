@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use embedded_registry::{Persona, Registry};
+use generic_packages::checksum::Sha256;
 
 use super::{release, tools};
 use crate::harness::{Job, print_skipped};
@@ -148,4 +149,21 @@ fn an_index_that_cannot_be_read_is_no_warning() {
         let ran = job.run().exits_with(0).does_not_say("warning:");
         assert_eq!(ran.log.contains("::debug::failed to read the index of git: unknown format"), debug);
     }
+}
+
+#[test]
+fn a_checksums_file_in_the_repository_that_is_not_used_is_a_warning() {
+    if !has_git() {
+        return;
+    }
+    let registry = release(Persona::default());
+    let sums = format!("{}  a.txt\n", Sha256::of(b"hello\n"));
+    registry.seed("alice", "widget", "v1.0.0", "SHA256SUMS", sums.as_bytes());
+    let mut job = Job::downloading(&registry);
+    job.file("SHA256SUMS", &sums).input("files", "a.txt").input("checksums", "SHA256SUMS");
+    job.run().exits_with(0).does_not_say("warning:");
+    succeeds(&job.workspace(), &["init", "--quiet"]);
+    succeeds(&job.workspace(), &["add", "SHA256SUMS"]);
+    job.run().exits_with(0).says("warning: `SHA256SUMS` in your repository is not used");
+    job.input("checksums", "./SHA256SUMS").run().exits_with(0).does_not_say("warning: `SHA256SUMS`");
 }
