@@ -44,6 +44,9 @@ pub(super) const CASES: &[Case] = &[
     ("An extra file of the alias cannot be deleted", || {
         alias(Fault::always(Match::delete("/latest/old"), Point::Head, text(403, "no")))
     }),
+    ("An extra file of the alias is still listed after its deletion", || {
+        alias(Fault::always(Match::delete("/latest/old"), Point::Head, text(204, "")))
+    }),
     ("Other jobs change the alias", || {
         alias(Fault::always(Match::list().containing("/latest/"), Point::BeforeStore, adds_a_file("latest")))
     }),
