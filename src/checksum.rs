@@ -121,8 +121,8 @@ pub fn write_list<'a>(files: impl IntoIterator<Item = (&'a str, Sha256)>) -> Str
     })
 }
 
-/// Whether a line begins with a word that was probably meant as a SHA-256, and has a name. Other hashes are much shorter or
-/// longer.
+/// Whether a line begins with a word that was probably meant as a SHA-256, and has a name. Other hashes have at most 56 or at
+/// least 96 digits.
 fn is_almost_a_line(line: &str) -> bool {
     let (digest, name) = line.split_once([' ', '\t']).unwrap_or_default();
     (60..=68).contains(&digest.len()) && digest.bytes().all(|b| b.is_ascii_alphanumeric()) && !name.trim().is_empty()

@@ -26,7 +26,7 @@ const HELP: &str = include_str!("help.txt");
 const BUG: &str = concat!(
     "error: failed to continue because of a bug in generic-packages ",
     env!("CARGO_PKG_VERSION"),
-    "\n  hint: Run the step again; identical files are not uploaded again. Report the bug with this line:"
+    "\n  hint: Run the step again; identical files are skipped. Report the bug with this line:"
 );
 
 /// The longest wait for the reader of the log after a signal or a panic. GitHub's runner kills a canceled step after

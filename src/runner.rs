@@ -41,11 +41,12 @@ impl Environment {
         self.variables().find(|(known, value)| *known == name && !value.is_empty()).map(|(_, value)| value.into())
     }
 
-    /// Returns the variables that are text, are not empty, and have no lower-case letter in their names. envy ignores
+    /// Returns the variables that are text, are not empty, and have only ASCII and no lower-case letter in their names. envy ignores
     /// case, and a variable `act` must not look like one of the runner.
     fn texts(&self) -> impl Iterator<Item = (String, String)> {
         self.variables().filter_map(|(name, value)| {
-            let name = name.to_str().filter(|name| !name.contains(|c: char| c.is_ascii_lowercase()))?;
+            let name =
+                name.to_str().filter(|name| name.is_ascii() && !name.contains(|c: char| c.is_ascii_lowercase()))?;
             let value = value.to_str().filter(|value| !value.is_empty())?;
             Some((name.to_owned(), value.to_owned()))
         })

@@ -49,7 +49,7 @@ impl Explain for Stopped {
     }
 
     fn hint(&self) -> Option<String> {
-        Some("Run the step again; identical files are not uploaded again".to_owned())
+        Some("Run the step again; identical files are skipped".to_owned())
     }
 }
 

@@ -296,7 +296,7 @@ impl Explain for DownloadError {
                  have reviewed the new file. Nothing was downloaded"
             ),
             Self::ChecksumsMismatch { .. } => {
-                "Check which job changed the file or the checksums file. The file was not downloaded"
+                "Check which job changed the file or the checksums file. Nothing was downloaded"
             }
             Self::Mismatch { expected, .. } if expected.by == VerifiedBy::Workspace => {
                 "Check whether `version` or the file on the registry was changed, and check the proxy in front of the server. \
@@ -333,9 +333,9 @@ impl Explain for DownloadError {
                 item: format!("`{name}`"),
                 is_hint_an_example: true,
             }),
-            Self::ChecksumsMismatch { name, checksums, listed, named } => Some(Plural {
+            Self::ChecksumsMismatch { name, checksums, .. } => Some(Plural {
                 text: format!("failed to verify {{}} files: the registry and `{checksums}` have different hashes"),
-                item: format!("`{name}` (registry: {listed}, expected: {named})"),
+                item: format!("`{name}`"),
                 is_hint_an_example: true,
             }),
             _ => None,

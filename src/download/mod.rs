@@ -204,7 +204,7 @@ impl Run<'_> {
         });
         if let Some(name) = is_tracked.await {
             self.context.reporter.warn(&format!(
-                "`{name}` in your repository is not used, because `checksums: {name}` is a file of the version. To verify \
+                "`{name}` in your repository is not used, because `checksums: {name}` means a file of the version. To verify \
                  against the file in your repository, set `checksums: ./{name}`"
             ));
         }

@@ -105,7 +105,7 @@ impl Explain for BadLine {
             Self::Empty => "Write a pattern or a path, or remove the line",
             Self::Parent => "Write the path relative to the workspace, or set `working-directory`",
             Self::Git => "Remove the line, and copy the files to publish to a separate folder",
-            Self::Slash => "Write only a file name after `=>`, without a folder",
+            Self::Slash => "Write only the name of the file, without a folder",
             Self::Brace => "Close the brace, or write `[{]` and `[}]` for literal braces",
             Self::TooMany => "Use a wildcard, or write several lines",
             Self::TooDeep => "Write several lines instead of the inner braces",

@@ -12,7 +12,7 @@ use crate::sanitize::Sanitized;
 /// The options of the command that downloads.
 ///
 /// The version is that of the target. `latest` means a version with that name, else the highest release, else the newest
-/// version that is not a pre-release.
+/// version that is not a pre-release, else the highest pre-release.
 #[derive(Clone, Debug)]
 pub(crate) struct DownloadOptions {
     /// File name patterns, in the order of the input.

@@ -61,10 +61,10 @@ const EQUIVALENTS: &[Equivalent] = &[
     },
     Equivalent {
         ours: "checksums",
-        certain: &["checksum", "checksumfile", "checksumsfile", "sha256sums"],
-        general: &["digest", "hash", "hashes", "md5sum", "sha256", "sha256sum"],
+        certain: &["checksumfile", "checksumsfile", "sha256sums"],
+        general: &["checksum", "digest", "hash", "hashes", "md5sum", "sha256", "sha256sum"],
     },
-    Equivalent { ours: "aliases", certain: &["alias"], general: &["latest", "makelatest"] },
+    Equivalent { ours: "aliases", certain: &[], general: &["alias", "latest", "makelatest"] },
     Equivalent { ours: AUDIENCE, certain: &[], general: &["audience", "idtoken", "oidc"] },
 ];
 
@@ -89,8 +89,7 @@ pub(super) fn check_unknown(
     for name in unknown.iter().filter(|name| !RUNNERS_OWN.contains(&name.as_str())) {
         let shown = Sanitized::new(name);
         match meaning(command, &normalized(name)) {
-            // A run that was meant as a dry run must not change anything.
-            Some((ours, is_certain)) if (is_certain || ours == DRY_RUN) && !is_set(ours) => {
+            Some((ours, is_certain)) if (is_certain || must_not_be_ignored(command, ours)) && !is_set(ours) => {
                 let problem = format!("is not set, but the unknown input `{shown}` is");
                 let hint = format!("Use {} instead of `{shown}`", usage(ours));
                 problems.push(InputError::new(ours, None, problem, hint).with_code("unknown-input"));
@@ -106,6 +105,11 @@ pub(super) fn check_unknown(
         count if count <= MOST_NAMED => format!("{count} unknown inputs ignored: {names}"),
         count => format!("{count} unknown inputs ignored: {names} and {} more", count - MOST_NAMED),
     })
+}
+
+/// Whether a run without an input would do harm: a dry run must not change anything, and a download must be verified.
+fn must_not_be_ignored(command: Command, ours: &str) -> bool {
+    ours == DRY_RUN || (command == Command::Download && ours == "checksums")
 }
 
 /// Returns the input of a command that an unknown name means, if there is one, and whether the name cannot mean anything else.

@@ -138,11 +138,13 @@ impl Run<'_> {
         signal: Option<Signal>,
     ) -> bool {
         let registry = self.version.registry.for_version(alias.clone());
-        if signal.is_some() {
+        let listed = if signal.is_some() {
             registry.expect_no_further_requests();
-        }
-        let listed = tokio::time::timeout(LAST_LIST_TIMEOUT, registry.list_files_once()).await;
-        let state = listed.ok().and_then(Result::ok).map(|listing| Comparison::of(desired, &listing).diff);
+            tokio::time::timeout(LAST_LIST_TIMEOUT, registry.list_files_once()).await.ok()
+        } else {
+            self.job.context.stop.or(registry.list_files_once()).await.ok()
+        };
+        let state = listed.and_then(Result::ok).map(|listing| Comparison::of(desired, &listing).diff);
         let (alias, version) = (alias.clone(), self.job.inputs.target.version.clone());
         let is_identical = state.is_some_and(Diff::is_empty);
         if is_identical {

@@ -123,10 +123,8 @@ pub(crate) enum PublishError {
         name: FileName,
         server: ServerUrl,
     },
-    /// The registry deleted an extra file, but still lists it.
-    #[error(
-        "failed to verify the deletion of `{name}`: the registry accepted it, but its list of files still shows the file"
-    )]
+    /// An extra file that was deleted, but is still listed.
+    #[error("failed to verify the deletion of `{name}`: the list of files still shows it")]
     StillListed { name: FileName, server: ServerUrl },
     /// A file may be on the registry, but the list of files could not be read.
     #[error("failed to verify `{name}`: {evidence}, but the list of files could not be read")]

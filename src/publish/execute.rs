@@ -125,15 +125,22 @@ impl<'a> VersionRun<'a> {
             if self.has_failed() {
                 return Step::Nothing;
             }
-            for (index, op) in ops() {
-                match op {
-                    Op::Replace(now) => return Step::Replace(index, now.existing.clone()),
-                    Op::Delete(seen) => return Step::Delete(seen.clone()),
-                    _ => {}
-                }
+            let replacement = ops().find_map(|(index, op)| match op {
+                Op::Replace(now) => Some(Step::Replace(index, now.existing.clone())),
+                _ => None,
+            });
+            let extras = ops().filter_map(|(_, op)| if let Op::Delete(seen) = op { Some(seen) } else { None });
+            // An old list may still show those that were deleted.
+            let deletion = extras.min_by_key(|seen| self.was_deleted(seen)).map(|seen| Step::Delete(seen.clone()));
+            if let Some(step) = replacement.or(deletion) {
+                return step;
             }
         }
         Step::Nothing
+    }
+
+    fn was_deleted(&self, seen: &RegistryFile) -> bool {
+        self.deleted.iter().any(|(file, _)| file == seen)
     }
 
     /// Reads the list and plans the operations. If the list contradicts the known states, it is read again.

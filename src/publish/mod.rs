@@ -290,11 +290,11 @@ impl Run<'_> {
         match self.job.context.stop.or(asked).await {
             Ok(Ok(Ok(about))) => return Some(about),
             Ok(Ok(Err(error))) => self.warn_of_page(&error),
-            Ok(Err(_)) => self
-                .job
-                .context
-                .reporter
-                .warn("no response about the page of the version in time. The link to the page uses `server-url`"),
+            Ok(Err(_)) => {
+                self.job.context.reporter.warn(
+                    "no response about the version in time. The link to the page of the version uses `server-url`",
+                );
+            }
             // Everything is done, and the runner waits for the program to exit.
             Err(_) => {}
         }

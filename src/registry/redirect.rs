@@ -15,7 +15,7 @@ const LONGEST_LOCATION: usize = 8 * 1024;
 
 /// Returns the target of a redirect that may be followed: from the server to object storage on another host (303 by
 /// Gitea's source, 302 and 307 by others), and on from there. A redirect from https to http is never followed, and
-/// neither is one from http to the same path with https, which means a wrong `server-url`.
+/// neither is one of the server from http to the same path with https, which means a wrong `server-url`.
 pub(super) fn leads_to(response: &Response, hop: usize) -> Option<Url> {
     let asked = response.url();
     if !is_for_now(response.status()) {

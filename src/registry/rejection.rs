@@ -255,14 +255,14 @@ fn row(registry: &Registry<'_>, operation: &Operation, url: &Url, response: &Err
         429 => for_file("rate-limited", "Run the step again later, because the server limits the request rate"),
         408 | 425 => for_file(
             "request-timeout",
-            "Run the step again; identical files are not uploaded again. If the error persists, check the timeout of the reverse proxy",
+            "Run the step again; identical files are skipped. If the error persists, check the timeout of the reverse proxy",
         ),
         // The registry's own errors are JSON or plain text (all versions).
         500.. if *is_html || is_of_gateway(*status) => {
             // Without a tunnel, responses of the runner's proxy look like those of a reverse proxy.
             let proxy = network.proxies.for_url(url).map(|proxy| format!(", and that {proxy} reaches the server"));
             let hint = format!(
-                "Run the step again; identical files are not uploaded again. If the error persists, check that the server runs behind its \
+                "Run the step again; identical files are skipped. If the error persists, check that the server runs behind its \
                  reverse proxy{}",
                 proxy.unwrap_or_default()
             );
@@ -270,7 +270,7 @@ fn row(registry: &Registry<'_>, operation: &Operation, url: &Url, response: &Err
         }
         500.. => for_file(
             "server-error",
-            "Run the step again; identical files are not uploaded again. If the error persists, check the server's log",
+            "Run the step again; identical files are skipped. If the error persists, check the server's log",
         ),
         _ => registry.unexpected(),
     }

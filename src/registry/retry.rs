@@ -150,7 +150,7 @@ impl Registry<'_> {
         let is_new = id_token.as_ref().is_some_and(|id_token| id_token.age() < NEW_ID_TOKEN);
         // In a box, or every future of a run would have room for it.
         let error = match Box::pin(request(id_token.as_ref())).await {
-            Err(error) if self.refuses_token(&error) => error,
+            Err(error) if self.rejects_token(&error) => error,
             result => return result,
         };
         let id_token = match id_token {
@@ -166,7 +166,7 @@ impl Registry<'_> {
     }
 
     /// Returns whether an error is a refusal of the token by the server itself.
-    fn refuses_token(&self, error: &RegistryError) -> bool {
+    fn rejects_token(&self, error: &RegistryError) -> bool {
         error.is_unauthorized() && self.target.server.is_origin_of(&error.url)
     }
 }

@@ -40,7 +40,7 @@ impl Transport {
         let hint = if reason.to_string().starts_with("invalid HTTP") {
             "Check scheme and port in `server-url`, because the response is not HTTP"
         } else {
-            "Run the step again; identical files are not uploaded again. If the connection breaks again, check the timeout and body size limit \
+            "Run the step again; identical files are skipped. If the connection breaks again, check the timeout and body size limit \
              of the reverse proxy"
         };
         let failure = for_file("connection-broken", hint).kind(FailureKind::Unavailable);

@@ -296,16 +296,18 @@ fn aliases_that_were_identical_before_the_version_changed_again_are_errors_if_th
 fn an_alias_that_is_identical_in_the_end_is_no_failure_whatever_the_last_responses_were() {
     let run = |registry: &Registry| {
         seed(registry, "v1.0.0", &[("a", "1")]);
-        job(registry).input("aliases", "latest\nnightly").run()
+        job(registry).input("aliases", "latest\nnightly").input("retries", "0").run()
     };
     let registry = Registry::start(Persona::default());
     run(&registry).exits_with(0);
     let lists = count(&registry, "GET latest/files");
-    let registry = Registry::start(Persona::default());
-    let fails = Action::Answer(Answer::html(502, ""));
-    registry.add_fault(Fault::once(Match::list().containing("/latest/"), Point::Head, fails).skip(lists - 1));
-    run(&registry).exits_with(0).does_not_say("error:").says("alice/widget v1.0.0, latest and nightly: ");
-    assert_eq!(contents(&registry, "nightly").len(), 2);
+    for answer in [Answer::html(502, ""), Answer::text(503, "").header("Retry-After", "2")] {
+        let registry = Registry::start(Persona::default());
+        let fails = Action::Answer(answer);
+        registry.add_fault(Fault::once(Match::list().containing("/latest/"), Point::Head, fails).skip(lists - 1));
+        run(&registry).exits_with(0).does_not_say("error:").says("alice/widget v1.0.0, latest and nightly: ");
+        assert_eq!(contents(&registry, "nightly").len(), 2);
+    }
 }
 
 #[test]

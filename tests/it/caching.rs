@@ -173,7 +173,7 @@ fn a_409_for_a_file_that_is_not_listed_is_unknown_and_not_blamed_on_another_job(
 #[test]
 fn an_extra_file_of_an_alias_that_is_listed_after_its_deletion_is_deleted_once() {
     let registry = Registry::start(Persona::default());
-    seed(&registry, "latest", &[("extra", "x")]);
+    seed(&registry, "latest", &[("extra", "x"), ("other", "x")]);
     let mut job = job(&registry);
     job.input("checksums", "SHA256SUMS").input("aliases", "latest").input("retries", "2");
     // A proxy that confirms a deletion without asking the server.
@@ -181,5 +181,6 @@ fn an_extra_file_of_an_alias_that_is_listed_after_its_deletion_is_deleted_once()
     let ran = job.run_with_short_waits().exits_with(1).has_a_hint_for_each_error().has_codes(&["alias-mismatch"]);
     let ran = ran.has_retries(2).says("1 extra file").says("deletion of `extra`");
     ran.says(&format!("cache for {}/api/", registry.url()));
-    assert_eq!(count(&registry, "DELETE", "extra"), 1);
+    assert_eq!(["extra", "other"].map(|name| count(&registry, "DELETE", name)), [1, 1]);
+    assert_eq!(registry.read("alice", "widget", "latest", "other"), None);
 }

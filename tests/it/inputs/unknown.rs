@@ -18,7 +18,6 @@ fn an_unknown_input_that_can_only_mean_one_input_is_an_error() {
         ("INPUT_FAIL_ON_UNMATCHED_FILES", "if-no-files-found", "error"),
         ("INPUT_SERVERURL", "server-url", &registry.url()),
         ("INPUT_IFFILEEXISTS", "if-file-exists", "fail"),
-        ("INPUT_CHECKSUM", "checksums", "SHA256SUMS"),
     ] {
         let name = variable.trim_start_matches("INPUT_").to_lowercase();
         let mut job = job(&registry);
@@ -47,9 +46,11 @@ fn files_in_an_unknown_input_are_an_error_and_do_not_mean_all_files() {
     let ran = job.without("INPUT_PATH").input("out-file-path", "tools").run_rejected(&registry);
     ran.has_codes(&["unknown-input"]).says("`path`");
     // A misspelled pin would verify nothing.
-    let mut job = Job::downloading(&registry);
-    let ran = job.input("checksums-file", "./tools/SHA256SUMS").run_rejected(&registry);
-    ran.has_codes(&["unknown-input"]).says("`checksums`");
+    for name in ["checksum", "checksums-file", "sha256", "checksumz"] {
+        let mut job = Job::downloading(&registry);
+        let ran = job.input(name, "./tools/SHA256SUMS").run_rejected(&registry);
+        ran.has_codes(&["unknown-input"]).says("`checksums`");
+    }
 }
 
 #[test]

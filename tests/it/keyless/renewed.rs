@@ -120,8 +120,8 @@ fn a_replacement_begins_with_a_token_that_lasts_for_its_upload_too() {
 
 #[test]
 fn the_last_list_of_a_canceled_run_uses_the_old_token() {
-    let (registry, audience) = forgejo(life(8));
-    registry.add_fault(Fault::once(put("b"), Point::BeforeStore, pause(4100)));
+    let (registry, audience) = forgejo(life(12));
+    registry.add_fault(Fault::once(put("b"), Point::BeforeStore, pause(6100)));
     registry.add_fault(Fault::once(Match::id_token(), Point::Head, Action::Hang).skip(1));
     let moment = holds(&registry, put("b"), Point::BeforeStore, 0);
     let ran = stopped(&publishing(&registry, &audience, &[("a", "1"), ("b", "2")]), &moment, Signal::TERM);
