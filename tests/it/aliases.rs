@@ -301,7 +301,7 @@ fn an_alias_that_is_identical_in_the_end_is_no_failure_whatever_the_last_respons
     let registry = Registry::start(Persona::default());
     run(&registry).exits_with(0);
     let lists = count(&registry, "GET latest/files");
-    for answer in [Answer::html(502, ""), Answer::text(503, "").header("Retry-After", "2")] {
+    for answer in [Answer::html(502, ""), Answer::text(429, "").header("Retry-After", "2")] {
         let registry = Registry::start(Persona::default());
         let fails = Action::Answer(answer);
         registry.add_fault(Fault::once(Match::list().containing("/latest/"), Point::Head, fails).skip(lists - 1));
