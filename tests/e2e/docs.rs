@@ -32,7 +32,7 @@ impl Example {
         self.text.lines().any(|line| line == "jobs:")
     }
 
-    /// Whether a runner can run it here: what hands files over needs a service of the forge's, and so do ID tokens.
+    /// Whether a runner can run it here: what hands files over needs a service of the server, and so do ID tokens.
     fn can_run(&self) -> bool {
         self.is_whole() && !["-artifact@", "oidc-audience:"].iter().any(|service| self.text.contains(service))
     }
@@ -78,7 +78,7 @@ fn examples() -> Vec<Example> {
                 Event::Text(text) => block.iter_mut().for_each(|block| block.push_str(&text)),
                 Event::End(TagEnd::CodeBlock) => {
                     if let Some(text) = block.take() {
-                        // Where an action is looked up is the forge's affair.
+                        // Where an action is looked up is decided by the server.
                         let text = text.replace("uses: https://git.example.com/OWNER/", "uses: OWNER/");
                         examples.push(Example { name: format!("{stem}-{}", examples.len()), text });
                     }

@@ -235,7 +235,7 @@ impl Release {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(self.path("checkout/.ci/release"));
         command.args(arguments).stdin(Stdio::null());
-        // The registry is at the forge's own host; names on a forge may have capitals, those of images have none.
+        // The registry is at the server's own host; names on a server may have capitals, those of images have none.
         command.env("GITHUB_SERVER_URL", format!("http://{}", self.host)).env_remove("IMAGE_REGISTRY");
         command.env("GITHUB_REPOSITORY", "Alice/Generic-Packages");
         command

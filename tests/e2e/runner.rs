@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::engine::{Engine, Ran, git, succeeds};
 use crate::image::copy_the_context;
 
-/// The forge that a workflow runs on.
+/// The server that a workflow runs on.
 pub(crate) struct Forge {
     pub(crate) url: String,
     /// A token of alice's that may write.

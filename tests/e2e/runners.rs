@@ -61,7 +61,7 @@ fn published(container: &Container<'_>, registry: &Registry, output: &str, summa
     ran
 }
 
-/// The log without what the machine reads, as a forge shows it.
+/// The log without what the machine reads, as a server shows it.
 fn lines_for_people(log: &str) -> Vec<&str> {
     log.lines().filter(|line| !line.starts_with("::")).collect()
 }

@@ -12,7 +12,7 @@ fn a_pushed_tag_publishes_a_release_and_a_later_step_has_its_outputs() {
     let engine = Engine::new();
     let network = Network::new();
     let registry = network.registry(&engine);
-    // By a name, as every real forge is.
+    // By a name, as every real server is.
     let forge = Forge { url: "http://forge.test:3000".to_owned(), token: registry.token.clone() };
     let project = Project::new(&engine, include_str!("workflows/release.yml")).network(&network.name);
 

@@ -29,7 +29,7 @@ fn read(page: &Path) -> Page {
     Page { anchors, links }
 }
 
-/// As the forges make it of a heading.
+/// As the servers make it of a heading.
 fn anchor(heading: &str) -> String {
     let kept = heading.to_lowercase().chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c)).collect::<String>();
     kept.replace(' ', "-")

@@ -84,7 +84,7 @@ fn true_means_the_repository_of_the_workflow_if_it_belongs_to_the_owner_on_this_
         assert_eq!(link_of(&registry).as_deref(), linked, "{value}");
     }
     let registry = Registry::start(Persona::default());
-    // The same forge in other words, and the owner too.
+    // The same server in other words, and the owner too.
     let mut job = job(&registry, "true");
     job.input("server-url", format!("{}/", registry.url())).input("owner", "Alice").run().exits_with(0);
     assert_eq!(link_of(&registry).as_deref(), Some("alice/widget"));
@@ -128,7 +128,7 @@ fn a_package_that_is_linked_to_another_repository_keeps_its_link_with_a_warning(
     let registry = Registry::start(Persona::default());
     job(&registry, "gadget").run().exits_with(0);
     registry.clear_requests();
-    // The forge knows it by another case.
+    // The server knows it by another case.
     job(&registry, "Gadget").run().exits_with(0).does_not_say("warning:");
     let ran = job(&registry, "widget").run().exits_with(0).does_not_say("error:");
     ran.says("warning: ").says("alice/gadget").says("alice/widget");
@@ -259,7 +259,7 @@ fn a_signal_during_the_link_is_a_warning_because_all_files_are_published() {
 fn a_link_that_the_tokens_user_cannot_see_is_requested_once_and_named_in_a_warning() {
     let registry = Registry::start(Persona::default());
     job(&registry, "gadget").run().exits_with(0);
-    // So the forge answers whom it lets see no such repository.
+    // So the server answers whom it lets see no such repository.
     let about =
         format!(r#"{{"html_url":"{}/alice/-/packages/generic/widget/v1.0.0","repository":null}}"#, registry.url());
     answers(&registry, Match::version(), Answer::json(200, about));

@@ -53,7 +53,7 @@ pub(crate) fn world<K: Kind>(seed: u64) -> World<K> {
         runs,
         concurrency: rng.usize(1..=8),
         retries: if runs == Runs::Program { rng.u32(0..=1) } else { rng.u32(0..=6) },
-        silence: Duration::from_secs(10),
+        stall_timeout: Duration::from_secs(10),
         is_dry: K::TASK == Command::Publish && rng.u8(0..8) == 0,
         link: if K::TASK == Command::Publish { link::draw(&mut rng) } else { None },
     };
@@ -89,7 +89,7 @@ pub(crate) fn world<K: Kind>(seed: u64) -> World<K> {
     }
     K::settle(&mut world);
     if world.has_fault(|action| matches!(action, Action::Hang)) {
-        world.setting.silence = Duration::from_millis(150);
+        world.setting.stall_timeout = Duration::from_millis(150);
     }
     world
 }

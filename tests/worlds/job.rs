@@ -171,7 +171,7 @@ impl Job {
             console.warn(warning);
         }
         let mut inputs = reading.inputs.map_err(|errors| format!("the inputs are invalid: {errors:?}"))?;
-        inputs.timeout = setting.silence;
+        inputs.timeout = setting.stall_timeout;
         let save = |so_far: &RunReport| {
             for warning in report::write_outputs(so_far, &runner) {
                 console.warn(&warning);
@@ -225,7 +225,7 @@ fn limits(setting: &Setting) -> Limits {
     let chance = Mutex::new(fastrand::Rng::with_seed(setting.seed));
     Limits {
         connect_timeout: Duration::from_secs(10),
-        answer: setting.silence,
+        answer: setting.stall_timeout,
         idle_timeout: Duration::from_millis(20),
         first_wait: Duration::from_millis(1),
         longest_wait: Duration::from_millis(4),

@@ -23,7 +23,7 @@ use super::script::{self, OWNER, PACKAGE};
 use super::world::{Act, Runs, Setting, World};
 
 /// The timeout of runs without faults.
-const PATIENCE: Duration = Duration::from_secs(30);
+const RUN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Visits the world of one kind of a seed. The error contains the violations with all details.
 pub(super) fn visit<K: Promises>(seed: u64, program: &Path) -> Result<(), String> {
@@ -36,7 +36,7 @@ pub(super) fn visit<K: Promises>(seed: u64, program: &Path) -> Result<(), String
         runs: Vec::new(),
         requests: Vec::new(),
     };
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| visit.go())) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| visit.run_world())) {
         visit.violations.push(format!("a panic: {}", in_words(panic.as_ref())));
     }
     if visit.violations.is_empty() { Ok(()) } else { Err(visit.report()) }
@@ -64,7 +64,7 @@ struct Visit<'a, K: Kind> {
 
 impl<K: Promises> Visit<'_, K> {
     /// Visits the world. Ends early if a run cannot start, which is a violation.
-    fn go(&mut self) -> Option<()> {
+    fn run_world(&mut self) -> Option<()> {
         let World { setting, of, .. } = &**self.world;
         let (registry, journal) = script::registry(self.world);
         self.credentials = credentials(&registry, setting).into();
@@ -104,7 +104,7 @@ impl<K: Promises> Visit<'_, K> {
             Scene { rival: rival.as_ref(), ..scene }.violations()
         };
         self.violations.extend(wrong);
-        let is_broken_off = !matches!(ran.code, Some(0 | 1)) || setting.silence < PATIENCE / 10;
+        let is_broken_off = !matches!(ran.code, Some(0 | 1)) || setting.stall_timeout < RUN_TIMEOUT / 10;
         self.runs.extend(rival.into_iter().chain([ran]));
         Some(is_broken_off)
     }
@@ -150,7 +150,7 @@ impl<K: Promises> Visit<'_, K> {
         job.set_dry_run(is_dry);
         let is_revoked = self.world.has(|act| matches!(act, Act::Revoke));
         let credential = Arc::clone(&self.credentials[usize::from(is_revoked)]);
-        let setting = Setting { silence: PATIENCE, ..self.world.setting.clone() };
+        let setting = Setting { stall_timeout: RUN_TIMEOUT, ..self.world.setting.clone() };
         self.run(job, registry, &credential, &setting, &Arc::new(Canceler::new(setting.runs)))
     }
 
@@ -226,12 +226,12 @@ impl<K: Promises> Visit<'_, K> {
 /// hangs with unread data never notices that its client is gone. It has no further effect.
 fn until_idle(registry: &Registry, hangs: bool) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-    let patience = if hangs { Duration::from_secs(1) } else { PATIENCE };
+    let longest = if hangs { Duration::from_secs(1) } else { RUN_TIMEOUT };
     let idle = async {
         while registry.requests().iter().any(|request| request.finished.is_none()) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    let ended = runtime.block_on(async { tokio::time::timeout(patience, idle).await });
+    let ended = runtime.block_on(async { tokio::time::timeout(longest, idle).await });
     assert!(hangs || ended.is_ok(), "a request did not end after its client disconnected");
 }

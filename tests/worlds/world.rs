@@ -32,7 +32,7 @@ pub(crate) struct Setting {
     pub(crate) concurrency: usize,
     pub(crate) retries: u32,
     /// The timeout of transfers. It is short if a request hangs.
-    pub(crate) silence: Duration,
+    pub(crate) stall_timeout: Duration,
     /// Whether the run is a dry run.
     pub(crate) is_dry: bool,
     /// The requested link.

@@ -1,4 +1,4 @@
-//! Forges that lead to object storage.
+//! Servers that lead to object storage.
 
 use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
 
@@ -48,7 +48,7 @@ fn a_file_in_object_storage_comes_from_there_without_the_token_and_the_headers()
         let ran = job.run().exits_with(0).does_not_say("X-Amz-Signature");
         assert_eq!(tools(&job)["app"], vec![7; 300_000]);
         assert_eq!(ran.files()[0]["verified-by"], "registry");
-        let asked = registry.requests().pop().expect("the forge is asked");
+        let asked = registry.requests().pop().expect("the server is asked");
         assert!(asked.header("Authorization").is_some() && asked.header("X-Gate").is_some());
         let asked = storage.requests().pop().expect("the storage is asked");
         assert!(asked.target.ends_with("/app?X-Amz-Signature=0123456789abcdef"), "{}", asked.target);
@@ -59,26 +59,26 @@ fn a_file_in_object_storage_comes_from_there_without_the_token_and_the_headers()
 #[test]
 fn the_way_to_object_storage_is_chosen_for_itself() {
     // The proxy reaches one of the two, and nothing else does.
-    for is_behind in ["forge", "storage"] {
+    for is_behind in ["server", "storage"] {
         let (registry, storage) = match (is_behind, own_address()) {
             // What a proxy reaches may lead to no address of the runner itself.
-            ("forge", None) => {
+            ("server", None) => {
                 print_skipped("a storage that is reached without the proxy: no address but loopback");
                 continue;
             }
-            ("forge", Some(address)) => (release(Persona::default()), release_at(address)),
+            ("server", Some(address)) => (release(Persona::default()), release_at(address)),
             _ => (release(Persona::default()), release(Persona::default())),
         };
-        let (behind, near) = if is_behind == "forge" { (&registry, &storage) } else { (&storage, &registry) };
+        let (behind, near) = if is_behind == "server" { (&registry, &storage) } else { (&storage, &registry) };
         let proxy = Proxy::start(Manners::Open, Job::address_of(behind));
         let far = |path: &str| format!("http://far.example.com{path}");
         let path = "/api/packages/alice/generic/widget/v1.0.0/app";
-        let place = if is_behind == "forge" { format!("{}{path}", near.url()) } else { far(path) };
+        let place = if is_behind == "server" { format!("{}{path}", near.url()) } else { far(path) };
         registry.add_fault(Fault::always(Match::get("app"), Point::Head, leads(303, &place)));
         let mut job = job(&registry);
         let near = Job::address_of(near).ip().to_string();
         job.variable("HTTP_PROXY", proxy.url()).variable("NO_PROXY", near);
-        if is_behind == "forge" {
+        if is_behind == "server" {
             job.input("server-url", far(""));
         }
         job.run().exits_with(0);
@@ -96,7 +96,7 @@ fn a_transfer_from_object_storage_goes_on_where_it_broke() {
     let mut job = job(&registry);
     job.input("retries", "1").run_with_short_waits().exits_with(0);
     assert_eq!(tools(&job)["app"], vec![7; 300_000]);
-    // A key to the storage may have had its time, so the forge is asked anew.
+    // A key to the storage may have had its time, so the server is asked anew.
     assert_eq!(registry.requests().iter().filter(|request| request.target.ends_with("/app")).count(), 2);
     assert_eq!(storage.requests()[1].header("Range"), Some("bytes=200000-"));
 }

@@ -282,7 +282,7 @@ fn what_only_members_may_see_wants_a_token() {
     job.input("owner", "alice").run().exits_with(1).has_codes(&["token-required"]).says("`token`");
 }
 
-/// A server in front of a forge can reject requests too. Its response does not mean that anonymous users have no
+/// A proxy can reject requests too. Its response does not mean that anonymous users have no
 /// access.
 #[test]
 fn only_the_words_of_a_forge_mean_that_it_shows_its_lists_to_no_visitor() {

@@ -150,7 +150,7 @@ fn the_page_that_a_server_names_is_harmless() {
         ];
         for page in [&pages[count % 7], &pages[1]] {
             answers_only(&registry, Match::version(), Answer::json(200, json!({ "html_url": page }).to_string()));
-            // A forge may be known to people by another name than to the runner.
+            // A server may be known to people by another name than to the runner.
             let is_plain = |c: char| c.is_ascii_alphanumeric() || ":/.%_~+-".contains(c);
             let file = "api/packages/alice/generic/widget/v1.0.0/a";
             let is_end = |link: &str| link.ends_with(path) || link.ends_with(file);

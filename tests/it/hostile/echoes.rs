@@ -11,7 +11,7 @@ use super::run::{Run, Under};
 use super::secrets;
 use crate::harness::Job;
 
-/// Secrets with everything that some encoding changes: a token as the forges make them, and what may be a password.
+/// Secrets with everything that some encoding changes: a token as the servers make them, and what may be a password.
 pub(super) const TOKENS: [&str; 3] =
     ["3b1f0c9d8e7a6b5c4d3e2f1a0b9c8d7e6f5a4b3c", "pa+ss/w=\"rd'&<é>?#~!*%41\\n|`x", "glpat:::x::y-secret"];
 

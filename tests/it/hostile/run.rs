@@ -78,7 +78,7 @@ pub(super) struct Run {
 
 impl Run {
     /// Runs the program and checks everything that it wrote. It should end with that code, and link to the registry
-    /// alone, also after a forge has made links of text.
+    /// alone, also after a server has made links of text.
     pub(super) fn of(job: &mut Job, under: Under, registry: &Registry, code: i32) -> Self {
         let url = registry.url();
         let mut run = Self::with_links(job, under, code, |link| leads_to(link, &url));
@@ -160,7 +160,7 @@ pub(super) fn answers_only(registry: &Registry, on: Match, answer: Answer) {
     answers(registry, on, answer);
 }
 
-/// Whether a link leads to one of our two kinds of places on a forge: a file of a package, or the page of a version.
+/// Whether a link leads to one of our two kinds of places on a server: a file of a package, or the page of a version.
 pub(super) fn leads_to(link: &str, forge: &str) -> bool {
     // In a table, and in the page of the version, more characters are encoded than a URL needs.
     let decoded = |url: &str| percent_decode_str(url).decode_utf8_lossy().into_owned();

@@ -50,7 +50,7 @@ pub(super) fn read(text: &str, may_lead_to: impl Fn(&str) -> bool) -> (Seen, Vec
     (seen, faults)
 }
 
-/// Everything that a forge may know of Markdown; what it makes of `[[x]]` comes later.
+/// Everything that a server may know of Markdown; what it makes of `[[x]]` comes later.
 fn options() -> Options {
     let others = Options::ENABLE_SMART_PUNCTUATION | Options::ENABLE_OLD_FOOTNOTES | Options::ENABLE_WIKILINKS;
     Options::all() - others

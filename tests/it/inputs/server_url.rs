@@ -1,4 +1,4 @@
-//! The input `server-url`: which forge a token may be sent to.
+//! The input `server-url`: which server a token may be sent to.
 
 use embedded_registry::{Options, Persona, Registry};
 

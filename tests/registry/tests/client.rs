@@ -66,7 +66,7 @@ impl Got {
 }
 
 /// The read timeout of the client. A test fails when it is exceeded.
-const PATIENCE: Duration = Duration::from_secs(30);
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A connection to a server at `http://host:port...`.
 pub(crate) struct Client(BufReader<TcpStream>);
@@ -76,7 +76,7 @@ impl Client {
         let address = url.trim_start_matches("http://").split('/').next().unwrap_or_default();
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(READ_TIMEOUT))?;
         Ok(Self(BufReader::new(stream)))
     }
 

@@ -55,7 +55,7 @@ fn a_connection_breaks_at_its_point_and_what_was_done_until_then_stays() {
 }
 
 #[test]
-fn silence_until_the_client_gives_up() {
+fn a_hang_until_the_client_gives_up() {
     for at in [Point::Head, Point::RequestByte(3), Point::BeforeStore, Point::AfterStore, Point::AnswerByte(0)] {
         let registry = scripted(Match::put(""), at, Action::Hang);
         let mut client = connect(&registry);
