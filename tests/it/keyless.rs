@@ -21,7 +21,7 @@ fn forgejo(tokens: IdTokens) -> (Registry, String) {
 }
 
 /// Lets a job of Forgejo Actions use ID tokens of that registry.
-fn with_id_tokens<'j>(job: &'j mut Job, registry: &Registry, audience: &str) -> &'j mut Job {
+pub(crate) fn with_id_tokens<'j>(job: &'j mut Job, registry: &Registry, audience: &str) -> &'j mut Job {
     let token = registry.id_token_request_token();
     job.variable("FORGEJO_ACTIONS", "true").variable("ACTIONS_ID_TOKEN_REQUEST_URL", registry.id_token_url());
     job.variable("ACTIONS_ID_TOKEN_REQUEST_TOKEN", &token).secret(&token);
@@ -37,7 +37,7 @@ fn publishing(registry: &Registry, audience: &str, files: &[(&str, &str)]) -> Jo
 }
 
 /// Runs a job, and searches all its output for the issued tokens.
-fn run(job: &Job, registry: &Registry) -> Ran {
+pub(crate) fn run(job: &Job, registry: &Registry) -> Ran {
     job.run().shows_no_jwt(&registry.issued_id_tokens())
 }
 

@@ -3,10 +3,11 @@
 //!
 //! CONTRIBUTING.md has the command that updates them.
 
-use embedded_registry::{Action, Answer, Fault, Match, Persona, Point, Registry};
+use embedded_registry::{Action, Answer, Fault, IdTokens, Integration, Match, Persona, Point, Registry, Rule};
 use rustix::process::Signal;
 
 use crate::harness::{Job, Ran};
+use crate::keyless;
 use crate::stopping::{holds, stopped};
 
 /// Makes a run on that registry.
@@ -277,6 +278,21 @@ fn each_mistake_in_an_input_is_explained_as_in_its_snapshot() {
 #[test]
 fn each_log_is_printed_as_its_snapshot() {
     compare(LOGS, log);
+}
+
+#[test]
+fn each_log_with_id_tokens_is_printed_as_its_snapshot() {
+    for (name, code, integration) in [
+        ("keyless-release", 0, Integration::of("alice")),
+        ("keyless-refused", 1, Integration::of("alice").rule(Rule::glob("ref", "refs/heads/*"))),
+    ] {
+        let registry = Registry::start(Persona::Forgejo16);
+        let audience = registry.add_integration(integration);
+        registry.offer_id_tokens(IdTokens::default());
+        let mut job = job(&registry);
+        let job = with_everything(keyless::with_id_tokens(&mut job, &registry, &audience));
+        assert_snapshot(name, &keyless::run(job, &registry).exits_with(code).log);
+    }
 }
 
 #[test]
