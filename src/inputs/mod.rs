@@ -8,6 +8,7 @@ mod checksums_file;
 mod collect;
 mod destination;
 mod download;
+mod error;
 mod id_token;
 mod link;
 mod network;
@@ -16,7 +17,6 @@ mod selection;
 mod unknown;
 mod workspace_file;
 
-use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -24,16 +24,15 @@ pub(crate) use self::checksums_file::ChecksumsFile;
 use self::collect::collect;
 use self::destination::SHORTEST_TOKEN;
 pub(crate) use self::download::DownloadOptions;
-use self::raw::{AUDIENCE, RawInputs, is_input};
+pub use self::error::InputError;
+use self::raw::RawInputs;
 use self::unknown::DRY_RUN;
 use crate::command::Command;
 use crate::credentials::{AccessToken, Credentials, User};
-use crate::files::{BadLine, Line, LocalFile, Selection};
-use crate::hint::{Explain, Plural};
+use crate::files::{Line, LocalFile, Selection};
 use crate::network::Network;
-use crate::package::{BadName, FileName, Owner, RepositoryName, ServerUrl, Target, Version};
+use crate::package::{FileName, Owner, RepositoryName, ServerUrl, Target, Version};
 use crate::runner::{Environment, IdTokens, Runner};
-use crate::sanitize::Sanitized;
 use crate::secret::{Redactor, Secret};
 use crate::suggest::suggest;
 
@@ -118,78 +117,6 @@ pub struct Reading {
     pub warnings: Vec<String>,
 }
 
-/// A problem of one input, or of one environment variable.
-#[derive(Debug, thiserror::Error)]
-pub struct InputError {
-    code: &'static str,
-    input: &'static str,
-    /// The value or the line that is wrong, in backticks, as the user wrote it. Never a secret.
-    value: Option<String>,
-    problem: String,
-    hint: String,
-}
-
-impl fmt::Display for InputError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = if is_input(self.input) { "input" } else { "variable" };
-        let subject = self.value.as_deref().unwrap_or("it");
-        write!(f, "failed to read {kind} `{}`: {subject} {}", self.input, self.problem)
-    }
-}
-
-impl Explain for InputError {
-    fn code(&self) -> &'static str {
-        self.code
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(self.hint.clone())
-    }
-
-    fn plural(&self) -> Option<Plural> {
-        let item = self.value.clone()?;
-        let problem = self.problem.replace("{}", "{ }");
-        Some(Plural {
-            text: format!("failed to read input `{}`: each of {{}} lines {problem}", self.input),
-            item,
-            is_hint_an_example: true,
-        })
-    }
-}
-
-impl InputError {
-    /// Creates a problem of an input, or of the value or the line of it that is wrong.
-    fn new(input: &'static str, value: Option<&str>, problem: impl Into<String>, hint: impl Into<String>) -> Self {
-        let value = value.map(|value| format!("`{}`", Sanitized::new(value)));
-        Self { code: "invalid-input", input, value, problem: problem.into(), hint: hint.into() }
-    }
-
-    fn with_code(self, code: &'static str) -> Self {
-        Self { code, ..self }
-    }
-
-    /// Whether this problem is the reason why another input is missing.
-    fn replaces(&self, missing: &Self) -> bool {
-        self.input == missing.input || (self.input, missing.input) == (AUDIENCE, "token")
-    }
-
-    /// Creates the problem of a required input that is not set.
-    fn missing(input: &'static str, problem: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::new(input, None, problem, hint).with_code(MISSING)
-    }
-
-    fn bad_line(input: &'static str, line: &str) -> impl FnOnce(BadLine) -> Self {
-        move |bad| Self::new(input, Some(line), bad.to_string(), bad.hint().unwrap_or_default()).with_code(bad.code())
-    }
-
-    fn bad_name(input: &'static str, hint: &str) -> impl FnOnce(BadName) -> Self {
-        move |bad| Self { value: Some(format!("`{}`", bad.name)), ..Self::new(input, None, bad.why, hint) }
-    }
-}
-
-/// The code of a required input that is not set.
-const MISSING: &str = "missing-input";
-
 impl Inputs {
     /// Reads every input of a command and checks it.
     #[must_use]
@@ -267,7 +194,7 @@ impl Reader<'_> {
     fn keep<T>(&mut self, result: Result<T, InputError>) -> Option<T> {
         match result {
             Ok(value) => return Some(value),
-            Err(error) if error.code == MISSING && self.problems.iter().any(|known| known.replaces(&error)) => {}
+            Err(error) if self.problems.iter().any(|known| known.explains_missing(&error)) => {}
             Err(error) => self.problems.push(error),
         }
         None

@@ -204,8 +204,7 @@ impl Reader<'_> {
                 }
                 _ => "has a control character or a non-ASCII character in its value".to_owned(),
             };
-            let error = InputError::new("headers", None, problem, hint);
-            self.problems.push(InputError { value: Some(format!("line {number}")), ..error });
+            self.problems.push(InputError::of_line("headers", number, problem, hint));
         }
         (self.problems.len() == before).then_some(headers)
     }
