@@ -75,7 +75,7 @@ pub(crate) enum Event {
     Interrupted { if_missing: IfMissing, may_be_stored: bool },
     /// A list shows the identical file.
     Identical,
-    /// The registry has other content, which is to be deleted first.
+    /// The registry has different content, which is to be deleted first.
     Different { seen: RegistryFile },
     /// A list shows different content, which the registry keeps.
     Skipped,

@@ -78,8 +78,8 @@ impl VersionRun<'_> {
             let mut not_deleted = None;
             match swapped {
                 Swapped::Accepted(sha256) => {
-                    let (name, away) = (&file.desired.name, Span(begun.elapsed()));
-                    self.job.context.reporter.note(&format!("`{name}` was unavailable for {away} at most"));
+                    let (name, missing) = (&file.desired.name, Span(begun.elapsed()));
+                    self.job.context.reporter.note(&format!("`{name}` was unavailable for {missing} at most"));
                     file.desired.sha256 = Some(sha256);
                     file.apply_with(Event::Accepted, None);
                 }

@@ -134,7 +134,7 @@ impl Tracked {
         }
     }
 
-    /// Records that the registry keeps other content under its name, and warns of it once.
+    /// Records that the registry keeps different content under its name, and warns of it once.
     pub(super) fn skip(&mut self, now: &Conflict, job: Job<'_>) {
         if self.state != State::Skipped {
             job.context.reporter.warn(&format!("{now}: skipped; the registry keeps its file"));

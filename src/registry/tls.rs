@@ -132,7 +132,7 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// A TLS failure with its reason and hint. `{host}` in the hint stands for the host.
+/// A TLS failure with its reason and hint. `{host}` in the hint is replaced by the host.
 struct Fault {
     code: &'static str,
     reason: String,

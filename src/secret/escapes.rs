@@ -8,7 +8,7 @@ use crate::sanitize::is_misleading;
 /// A text in lower case, without invisible characters and with one kind of escapes decoded.
 pub(super) struct View {
     pub(super) bytes: Vec<u8>,
-    /// Where each byte stands in the text. Invisible characters can follow before the next one.
+    /// The position of each byte in the text. Invisible characters can follow before the next one.
     places: Vec<Range<usize>>,
 }
 
