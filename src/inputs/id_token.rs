@@ -13,10 +13,11 @@ use crate::sanitize::is_misleading;
 
 impl Reader<'_> {
     /// Reads the audience, and the runner's variables for ID tokens.
-    pub(super) fn id_token_request(&self, is_dry_run: bool) -> Result<Option<IdTokenRequest>, InputError> {
-        let Some(audience) = self.raw.get(AUDIENCE) else { return Ok(None) };
+    pub(super) fn id_token_request(&mut self, is_dry_run: bool) -> Result<Option<IdTokenRequest>, InputError> {
+        let (raw, runner) = (self.raw, self.runner);
+        let Some(audience) = raw.get(AUDIENCE) else { return Ok(None) };
         let error = |problem: &str, hint: &str| InputError::new(AUDIENCE, None, problem, hint);
-        if self.raw.get("token").is_some() {
+        if raw.get("token").is_some() {
             let hint = "Remove `token` to use ID tokens of the job, or remove `oidc-audience` to use the token";
             return Err(error("is set, but `token` is set too", hint));
         }
@@ -32,10 +33,19 @@ impl Reader<'_> {
         if !audience.contains(':') {
             return Err(error("is not the audience of an authorized integration", hint));
         }
-        let (url, token) = match &self.runner.id_tokens {
+        let (url, token) = match &runner.id_tokens {
             IdTokens::Offered { url, token } => (url, token),
-            // As without a token, nothing is requested from the registry: jobs for pull requests from forks get no ID tokens.
-            _ if is_dry_run && self.command == Command::Publish => return Ok(None),
+            // As without a token, nothing is requested from the registry.
+            _ if is_dry_run && self.command == Command::Publish => {
+                // Jobs for pull requests from forks never get ID tokens.
+                if !runner.git_ref.as_ref().is_some_and(|name| name.starts_with("refs/pull/")) {
+                    let hint = self.hint_without_id_tokens();
+                    self.warnings.push(format!(
+                        "this job gets no ID tokens, so the dry run does not check the registry. A real run would fail. {hint}"
+                    ));
+                }
+                return Ok(None);
+            }
             other => {
                 let why = if matches!(other, IdTokens::Empty) { "empty" } else { "not set" };
                 let problem =

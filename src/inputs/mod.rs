@@ -227,7 +227,8 @@ impl Reader<'_> {
         {
             self.hide(token);
         }
-        let id_token = self.keep(self.id_token_request(dry_run == Some(true))).flatten();
+        let id_token = self.id_token_request(dry_run == Some(true));
+        let id_token = self.keep(id_token).flatten();
         let server = self.server();
         let server = self.keep(server);
         let owner = self.keep(self.owner());

@@ -103,7 +103,11 @@ fn a_dry_run_in_a_job_without_id_tokens_skips_the_registry() {
     let (registry, audience) = forgejo(IdTokens::default());
     let mut job = publishing(&registry, &audience, &[("a", "1")]);
     job.input("dry-run", "true").variable(URL, "").variable(TOKEN, "");
-    job.run().exits_with(0).says("Dry run without a token: 1 file checked");
+    let ran = job.run().exits_with(0).says("Dry run without a token: 1 file checked");
+    ran.says("warning: this job gets no ID tokens").says("`enable-openid-connect: true`");
+    // As for a fork, whose jobs never get ID tokens.
+    job.variable("GITHUB_REF", "refs/pull/1/merge").input("version", "1.0.0");
+    job.run().exits_with(0).does_not_say("warning:");
     assert_eq!(registry.requests(), []);
 }
 
