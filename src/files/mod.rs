@@ -33,7 +33,7 @@ pub(crate) use self::folder::Folder;
 pub(crate) use self::git::{is_git, is_repository_file, tracked};
 pub(crate) use self::line::Line;
 pub(crate) use self::local::{FileError, FileFault, LocalFile};
-pub(crate) use self::mistake::mistake_in_path;
+pub(crate) use self::mistake::{Mistake, mistake_in_path};
 pub(crate) use self::place::{ALIAS_DOWNLOADS, OWN_FOLDER};
 pub(crate) use self::place::{Place, PlaceError, PlaceFault};
 pub(crate) use self::renaming::Placeholder;

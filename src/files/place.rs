@@ -121,7 +121,11 @@ impl Explain for PlaceError {
 
     fn hint(&self) -> Option<String> {
         // The path of the action's own folder is fixed.
-        let elsewhere = if self.path.starts_with(OWN_FOLDER) { "" } else { ", or set `path` to another folder" };
+        let (what, elsewhere) = if self.path.starts_with(OWN_FOLDER) {
+            ("the workspace", "")
+        } else {
+            ("it", ", or set `path` to another folder")
+        };
         let (error, missing) = match &self.fault {
             PlaceFault::Open(error) => (error, None),
             PlaceFault::Write { missing, source } => (source, *missing),
@@ -140,8 +144,13 @@ impl Explain for PlaceError {
                 format!("Free at least {} on the runner's disk, or raise its quota", Bytes(size))
             }
             ("disk-full", None) => "Free space on the runner's disk, or raise its quota".to_owned(),
+            ("permission-denied", _) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                format!("Mount {what} read-write{elsewhere}")
+            }
             ("permission-denied", _) => {
-                format!("Make it writable for this step, for example with `chmod -R u+w` in an earlier step{elsewhere}")
+                format!(
+                    "Make {what} writable for this step, for example with `chmod -R u+w` in an earlier step{elsewhere}"
+                )
             }
             ("too-many-open-files", _) => hint::OPEN_FILES.to_owned(),
             _ => CHECK_DISK.to_owned(),

@@ -13,7 +13,7 @@ use super::tracked::Tracked;
 use super::{Halt, Job, Run};
 use crate::blocking::on_own_thread;
 use crate::checksum::{self, Sha256};
-use crate::files::{ALIAS_DOWNLOADS, Content, Folder, Place, PlaceError};
+use crate::files::{ALIAS_DOWNLOADS, Content, Folder, Line, Place, PlaceError, correction};
 use crate::hint::{self, Problem};
 use crate::inputs::{ChecksumsOptions, IfFileExists};
 use crate::listing::Listing;
@@ -264,13 +264,13 @@ fn make_content(
     }
     let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
     let mut errors: Vec<PublishError> = unsafe_names(&names, redactor).into_iter().collect();
-    errors.extend(checksums.expect.iter().filter(|line| !names.iter().any(|name| line.is_or_matches(name))).map(
-        |line| PublishError::Expected {
-            line: Sanitized::new(&line.text),
-            version: target.version.clone(),
-            similar: SimilarNames::of(line.as_name(), &names),
-        },
-    ));
+    let finds = |line: &Line| names.iter().any(|name| line.is_or_matches(name));
+    errors.extend(checksums.expect.iter().filter(|line| !finds(line)).map(|line| PublishError::Expected {
+        line: Sanitized::new(&line.text),
+        version: target.version.clone(),
+        mistake: correction(line, |text| Line::of_names(text).is_ok_and(|line| finds(&line))),
+        similar: SimilarNames::of(line.as_name(), &names),
+    }));
     if errors.is_empty() {
         Ok(checksum::write_list(files.iter().map(|file| (file.name.as_str(), file.sha256))))
     } else {

@@ -3,7 +3,7 @@
 use url::Url;
 
 use crate::download::DownloadError;
-use crate::files::{FileError, PlaceError};
+use crate::files::{FileError, Mistake, PlaceError};
 use crate::hint::{Explain, Plural};
 use crate::package::{BadName, FileName, ServerUrl, Target, Version};
 use crate::plan::{Conflict, ConflictTime, Diff};
@@ -63,6 +63,8 @@ pub(crate) enum PublishError {
     Expected {
         line: Sanitized,
         version: Version,
+        /// The mistake in the line, if it is one.
+        mistake: Option<Mistake>,
         /// Names of the version that are similar.
         similar: SimilarNames,
     },
@@ -253,6 +255,7 @@ impl Explain for PublishError {
             Self::Superseded { alias, release } => {
                 &format!("Run the job of {release} again: it makes alias {alias} identical to {release}")
             }
+            Self::Expected { mistake: Some(mistake), .. } => return mistake.hint(),
             Self::Expected { similar, version, .. } => {
                 let names = similar.in_words().unwrap_or_else(|| "no files".to_owned());
                 &format!(

@@ -367,3 +367,11 @@ fn a_signal_after_another_job_has_outdated_the_checksums_file_says_so() {
     let ran = ran.has_a_hint_for_each_error().has_statuses(&["failed"]).has_outputs(&[("checksums-file", "")]);
     assert!(ran.errors().iter().any(|error| error.contains("`SHA256SUMS`")), "{}", ran.log);
 }
+
+#[test]
+fn a_list_in_a_line_of_expect_is_explained() {
+    let (registry, mut job) = version(&[("app-x86", "1"), ("app-arm", "1")]);
+    let ran = job.input("expect", "app-x86, app-arm").run().exits_with(1).has_codes(&["expected-file-missing"]);
+    ran.says("hint: Write one pattern per line").says("`app-x86`").does_not_say("`needs:`");
+    assert_eq!(changes(&registry), [""; 0]);
+}
