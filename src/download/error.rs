@@ -333,9 +333,13 @@ impl Explain for DownloadError {
                 item: format!("`{name}`"),
                 is_hint_an_example: true,
             }),
-            Self::ChecksumsMismatch { name, checksums, .. } => Some(Plural {
+            Self::ChecksumsMismatch { name, checksums, listed, named } => Some(Plural {
                 text: format!("failed to verify {{}} files: the registry and `{checksums}` have different hashes"),
-                item: format!("`{name}`"),
+                item: format!(
+                    "`{name}` (registry: {}…, expected: {}…)",
+                    &listed.to_string()[..12],
+                    &named.to_string()[..12]
+                ),
                 is_hint_an_example: true,
             }),
             _ => None,

@@ -108,6 +108,8 @@ pub(super) fn select(
         errors.push(DownloadError::UnsafeNames(unsafe_names));
     }
     errors.extend(duplicate_names(&items));
+    // A file that may have been tampered with comes first.
+    errors.sort_by_key(|error| !matches!(error, DownloadError::ChecksumsMismatch { .. }));
     let is_none = |line: &Line| !items.iter().any(|item| item.is_matched_by(line));
     for line in wanted.executable.iter().filter(|line| !line.excludes && !items.is_empty() && is_none(line)) {
         let line = Sanitized::new(&line.text);

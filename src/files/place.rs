@@ -149,7 +149,7 @@ impl Explain for PlaceError {
             }
             ("permission-denied", _) => {
                 format!(
-                    "Make {what} writable for this step, for example with `chmod -R u+w` in an earlier step{elsewhere}"
+                    "Make {what} writable for this step, for example with `chmod -R a+w` in an earlier step{elsewhere}"
                 )
             }
             ("too-many-open-files", _) => hint::OPEN_FILES.to_owned(),

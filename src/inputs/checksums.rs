@@ -8,6 +8,9 @@ impl Reader<'_> {
     /// Reads the options of the checksums file; `None` if `checksums` is not set, or if an input is invalid.
     pub(super) fn checksums_options(&mut self, version: Option<&Version>) -> Option<ChecksumsOptions> {
         if self.raw.get("checksums").is_none() {
+            if self.problems.iter().any(|problem| problem.input == "checksums") {
+                return None;
+            }
             for input in ["expect", "aliases"].into_iter().filter(|input| self.raw.get(input).is_some()) {
                 let problem = "requires `checksums`, which is not set";
                 self.problems.push(InputError::new(input, None, problem, "Set `checksums: SHA256SUMS` too"));
@@ -29,10 +32,9 @@ impl Reader<'_> {
             let problem = "is a name that git or this action reserves";
             return Err(InputError::new("checksums", Some(text), problem, hint));
         }
-        // It replaces a file of that name, which must not be a file that somebody only wanted to be listed.
-        if !["sum", "sha", "hash", "digest"].iter().any(|part| name.folded().contains(part)) {
-            let problem =
-                "is not the name of a checksums file, because it contains none of `sum`, `sha`, `hash` and `digest`";
+        if !is_name_of_checksums_file(&name.folded()) {
+            let problem = "is not the name of a checksums file with SHA-256";
+            let hint = "Set `checksums` to a name with a word such as `SHA256SUMS`, `checksums`, `sha256`, `hashes` or `digests`";
             return Err(InputError::new("checksums", Some(text), problem, hint));
         }
         Ok(name)
@@ -73,6 +75,9 @@ impl Reader<'_> {
                 return bad("is not an alias. Lists, quotes, wildcards and comments are not supported");
             }
             let alias = Self::read_version(INPUT, line, hint)?;
+            if ["true", "false"].contains(&alias.folded().as_str()) {
+                return bad("is not an alias, but a switch");
+            }
             if version.is_some_and(|version| version.folded() == alias.folded()) {
                 return bad("is the version itself (the registry ignores case)");
             }
@@ -82,5 +87,41 @@ impl Reader<'_> {
             known.push(alias.folded());
             Ok(alias)
         })
+    }
+}
+
+/// Whether a name, in lower case, is one of a checksums file with SHA-256. A file of that name is replaced, so it must not be a
+/// file that was only meant to be listed, a signature, or a file with other hashes.
+fn is_name_of_checksums_file(name: &str) -> bool {
+    let mut words = name.split(|c: char| !c.is_ascii_lowercase());
+    let is_meant = words.any(|word| {
+        word.ends_with("sum")
+            || word.ends_with("sums")
+            || ["sha", "hash", "hashes", "digest", "digests"].contains(&word)
+    });
+    let has_other_hashes = ["sha1", "sha224", "sha384", "sha512", "md5", "b2", "b3", "blake", "crc32"];
+    let is_signature = [".asc", ".sig", ".gpg", ".minisig"].iter().any(|end| name.ends_with(end));
+    is_meant && !is_signature && !has_other_hashes.iter().any(|kind| name.contains(kind))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checksums_file_has_a_word_for_checksums_in_its_name() {
+        for name in "sha256sums sha256sum.txt checksums.txt checksum shasums256.txt widget_1.512.0_checksums.txt \
+                     widget-1.0.sha256 sums hashes.txt digests manifest.sha256 sha256-checksums.txt"
+            .split_whitespace()
+        {
+            assert!(is_name_of_checksums_file(name), "{name}");
+        }
+        for name in
+            "true 1 app app.tar.gz share.tar.gz shadow.exe summary.txt hashmap.jar manifest changes.md sha256sums.asc \
+                     checksums.txt.sig sha512sums md5sums.txt b2sums b3sums sha1sum.txt"
+                .split_whitespace()
+        {
+            assert!(!is_name_of_checksums_file(name), "{name}");
+        }
     }
 }

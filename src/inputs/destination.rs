@@ -23,6 +23,11 @@ const NOT_A_TAG: &str = "is a git ref, but not a tag";
 /// The problem of a part of the target that neither an input nor the workflow's repository gives.
 const NO_REPOSITORY: &str = "is not set, and no workflow repository provides a default";
 
+/// Whether a word is a scheme of the Authorization header.
+fn is_scheme(word: &str) -> bool {
+    ["basic", "bearer", "token"].iter().any(|scheme| word.eq_ignore_ascii_case(scheme))
+}
+
 /// Whether a text has quotation marks around it, because YAML kept them.
 pub(super) fn is_quoted(text: &str) -> bool {
     ['"', '\'', '`'].iter().any(|&mark| text.len() > 1 && text.starts_with(mark) && text.ends_with(mark))
@@ -56,6 +61,9 @@ impl Reader<'_> {
         let error = |problem: String| InputError::new("token", None, problem, hint);
         if unexpanded(token) == Some(token) {
             return Err(error("is a variable, which is not expanded".to_owned()).with_code("unexpanded-variable"));
+        }
+        if let Some((scheme, _)) = token.split_once(' ').filter(|(first, _)| is_scheme(first)) {
+            return Err(error(format!("begins with `{scheme} `, which is not part of the token")));
         }
         if token.chars().any(|c| c.is_whitespace() || is_misleading(c)) {
             return Err(error("contains white space or an invisible character".to_owned()));

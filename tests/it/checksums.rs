@@ -176,7 +176,13 @@ fn bad_inputs_are_refused() {
         (".Generic-Packages-Part", "x", "dist/a", &["invalid-input"], "`checksums`"),
         ("a,b", "x", "dist/a", &["invalid-input"], "`checksums`"),
         // Not a file that is to be listed, and not a switch.
-        ("app.tar.gz", "x", "dist/a", &["invalid-input"], "`app.tar.gz` is not the name of a checksums file"),
+        (
+            "app.tar.gz",
+            "x",
+            "dist/a",
+            &["invalid-input"],
+            "`app.tar.gz` is not the name of a checksums file with SHA-256",
+        ),
         ("true", "x", "dist/a", &["invalid-input"], "`true` is not the name of a checksums file"),
         ("Downloads", "x", "dist/a", &["invalid-input"], "`checksums`"),
         (SUMS, "a\n!b", "dist/a", &["invalid-input"], "`expect`"),

@@ -157,6 +157,8 @@ fn a_user_name_with_a_colon_is_rejected() {
 fn a_token_in_quotation_marks_is_rejected_and_in_user_and_token_each_part_is_hidden() {
     let registry = Registry::start(Persona::default());
     refuses(&registry, "token", "\"0123456789abcdef\"", "invalid-input").does_not_say("0123456789abcdef");
+    let ran = refuses(&registry, "token", "Bearer 0123456789abcdef", "invalid-input").does_not_say("0123456789abcdef");
+    ran.says("begins with `Bearer `");
     let echo = Action::Answer(Answer::text(401, "no such token: 0123456789abcdef"));
     registry.add_fault(Fault::always(Match::list(), Point::Head, echo));
     let ran = job(&registry).token("alice:0123456789abcdef").secret("0123456789abcdef").run().exits_with(1);
