@@ -227,6 +227,14 @@ impl Run<'_> {
                 announce_no_update(self.job, alias, &no_update);
                 Ok(false)
             }
+            // If the list lacks this version, it may lack a higher one too.
+            None if versions
+                .as_ref()
+                .is_some_and(|rows| !rows.iter().any(|row| row.version.to_lowercase() == version.folded())) =>
+            {
+                let server = self.job.inputs.target.server.clone();
+                Err(PublishError::VersionNotListed { version: version.clone(), server }.into())
+            }
             None => Ok(true),
         }
     }

@@ -125,6 +125,9 @@ pub(crate) enum PublishError {
         name: FileName,
         server: ServerUrl,
     },
+    /// The package's list of versions lacks the published version.
+    #[error("failed to compare the releases of the package: the list of its versions does not show {version}")]
+    VersionNotListed { version: Version, server: ServerUrl },
     /// An extra file that was deleted, but is still listed.
     #[error("failed to verify the deletion of `{name}`: the list of files still shows it")]
     StillListed { name: FileName, server: ServerUrl },
@@ -206,6 +209,7 @@ impl Explain for PublishError {
             Self::Missing { .. } => "replaced-file-missing",
             Self::NotListed { .. } => "not-listed",
             Self::StillListed { .. } => "still-listed",
+            Self::VersionNotListed { .. } => "version-not-listed",
             Self::NotVerified { .. } => "not-verified",
             Self::Lost { .. } => "file-lost",
             Self::Expected { .. } => "expected-file-missing",
@@ -275,7 +279,9 @@ impl Explain for PublishError {
             Self::ChecksumsOutdated { times: Some(_), .. } => {
                 "Set `checksums` in one job only, list all publishing jobs in its `needs:`, then run that job again"
             }
-            Self::NotListed { server, .. } | Self::StillListed { server, .. } => &format!(
+            Self::NotListed { server, .. }
+            | Self::StillListed { server, .. }
+            | Self::VersionNotListed { server, .. } => &format!(
                 "Turn off the cache for {server}/api/ in the proxy in front of the server. If there is no cache, check the \
                  server's log. Then run the step again"
             ),

@@ -225,3 +225,14 @@ fn a_higher_release_that_appears_while_files_are_downloaded_for_an_alias_keeps_t
     assert_eq!(ran.lines("notice: "), [STAYS]);
     assert_eq!(held_by(&registry, "latest"), "v2.0.0");
 }
+
+#[test]
+fn a_list_of_versions_that_lacks_the_published_one_updates_no_such_alias() {
+    let registry = Registry::start(Persona::default());
+    release(&registry, "v2.0.0", "latest");
+    // A cache with an old list, from before the first release.
+    answers(&registry, Match::versions(), Answer::json(200, "[]"));
+    let ran = job(&registry, "v1.0.0", "latest").run().exits_with(1).has_a_hint_for_each_error();
+    ran.has_codes(&["alias-mismatch"]).says("does not show v1.0.0").says(&format!("cache for {}/api/", registry.url()));
+    assert_eq!(held_by(&registry, "latest"), "v2.0.0");
+}
