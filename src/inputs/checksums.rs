@@ -76,7 +76,7 @@ impl Reader<'_> {
             }
             let alias = Self::read_version(INPUT, line, hint)?;
             if ["true", "false"].contains(&alias.folded().as_str()) {
-                return bad("is not an alias, but a switch");
+                return bad("is a boolean, not an alias");
             }
             if version.is_some_and(|version| version.folded() == alias.folded()) {
                 return bad("is the version itself (the registry ignores case)");

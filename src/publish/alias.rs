@@ -187,7 +187,7 @@ impl Run<'_> {
             if round == MOST_ATTEMPTS {
                 break;
             }
-            if !self.may_update(alias, versions, round).await? {
+            if !self.check_update(alias, versions, round).await? {
                 return Ok(false);
             }
             if round == 0 {
@@ -199,7 +199,7 @@ impl Run<'_> {
             // Downloads and uploads take time, so a higher release may have been published meanwhile.
             if any_downloaded {
                 *versions = None;
-                if !self.may_update(alias, versions, round).await? {
+                if !self.check_update(alias, versions, round).await? {
                     return Ok(false);
                 }
             }
@@ -210,16 +210,18 @@ impl Run<'_> {
         Err(PublishError::Unsettled { alias, times }.into())
     }
 
-    /// Whether this version updates an alias. If not, announces why. It is an error after the first round, because the
-    /// alias may contain files of this run next to files of another.
-    async fn may_update(
+    /// Checks that this version updates an alias. If not, announces why, and returns `false`. After the first round, it is an
+    /// error, because the alias may contain files of this run next to files of another.
+    async fn check_update(
         &self,
         alias: &Version,
         versions: &mut Option<Vec<VersionRow>>,
         round: u32,
     ) -> Result<bool, Halt> {
         let (stop, version) = (&self.job.context.stop, &self.job.inputs.target.version);
-        match stop.or(reason_not_to_update(&self.version.registry, version, alias, versions)).await?? {
+        let reason = stop.or(reason_not_to_update(&self.version.registry, version, alias, versions)).await??;
+        let is_own = |row: &VersionRow| row.version.to_lowercase() == version.folded();
+        match reason {
             Some(NoUpdate { release: Some(release), .. }) if round > 0 => {
                 Err(PublishError::Superseded { alias: alias.clone(), release }.into())
             }
@@ -228,10 +230,7 @@ impl Run<'_> {
                 Ok(false)
             }
             // If the list lacks this version, it may lack a higher one too.
-            None if versions
-                .as_ref()
-                .is_some_and(|rows| !rows.iter().any(|row| row.version.to_lowercase() == version.folded())) =>
-            {
+            None if versions.as_ref().is_some_and(|rows| !rows.iter().any(is_own)) => {
                 let server = self.job.inputs.target.server.clone();
                 Err(PublishError::VersionNotListed { version: version.clone(), server }.into())
             }
