@@ -141,6 +141,7 @@ fn bad_aliases_are_refused_together() {
     {
         job.input("aliases", line).run_rejected(&registry).has_codes(&["invalid-input"]).says("`aliases`");
     }
+    job.input("aliases", "true").run_rejected(&registry).has_codes(&["invalid-input"]).says("`true` is a boolean");
     job.input("aliases", "latest").without("INPUT_CHECKSUMS").input("files", "dist/*").input("expect", "a");
     job.run_rejected(&registry).has_codes(&["invalid-input"; 2]).says("input `aliases`").says("input `expect`");
 }

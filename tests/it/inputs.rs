@@ -166,6 +166,15 @@ fn a_token_in_quotation_marks_is_rejected_and_in_user_and_token_each_part_is_hid
 }
 
 #[test]
+fn a_variable_whose_name_only_looks_like_one_of_the_runner_is_ignored() {
+    let registry = Registry::start(Persona::default());
+    // The Kelvin sign is a K in lower case.
+    let mut job = job(&registry);
+    job.variable("GITHUB_TO\u{212a}EN", "x").variable("GITHUB_TOKEN", "0123456789abcdef").variable("github_actor", "x");
+    job.run().exits_with(0);
+}
+
+#[test]
 fn any_other_user_name_is_accepted() {
     for name in ["somebody", "Ren\u{e9}e M\u{fc}ller", "a@b", "0"] {
         let registry = Registry::start(Persona::default());

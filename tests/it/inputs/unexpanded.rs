@@ -23,6 +23,10 @@ fn a_variable_in_an_input_is_an_error_that_shows_the_expression() {
                 .says(&format!("error: failed to read input `{input}`: it contains `{part}`"));
         }
     }
+    // The inputs that require `checksums` are no problem of their own.
+    let mut job = job(&registry);
+    job.input("checksums", "$SUMS").input("expect", "app").input("aliases", "latest");
+    job.run_rejected(&registry).has_codes(&["unexpanded-variable"]);
     for input in ["version", "path", "owner"] {
         let ran = Job::downloading(&registry).input(input, "$HOME/x").run_rejected(&registry);
         ran.has_codes(&["unexpanded-variable"])
