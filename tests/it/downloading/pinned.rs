@@ -296,7 +296,7 @@ fn latest_with_pinned_files_is_a_warning_that_names_the_version() {
 #[test]
 fn tampered_files_are_one_error_before_that_of_a_file_that_is_not_pinned() {
     let registry = release(Persona::default());
-    let [pinned, theirs] = [&b"reviewed"[..], &[7; 300_000]].map(|content| Sha256::of(content).to_string());
+    let [pinned, theirs] = [b"reviewed".to_vec(), vec![7; 300_000]].map(|content| Sha256::of(&content).to_string());
     let mut job = member(&registry, &format!("{pinned}  app\n{pinned}  empty\n"));
     let ran = job.input("files", "app\na.txt\nempty").run().exits_with(1).has_a_hint_for_each_error();
     let ran = ran.has_codes(&["checksums-mismatch", "not-in-checksums-file"]);
